@@ -1,0 +1,55 @@
+# `make app` opens the workbench, `make test` checks everything quick; each sets up .venv first, once.
+# pip and venv do the set-up, not uv, which would fetch a CUDA torch where pip is offered a CPU one.
+
+PYTHON  ?= python3
+WORKERS ?= 2
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help app test test-slow lint format lab bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+app: $(READY) ## open the workbench in the browser, on this machine only (PORT=8502 for another port)
+	$(PY) -m streamlit run app/main.py $(if $(PORT),--server.port $(PORT))
+
+test: lint ## lint, types and all quick tests
+	$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+
+test-slow: $(READY) ## the trainings and decodes that take minutes
+	$(PY) -m pytest -m slow
+
+lint: $(READY) ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: $(READY) ## rewrite the sources in the house format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+lab: $(READY) ## open the notebooks, on this machine only
+	$(PY) -m jupyterlab --ip=127.0.0.1 notebooks
+
+bench: $(READY) ## time training and decoding beside the published algorithm
+	$(PY) -m dream bench
+
+clean: ## remove .venv and every cache; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An interrupted set-up leaves no stamp and is taken up again; a changed pyproject.toml sets up once more.
+$(READY): pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; DREAM needs Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: DREAM needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "make: Python's venv is missing; install it (Debian: sudo apt install python3-venv) and try again."; exit 1; }
+	@echo "Setting up $(VENV): once, some minutes, about 2.5 GB ..."
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[test,vae,metrics]'
+	@touch $@

@@ -1,0 +1,120 @@
+"""Which sample comes when: an order that follows from (seed, epoch), so that a place in it is four numbers.
+
+Shards are put in a random order; their rows fill windows of a bounded number of rows; each window is
+permuted. A rank takes every world_size-th row (whole shards, when there are many). It reads no pictures.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dream.data.report import DataReport
+from dream.data.samples import Corpus, Row
+from dream.errors import InputError
+
+
+@dataclass(frozen=True)
+class Position:
+    """A place in the epochs of one rank; `dataclasses.asdict` makes it JSON-able."""
+
+    epoch: int = 0
+    shard: int = 0
+    """Place of the window's first shard in the epoch's order."""
+    row: int = 0
+    """The window's first row in that shard."""
+    index: int = 0
+    """Samples of the window, in its shuffled order, that are used up."""
+
+    @classmethod
+    def read(cls, position: dict[str, Any] | None) -> "Position":
+        """The place that `asdict` wrote. Raises InputError when the record is none."""
+        fields = dict(position or {})
+        if set(fields) - set(cls.__dataclass_fields__) or any(
+            type(v) is not int or v < 0 for v in fields.values()
+        ):
+            raise InputError(f"{position!r} is no position in a data source")
+        return cls(**fields)
+
+
+class Window(NamedTuple):
+    """Rows that are shuffled together, and where they start (as in Position)."""
+
+    shard: int
+    row: int
+    rows: list[Row]
+
+
+class Draw(NamedTuple):
+    """A row whose turn it is."""
+
+    row: Row
+    flip: bool
+    after: Position
+
+
+def windows(
+    corpus: Corpus, order: Iterable[int], report: DataReport, shard: int = 0, row: int = 0
+) -> Iterator[Window]:
+    """The rows of `order`'s shards from a window's start on. Windows are the same wherever one starts."""
+    first: tuple[int, int] = (shard, row)
+    rows: list[Row] = []
+    for place, number in itertools.islice(enumerate(order), shard, None):
+        start = row if place == shard else 0
+        for index, one in enumerate(corpus.rows(number, start, report), start=start):
+            rows.append(one)
+            if len(rows) == corpus.window_rows:
+                yield Window(*first, rows)
+                first, rows = (place, index + 1), []
+    if rows:
+        yield Window(*first, rows)
+
+
+@dataclass(frozen=True)
+class Order:
+    """The endless order of one rank."""
+
+    corpus: Corpus
+    keep: Callable[[Sequence[Row]], list[Row]]
+    """The rows of a window that belong to the split."""
+    seed: int
+    rank: int
+    world_size: int
+    by_shard: bool
+    """Ranks take whole shards; else rows of the same shards."""
+
+    def draws(self, start: Position, report: DataReport) -> Iterator[Draw]:
+        """This rank's rows, epoch after epoch, from `start` on. Ends when world_size + 1 epochs in a row had none."""
+        empty = 0
+        for epoch in itertools.count(start.epoch):
+            here = start if epoch == start.epoch else Position(epoch)
+            drew = False
+            for window in windows(self.corpus, self._shards(epoch), report, here.shard, here.row):
+                resumed = (window.shard, window.row) == (here.shard, here.row)
+                for draw in self._shuffled(window, epoch, here.index if resumed else 0):
+                    drew = True
+                    yield draw
+            empty = 0 if drew else empty + 1
+            if empty > self.world_size:
+                return
+
+    def _shards(self, epoch: int) -> list[int]:
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.corpus.shards)).tolist()
+        return order[self._turn(epoch) :: self.world_size] if self.by_shard else order
+
+    def _shuffled(self, window: Window, epoch: int, used: int) -> Iterator[Draw]:
+        rows = self.keep(window.rows)
+        stream = self.rank if self.by_shard else self.world_size  # ranks that share a window permute it alike
+        rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, stream])
+        order, flips = rng.permutation(len(rows)), rng.random(len(rows)) < 0.5
+        mine = order if self.by_shard else order[self._turn(epoch) :: self.world_size]
+        place = Position(epoch, window.shard, window.row)
+        for index in range(used, len(mine)):
+            chosen = int(mine[index])
+            yield Draw(rows[chosen], bool(flips[chosen]), replace(place, index=index + 1))
+
+    def _turn(self, epoch: int) -> int:
+        """Which share of the epoch is this rank's; it moves on, so that every rank comes to see everything."""
+        return (self.rank + epoch) % self.world_size

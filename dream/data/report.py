@@ -1,0 +1,105 @@
+"""What was wrong with the data: counted by kind and shard, and named. It reads and prints nothing itself."""
+
+import re
+import threading
+from collections import Counter
+from typing import Any
+
+BROKEN_PICTURE = "broken picture"
+EMPTY_CAPTION = "empty caption"
+BROKEN_CAPTION = "broken caption"
+MISSING_MEMBER = "missing member"
+BROKEN_METADATA = "broken metadata"
+DUPLICATE_MEMBER = "duplicate member"
+DAMAGED_HEADER = "damaged header"
+TRUNCATED_TAR = "truncated tar"
+UNREADABLE_SHARD = "unreadable shard"
+KINDS = (
+    BROKEN_PICTURE, EMPTY_CAPTION, BROKEN_CAPTION, MISSING_MEMBER, BROKEN_METADATA, DUPLICATE_MEMBER, DAMAGED_HEADER,
+    TRUNCATED_TAR, UNREADABLE_SHARD,
+)  # fmt: skip
+"""In the order in which they are listed; other kinds may be added by a source and come after."""
+
+
+# Names are a stranger's, and end up on a terminal.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+class DataReport:
+    """Problems by kind and shard, with the names of what was skipped. Several threads may fill and read it."""
+
+    def __init__(self) -> None:
+        self.samples_seen = 0
+        """Good samples delivered so far (over all epochs)."""
+        self._lock = threading.Lock()
+        self._problems: dict[tuple[str, str], dict[str, str]] = {}  # (kind, shard) -> key -> detail
+
+    def add(self, kind: str, shard: str, key: str, detail: str = "") -> bool:
+        """Whether this problem is new: the same kind, shard and key (in a later epoch) is not counted twice."""
+        shard, key, detail = (_CONTROL.sub("?", text) for text in (shard, key, detail))
+        with self._lock:
+            named = self._problems.setdefault((kind, shard), {})
+            if key in named:
+                return False
+            named[key] = detail
+            return True
+
+    def saw(self, samples: int) -> None:
+        """Counts `samples` good samples more."""
+        with self._lock:
+            self.samples_seen += samples
+
+    @property
+    def total(self) -> int:
+        """Number of problems of all kinds."""
+        with self._lock:
+            return sum(len(named) for named in self._problems.values())
+
+    def by_kind(self) -> dict[str, int]:
+        """Number of problems of each kind that occurred."""
+        counts: Counter[str] = Counter()
+        for kind, _, named in self._listed():
+            counts[kind] += len(named)
+        return dict(counts)
+
+    def by_shard(self) -> dict[str, int]:
+        """Number of problems of each shard that has any."""
+        counts: Counter[str] = Counter()
+        for _, shard, named in self._listed():
+            counts[shard] += len(named)
+        return dict(counts)
+
+    def problems(self) -> list[tuple[str, str, str, str]]:
+        """Every problem as (kind, shard, key, detail), by kind, then shard, then as they were found."""
+        return [
+            (kind, shard, key, text) for kind, shard, named in self._listed() for key, text in named.items()
+        ]
+
+    def to_dict(self, names: int = 100) -> dict[str, Any]:
+        """JSON-able: samples seen, problems in all; for every kind and shard the count and first `names` names."""
+        kinds: dict[str, dict[str, Any]] = {}
+        for kind, shard, named in self._listed():
+            first = [{"key": key, "detail": named[key]} for key in list(named)[:names]]
+            kinds.setdefault(kind, {})[shard] = {"count": len(named), "first": first}
+        return {"samples_seen": self.samples_seen, "problems": self.total, "kinds": kinds}
+
+    def summary(self, names: int = 10) -> str:
+        """Lines to read: each kind with its count, each shard with its first `names` names and how many more."""
+        lines: list[str] = []
+        counts = self.by_kind()
+        for kind, shard, named in self._listed():
+            if (heading := f"{kind}: {counts[kind]:,}") not in lines:
+                lines.append(heading)
+            lines.append(f"  {shard}: {len(named):,}")
+            for key in list(named)[:names]:
+                lines.append(f"    {key}: {named[key]}" if named[key] else f"    {key}")
+            if len(named) > names:
+                lines.append(f"    and {len(named) - names:,} more")
+        return "\n".join(lines) if lines else "nothing broken"
+
+    def _listed(self) -> list[tuple[str, str, dict[str, str]]]:
+        """A copy that other threads do not change, in the order of KINDS, then of shards' names."""
+        with self._lock:
+            copy = [(kind, shard, dict(named)) for (kind, shard), named in self._problems.items()]
+        rank = {kind: index for index, kind in enumerate(KINDS)}
+        return sorted(copy, key=lambda entry: (rank.get(entry[0], len(rank)), entry[0], entry[1]))

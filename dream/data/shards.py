@@ -1,0 +1,183 @@
+"""Tar shards of captioned pictures (CC12M's layout: KEY.jpg + KEY.txt [+ KEY.json]) as a Corpus.
+
+Each tar is indexed when it is first wanted, then read by offset; the indexes used last stay in memory.
+"""
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dream.data import report as kinds
+from dream.data.report import DataReport
+from dream.data.samples import PICTURES, BadSample, Row, caption_in, decode_caption
+from dream.data.tar_walk import BLOCK, Member, TarContents, read_at, walk_tar
+
+WINDOW_ROWS = 65_536
+"""Samples shuffled together: only their places are held, about 20 MB."""
+_INDEXED_ROWS = 4 * WINDOW_ROWS
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
+
+
+@dataclass(frozen=True, slots=True)
+class TarRow:
+    """A sample of a shard: where its members lie."""
+
+    shard: str
+    key: str
+    path: Path
+    image: Member
+    text: Member | None
+    record: Member | None
+
+    def picture(self) -> bytes:
+        return _content(self.path, self.image, kinds.BROKEN_PICTURE)
+
+    def caption(self) -> str:
+        if self.text is not None:
+            return decode_caption(_content(self.path, self.text, kinds.BROKEN_CAPTION))
+        assert self.record is not None
+        try:
+            record = json.loads(_content(self.path, self.record, kinds.BROKEN_CAPTION))
+        except ValueError as error:  # not JSON, or not text
+            raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is no JSON: {error}") from None
+        if not isinstance(record, dict) or record.get("caption") is None:
+            raise BadSample(
+                kinds.MISSING_MEMBER, f"no {self.key}.txt, and no 'caption' in {self.record.name}"
+            )
+        return caption_in({"caption": record["caption"]})
+
+
+class TarShards:
+    """The Corpus of a list of tars."""
+
+    window_rows = WINDOW_ROWS
+
+    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+        self.name = name
+        self.paths = list(paths)
+        self.shards = _short_names(self.paths)
+        self._indexes: dict[int, list[TarRow]] = {}  # the shards used last, latest at the end
+        self._lock = threading.Lock()
+
+    def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
+        yield from self._index(shard, report)[start:]
+
+    def count(self, shard: int) -> int | None:
+        with self._lock:
+            return len(self._indexes[shard]) if shard in self._indexes else None
+
+    def hint(self) -> str:
+        return "each picture (.jpg, .png, .webp) needs a .txt, or a .json with a 'caption', of its name beside it"
+
+    def _index(self, shard: int, report: DataReport) -> list[TarRow]:
+        with self._lock:
+            rows = self._indexes.pop(shard, None)
+            if rows is None:
+                rows = index_tar(self.paths[shard], self.shards[shard], report)
+            self._indexes[shard] = rows
+            while sum(map(len, self._indexes.values())) > _INDEXED_ROWS and len(self._indexes) > 1:
+                del self._indexes[next(iter(self._indexes))]
+            return rows
+
+
+def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
+    """The samples of a tar in its order; damage, a cut end and samples that lack a member go to `report`."""
+    try:
+        contents = walk_tar(path)
+        if not contents.members:
+            report.add(kinds.UNREADABLE_SHARD, shard, path.name, _why_no_tar(path))
+            return []
+    except OSError as error:
+        report.add(kinds.UNREADABLE_SHARD, shard, path.name, error.strerror or str(error))
+        return []
+    _report_damage(contents, shard, report)
+    return _grouped(contents, path, shard, report)
+
+
+def _report_damage(contents: TarContents, shard: str, report: DataReport) -> None:
+    for first, after in contents.damages:
+        report.add(
+            kinds.DAMAGED_HEADER,
+            shard,
+            f"byte {first:,}",
+            f"{after - first:,} bytes skipped to the next header",
+        )
+    if contents.cut is not None:
+        report.add(kinds.TRUNCATED_TAR, shard, contents.cut_member or "end", contents.cut)
+
+
+def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) -> list[TarRow]:
+    """Members of one name but for the ending are one sample; those that lack one are reported."""
+    groups: dict[str, dict[str, Member]] = {}
+    for member in contents.members:
+        key, ending = _split_name(member.name)
+        if ending is None:
+            continue
+        if ending in groups.setdefault(key, {}):
+            report.add(
+                kinds.DUPLICATE_MEMBER, shard, member.name, "a second one of this name; the first is used"
+            )
+            continue
+        groups[key][ending] = member
+    cut_key = _split_name(contents.cut_member)[0] if contents.cut_member else None
+    complete = {
+        key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)
+    }
+    for key in groups:
+        # The sample in whose middle the tar ends is counted there; `000.seg.png` beside sample 000 is an extra.
+        if key not in complete and key != cut_key and key.partition(".")[0] not in complete:
+            report.add(kinds.MISSING_MEMBER, shard, key, _lacking(groups[key]))
+    return [
+        TarRow(shard, key, path, group["image"], group.get("text"), group.get("record"))
+        for key, group in groups.items()
+        if key in complete
+    ]
+
+
+def _lacking(group: dict[str, Member]) -> str:
+    return f"no caption beside {group['image'].name}" if "image" in group else "no picture of this name"
+
+
+def _split_name(name: str) -> tuple[str, str | None]:
+    """Key and part (image, text, record) of a member's name; no part for files that are none of a sample's."""
+    path = PurePosixPath(name)
+    ending = path.suffix.lower()
+    key = name[: len(name) - len(ending)]
+    if path.name.startswith("."):  # e.g. macOS's ._000.jpg
+        return key, None
+    if ending in PICTURES:
+        return key, "image"
+    return key, {".txt": "text", ".json": "record"}.get(ending)
+
+
+def _content(path: Path, member: Member, kind: str) -> bytes:
+    try:
+        content = read_at(path, member.offset, member.size)
+    except OSError as error:
+        raise BadSample(kind, f"cannot be read: {error.strerror or error}") from error
+    if len(content) < member.size:
+        raise BadSample(kind, "the tar was cut short after it was opened")
+    return content
+
+
+def _why_no_tar(path: Path) -> str:
+    with open(path, "rb") as file:
+        start = file.read(BLOCK)
+    if not start:
+        return "an empty file"
+    packed = next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), None)
+    if packed is not None:
+        return f"compressed with {packed}; samples are read by offset, so unpack it to a plain .tar"
+    return "an empty tar" if not start.strip(b"\0") else "no tar header found in it"
+
+
+def _short_names(paths: Sequence[Path]) -> list[str]:
+    """The files' names; with the folders in which they differ, where two have the same name."""
+    names = [path.name for path in paths]
+    if len(set(names)) == len(names):
+        return names
+    resolved = [path.resolve() for path in paths]
+    shared = next(parent for parent in resolved[0].parents if all(p.is_relative_to(parent) for p in resolved))
+    return [p.relative_to(shared).as_posix() for p in resolved]

@@ -1,0 +1,178 @@
+"""Captions as token ids: CLIP's BPE when its files are given, else a small BPE trained on the captions.
+
+Either is one file of `tokenizers` plus our own small one, so a checkpoint's folder is enough to read captions
+again. With `model/conditioning.py` the only user of `transformers`. It knows nothing of embeddings.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from torch import Tensor
+
+from dream.errors import InputError
+
+PAD_ID = 0
+BYTES = 256
+SPECIAL = ("<pad>", "<begin>", "<end>")
+SMALLEST_VOCABULARY = BYTES + len(SPECIAL)
+_TOKENS, _ABOUT = "tokenizer.json", "captions.json"
+
+
+class CaptionTokenizer:
+    """Captions to (B, context_length) ids and back. `end_id` is the largest id, as CLIP's text tower expects."""
+
+    pad_id = PAD_ID
+
+    def __init__(self, tokens: Tokenizer, context_length: int, begin_id: int, end_id: int) -> None:
+        """Raises InputError when the end token is not the last of the vocabulary."""
+        if context_length < 3:
+            raise InputError(f"text.context_length must be at least 3, got {context_length}")
+        size = tokens.get_vocab_size()
+        if end_id != size - 1 or not 0 <= begin_id < end_id:
+            raise InputError(
+                f"the caption tokenizer's end token must be the last of its {size} ids, got {end_id} for the end "
+                f"and {begin_id} for the begin"
+            )
+        self._tokens = tokens
+        self._tokens.encode_special_tokens = True  # "<end>" within a caption is text, and ends nothing
+        self._tokens.no_padding()
+        self._tokens.no_truncation()
+        self.context_length = context_length
+        self.begin_id = begin_id
+        self.end_id = end_id
+        self.vocab_size = size
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """(B, context_length) long: begin, the caption's tokens, end, then zeros; what is too long loses its tail."""
+        ids = torch.full((len(captions), self.context_length), PAD_ID, dtype=torch.long)
+        for row, encoded in zip(ids, self._encoded(captions), strict=True):
+            kept = [self.begin_id, *encoded[: self.context_length - 2], self.end_id]
+            row[: len(kept)] = torch.tensor(kept)
+        return ids
+
+    def lengths(self, captions: Sequence[str]) -> list[int]:
+        """Tokens of each caption with begin and end, before anything is cut."""
+        return [len(encoded) + 2 for encoded in self._encoded(captions)]
+
+    def decode(self, ids: Tensor) -> list[str]:
+        """The captions of (B, T) ids: what stands before the end token, in lower case."""
+        return [self._text(row) for row in ids.tolist()]
+
+    def save(self, folder: Path) -> None:
+        """Writes the folder that `load_tokenizer` reads."""
+        folder.mkdir(parents=True, exist_ok=True)
+        about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
+        _write(folder / _TOKENS, self._tokens.to_str())
+        _write(folder / _ABOUT, json.dumps(about, indent=1))
+
+    def _encoded(self, captions: Sequence[str]) -> list[list[int]]:
+        return [e.ids for e in self._tokens.encode_batch_fast(list(captions), add_special_tokens=False)]
+
+    def _text(self, ids: list[int]) -> str:
+        ids = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
+        kept = [i for i in ids if i != self.begin_id]
+        if self.end_id not in ids:  # cut before its end: only trailing zeros can be padding
+            while kept and kept[-1] == PAD_ID:
+                kept.pop()
+        return self._tokens.decode(kept, skip_special_tokens=False).strip()
+
+
+def train_tokenizer(captions: Sequence[str], vocab_size: int, context_length: int) -> CaptionTokenizer:
+    """A lower-case byte-level BPE of at most `vocab_size` ids: <pad> = 0, bytes, merges, <begin>, <end>.
+
+    The same captions give the same ids. Fewer ids come out when the captions have no more pairs to merge.
+    Raises InputError without captions, or for a vocabulary that has no room for all bytes.
+    """
+    if vocab_size < SMALLEST_VOCABULARY:
+        raise InputError(f"text.vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}")
+    if not any(caption.strip() for caption in captions):
+        raise InputError("there are no captions to train a tokenizer on")
+    tokens = _empty_bpe()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size - 2,
+        special_tokens=[SPECIAL[0]],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokens.train_from_iterator(captions, trainer, length=len(captions))
+    tokens.add_special_tokens(list(SPECIAL[1:]))
+    begin, end = (tokens.token_to_id(name) for name in SPECIAL[1:])
+    return CaptionTokenizer(tokens, context_length, begin, end)
+
+
+def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTokenizer:
+    """The tokenizer of a folder written by `save`, or CLIP's of a folder with its files or of a hub name.
+
+    Raises InputError when there is none, or when its files are damaged.
+    """
+    folder = Path(folder_or_hub).expanduser()
+    if not folder.is_dir() and str(folder_or_hub).startswith(("/", ".", "~")):
+        raise InputError(f"there is no folder '{folder}' with a caption tokenizer")
+    if (folder / _ABOUT).is_file():
+        return _load_saved(folder, context_length)
+    if folder.is_dir():
+        missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
+        if missing:
+            raise InputError(
+                f"no caption tokenizer in '{folder}': {' and '.join(missing)} missing (expected CLIP's vocab.json "
+                f"and merges.txt, or a tokenizer that a run saved)"
+            )
+    return _load_clip(str(folder if folder.is_dir() else folder_or_hub), context_length)
+
+
+def _load_saved(folder: Path, context_length: int) -> CaptionTokenizer:
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        tokens = Tokenizer.from_str((folder / _TOKENS).read_text(encoding="utf-8"))
+        begin, end = int(about["begin_id"]), int(about["end_id"])
+    except OSError:
+        raise
+    except Exception as error:  # `tokenizers` raises bare Exception
+        raise InputError(f"the caption tokenizer in '{folder}' is damaged ({error})") from error
+    return CaptionTokenizer(tokens, context_length, begin, end)
+
+
+def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
+    from transformers import CLIPTokenizer
+
+    try:
+        clip: Any = CLIPTokenizer.from_pretrained(name)
+        tokens = Tokenizer.from_str(clip.backend_tokenizer.to_str())
+        if tokens.get_vocab_size() <= BYTES:  # transformers makes an empty one where it finds no files
+            raise FileNotFoundError("no vocab.json and merges.txt")
+    except Exception as error:  # no network, no such name, files that are no tokenizer's: each its own type
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise InputError(
+            f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder with "
+            f"vocab.json and merges.txt, or a hub name"
+        ) from error
+    words = decoders.Replace("</w>", " ")  # transformers keeps this part of reading back to itself
+    tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])
+    return CaptionTokenizer(tokens, context_length, clip.bos_token_id, clip.eos_token_id)
+
+
+def _empty_bpe() -> Tokenizer:
+    tokens = Tokenizer(models.BPE())
+    tokens.normalizer = normalizers.Sequence(
+        [
+            normalizers.NFC(),
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(r"\s+"), " "),
+            normalizers.Strip(),
+        ]
+    )
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # a word is the same at the start
+    tokens.decoder = decoders.ByteLevel()
+    return tokens
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes all of a file or nothing of it."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,428 @@
+"""Decoding: all tokens hidden, then revealed step by step by the diffusion head (`decode_step` alone does
+it).
+
+K candidates of B prompts are one batch of rows, prompt-major (row b * k + c), and share an order; they differ
+by noise, which is drawn for (seed, picture, candidate, step), so that no result depends on what else is in
+the batch. What the spec calls redundant is left out: one encoder pass a step, which also scores; text and its
+keys and values once; one decoder pass for what candidates share; the head's projection once a step; outputs
+only where tokens are revealed. `dream.published` computes the same without any of it. It knows nothing of
+files and pictures.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from dream.config import HeadConfig
+from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
+from dream.diffusion import denoise, guide, noise_draws
+from dream.masking import mask_from_order, sample_orders
+from dream.randomness import generator
+
+if TYPE_CHECKING:
+    from dream.model.decoder import CrossCache
+    from dream.model.dream import Dream
+    from dream.pretrained import Pretrained
+
+
+class NoiseSource(Protocol):
+    """Where the diffusion noise of a step comes from."""
+
+    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+        """(draws, R * count, D_tok) for R rows, named by picture (index in the batch) and candidate.
+
+        Rows are row-major: a row's `count` revealed positions in rising order, then the next row's. Entry 0
+        starts the denoising chain, entry 1 + i is for its i-th step.
+        """
+        ...
+
+
+class Given(NamedTuple):
+    """Tokens of a given picture to keep: tokens (B or 1, N, D_tok) and the kept positions (N,) bool."""
+
+    tokens: Tensor
+    kept: Tensor
+
+
+@dataclass(frozen=True)
+class DecodeState:
+    """R rows in mid-decode; all hide equally many tokens."""
+
+    tokens: Tensor
+    """(R, N, D_tok); zero where hidden."""
+    mask: Tensor
+    """(R, N) bool, True = hidden."""
+    order: Tensor
+    """(R, N) long; revealed from its end."""
+    images: Tensor
+    """(R,) long, which picture of the batch a row is."""
+    candidates: Tensor
+    """(R,) long, which candidate of it."""
+    encoded: Tensor | None = None
+    """Encoder output of the row as it is, if there is one yet: it scores the row and serves its next step."""
+
+    def take(self, rows: Tensor) -> "DecodeState":
+        """The state of `rows` (long) only."""
+        encoded = None if self.encoded is None else self.encoded[rows]
+        return DecodeState(
+            self.tokens[rows],
+            self.mask[rows],
+            self.order[rows],
+            self.images[rows],
+            self.candidates[rows],
+            encoded,
+        )
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """What one step did; everything is as it stands after the step, before candidates are dropped."""
+
+    step: int
+    """Index of the step (0 = first) of `num_steps`; steps that reveal nothing leave no record."""
+    num_steps: int
+    """S."""
+    decoded_fraction: float
+    """Share of the picture's tokens that is visible."""
+    guidance: float
+    """Guidance scale of the step."""
+    images: Tensor
+    """(R,) long, which picture of the batch a row is."""
+    candidates: Tensor
+    """(R,) long, which candidate of it."""
+    revealed: Tensor
+    """(R, M) long, the positions revealed in this step, rising."""
+    tokens: Tensor
+    """(R, N, D_tok); zero where hidden."""
+    mask: Tensor
+    """(R, N) bool, True = hidden."""
+    condition: Tensor
+    """(R * M, D) or, guided, (2 R * M, D): rows given to the head, conditional first, each row-major."""
+    alignment: Tensor | None
+    """(R,) cosine of picture and caption in the joint space, where it was asked for or needed."""
+    kept: Tensor
+    """(R,) bool, the candidates that go on."""
+
+    @property
+    def pictures(self) -> int:
+        """B, pictures of the batch."""
+        return int(self.images.max()) + 1
+
+    @property
+    def sampled(self) -> Tensor:
+        """(R, M, D_tok): the tokens revealed in this step."""
+        return self.tokens.gather(1, self.revealed.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1]))
+
+
+class Comparison(NamedTuple):
+    """One choice among candidates: all (B, k) of it."""
+
+    step: int
+    """Steps done when they were compared."""
+    decoded_fraction: float
+    candidates: Tensor
+    alignment: Tensor
+    kept: Tensor
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The finished candidates, k a prompt (1 unless selection is `none`), and how they were chosen."""
+
+    tokens: Tensor
+    """(B, k, N, D_tok)."""
+    candidates: Tensor
+    """(B, k) long."""
+    alignment: Tensor | None
+    """(B, k) cosine of the finished picture, if `score_finished`."""
+    comparisons: list[Comparison]
+
+
+class SeededNoise:
+    """Noise from a generator of (seed, picture id, candidate, step), whatever else is in the batch."""
+
+    def __init__(self, seed: int, picture_ids: Sequence[int], token_dim: int) -> None:
+        self.seed, self.picture_ids, self.token_dim = seed, list(picture_ids), token_dim
+
+    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+        parts = []
+        for image, candidate in zip(images, candidates, strict=True):
+            own = generator(self.seed, "decode noise", self.picture_ids[image], candidate, step)
+            parts.append(torch.randn(draws, count, self.token_dim, generator=own))
+        return torch.cat(parts, dim=1)
+
+
+def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
+    """(B, N) long: one order a picture from (seed, picture id)."""
+    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])
+
+
+class TextMemory:
+    """What decoding needs of B prompts, computed once: text features, and the decoder's keys and values."""
+
+    @torch.no_grad()
+    def __init__(
+        self, model: "Dream", text_ids: Tensor, conditioning: Tensor, unconditional: Tensor | None
+    ) -> None:
+        self.features = model.text_features(text_ids)
+        self.conditional = model.cross_cache(model.text_states(conditioning))
+        self.unconditional = None
+        if unconditional is not None:
+            self.unconditional = model.cross_cache(model.text_states(unconditional))
+        self._rows: tuple[list[int], bool] | None = None
+        self._cache: CrossCache = []
+
+    def cross_cache(self, images: Tensor, guided: bool) -> "CrossCache":
+        """Keys and values for rows of these pictures (R,); guided: R conditional, then R unconditional ones.
+
+        Kept until other rows are asked for, which happens only when candidates come or go.
+        """
+        rows = images.tolist(), guided
+        if rows != self._rows:
+            self._rows, self._cache = rows, self._gather(images, guided)
+        return self._cache
+
+    def _gather(self, images: Tensor, guided: bool) -> "CrossCache":
+        if not guided:
+            return [(key[images], value[images]) for key, value in self.conditional]
+        assert self.unconditional is not None
+        shared = self.unconditional[0][0].shape[0] == 1
+        other = torch.zeros_like(images) if shared else images
+        pairs = zip(self.conditional, self.unconditional, strict=True)
+        return [
+            (torch.cat([k[images], uk[other]]), torch.cat([v[images], uv[other]]))
+            for (k, v), (uk, uv) in pairs
+        ]
+
+
+def start(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
+    """One row a picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
+    batch, num_tokens = orders.shape
+    rows = torch.arange(batch, device=orders.device)
+    tokens = torch.zeros(batch, num_tokens, token_dim, device=orders.device)
+    mask = torch.ones(batch, num_tokens, dtype=torch.bool, device=orders.device)
+    if given is not None:
+        kept = given.kept.to(orders.device)
+        # a stable sort: what is hidden stays first, each part in its random order
+        orders = orders.gather(1, kept[orders].long().argsort(dim=1, stable=True))
+        tokens[:, kept] = given.tokens.to(tokens)[:, kept]
+        mask[:, kept] = False
+    return DecodeState(tokens, mask, orders, rows, torch.zeros_like(rows))
+
+
+@torch.no_grad()
+def encode(model: "Dream", state: DecodeState) -> DecodeState:
+    """The state with its encoder output; free where it has one."""
+    if state.encoded is not None:
+        return state
+    return replace(state, encoded=model.encode(state.tokens, state.mask))
+
+
+@torch.no_grad()
+def alignment(model: "Dream", memory: TextMemory, state: DecodeState) -> Tensor:
+    """(R,) cosine of each row's partial picture and its caption; `state` is encoded."""
+    assert state.encoded is not None
+    pictures = model.image_features(state.encoded, state.mask)  # (R, E)
+    return (pictures * memory.features[state.images]).sum(dim=-1)
+
+
+@torch.no_grad()
+def decode_step(
+    model: "Dream",
+    memory: TextMemory,
+    state: DecodeState,
+    plan: StepPlan,
+    settings: DecodeSettings,
+    noise: NoiseSource,
+) -> tuple[DecodeState, StepRecord]:
+    """Reveals `plan.reveals` tokens of every row, `plan.draws` times each: new rows, numbered as
+    candidates."""
+    state = encode(model, state)
+    num_tokens, left = state.mask.shape[1], int(state.mask[0].sum()) - plan.reveals
+    mask = mask_from_order(state.order, left)
+    wanted, scale = state.mask & ~mask, settings.guidance_at(left, num_tokens)
+    condition = _condition(model, memory, state, wanted, guided=scale != 1.0)  # (halves, R, M, D)
+    condition = condition.repeat_interleave(plan.draws, dim=1).flatten(0, 2)
+
+    rows = torch.arange(len(mask), device=mask.device).repeat_interleave(plan.draws)
+    state, wanted = replace(state, mask=mask, encoded=None).take(rows), wanted[rows]
+    if plan.draws > 1:
+        state = replace(state, candidates=torch.arange(plan.draws, device=mask.device).repeat(len(mask)))
+    head = settings.head(model.config.head)
+    chain = noise(
+        plan.step, state.images.tolist(), state.candidates.tolist(), plan.reveals, noise_draws(head)
+    ).to(state.tokens)
+    state.tokens[wanted] = _sample(
+        model, head, condition, chain, scale, settings.temperature
+    )  # a copy: take()
+    record = StepRecord(
+        step=plan.step,
+        num_steps=settings.steps,
+        decoded_fraction=1 - left / num_tokens,
+        guidance=scale,
+        images=state.images,
+        candidates=state.candidates,
+        revealed=wanted.nonzero()[:, 1].view(-1, plan.reveals),
+        tokens=state.tokens,
+        mask=state.mask,
+        condition=condition,
+        alignment=None,
+        kept=torch.ones_like(state.images, dtype=torch.bool),
+    )
+    return state, record
+
+
+def decode_iter(
+    model: "Dream",
+    text_ids: Tensor,
+    conditioning: Tensor,
+    unconditional: Tensor | None,
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+    noise: NoiseSource | None = None,
+    orders: Tensor | None = None,
+    given: Given | None = None,
+    record_scores: bool = False,
+    score_finished: bool = False,
+) -> Iterator[StepRecord]:
+    """A record a step of decoding B prompts, K candidates each; the model is in eval mode.
+
+    `text_ids` (B, T) go to the text tower, `conditioning` (B, ..) and `unconditional` (B or 1, ..; None
+    without guidance) to the text aligner. `picture_ids` name the pictures whose noise and orders are drawn
+    (default 0 .. B-1). `record_scores` fills `alignment` at every step but the last without another encoder
+    pass; that of the finished picture costs one (`score_finished`). Raises ValueError for a model in training
+    mode.
+    """
+    if model.training:
+        raise ValueError("decoding needs the model in eval mode: call model.eval()")
+    image = model.config.image
+    ids = range(len(text_ids)) if picture_ids is None else picture_ids
+    orders = seeded_orders(settings.seed, ids, image.num_tokens) if orders is None else orders
+    noise = SeededNoise(settings.seed, ids, image.token_dim) if noise is None else noise
+    memory = TextMemory(model, text_ids, conditioning, unconditional if settings.guided else None)
+    state = start(orders.to(text_ids.device), image.token_dim, given)
+    plans = plan_steps(settings, int(state.mask[0].sum()))
+    for plan in plans:
+        state, record = decode_step(model, memory, state, plan, settings, noise)
+        if plan.scored or (score_finished if plan is plans[-1] else record_scores):
+            state = encode(model, state)
+            record = replace(record, alignment=alignment(model, memory, state))
+        if plan.scored:
+            record = _choose(record, len(text_ids), plan.keep)
+            state = state.take(record.kept.nonzero()[:, 0])
+        yield record
+
+
+def collect(records: Iterable[StepRecord]) -> Decoded:
+    """The finished candidates of an iterator of records, and the comparisons; no other step is kept."""
+    comparisons, last = [], None
+    for record in records:
+        last = record
+        if record.alignment is not None and not bool(record.kept.all()):
+            parts = (record.candidates, record.alignment, record.kept)
+            by_picture = (part.view(record.pictures, -1) for part in parts)
+            comparisons.append(Comparison(record.step + 1, record.decoded_fraction, *by_picture))
+    if last is None:
+        raise ValueError("there are no records to collect: nothing was decoded")
+
+    def finished(part: Tensor) -> Tensor:
+        return part[last.kept].unflatten(0, (last.pictures, -1))
+
+    scores = None if last.alignment is None else finished(last.alignment)
+    return Decoded(finished(last.tokens), finished(last.candidates), scores, comparisons)
+
+
+def decode(
+    model: "Dream",
+    text_ids: Tensor,
+    conditioning: Tensor,
+    unconditional: Tensor | None,
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+) -> Decoded:
+    """`decode_iter`, collected."""
+    return collect(
+        decode_iter(model, text_ids, conditioning, unconditional, settings, picture_ids=picture_ids)
+    )
+
+
+def paint_iter(
+    pretrained: "Pretrained",
+    prompts: Sequence[str],
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+    given: Given | None = None,
+    record_scores: bool = False,
+    score_finished: bool = False,
+) -> Iterator[StepRecord]:
+    """`decode_iter` of a trained model on prompts in words; see there for the arguments."""
+    device = next(pretrained.model.parameters()).device
+    return decode_iter(
+        pretrained.model,
+        pretrained.tokenizer.encode(prompts).to(device),
+        pretrained.conditioning.encode(prompts).to(device),
+        pretrained.conditioning.encode([""]).to(device) if settings.guided else None,
+        settings,
+        picture_ids=picture_ids,
+        given=given,
+        record_scores=record_scores,
+        score_finished=score_finished,
+    )
+
+
+def paint(
+    pretrained: "Pretrained",
+    prompts: Sequence[str],
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+) -> Tensor:
+    """(B * k, 3, H, W) uint8 pictures of the prompts, k = 1 unless selection is `none`."""
+    decoded = collect(paint_iter(pretrained, prompts, settings, picture_ids=picture_ids))
+    return to_uint8(pretrained.images.decode(decoded.tokens.flatten(0, 1)))
+
+
+def to_uint8(pictures: Tensor) -> Tensor:
+    """Pictures of [0, 1] floats as uint8, rounded."""
+    return (pictures.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def _condition(
+    model: "Dream", memory: TextMemory, state: DecodeState, wanted: Tensor, guided: bool
+) -> Tensor:
+    """(1 or 2, R, M, D): decoder output at the wanted places, conditional and, guided, unconditional."""
+    assert state.encoded is not None
+    halves = 2 if guided else 1
+    encoded, mask, places = (torch.cat([part] * halves) for part in (state.encoded, state.mask, wanted))
+    condition = model.decode(encoded, mask, memory.cross_cache(state.images, guided), wanted=places)
+    return condition.view(halves, len(state.mask), -1, condition.shape[-1])
+
+
+def _sample(
+    model: "Dream", head: HeadConfig, condition: Tensor, chain: Tensor, scale: float, temperature: float
+) -> Tensor:
+    """(M, D_tok) tokens from the head; guided rows start from the same noise and share that of the steps."""
+    projected = model.head.project(condition)
+    guided = len(condition) > chain.shape[1]
+
+    def predict(noised: Tensor, time: Tensor) -> Tensor:
+        if not guided:
+            return model.head(noised, time, projected)
+        conditional, unconditional = model.head(torch.cat([noised, noised]), time, projected).chunk(2)
+        return guide(head, conditional, unconditional, scale)
+
+    return denoise(head, predict, chain, temperature)
+
+
+def _choose(record: StepRecord, batch: int, keep: int) -> StepRecord:
+    """The record with the best `keep` candidates of every picture marked as kept."""
+    assert record.alignment is not None
+    chosen = best(record.alignment.view(batch, -1), keep)
+    kept = torch.zeros(batch, len(record.images) // batch, dtype=torch.bool, device=chosen.device)
+    return replace(record, kept=kept.scatter(1, chosen, True).flatten())

@@ -1,0 +1,235 @@
+"""A small network that reads every attribute of a drawn picture, and so tells whether a caption is true of it.
+
+It knows level 1 of `shapes`: one or two things, their shape and colour, the ground and the layout. Malformed
+things, odd grounds and odd layouts are classes of their own, so a ragged cross is no cross. It is trained on
+fresh drawings (`damage`), never on a model's pictures; the weights and their accuracy lie beside this file
+and come from `python -m dream.evaluation.judge`. It knows nothing of the models it judges.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dream.data.grammar import Scene, parse_caption
+from dream.errors import InputError
+from dream.evaluation import damage
+from dream.evaluation.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, SIZE, Drawings
+
+WEIGHTS = Path(__file__).with_name("judge.safetensors")
+STEPS, BATCH = 1200, 128
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the judge sees in B pictures, as class numbers; one past the last is 'none of these'."""
+
+    layout: Tensor
+    """(B,) numbers into LAYOUTS: alone, left of, above."""
+    ground: Tensor
+    """(B,) numbers into GROUNDS."""
+    shape: Tensor
+    """(B, 2) numbers into KNOWN_SHAPES, in reading order; the second means nothing for a thing alone."""
+    colour: Tensor
+    """(B, 2) numbers into KNOWN_COLOURS."""
+
+    def agrees(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """(B,) bool an attribute: read as labelled, where IGNORE agrees with anything."""
+
+        def same(read: Tensor, wanted: Tensor) -> Tensor:
+            return ((read == wanted) | (wanted == IGNORE)).reshape(len(read), -1).all(1)
+
+        return {
+            name: same(getattr(self, name), labels[name]) for name in ("layout", "ground", "shape", "colour")
+        }
+
+
+class Judge(nn.Module):
+    """Logits of every attribute of (B, 3, SIZE, SIZE) pictures in [0, 1]."""
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.sizes = (CLASSES["layout"] + 1, CLASSES["ground"] + 1) + 2 * (
+            CLASSES["shape"] + 1,
+            CLASSES["colour"],
+        )
+        channels = (3, width, 2 * width, 3 * width, 4 * width, 4 * width)
+        strides = (1, 2, 1, 2, 2)
+        layers: list[nn.Module] = []
+        for inside, outside, stride in zip(channels[:-1], channels[1:], strides, strict=True):
+            layers += [
+                nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(outside),
+                nn.ReLU(),
+            ]
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.heads = nn.Sequential(nn.Linear(4 * width * 16, 128), nn.ReLU(), nn.Linear(128, sum(self.sizes)))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        logits = self.heads(self.features(2 * images - 1))  # (B, classes of all attributes)
+        layout, ground, shape0, colour0, shape1, colour1 = logits.split(self.sizes, 1)
+        return {
+            "layout": layout,
+            "ground": ground,
+            "shape": torch.stack([shape0, shape1], 1),  # (B, 2, shapes + 1)
+            "colour": torch.stack([colour0, colour1], 1),  # (B, 2, colours)
+        }
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Reading:
+        """The attributes of pictures (B, 3, H, W) of any size, uint8 or float in [0, 1]."""
+        pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
+        if pictures.shape[-2:] != (SIZE, SIZE):
+            pictures = F.interpolate(
+                pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
+            )
+        parts = [self(part) for part in pictures.split(256)]
+        return Reading(**{name: torch.cat([p[name] for p in parts]).argmax(-1) for name in parts[0]})
+
+    def attributes(self, images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
+        """(B,) bool an attribute (layout, ground, shape, colour): the picture has it as its caption says.
+
+        Raises InputError for a caption that is not of level 0 or 1 of `shapes`.
+        """
+        scenes = [parse_caption(text) for text in captions]
+        for scene, text in zip(scenes, captions, strict=True):
+            _check(scene, text)
+        wanted = {name: torch.from_numpy(numbers) for name, numbers in damage.labels_of(scenes).items()}
+        return self.read(images).agrees(wanted)
+
+    def correct(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """(B,) bool: every attribute that the caption names is in the picture, and nothing else is."""
+        return torch.stack(list(self.attributes(images, captions).values())).all(0)
+
+
+def _check(scene: Scene, text: str) -> None:
+    known = all(
+        thing.shape in KNOWN_SHAPES and thing.colour in KNOWN_COLOURS and not thing.size and not thing.texture
+        for thing in scene.things
+    )
+    if not known or scene.relation not in LAYOUTS:
+        raise InputError(
+            f"the judge knows shapes of levels 0 and 1, one or two of {', '.join(KNOWN_SHAPES)} in "
+            f"{', '.join(KNOWN_COLOURS)} without size or texture, not '{text}'"
+        )
+
+
+@cache
+def load_judge() -> Judge:
+    """The judge that comes with the package, in evaluation mode."""
+    from safetensors.torch import load_file
+
+    judge = Judge()
+    judge.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}, strict=True)
+    return judge.eval().requires_grad_(False)
+
+
+def train_judge(
+    seed: int = 0, steps: int = STEPS, report: Callable[[int, float], None] = lambda step, loss: None
+) -> Judge:
+    """A judge trained on `steps` batches of fresh drawings; `report(step, loss)` is called every 100
+    steps."""
+    generator = np.random.default_rng([seed, 0])
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        judge = Judge()
+    optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
+    for step in range(steps):
+        loss = _loss(judge, damage.training_drawings(BATCH, generator))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if step % 100 == 99:
+            report(step + 1, loss.item())
+    return judge.eval().requires_grad_(False)
+
+
+def _loss(judge: Judge, drawings: Drawings) -> Tensor:
+    logits = judge(torch.from_numpy(drawings.images.astype(np.float32)))
+    terms = [
+        F.cross_entropy(logits[name].flatten(0, -2), torch.from_numpy(numbers).flatten(), ignore_index=IGNORE)
+        for name, numbers in drawings.labels.items()
+    ]
+    return torch.stack(terms).sum()
+
+
+def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, Any]:
+    """Shares of held-out drawings: clean and worn ones read right in every attribute, damaged ones refused,
+    by kind.
+
+    The seed must differ from the training's. A damaged drawing counts where it has a class 'none of these'.
+    """
+    generator = np.random.default_rng([seed, 1])
+    clean = damage.clean_drawings(count, generator)
+    worn = damage.Drawings(damage.worn(clean.images, generator), clean.labels)
+    straying = damage.damaged_drawings("none", count, generator)
+    result: dict[str, Any] = {
+        "drawings": count,
+        "clean": _all_right(judge, clean),
+        "worn": _all_right(judge, worn),
+        "straying": _all_right(judge, straying),
+        "clean_by_attribute": {n: float(v.float().mean()) for n, v in _agreement(judge, clean).items()},
+    }
+    result["refused"] = {
+        kind: _refused(judge, damage.damaged_drawings(kind, count // 5, generator)) for kind in damage.DAMAGES
+    }
+    return result
+
+
+def _agreement(judge: Judge, drawings: Drawings) -> dict[str, Tensor]:
+    labels = {name: torch.from_numpy(numbers) for name, numbers in drawings.labels.items()}
+    return judge.read(torch.from_numpy(drawings.images.astype(np.float32))).agrees(labels)
+
+
+def _all_right(judge: Judge, drawings: Drawings) -> float:
+    return float(torch.stack(list(_agreement(judge, drawings).values())).all(0).float().mean())
+
+
+def _refused(judge: Judge, drawings: Drawings) -> float:
+    """Share of the drawings with something malformed in which something is read as 'none of these'."""
+    reading = judge.read(torch.from_numpy(drawings.images.astype(np.float32)))
+    malformed, refused = np.zeros(len(drawings.images), bool), np.zeros(len(drawings.images), bool)
+    for name in ("layout", "ground", "shape"):
+        labels = drawings.labels[name].reshape(len(malformed), -1)
+        read = getattr(reading, name).numpy().reshape(len(malformed), -1)
+        malformed |= (labels == CLASSES[name]).any(1)
+        refused |= ((labels != IGNORE) & (read == CLASSES[name])).any(1)
+    return float(refused[malformed].mean())
+
+
+def main() -> None:
+    """Trains the judge and writes its weights (half precision) and accuracy."""
+    from safetensors.torch import save_file
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument(
+        "--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json comes beside it"
+    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    arguments = parser.parse_args()
+    judge = train_judge(
+        arguments.seed, arguments.steps, lambda step, loss: print(f"step {step}: loss {loss:.3f}")
+    )
+    weights = {name: t.half() if t.is_floating_point() else t for name, t in judge.state_dict().items()}
+    judge.load_state_dict(
+        {name: t.float() for name, t in weights.items()}
+    )  # the accuracy is of what is stored
+    accuracy = {"seed": arguments.seed, "steps": arguments.steps, **judge_accuracy(judge)}
+    save_file(weights, arguments.out)
+    arguments.out.with_suffix(".json").write_text(json.dumps(accuracy, indent=2) + "\n")
+    print(json.dumps(accuracy, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+"""Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure functions.
+
+Whatever draws takes a generator. Who shares a ratio: the pictures of one ratio group. A batch is cut into
+`MaskingConfig.groups` groups; one group a rank is the published behaviour, which mixes ratios only over many ranks.
+It knows nothing of models.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Generator, Tensor
+
+from dream.config import MaskingConfig, ObjectiveConfig
+
+
+@dataclass(frozen=True)
+class RatioDistribution:
+    """Distribution of the mask ratio at one moment: a normal(center, std) truncated to [low, high].
+
+    `std = inf` is the uniform distribution; `low == high` a point. `center` is the location, not the mean.
+    """
+
+    center: float
+    std: float
+    low: float
+    high: float
+
+    def quantile(self, share: Tensor) -> Tensor:
+        """Ratios below which `share` (any shape, in [0, 1]) of the draws fall."""
+        share = share.double()
+        if math.isinf(self.std) or self.low == self.high:
+            return self.low + share * (self.high - self.low)
+        below, above = self._normal_cdf(self.low), self._normal_cdf(self.high)
+        ratio = self.center + self.std * torch.special.ndtri(below + share * (above - below))
+        return ratio.clamp(self.low, self.high)
+
+    def cdf(self, ratio: float) -> float:
+        """Probability of a draw at or below `ratio`."""
+        if ratio >= self.high:
+            return 1.0
+        if ratio < self.low:
+            return 0.0
+        if math.isinf(self.std):
+            return (ratio - self.low) / (self.high - self.low)
+        below, above = self._normal_cdf(self.low), self._normal_cdf(self.high)
+        return (self._normal_cdf(ratio) - below) / (above - below)
+
+    def density(self, ratio: Tensor) -> Tensor:
+        """Probability density at `ratio` (any shape); zero outside [low, high]. A point has none: InputError-free zero."""
+        inside = (ratio >= self.low) & (ratio <= self.high)
+        if self.low == self.high:
+            return torch.zeros_like(ratio)
+        if math.isinf(self.std):
+            return inside / (self.high - self.low)
+        mass = self._normal_cdf(self.high) - self._normal_cdf(self.low)
+        z = (ratio - self.center) / self.std
+        return inside * torch.exp(-0.5 * z**2) / (self.std * math.sqrt(2 * math.pi) * mass)
+
+    @property
+    def mean(self) -> float:
+        """True mean, which truncation holds well inside the interval."""
+        return self._moments()[0]
+
+    @property
+    def deviation(self) -> float:
+        """True standard deviation."""
+        return self._moments()[1]
+
+    def restricted(self, low: float, high: float) -> "RatioDistribution":
+        """The same distribution, conditioned on [low, high]; the nearest point where the two do not meet."""
+        low, high = max(self.low, low), min(self.high, high)
+        if low > high:
+            low = high = low if self.low > high else high
+        return replace(self, low=low, high=high)
+
+    def _normal_cdf(self, ratio: float) -> float:
+        return 0.5 * math.erfc(-(ratio - self.center) / self.std / math.sqrt(2))
+
+    def _moments(self) -> tuple[float, float]:
+        if self.low == self.high:
+            return self.low, 0.0
+        if math.isinf(self.std):
+            return (self.low + self.high) / 2, (self.high - self.low) / math.sqrt(12)
+        a, b = (self.low - self.center) / self.std, (self.high - self.center) / self.std
+        mass = self._normal_cdf(self.high) - self._normal_cdf(self.low)
+        pdf_a, pdf_b = (math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi) for x in (a, b))
+        shift = (pdf_a - pdf_b) / mass
+        variance = 1 + (a * pdf_a - b * pdf_b) / mass - shift**2
+        return self.center + self.std * shift, self.std * math.sqrt(max(variance, 0.0))
+
+
+def masking_center(progress: float, config: MaskingConfig) -> float:
+    """Location of the truncated normal that mask ratios are drawn from (DREAM, Masking Warmup).
+
+    Moves from `center_start` to `center_end` while progress (0 to 1) goes from `hold` to `warmup_end`, then stays.
+    It is the location, not the mean: at std 0.45 on [0, 1], center 0 gives mean ratio 0.34 and center 1 gives 0.66.
+    """
+    if config.schedule == "constant":
+        return config.center_end
+    if progress >= config.warmup_end:
+        moved = 1.0
+    else:
+        moved = max(0.0, progress - config.hold) / (config.warmup_end - config.hold)
+    if config.shape == "cosine":
+        moved = (1 - math.cos(math.pi * moved)) / 2
+    return config.center_start + (config.center_end - config.center_start) * moved
+
+
+def ratio_distribution(progress: float, config: MaskingConfig) -> RatioDistribution:
+    """Distribution of the mask ratio at `progress` (0 to 1) of the training, for every variant of the schedule."""
+    if config.schedule == "never":
+        return RatioDistribution(0.0, math.inf, 0.0, 0.0)
+    if config.schedule == "uniform":
+        return RatioDistribution(0.5, math.inf, config.low, config.high)
+    center = masking_center(progress, config)
+    std_end = config.std if config.std_end is None else config.std_end
+    std = config.std + (std_end - config.std) * min(max(progress, 0.0), 1.0)
+    whole = RatioDistribution(center, std, config.low, config.high)
+    return whole.restricted(center - std, center + std) if config.moving_interval else whole
+
+
+def sample_mask_ratios(
+    progress: float, config: MaskingConfig, objective: ObjectiveConfig, generator: Generator
+) -> list[float]:
+    """One mask ratio for each of the `config.groups` ratio groups of a rank's batch.
+
+    With `generation_share` that share of the groups (rounded) draws where generation counts and the rest where
+    contrast counts; with `stratified` each set takes one draw from each of its quantile bands, in shuffled order.
+    """
+    whole = ratio_distribution(progress, config)
+    if config.generation_share is None:
+        ratios = _draw(whole, config.groups, config.stratified, generator)
+        return ratios.tolist()
+    for_generation = round(config.groups * config.generation_share)
+    generative = whole.restricted(objective.min_masked, 1.0)
+    contrastive = whole.restricted(0.0, 1.0 - objective.min_visible)
+    parts = [
+        _draw(generative, for_generation, config.stratified, generator),
+        _draw(contrastive, config.groups - for_generation, config.stratified, generator),
+    ]
+    ratios = torch.cat(parts)
+    return ratios[torch.randperm(len(ratios), generator=generator)].tolist()
+
+
+def num_masked(ratio: float, num_tokens: int) -> int:
+    """Tokens hidden at `ratio`: ceil(N * ratio), exact for ratios that are whole numbers of tokens."""
+    return min(num_tokens, math.ceil(round(num_tokens * ratio, 9)))
+
+
+def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
+    """(B, N) long: one random permutation of the positions a picture."""
+    return torch.rand(batch, num_tokens, generator=generator).argsort(dim=1)
+
+
+def mask_from_order(order: Tensor, masked: int) -> Tensor:
+    """(B, N) bool, True = hidden: the first `masked` entries of each order. Decoding reveals an order from its end."""
+    mask = torch.zeros(order.shape, dtype=torch.bool, device=order.device)
+    return mask.scatter(1, order[:, :masked], True)
+
+
+def sample_masks(ratios: list[float], batch: int, num_tokens: int, generator: Generator) -> Tensor:
+    """(B, N) bool masks of a batch cut into len(ratios) equal, contiguous ratio groups."""
+    orders = sample_orders(batch, num_tokens, generator)
+    groups = orders.chunk(len(ratios))
+    return torch.cat(
+        [mask_from_order(order, num_masked(r, num_tokens)) for order, r in zip(groups, ratios, strict=True)]
+    )
+
+
+def masked_share(mask: Tensor) -> Tensor:
+    """(B,) float64: share of the tokens that is hidden. Whole counts, so that thresholds compare exactly."""
+    return mask.sum(dim=1).double() / mask.shape[1]
+
+
+def counts_in_generation(mask: Tensor, min_masked: float) -> Tensor:
+    """(B,) bool: pictures whose group hides enough for the generative loss. A ratio of 0 never counts (0/0)."""
+    share = masked_share(mask)
+    return (share >= min_masked) & (share > 0)
+
+
+def counts_in_contrast(mask: Tensor, min_visible: float) -> Tensor:
+    """(B,) bool: pictures that show enough for the contrastive loss."""
+    return 1.0 - masked_share(mask) >= min_visible
+
+
+def reveal_schedule(num_tokens: int, num_steps: int) -> list[int]:
+    """Tokens revealed at each of `num_steps` decoding steps; sums to `num_tokens` (DREAM, section 4; MaskGIT's cosine).
+
+    After step s, floor(N cos(pi/2 (s+1)/S)) are still hidden, but at least one fewer than before, and at least one
+    until the last step. With more steps than tokens some steps reveal nothing: skip them.
+    """
+    plan, hidden = [], num_tokens
+    for step in range(num_steps):
+        target = math.floor(num_tokens * math.cos(math.pi / 2 * (step + 1) / num_steps))
+        after = max(1, min(hidden - 1, target)) if step < num_steps - 1 else 0
+        plan.append(hidden - after)
+        hidden = after
+    return plan
+
+
+def _draw(distribution: RatioDistribution, count: int, stratified: bool, generator: Generator) -> Tensor:
+    share = torch.rand(count, generator=generator, dtype=torch.float64)
+    if stratified:
+        share = (torch.arange(count) + share) / max(count, 1)
+        share = share[torch.randperm(count, generator=generator)]
+    return distribution.quantile(share)

@@ -1,0 +1,144 @@
+"""Transformer blocks over *packed* sequences: rows of several lengths in one tensor, attention within each row.
+
+Every per-token layer sees all tokens of a batch at once, whatever each picture hides; only attention walks the groups
+of equally long rows. Parameters and their names are timm's (`Block`, `Attention`); with one group the result is timm's.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from timm.layers import Mlp, apply_rot_embed_cat
+from timm.models.vision_transformer import Attention, Block
+from torch import Tensor, nn
+
+LAYER_NORM_EPS = 1e-6
+
+
+class Rows(NamedTuple):
+    """A run of `batch` rows of `length` tokens in a packed tensor, and their rotary table (batch or 1, length, 2 d)."""
+
+    batch: int
+    length: int
+    rotary: Tensor | None = None
+
+
+Packing = list[Rows]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bool = False) -> Tensor:
+    """Attention of (B, H, Q, d) on (B, H, K, d). CPU kernels for bfloat16 are slower than float32: cast there."""
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
+        query, key, value = query.float(), key.float(), value.float()
+    return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=causal)
+
+
+class PackedAttention(Attention):
+    """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
+
+    def forward(self, x: Tensor, packing: Packing, causal: bool = False, queries: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """(tokens, D) -> (tokens, D). `queries` (B, Q) long restricts the output to those places of each row."""
+        qkv = self.qkv(x)
+        parts, start = [], 0
+        for rows in packing:
+            stop = start + rows.batch * rows.length
+            parts.append(self._attend_rows(qkv[start:stop], rows, causal, queries))
+            start = stop
+        mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
+        return self.proj_drop(self.proj(mixed.to(x.dtype) if mixed.dtype != x.dtype else mixed))
+
+    def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool, queries: Tensor | None) -> Tensor:
+        qkv = qkv.view(rows.batch, rows.length, 3, self.num_heads, self.head_dim)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d)
+        if rows.rotary is not None:
+            rotary = rows.rotary.unsqueeze(1)  # (B, 1, T, 2 d)
+            q, k = (apply_rot_embed_cat(part, rotary, half=True) for part in (q, k))
+        if queries is not None:
+            index = queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
+            q = q.gather(2, index)
+        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)
+        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)
+
+
+class PackedBlock(Block):
+    """timm's pre-norm ViT block on a packed tensor (tokens, D)."""
+
+    def __init__(
+        self, width: int, heads: int, mlp_ratio: float, dropout: float = 0.0, eps: float = LAYER_NORM_EPS
+    ) -> None:
+        super().__init__(
+            width,
+            heads,
+            mlp_ratio,
+            qkv_bias=True,
+            proj_drop=dropout,
+            attn_drop=dropout,
+            norm_layer=lambda dim, **device: nn.LayerNorm(dim, eps=eps, **device),  # type: ignore[arg-type]
+            attn_layer=PackedAttention,
+        )
+
+    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
+        x = x + self.attn(self.norm1(x), packing, causal)
+        return x + self.mlp(self.norm2(x))
+
+
+class CrossAttention(nn.Module):
+    """Attention of image tokens to text states; keys and values come ready from `keys_values`."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.proj = nn.Linear(width, width)
+        self.proj_drop = nn.Dropout(dropout)
+
+    def keys_values(self, text_states: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, each (B, H, T, d), of text states (B, T, D); they do not change over decoding steps."""
+        batch, length, width = text_states.shape
+        kv = self.kv(text_states).view(batch, length, 2, self.heads, width // self.heads)
+        key, value = kv.permute(2, 0, 3, 1, 4).unbind(0)
+        return key, value
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """(B * Q, D) -> (B * Q, D): every row's Q queries attend to that row's text."""
+        key, value = keys_values
+        batch, width = key.shape[0], x.shape[-1]
+        queries = x.shape[0] // batch if batch else 0
+        query = self.q(x).view(batch, queries, self.heads, width // self.heads).transpose(1, 2)
+        mixed = attend(query, key, value, self.dropout if self.training else 0.0)
+        return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(-1, width).to(x.dtype)))
+
+
+class DecoderBlock(nn.Module):
+    """Pre-norm block of self-attention, cross-attention to the text, and MLP."""
+
+    def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
+        super().__init__()
+        self.norm0 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.self_attn = PackedAttention(width, heads, qkv_bias=True, attn_drop=dropout, proj_drop=dropout)
+        self.norm1 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.cross_attn = CrossAttention(width, heads, dropout)
+        self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+        self.mlp = Mlp(width, int(width * mlp_ratio), drop=dropout)
+
+    def forward(
+        self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor], queries: Tensor | None = None
+    ) -> Tensor:
+        """(B * T, D) -> (B * T, D); with `queries` (B, Q) only those places go on: (B * Q, D)."""
+        attended = self.self_attn(self.norm0(x), packing, queries=queries)
+        if queries is not None:
+            rows = packing[0]
+            start = torch.arange(rows.batch, device=x.device)[:, None] * rows.length
+            x = x[(start + queries).flatten()]
+        x = x + attended
+        x = x + self.cross_attn(self.norm1(x), keys_values)
+        return x + self.mlp(self.norm2(x))
+
+
+def initialise(module: nn.Module) -> None:
+    """Xavier-uniform linear layers with zero bias, as the authors start them; for use with `Module.apply`."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,81 @@
+"""What the decoder reads: ids for the model's own trainable embedding, or the states of a frozen T5 encoder."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from dream.config import TextConfig
+from dream.data.text import CaptionTokenizer
+from dream.errors import InputError
+
+
+class Conditioning(Protocol):
+    """Captions to what `Dream.text_states` takes. The empty caption is what guidance drops to."""
+
+    def encode(self, captions: Sequence[str]) -> Tensor: ...
+
+    def to(self, device: torch.device) -> "Conditioning": ...
+
+
+def build_conditioning(config: TextConfig, tokenizer: CaptionTokenizer) -> Conditioning:
+    """The conditioning that the configuration names; raises InputError where T5 cannot be loaded or does not fit."""
+    return LearnedConditioning(tokenizer) if config.conditioning == "learned" else T5Conditioning(config)
+
+
+class LearnedConditioning:
+    """Token ids (B, T) of the captions; their embedding is part of the model and trained with it."""
+
+    def __init__(self, tokenizer: CaptionTokenizer) -> None:
+        self.tokenizer = tokenizer
+
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """(B, T) long."""
+        return self.tokenizer.encode(captions)
+
+    def to(self, device: torch.device) -> "LearnedConditioning":
+        return self
+
+
+class T5Conditioning:
+    """Last hidden states (B, T, W) of a frozen T5 encoder. Padding is attended to everywhere, as published."""
+
+    def __init__(self, config: TextConfig) -> None:
+        self.length = config.conditioning_length
+        self.tokenizer, self.model = _load_t5(config)
+        self.device = torch.device("cpu")
+
+    @torch.no_grad()
+    def encode(self, captions: Sequence[str]) -> Tensor:
+        """(B, conditioning_length, conditioning_width) float32."""
+        ids = self.tokenizer(
+            list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids.to(self.device)
+        return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
+
+    def to(self, device: torch.device) -> "T5Conditioning":
+        self.model.to(device)
+        self.device = torch.device(device)
+        return self
+
+
+def _load_t5(config: TextConfig) -> tuple[Any, Any]:
+    from transformers import AutoTokenizer, T5EncoderModel
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(config.t5)
+        model = T5EncoderModel.from_pretrained(config.t5, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
+            f"model.safetensors and tokenizer files, or a hub name that can be reached; "
+            f"text.conditioning=learned needs none ({reason})"
+        ) from error
+    if model.config.d_model != config.conditioning_width:
+        raise InputError(
+            f"the T5 encoder '{config.t5}' is {model.config.d_model} wide, the configuration says "
+            f"text.conditioning_width={config.conditioning_width}; set it to {model.config.d_model}"
+        )
+    return tokenizer, model.eval().requires_grad_(False)

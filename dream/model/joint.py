@@ -1,0 +1,141 @@
+"""The joint space: the projection of pooled picture tokens, the CLIP text tower, and gathering over ranks."""
+
+import math
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dream.config import DreamConfig
+from dream.model.blocks import PackedBlock, Rows, initialise
+from dream.model.encoder import Group
+from dream.model.positions import half_maps
+
+TEXT_LAYER_NORM_EPS = 1e-5
+
+
+class ImageProjection(nn.Module):
+    """Pooled picture tokens -> joint embedding: three linear layers with BatchNorm and ReLU after the first two.
+
+    With `joint.pooling_maps` (a departure) a few learned weight maps over the grid are pooled beside the mean.
+    """
+
+    def __init__(self, config: DreamConfig) -> None:
+        super().__init__()
+        c, width = config.joint, config.encoder.width
+        self.buffer_tokens = config.encoder.buffer_tokens
+        self.maps = nn.Parameter(half_maps(config.image.grid, c.pooling_maps)) if c.pooling_maps else None
+        self.layer1 = nn.Linear(width * (1 + c.pooling_maps), c.hidden)
+        self.bn1 = nn.BatchNorm1d(c.hidden)
+        self.layer2 = nn.Linear(c.hidden, c.hidden)
+        self.bn2 = nn.BatchNorm1d(c.hidden)
+        self.layer3 = nn.Linear(c.hidden, c.width)
+        self.apply(initialise)
+
+    def pool(self, tokens: Tensor, visible: Tensor) -> Tensor:
+        """(b, (1 + maps) D): the mean of encoder tokens (b, R + V, D), and the maps' means of the visible ones."""
+        mean = tokens.mean(dim=1)  # (b, D)
+        if self.maps is None:
+            return mean
+        weights = self.maps[:, visible].softmax(dim=-1)  # (maps, b, V)
+        pooled = torch.einsum("mbv,bvd->bmd", weights, tokens[:, self.buffer_tokens :])
+        return torch.cat([mean, pooled.flatten(1)], dim=1)
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(B, (1 + maps) D) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
+        x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))
+        x = F.relu(_batch_norm(self.bn2, self.layer2(x)))
+        return self.layer3(x)
+
+
+class TextTower(nn.Module):
+    """CLIP's causal text transformer; the feature is that of the end-of-text token (the largest id).
+
+    With `joint.positional_text` (a departure) an MLP over the concatenated token states is added to it.
+    """
+
+    def __init__(self, config: DreamConfig) -> None:
+        super().__init__()
+        c, joint = config.text, config.joint
+        self.embedding = nn.Embedding(c.vocab_size, c.width)
+        nn.init.normal_(self.embedding.weight, std=c.embedding_std)
+        self.positions = nn.Parameter(torch.randn(c.context_length, c.width) * 0.02)
+        self.blocks = nn.ModuleList(
+            PackedBlock(c.width, c.heads, 4.0, eps=TEXT_LAYER_NORM_EPS) for _ in range(c.depth)
+        )
+        self.norm_out = nn.LayerNorm(c.width, eps=TEXT_LAYER_NORM_EPS)
+        self.projection = nn.Linear(c.width, joint.width, bias=False)
+        self.blocks.apply(initialise)
+        nn.init.normal_(self.projection.weight, std=c.width**-0.5)
+        self.positional = None
+        if joint.positional_text:
+            self.positional = nn.Sequential(
+                nn.Linear(c.width * c.context_length, joint.hidden), nn.GELU(), nn.Linear(joint.hidden, joint.width)
+            )
+            self.positional.apply(initialise)
+
+    def forward(self, text_ids: Tensor) -> Tensor:
+        """(B, T) ids -> (B, E), not normalised.
+
+        The tower is causal: what follows the end of the longest caption cannot matter, and is cut.
+        """
+        end = text_ids.argmax(dim=-1)  # (B,)
+        trimmed = self.positional is None and len(end) > 0
+        length = int(end.max()) + 1 if trimmed else text_ids.shape[1]
+        x = self.embedding(text_ids[:, :length]) + self.positions[:length]
+        batch, _, width = x.shape
+        x, packing = x.flatten(0, 1), [Rows(batch, length)]
+        for block in self.blocks:
+            x = block(x, packing, True)
+        x = x.view(batch, length, width)
+        feature = self.projection(self.norm_out(x[torch.arange(batch, device=x.device), end]))
+        if self.positional is None:
+            return feature
+        written = torch.arange(length, device=x.device) <= end[:, None]  # states after the end say nothing
+        return feature + self.positional((self.norm_out(x) * written.unsqueeze(-1)).flatten(1))
+
+
+def initial_logit_scale() -> nn.Parameter:
+    """The learned logit scale, as a logarithm: it starts at ln(1 / 0.07)."""
+    return nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+
+def gather(tensor: Tensor) -> Tensor:
+    """Rows (B, ...) of all ranks, in rank order (W * B, ...), with gradient; the tensor itself on one rank."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return tensor
+    return _Gather.apply(tensor)  # type: ignore[no-any-return]
+
+
+class _Gather(torch.autograd.Function):
+    """All-gather whose backward sums the ranks' gradients by all-reduce, which every backend has."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.rows = tensor.shape[0]
+        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, tensor.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        total = gradients[0].contiguous().clone()
+        dist.all_reduce(total)
+        start = dist.get_rank() * ctx.rows
+        return total[start : start + ctx.rows]
+
+
+def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """BatchNorm in float32. A single row has no variance: it is normalised by the running statistics."""
+    if norm.training and x.shape[0] < 2:
+        return F.batch_norm(x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    return norm(x.float())
+
+
+def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[Group]) -> Tensor:
+    """(B, (1 + maps) D): each picture's pooled tokens, in the batch's order."""
+    pooled = torch.cat([projection.pool(t, group.visible) for t, group in zip(tokens, groups, strict=True)])
+    order = torch.cat([group.rows for group in groups]).argsort()
+    return pooled[order]

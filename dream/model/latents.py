@@ -1,0 +1,126 @@
+"""Pictures to tokens and back: patches of the RGB picture, or of the latents of a frozen VAE. Only user of diffusers."""
+
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor, nn
+
+from dream.config import ImageConfig
+from dream.errors import InputError
+
+
+class ImageTokenizer(Protocol):
+    """Pictures (B, 3, H, W) uint8 to tokens (B, N, D_tok) float, and tokens to pictures (B, 3, H, W) in [0, 1]."""
+
+    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor: ...
+
+    def decode(self, tokens: Tensor) -> Tensor: ...
+
+    def to(self, device: torch.device) -> "ImageTokenizer": ...
+
+
+def build_image_tokenizer(config: ImageConfig) -> ImageTokenizer:
+    """The tokenizer that the configuration names; raises InputError where a VAE cannot be loaded or does not fit."""
+    return PixelTokenizer(config) if config.tokenizer == "pixels" else VaeTokenizer(config)
+
+
+def patchify(latents: Tensor, patch: int) -> Tensor:
+    """(B, N, C p p) tokens of latents (B, C, H, W), in raster order; a token's order is (channel, row, column)."""
+    batch, channels, height, width = latents.shape
+    x = latents.reshape(batch, channels, height // patch, patch, width // patch, patch)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch**2)
+
+
+def unpatchify(tokens: Tensor, patch: int, channels: int) -> Tensor:
+    """(B, C, H, W) square latents of tokens (B, N, C p p): the inverse of `patchify`."""
+    batch, grid = tokens.shape[0], round(tokens.shape[1] ** 0.5)
+    x = tokens.reshape(batch, grid, grid, channels, patch, patch)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, grid * patch, grid * patch)
+
+
+class PixelTokenizer:
+    """Patches of the picture in [-1, 1]; needs no weights."""
+
+    def __init__(self, config: ImageConfig) -> None:
+        self.config = config
+
+    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        """(B, N, D_tok) of pictures (B, 3, H, W) uint8; draws nothing."""
+        _check_size(images, self.config)
+        return patchify(images.float() / 127.5 - 1.0, self.config.patch_size) * self.config.scale
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1]; values outside are cut."""
+        images = unpatchify(tokens / self.config.scale, self.config.patch_size, self.config.channels)
+        return ((images + 1.0) / 2).clamp(0, 1)
+
+    def to(self, device: torch.device) -> "PixelTokenizer":
+        return self
+
+
+class VaeTokenizer:
+    """Latents of a frozen diffusers AutoencoderKL, drawn from its posterior, times `image.scale`."""
+
+    def __init__(self, config: ImageConfig) -> None:
+        self.config = config
+        self.vae: nn.Module = _load_vae(config)
+        self.device = torch.device("cpu")
+
+    @torch.no_grad()
+    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        """(B, N, D_tok); the posterior's noise comes from `generator`, without one its mean is taken."""
+        _check_size(images, self.config)
+        posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
+        latents = posterior.mean
+        if generator is not None:
+            noise = torch.randn(latents.shape, generator=generator)
+            latents = latents + posterior.std * noise.to(self.device)
+        return patchify(latents * self.config.scale, self.config.patch_size)
+
+    @torch.no_grad()
+    def decode(self, tokens: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1]; values outside are cut."""
+        latents = unpatchify(tokens.to(self.device), self.config.patch_size, self.config.channels)
+        images = self.vae.decode(latents / self.config.scale).sample  # type: ignore[operator]
+        return ((images + 1.0) / 2).clamp(0, 1)
+
+    def to(self, device: torch.device) -> "VaeTokenizer":
+        self.vae.to(device)
+        self.device = torch.device(device)
+        return self
+
+
+def _load_vae(config: ImageConfig) -> nn.Module:
+    try:
+        from diffusers import AutoencoderKL
+    except ImportError as error:
+        raise InputError(
+            "image.tokenizer=sd-vae needs the package diffusers: pip install 'dream-workbench[vae]', "
+            "or set image.tokenizer=pixels"
+        ) from error
+    try:
+        vae = AutoencoderKL.from_pretrained(config.vae, use_safetensors=True)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot load the VAE '{config.vae}' (image.vae): expected a folder with config.json and "
+            f"diffusion_pytorch_model.safetensors, or a hub name that can be reached ({_first_line(error)})"
+        ) from error
+    stride = 2 ** (len(vae.config.block_out_channels) - 1)
+    if (vae.config.latent_channels, stride) != (config.channels, config.stride):
+        raise InputError(
+            f"the VAE '{config.vae}' has {vae.config.latent_channels} channels at stride {stride}, the configuration "
+            f"says image.channels={config.channels}, image.stride={config.stride}; set these to the VAE's"
+        )
+    return vae.eval().requires_grad_(False)
+
+
+def _check_size(images: Tensor, config: ImageConfig) -> None:
+    if tuple(images.shape[1:]) != (3, config.size, config.size):
+        raise InputError(
+            f"pictures must be (B, 3, {config.size}, {config.size}) for image.size={config.size}, "
+            f"got {tuple(images.shape)}"
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

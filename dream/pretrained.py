@@ -1,0 +1,68 @@
+"""A trained model with everything that is needed to use it, opened from a run or a checkpoint. It trains nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from dream.config import DreamConfig
+from dream.data.text import CaptionTokenizer, load_tokenizer
+from dream.errors import InputError
+from dream.model.conditioning import Conditioning, build_conditioning
+from dream.model.dream import Dream
+from dream.model.latents import ImageTokenizer, build_image_tokenizer
+from dream.training import checkpoint, run_log
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A model in eval mode and the tokenizers it was trained with."""
+
+    config: DreamConfig
+    model: Dream
+    tokenizer: CaptionTokenizer
+    conditioning: Conditioning
+    images: ImageTokenizer
+    model_id: str
+    """Short name of the weights: equal weights, equal name."""
+    path: Path
+    """The checkpoint folder."""
+    step: int
+    """Optimiser steps the weights have had."""
+
+    def to(self, device: torch.device) -> "Pretrained":
+        """Itself, moved to `device`."""
+        for part in (self.model, self.conditioning, self.images):
+            part.to(device)
+        return self
+
+
+def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
+    """The model of a run's newest checkpoint, or of a checkpoint folder, on the CPU.
+
+    `ema` takes the averaged weights (with the live BatchNorm statistics), else the raw ones. Only safetensors and JSON
+    are read. Raises InputError where nothing is found, or what is found is damaged.
+    """
+    folder = checkpoint_of(Path(path))
+    state = checkpoint.read_state(folder)
+    config = state.config
+    tokenizer = load_tokenizer(folder / "tokenizer", config.text.context_length)
+    with torch.random.fork_rng(devices=[]):
+        model = Dream(config)
+    checkpoint.copy_tensors(folder, "model", model.state_dict())
+    if ema:
+        checkpoint.copy_tensors(folder, "ema", dict(model.named_parameters()))
+    name = checkpoint.weights_id(folder, "ema" if ema else "model")
+    conditioning, images = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
+    return Pretrained(config, model.eval(), tokenizer, conditioning, images, name, folder, state.step)
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The checkpoint folder that `path` (a run or a checkpoint) means; InputError if it is neither."""
+    if (path / "state.json").is_file():
+        return path
+    if run_log.holds_run(path):
+        return checkpoint.latest_checkpoint(path)
+    if not path.exists():
+        raise InputError(f"no such model: {path}; expected a run (runs/NAME) or one of its checkpoints")
+    raise InputError(f"{path} is neither a run (no config.json) nor a checkpoint (no state.json)")

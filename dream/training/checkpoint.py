@@ -1,0 +1,319 @@
+"""Checkpoints: weights, averages and optimiser in safetensors, the rest in JSON; written whole or not at all.
+
+A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensors` (weights and buffers),
+`ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`), `tokenizer/` and
+`state.json`. Random generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
+It knows nothing of the loop.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dream.config import DreamConfig
+from dream.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from dream.data.text import CaptionTokenizer
+
+FORMAT = 1
+"""Version of the layout; a checkpoint of another one is refused."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+Tensors = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds beside tensors."""
+
+    step: int
+    """Optimiser steps done."""
+    config: DreamConfig
+    """Everything resolved."""
+    source: str
+    """Where the pictures came from."""
+    positions: tuple[Any, ...]
+    """Each rank's place in the data, right after the last batch used."""
+    validation_loss: float | None = None
+    """Loss of the averaged weights at this step, if it was measured: the smallest is the best."""
+
+
+def checkpoints_folder(run: Path) -> Path:
+    """Where a run's checkpoints are."""
+    return run / "checkpoints"
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """The run's checkpoint folders, oldest first; what was never finished is not among them."""
+    return sorted(path.parent for path in checkpoints_folder(run).glob("step-*/state.json"))
+
+
+def latest_checkpoint(run: Path) -> Path:
+    """The newest checkpoint; InputError if there is none."""
+    found = list_checkpoints(run)
+    if not found:
+        raise InputError(f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)")
+    return found[-1]
+
+
+def save_checkpoint(
+    run: Path,
+    state: TrainingState,
+    tensors: Mapping[str, Tensors],
+    tokenizer: "CaptionTokenizer",
+) -> Path:
+    """The folder of a new checkpoint that holds `tensors` (`model`, `ema`, `optimizer`) and `state`.
+
+    It appears whole or not at all; older ones are not touched. A full disk raises RunError.
+    """
+    final = checkpoints_folder(run) / f"step-{state.step:08d}"
+    temporary = final.with_name(f".{final.name}.writing")
+    with _cleared_on_failure(temporary):
+        temporary.mkdir(parents=True)
+        for name, group in tensors.items():
+            save_file(dict(group), temporary / f"{name}.safetensors")
+        tokenizer.save(temporary / "tokenizer")
+        files = {path.name: _fingerprint(path) for path in sorted(temporary.glob("*.safetensors"))}
+        tree = {"format": FORMAT, **asdict(state), "files": files}
+        (temporary / "state.json").write_text(json.dumps(tree, indent=1))
+        for path in [*temporary.rglob("*"), temporary]:
+            _sync(path)
+        if final.exists():  # a damaged one of the same step, which a resume from an earlier one has passed
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _sync(final.parent)
+    return final
+
+
+def prune(run: Path, keep_last: int) -> None:
+    """Deletes all checkpoints but the last `keep_last` and the one of the smallest validation loss."""
+    found = list_checkpoints(run)
+    best = best_checkpoint(run)
+    for path in found[:-keep_last]:
+        if path != best:
+            shutil.rmtree(path)
+
+
+def best_checkpoint(run: Path) -> Path | None:
+    """The checkpoint of the smallest validation loss, if one was measured; damaged ones are passed over."""
+    measured: dict[Path, float] = {}
+    for path in list_checkpoints(run):
+        with suppress(InputError):
+            loss = _read_json(path).get("validation_loss")
+            if loss is not None:
+                measured[path] = loss
+    return min(measured, key=lambda path: measured[path]) if measured else None
+
+
+def set_aside_after(run: Path, step: int) -> list[Path]:
+    """Moves checkpoints later than `step` to `set-aside/`, so that a run can go on from an earlier one; nothing is lost."""
+    moved = []
+    for path in list_checkpoints(run):
+        if int(path.name.removeprefix("step-")) > step:
+            target = run / "set-aside" / path.name
+            target.parent.mkdir(exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            path.rename(target)
+            moved.append(target)
+    return moved
+
+
+def remove_unfinished(run: Path) -> None:
+    """Deletes what a killed process left half written."""
+    for path in checkpoints_folder(run).glob(".step-*.writing"):
+        shutil.rmtree(path)
+
+
+def read_state(folder: Path) -> TrainingState:
+    """The checkpoint's `state.json`; InputError if it is damaged or of another format."""
+    tree = _read_json(folder)
+    if tree.get("format") != FORMAT:
+        raise InputError(f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT}")
+    try:
+        return TrainingState(
+            step=tree["step"],
+            config=DreamConfig.from_dict(tree["config"]),
+            source=tree["source"],
+            positions=tuple(tree["positions"]),
+            validation_loss=tree["validation_loss"],
+        )
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder / "state.json", f"it lacks {error}") from error
+
+
+def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of `<name>.safetensors` on the CPU; InputError if the file is not what was written."""
+    path = folder / f"{name}.safetensors"
+    expected = _read_json(folder).get("files", {}).get(path.name)
+    if not path.is_file():
+        raise _damaged(path, "it is missing")
+    if expected is not None and _fingerprint(path) != expected:
+        raise _damaged(path, "its bytes are not those that were written")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _damaged(path, str(error)) from error
+
+
+def weights_id(folder: Path, name: str) -> str:
+    """A short name of the weights in `<name>.safetensors`: equal weights, equal name."""
+    return str(_read_json(folder)["files"][f"{name}.safetensors"]["sha256"])[:12]
+
+
+def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
+    """InputError naming every key in which `wanted` describes other weights than the checkpoint `folder` holds."""
+    theirs, ours = flatten(stored.model_dict()), flatten(wanted.model_dict())
+    keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
+    if keys:
+        named = ", ".join(f"{key} ({theirs.get(key)} there, {ours.get(key)} here)" for key in keys)
+        raise InputError(f"{folder} is of another configuration: {named}; use its settings, or another --out")
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def model_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Weights and buffers by name, whole and on the CPU. Under a sharded strategy every rank must call it."""
+    return {name: _whole(tensor) for name, tensor in model.state_dict().items()}
+
+
+def optimizer_tensors(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
+    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the step."""
+    return {
+        f"{name}/{key}": _whole(tensor)
+        for optimizer in optimizers
+        for name, parameter in model.named_parameters()
+        if parameter in optimizer.state
+        for key, tensor in optimizer.state[parameter].items()
+    }
+
+
+def named_tensors(names: Iterable[str], tensors: Iterable[Tensor]) -> dict[str, Tensor]:
+    """`tensors` by name, whole and on the CPU."""
+    return {name: _whole(tensor) for name, tensor in zip(names, tensors, strict=True)}
+
+
+@torch.no_grad()
+def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
+    """Copies `<name>.safetensors` into `targets`, in place; InputError if names or shapes differ."""
+    found = read_tensors(folder, name)
+    missing, unexpected = sorted(targets.keys() - found.keys()), sorted(found.keys() - targets.keys())
+    shapes = [key for key in found.keys() & targets.keys() if found[key].shape != targets[key].shape]
+    if missing or unexpected or shapes:
+        raise InputError(
+            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected {unexpected}, "
+            f"of another shape {sorted(shapes)}"
+        )
+    for key, target in targets.items():
+        target.copy_(_placed(found[key], target))
+
+
+def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
+    """Gives every parameter its moments back; the optimisers must hold the same parameters as when they were saved."""
+    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    parameters = dict(model.named_parameters())
+    for key, tensor in read_tensors(folder, "optimizer").items():
+        name, _, moment = key.rpartition("/")
+        parameter = parameters.get(name)
+        if parameter is None or parameter not in owners:
+            raise InputError(f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here")
+        placed = _placed(tensor, parameter) if tensor.ndim else tensor.to(parameter.device)
+        owners[parameter].state[parameter][moment] = placed
+
+
+def _whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor gathered; any tensor contiguous on the CPU."""
+    tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return tensor.detach().cpu().contiguous()
+
+
+def _placed(tensor: Tensor, like: Tensor) -> Tensor:
+    """`tensor` on the device of `like`, and sharded as it is."""
+    tensor = tensor.to(like.device)
+    if not hasattr(like, "full_tensor"):
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor, like.device_mesh, like.placements)  # type: ignore[attr-defined]
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / "state.json"
+    try:
+        tree = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} is no checkpoint: it has no state.json") from error
+    except ValueError as error:
+        raise _damaged(path, "it is no JSON") from error
+    if not isinstance(tree, dict):
+        raise _damaged(path, "it is no JSON object")
+    return tree
+
+
+def _damaged(path: Path, why: str) -> InputError:
+    """What is wrong with a checkpoint's file, and which checkpoint can be used in its place."""
+    folder = path.parent
+    before = [other.name for other in list_checkpoints(folder.parent.parent) if other.name < folder.name]
+    remedy = "the run has no checkpoint before it"
+    if before:
+        remedy = f"the one before it can serve instead: {folder.parent / before[-1]} (`--resume {before[-1]}` to train on)"
+    return InputError(f"the checkpoint file {path} is damaged ({why}); {remedy}; nothing was changed")
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+@contextmanager
+def _cleared_on_failure(temporary: Path) -> Iterator[None]:
+    """Removes `temporary` before and on failure, and says in a sentence that the disk is full."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        yield
+    except BaseException as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if is_disk_full(error):
+            raise RunError(
+                f"the disk is full: the checkpoint {temporary.parent} could not be written; older checkpoints are "
+                "untouched: free some space and go on with --resume"
+            ) from error
+        raise
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether `error` says that a disk or quota is full; safetensors carries the number as text only."""
+    if isinstance(error, SafetensorError):
+        return any(f"os error {number})" in str(error) for number in DISK_FULL)
+    return isinstance(error, OSError) and error.errno in DISK_FULL
+
+
+def _sync(path: Path) -> None:
+    """Flushes a file or folder to the disk, so that the rename cannot come before the bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

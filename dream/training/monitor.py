@@ -1,0 +1,121 @@
+"""Looking at a model while it trains: losses by mask ratio and retrieval on fixed pictures, and sample sheets.
+
+It is handed a forward function and knows nothing of the loop; whatever it draws is the same every time.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dream.config import DreamConfig
+from dream.data.batch import Batch
+from dream.diffusion import sample_draw
+from dream.losses import Losses, total_loss
+from dream.masking import mask_from_order, num_masked, sample_orders
+from dream.model.dream import DreamOutput, generative_rows
+from dream.randomness import generator
+
+PICTURES = 64
+"""Validation pictures, of different captions: retrieval is among these."""
+RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
+"""Mask ratios that losses are told at."""
+RETRIEVAL_RATIOS = (0.0, 0.75)
+"""Mask ratios that retrieval is told at."""
+SHEET_PROMPTS = 8
+"""Prompts of a sample sheet."""
+
+Forward = Callable[..., DreamOutput]
+
+
+class FixedInputs(NamedTuple):
+    """This rank's share of the validation pictures, ready for the model."""
+
+    tokens: Tensor
+    text_ids: Tensor
+    conditioning: Tensor
+    teacher: Tensor | None
+
+
+class Validation(NamedTuple):
+    """`loss` decides which checkpoint is the best (the smaller the better); `row` is what the log tells."""
+
+    loss: float
+    row: dict[str, Any]
+
+
+def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
+    """Every world_size-th picture of the batch, equally many for each rank."""
+    rows = range(rank, len(batch) - len(batch) % world_size, world_size)
+    return Batch(batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows))
+
+
+@torch.no_grad()
+def validate(
+    forward: Forward, fixed: FixedInputs, config: DreamConfig, rank: int, mean: Callable[[Tensor], Tensor]
+) -> Validation:
+    """Losses at every mask ratio and retrieval, of all ranks together (`mean` averages a tensor over them).
+
+    The loss is the weighted sum that training uses, each part averaged over the mask ratios at which it counts.
+    """
+    by_ratio: dict[float, Losses] = {}
+    recalls: dict[str, float] = {}
+    for index, ratio in enumerate(RATIOS):
+        output = _at_ratio(forward, fixed, config, ratio, (index, rank))
+        by_ratio[ratio] = total_loss(output, config, fixed.teacher)
+        if ratio in RETRIEVAL_RATIOS and output.image_features is not None and output.text_features is not None:
+            recalls |= recall_at_1(output.image_features, output.text_features, f"{ratio:.2f}")
+    parts = {
+        "generative_by_ratio": {r: l.generative for r, l in by_ratio.items() if l.generative_share > 0},
+        "contrastive_by_ratio": {r: l.contrastive for r, l in by_ratio.items() if l.contrastive_share > 0},
+        "alignment_by_ratio": {r: l.alignment for r, l in by_ratio.items() if fixed.teacher is not None},
+    }
+    told = {name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()} for name, part in parts.items() if part}
+    weights = config.objective
+    each = {
+        "generative_by_ratio": weights.generative_weight, "contrastive_by_ratio": weights.contrastive_weight,
+        "alignment_by_ratio": weights.alignment_weight,
+    }  # fmt: skip
+    loss = sum(each[name] * sum(part.values()) / len(part) for name, part in told.items())
+    return Validation(loss, {"loss": loss, **told, **recalls})
+
+
+def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> dict[str, float]:
+    """Shares of captions whose own picture is the nearest, and of pictures whose own caption is, among (G, E) each."""
+    cosine = text_features @ image_features.T  # (captions, pictures)
+    own = torch.arange(len(cosine), device=cosine.device)
+    return {
+        f"text_to_image_r1_at_{ratio}": (cosine.argmax(dim=1) == own).double().mean().item(),
+        f"image_to_text_r1_at_{ratio}": (cosine.argmax(dim=0) == own).double().mean().item(),
+        "retrieval_among": len(cosine),
+    }
+
+
+def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
+    """Writes one picture a prompt, painted by the checkpoint's averaged weights, as a captioned sheet to `path`."""
+    from dream.decoding.decode import DecodeSettings, paint
+    from dream.decoding.pictures import save_sheet
+    from dream.pretrained import load_pretrained
+
+    pretrained = load_pretrained(checkpoint).to(device)
+    decode = pretrained.config.decode
+    settings = DecodeSettings(
+        steps=decode.steps, guidance_scale=decode.guidance_scale, guidance_schedule=decode.guidance_schedule,
+        temperature=decode.temperature, seed=pretrained.config.train.seed,
+    )  # fmt: skip
+    decoded = paint(pretrained, prompts, settings)
+    path.parent.mkdir(exist_ok=True)
+    save_sheet(pretrained, prompts, decoded, settings, path)
+
+
+def _at_ratio(forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, seed: tuple[int, int]) -> DreamOutput:
+    batch, num_tokens, token_dim = fixed.tokens.shape
+    orders = sample_orders(batch, num_tokens, generator("validation", "orders", *seed))
+    mask = mask_from_order(orders, num_masked(ratio, num_tokens))
+    rows = generative_rows(mask, config)
+    draw = sample_draw(config.head, rows, token_dim, generator("validation", "noise", *seed))
+    device = fixed.tokens.device
+    draw = type(draw)(*(part.to(device) for part in draw))
+    return forward(fixed.tokens, mask.to(device), fixed.text_ids, fixed.conditioning, draw)

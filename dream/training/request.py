@@ -1,0 +1,167 @@
+"""What a training was asked to be, checked against what is on disk before anything is written.
+
+It knows nothing of models and devices.
+"""
+
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dream.config import DreamConfig
+from dream.errors import InputError
+from dream.training import checkpoint as ckpt
+from dream.training import run_log
+
+PRECISIONS = ("32-true", "bf16-mixed")
+"""Weights and averages stay float32: anything narrower would not be averaged, nor resumed exactly."""
+STRATEGIES = ("auto", "ddp", "fsdp")
+ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """A training to start or to go on with."""
+
+    out: Path
+    """The run's folder."""
+    source: str | None = None
+    """Where pictures come from; None goes on with the run's own."""
+    config: DreamConfig | None = None
+    """Everything else; None goes on with the run's own."""
+    preset: str = "custom"
+    """Name of the preset, for the record."""
+    minutes: float | None = None
+    """Wall-clock budget (of a resumed run: minutes more); None takes the configuration's."""
+    steps: int | None = None
+    """Optimiser steps (of a resumed run: steps more); None takes the configuration's."""
+    resume: bool = False
+    """Go on with the run in `out`."""
+    checkpoint: str | None = None
+    """Name of the checkpoint to go on from; None takes the newest."""
+    overwrite: bool = False
+    """Delete the run in `out` first."""
+    devices: str = "auto"
+    """Number of devices, their list, or auto."""
+    num_nodes: int = 1
+    """Machines."""
+    strategy: str = "auto"
+    """auto, ddp or fsdp."""
+    accelerator: str = "auto"
+    """auto, cpu, cuda, gpu or mps."""
+    started: float = field(default_factory=time.monotonic)
+    """When the budget began to run (`time.monotonic`)."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins."""
+
+    config: DreamConfig
+    source: str
+    state: ckpt.TrainingState | None = None
+    """What the checkpoint says that it goes on from."""
+    checkpoint: Path | None = None
+    legs: tuple[int, ...] = ()
+    """Steps at which training and extensions were planned to end, as far as that is known."""
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps done."""
+        return self.state.step if self.state else 0
+
+
+def check_request(request: TrainRequest) -> Start:
+    """Where the training begins; raises InputError for whatever does not fit, and writes nothing."""
+    _check_numbers(request)
+    if run_log.holds_run(request.out):
+        beat = run_log.read_heartbeat(request.out)
+        if run_log.is_alive(beat):
+            raise InputError(f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that one first")
+        if request.resume:
+            return _resumed(request)
+        if not request.overwrite:
+            raise InputError(
+                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose another --out"
+            )
+    elif request.resume:
+        raise InputError(f"{request.out} holds no run to resume: there is no {request.out / 'config.json'}")
+    _check_writable(request.out)
+    if request.config is None or not request.source:
+        raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
+    return Start(_with_budget(request.config, request), request.source)
+
+
+def _check_numbers(request: TrainRequest) -> None:
+    if request.minutes is not None and request.steps is not None:
+        raise InputError("give --minutes or --steps, not both")
+    if request.minutes is not None and not request.minutes > 0:
+        raise InputError(f"--minutes must be above 0, got {request.minutes}")
+    if request.steps is not None and request.steps < 1:
+        raise InputError(f"--steps must be at least 1, got {request.steps}")
+    if request.resume and request.overwrite:
+        raise InputError("give --resume or --overwrite, not both")
+    for name, value, known in (
+        ("--strategy", request.strategy, STRATEGIES), ("--accelerator", request.accelerator, ACCELERATORS),
+        ("--precision (train.precision)", request.config.train.precision if request.config else PRECISIONS[0], PRECISIONS),
+    ):  # fmt: skip
+        if value not in known:
+            raise InputError(f"{name} must be one of {', '.join(known)}, got '{value}'")
+
+
+def _check_writable(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()) and not run_log.holds_run(out):
+        raise InputError(f"{out} is a folder with other files in it: choose an empty or a new one as --out")
+    there = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file, so no run can be written to {out}: choose another --out")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"no permission to write to {there}: choose another --out, or change its rights")
+
+
+def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
+    if request.steps is not None:
+        return replace(config, train=replace(config.train, steps=request.steps, minutes=None))
+    if request.minutes is not None:
+        return replace(config, train=replace(config.train, steps=None, minutes=request.minutes))
+    return config
+
+
+def _resumed(request: TrainRequest) -> Start:
+    record = run_log.read_record(request.out)
+    stored = DreamConfig.from_dict(record["config"])
+    config = stored if request.config is None else _changed(request.out, stored, request.config)
+    legs, folder = tuple(record.get("legs") or ()), _chosen(request)
+    _check_writable(request.out)
+    source = request.source or record["source"]
+    if folder is None:  # killed before anything was saved: it starts again, and comes out the same
+        return Start(config if legs else _with_budget(config, request), source, legs=legs)
+    state = ckpt.read_state(folder)
+    ckpt.check_same_model(folder, state.config, config)
+    if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
+        raise InputError(f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for so much more")
+    return Start(config, source, state, folder, legs)
+
+
+def _changed(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
+    """`wanted` with the run's own budget and vocabulary; InputError where it would not go on with the same training."""
+    if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than was asked for
+        wanted = replace(wanted, text=replace(wanted.text, vocab_size=stored.text.vocab_size))
+    ckpt.check_same_model(out, stored, wanted)
+    for key in ("seed", "optimizer"):
+        before, now = getattr(stored.train, key), getattr(wanted.train, key)
+        if before != now:
+            raise InputError(f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out")
+    return replace(wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes))
+
+
+def _chosen(request: TrainRequest) -> Path | None:
+    found: list[Any] = ckpt.list_checkpoints(request.out)
+    if request.checkpoint is None:
+        return found[-1] if found else None
+    for path in found:
+        if path.name == Path(request.checkpoint).name:
+            return path
+    names = ", ".join(path.name for path in found) or "none"
+    raise InputError(f"{request.out} has no checkpoint '{request.checkpoint}'; it has {names}")

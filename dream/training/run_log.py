@@ -1,0 +1,219 @@
+"""What a run leaves on disk beside checkpoints: writer and readers side by side.
+
+`config.json` (everything resolved, versions, history), `metrics.jsonl` (rows of kind `train` and `validation`),
+`heartbeat.json` (who is training, how far), `report.json` (what was broken in the data), `samples/`. Files that are
+replaced are replaced at once, and a reader never sees half of one. It knows nothing of torch.
+"""
+
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from dream.errors import InputError
+
+PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
+"""Packages whose versions go into the run's record."""
+CONTENTS = (
+    "config.json", "metrics.jsonl", "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", "set-aside",
+)  # fmt: skip
+"""All that a run owns in its folder: what overwriting deletes."""
+
+Status = Literal["starting", "running", "finished", "stopped", "failed"]
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Who is training and how far it is."""
+
+    pid: int
+    """Process id of rank 0."""
+    process_start: str | None
+    """Start of that process in clock ticks since boot, which tells it from a later one of the same id."""
+    status: Status
+    """What the process is doing, or how it ended."""
+    step: int
+    """Optimiser steps done."""
+    end: int
+    """Optimiser steps at which it ends (0 = not known yet)."""
+    seconds_left: float | None
+    """Estimate of what is left."""
+    time: float
+    """When this was written, in seconds since 1970."""
+    message: str = ""
+    """Why it failed or stopped."""
+
+
+class RunLog:
+    """The writer. Rank 0 writes; other ranks only leave a data report of their own."""
+
+    def __init__(self, folder: Path, rank: int = 0) -> None:
+        self.folder, self.rank, self.writes = folder, rank, rank == 0
+
+    def record(self, tree: Mapping[str, Any]) -> None:
+        """Replaces `config.json`."""
+        if self.writes:
+            _replace_json(self.folder / "config.json", tree)
+
+    def event(self, name: str, **details: Any) -> None:
+        """Adds what happened to the history in `config.json`."""
+        if self.writes:
+            tree = read_record(self.folder)
+            tree["history"].append({"time": time.time(), "event": name, **details})
+            self.record(tree)
+
+    def row(self, kind: Literal["train", "validation"], step: int, **values: Any) -> None:
+        """Appends a row to `metrics.jsonl`; a number that is not finite becomes null."""
+        if self.writes:
+            row = {"kind": kind, "step": step, "time": time.time(), **values}
+            with (self.folder / "metrics.jsonl").open("a") as file:
+                file.write(json.dumps(_finite(row)) + "\n")
+
+    def heartbeat(
+        self, status: Status, step: int, end: int, seconds_left: float | None = None, message: str = ""
+    ) -> None:
+        """Replaces `heartbeat.json`."""
+        if self.writes:
+            pid = os.getpid()
+            beat = Heartbeat(pid, process_start(pid), status, step, end, seconds_left, time.time(), message)
+            _replace_json(self.folder / "heartbeat.json", asdict(beat))
+
+    def report(self, tree: Mapping[str, Any]) -> None:
+        """Replaces `report.json` (`report-rank1.json` and so on beside it: each rank reads its own share)."""
+        name = "report.json" if self.writes else f"report-rank{self.rank}.json"
+        _replace_json(self.folder / name, tree)
+
+    def drop_rows_after(self, step: int) -> None:
+        """Removes the rows of steps that will be trained again, and a last line that was cut off."""
+        path = self.folder / "metrics.jsonl"
+        if self.writes and path.exists():
+            kept = [json.dumps(row) + "\n" for row in read_metrics(self.folder) if row["step"] <= step]
+            _replace(path, "".join(kept))
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether `folder` holds a run."""
+    return (folder / "config.json").is_file()
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The run's `config.json`; InputError if there is none or it is damaged."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise InputError(f"{folder} holds no run: there is no {path}")
+    try:
+        tree = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: it is no JSON ({error})") from error
+    if not isinstance(tree, dict) or "config" not in tree:
+        raise InputError(f"{path} is not the record of a run: it lacks 'config'")
+    return tree
+
+
+def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    """The rows of `metrics.jsonl` (of one kind), oldest first; none if there is no file yet."""
+    return [row for row in _rows(folder / "metrics.jsonl") if kind is None or row["kind"] == kind]
+
+
+def read_heartbeat(folder: Path) -> Heartbeat | None:
+    """The last heartbeat, if there is one."""
+    try:
+        return Heartbeat(**json.loads((folder / "heartbeat.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def is_alive(beat: Heartbeat | None) -> bool:
+    """Whether the process of this heartbeat is still training."""
+    if beat is None or beat.status in ("finished", "stopped", "failed"):
+        return False
+    if beat.process_start is not None:
+        return process_start(beat.pid) == beat.process_start
+    try:
+        os.kill(beat.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def process_start(pid: int) -> str | None:
+    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or a system without /proc."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] == "Z" else fields[19]
+
+
+def delete_run(folder: Path) -> None:
+    """Deletes what a run owns in its folder, and nothing else."""
+    for path in [*(folder / name for name in CONTENTS), *folder.glob("report-rank*.json")]:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that matter, as far as they are installed."""
+    found = {"python": sys.version.split()[0]}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the checkout that this package runs from (with `-dirty` if it was changed); None outside of one."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    for line in path.read_text().splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:  # the last line of a killed process
+            return
+
+
+def _finite(value: Any) -> Any:
+    """`value` with every NaN and infinity as None: JSON has neither."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _replace_json(path: Path, tree: Mapping[str, Any]) -> None:
+    _replace(path, json.dumps(_finite(tree), indent=1))
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.writing")
+    temporary.write_text(text)
+    temporary.replace(path)

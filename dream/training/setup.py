@@ -1,0 +1,80 @@
+"""What a training is made of before its first step: tokenizer, model, frozen parts, and the run's record.
+
+It knows nothing of devices and ranks.
+"""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dream.config import DreamConfig
+from dream.data.sources import Source
+from dream.data.text import CaptionTokenizer, load_tokenizer, train_tokenizer
+from dream.model.conditioning import Conditioning, build_conditioning
+from dream.model.dream import Dream
+from dream.model.latents import ImageTokenizer, build_image_tokenizer
+from dream.model.teacher import Teacher
+from dream.randomness import seed_of
+from dream.training import run_log
+from dream.training.optim import freeze_untrained
+from dream.training.request import Start, TrainRequest
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The model at its start, and what feeds it."""
+
+    config: DreamConfig
+    """With the tokenizer's real vocabulary."""
+    model: Dream
+    tokenizer: CaptionTokenizer
+    conditioning: Conditioning
+    images: ImageTokenizer
+    teacher: Teacher | None
+    """What REPA aligns to."""
+
+
+def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) -> CaptionTokenizer:
+    """The caption tokenizer: the `saved` one, else CLIP's where the configuration names it, else one trained now."""
+    length = config.text.context_length
+    if saved is not None and saved.exists():
+        return load_tokenizer(saved, length)
+    if config.text.tokenizer != "bpe":
+        return load_tokenizer(config.text.tokenizer, length)
+    return train_tokenizer(source.captions(), config.text.vocab_size, length)
+
+
+def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
+    """Model and frozen parts; equal seeds start with equal weights. Leaves the global generator as it was."""
+    config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config.train.seed, "weights"))
+        model = Dream(config)
+    freeze_untrained(model, config)
+    teacher = Teacher(config) if config.objective.alignment_weight else None
+    conditioning = build_conditioning(config.text, tokenizer)
+    return Parts(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
+
+
+def write_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
+    """Creates the run's folder with its record (`facts` added) and tokenizer, or notes in its history that it goes on."""
+    log.folder.mkdir(parents=True, exist_ok=True)
+    about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
+    if request.resume:
+        record = run_log.read_record(log.folder)
+        log.record({**record, "config": parts.config.to_dict(), "source": start.source})
+        log.event("resumed", step=start.step, source=start.source, **about)
+        log.drop_rows_after(start.step if start.checkpoint else -1)
+    else:
+        run_log.delete_run(log.folder)
+        log.record({
+            "format": 1, "preset": request.preset, "source": start.source, "config": parts.config.to_dict(), "legs": None,
+            "parameters": sum(p.numel() for p in parts.model.parameters()), **about,
+            "history": [{"time": time.time(), "event": "started"}],
+        })  # fmt: skip
+    log.heartbeat("starting", start.step, 0)
+    if not (log.folder / "tokenizer").exists():
+        parts.tokenizer.save(log.folder / "tokenizer")

@@ -1,0 +1,61 @@
+"""Sums over the steps between two lines of the log, kept on the device until they are read. It knows nothing of files."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from dream.losses import Losses
+
+BANDS = 10
+"""Equal bands of the mask ratio in which the generative loss is told."""
+NAMES = (
+    "parts", "loss", "generative", "contrastive", "contrastive_parts", "alignment", "generative_share",
+    "contrastive_share", "accuracy",
+)  # fmt: skip
+
+
+class Tally:
+    """Sums of micro-batches; a loss that no picture counted in is not averaged in as a zero."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.sums = torch.zeros(len(NAMES) + 2 * BANDS, dtype=torch.float64, device=device)
+
+    def add(self, losses: Losses, masked_share: Tensor) -> None:
+        """Takes in a micro-batch with each picture's masked share (B,)."""
+        some = (losses.contrastive_share > 0).double()
+        values = (
+            torch.ones_like(losses.total), losses.total, losses.generative, losses.contrastive * some, some,
+            losses.alignment, losses.generative_share, losses.contrastive_share, losses.accuracy * some,
+        )  # fmt: skip
+        band = (masked_share * BANDS).long().clamp(max=BANDS - 1)
+        counted = (losses.by_picture != 0).double()
+        sums = torch.zeros(2, BANDS, dtype=torch.float64, device=self.sums.device)
+        sums.index_add_(1, band, torch.stack([losses.by_picture.double() * counted, counted]))
+        self.sums += torch.cat([torch.stack([value.detach().double() for value in values]), sums.flatten()])
+
+    def take(self, reduce: Callable[[Tensor], Tensor]) -> dict[str, object]:
+        """The means since the last call, over all ranks (`reduce` sums a tensor over them), and starts again."""
+        sums = reduce(self.sums).tolist()
+        self.sums = torch.zeros_like(self.sums)
+        total = dict(zip(NAMES, sums[: len(NAMES)], strict=True))
+        band_sums, band_counts = sums[len(NAMES) : -BANDS], sums[-BANDS:]
+        return {
+            "loss": total["loss"] / total["parts"],
+            "generative_loss": _ratio(total["generative"], total["generative_share"]),
+            "contrastive_loss": _ratio(total["contrastive"], total["contrastive_parts"]),
+            "alignment_loss": total["alignment"] / total["parts"],
+            "generative_share": total["generative_share"] / total["parts"],
+            "contrastive_share": total["contrastive_share"] / total["parts"],
+            "contrastive_accuracy": _ratio(total["accuracy"], total["contrastive_parts"]),
+            "generative_by_ratio": {
+                f"{i / BANDS:.1f}-{(i + 1) / BANDS:.1f}": band_sums[i] / band_counts[i]
+                for i in range(BANDS)
+                if band_counts[i]
+            },
+        }
+
+
+def _ratio(total: float, count: float) -> float | None:
+    """Their quotient; none where nothing counted."""
+    return total / count if count else None

@@ -1,0 +1,119 @@
+"""Who may import whom, where third-party packages enter, and that every module imports without extras."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+# The arrow dream <- workbench <- app, notebooks: what each may know of the project.
+MAY_IMPORT = {
+    "dream": {"dream"},
+    "workbench": {"dream", "workbench"},
+    "app": {"dream", "workbench", "app"},
+    "notebooks": {"dream", "workbench"},
+}
+# Interface packages stay out of the method, and Streamlit out of what notebooks share.
+NEVER = {
+    "dream": {"streamlit", "plotly", "ipywidgets", "anywidget", "jupyterlab", "IPython"},
+    "workbench": {"streamlit"},
+}
+# A third-party package enters through one or two files.
+ENTRIES = {
+    "datasets": {"dream/data/hub.py"},
+    "diffusers": {"dream/model/latents.py"},
+    "lightning_fabric": {"dream/training/loop.py"},
+    "tokenizers": {"dream/data/text.py"},
+    "transformers": {"dream/data/text.py", "dream/model/conditioning.py"},
+}
+EXTRAS = {"diffusers", "torchmetrics", "sklearn", "playwright", "kaleido", "imageio_ffmpeg", "nbclient"}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+
+
+def sources(folder: str) -> Iterator[tuple[str, str]]:
+    """Path (from the root) and Python text of every source under `folder`; of a notebook, its code cells."""
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), path.read_text()
+    for path in sorted((ROOT / folder).rglob("*.ipynb")):
+        cells = [
+            cell["source"] for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"
+        ]
+        lines = "\n".join("".join(cell) for cell in cells).splitlines()
+        text = "\n".join(line for line in lines if not line.startswith(("%", "!")))
+        yield path.relative_to(ROOT).as_posix(), text
+
+
+def imported(text: str) -> set[str]:
+    """Full names of the modules that `text` imports, inside functions too."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            names.add(node.module or "")
+    return names
+
+
+def packages(text: str) -> set[str]:
+    """Top-level packages that `text` imports."""
+    return {name.partition(".")[0] for name in imported(text)}
+
+
+def requirements(lines: list[str]) -> set[str]:
+    """Distribution names in a list of requirements."""
+    return {line.split(">")[0].split("=")[0].split("[")[0].strip() for line in lines}
+
+
+@pytest.mark.parametrize("folder", MAY_IMPORT)
+def test_imports_point_from_the_pages_to_the_method(folder):
+    for path, text in sources(folder):
+        upward = packages(text) & (set(MAY_IMPORT) | {"tests"}) - MAY_IMPORT[folder]
+        assert not upward, f"{path} must not import {upward}"
+        assert not packages(text) & NEVER.get(folder, set()), f"{path} must not know the interface"
+
+
+@pytest.mark.parametrize("package", ENTRIES)
+def test_a_third_party_package_enters_through_its_own_files(package):
+    users = {path for folder in MAY_IMPORT for path, text in sources(folder) if package in packages(text)}
+    assert users <= ENTRIES[package]
+
+
+def test_everything_imported_is_declared():
+    project = PROJECT["project"]
+    declared = requirements(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        declared |= requirements(extra)
+    for folder in MAY_IMPORT:
+        for path, text in sources(folder):
+            third_party = packages(text) - set(sys.stdlib_module_names) - set(MAY_IMPORT)
+            names = {DISTRIBUTIONS.get(name, name.replace("_", "-")) for name in third_party}
+            assert names <= declared, (
+                f"{path} imports {names - declared}, which pyproject.toml does not ask for"
+            )
+
+
+def test_the_packages_listed_by_hand_are_all_there_are():
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    folders = {path.parent for name in ("dream", "workbench", "app") for path in (ROOT / name).rglob("*.py")}
+    assert listed == {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_every_module_imports_with_the_base_install():
+    names = [path.removesuffix(".py").replace("/", ".") for path, _ in sources("dream")]
+    names += [path.removesuffix(".py").replace("/", ".") for path, _ in sources("workbench")]
+    script = (
+        "import importlib, sys\n"
+        f"for extra in {sorted(EXTRAS)}: sys.modules[extra] = None\n"
+        f"for name in {names}: importlib.import_module(name.removesuffix('.__init__'))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr

@@ -1,0 +1,1 @@
+"""Figures, one file a subject: data in, plotly Figure out."""
