@@ -29,7 +29,7 @@ COMMANDS = {
 
 EXAMPLES = """examples:
   dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
-  dream decode --model runs/shapes --prompt "a large red circle above a large blue square" --out sheet.png"""
+  dream decode --model runs/shapes --prompt "a red circle above a blue square" --out sheet.png"""
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -110,7 +110,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _sentence(error: BaseException) -> tuple[str, int]:
-    """What to tell the user about `error` (or, where that is not known, about its cause), and the exit code."""
+    """What to tell the user about `error` (or, if that is unknown, about its cause), and the exit code."""
     cause: BaseException | None = error
     while cause is not None:
         known = _known(cause)

@@ -27,7 +27,7 @@ class Pretrained:
     """Short name of the weights: equal weights, equal name."""
     path: Path
     """The checkpoint folder."""
-    step: int
+    step: int = 0
     """Optimiser steps the weights have had."""
 
     def to(self, device: torch.device) -> "Pretrained":

@@ -15,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dream import masking
-from dream.decoding.decode import Decoded, NoiseSource, SeededNoise, seeded_orders
+from dream.decoding.decode import Decoded
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import NoiseSource, SeededNoise, seeded_orders
 from dream.diffusion import Draw, add_noise, denoise, generative_terms, guide, noise_draws
 from dream.losses import contrastive_loss
 from dream.model.blocks import Rows
@@ -27,9 +28,16 @@ from dream.model.joint import TextTower, pool_groups
 
 @torch.no_grad()
 def decode_published(
-    model: Dream, text_ids: Tensor, conditioning: Tensor, unconditional: Tensor | None, settings: DecodeSettings,
-    *, picture_ids: Sequence[int] | None = None, noise: NoiseSource | None = None, orders: Tensor | None = None,
-) -> Decoded:  # fmt: skip
+    model: Dream,
+    text_ids: Tensor,
+    conditioning: Tensor,
+    unconditional: Tensor | None,
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+    noise: NoiseSource | None = None,
+    orders: Tensor | None = None,
+) -> Decoded:
     """`decoding.decode` of `once` (or of one candidate), without the savings; arguments as there."""
     image = model.config.image
     ids = range(len(text_ids)) if picture_ids is None else picture_ids
@@ -103,9 +111,15 @@ def full_context_features(tower: TextTower, text_ids: Tensor) -> Tensor:
 
 
 def _step(
-    model: Dream, tokens: Tensor, orders: Tensor, left: int, count: int, text: Tensor, settings: DecodeSettings,
+    model: Dream,
+    tokens: Tensor,
+    orders: Tensor,
+    left: int,
+    count: int,
+    text: Tensor,
+    settings: DecodeSettings,
     chain: Tensor,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Tokens (B, N, D_tok) of one candidate with `count` more revealed, so that `left` are hidden."""
     mask, after = masking.mask_from_order(orders, left + count), masking.mask_from_order(orders, left)
     wanted, scale, head = (
@@ -121,7 +135,9 @@ def _step(
     def predict(noised: Tensor, time: Tensor) -> Tensor:
         times = time.expand(len(condition))  # each row embeds the time anew
         output = model.head(torch.cat([noised] * halves), times, model.head.project(condition))
-        return guide(head, *output.chunk(2), scale) if settings.guided else output
+        if not settings.guided:
+            return output
+        return guide(head, output[: len(noised)], output[len(noised) :], scale)
 
     tokens = tokens.clone()
     tokens[wanted] = denoise(head, predict, chain, settings.temperature)

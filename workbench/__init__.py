@@ -1,1 +1,1 @@
-"""What app and notebooks share: plain data and figures about runs, checkpoints and decodes. No streamlit here."""
+"""What app and notebooks share: plain data and figures about runs and decodes. No streamlit here."""

@@ -11,18 +11,18 @@ from workbench.runs import RunSummary, list_runs
 RUNS = Path("runs")
 
 WHAT_IT_IS = """
-DREAM trains **one model for two things**: to tell which caption belongs to which picture, and to paint a picture
-from a caption. It reads the visible part of a picture; a decoder that also reads the caption fills in the rest.
-Telling captions apart wants little hidden, painting wants much: *Masking Warmup* moves the hidden share over the
-training, so that both are learned at once.
+DREAM trains **one model for two things**: to tell which caption belongs to which picture, and to paint a
+picture from a caption. It reads the visible part of a picture; a decoder that also reads the caption fills in
+the rest. Telling captions apart wants little hidden, painting wants much: *Masking Warmup* moves the hidden
+share over the training, so that both are learned at once.
 
-While it paints, its own sense of picture and caption can look at several unfinished tries of one prompt and go on
-with the best: *Semantically Aligned Decoding*.
+While it paints, its own sense of picture and caption can look at several unfinished tries of one prompt and
+go on with the best: *Semantically Aligned Decoding*.
 """
 
-FIRST_STEPS = """
+FIRST_STEPS = """\
 dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
-dream decode --model runs/shapes --prompt "a large red circle above a large blue square" --out sheet.png
+dream decode --model runs/shapes --prompt "a red circle above a blue square" --out sheet.png
 """
 
 
@@ -32,15 +32,12 @@ def render() -> None:
     text, commands = st.columns([3, 2], gap="large")
     with text:
         st.markdown(WHAT_IT_IS)
+        st.markdown("**Start here**, in a terminal with `.venv` active; the training takes ten minutes.")
+        st.code(FIRST_STEPS, language="bash", wrap_lines=True)
     with commands.container(border=True):
         st.markdown("**Commands**")
         st.markdown("\n".join(f"- `dream {name}`: {summary}" for name, summary in COMMANDS.items()))
         st.caption("`dream COMMAND --help` lists a command's options.")
-    st.subheader("Start here")
-    st.markdown(
-        "In a terminal, with `.venv` active: ten minutes of training on two cores, then a sheet of pictures."
-    )
-    st.code(FIRST_STEPS.strip(), language="bash", wrap_lines=True)
     st.subheader("Runs")
     _show_runs(list_runs(RUNS))
 
@@ -59,7 +56,7 @@ def _show_run(run: RunSummary) -> None:
     st.markdown(f"**{run.path.name}**")
     of = f" of {run.end:,}" if run.end else ""
     when = datetime.fromtimestamp(run.changed)
-    st.caption(f"{run.status}, step {run.step:,}{of}, last heard of on {when:%Y-%m-%d at %H:%M}")
+    st.caption(f"{run.status} · step {run.step:,}{of} · {when:%Y-%m-%d %H:%M}")
     if run.sheet is None:
         st.markdown("No samples yet.")
     else:

@@ -29,8 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, tar shards by path, glob or brace range ('name-{000000..000003}.tar'), "
         "hf:owner/name[:split], or shapes",
     )
-    parser.add_argument("--size", type=int, help="side of the training's pictures: counts the smaller ones")
-    parser.add_argument("--limit", type=int, help="look at the first LIMIT samples only")
+    parser.add_argument(
+        "--size", type=int, help="side of the training's pictures, to count those that are smaller"
+    )
+    parser.add_argument(
+        "--limit", type=int, help="look at the first LIMIT samples only (shapes: examples a level)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
         if value is not None and value < 1:
             raise InputError(f"--{name} must be at least 1, got {value}")
     if args.source == "shapes":
-        print("\n".join(_shapes(args.limit or EXAMPLES)))
+        print("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
         return
     from dream.data.sources import open_corpora
 
@@ -58,9 +62,10 @@ def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_val
     for found in survey(corpus, limit):
         progress.show(found.rows, found.expected)
     progress.clear()
-    if not found.rows and not found.report.total:
+    if found.rows or found.report.total:
+        print("\n".join(_described(found, corpus.name, size, own_validation)), flush=True)
+    if not found.rows:
         raise InputError(f"no captioned picture in '{corpus.name}': {corpus.hint()}")
-    print("\n".join(_described(found, corpus.name, size, own_validation)))
 
 
 def _described(found: "Survey", name: str, size: int | None, own_validation: bool) -> Iterator[str]:
@@ -103,7 +108,7 @@ def _captions(found: "Survey") -> Iterator[str]:
         yield f"              e.g. {name}: {_shortened(caption)}"
 
 
-def _shapes(examples: int) -> Iterator[str]:
+def _shapes(size: int | None, examples: int) -> Iterator[str]:
     """What the drawn pictures can show, by level."""
     from dream.data.grammar import GROUNDS, LEVELS
     from dream.data.shapes import ShapesSource
@@ -111,9 +116,12 @@ def _shapes(examples: int) -> Iterator[str]:
 
     yield "shapes: pictures drawn from a seed, endless for training; validation and test are fixed"
     yield f"  backgrounds {', '.join(GROUNDS)}"
+    base = tiny()
+    if size is not None:
+        base = dataclasses.replace(base, image=dataclasses.replace(base.image, size=size, patch_size=1))
     for number, level in enumerate(LEVELS):
-        data = dataclasses.replace(tiny().data, level=number)
-        source = ShapesSource(dataclasses.replace(tiny(), data=data), split="val")
+        config = dataclasses.replace(base, data=dataclasses.replace(base.data, level=number))
+        source = ShapesSource(config, split="val")
         yield f"  level {number}     {_scenes(level):,} different scenes (data.level={number})"
         yield f"              {' or '.join(map(str, sorted(set(level.counts))))} of {', '.join(level.shapes)}"
         yield f"              in {', '.join(level.colours)}"
@@ -125,7 +133,7 @@ def _shapes(examples: int) -> Iterator[str]:
 
 
 def _scenes(level: "Level") -> int:
-    """The number of different scenes: a ground, a layout, things of which no two agree in shape and colour."""
+    """The number of different scenes: ground, layout, things no two of which agree in shape and colour."""
     from dream.data.grammar import GROUNDS, RELATIONS_OF_COUNT
 
     pairs, looks = len(level.shapes) * len(level.colours), len(level.sizes) * len(level.textures)

@@ -46,7 +46,7 @@ class FolderCorpus:
         self.shards = [root.resolve().name or str(root)]
         self.window_rows = 1 << 62  # the names of all pictures are in memory anyway
         self._rows: list[FileRow] | None = None
-        self._others: list[str] = []
+        self._others: list[str] = []  # the first names that are no pictures, for the hint
         self._pictures = 0
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
@@ -60,7 +60,7 @@ class FolderCorpus:
     def hint(self) -> str:
         expected = f"each picture needs NAME.txt beside NAME.jpg (or .png, .webp), or a line in {METADATA}"
         if self._pictures:
-            return f"it holds {self._pictures:,} pictures and not one caption for them; {expected}"
+            return f"not one of the {self._pictures:,} pictures in it has a caption; {expected}"
         tars = [name for name in self._others if name.endswith(".tar")]
         if tars:
             return f"it holds tar shards, no pictures; give them as '{self.name.rstrip('/')}/*.tar'"
@@ -69,6 +69,7 @@ class FolderCorpus:
 
     def _listed(self, report: DataReport) -> Iterator[FileRow]:
         walked: set[str] = set()
+        listed: set[Path] = set()  # by the metadata of a folder further up
         for directory, subfolders, names in os.walk(self.root, onerror=_reporter(report), followlinks=True):
             if (real := os.path.realpath(directory)) in walked:  # a link that leads back
                 subfolders.clear()
@@ -79,28 +80,39 @@ class FolderCorpus:
             prefix = here.relative_to(self.root).as_posix()
             shard = self.shards[0] if prefix == "." else f"{self.shards[0]}/{prefix}"
             visible = sorted(name for name in names if not name.startswith("."))
-            self._others += [name for name in visible if not name.lower().endswith(PICTURES)]
-            yield from self._listed_in(here, shard, visible, report)
+            if len(self._others) < 100:
+                self._others += [name for name in visible if not name.lower().endswith(PICTURES)]
+            pictures = {name for name in visible if name.lower().endswith(PICTURES)}
+            self._pictures += len(pictures)
+            written = read_metadata(here / METADATA, shard, report) if METADATA in visible else {}
+            unlisted = {name for name in pictures if here / name not in listed}
+            listed |= {here / name for name in written}
+            texts = {Path(name).stem: name for name in visible if name.lower().endswith(".txt")}
+            yield from _captioned(here, shard, unlisted, written, texts, report)
+            for stem in sorted(texts.keys() - {Path(name).stem for name in pictures}) if pictures else ():
+                report.add(kinds.MISSING_MEMBER, shard, texts[stem], "no picture of this name")
 
-    def _listed_in(self, here: Path, shard: str, names: list[str], report: DataReport) -> Iterator[FileRow]:
-        written = read_metadata(here / METADATA, shard, report) if METADATA in names else {}
-        pictures = {name for name in names if name.lower().endswith(PICTURES)}
-        self._pictures += len(pictures)
-        texts = {Path(name).stem: name for name in names if name.lower().endswith(".txt")}
-        for name in sorted(pictures | written.keys()):
-            path, key = here / name, CONTROL.sub("?", name).encode("utf-8", "replace").decode()
-            if name not in pictures and not path.is_file():
-                report.add(
-                    kinds.MISSING_MEMBER, shard, key, f"{METADATA} names it, but there is no such picture"
-                )
-            elif name in written:
-                yield FileRow(shard, key, path, written[name])
-            elif path.stem in texts:
-                yield FileRow(shard, key, path, here / texts[path.stem])
-            else:
-                report.add(kinds.MISSING_MEMBER, shard, key, f"no caption: no {path.stem}.txt beside it")
-        for stem in sorted(texts.keys() - {Path(name).stem for name in pictures}):
-            report.add(kinds.MISSING_MEMBER, shard, texts[stem], "no picture of this name")
+
+def _captioned(
+    here: Path,
+    shard: str,
+    pictures: set[str],
+    written: dict[str, str | BadSample],
+    texts: dict[str, str],
+    report: DataReport,
+) -> Iterator[FileRow]:
+    """The rows of one directory: its `pictures` and those its metadata names; the rest goes to `report`."""
+    for name in sorted(pictures | written.keys()):
+        path, key = here / name, CONTROL.sub("?", name).encode("utf-8", "replace").decode()
+        if name not in pictures and not path.is_file():
+            reason = f"{METADATA} names it, but there is no such picture"
+            report.add(kinds.MISSING_MEMBER, shard, key, reason)
+        elif name in written:
+            yield FileRow(shard, key, path, written[name])
+        elif path.stem in texts:
+            yield FileRow(shard, key, path, here / texts[path.stem])
+        else:
+            report.add(kinds.MISSING_MEMBER, shard, key, f"no caption: no {path.stem}.txt beside it")
 
 
 def _reporter(report: DataReport) -> Callable[[OSError], None]:
@@ -135,6 +147,7 @@ def _record(fields: Any) -> tuple[str, str | BadSample]:
     name = fields.get("file_name") if isinstance(fields, dict) else None
     if not isinstance(name, str) or not name or "\0" in name:
         raise ValueError("no 'file_name' in it")
+    name = os.path.normpath(name)
     try:
         return name, caption_in(fields)
     except BadSample as bad:
@@ -142,7 +155,7 @@ def _record(fields: Any) -> tuple[str, str | BadSample]:
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Each split's folder: its own subfolders `train` and `val` (validation, test), else all of it as train."""
+    """Each split's folder: its own subfolders `train` and `val` (validation, test), else all is train."""
     found = {
         split: root / name
         for split, names in SPLITS.items()

@@ -82,7 +82,7 @@ class HubCorpus:
 
 
 def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
-    """The splits of `hf:owner/name`, or the one that `hf:owner/name:split` names, as train. Raises InputError."""
+    """The splits of `hf:owner/name`, or the one that `hf:owner/name:split` names. Raises InputError."""
     name, wanted = _name_and_split(source.removeprefix("hf:"))
     splits = _load(name, source)
     if wanted is not None:
@@ -153,7 +153,7 @@ def _column(columns: Sequence[str], known: Sequence[str], name: str, what: str) 
 
 def _fetched(path: str) -> bytes:
     try:
-        import fsspec
+        import fsspec  # type: ignore[import-untyped]
 
         with fsspec.open(path, "rb") as file:
             return file.read()

@@ -1,7 +1,8 @@
 """Which sample comes when: an order that follows from (seed, epoch), so that a place in it is four numbers.
 
 Shards are put in a random order; their rows fill windows of a bounded number of rows; each window is
-permuted. A rank takes every world_size-th row (whole shards, when there are many). It reads no pictures.
+permuted. Ranks share rows by the hash of their names, or whole shards when there are many. It reads no
+pictures.
 """
 
 import itertools
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dream.data.report import DataReport
-from dream.data.samples import Corpus, Row
+from dream.data.samples import Corpus, Row, id_hash, sample_id
 from dream.errors import InputError
 
 
@@ -86,7 +87,7 @@ class Order:
     """Ranks take whole shards; else rows of the same shards."""
 
     def draws(self, start: Position, report: DataReport) -> Iterator[Draw]:
-        """This rank's rows, epoch after epoch, from `start` on. Ends when world_size + 1 epochs in a row had none."""
+        """This rank's rows, epoch after epoch. Ends when more than world_size epochs in a row had none."""
         empty = 0
         for epoch in itertools.count(start.epoch):
             here = start if epoch == start.epoch else Position(epoch)
@@ -102,19 +103,19 @@ class Order:
 
     def _shards(self, epoch: int) -> list[int]:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.corpus.shards)).tolist()
-        return order[self._turn(epoch) :: self.world_size] if self.by_shard else order
+        return [shard for shard in order if not self.by_shard or shard % self.world_size == self._turn(epoch)]
 
     def _shuffled(self, window: Window, epoch: int, used: int) -> Iterator[Draw]:
+        turn = self._turn(epoch)
         rows = self.keep(window.rows)
-        stream = self.rank if self.by_shard else self.world_size  # ranks that share a window permute it alike
-        rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, stream])
-        order, flips = rng.permutation(len(rows)), rng.random(len(rows)) < 0.5
-        mine = order if self.by_shard else order[self._turn(epoch) :: self.world_size]
+        if not self.by_shard and self.world_size > 1:
+            rows = [row for row in rows if id_hash(sample_id(row)) % self.world_size == turn]
+        rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, turn])
+        order, flips = rng.permutation(len(rows)).tolist(), rng.random(len(rows)) < 0.5
         place = Position(epoch, window.shard, window.row)
-        for index in range(used, len(mine)):
-            chosen = int(mine[index])
+        for index, chosen in enumerate(order[used:], start=used):
             yield Draw(rows[chosen], bool(flips[chosen]), replace(place, index=index + 1))
 
     def _turn(self, epoch: int) -> int:
-        """Which share of the epoch is this rank's; it moves on, so that every rank comes to see everything."""
+        """Which share is this rank's. Shares are fixed and go round: in world_size epochs a rank sees all."""
         return (self.rank + epoch) % self.world_size

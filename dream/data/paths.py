@@ -13,7 +13,7 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """`a-{00..02}.tar` as its three names, `{x,y}` as both; several braces multiply. Else raises InputError."""
+    """`a-{00..02}.tar` as its three names, `{x,y}` as both; several multiply. Else raises InputError."""
     found = _BRACES.search(pattern)
     if found is None:
         return [pattern]
@@ -37,7 +37,8 @@ def expand_braces(pattern: str) -> list[str]:
 def shard_paths(source: str) -> list[Path]:
     """The tars that a path, glob or brace range means. Raises InputError, naming what is there, for none."""
     paths: list[Path] = []
-    for pattern in [source] if Path(source).exists() else expand_braces(source):
+    patterns = [source] if Path(source).exists() else expand_braces(source)
+    for pattern in patterns:
         if Path(pattern).exists():
             paths.append(Path(pattern))
         elif glob.has_magic(pattern):
@@ -46,7 +47,11 @@ def shard_paths(source: str) -> list[Path]:
                 raise InputError(f"no file matches '{pattern}'{_whats_there(Path(pattern))}")
             paths += [path for path in matched if path.suffix == ".tar"] or matched
         else:
-            raise InputError(f"there is no '{pattern}'{_whats_there(Path(pattern))}")
+            missing = sum(not glob.has_magic(p) and not Path(p).exists() for p in patterns)
+            among = (
+                f" (and {missing - 1:,} more of the {len(patterns):,} that are meant)" if missing > 1 else ""
+            )
+            raise InputError(f"there is no '{pattern}'{among}{_whats_there(Path(pattern))}")
     for path in paths:
         if path.is_dir():
             raise InputError(f"'{path}' is a folder: give one folder by its plain path, or tar shards")

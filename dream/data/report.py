@@ -15,8 +15,8 @@ DAMAGED_HEADER = "damaged header"
 TRUNCATED_TAR = "truncated tar"
 UNREADABLE_SHARD = "unreadable shard"
 KINDS = (
-    BROKEN_PICTURE, EMPTY_CAPTION, BROKEN_CAPTION, MISSING_MEMBER, BROKEN_METADATA, DUPLICATE_MEMBER, DAMAGED_HEADER,
-    TRUNCATED_TAR, UNREADABLE_SHARD,
+    BROKEN_PICTURE, EMPTY_CAPTION, BROKEN_CAPTION, MISSING_MEMBER, BROKEN_METADATA, DUPLICATE_MEMBER,
+    DAMAGED_HEADER, TRUNCATED_TAR, UNREADABLE_SHARD,
 )  # fmt: skip
 """In the order in which they are listed; other kinds may be added by a source and come after."""
 
@@ -26,7 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class DataReport:
-    """Problems by kind and shard, with the names of what was skipped. Several threads may fill and read it."""
+    """Problems by kind and shard, with names. Several threads may fill and read it."""
 
     def __init__(self) -> None:
         self.samples_seen = 0
@@ -35,7 +35,7 @@ class DataReport:
         self._problems: dict[tuple[str, str], dict[str, str]] = {}  # (kind, shard) -> key -> detail
 
     def add(self, kind: str, shard: str, key: str, detail: str = "") -> bool:
-        """Whether this problem is new: the same kind, shard and key (in a later epoch) is not counted twice."""
+        """Whether this problem is new: the same kind, shard and key (of a later epoch) counts once."""
         shard, key, detail = (_CONTROL.sub("?", text) for text in (shard, key, detail))
         with self._lock:
             named = self._problems.setdefault((kind, shard), {})
@@ -76,7 +76,7 @@ class DataReport:
         ]
 
     def to_dict(self, names: int = 100) -> dict[str, Any]:
-        """JSON-able: samples seen, problems in all; for every kind and shard the count and first `names` names."""
+        """JSON-able: samples seen, problems in all; by kind and shard the count and first `names` names."""
         kinds: dict[str, dict[str, Any]] = {}
         for kind, shard, named in self._listed():
             first = [{"key": key, "detail": named[key]} for key in list(named)[:names]]
@@ -84,7 +84,7 @@ class DataReport:
         return {"samples_seen": self.samples_seen, "problems": self.total, "kinds": kinds}
 
     def summary(self, names: int = 10) -> str:
-        """Lines to read: each kind with its count, each shard with its first `names` names and how many more."""
+        """Lines to read: by kind and shard the count, the first `names` names and how many more."""
         lines: list[str] = []
         counts = self.by_kind()
         for kind, shard, named in self._listed():

@@ -47,12 +47,17 @@ class Row(Protocol):
 class Corpus(Protocol):
     """Rows in shards. The order of shards, and of rows in a shard, is the same every time."""
 
-    name: str
-    """What the user called it."""
-    shards: Sequence[str]
-    """Names of the shards."""
-    window_rows: int
-    """Rows that are shuffled together (what of them is held in memory is the corpus's own business)."""
+    @property
+    def name(self) -> str:
+        """What the user called it."""
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """Names of the shards."""
+
+    @property
+    def window_rows(self) -> int:
+        """Rows that are shuffled together (what of them is held in memory is the corpus's own business)."""
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
         """The rows of a shard from row `start` on; what is not even a row goes to `report`."""

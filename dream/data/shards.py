@@ -52,10 +52,9 @@ class TarRow:
 class TarShards:
     """The Corpus of a list of tars."""
 
-    window_rows = WINDOW_ROWS
-
-    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+    def __init__(self, name: str, paths: Sequence[Path], window_rows: int = WINDOW_ROWS) -> None:
         self.name = name
+        self.window_rows = window_rows
         self.paths = list(paths)
         self.shards = _short_names(self.paths)
         self._indexes: dict[int, list[TarRow]] = {}  # the shards used last, latest at the end
@@ -69,7 +68,7 @@ class TarShards:
             return len(self._indexes[shard]) if shard in self._indexes else None
 
     def hint(self) -> str:
-        return "each picture (.jpg, .png, .webp) needs a .txt, or a .json with a 'caption', of its name beside it"
+        return "each picture (.jpg, .png, .webp) needs a .txt of its name, or a .json with a 'caption'"
 
     def _index(self, shard: int, report: DataReport) -> list[TarRow]:
         with self._lock:
@@ -97,13 +96,9 @@ def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
 
 
 def _report_damage(contents: TarContents, shard: str, report: DataReport) -> None:
-    for first, after in contents.damages:
-        report.add(
-            kinds.DAMAGED_HEADER,
-            shard,
-            f"byte {first:,}",
-            f"{after - first:,} bytes skipped to the next header",
-        )
+    for start, end, name in contents.damages:
+        lost = f"{end - start:,} bytes skipped to the next header, of a file named {name or 'nothing'}"
+        report.add(kinds.DAMAGED_HEADER, shard, f"byte {start:,}", lost)
     if contents.cut is not None:
         report.add(kinds.TRUNCATED_TAR, shard, contents.cut_member or "end", contents.cut)
 
@@ -126,7 +121,7 @@ def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) 
         key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)
     }
     for key in groups:
-        # The sample in whose middle the tar ends is counted there; `000.seg.png` beside sample 000 is an extra.
+        # A sample in whose middle the tar ends is counted there; `000.seg.png` beside sample 000 is an extra.
         if key not in complete and key != cut_key and key.partition(".")[0] not in complete:
             report.add(kinds.MISSING_MEMBER, shard, key, _lacking(groups[key]))
     return [
@@ -141,7 +136,7 @@ def _lacking(group: dict[str, Member]) -> str:
 
 
 def _split_name(name: str) -> tuple[str, str | None]:
-    """Key and part (image, text, record) of a member's name; no part for files that are none of a sample's."""
+    """Key and part (image, text, record) of a member's name; no part for files of another kind."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     key = name[: len(name) - len(ending)]

@@ -45,7 +45,7 @@ def open_source(
     rank: int = 0,
     world_size: int = 1,
 ) -> Source:
-    """The source that a string means: `shapes`, a folder, tar shards (path, glob, brace range), `hf:owner/name`.
+    """The source that a string means: `shapes`, a folder, tar shards (path, glob, braces), `hf:owner/name`.
 
     `split`: train, val, test (only where the source has one) or all (of a stored source, nothing held out).
     Raises InputError when there is nothing of that name, or not one captioned picture in it.
@@ -62,7 +62,7 @@ def open_source(
 
 
 def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
-    """The stored splits of a source: `train`, and `val` and `test` where it has its own. Raises InputError."""
+    """The stored splits of a source: `train`, and `val` and `test` if it has its own. Raises InputError."""
     if source.startswith("hf:"):
         from dream.data.hub import open_hub
 

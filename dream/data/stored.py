@@ -108,7 +108,7 @@ class StoredSource:
         return _batch(samples, np.zeros(len(samples), dtype=bool))
 
     def captions(self, limit: int = 20000) -> list[str]:
-        """Up to `limit` captions of this split (one a sample, equal ones kept), whatever the rank and seed."""
+        """Up to `limit` captions of this split, one a sample (equal ones too), whatever the rank and seed."""
         found: list[str] = []
         for row in self._listed(self._part):
             if len(found) == limit:
@@ -128,7 +128,7 @@ class StoredSource:
         return [row for row in rows if (id_hash(sample_id(row)) < self._held_out_below) == (split == "val")]
 
     def _listed(self, part: _Part) -> Iterator[Row]:
-        """The rows of a part in an order that depends on their names only: the first ones are a fair choice."""
+        """The rows of a part in an order that only their names decide: the first ones are a fair choice."""
         for window in windows(part.corpus, range(len(part.corpus.shards)), self.report):
             yield from sorted(
                 self._in_split(window.rows, part.split), key=lambda row: id_hash(sample_id(row))
@@ -156,9 +156,7 @@ class StoredSource:
     def _load_all(self, drawn: Sequence[Draw], pool: ThreadPoolExecutor) -> list[_Sample | None]:
         known = self._cache or {}
         names = [sample_id(draw.row) for draw in drawn]
-        if all(
-            name in known or name in self._bad for name in names
-        ):  # threads would take longer to hand these over
+        if all(name in known or name in self._bad for name in names):  # threads would only cost time
             return [known.get(name) for name in names]
         return list(pool.map(self._load, [draw.row for draw in drawn]))
 

@@ -85,7 +85,7 @@ class Survey:
         return sum(min(sides) < size for sides in zip(self.widths, self.heights, strict=True))
 
     def repeated(self, most: int = 5) -> tuple[int, list[tuple[str, int]]]:
-        """The number of different captions, and those that occur most often, with how often (if more than once)."""
+        """The number of different captions, and those that occur most often, with how often."""
         values, counts = np.unique(np.frombuffer(self._hashes, dtype=np.int64), return_counts=True)
         often = sorted(zip(counts.tolist(), values.tolist(), strict=True), reverse=True)[: 10 * most]
         named = [(self._named[value], count) for count, value in often if count > 1 and value in self._named]
@@ -138,7 +138,7 @@ def _room(found: Survey, limit: int | None) -> int:
 
 
 def _expected(corpus: Corpus, whole: int | None, limit: int | None) -> int | None:
-    """Rows in all: known, or as many in every shard as in those that were indexed; never more than `limit`."""
+    """Rows in all: known, or as many in every shard as in the indexed ones; never more than `limit`."""
     if whole is None:
         counts = [count for shard in range(len(corpus.shards)) if (count := corpus.count(shard)) is not None]
         whole = round(sum(counts) / len(counts) * len(corpus.shards)) if counts else None

@@ -24,19 +24,21 @@ _TOKENS, _ABOUT = "tokenizer.json", "captions.json"
 
 
 class CaptionTokenizer:
-    """Captions to (B, context_length) ids and back. `end_id` is the largest id, as CLIP's text tower expects."""
+    """Captions to (B, context_length) ids and back. `end_id` is the largest id, as CLIP's tower wants."""
 
     pad_id = PAD_ID
 
-    def __init__(self, tokens: Tokenizer, context_length: int, begin_id: int, end_id: int) -> None:
+    def __init__(
+        self, tokens: Tokenizer, context_length: int, begin_id: int | None, end_id: int | None
+    ) -> None:
         """Raises InputError when the end token is not the last of the vocabulary."""
         if context_length < 3:
             raise InputError(f"text.context_length must be at least 3, got {context_length}")
         size = tokens.get_vocab_size()
-        if end_id != size - 1 or not 0 <= begin_id < end_id:
+        if begin_id is None or end_id != size - 1 or not 0 <= begin_id < end_id:
             raise InputError(
-                f"the caption tokenizer's end token must be the last of its {size} ids, got {end_id} for the end "
-                f"and {begin_id} for the begin"
+                f"a caption tokenizer's begin and end tokens must be in its vocabulary, and the end the last "
+                f"of its {size} ids; got {begin_id} and {end_id}"
             )
         self._tokens = tokens
         self._tokens.encode_special_tokens = True  # "<end>" within a caption is text, and ends nothing
@@ -48,16 +50,12 @@ class CaptionTokenizer:
         self.vocab_size = size
 
     def encode(self, captions: Sequence[str]) -> Tensor:
-        """(B, context_length) long: begin, the caption's tokens, end, then zeros; what is too long loses its tail."""
+        """(B, context_length) long: begin, tokens, end, then zeros; what is too long loses its tail."""
         ids = torch.full((len(captions), self.context_length), PAD_ID, dtype=torch.long)
         for row, encoded in zip(ids, self._encoded(captions), strict=True):
             kept = [self.begin_id, *encoded[: self.context_length - 2], self.end_id]
             row[: len(kept)] = torch.tensor(kept)
         return ids
-
-    def lengths(self, captions: Sequence[str]) -> list[int]:
-        """Tokens of each caption with begin and end, before anything is cut."""
-        return [len(encoded) + 2 for encoded in self._encoded(captions)]
 
     def decode(self, ids: Tensor) -> list[str]:
         """The captions of (B, T) ids: what stands before the end token, in lower case."""
@@ -119,8 +117,8 @@ def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTok
         missing = [name for name in ("vocab.json", "merges.txt") if not (folder / name).is_file()]
         if missing:
             raise InputError(
-                f"no caption tokenizer in '{folder}': {' and '.join(missing)} missing (expected CLIP's vocab.json "
-                f"and merges.txt, or a tokenizer that a run saved)"
+                f"no caption tokenizer in '{folder}': {' and '.join(missing)} missing (expected CLIP's "
+                f"vocab.json and merges.txt, or a tokenizer that a run saved)"
             )
     return _load_clip(str(folder if folder.is_dir() else folder_or_hub), context_length)
 
@@ -148,8 +146,8 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
     except Exception as error:  # no network, no such name, files that are no tokenizer's: each its own type
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder with "
-            f"vocab.json and merges.txt, or a hub name"
+            f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder "
+            f"with vocab.json and merges.txt, or a hub name"
         ) from error
     words = decoders.Replace("</w>", " ")  # transformers keeps this part of reading back to itself
     tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])

@@ -1,4 +1,4 @@
-"""A picture's bytes as a (3, H, W) uint8 array, the authors' way: ADM centre crop. The data's only user of PIL.
+"""A picture's bytes as a (3, H, W) uint8 array, the authors' way: ADM centre crop. Only it uses PIL here.
 
 It knows nothing of shards or captions; whatever is wrong with the bytes raises BrokenPicture with the reason.
 """
@@ -39,7 +39,7 @@ class Picture:
 
 
 def open_picture(content: bytes) -> Picture:
-    """The picture in `content`: EXIF orientation applied, transparency on white, any colours and depth as RGB.
+    """The picture in `content`: EXIF orientation applied, transparency on white, any colours as RGB.
 
     Raises BrokenPicture for empty, foreign, corrupt, cut or enormous content.
     """

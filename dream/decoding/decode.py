@@ -1,120 +1,41 @@
-"""Decoding: all tokens hidden, then revealed step by step by the diffusion head (`decode_step` alone does
-it).
+"""Decoding: all tokens hidden, then revealed step by step by the diffusion head; `decode_step` alone reveals
+them.
 
-K candidates of B prompts are one batch of rows, prompt-major (row b * k + c), and share an order; they differ
-by noise, which is drawn for (seed, picture, candidate, step), so that no result depends on what else is in
-the batch. What the spec calls redundant is left out: one encoder pass a step, which also scores; text and its
-keys and values once; one decoder pass for what candidates share; the head's projection once a step; outputs
-only where tokens are revealed. `dream.published` computes the same without any of it. It knows nothing of
-files and pictures.
+What the spec calls redundant is left out: one encoder pass a step, which also scores; text and its keys and
+values once; all candidates of all prompts in one batch, and one decoder pass for what candidates share; the
+head's projection once a step; outputs only where tokens are revealed. `dream.published` computes the same
+without any of it. It knows nothing of files.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dream.config import HeadConfig
+from dream.config import HeadConfig, ImageConfig
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
+from dream.decoding.state import (
+    DecodeState,
+    Given,
+    NoiseSource,
+    SeededNoise,
+    StepRecord,
+    seeded_orders,
+    start,
+)
 from dream.diffusion import denoise, guide, noise_draws
-from dream.masking import mask_from_order, sample_orders
-from dream.randomness import generator
+from dream.masking import mask_from_order
 
 if TYPE_CHECKING:
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
+    from dream.model.latents import ImageTokenizer
     from dream.pretrained import Pretrained
 
-
-class NoiseSource(Protocol):
-    """Where the diffusion noise of a step comes from."""
-
-    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
-        """(draws, R * count, D_tok) for R rows, named by picture (index in the batch) and candidate.
-
-        Rows are row-major: a row's `count` revealed positions in rising order, then the next row's. Entry 0
-        starts the denoising chain, entry 1 + i is for its i-th step.
-        """
-        ...
-
-
-class Given(NamedTuple):
-    """Tokens of a given picture to keep: tokens (B or 1, N, D_tok) and the kept positions (N,) bool."""
-
-    tokens: Tensor
-    kept: Tensor
-
-
-@dataclass(frozen=True)
-class DecodeState:
-    """R rows in mid-decode; all hide equally many tokens."""
-
-    tokens: Tensor
-    """(R, N, D_tok); zero where hidden."""
-    mask: Tensor
-    """(R, N) bool, True = hidden."""
-    order: Tensor
-    """(R, N) long; revealed from its end."""
-    images: Tensor
-    """(R,) long, which picture of the batch a row is."""
-    candidates: Tensor
-    """(R,) long, which candidate of it."""
-    encoded: Tensor | None = None
-    """Encoder output of the row as it is, if there is one yet: it scores the row and serves its next step."""
-
-    def take(self, rows: Tensor) -> "DecodeState":
-        """The state of `rows` (long) only."""
-        encoded = None if self.encoded is None else self.encoded[rows]
-        return DecodeState(
-            self.tokens[rows],
-            self.mask[rows],
-            self.order[rows],
-            self.images[rows],
-            self.candidates[rows],
-            encoded,
-        )
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """What one step did; everything is as it stands after the step, before candidates are dropped."""
-
-    step: int
-    """Index of the step (0 = first) of `num_steps`; steps that reveal nothing leave no record."""
-    num_steps: int
-    """S."""
-    decoded_fraction: float
-    """Share of the picture's tokens that is visible."""
-    guidance: float
-    """Guidance scale of the step."""
-    images: Tensor
-    """(R,) long, which picture of the batch a row is."""
-    candidates: Tensor
-    """(R,) long, which candidate of it."""
-    revealed: Tensor
-    """(R, M) long, the positions revealed in this step, rising."""
-    tokens: Tensor
-    """(R, N, D_tok); zero where hidden."""
-    mask: Tensor
-    """(R, N) bool, True = hidden."""
-    condition: Tensor
-    """(R * M, D) or, guided, (2 R * M, D): rows given to the head, conditional first, each row-major."""
-    alignment: Tensor | None
-    """(R,) cosine of picture and caption in the joint space, where it was asked for or needed."""
-    kept: Tensor
-    """(R,) bool, the candidates that go on."""
-
-    @property
-    def pictures(self) -> int:
-        """B, pictures of the batch."""
-        return int(self.images.max()) + 1
-
-    @property
-    def sampled(self) -> Tensor:
-        """(R, M, D_tok): the tokens revealed in this step."""
-        return self.tokens.gather(1, self.revealed.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1]))
+HIDDEN_GREY = 232
+"""How a cell looks in a preview that is not decoded yet."""
 
 
 class Comparison(NamedTuple):
@@ -139,25 +60,6 @@ class Decoded:
     alignment: Tensor | None
     """(B, k) cosine of the finished picture, if `score_finished`."""
     comparisons: list[Comparison]
-
-
-class SeededNoise:
-    """Noise from a generator of (seed, picture id, candidate, step), whatever else is in the batch."""
-
-    def __init__(self, seed: int, picture_ids: Sequence[int], token_dim: int) -> None:
-        self.seed, self.picture_ids, self.token_dim = seed, list(picture_ids), token_dim
-
-    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
-        parts = []
-        for image, candidate in zip(images, candidates, strict=True):
-            own = generator(self.seed, "decode noise", self.picture_ids[image], candidate, step)
-            parts.append(torch.randn(draws, count, self.token_dim, generator=own))
-        return torch.cat(parts, dim=1)
-
-
-def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
-    """(B, N) long: one order a picture from (seed, picture id)."""
-    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])
 
 
 class TextMemory:
@@ -196,21 +98,6 @@ class TextMemory:
             (torch.cat([k[images], uk[other]]), torch.cat([v[images], uv[other]]))
             for (k, v), (uk, uv) in pairs
         ]
-
-
-def start(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
-    """One row a picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
-    batch, num_tokens = orders.shape
-    rows = torch.arange(batch, device=orders.device)
-    tokens = torch.zeros(batch, num_tokens, token_dim, device=orders.device)
-    mask = torch.ones(batch, num_tokens, dtype=torch.bool, device=orders.device)
-    if given is not None:
-        kept = given.kept.to(orders.device)
-        # a stable sort: what is hidden stays first, each part in its random order
-        orders = orders.gather(1, kept[orders].long().argsort(dim=1, stable=True))
-        tokens[:, kept] = given.tokens.to(tokens)[:, kept]
-        mask[:, kept] = False
-    return DecodeState(tokens, mask, orders, rows, torch.zeros_like(rows))
 
 
 @torch.no_grad()
@@ -265,6 +152,7 @@ def decode_step(
         guidance=scale,
         images=state.images,
         candidates=state.candidates,
+        order=state.order,
         revealed=wanted.nonzero()[:, 1].view(-1, plan.reveals),
         tokens=state.tokens,
         mask=state.mask,
@@ -376,6 +264,36 @@ def paint_iter(
     )
 
 
+def paint_batches(
+    pretrained: "Pretrained",
+    prompts: Sequence[str],
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int],
+    batch_size: int,
+    given: Given | None = None,
+    record_scores: bool = False,
+    score_finished: bool = False,
+) -> Iterator[tuple[int, StepRecord]]:
+    """`paint_iter` of `batch_size` prompts at a time: (first prompt of the batch, record a step)."""
+    for first in range(0, len(prompts), batch_size):
+        batch = slice(first, first + batch_size)
+        part = given
+        if given is not None and len(given.tokens) > 1:
+            part = given._replace(tokens=given.tokens[batch])
+        records = paint_iter(
+            pretrained,
+            prompts[batch],
+            settings,
+            picture_ids=picture_ids[batch],
+            given=part,
+            record_scores=record_scores,
+            score_finished=score_finished,
+        )
+        for record in records:
+            yield first, record
+
+
 def paint(
     pretrained: "Pretrained",
     prompts: Sequence[str],
@@ -386,6 +304,15 @@ def paint(
     """(B * k, 3, H, W) uint8 pictures of the prompts, k = 1 unless selection is `none`."""
     decoded = collect(paint_iter(pretrained, prompts, settings, picture_ids=picture_ids))
     return to_uint8(pretrained.images.decode(decoded.tokens.flatten(0, 1)))
+
+
+def previews(images: "ImageTokenizer", config: ImageConfig, record: StepRecord) -> Tensor:
+    """(R, 3, H, W) uint8: what each row shows so far; hidden cells are pale grey."""
+    pictures = to_uint8(images.decode(record.tokens))
+    hidden = record.mask.view(-1, 1, config.grid, config.grid)
+    cell = config.size // config.grid
+    hidden = hidden.repeat_interleave(cell, dim=2).repeat_interleave(cell, dim=3).to(pictures.device)
+    return pictures.masked_fill(hidden, HIDDEN_GREY)
 
 
 def to_uint8(pictures: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
-from dream.config import HeadConfig
+from dream.config import DecodeConfig, HeadConfig
 from dream.errors import InputError
 from dream.masking import reveal_schedule
 
@@ -89,6 +89,11 @@ class DecodeSettings:
         return asdict(self)
 
     @classmethod
+    def of(cls, own: DecodeConfig, **changes: Any) -> "DecodeSettings":
+        """The model's own settings, changed where told."""
+        return cls(**{**asdict(own), **changes})
+
+    @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "DecodeSettings":
         """The settings of `to_dict`'s result; unknown or ill-typed fields raise InputError."""
         known = {f.name for f in fields(cls)}
@@ -136,12 +141,15 @@ def parse_select_at(text: str, num_tokens: int, steps: int, hidden: int | None =
     fractions = decoded_fractions(num_tokens, steps, hidden)
     if unit == "tokens":
         step = next((s for s, share in enumerate(fractions) if 100 * share >= amount - 1e-9), steps + 1)
+    elif percent:
+        step = round(steps * amount / 100)
+    elif amount.is_integer():
+        step = int(amount)
     else:
-        step = round(steps * amount / 100) if percent else int(amount)
+        raise InputError(f"select-at takes a whole number of steps, got '{text}'")
     if not 1 <= step <= steps - 1:
         raise InputError(
-            f"select-at must name a step in [1, {steps - 1}] (steps - 1), got {text.strip()}, which is step {step}; "
-            "choose another place or more steps"
+            f"select-at must name a step in [1, {steps - 1}] (steps - 1), got {text.strip()}: step {step}"
         )
     return SelectPoint(step, fractions[step])
 
@@ -255,7 +263,9 @@ def _select_problems(s: DecodeSettings) -> list[str]:
     if bad:
         return [f"select_steps must be in [1, {s.steps - 1}] (steps - 1), got {bad[0]}"]
     if not s.select_steps or (s.selection != "halving" and len(s.select_steps) > 1):
-        return [f"selection {s.selection} of {s.candidates} candidates needs one select step: {s.select_steps}"]
+        return [
+            f"selection {s.selection} of {s.candidates} candidates needs one select step: {s.select_steps}"
+        ]
     if list(s.select_steps) != sorted(set(s.select_steps)):
         return [f"select_steps must rise, got {s.select_steps}"]
     return []

@@ -1,4 +1,4 @@
-"""A small network that reads every attribute of a drawn picture, and so tells whether a caption is true of it.
+"""A small network that reads every attribute of a drawn picture: is the caption true of it?
 
 It knows level 1 of `shapes`: one or two things, their shape and colour, the ground and the layout. Malformed
 things, odd grounds and odd layouts are classes of their own, so a ragged cross is no cross. It is trained on
@@ -25,7 +25,7 @@ from dream.evaluation import damage
 from dream.evaluation.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, SIZE, Drawings
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
-STEPS, BATCH = 1200, 128
+STEPS, BATCH = 1500, 128
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,11 @@ def checkpoints_folder(run: Path) -> Path:
     return run / "checkpoints"
 
 
+def checkpoint_folder(run: Path, step: int) -> Path:
+    """Where the run's checkpoint of a step is, or would be."""
+    return checkpoints_folder(run) / f"step-{step:08d}"
+
+
 def list_checkpoints(run: Path) -> list[Path]:
     """The run's checkpoint folders, oldest first; what was never finished is not among them."""
     return sorted(path.parent for path in checkpoints_folder(run).glob("step-*/state.json"))
@@ -80,7 +85,7 @@ def save_checkpoint(
 
     It appears whole or not at all; older ones are not touched. A full disk raises RunError.
     """
-    final = checkpoints_folder(run) / f"step-{state.step:08d}"
+    final = checkpoint_folder(run, state.step)
     temporary = final.with_name(f".{final.name}.writing")
     with _cleared_on_failure(temporary):
         temporary.mkdir(parents=True)

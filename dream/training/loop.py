@@ -1,39 +1,37 @@
 """The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log, save.
 
-The only user of Lightning Fabric, which places the model and its optimisers on devices and ranks. Whatever is drawn at a
-step is a function of (seed, step, rank), so weights, optimiser, averages, step and data position are all that a run
-needs to go on exactly.
+Whatever is drawn at a step is a function of (seed, step, rank), so weights, optimiser, averages, step and data position
+are all that a run needs to go on exactly. Devices, schedule, budget and file formats are elsewhere.
 """
 
-import os
+import math
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
 
 import torch
-import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import ModelParallelStrategy
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch, prefetch
-from dream.data.sources import Source, open_source
+from dream.data.sources import open_source
 from dream.diffusion import sample_draw
-from dream.errors import InputError, RunError
+from dream.errors import RunError
 from dream.losses import Losses, total_loss
 from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
-from dream.training import budget, checkpoint, monitor, optim
+from dream.training import budget, monitor, optim
 from dream.training.console import Console, duration
+from dream.training.devices import any_rank, launch, sum_over_ranks
+from dream.training.planning import plan, rank_batch
 from dream.training.request import Start, TrainRequest, check_request
-from dream.training.run_log import RunLog
-from dream.training.setup import Parts, build_parts, obtain_tokenizer, write_run
+from dream.training.run_log import RunLog, Status
+from dream.training.setup import build_parts, obtain_tokenizer, open_run
+from dream.training.state import Run, restore, save_state, validate
 from dream.training.stopping import StopWish, stop_signals
 from dream.training.tally import Tally
 
@@ -45,185 +43,250 @@ class TrainResult(NamedTuple):
     step: int
     end: int
     stopped_by: Signals | None
-    """The signal that asked to stop, if it did not run to its end."""
+    """The signal that asked to stop before the end, if one did."""
     rank: int
 
 
 class StepGradients(NamedTuple):
-    """What a step computed, its gradients being in the model; nothing is applied yet."""
+    """What a step computed; its gradients are in the model, clipped and not applied yet."""
 
     losses: list[Losses]
     """One a micro-batch."""
-    masked_share: list[Tensor]
+    masked_shares: list[Tensor]
+    """(B,) each."""
     ratios: list[float]
     """Mask ratios drawn on this rank, one a group."""
-    grad_norm: float
+    norm: float
+    """Norm of the gradients before clipping."""
     buffers: list[Tensor]
     """The model's buffers before the step: a broken one must leave no trace in BatchNorm."""
 
 
-@dataclass
-class Run:
-    """A training in progress."""
-
-    fabric: Fabric
-    parts: Parts
-    source: Source
-    model: nn.Module
-    """The model as Fabric wraps it: its forward is the only way in."""
-    optimizers: list[torch.optim.Optimizer]
-    ema: optim.Ema
-    log: RunLog
-    console: Console
-    start: Start
-    legs: tuple[int, ...] = ()
-    end: int = 0
-    step: int = 0
-    position: Any = None
-    saved_at: int = -1
-    saved_time: float = field(default_factory=time.monotonic)
-    fixed: monitor.FixedInputs | None = None
-    prompts: tuple[str, ...] = ()
-
-    @property
-    def config(self) -> DreamConfig:
-        """The resolved configuration."""
-        return self.parts.config
-
-
 def train(request: TrainRequest) -> TrainResult:
-    """Trains as asked until the budget is used up or a signal asks to stop, and leaves a run folder that is complete.
+    """Trains as asked until the budget is used up or a signal asks to stop, and leaves a complete run folder.
 
-    Raises InputError before anything is written, RunError for what fails later (the last good state is saved).
+    Raises InputError before anything is written, and RunError for what fails later (the last good state is saved).
     """
-    run = set_up(request)
+    start = check_request(request)
+    run = set_up(request, start)
     try:
-        plan(run, request)
-        with stop_signals() as wish, closing(read(run)) as reading:
+        if run.saved_step < 0:
+            milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
+        plan(run, request, start, _whole_step)
+        source = run.source.batches(rank_batch(run), run.position, run.legs[0])
+        with stop_signals() as wish, closing(prefetch(source)) as reading:
             walk(run, reading, wish)
     except BaseException as error:
-        run.log.heartbeat("failed", run.step, run.end, message=str(error) or type(error).__name__)
+        ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        with suppress(OSError):  # a full disk must not hide what happened
+            run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
         raise
     stopped = wish.signal if run.step < run.end else None
-    run.log.report(run.source.report.to_dict())
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
 
 def walk(run: Run, reading: Iterator[tuple[Batch, Any]], wish: StopWish) -> None:
-    """From the run's step to its end, or to a stop: every line of training in its order."""
+    """From the run's step to its end, or to a stop."""
     config, tally, clock = run.config.train, Tally(run.fabric.device), Clock()
     while run.step < run.end:
         batch, position = clock.wait_for(reading)
         gradients = take_step(run, batch, run.step, min(1.0, run.step / run.legs[0]))
-        stop, broken, save_due = agree(run, bool(wish), is_broken(gradients), save_is_due(run))
+        stop, broken, save = any_rank(run.fabric, bool(wish), is_broken(gradients), save_is_due(run))
         if broken:
-            save_and_raise(run, gradients)
-        factor = apply_step(run, run.step)
+            raise give_up(run, gradients)
+        factor = optim.lr_factor(run.step, run.legs, config)
+        apply_step(run, run.step, factor)
         run.step, run.position = run.step + 1, position
-        for losses, shares in zip(gradients.losses, gradients.masked_share, strict=True):
+        for losses, shares in zip(gradients.losses, gradients.masked_shares, strict=True):
             tally.add(losses, shares)
         clock.step_done()
-        if run.step % config.log_every == 0 or run.step == run.end:
+        if run.step % config.log_every == 0 or run.step == run.end or stop:
             write_row(run, tally, clock, gradients, factor)
-        milestone(run, last=run.step == run.end, stop=stop, save=save_due)
+        milestone(run, last=run.step == run.end, stop=stop, save=save)
         if stop:
-            break
+            return
 
 
 def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradients:
     """Gradients of one optimiser step on this rank's `batch`, clipped: everything but their application."""
-    fabric, config, parts, rank = run.fabric, run.config, run.parts, run.fabric.global_rank
+    fabric, config, parts = run.fabric, run.config, run.parts
     buffers = [buffer.clone() for buffer in parts.model.buffers()]
     losses, shares, ratios = [], [], []
     for number, part in enumerate(micro_batches(batch, config.train.accumulate)):
-        seed = (config.train.seed, step, rank, number)
-        tokens = parts.images.encode(fabric.to_device(part.images), generator("latents", *seed))
-        ratios += (drawn := sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed)))
-        mask = sample_masks(drawn, len(part), config.image.num_tokens, generator("orders", *seed))
-        read = drop_captions(part.captions, config, generator("captions", *seed))
+        seed = (config.train.seed, step, fabric.global_rank, number)
+        images = fabric.to_device(part.images)
+        tokens = parts.images.encode(images, generator("latents", *seed))  # (B, N, D_tok)
+        drawn = sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed))
+        mask = sample_masks(drawn, len(part), config.image.num_tokens, generator("orders", *seed))  # (B, N)
+        captions = drop_captions(part.captions, config, generator("captions", *seed))
         rows = generative_rows(mask, config)
         draw = sample_draw(config.head, rows, config.image.token_dim, generator("noise", *seed))
-        inputs = (tokens, mask, parts.tokenizer.encode(part.captions), parts.conditioning.encode(read), draw)
-        teacher = parts.teacher.features(fabric.to_device(part.images)) if parts.teacher else None
+        text_ids, conditioning = parts.tokenizer.encode(part.captions), parts.conditioning.encode(captions)
+        teacher = parts.teacher.features(images) if parts.teacher else None
         torch.manual_seed(seed_of("dropout", *seed))
         with fabric.no_backward_sync(run.model, enabled=number + 1 < config.train.accumulate):
-            output = run.model(*fabric.to_device(inputs))
+            output = run.model(*fabric.to_device((tokens, mask, text_ids, conditioning, draw)))
             losses.append(total_loss(output, config, teacher))
             fabric.backward(losses[-1].total / config.train.accumulate)
         shares.append(output.masked_share)
+        ratios += drawn
     optim.fill_missing_gradients(parts.model)
-    norms = [fabric.clip_gradients(run.model, each, max_norm=config.train.clip, error_if_nonfinite=False) for each in run.optimizers]
-    return StepGradients(losses, shares, ratios, total_norm(norms), buffers)
+    return StepGradients(losses, shares, ratios, clip(run), buffers)
 
 
-def apply_step(run: Run, step: int) -> float:
-    """Learning rate, optimisers, averages; the learning rate over its peak comes back."""
-    factor = optim.lr_factor(step, run.legs, run.config.train)
+def clip(run: Run) -> float:
+    """Norm of all gradients, after each optimiser's share of them was clipped to `train.clip`."""
+    limit = run.config.train.clip
+    norms = [
+        run.fabric.clip_gradients(run.model, each, max_norm=limit, error_if_nonfinite=False) for each in run.optimizers
+    ]
+    whole = [norm.full_tensor() if hasattr(norm, "full_tensor") else norm for norm in norms]
+    return math.hypot(*(float(norm) for norm in whole))
+
+
+def apply_step(run: Run, step: int, factor: float) -> None:
+    """Learning rate (`factor` times its peak), optimisers, averages."""
     optim.set_lr(run.optimizers, factor, run.config.train)
     for optimizer in run.optimizers:
         optimizer.step()
         optimizer.zero_grad()
     run.ema.update(step)
-    return factor
 
 
 def milestone(run: Run, last: bool, stop: bool, save: bool) -> None:
-    """Validates, saves and paints whatever is due at this step; a stop only saves."""
-    config = run.config.train
-    validating = not stop and config.evaluations > 0 and (last or budget.is_due(run.step, run.legs, config.evaluations))
-    painting = not stop and can_paint(run) and (last or budget.is_due(run.step, run.legs, config.samples))
+    """Validates, saves and paints what is due at this step; a stop only saves."""
+    train, first = run.config.train, run.step == 0
+    validating = not stop and train.evaluations > 0 and (first or last or budget.is_due(run.step, run.legs, train.evaluations))
+    painting = not stop and train.samples > 0 and (first or last or budget.is_due(run.step, run.legs, train.samples))
+    if not (validating or painting or save or last or stop):
+        return
     loss = validate(run) if validating else None
-    if validating or painting or save or last or stop:
-        folder = save_state(run, loss)
-        if painting and run.log.writes:
+    folder = save_state(run, loss)
+    if painting and run.config.objective.generative_weight and run.log.writes:
+        with run.timed("paint"):
             sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
             monitor.draw_sheet(folder, run.prompts, sheet, run.fabric.device)
-        run.fabric.barrier()
+    run.fabric.barrier()
 
 
-# Set-up
+def write_row(run: Run, tally: Tally, clock: "Clock", gradients: StepGradients, factor: float) -> None:
+    """A line of the log and of the terminal, and a heartbeat."""
+    train = run.config.train
+    seconds, wait = clock.take()
+    told = tally.take(lambda sums: sum_over_ranks(run.fabric, sums))
+    speed = train.batch_size / seconds
+    left = (run.end - run.step) * seconds
+    run.log.row(
+        "train", run.step, progress=min(1.0, run.step / run.legs[0]), **told, mask_ratios=gradients.ratios,
+        grad_norm=gradients.norm, lr=factor * train.lr, lr_factor=factor, samples_per_second=speed, data_wait=wait,
+    )  # fmt: skip
+    run.log.heartbeat("running", run.step, run.end, left)
+    values = {"generative": told["generative_loss"], "contrastive": told["contrastive_loss"]}
+    losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if isinstance(value, float))
+    text = f"step {run.step}/{run.end}  {losses}  {speed:.0f} pictures/s  {duration(left)} left"
+    run.console.progress(text, last=run.step == run.end)
 
 
-def set_up(request: TrainRequest) -> Run:
-    """Checks, then ranks, data, model and folder, in that order: until the folder is written nothing is."""
-    start = check_request(request)
-    fabric = make_fabric(request, start.config)
-    rank, ranks, config = fabric.global_rank, fabric.world_size, start.config
-    check_batch(config, ranks)
-    console, log = Console(rank == 0), RunLog(request.out, rank)
-    source = open_source(start.source, config, seed=config.train.seed, rank=rank, world_size=ranks)
-    saved = request.out / "tokenizer" if request.resume or rank > 0 else None
-    if rank > 0:
-        fabric.barrier()  # rank 0 has written the tokenizer
-    parts = build_parts(config, obtain_tokenizer(config, source, saved))
-    if rank == 0:
-        facts = {"device": str(fabric.device), "ranks": ranks, "strategy": type(fabric.strategy).__name__}
-        write_run(log, request, start, parts, facts)
+def is_broken(gradients: StepGradients) -> bool:
+    """Whether a loss or the gradients are not finite."""
+    totals = torch.stack([losses.total.detach() for losses in gradients.losses])
+    return not (math.isfinite(gradients.norm) and bool(totals.isfinite().all()))
+
+
+def give_up(run: Run, gradients: StepGradients) -> RunError:
+    """The error that names the term which is not finite, once the state before the step is saved."""
+    for buffer, kept in zip(run.parts.model.buffers(), gradients.buffers, strict=True):
+        buffer.copy_(kept)
+    folder = save_state(run)
+    told = [
+        (term, float(getattr(losses, term).detach()))
+        for losses in gradients.losses
+        for term in ("generative", "contrastive", "alignment")
+    ]
+    broken = [f"the {term} loss is {value:g}" for term, value in told if not math.isfinite(value)]
+    what = ", ".join(dict.fromkeys(broken)) or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
+    return RunError(
+        f"step {run.step + 1}: {what}; the state before it is saved in {folder}: go on with --resume and another "
+        f"setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"
+    )
+
+
+def set_up(request: TrainRequest, start: Start) -> Run:
+    """Ranks, data, model, then the folder: until everything fits nothing is written."""
+    fabric = launch(request, start.config)
+    rank, train = fabric.global_rank, start.config.train
+    log, console = RunLog(request.out, rank), Console(rank == 0)
+    source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
+    facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
+    if start.checkpoint is None and rank > 0:
+        fabric.barrier()  # until rank 0 has written the tokenizer
+    known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
+    tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
+    parts = build_parts(start.config, tokenizer)
+    if start.checkpoint is None and rank == 0:
+        open_run(log, request, start, parts, facts)
         fabric.barrier()
-    run = place(fabric, parts, source, log, console, start)
+    parts.to(fabric.device)
+    model = fabric.setup_module(torch.compile(parts.model) if train.compile else parts.model)
+    optimizers = optim.build_optimizers(parts.model, train)
+    wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
+    run = Run(fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console)
     if start.checkpoint is not None:
         restore(run, start)
+        if rank == 0:
+            open_run(log, request, start, parts, facts)
+        fabric.barrier()
     return run
 
 
-def make_fabric(request: TrainRequest, config: DreamConfig) -> Fabric:
-    """The launched Fabric; InputError where devices, strategy or accelerator are not to be had."""
-    strategy: Any = request.strategy
-    if strategy == "fsdp":
-        if config.train.optimizer == "muon":
-            raise InputError("fsdp shards the matrices that Muon needs whole: use --strategy ddp or train.optimizer=adamw")
-        strategy = ModelParallelStrategy(shard, data_parallel_size="auto", tensor_parallel_size=1)
-    try:
-        fabric = Fabric(
-            accelerator=request.accelerator, devices=request.devices, num_nodes=request.num_nodes, strategy=strategy,
-            precision=config.train.precision,
-        )  # type: ignore[arg-type]  # fmt: skip
-    except Exception as error:  # Fabric raises whatever it likes
-        raise InputError(
-            f"cannot train with --accelerator {request.accelerator} --devices {request.devices} "
-            f"--strategy {request.strategy}: {str(error).splitlines()[0]}"
-        ) from error
-    if "LT_CLI_USED" not in os.environ:  # under `fabric run` the processes are there already
-        fabric.launch()
-    return fabric
+def micro_batches(batch: Batch, count: int) -> list[Batch]:
+    """The batch in `count` equal parts."""
+    size = len(batch) // count
+    cuts = [slice(i * size, (i + 1) * size) for i in range(count)]
+    return [Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]) for cut in cuts]
+
+
+def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator) -> list[str]:
+    """What the decoder reads: some captions emptied for classifier-free guidance, all of them without text."""
+    share = config.objective.caption_drop if config.objective.text else 1.0
+    dropped = torch.rand(len(captions), generator=draws) < share
+    return ["" if drop else caption for caption, drop in zip(captions, dropped.tolist(), strict=True)]
+
+
+def save_is_due(run: Run) -> bool:
+    """Whether the last checkpoint is older than `train.save_every` minutes."""
+    return time.monotonic() - run.saved_time > 60 * run.config.train.save_every
+
+
+class Clock:
+    """Time of steps between two lines of the log, without what validating and saving take; and its share of waiting."""
+
+    def __init__(self) -> None:
+        self.begun = self.spent = self.waited = 0.0
+        self.steps = 0
+
+    def wait_for(self, reading: Iterator[tuple[Batch, Any]]) -> tuple[Batch, Any]:
+        """The next batch; a step begins here."""
+        self.begun = time.monotonic()
+        item = next(reading)
+        self.waited += time.monotonic() - self.begun
+        return item
+
+    def step_done(self) -> None:
+        """The step has ended."""
+        self.spent += time.monotonic() - self.begun
+        self.steps += 1
+
+    def take(self) -> tuple[float, float]:
+        """Mean seconds a step and the share of them spent waiting for data, since the last call."""
+        seconds, wait = self.spent / self.steps, self.waited / max(self.spent, 1e-9)
+        self.spent = self.waited = 0.0
+        self.steps = 0
+        return seconds, wait
+
+
+def _whole_step(run: Run, batch: Batch, step: int, progress: float) -> None:
+    """A step for its duration's sake."""
+    take_step(run, batch, step, progress)
+    apply_step(run, step, 1.0)

@@ -68,9 +68,9 @@ def validate(
         if ratio in RETRIEVAL_RATIOS and output.image_features is not None and output.text_features is not None:
             recalls |= recall_at_1(output.image_features, output.text_features, f"{ratio:.2f}")
     parts = {
-        "generative_by_ratio": {r: l.generative for r, l in by_ratio.items() if l.generative_share > 0},
-        "contrastive_by_ratio": {r: l.contrastive for r, l in by_ratio.items() if l.contrastive_share > 0},
-        "alignment_by_ratio": {r: l.alignment for r, l in by_ratio.items() if fixed.teacher is not None},
+        "generative_by_ratio": {r: at.generative for r, at in by_ratio.items() if at.generative_share > 0},
+        "contrastive_by_ratio": {r: at.contrastive for r, at in by_ratio.items() if at.contrastive_share > 0},
+        "alignment_by_ratio": {r: at.alignment for r, at in by_ratio.items() if fixed.teacher is not None},
     }
     told = {name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()} for name, part in parts.items() if part}
     weights = config.objective
@@ -95,8 +95,8 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
 
 def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
     """Writes one picture a prompt, painted by the checkpoint's averaged weights, as a captioned sheet to `path`."""
+    from dream.decoding import pictures
     from dream.decoding.decode import DecodeSettings, paint
-    from dream.decoding.pictures import save_sheet
     from dream.pretrained import load_pretrained
 
     pretrained = load_pretrained(checkpoint).to(device)
@@ -105,9 +105,12 @@ def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: tor
         steps=decode.steps, guidance_scale=decode.guidance_scale, guidance_schedule=decode.guidance_schedule,
         temperature=decode.temperature, seed=pretrained.config.train.seed,
     )  # fmt: skip
-    decoded = paint(pretrained, prompts, settings)
+    painted = paint(pretrained, prompts, settings).cpu().numpy()
+    panels = [pictures.Panel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
+    sheet = pictures.draw_sheet(pictures.grid(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")
+    about = {"prompts": list(prompts), "settings": settings.to_dict(), "model_id": pretrained.model_id}
     path.parent.mkdir(exist_ok=True)
-    save_sheet(pretrained, prompts, decoded, settings, path)
+    pictures.save_png(sheet, path, {**about, "step": pretrained.step})
 
 
 def _at_ratio(forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, seed: tuple[int, int]) -> DreamOutput:

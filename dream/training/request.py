@@ -86,7 +86,7 @@ def check_request(request: TrainRequest) -> Start:
                 f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose another --out"
             )
     elif request.resume:
-        raise InputError(f"{request.out} holds no run to resume: there is no {request.out / 'config.json'}")
+        stored_config(request.out)  # says that there is none
     _check_writable(request.out)
     if request.config is None or not request.source:
         raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
@@ -129,14 +129,14 @@ def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
 
 
 def _resumed(request: TrainRequest) -> Start:
-    record = run_log.read_record(request.out)
-    stored = DreamConfig.from_dict(record["config"])
-    config = stored if request.config is None else _changed(request.out, stored, request.config)
+    record, stored = run_log.read_record(request.out), stored_config(request.out)
+    config = stored if request.config is None else check_continues(request.out, stored, request.config)
     legs, folder = tuple(record.get("legs") or ()), _chosen(request)
     _check_writable(request.out)
     source = request.source or record["source"]
+    config = config if legs else _with_budget(config, request)  # killed before its budget was made steps
     if folder is None:  # killed before anything was saved: it starts again, and comes out the same
-        return Start(config if legs else _with_budget(config, request), source, legs=legs)
+        return Start(config, source, legs=legs)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
     if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
@@ -144,7 +144,14 @@ def _resumed(request: TrainRequest) -> Start:
     return Start(config, source, state, folder, legs)
 
 
-def _changed(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
+def stored_config(out: Path) -> DreamConfig:
+    """The configuration of the run in `out`; InputError if there is none."""
+    if not run_log.holds_run(out):
+        raise InputError(f"{out} holds no run to resume: there is no {out / 'config.json'}")
+    return DreamConfig.from_dict(run_log.read_record(out)["config"])
+
+
+def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
     """`wanted` with the run's own budget and vocabulary; InputError where it would not go on with the same training."""
     if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than was asked for
         wanted = replace(wanted, text=replace(wanted.text, vocab_size=stored.text.vocab_size))

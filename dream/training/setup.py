@@ -18,14 +18,14 @@ from dream.model.dream import Dream
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
 from dream.model.teacher import Teacher
 from dream.randomness import seed_of
-from dream.training import run_log
+from dream.training import checkpoint, run_log
 from dream.training.optim import freeze_untrained
 from dream.training.request import Start, TrainRequest
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The model at its start, and what feeds it."""
+    """The model, and what feeds it."""
 
     config: DreamConfig
     """With the tokenizer's real vocabulary."""
@@ -35,6 +35,13 @@ class Parts:
     images: ImageTokenizer
     teacher: Teacher | None
     """What REPA aligns to."""
+
+    def to(self, device: torch.device) -> "Parts":
+        """Itself, with the frozen parts moved to `device`; the model is placed by its strategy."""
+        for part in (self.conditioning, self.images, self.teacher):
+            if part is not None:
+                part.to(device)
+        return self
 
 
 def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) -> CaptionTokenizer:
@@ -48,7 +55,7 @@ def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) ->
 
 
 def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
-    """Model and frozen parts; equal seeds start with equal weights. Leaves the global generator as it was."""
+    """Model at its start and frozen parts; equal seeds start with equal weights. The global generator stays as it was."""
     config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.train.seed, "weights"))
@@ -59,22 +66,24 @@ def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
     return Parts(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
 
 
-def write_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
+def open_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
     """Creates the run's folder with its record (`facts` added) and tokenizer, or notes in its history that it goes on."""
-    log.folder.mkdir(parents=True, exist_ok=True)
+    folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:
-        record = run_log.read_record(log.folder)
-        log.record({**record, "config": parts.config.to_dict(), "source": start.source})
-        log.event("resumed", step=start.step, source=start.source, **about)
+        checkpoint.remove_unfinished(folder)
+        aside = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
+        log.record({**run_log.read_record(folder), "config": parts.config.to_dict(), "source": start.source})
+        log.event("resumed", step=start.step, set_aside=aside, **about)
         log.drop_rows_after(start.step if start.checkpoint else -1)
     else:
-        run_log.delete_run(log.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        run_log.delete_run(folder)
         log.record({
-            "format": 1, "preset": request.preset, "source": start.source, "config": parts.config.to_dict(), "legs": None,
-            "parameters": sum(p.numel() for p in parts.model.parameters()), **about,
+            "format": 1, "preset": request.preset, "source": start.source, "config": parts.config.to_dict(),
+            "legs": None, "parameters": sum(p.numel() for p in parts.model.parameters()), **about,
             "history": [{"time": time.time(), "event": "started"}],
         })  # fmt: skip
     log.heartbeat("starting", start.step, 0)
-    if not (log.folder / "tokenizer").exists():
-        parts.tokenizer.save(log.folder / "tokenizer")
+    if not (folder / "tokenizer").exists():
+        parts.tokenizer.save(folder / "tokenizer")

@@ -18,6 +18,9 @@ class StopWish:
         self.signal: signal.Signals | None = None
         self.since = 0.0
 
+    def __bool__(self) -> bool:
+        return self.signal is not None
+
     def take(self, number: int, frame: FrameType | None) -> None:
         """A signal handler: notes the first wish."""
         if self.signal is None:

@@ -43,7 +43,7 @@ def test_shows_the_runs_with_their_steps_and_newest_sheets(folder):
     (folder / "runs" / "not-a-run").mkdir()
     app = AppTest.from_file(MAIN, default_timeout=60).run()
     text = shown(app)
-    assert "**emoji**" in text and "finished, step 1,200 of 1,200" in text
-    assert "**young**" in text and "starting, step 0, last" in text
+    assert "**emoji**" in text and "finished · step 1,200 of 1,200" in text
+    assert "**young**" in text and "starting · step 0 · " in text
     assert "not-a-run" not in text
     assert len(app.image) == 1

@@ -129,7 +129,7 @@ def test_held_out_combinations_are_about_a_fifth_and_never_sampled_for_training(
 
 def test_level_one_has_enough_unseen_captions():
     assert len(set(distinct_scenes(1, 500, np.random.default_rng(0), unseen=True))) == 500
-    with pytest.raises(InputError, match="different captions"):
+    with pytest.raises(InputError, match="only 57 different captions"):
         distinct_scenes(0, 100, np.random.default_rng(0))
 
 
@@ -204,6 +204,7 @@ def test_fixed_pictures_have_different_captions_and_are_the_same_for_every_seed(
     assert same(batch, b.fixed(64)) and len(set(batch.captions)) == 64
     assert all(key.startswith("shapes/val/") for key in batch.keys)
     assert a.fixed(10).captions == batch.captions[:10]
+    assert len(ShapesSource(config(0)).fixed(64)) == 57
     key = a.answers(64)
     assert tuple(caption(s) for s in key.scenes) == batch.captions and key.depth.shape == (64, 20, 20)
 

@@ -1,4 +1,4 @@
-"""A folder's runs are listed with what their heartbeats say, and with the truth where a heartbeat is stale."""
+"""A folder's runs are listed with what their heartbeats say, or the truth where a heartbeat is stale."""
 
 import json
 import os

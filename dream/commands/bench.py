@@ -1,0 +1,167 @@
+"""`dream bench`: times decoding and training beside the published algorithm and the machine's own matrix
+product."""
+
+import argparse
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dream.errors import InputError
+
+if TYPE_CHECKING:  # `dream bench --help` answers without torch
+    from dream.benchmark import SelectionTimes, StepSplit, TrainingTimes
+    from dream.model.dream import Dream
+
+PUBLISHED = ("base", "large", "huge", "giant")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's arguments."""
+    add = parser.add_argument
+    add(
+        "--preset", default="base", help="a published preset is measured as a small copy of it (default base)"
+    )
+    add("--model", type=Path, help="measure decoding with this run or checkpoint instead")
+    add("--width", type=int, default=512, help="width of the small copy, a multiple of 64 (default 512)")
+    add("--depth", type=int, default=4, help="depth of its encoder and decoder (default 4)")
+    add("--full", action="store_true", help="measure a published preset at its full size")
+    add("--steps", type=int, help="reveal steps (default: the preset's)")
+    add("--sampling-steps", type=int, help="denoising steps of a token (default: the preset's)")
+    add("--batch", type=int, default=4, help="pictures of a training step (default 4)")
+    add("--repeats", type=int, default=3, help="rounds of which medians are taken (default 3)")
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--json", type=Path, help="also write the figures to this file")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Raises InputError for settings that cannot be."""
+    for name in ("width", "depth", "batch", "repeats", "threads"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be at least 1, got {value}")
+    if args.width % 64:
+        raise InputError(f"--width must be a multiple of 64, got {args.width}")
+    if args.json and not args.json.parent.is_dir():
+        raise InputError(f"--json: there is no folder {args.json.parent}")
+    import torch
+
+    from dream import benchmark
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    name, model = _model(args)
+    settings = _settings(args, model)
+    figures: dict[str, Any] = {
+        "model": name,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "settings": settings.to_dict(),
+    }
+    size, cores = f"{figures['parameters'] / 1e6:.1f} million parameters", figures["cores"]
+    print(f"{name}: {size}; {figures['threads']} threads, {cores} cores, torch {figures['torch']}")
+    figures["matmul"] = _matmul(model)
+    split = benchmark.decode_split(model, settings)
+    _print_split(split, figures["matmul"])
+    share = f"{benchmark.SELECT_SHARE:.1%} of the steps"
+    print(f"decoding with {benchmark.CANDIDATES} candidates, chosen at {share}")
+    selection = benchmark.selection_times(model, settings, args.repeats, print)
+    _print_selection(selection)
+    figures |= {"decode_step": asdict(split), "selection": asdict(selection)}
+    if _comparable(model):
+        print("training step (forward, losses, backward) by mask ratio")
+        training = benchmark.training_times(model.config, args.batch, args.repeats, print)
+        _print_training(training)
+        figures["training"] = asdict(training)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        print(f"wrote {args.json}")
+
+
+def _model(args: argparse.Namespace) -> "tuple[str, Dream]":
+    import torch
+
+    from dream import benchmark, presets
+    from dream.model.dream import Dream
+
+    if args.model:
+        from dream.pretrained import load_pretrained
+
+        return str(args.model), load_pretrained(args.model).model
+    name, config = args.preset, presets.preset(args.preset)
+    if name in PUBLISHED and not args.full:
+        config = benchmark.small_copy(config, args.width, args.depth)
+        name = f"a small copy of {name} (width {args.width}, depth {args.depth})"
+    elif name in PUBLISHED:
+        encoder, decoder = replace(config.encoder, dropout=0.0), replace(config.decoder, dropout=0.0)
+        config = replace(config, encoder=encoder, decoder=decoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return name, Dream(config).eval()
+
+
+def _settings(args: argparse.Namespace, model: "Dream") -> Any:
+    from dream.decoding.selection import DecodeSettings
+
+    given = {"steps": args.steps, "sampling_steps": args.sampling_steps}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = DecodeSettings.of(model.config.decode, **changes)
+    if settings.steps < 2:
+        raise InputError(f"--steps must be at least 2 to choose on the way, got {settings.steps}")
+    return settings
+
+
+def _comparable(model: "Dream") -> bool:
+    """Whether the published training step exists for this configuration."""
+    c = model.config
+    return not (c.objective.distinct_negatives or c.joint.positional_text or c.joint.max_logit_scale) and (
+        c.objective.contrastive_weight > 0
+        and c.objective.generative_weight > 0
+        and not c.objective.alignment_weight
+    )
+
+
+def _matmul(model: "Dream") -> dict[str, float]:
+    """FLOP/s of plain products at 512 and at the model's widths."""
+    from dream.benchmark import matmul_rate
+
+    c = model.config
+    widths = sorted({512, c.encoder.width, c.decoder.width, c.head.width, c.text.width})
+    rates = {str(width): matmul_rate(width) for width in widths}
+    parts = ", ".join(f"{rate / 1e9:.0f} at width {width}" for width, rate in rates.items())
+    print(f"plain float32 matrix product, GFLOP/s: {parts}")
+    return rates
+
+
+def _print_split(split: "StepSplit", matmul: dict[str, float]) -> None:
+    print(f"a decode step of one prompt: {1000 * split.total_seconds:.0f} ms (mean of {split.steps})")
+    for part, seconds in split.seconds.items():
+        flop = split.flop.get(part)
+        rate = f", {flop / seconds / 1e9:.0f} GFLOP/s" if flop and seconds else ""
+        print(f"  {part:8}{1000 * seconds:8.1f} ms  {seconds / split.total_seconds:5.0%}{rate}")
+    share = split.rate / matmul["512"]
+    print(f"  together {split.rate / 1e9:.0f} GFLOP/s, {share:.2f} of the product at width 512")
+
+
+def _print_selection(times: "SelectionTimes") -> None:
+    _line("plain decode of one prompt", times.plain)
+    _line("with candidates", times.ours, f"{times.price:.2f} x plain (target at most 1.4)")
+    _line("as published", times.published, f"{times.saving:.2f} x ours (target at least 1.6)")
+    print(f"  largest relative difference of the two results {times.largest_difference:.1e}")
+
+
+def _print_training(times: "TrainingTimes") -> None:
+    print("  mean over the masking schedule:")
+    _line("ours", times.ours)
+    _line("as published", times.published, f"{times.saving:.2f} x ours (target at least 1.8)")
+    losses, gradients = times.loss_difference, times.gradient_difference
+    print(f"  relative differences: losses {losses:.1e}, gradients {gradients:.1e}")
+    rate, share = times.flop / times.ours / 1e9, times.utilisation
+    print(f"  matrix work {rate:.0f} GFLOP/s, {share:.2f} of a plain product (target at least 0.5)")
+
+
+def _line(what: str, seconds: float, note: str = "") -> None:
+    print(f"  {what:28}{seconds:8.2f} s   {note}".rstrip())

@@ -1,0 +1,90 @@
+"""`dream train`: the command line of a training, as a request that the loop carries out."""
+
+import argparse
+import signal
+from pathlib import Path
+
+from dream.config import DreamConfig, override
+from dream.errors import InputError
+from dream.presets import OBJECTIVES, SIZES, preset
+
+DEFAULT_PRESET, DEFAULT_OBJECTIVE = "tiny", "dream"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `dream train`."""
+    add = parser.add_argument
+    add("--out", required=True, type=Path, metavar="FOLDER", help="the run's folder, e.g. runs/shapes")
+    add("--data", metavar="SRC", help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]")
+    add("--preset", metavar="NAME", help=f"{', '.join(SIZES)} (default: {DEFAULT_PRESET})")
+    add("--objective", metavar="NAME", help=f"{', '.join(OBJECTIVES)} (default: {DEFAULT_OBJECTIVE})")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more")
+    budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: so many more")
+    add(
+        "--set", action="extend", nargs="+", default=[], dest="assignments", metavar="section.key=value",
+        help="change any setting, e.g. --set masking.std=0.3 train.lr=1e-3",
+    )  # fmt: skip
+    add("--seed", type=int, metavar="S", help="seed of everything drawn (default: 0)")
+    add(
+        "--resume", nargs="?", const=True, default=False, metavar="CHECKPOINT",
+        help="go on with the run in --out, from its newest checkpoint or the one named, e.g. step-00001200",
+    )  # fmt: skip
+    add("--overwrite", action="store_true", help="delete the run in --out and start again")
+    add("--devices", default="auto", metavar="N", help="number of devices, or auto (default)")
+    add("--num-nodes", type=int, default=1, metavar="N", help="number of machines (default: 1)")
+    add("--strategy", default="auto", metavar="NAME", help="auto (default), ddp or fsdp")
+    add("--accelerator", default="auto", metavar="NAME", help="auto (default), cpu, cuda or mps")
+    add("--precision", metavar="P", help="32-true (default) or bf16-mixed")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Trains, and says where the run is and how to use it or go on."""
+    config, name = _configuration(args)
+    from dream.training.loop import train
+    from dream.training.request import TrainRequest
+
+    request = TrainRequest(
+        out=args.out, source=args.data, config=config, preset=name, minutes=args.minutes, steps=args.steps,
+        resume=bool(args.resume), checkpoint=args.resume if isinstance(args.resume, str) else None,
+        overwrite=args.overwrite, devices=args.devices, num_nodes=args.num_nodes, strategy=args.strategy,
+        accelerator=args.accelerator,
+    )  # fmt: skip
+    result = train(request)
+    if result.rank != 0:
+        return
+    if result.stopped_by is None:
+        print(f"trained to step {result.step}: dream decode --model {result.folder} --prompt \"...\" --out sheet.png")
+        return
+    print(f"stopped at step {result.step} of {result.end} and saved; --out {result.folder} --resume goes on")
+    if result.stopped_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
+    """The configuration that the options mean, and its name.
+
+    A resumed run keeps its own, with --set applied on top; a preset or objective named again only has to fit it.
+    """
+    size, objective = args.preset or DEFAULT_PRESET, args.objective or DEFAULT_OBJECTIVE
+    changes = _assignments(args)
+    named = override(preset(size, objective), changes)
+    name = size if objective == DEFAULT_OBJECTIVE else f"{size}-{objective}"
+    if not args.resume:
+        return named, name
+    from dream.training.request import stored_config
+
+    stored = stored_config(args.out)
+    if args.preset or args.objective:
+        from dream.training.request import check_continues
+
+        check_continues(args.out, stored, named)
+    return override(stored, changes), name
+
+
+def _assignments(args: argparse.Namespace) -> list[str]:
+    """--set and its short forms."""
+    if args.seed is not None and args.seed < 0:
+        raise InputError(f"--seed must not be negative, got {args.seed}")
+    short = {"train.seed": args.seed, "train.precision": args.precision}
+    return [*args.assignments, *(f"{key}={value}" for key, value in short.items() if value is not None)]

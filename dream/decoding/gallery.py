@@ -1,0 +1,145 @@
+"""From the steps of a decode to what a person looks at: the sheet of finished pictures and candidates, and
+the frames of a trajectory. It gathers previews as they come; drawing is `pictures`' business.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL.Image import Image
+from torch import Tensor
+
+from dream.decoding import pictures
+from dream.decoding.pictures import Panel, Picture, Row
+from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import StepRecord
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A candidate at one moment, as a picture."""
+
+    candidate: int
+    picture: Picture
+    alignment: float | None
+    """Cosine with its prompt, if it was scored."""
+    kept: bool
+    """It went on."""
+
+
+@dataclass
+class Moment:
+    """All pictures after one step."""
+
+    decoded_fraction: float
+    shown: dict[int, list[Shown]] = field(default_factory=dict)
+    """Candidates of each picture of the decode."""
+
+
+class Gallery:
+    """What was seen of a decode of `prompts` (one a picture). `keep_steps` keeps all steps, for `frames`."""
+
+    def __init__(self, prompts: Sequence[str], settings: DecodeSettings, *, keep_steps: bool = False) -> None:
+        self.prompts, self.settings, self.keep_steps = list(prompts), settings, keep_steps
+        self.moments: dict[int, Moment] = {}
+        self.compared_at: int | None = None
+        self.last = 0
+
+    def wants(self, record: StepRecord) -> bool:
+        """Whether this step will be shown: previews cost time where a VAE makes them."""
+        return self.keep_steps or self._first_comparison(record) or not bool(record.mask.any())
+
+    def add(self, record: StepRecord, previews: Tensor, first: int = 0) -> None:
+        """A step of the pictures from `first` on, with the previews (R, 3, H, W) uint8 of its rows."""
+        if self._first_comparison(record):
+            self.compared_at = record.step
+        moment = self.moments.setdefault(record.step, Moment(record.decoded_fraction))
+        scores = [None] * len(record.kept) if record.alignment is None else record.alignment.tolist()
+        parts = (record.images.tolist(), record.candidates.tolist(), previews.cpu().numpy(), scores)
+        for picture, candidate, preview, score, kept in zip(*parts, record.kept.tolist(), strict=True):
+            shown = Shown(candidate, preview, score, kept)
+            moment.shown.setdefault(first + picture, []).append(shown)
+        self.last = max(self.last, record.step)
+
+    def finished(self) -> list[list[Shown]]:
+        """The finished candidates of every picture."""
+        shown = self.moments[self.last].shown
+        return [[s for s in shown[picture] if s.kept] for picture in range(len(self.prompts))]
+
+    def rows(self, columns: int | None = None) -> list[Row]:
+        """The sheet: one row a picture where candidates are shown, else all pictures in a grid of
+        `columns`."""
+        finished = self.finished()
+        if self.settings.candidates > 1 and self.settings.selection != "every":
+            return [self._candidates_row(picture, shown) for picture, shown in enumerate(finished)]
+        panels = [
+            Panel(shown[0].picture, _lines(prompt, shown[0].alignment))
+            for prompt, shown in zip(self.prompts, finished, strict=True)
+        ]
+        return pictures.grid(panels, columns or _columns(len(panels)))
+
+    def frames(self) -> list[Image]:
+        """One sheet a step (`keep_steps`): how far every candidate is; those that were dropped are paled."""
+        latest: dict[tuple[int, int], Shown] = {}
+        frames = []
+        single = self.settings.candidates == 1 or self.settings.selection == "every"
+        for step in sorted(self.moments):
+            moment = self.moments[step]
+            alive = set()
+            for picture, shown in moment.shown.items():
+                for one in (s for s in shown if s.kept or not single):
+                    key = (picture, 0 if single else one.candidate)
+                    latest[key] = one
+                    alive.add(key)
+            share = f"{moment.decoded_fraction:.0%} of the tokens decoded"
+            heading = f"step {step + 1} of {self.settings.steps}, {share}"
+            rows = self._frame_rows(latest, alive, single)
+            frames.append(pictures.draw_sheet(rows, heading, progress=moment.decoded_fraction))
+        return frames
+
+    def _first_comparison(self, record: StepRecord) -> bool:
+        return self.compared_at in (None, record.step) and not bool(record.kept.all())
+
+    def _candidates_row(self, picture: int, finished: list[Shown]) -> Row:
+        """The candidates as they were compared first, the chosen one framed, then the finished picture."""
+        prompt = self.prompts[picture]
+        if self.compared_at is None:
+            return Row([Panel(s.picture, _candidate(s)) for s in finished], prompt)
+        chosen = {s.candidate for s in finished}
+        panels = [
+            Panel(s.picture, _candidate(s), s.candidate in chosen)
+            for s in self.moments[self.compared_at].shown[picture]
+        ]
+        panels += [Panel(s.picture, _lines("finished", s.alignment)) for s in finished]
+        return Row(panels, prompt)
+
+    def _frame_rows(
+        self, latest: dict[tuple[int, int], Shown], alive: set[tuple[int, int]], single: bool
+    ) -> list[Row]:
+        if single:
+            panels = [
+                Panel(latest[picture, 0].picture, prompt) for picture, prompt in enumerate(self.prompts)
+            ]
+            return pictures.grid(panels, _columns(len(panels)))
+        rows = []
+        for picture, prompt in enumerate(self.prompts):
+            panels = []
+            for candidate in range(self.settings.candidates):
+                shown, there = latest[picture, candidate], (picture, candidate) in alive
+                alone = sum(key[0] == picture for key in alive) == 1
+                panels.append(Panel(shown.picture, _candidate(shown), there and alone, not there))
+            rows.append(Row(panels, prompt))
+        return rows
+
+
+def _candidate(shown: Shown) -> str:
+    return _lines(f"candidate {shown.candidate}", shown.alignment)
+
+
+def _lines(text: str, alignment: float | None) -> str:
+    return text if alignment is None else f"{text}: {alignment:.3f}"
+
+
+def _columns(count: int) -> int:
+    """A grid a little wider than high."""
+    return min(8, max(1, int(np.ceil(np.sqrt(count * 1.5)))))

@@ -1,0 +1,241 @@
+"""Showing what was painted: sheets of captioned pictures, PNGs that carry how they were made, GIFs of a
+trajectory.
+
+PIL only. It knows nothing of models and tokens; pictures are (3, H, W) uint8 arrays.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from dream import __version__
+from dream.errors import InputError
+
+Picture = np.ndarray
+"""(3, H, W) uint8."""
+
+PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
+READABLE_SIDE = 144
+"""Smaller pictures are enlarged by a whole factor to at least this side, in pixels."""
+MARGIN, GAP, TEXT_SIZE, TITLE_SIZE, MAX_LINES = 24, 14, 13, 16, 3
+_CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture of a sheet, with what stands below it."""
+
+    picture: Picture
+    caption: str = ""
+    chosen: bool = False
+    """Framed and lettered in the accent colour."""
+    faded: bool = False
+    """Paled: a candidate that was dropped."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of panels under a title."""
+
+    panels: Sequence[Panel]
+    title: str = ""
+
+
+def grid(panels: Sequence[Panel], columns: int) -> list[Row]:
+    """The panels in rows of `columns`."""
+    return [Row(panels[i : i + columns]) for i in range(0, len(panels), columns)]
+
+
+def enlargement(side: int) -> int:
+    """Whole factor that brings a picture of `side` pixels to a readable size."""
+    return max(1, -(-READABLE_SIDE // side))
+
+
+def enlarged(picture: Picture) -> Image.Image:
+    """The picture for a screen: pixels stay pixels (nearest neighbour)."""
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    factor = enlargement(min(image.size))
+    return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def draw_sheet(
+    rows: Sequence[Row], heading: str = "", footer: str = "", progress: float | None = None
+) -> Image.Image:
+    """The rows below each other, with margins, captions, a heading, a progress bar (share done) and a footer.
+
+    Raises ValueError where there is no panel.
+    """
+    if not any(row.panels for row in rows):
+        raise ValueError("a sheet needs at least one picture")
+    side = max(enlarged(panel.picture).width for row in rows for panel in row.panels)
+    width = max(len(row.panels) for row in rows) * (side + GAP) - GAP
+    width = max(width, 3 * READABLE_SIDE if heading or footer or any(row.title for row in rows) else 0)
+    blocks = [_Text(heading, TITLE_SIZE + 2, width, INK)] if heading else []
+    parts: list[_Block] = [*blocks]
+    if progress is not None:
+        parts.append(_Bar(progress, width))
+    for row in rows:
+        if row.title:
+            parts.append(_Text(row.title, TITLE_SIZE, width, INK))
+        parts.append(_Panels(row.panels, side))
+    if footer:
+        parts.append(_Text(footer, TEXT_SIZE, width, QUIET))
+    height = sum(part.height + GAP for part in parts) - GAP
+    sheet = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), PAPER)
+    draw, top = ImageDraw.Draw(sheet), MARGIN
+    for part in parts:
+        part.draw(sheet, draw, MARGIN, top)
+        top += part.height + GAP
+    return sheet
+
+
+def save_png(image: Image.Image, path: Path, about: Mapping[str, Any]) -> None:
+    """Writes a PNG, whole or not at all, with `about` (JSON-able) inside; `read_about` reads it back."""
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Software", f"dream {__version__}")
+    if "prompt" in about:
+        info.add_itxt("Description", str(about["prompt"]))
+    info.add_itxt(_CHUNK, json.dumps(about, ensure_ascii=False))
+    _write(path, lambda file: image.save(file, format="PNG", pnginfo=info, optimize=True))
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """What `save_png` stored; raises InputError for a file that is no PNG of ours."""
+    if not path.is_file():
+        raise InputError(f"no such picture: {path}")
+    try:
+        with Image.open(path) as image:
+            image.load()
+            text = getattr(image, "text", {}).get(_CHUNK)
+        if text is None:
+            raise InputError(
+                f"{path} does not say how it was painted; expected a PNG written by `dream decode`"
+            )
+        return cast(dict[str, Any], json.loads(text))
+    except (OSError, json.JSONDecodeError, SyntaxError) as error:
+        raise InputError(f"{path} is not a readable PNG ({error})") from error
+
+
+def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, hold: float = 2.5) -> None:
+    """Writes an endless GIF, whole or not at all: `seconds` a frame, the last one held for `hold`."""
+    if not frames:
+        raise ValueError("a GIF needs at least one frame")
+    durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
+    indexed = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
+    _write(
+        path,
+        lambda file: indexed[0].save(
+            file, format="GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0
+        ),
+    )
+
+
+class _Block:
+    """A part of a sheet that knows its height and draws itself."""
+
+    height: int
+
+    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        raise NotImplementedError
+
+
+class _Text(_Block):
+    def __init__(self, text: str, size: int, width: int, color: str) -> None:
+        self.font, self.color = font(size), color
+        self.lines = wrap(text, self.font, width)
+        self.line_height = round(size * 1.35)
+        self.height = self.line_height * len(self.lines)
+
+    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        for i, line in enumerate(self.lines):
+            draw.text((left, top + i * self.line_height), line, font=self.font, fill=self.color)
+
+
+class _Bar(_Block):
+    height = 6
+
+    def __init__(self, share: float, width: int) -> None:
+        self.share, self.width = share, width
+
+    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        box = (left, top, left + self.width, top + self.height)
+        draw.rounded_rectangle(box, radius=3, fill=TRACK)
+        if self.share > 0:
+            draw.rounded_rectangle(
+                (*box[:2], left + max(6, round(self.width * self.share)), box[3]), 3, fill=ACCENT
+            )
+
+
+class _Panels(_Block):
+    def __init__(self, panels: Sequence[Panel], side: int) -> None:
+        self.panels, self.side = panels, side
+        self.captions = [
+            _Text(panel.caption, TEXT_SIZE, side, ACCENT if panel.chosen else QUIET)
+            if panel.caption
+            else None
+            for panel in panels
+        ]
+        self.height = side + max((6 + text.height for text in self.captions if text), default=0)
+
+    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
+        for panel, caption in zip(self.panels, self.captions, strict=True):
+            image = enlarged(panel.picture)
+            if panel.faded:
+                image = Image.blend(image, Image.new("RGB", image.size, PAPER), 0.7)
+            sheet.paste(image, (left, top))
+            box = (left - 1, top - 1, left + image.width, top + image.height)
+            if panel.chosen:
+                draw.rectangle((box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3), outline=ACCENT, width=3)
+            else:
+                draw.rectangle(box, outline=TRACK)
+            if caption:
+                caption.draw(sheet, draw, left, top + self.side + 6)
+            left += self.side + GAP
+
+
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """PIL's own font: a sheet looks the same on every machine."""
+    return ImageFont.load_default(size)
+
+
+def wrap(text: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
+    """The text in at most MAX_LINES lines of `width` pixels; what does not fit ends in an ellipsis."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and face.getlength(f"{lines[-1]} {word}") <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    if len(lines) > MAX_LINES:
+        lines = [*lines[: MAX_LINES - 1], f"{lines[MAX_LINES - 1]} …"]
+    return [_shortened(line, face, width) for line in lines]
+
+
+def _shortened(line: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    if face.getlength(line) <= width:
+        return line
+    line = line.rstrip(" …")
+    while line and face.getlength(f"{line}…") > width:
+        line = line[:-1]
+    return f"{line}…"
+
+
+def _write(path: Path, save: Any) -> None:
+    """Writes beside `path` and renames: an interrupted write leaves what was there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            save(file)
+        os.chmod(name, 0o644)  # mkstemp's files are for their owner alone
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,89 @@
+"""Devices and ranks through Lightning Fabric, of which this is the only importer: set-up, sharding, agreement of ranks."""
+
+import os
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import ModelParallelStrategy
+from torch import Tensor, nn
+
+from dream.config import DreamConfig
+from dream.errors import InputError
+from dream.model.dream import Dream
+from dream.training.request import TrainRequest
+
+__all__ = ["Fabric", "any_rank", "gather_objects", "launch", "shard", "sum_over_ranks"]
+
+
+def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
+    """Fabric with its processes running; InputError where devices, strategy or accelerator are not to be had."""
+    strategy: Any = request.strategy
+    if strategy == "fsdp":
+        if config.train.optimizer == "muon":
+            raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
+        strategy = ModelParallelStrategy(shard)
+    try:
+        fabric = Fabric(
+            accelerator=request.accelerator, devices=request.devices, num_nodes=request.num_nodes, strategy=strategy,
+            precision=config.train.precision,  # type: ignore[arg-type]
+        )  # fmt: skip
+    except Exception as error:  # Fabric raises whatever it likes
+        raise InputError(
+            f"cannot train with --accelerator {request.accelerator} --devices {request.devices} "
+            f"--strategy {request.strategy}: {str(error).splitlines()[0]}"
+        ) from error
+    if "LT_CLI_USED" not in os.environ:  # under `fabric run` the processes are there already
+        fabric.launch()
+    _check_batch(config, fabric.world_size)
+    return fabric
+
+
+def shard(model: nn.Module, mesh: Any) -> nn.Module:
+    """The model with its parameters sharded over all ranks, block by block (FSDP 2); `mesh` says on what kind of device."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    assert isinstance(model, Dream)
+    ranks = init_device_mesh(mesh.device_type, (dist.get_world_size(),))
+    for block in model.decoder.blocks:
+        # keys and values are computed ahead of the block, so they are a unit of their own
+        fully_shard(block.cross_attn, mesh=ranks)  # type: ignore[arg-type]
+        register_fsdp_forward_method(block.cross_attn, "keys_values")  # type: ignore[arg-type]
+    for part in (model.encoder, model.decoder, model.aligner, model.text_tower):
+        for block in part.blocks:
+            fully_shard(block, mesh=ranks)
+    fully_shard(model, mesh=ranks)
+    return model
+
+
+def any_rank(fabric: Fabric, *wishes: bool) -> list[bool]:
+    """For each wish whether any rank has it. Every rank must call it, or the others wait for ever."""
+    if fabric.world_size == 1:
+        return list(wishes)
+    flags = torch.tensor(wishes, dtype=torch.int32, device=fabric.device)
+    return [bool(flag) for flag in fabric.all_reduce(flags, reduce_op="max").tolist()]  # type: ignore[union-attr]
+
+
+def sum_over_ranks(fabric: Fabric, tensor: Tensor) -> Tensor:
+    """The sum of every rank's tensor."""
+    return tensor if fabric.world_size == 1 else fabric.all_reduce(tensor.clone(), reduce_op="sum")  # type: ignore[return-value]
+
+
+def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
+    """Every rank's item, in rank order."""
+    if fabric.world_size == 1:
+        return [item]
+    items: list[Any] = [None] * fabric.world_size
+    dist.all_gather_object(items, item)
+    return items
+
+
+def _check_batch(config: DreamConfig, ranks: int) -> None:
+    parts = ranks * config.train.accumulate * config.masking.groups
+    if config.train.batch_size % parts:
+        raise InputError(
+            f"train.batch_size must be a multiple of ranks * train.accumulate * masking.groups = {parts}, "
+            f"got {config.train.batch_size}"
+        )

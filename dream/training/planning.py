@@ -1,0 +1,74 @@
+"""How many steps a training has: from what was asked, or from minutes and what a step was measured to cost here."""
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+
+from dream.data.batch import Batch, prefetch
+from dream.training import budget, run_log
+from dream.training.request import Start, TrainRequest
+from dream.training.state import Run, rehearsal
+
+TakeStep = Callable[[Run, Batch, int, float], object]
+"""(run, batch, step, progress): a whole optimiser step."""
+CALIBRATION_LENGTH = 1000
+"""Steps that the data source is told of while step times are measured."""
+
+
+def plan(run: Run, request: TrainRequest, start: Start, take_step: TakeStep) -> None:
+    """Decides the run's legs and end, and writes them into its record, from where on everything is reproducible."""
+    legs, end = start.legs, None
+    if legs:
+        minutes = request.minutes
+        end = legs[-1] if request.steps is None else run.step + request.steps
+    else:
+        minutes, end = run.config.train.minutes, run.config.train.steps
+        minutes = minutes if end is None else None
+    if minutes is not None:
+        steps = _steps_in(run, request, minutes, take_step, legs[0] if legs else None)
+        end = run.step + steps
+    assert end is not None
+    run.legs, run.end = budget.extended(legs, end) if legs else (end,), end
+    if not legs:
+        run.parts = replace(run.parts, config=replace(run.config, train=replace(run.config.train, steps=end)))
+    if run.log.writes:
+        record = run_log.read_record(request.out)
+        run.log.record({**record, "config": run.config.to_dict(), "legs": run.legs, "overhead": run.seconds})
+        run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
+
+
+def rank_batch(run: Run) -> int:
+    """Pictures of one optimiser step on this rank."""
+    return run.config.train.batch_size // run.fabric.world_size
+
+
+def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
+    """Steps that end `minutes` after the request was made, with what validating, saving and painting will take."""
+    seconds = 60 * minutes
+    run.console.say(f"measuring how many steps fit into {minutes:g} min")
+    with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
+        cost = budget.measure_steps(
+            lambda number, progress: take_step(run, next(reading)[0], number, progress),
+            budget.calibration_seconds(seconds),
+        )
+    overhead = run.seconds or run_log.read_record(request.out).get("overhead", {})
+    validating, saving = overhead.get("validate", 0.0), overhead.get("save", 0.0)
+    painting = overhead.get("paint", 0.0)
+    train = run.config.train
+    if total is None:
+        train = replace(
+            train,
+            evaluations=budget.affordable(train.evaluations, validating + saving, seconds),
+            samples=budget.affordable(train.samples, painting + saving, seconds),
+        )
+        run.parts = replace(run.parts, config=replace(run.config, train=train))
+    saves = minutes / train.save_every + max(train.evaluations, train.samples) + 1
+    reserved = (train.evaluations + 1) * validating + (train.samples + 1) * painting + saves * saving
+    left = seconds - (time.monotonic() - request.started) - reserved
+    steps = budget.steps_within(cost, left, run.step if total else 0, total)
+    steps = run.fabric.broadcast(steps)
+    run.console.say(
+        f"{1000 * cost.mean:.0f} ms a step on average ({1000 * min(cost.seconds):.0f} to {1000 * max(cost.seconds):.0f}): {steps} steps"
+    )
+    return steps

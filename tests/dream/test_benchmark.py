@@ -1,0 +1,132 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dream.__main__ import main
+from dream.benchmark import (
+    RATIO_BINS,
+    decode_split,
+    interleaved,
+    matmul_rate,
+    ratio_weights,
+    selection_times,
+    small_copy,
+    training_times,
+)
+from dream.config import MaskingConfig
+from dream.decoding.selection import DecodeSettings
+from dream.masking import ratio_distribution
+from dream.model.dream import Dream
+from dream.presets import base
+from tests.dream.decode_fakes import small_config, small_model
+
+
+def published_config():
+    """The published kind of model, small enough to train in milliseconds."""
+    config = small_config("noise")
+    text = replace(config.text, conditioning="t5", conditioning_length=6, conditioning_width=10)
+    towers = {
+        "encoder": replace(config.encoder, dropout=0.0),
+        "decoder": replace(config.decoder, dropout=0.0),
+    }
+    return replace(config, text=text, **towers)
+
+
+def quiet(_):
+    pass
+
+
+def test_the_small_copy_keeps_tokens_and_text_and_scales_the_rest():
+    config = small_copy(base(), 384, 6)
+    assert config.image == base().image and config.masking == base().masking
+    assert config.encoder.width == config.decoder.width == 384 and config.encoder.buffer_tokens == 64
+    assert (config.encoder.depth, config.decoder.aligner_depth, config.text.depth) == (6, 3, 6)
+    assert (config.head.width, config.text.width, config.joint.hidden) == (512, 256, 512)
+    assert (config.text.context_length, config.text.conditioning_length, config.head.draws) == (77, 128, 4)
+    with torch.device("meta"):
+        small = sum(p.numel() for p in Dream(config).parameters())
+    assert small < 329e6 / 4
+
+
+def test_the_weights_of_the_ratios_are_the_schedules():
+    weights = ratio_weights(base())
+    assert sum(weights) == pytest.approx(1.0)
+    # shares of the spec, section 2: 0.25 -> 0.75 of the draws generate, over three quarters of the training
+    assert sum(weights[RATIO_BINS // 2 :]) == pytest.approx(0.5625, abs=0.01)
+    constant = replace(base(), masking=MaskingConfig(schedule="constant", std=0.25, low=0.7))
+    expected = ratio_distribution(0.0, constant.masking).cdf(0.75)
+    assert ratio_weights(constant)[5] == pytest.approx(expected)
+
+
+def test_the_published_training_step_has_our_losses_and_gradients():
+    times = training_times(published_config(), batch=3, repeats=1, say=quiet)
+    assert times.loss_difference < 1e-4
+    assert times.gradient_difference < 1e-3
+    assert min(times.ours, times.published, times.flop, times.matmul) > 0
+
+
+def test_the_published_decode_has_our_result():
+    model = small_model(small_config("noise"))
+    times = selection_times(model, DecodeSettings(steps=8, sampling_steps=3), 1, quiet)
+    assert times.largest_difference < 1e-4
+    assert min(times.plain, times.ours, times.published) > 0
+
+
+def test_the_parts_of_a_step_add_up_and_the_head_is_counted_whole():
+    model = small_model(small_config("noise"))
+    split = decode_split(model, DecodeSettings(steps=4, sampling_steps=8))
+    assert set(split.seconds) == {"encoder", "decoder", "head", "rest"}
+    assert all(seconds > 0 for seconds in split.seconds.values()) and split.steps == 4
+    half = decode_split(model, DecodeSettings(steps=4, sampling_steps=4))
+    assert split.flop["head"] == pytest.approx(2 * half.flop["head"])
+    assert split.flop["decoder"] == half.flop["decoder"] > 0
+
+
+def test_runs_take_turns():
+    seen = []
+    runs = {"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}
+    assert set(interleaved(runs, 3, None)) == {"a", "b"}
+    assert seen == ["a", "b"] * 3
+
+
+def test_a_matrix_product_has_a_rate():
+    assert matmul_rate(64, repeats=2) > 1e8
+
+
+def test_bench_prints_targets_and_writes_figures(tmp_path, capsys):
+    options = ("--width", "64", "--depth", "1", "--steps", "4", "--sampling-steps", "3", "--batch", "2")
+    threads = torch.get_num_threads()
+    try:
+        command = ["bench", *options, "--repeats", "1", "--threads", "1", "--json", str(tmp_path / "a.json")]
+        assert main(command) == 0
+    finally:
+        torch.set_num_threads(threads)
+    said = capsys.readouterr().out
+    assert "target at least 1.6" in said and "target at least 1.8" in said and "target at most 1.4" in said
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert figures["training"]["loss_difference"] < 1e-3
+    assert {"matmul", "decode_step", "selection", "threads", "torch"} <= set(figures)
+
+
+def test_bench_measures_a_small_preset_as_it_is(capsys):
+    assert main(["bench", "--preset", "tiny", "--steps", "4", "--sampling-steps", "2", "--repeats", "1"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("tiny:") and "published" in said and "training step" not in said
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--width", "100"], "64"),
+        (["--repeats", "0"], "--repeats"),
+        (["--preset", "bse"], "base"),
+        (["--model", "runs/none"], "runs/none"),
+        (["--steps", "1"], "--steps"),
+        (["--json", "no/such/folder/a.json"], "no/such/folder"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys, arguments, words):
+    assert main(["bench", "--width", "64", "--depth", "1", *arguments]) == 2
+    assert words in capsys.readouterr().err

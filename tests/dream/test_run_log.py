@@ -1,0 +1,113 @@
+"""What a run leaves on disk: what is written is read back, and nothing half written is believed."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dream.errors import InputError
+from dream.training import run_log
+from dream.training.run_log import RunLog
+
+
+def test_rows_come_back_in_order_and_by_kind(tmp_path):
+    log = RunLog(tmp_path)
+    log.row("train", 1, loss=0.5, mask_ratios=[0.1, 0.2])
+    log.row("validation", 1, loss=0.4)
+    log.row("train", 2, loss=0.3)
+    assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [1, 1, 2]
+    assert [row["loss"] for row in run_log.read_metrics(tmp_path, "train")] == [0.5, 0.3]
+    assert run_log.read_metrics(tmp_path)[0]["mask_ratios"] == [0.1, 0.2]
+
+
+def test_numbers_that_json_does_not_know_become_null(tmp_path):
+    RunLog(tmp_path).row("train", 1, loss=math.nan, by={"0.5": [math.inf, 1.0]})
+    assert "NaN" not in (tmp_path / "metrics.jsonl").read_text()
+    row = run_log.read_metrics(tmp_path)[0]
+    assert row["loss"] is None and row["by"] == {"0.5": [None, 1.0]}
+
+
+def test_a_line_that_was_cut_off_is_not_read_and_goes_on_resume(tmp_path):
+    log = RunLog(tmp_path)
+    for step in (2, 4, 6):
+        log.row("train", step)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "train", "st')
+    assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [2, 4, 6]
+    log.drop_rows_after(4)
+    log.row("train", 5)
+    assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [2, 4, 5]
+
+
+def test_no_rows_before_the_first(tmp_path):
+    RunLog(tmp_path).drop_rows_after(3)
+    assert run_log.read_metrics(tmp_path) == []
+
+
+def test_the_record_keeps_a_history(tmp_path):
+    log = RunLog(tmp_path)
+    log.record({"config": {}, "history": []})
+    log.event("resumed", step=3)
+    assert run_log.holds_run(tmp_path)
+    assert [(event["event"], event["step"]) for event in run_log.read_record(tmp_path)["history"]] == [("resumed", 3)]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}"])
+def test_a_folder_without_a_sound_record_is_no_run(tmp_path, content):
+    if content is not None:
+        (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError, match=r"config\.json"):
+        run_log.read_record(tmp_path)
+
+
+def test_other_ranks_write_their_data_report_only(tmp_path):
+    log = RunLog(tmp_path, rank=1)
+    log.row("train", 1)
+    log.heartbeat("running", 1, 2)
+    log.record({})
+    log.report({"problems": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["report-rank1.json"]
+    assert json.loads((tmp_path / "report-rank1.json").read_text()) == {"problems": 2}
+
+
+def test_a_heartbeat_tells_the_living_from_the_dead(tmp_path):
+    log = RunLog(tmp_path)
+    assert not run_log.is_alive(run_log.read_heartbeat(tmp_path))
+    log.heartbeat("running", 5, 10, 3.0)
+    beat = run_log.read_heartbeat(tmp_path)
+    assert beat is not None and (beat.pid, beat.step, beat.end, beat.seconds_left) == (os.getpid(), 5, 10, 3.0)
+    assert run_log.is_alive(beat)
+    log.heartbeat("finished", 10, 10)
+    assert not run_log.is_alive(run_log.read_heartbeat(tmp_path))
+
+
+def test_a_process_that_died_or_whose_number_was_given_anew_is_not_alive(tmp_path):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    for pid, started in ((int(ended.stdout), "1"), (os.getpid(), "1")):
+        beat = run_log.Heartbeat(pid, started, "running", 1, 2, None, 0.0)
+        assert not run_log.is_alive(beat)
+
+
+def test_a_damaged_heartbeat_is_none(tmp_path):
+    (tmp_path / "heartbeat.json").write_text('{"pid": 3}')
+    assert run_log.read_heartbeat(tmp_path) is None
+
+
+def test_overwriting_deletes_what_a_run_owns_and_nothing_else(tmp_path):
+    for name in (*run_log.CONTENTS, "report-rank1.json", "notes.txt"):
+        path = tmp_path / name
+        if path.suffix:
+            path.write_text("{}")
+        else:
+            (path / "inside").mkdir(parents=True)
+    run_log.delete_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_versions_name_what_is_installed():
+    found = run_log.versions()
+    assert {"python", "torch", "numpy", "safetensors"} <= found.keys()
+    assert all(found.values())

@@ -1,0 +1,86 @@
+"""Trainings small enough for a test: 16 x 16 pictures, 16 tokens, two blocks."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.torch import load_file
+from torch import Tensor
+
+from dream.config import DreamConfig
+from dream.presets import tiny
+from dream.training.checkpoint import latest_checkpoint
+from dream.training.loop import TrainResult, train
+from dream.training.request import TrainRequest
+
+
+def small_config(**changes: object) -> DreamConfig:
+    """`tiny` at the smallest size that still learns; `changes` are fields of `train`."""
+    config = tiny()
+    train_defaults = {
+        "steps": 8, "minutes": None, "batch_size": 16, "log_every": 2, "samples": 0, "evaluations": 0,
+        "save_every": 60.0, "warmup": 0.1,
+    }  # fmt: skip
+    return replace(
+        config,
+        image=replace(config.image, size=16, patch_size=4),
+        text=replace(config.text, vocab_size=320, context_length=16, width=16, depth=1, conditioning_width=16),
+        encoder=replace(config.encoder, width=32, depth=2, heads=2, buffer_tokens=2, dropout=0.1),
+        decoder=replace(config.decoder, width=32, depth=2, heads=2, dropout=0.1),
+        head=replace(config.head, width=32, depth=1, sampling_steps=4, draws=2),
+        joint=replace(config.joint, width=16, hidden=32),
+        masking=replace(config.masking, groups=4),
+        decode=replace(config.decode, steps=4),
+        train=replace(config.train, **{**train_defaults, **changes}),
+    )
+
+
+def run_training(out: Path, config: DreamConfig | None = None, **request: object) -> TrainResult:
+    """A training on drawn shapes, in this process."""
+    return train(TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request))
+
+
+def weights(run: Path, name: str = "model") -> dict[str, Tensor]:
+    """Tensors of the run's newest checkpoint."""
+    return load_file(latest_checkpoint(run) / f"{name}.safetensors")
+
+
+def command(*arguments: str) -> list[str]:
+    """`dream ARGUMENTS` as a process's command line."""
+    return [sys.executable, "-m", "dream", *arguments]
+
+
+def start(arguments: list[str], log: Path, **environment: str) -> "subprocess.Popen[bytes]":
+    """A process of its own group that writes what it says to `log`."""
+    with log.open("wb") as file:
+        return subprocess.Popen(
+            arguments, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, **environment},
+        )  # fmt: skip
+
+
+def settings(config: DreamConfig) -> list[str]:
+    """The `--set` arguments that turn `tiny` into `config`."""
+    ours, theirs = config.to_dict(), tiny().to_dict()
+    changed = [
+        f"{section}.{key}={value}"
+        for section, fields in ours.items()
+        for key, value in fields.items()
+        if value != theirs[section][key]
+    ]
+    return ["--set", *changed]
+
+
+def write_pictures(folder: Path, count: int, size: int = 16) -> Path:
+    """A source of `count` different pictures with captions that all differ."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        pixels = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:03d}.png")
+        (folder / f"{i:03d}.txt").write_text(f"picture number {i} of noise")
+    return folder
