@@ -7,7 +7,7 @@ no file.
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,12 +18,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dream import masking
 from dream.config import DreamConfig
-from dream.decoding.decode import Decoded, decode
+from dream.decoding.decode import decode, decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.diffusion import Draw, sample_draw
 from dream.losses import total_loss
 from dream.model.dream import Dream, generative_rows
-from dream.published import decode_published, training_loss_published
+from dream.published import published_steps, training_loss_published
 from dream.randomness import generator
 
 CANDIDATES, SELECT_SHARE = 5, 0.125
@@ -162,30 +162,46 @@ def decode_split(model: Dream, settings: DecodeSettings) -> StepSplit:
 
 
 def selection_times(model: Dream, settings: DecodeSettings, repeats: int, say: Say) -> SelectionTimes:
-    """K = 5 chosen at 12.5 % of the steps, ours and as published, beside a plain decode."""
-    chosen = replace(
-        settings,
-        candidates=CANDIDATES,
-        selection="once",
-        select_steps=(max(1, round(settings.steps * SELECT_SHARE)),),
-    )
-    results: dict[str, Decoded] = {}
-    runs = {
-        "plain": lambda: decode(model, *_prompt(model.config), settings),
-        "ours": lambda: decode(model, *_prompt(model.config), chosen),
-        "published": lambda: decode_published(model, *_prompt(model.config), chosen),
-    }
-    seconds = interleaved(runs, repeats, say, results)
-    theirs = results["published"].tokens
-    difference = (results["ours"].tokens - theirs).abs().max() / theirs.abs().max()
-    return SelectionTimes(**seconds, largest_difference=float(difference))
+    """K = 5 chosen at 12.5 % of the steps, ours and as published, beside a plain decode.
+
+    The three decodes take turns step by step: what else the machine does meanwhile slows all of them alike.
+    """
+    at = max(1, round(settings.steps * SELECT_SHARE))
+    chosen = replace(settings, candidates=CANDIDATES, selection="once", select_steps=(at,))
+    prompt, times = _prompt(model.config), []
+    for turn in range(repeats):
+        runs: dict[str, Iterator[Any]] = {
+            "plain": decode_iter(model, *prompt, settings),
+            "ours": decode_iter(model, *prompt, chosen),
+            "published": published_steps(model, *prompt, chosen),
+        }
+        seconds, last = step_by_step(runs)
+        times.append(seconds)
+        say(f"  round {turn + 1} of {repeats}: " + ", ".join(f"{n} {s:.1f} s" for n, s in seconds.items()))
+    ours, theirs = last["ours"].tokens, last["published"].tokens[:, 0]
+    difference = float((ours - theirs).abs().max() / theirs.abs().max())
+    medians = {name: statistics.median(seconds[name] for seconds in times) for name in runs}
+    return SelectionTimes(**medians, largest_difference=difference)
+
+
+def step_by_step(runs: Mapping[str, Iterator[Any]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds that each iterator takes when all go on in turn, and the last item of each."""
+    seconds, last, going = dict.fromkeys(runs, 0.0), dict.fromkeys(runs), dict(runs)
+    while going:
+        for name, run in list(going.items()):
+            started = time.perf_counter()
+            item = next(run, None)
+            seconds[name] += time.perf_counter() - started
+            if item is None:
+                del going[name]
+            else:
+                last[name] = item
+    return seconds, last
 
 
 def training_times(config: DreamConfig, batch: int, repeats: int, say: Say) -> TrainingTimes:
     """One ratio group of `batch` pictures at RATIO_BINS mask ratios, weighted as the schedule draws them."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = Dream(config).train()
+    model = random_model(config).train()
     ours = published = flop = loss_difference = gradient_difference = 0.0
     rates = []
     for index, weight in enumerate(ratio_weights(config)):
@@ -197,7 +213,7 @@ def training_times(config: DreamConfig, batch: int, repeats: int, say: Say) -> T
         )
         with FlopCounterMode(display=False) as counter:
             step.ours()
-        seconds = interleaved({"ours": step.ours, "published": step.published}, repeats, None)
+        seconds = interleaved({"ours": step.ours, "published": step.published}, repeats)
         rates.append(matmul_rate(config.encoder.width))
         times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
         say(f"  mask ratio {step.ratio:.2f}: {times}")
@@ -220,27 +236,25 @@ def ratio_weights(config: DreamConfig, moments: int = 100) -> list[float]:
     return weights
 
 
-def interleaved(
-    runs: Mapping[str, Callable[[], Any]],
-    repeats: int,
-    say: Say | None,
-    results: dict[str, Any] | None = None,
-) -> dict[str, float]:
-    """Median seconds of each run; every round runs all of them. `results` takes what each returned last."""
+def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each run; every round runs all of them."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(repeats):
+    for _ in range(repeats):
         for name, function in runs.items():
-            started = time.perf_counter()
-            value = function()
-            seconds[name].append(time.perf_counter() - started)
-            if results is not None:
-                results[name] = value
-        if say is not None:
-            say(
-                f"  round {turn + 1} of {repeats}: "
-                + ", ".join(f"{n} {s[-1]:.1f} s" for n, s in seconds.items())
-            )
+            seconds[name].append(_seconds(function))
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def random_model(config: DreamConfig) -> Dream:
+    """A model whose parameters are all drawn: the head's would start at zero, and any two results be
+    equal."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Dream(config)
+        for parameter in model.head.parameters():
+            if not bool(parameter.any()):
+                nn.init.normal_(parameter, std=0.02)
+    return model.eval()
 
 
 class _TrainingStep:

@@ -8,7 +8,8 @@ picture, whether or not a loss counts. Results are those of `dream.decoding` and
 `dream.losses`, to float rounding.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +18,7 @@ from torch import Tensor
 from dream import masking
 from dream.decoding.decode import Decoded
 from dream.decoding.selection import DecodeSettings
-from dream.decoding.state import NoiseSource, SeededNoise, seeded_orders
+from dream.decoding.state import SeededNoise, seeded_orders
 from dream.diffusion import Draw, add_noise, denoise, generative_terms, guide, noise_draws
 from dream.losses import contrastive_loss
 from dream.model.blocks import Rows
@@ -26,7 +27,6 @@ from dream.model.encoder import equal_groups
 from dream.model.joint import TextTower, pool_groups
 
 
-@torch.no_grad()
 def decode_published(
     model: Dream,
     text_ids: Tensor,
@@ -35,36 +35,44 @@ def decode_published(
     settings: DecodeSettings,
     *,
     picture_ids: Sequence[int] | None = None,
-    noise: NoiseSource | None = None,
-    orders: Tensor | None = None,
 ) -> Decoded:
     """`decoding.decode` of `once` (or of one candidate), without the savings; arguments as there."""
-    image = model.config.image
-    ids = range(len(text_ids)) if picture_ids is None else picture_ids
-    orders = seeded_orders(settings.seed, ids, image.num_tokens) if orders is None else orders
-    noise = SeededNoise(settings.seed, ids, image.token_dim) if noise is None else noise
+    steps = published_steps(model, text_ids, conditioning, unconditional, settings, picture_ids=picture_ids)
+    (last,) = deque(steps, maxlen=1)
+    return last
+
+
+@torch.no_grad()
+def published_steps(
+    model: Dream,
+    text_ids: Tensor,
+    conditioning: Tensor,
+    unconditional: Tensor | None,
+    settings: DecodeSettings,
+    *,
+    picture_ids: Sequence[int] | None = None,
+) -> Iterator[Decoded]:
+    """The candidates (B, k) there are after each step of `decode_published`."""
+    image, batch = model.config.image, len(text_ids)
+    ids = range(batch) if picture_ids is None else picture_ids
+    orders = seeded_orders(settings.seed, ids, image.num_tokens)
+    noise, head = SeededNoise(settings.seed, ids, image.token_dim), settings.head(model.config.head)
     text = _both(conditioning, unconditional) if settings.guided else conditioning
-    schedule = masking.reveal_schedule(image.num_tokens, settings.steps)
     select_step = settings.select_steps[0] if settings.candidates > 1 else 0
-    batch = len(text_ids)
     tokens = torch.zeros(settings.candidates, batch, image.num_tokens, image.token_dim)
-    hidden, chosen = image.num_tokens, torch.zeros(batch, dtype=torch.long)
-    for step, count in enumerate(schedule):
+    names = torch.arange(settings.candidates).unsqueeze(1).expand(-1, batch)  # (K, B)
+    hidden = image.num_tokens
+    for step, count in enumerate(masking.reveal_schedule(image.num_tokens, settings.steps)):
         if step == select_step and settings.candidates > 1:
             mask = masking.mask_from_order(orders, hidden)
             scores = torch.stack([_score(model, candidate, mask, text_ids) for candidate in tokens])  # (K, B)
-            chosen = scores.argmax(dim=0)
-            tokens = tokens[chosen, torch.arange(batch)].unsqueeze(0)
-        if not count:
-            continue
+            names = scores.argmax(dim=0, keepdim=True)
+            tokens = tokens.gather(0, names[..., None, None].expand(-1, -1, *tokens.shape[2:]))
         hidden -= count
-        for candidate in range(len(tokens)):
-            names = [candidate] * batch if step < select_step else chosen.tolist()
-            chain = noise(
-                step, list(range(batch)), names, count, noise_draws(settings.head(model.config.head))
-            )
+        for candidate in range(len(tokens) if count else 0):
+            chain = noise(step, list(range(batch)), names[candidate].tolist(), count, noise_draws(head))
             tokens[candidate] = _step(model, tokens[candidate], orders, hidden, count, text, settings, chain)
-    return Decoded(tokens[0].unsqueeze(1), chosen.unsqueeze(1), None, [])
+        yield Decoded(tokens.transpose(0, 1), names.T, None, [])
 
 
 def training_loss_published(

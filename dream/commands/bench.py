@@ -82,10 +82,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _model(args: argparse.Namespace) -> "tuple[str, Dream]":
-    import torch
-
     from dream import benchmark, presets
-    from dream.model.dream import Dream
 
     if args.model:
         from dream.pretrained import load_pretrained
@@ -98,9 +95,7 @@ def _model(args: argparse.Namespace) -> "tuple[str, Dream]":
     elif name in PUBLISHED:
         encoder, decoder = replace(config.encoder, dropout=0.0), replace(config.decoder, dropout=0.0)
         config = replace(config, encoder=encoder, decoder=decoder)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return name, Dream(config).eval()
+    return name, benchmark.random_model(config)
 
 
 def _settings(args: argparse.Namespace, model: "Dream") -> Any:

@@ -54,7 +54,8 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     for part in (model.encoder, model.decoder, model.aligner, model.text_tower):
         for block in part.blocks:
             fully_shard(block, mesh=ranks)
-    fully_shard(model, mesh=ranks)
+    # a scalar cannot be sharded; its gradient is of the gathered features, so every rank has the same
+    fully_shard(model, mesh=ranks, ignored_params={model.logit_scale})
     return model
 
 

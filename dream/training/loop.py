@@ -136,18 +136,20 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
 
 
 def clip(run: Run) -> float:
-    """Norm of all gradients, after each optimiser's share of them was clipped to `train.clip`."""
-    limit = run.config.train.clip
-    norms = [
-        run.fabric.clip_gradients(run.model, each, max_norm=limit, error_if_nonfinite=False) for each in run.optimizers
+    """Norm of all gradients before they were scaled down to `train.clip`; the optimisers share one norm."""
+    parts = [
+        run.fabric.clip_gradients(run.model, each, max_norm=math.inf, error_if_nonfinite=False)
+        for each in run.optimizers
     ]
-    whole = [norm.full_tensor() if hasattr(norm, "full_tensor") else norm for norm in norms]
-    return math.hypot(*(float(norm) for norm in whole))
+    norm = math.hypot(*(float(part.full_tensor() if hasattr(part, "full_tensor") else part) for part in parts))
+    if norm > run.config.train.clip:
+        optim.scale_gradients(run.parts.model, run.config.train.clip / norm)
+    return norm
 
 
 def apply_step(run: Run, step: int, factor: float) -> None:
     """Learning rate (`factor` times its peak), optimisers, averages."""
-    optim.set_lr(run.optimizers, factor, run.config.train)
+    optim.set_lr(run.optimizers, factor)
     for optimizer in run.optimizers:
         optimizer.step()
         optimizer.zero_grad()

@@ -37,18 +37,20 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """AdamW for all trained parameters, or (`muon`) AdamW and Muon for the hidden matrices.
 
     No decay on biases, norms, 1-d parameters and the diffusion head; tables, mask token and embeddings decay (spec 3, 7).
+    What a sharded strategy leaves whole has an AdamW of its own: torch's fused step takes one kind at a time.
     """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    chosen = set()
-    if config.optimizer == "muon":
-        chosen = {name for name, p in trained.items() if is_hidden_matrix(name, p)}
-    rest = {name: p for name, p in trained.items() if name not in chosen}
+    kinds: dict[str, dict[str, nn.Parameter]] = {"sharded": {}, "whole": {}, "muon": {}}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            muon = config.optimizer == "muon" and is_hidden_matrix(name, parameter)
+            kinds["muon" if muon else "sharded" if hasattr(parameter, "full_tensor") else "whole"][name] = parameter
     optimizers: list[Optimizer] = [
-        torch.optim.AdamW(_groups(rest, config.weight_decay), lr=config.lr, betas=config.betas, fused=True)
+        torch.optim.AdamW(_groups(kinds[kind], config.weight_decay, config.lr), betas=config.betas, fused=True)
+        for kind in ("sharded", "whole")
+        if kinds[kind]
     ]
-    if chosen:
-        matrices = {name: trained[name] for name in trained if name in chosen}
-        optimizers.append(BatchedMuon(_groups(matrices, config.weight_decay), lr=config.muon_lr))
+    if kinds["muon"]:
+        optimizers.append(BatchedMuon(_groups(kinds["muon"], config.weight_decay, config.muon_lr)))
     return optimizers
 
 
@@ -62,11 +64,11 @@ def decays(name: str, parameter: Tensor) -> bool:
     return not name.startswith("head.") and (parameter.ndim != 1 or name.endswith("mask_token"))
 
 
-def _groups(parameters: dict[str, nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
+def _groups(parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: float) -> list[dict[str, object]]:
     kept = [p for name, p in parameters.items() if decays(name, p)]
     free = [p for name, p in parameters.items() if not decays(name, p)]
     groups = [{"params": kept, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+    return [{**group, "lr": peak_lr, "peak_lr": peak_lr} for group in groups if group["params"]]
 
 
 class BatchedMuon(torch.optim.Muon):
@@ -142,11 +144,11 @@ def _decay(progress: float, start: float, decay: str) -> float:
     return left if decay == "linear" else (1 - math.cos(math.pi * left)) / 2
 
 
-def set_lr(optimizers: Iterable[Optimizer], factor: float, config: TrainConfig) -> None:
+def set_lr(optimizers: Iterable[Optimizer], factor: float) -> None:
     """Sets every group's learning rate to its peak times `factor`."""
-    for optimizer, peak in zip(optimizers, (config.lr, config.muon_lr), strict=False):
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["lr"] = peak * factor
+            group["lr"] = group["peak_lr"] * factor
 
 
 def fill_missing_gradients(model: nn.Module) -> None:
@@ -156,34 +158,40 @@ def fill_missing_gradients(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter)
 
 
+def scale_gradients(model: nn.Module, factor: float) -> None:
+    """Multiplies every gradient by `factor`."""
+    torch._foreach_mul_([_shard(p.grad) for p in model.parameters() if p.grad is not None], factor)
+
+
 class Ema:
     """Average of the weights: parameters only (BatchNorm's buffers are used live), float32, updated in place."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.decay, self.ramp = config.ema, config.ema_ramp
         self.names = [name for name, _ in model.named_parameters()]
-        self.live = [p.detach() for p in model.parameters()]
-        self.averages = [p.clone() for p in self.live]
+        self.averages = [p.detach().clone() for p in model.parameters()]
+        self._live = [_shard(p.detach()) for p in model.parameters()]
+        self._shards = [_shard(average) for average in self.averages]
 
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Takes in the weights after `step` (0 = first) at decay min(ema, (1 + step) / (10 + step))."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
-        torch._foreach_lerp_(self.averages, self.live, 1 - decay)
-
-    @torch.no_grad()
-    def reset(self) -> None:
-        """Starts again from the live weights."""
-        torch._foreach_copy_(self.averages, self.live)
+        torch._foreach_lerp_(self._shards, self._live, 1 - decay)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
         """The model with the averages as its weights; bit for bit undone on leaving."""
-        kept = [p.clone() for p in self.live]
+        kept = [weights.clone() for weights in self._live]
         with torch.no_grad():
-            torch._foreach_copy_(self.live, self.averages)
+            torch._foreach_copy_(self._live, self._shards)
         try:
             yield
         finally:
             with torch.no_grad():
-                torch._foreach_copy_(self.live, kept)
+                torch._foreach_copy_(self._live, kept)
+
+
+def _shard(tensor: Tensor) -> Tensor:
+    """This rank's part of a sharded tensor, sharing its memory; any other tensor itself."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor

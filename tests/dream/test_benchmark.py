@@ -13,6 +13,7 @@ from dream.benchmark import (
     ratio_weights,
     selection_times,
     small_copy,
+    step_by_step,
     training_times,
 )
 from dream.config import MaskingConfig
@@ -87,8 +88,22 @@ def test_the_parts_of_a_step_add_up_and_the_head_is_counted_whole():
 def test_runs_take_turns():
     seen = []
     runs = {"a": lambda: seen.append("a"), "b": lambda: seen.append("b")}
-    assert set(interleaved(runs, 3, None)) == {"a", "b"}
+    assert set(interleaved(runs, 3)) == {"a", "b"}
     assert seen == ["a", "b"] * 3
+
+
+def test_iterators_take_turns_until_the_longest_ends():
+    seen = []
+
+    def run(name, length):
+        for i in range(length):
+            seen.append((name, i))
+            yield i
+
+    runs = {"a": run("a", 1), "b": run("b", 3)}
+    seconds, last = step_by_step(runs)
+    assert seen == [("a", 0), ("b", 0), ("b", 1), ("b", 2)]
+    assert last == {"a": 0, "b": 2} and min(seconds.values()) > 0
 
 
 def test_a_matrix_product_has_a_rate():

@@ -62,13 +62,15 @@ def agrees(two: Path, one: Path) -> None:
     """Both runs saw the same global batches, so losses, gradients and weights are the same but for rounding."""
     for name in ("contrastive_loss", "contrastive_accuracy", "grad_norm"):
         assert rows(two, "train", name) == pytest.approx(rows(one, "train", name), rel=1e-3), name
-    for name in ("loss", "text_to_image_r1_at_0.00"):
-        assert rows(two, "validation", name) == pytest.approx(rows(one, "validation", name), rel=1e-3), name
-    ours, theirs = weights(two), weights(one)
-    # Adam's first steps have the size of the learning rate whatever the gradient: its rounding shows where that is zero
-    for key in theirs:
-        close = (ours[key] - theirs[key]).abs() < 1e-4
-        assert close.float().mean() > 0.97, key
+    for ours, theirs in zip(*(rows(run, "validation", "contrastive_by_ratio") for run in (two, one)), strict=True):
+        assert ours["0.00"] == pytest.approx(theirs["0.00"], rel=1e-3)
+    ours, theirs = (flat(weights(run, "optimizer")) for run in (two, one))
+    assert (ours - theirs).norm() < 1e-3 * theirs.norm()
+
+
+def flat(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The first moments, which are sums of gradients, in one row."""
+    return torch.cat([tensors[key].flatten() for key in sorted(tensors) if key.endswith("/exp_avg")])
 
 
 def test_self_launched_ranks_give_the_contrastive_loss_of_the_whole_batch(tmp_path, one_rank):
@@ -80,8 +82,9 @@ def test_self_launched_ranks_give_the_contrastive_loss_of_the_whole_batch(tmp_pa
 
 
 def test_ranks_of_fabric_run_do_too(tmp_path, one_rank):
-    launcher = [sys.executable, "-m", "lightning_fabric.cli", "run", "--accelerator", "cpu", "--devices", "2"]
-    finish([*launcher, "--strategy", "ddp", SCRIPT, *arguments(tmp_path / "run", contrast())], tmp_path / "log")
+    fabric = str(Path(sys.executable).with_name("fabric"))
+    launcher = [fabric, "run", "--accelerator", "cpu", "--devices", "2", "--strategy", "ddp"]
+    finish([*launcher, SCRIPT, *arguments(tmp_path / "run", contrast())], tmp_path / "log")
     agrees(tmp_path / "run", one_rank)
 
 

@@ -118,7 +118,7 @@ def test_an_extension_changes_no_earlier_step_and_falls_again(decay):
 def test_each_optimiser_has_its_own_peak(model):
     config = replace(small_config().train, optimizer="muon", lr=0.1, muon_lr=0.4)
     optimizers = optim.build_optimizers(model, config)
-    optim.set_lr(optimizers, 0.5, config)
+    optim.set_lr(optimizers, 0.5)
     assert [{group["lr"] for group in each.param_groups} for each in optimizers] == [{0.05}, {0.2}]
 
 

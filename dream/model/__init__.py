@@ -1,0 +1,1 @@
+"""The model: tokens, conditioning, encoder, joint space, decoder and head; `dream.py` wires them."""
