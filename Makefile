@@ -49,7 +49,7 @@ $(READY): pyproject.toml
 		{ echo "make: DREAM needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "make: Python's venv is missing; install it (Debian: sudo apt install python3-venv) and try again."; exit 1; }
-	@echo "Setting up $(VENV): once, some minutes, about 2.5 GB ..."
+	@echo "Setting up $(VENV): once, some minutes, 2.5 to 6 GB ..."
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[test,vae,metrics]'
 	@touch $@

@@ -1,9 +1,9 @@
 """One tree of settings for everything: model, objective, masking, data, training and decoding.
 
-`DreamConfig` is frozen; presets are functions that return one (`dream.presets`). The whole tree is stored with every
-run and checkpoint, so opening either never needs the command line. Defaults are the published base model. A field
-marked (departure) is an option that the published model does not have; the published presets leave it off.
-It knows nothing of torch.
+`DreamConfig` is frozen; presets are functions that return one (`dream.presets`). The whole tree is stored
+with every run and checkpoint, so opening either never needs the command line. Defaults are the published
+base model. A field marked (departure) is an option that the published model does not have; the published
+presets leave it off. It knows nothing of torch.
 """
 
 import dataclasses
@@ -69,7 +69,9 @@ class EncoderConfig:
     dropout: float = 0.1
     """Dropout on attention and projections while training."""
     positions: Literal["learned", "sincos"] = "learned"
-    """Position tables: learned N(0, 0.02), or (departure) learned from a 2-D sine-cosine start. Holds for both towers."""
+    """Position tables: learned N(0, 0.02), or (departure) learned from a 2-D sine-cosine start. Holds for
+    both towers.
+    """
     rotary: bool = False
     """(departure) 2-D rotary self-attention in encoder and decoder."""
 
@@ -101,7 +103,9 @@ class HeadConfig:
     depth: int = 3
     """Residual blocks."""
     objective: Literal["noise", "flow"] = "noise"
-    """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity loss."""
+    """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity
+    loss.
+    """
     train_steps: int = 1000
     """Diffusion steps of training (`noise`)."""
     sampling_steps: int = 100
@@ -125,7 +129,9 @@ class JointConfig:
     hidden: int = 1024
     """Hidden width of the image projection (three layers, BatchNorm)."""
     pooling_maps: int = 0
-    """(departure) learned weight maps over the token grid, pooled beside the mean; the first four start as halves."""
+    """(departure) learned weight maps over the token grid, pooled beside the mean; the first four start as
+    halves.
+    """
     positional_text: bool = False
     """(departure) adds an MLP over the concatenated token states to the end-of-text feature."""
     max_logit_scale: float | None = None
@@ -137,7 +143,9 @@ class TextConfig:
     """Caption tokenizer, text tower, and what conditions the decoder."""
 
     tokenizer: str = "bpe"
-    """`bpe` trains a small BPE on the captions; else a folder with CLIP's vocab.json and merges.txt, or a hub name."""
+    """`bpe` trains a small BPE on the captions; else a folder with CLIP's vocab.json and merges.txt, or a
+    hub name.
+    """
     vocab_size: int = 49408
     """Number of token ids (an upper bound for the small BPE)."""
     context_length: int = 77
@@ -151,7 +159,9 @@ class TextConfig:
     embedding_std: float = 1.0
     """Standard deviation of the token embedding's start (the authors keep 1; OpenCLIP uses 0.02)."""
     conditioning: Literal["t5", "learned"] = "t5"
-    """What the decoder reads: frozen T5 states, or (departure) a trainable embedding of the caption's own tokens."""
+    """What the decoder reads: frozen T5 states, or (departure) a trainable embedding of the caption's own
+    tokens.
+    """
     t5: str = "google-t5/t5-large"
     """Local folder or hub name of the T5 encoder (t5 only)."""
     conditioning_length: int = 128
@@ -162,10 +172,14 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class MaskingConfig:
-    """Masking Warmup: the distribution of the mask ratio over training. Times are fractions of the training."""
+    """Masking Warmup: the distribution of the mask ratio over training. Times are fractions of the
+    training.
+    """
 
     schedule: Literal["warmup", "constant", "uniform", "never"] = "warmup"
-    """`warmup` moves the center; `constant` stays at `center_end`; `uniform` on [low, high]; `never` masks nothing."""
+    """`warmup` moves the center; `constant` stays at `center_end`; `uniform` on [low, high]; `never` masks
+    nothing.
+    """
     center_start: float = 0.0
     """Location of the truncated normal before the warm-up."""
     center_end: float = 1.0
@@ -191,7 +205,9 @@ class MaskingConfig:
     stratified: bool = False
     """(departure) draw the groups' ratios from G quantile bands of the distribution, shuffled."""
     generation_share: float | None = None
-    """(departure) share of the groups drawn where generation counts, the rest where contrast does; none = one draw."""
+    """(departure) share of the groups drawn where generation counts, the rest where contrast does; none =
+    one draw.
+    """
 
 
 @dataclass(frozen=True)
@@ -237,13 +253,17 @@ class DataConfig:
     shuffle_buffer: int = 2048
     """Pictures held to shuffle a stream of shards."""
     level: int = 1
-    """Difficulty of shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes; 3 textures and three objects."""
+    """Difficulty of shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes; 3
+    textures and three objects.
+    """
     near_misses: float = 0.0
     """(departure) share of each batch that comes in families of pictures that differ in one thing."""
     family_size: int = 8
     """Pictures in a near-miss family."""
     canonical_until: float = 0.0
-    """(departure) fraction of the training during which captions keep one canonical phrasing; others mix in after."""
+    """(departure) fraction of the training during which captions keep one canonical phrasing; others mix in
+    after.
+    """
 
 
 @dataclass(frozen=True)
@@ -349,7 +369,9 @@ class DreamConfig:
                 raise InputError(f"unknown configuration section '{name}'{_nearest(name, _section_types())}")
             for key in value:
                 if key not in _field_types(section):
-                    raise InputError(f"unknown configuration key '{name}.{key}'{_nearest(key, _field_types(section))}")
+                    raise InputError(
+                        f"unknown configuration key '{name}.{key}'{_nearest(key, _field_types(section))}"
+                    )
             sections[name] = section(
                 **{key: _checked(f"{name}.{key}", v, _field_types(section)[key]) for key, v in value.items()}
             )
@@ -369,7 +391,8 @@ class DreamConfig:
 def override(config: DreamConfig, assignments: Iterable[str]) -> DreamConfig:
     """`config` with `section.key=value` assignments applied, e.g. `masking.std=0.3`.
 
-    Raises InputError for a misspelt key (naming the nearest), a value of another type, or an inconsistent result.
+    Raises InputError for a misspelt key (naming the nearest), a value of another type, or an inconsistent
+    result.
     """
     tree = config.to_dict()
     known = [f"{s}.{k}" for s, cls in _section_types().items() for k in _field_types(cls)]
@@ -430,7 +453,10 @@ def _parse(key: str, text: str, kind: Any) -> Any:
             return None
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
     if typing.get_origin(kind) is tuple:
-        return tuple(_parse(key, t, k) for t, k in zip(text.strip("()[]").split(","), typing.get_args(kind), strict=False))
+        return tuple(
+            _parse(key, t, k)
+            for t, k in zip(text.strip("()[]").split(","), typing.get_args(kind), strict=False)
+        )
     if kind is bool:
         if text.lower() in ("true", "1", "yes", "on"):
             return True
@@ -452,9 +478,7 @@ def _problems(config: DreamConfig) -> Iterable[str]:
     train, data = config.train, config.data
     cell = image.stride * image.patch_size
     if image.size < 1 or cell < 1 or image.size % cell:
-        yield (
-            f"image.size must be a multiple of image.stride * image.patch_size = {cell}, got {image.size}"
-        )
+        yield (f"image.size must be a multiple of image.stride * image.patch_size = {cell}, got {image.size}")
     if image.tokenizer == "pixels" and (image.channels, image.stride) != (3, 1):
         yield "image.channels and image.stride must be 3 and 1 for the pixels tokenizer"
     for name, part in (("encoder", config.encoder), ("decoder", config.decoder), ("text", config.text)):
@@ -473,19 +497,23 @@ def _problems(config: DreamConfig) -> Iterable[str]:
         "head.width": config.head.width, "head.draws": config.head.draws, "joint.width": config.joint.width,
         "head.sampling_steps": config.head.sampling_steps, "train.batch_size": train.batch_size,
         "train.accumulate": train.accumulate, "train.log_every": train.log_every, "train.lr": train.lr,
-        "masking.groups": masking.groups, "data.family_size": data.family_size, "decode.steps": config.decode.steps,
+        "masking.groups": masking.groups, "data.family_size": data.family_size,
+        "decode.steps": config.decode.steps,
         "masking.std": masking.std, "train.save_every": train.save_every, "train.keep_last": train.keep_last,
-        "train.clip": train.clip, "data.shuffle_buffer": data.shuffle_buffer, "text.vocab_size": config.text.vocab_size,
+        "train.clip": train.clip, "data.shuffle_buffer": data.shuffle_buffer,
+        "text.vocab_size": config.text.vocab_size,
     }  # fmt: skip
     for name, value in positive.items():
         if not value > 0:
             yield f"{name} must be above 0, got {value}"
     shares = {
         "objective.min_visible": objective.min_visible, "objective.min_masked": objective.min_masked,
-        "objective.caption_drop": objective.caption_drop, "masking.low": masking.low, "masking.high": masking.high,
+        "objective.caption_drop": objective.caption_drop, "masking.low": masking.low,
+        "masking.high": masking.high,
         "masking.hold": masking.hold, "masking.warmup_end": masking.warmup_end, "train.warmup": train.warmup,
         "train.ema": train.ema, "train.decay_start": train.decay_start, "data.near_misses": data.near_misses,
-        "data.canonical_until": data.canonical_until, "masking.generation_share": masking.generation_share or 0.0,
+        "data.canonical_until": data.canonical_until,
+        "masking.generation_share": masking.generation_share or 0.0,
     }  # fmt: skip
     for name, value in shares.items():
         if not 0 <= value <= 1:
@@ -493,8 +521,13 @@ def _problems(config: DreamConfig) -> Iterable[str]:
     if masking.low > masking.high:
         yield f"masking.low must not be above masking.high, got {masking.low} and {masking.high}"
     if masking.hold > masking.warmup_end:
-        yield f"masking.hold must not be above masking.warmup_end, got {masking.hold} and {masking.warmup_end}"
-    if masking.groups >= 1 and train.accumulate >= 1 and train.batch_size % (masking.groups * train.accumulate):
+        found = f"{masking.hold} and {masking.warmup_end}"
+        yield f"masking.hold must not be above masking.warmup_end, got {found}"
+    if (
+        masking.groups >= 1
+        and train.accumulate >= 1
+        and train.batch_size % (masking.groups * train.accumulate)
+    ):
         yield (
             f"train.batch_size must be a multiple of masking.groups * train.accumulate = "
             f"{masking.groups * train.accumulate}, got {train.batch_size}"
@@ -507,7 +540,8 @@ def _problems(config: DreamConfig) -> Iterable[str]:
     if min(weights) < 0 or max(weights) == 0:
         yield "the objective's weights must not be negative, and one must be above 0"
     if objective.alignment_weight and not 1 <= objective.alignment_block <= config.encoder.depth:
-        yield f"objective.alignment_block must be in [1, {config.encoder.depth}], got {objective.alignment_block}"
+        block = objective.alignment_block
+        yield f"objective.alignment_block must be in [1, {config.encoder.depth}], got {block}"
     if train.steps is not None and train.steps < 1:
         yield f"train.steps must be at least 1, got {train.steps}"
     if train.steps is None and (train.minutes is None or train.minutes <= 0):

@@ -1,8 +1,9 @@
-"""The mathematics of the diffusion head: noise schedule, training terms, denoising steps, guidance. No nn.Module.
+"""The mathematics of the diffusion head: noise schedule, training terms, denoising steps, guidance. No
+nn.Module.
 
-Two objectives: `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published; `flow` is rectified
-flow with x-prediction and velocity loss, a departure of the small presets. Times are integers 0 .. T-1 (0 = clean)
-for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
+Two objectives: `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published; `flow` is
+rectified flow with x-prediction and velocity loss, a departure of the small presets. Times are integers 0
+.. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
 """
 
 import math
@@ -30,7 +31,9 @@ class Draw(NamedTuple):
 
 
 class NoiseSchedule(NamedTuple):
-    """Coefficients of a chain of S steps, each (S,) float64; `times` are the steps' places among the training steps."""
+    """Coefficients of a chain of S steps, each (S,) float64; `times` are the steps' places among the
+    training steps.
+    """
 
     times: Tensor
     betas: Tensor
@@ -51,7 +54,9 @@ def head_output_dim(config: HeadConfig, token_dim: int) -> int:
 
 @lru_cache(maxsize=32)
 def noise_schedule(train_steps: int, sampling_steps: int | None = None) -> NoiseSchedule:
-    """The cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps where given."""
+    """The cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps where
+    given.
+    """
     steps = torch.arange(train_steps + 1, dtype=torch.float64)
     level = torch.cos((steps / train_steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - level[1:] / level[:-1]).clamp(max=0.999)
@@ -72,7 +77,9 @@ def noise_schedule(train_steps: int, sampling_steps: int | None = None) -> Noise
 
 
 def respaced_times(train_steps: int, sampling_steps: int) -> list[int]:
-    """The training steps that a chain of `sampling_steps` keeps, rising, first and last included (improved DDPM)."""
+    """The training steps that a chain of `sampling_steps` keeps, rising, first and last included (improved
+    DDPM).
+    """
     if sampling_steps == 1:
         return [0]
     stride = (train_steps - 1) / (sampling_steps - 1)
@@ -101,7 +108,9 @@ def add_noise(config: HeadConfig, clean: Tensor, draw: Draw) -> Tensor:
 
 
 class RowTerms(NamedTuple):
-    """Loss terms of each row (M,): `error` is a mean square; `variance` is in bits per dimension (0 for `flow`)."""
+    """Loss terms of each row (M,): `error` is a mean square; `variance` is in bits per dimension (0 for
+    `flow`).
+    """
 
     error: Tensor
     variance: Tensor
@@ -110,8 +119,9 @@ class RowTerms(NamedTuple):
 def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw: Draw) -> RowTerms:
     """Loss terms of every row from the head's output `prediction` (M, out_dim) on `add_noise(clean, draw)`.
 
-    `noise` (spec section 1): squared error of the noise, and the variance term with the predicted mean detached.
-    `flow`: squared error of the velocity (x-prediction), with 1 - time bounded below by MIN_FLOW_GAP.
+    `noise` (spec section 1): squared error of the noise, and the variance term with the predicted mean
+    detached. `flow`: squared error of the velocity (x-prediction), with 1 - time bounded below by
+    MIN_FLOW_GAP.
     """
     if config.objective == "flow":
         gap = (1 - draw.times).clamp(min=MIN_FLOW_GAP).unsqueeze(-1)
@@ -121,15 +131,17 @@ def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw
     error = (predicted_noise - draw.noise).square().mean(-1)
     noised = add_noise(config, clean, draw)
     frozen = torch.cat([predicted_noise.detach(), raw_variance], dim=-1)
-    return RowTerms(error, _variance_term(noise_schedule(config.train_steps), frozen, clean, noised, draw.times))
+    return RowTerms(
+        error, _variance_term(noise_schedule(config.train_steps), frozen, clean, noised, draw.times)
+    )
 
 
 def denoise(config: HeadConfig, predict: Predict, noise: Tensor, temperature: float = 1.0) -> Tensor:
     """(M, D_tok): tokens drawn with the head `predict` in S = len(noise) - 1 denoising steps.
 
-    `noise` (S+1, M, D_tok): `noise[0]` starts the chain, `noise[1 + i]` is used at its i-th step. `temperature` scales
-    the steps' noise (`noise`) or the start (`flow`, which has no other). The flow reads only `noise[0]`; pass any
-    number of rows and set S by `config.sampling_steps`.
+    `noise` (S+1, M, D_tok): `noise[0]` starts the chain, `noise[1 + i]` is used at its i-th step.
+    `temperature` scales the steps' noise (`noise`) or the start (`flow`, which has no other). The flow
+    reads only `noise[0]`; pass any number of rows and set S by `config.sampling_steps`.
     """
     if config.objective == "flow":
         return _flow(config, predict, noise[0] * temperature)
@@ -157,7 +169,10 @@ def reverse_step(
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     level = schedule.alphas_cumprod[step]
     clean = (1 / level).sqrt().float() * noised - (1 / level - 1).sqrt().float() * predicted_noise
-    mean = schedule.at("posterior_mean_clean", steps) * clean + schedule.at("posterior_mean_noised", steps) * noised
+    mean = (
+        schedule.at("posterior_mean_clean", steps) * clean
+        + schedule.at("posterior_mean_noised", steps) * noised
+    )
     return mean, _log_variance(schedule, raw_variance, steps), clean
 
 
@@ -191,13 +206,21 @@ def _log_variance(schedule: NoiseSchedule, raw: Tensor, steps: Tensor) -> Tensor
 def _variance_term(
     schedule: NoiseSchedule, output: Tensor, clean: Tensor, noised: Tensor, times: Tensor
 ) -> Tensor:
-    """(M,) bits per dimension: KL of the true posterior to the predicted one; at t = 0 the discretised likelihood."""
+    """(M,) bits per dimension: KL of the true posterior to the predicted one; at t = 0 the discretised
+    likelihood.
+    """
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     inverse = 1 / schedule.alphas_cumprod.to(times.device)[times].unsqueeze(-1)
     predicted = inverse.sqrt().float() * noised - (inverse - 1).sqrt().float() * predicted_noise
-    of_clean, of_noised = schedule.at("posterior_mean_clean", times), schedule.at("posterior_mean_noised", times)
+    of_clean, of_noised = (
+        schedule.at("posterior_mean_clean", times),
+        schedule.at("posterior_mean_noised", times),
+    )
     true_mean, mean = of_clean * clean + of_noised * noised, of_clean * predicted + of_noised * noised
-    true_log, log_variance = schedule.at("posterior_log_variance", times), _log_variance(schedule, raw_variance, times)
+    true_log, log_variance = (
+        schedule.at("posterior_log_variance", times),
+        _log_variance(schedule, raw_variance, times),
+    )
     kl = 0.5 * (
         log_variance
         - true_log
@@ -219,5 +242,7 @@ def _discretised_log_likelihood(value: Tensor, mean: Tensor, log_scale: Tensor) 
 
 
 def _approximate_cdf(x: Tensor) -> Tensor:
-    """The tanh approximation of the normal CDF that improved DDPM uses: the exact one would be another loss."""
+    """The tanh approximation of the normal CDF that improved DDPM uses: the exact one would be another
+    loss.
+    """
     return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

@@ -1,6 +1,7 @@
 """The two kinds of failure that a user sees, and the exit code of each.
 
-The library raises; only the command line and the app turn these into a sentence. It knows nothing of printing.
+The library raises; only the command line and the app turn these into a sentence. It knows nothing of
+printing.
 """
 
 

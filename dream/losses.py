@@ -6,14 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dream import masking
 from dream.config import DreamConfig, HeadConfig
-from dream.diffusion import Draw, generative_terms
-from dream.model.dream import DreamOutput
+from dream.diffusion import generative_terms
+from dream.model.dream import AlignmentOutput, DreamOutput, GenerativeOutput
 
 
 class Contrastive(NamedTuple):
-    """loss () in nats; share () of the pictures that counted; accuracy () of picture-to-caption choices that counted."""
+    """loss () in nats; share () of the pictures that counted; accuracy () of picture-to-caption choices
+    that counted.
+    """
 
     loss: Tensor
     share: Tensor
@@ -21,7 +22,7 @@ class Contrastive(NamedTuple):
 
 
 class Generative(NamedTuple):
-    """loss (), its two terms (), and each picture's loss (B,), which is zero where `counted` (B,) is False."""
+    """loss (), its two terms (), and each picture's loss (B,), zero where `counted` (B,) is False."""
 
     loss: Tensor
     error: Tensor
@@ -50,11 +51,12 @@ def contrastive_loss(
     counted: Tensor,
     same_caption: Tensor | None = None,
 ) -> Contrastive:
-    """Symmetric InfoNCE of L2-normalised features (G, E) each (CLIP), over the pictures that `counted` (G,) bool.
+    """Symmetric InfoNCE of L2-normalised features (G, E) each (CLIP), over the pictures that `counted` (G,)
+    bool.
 
-    Pictures that do not count are removed as queries (picture to text) and as negatives (text to picture); their
-    captions stay as negatives, and the mean runs over the samples that are left. With none left it is a clean zero.
-    `same_caption` (G, G) bool leaves pairs with one caption out of the negatives.
+    Pictures that do not count are removed as queries (picture to text) and as negatives (text to picture);
+    their captions stay as negatives, and the mean runs over the samples that are left. With none left it is
+    a clean zero. `same_caption` (G, G) bool leaves pairs with one caption out of the negatives.
     """
     total = counted.numel()
     if not bool(counted.any()):  # text features may be empty here; the sums keep every input in the graph
@@ -68,34 +70,38 @@ def contrastive_loss(
         others = same_caption & ~torch.eye(total, dtype=torch.bool, device=same_caption.device)
         to_text = to_text.masked_fill(others[kept], float("-inf"))
         to_image = to_image.masked_fill(others[kept][:, kept], float("-inf"))
-    loss = (F.cross_entropy(to_text, kept) + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))) / 2
+    loss = (
+        F.cross_entropy(to_text, kept)
+        + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))
+    ) / 2
     accuracy = (to_text.argmax(dim=1) == kept).float().mean()
     return Contrastive(loss, counted.float().mean(), accuracy.detach())
 
 
-def generative_loss(
-    config: HeadConfig, prediction: Tensor, clean: Tensor, draw: Draw, row_picture: Tensor, pictures: int
-) -> Generative:
+def generative_loss(config: HeadConfig, output: GenerativeOutput, pictures: int) -> Generative:
     """Mean loss of the masked tokens of each group that counts, averaged over all groups, zeros included.
 
-    Rows: prediction (M, out), clean (M, D_tok), `row_picture` (M,) among `pictures` B. Groups are equally large and
-    their pictures hide equally many tokens, so the mean over pictures is that mean; no picture gives a clean zero.
+    The rows of `output` belong to some of `pictures` B. Groups are equally large and their pictures hide
+    equally many tokens, so the mean over pictures is that mean; no picture gives a clean zero.
     """
-    terms = generative_terms(config, prediction, clean, draw)
-    sums = prediction.new_zeros(3, pictures)
+    terms = generative_terms(config, output.prediction, output.clean, output.draw)
+    sums = terms.error.new_zeros(3, pictures)
     ones = torch.ones_like(terms.error)
-    sums = sums.index_add(1, row_picture, torch.stack([terms.error, terms.variance, ones]))
+    sums = sums.index_add(1, output.row_picture, torch.stack([terms.error, terms.variance, ones]))
     error, variance = sums[:2] / sums[2].clamp(min=1)
     return Generative((error + variance).mean(), error.mean(), variance.mean(), error + variance, sums[2] > 0)
 
 
-def alignment_loss(aligned: Tensor, teacher: Tensor, place: Tensor) -> Tensor:
-    """Mean of 1 - cos between projected tokens (V, W) and the teacher's features (B, N, W) of the same places (V, 2).
+def alignment_loss(output: AlignmentOutput, teacher: Tensor) -> Tensor:
+    """Mean of 1 - cos between projected tokens (V, W) and the teacher's features (B, N, W) of the same
+    places.
 
-    The spec's 0.5 * (1 - cos) is this times `objective.alignment_weight`. No visible token gives a clean zero.
+    The spec's 0.5 * (1 - cos) is this times `objective.alignment_weight`. No visible token gives a clean
+    zero.
     """
-    target = teacher[place[:, 0], place[:, 1]]
-    return (1 - F.cosine_similarity(aligned.float(), target.float(), dim=-1)).sum() / max(len(aligned), 1)
+    target = teacher[output.place[:, 0], output.place[:, 1]]
+    distance = 1 - F.cosine_similarity(output.aligned.float(), target.float(), dim=-1)
+    return distance.sum() / max(len(distance), 1)
 
 
 def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None = None) -> Losses:
@@ -104,43 +110,32 @@ def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None 
     `teacher` (B, N, W) are the frozen features that REPA aligns to.
     """
     weights, zero = config.objective, output.masked_share.new_zeros((), dtype=torch.float32)
-    total, generative, contrastive, alignment = zero, zero, zero, zero
-    contrastive_share, accuracy = zero, zero
     pictures = len(output.masked_share)
+    generative, contrastive, alignment = zero, Contrastive(zero, zero, zero), zero
     by_picture, counted = zero.expand(pictures), torch.zeros(pictures, dtype=torch.bool)
-    if output.prediction is not None and output.clean is not None and output.draw is not None:
-        assert output.row_picture is not None
-        part = generative_loss(
-            config.head, output.prediction, output.clean, output.draw, output.row_picture, pictures
-        )
+    if output.generative is not None:
+        part = generative_loss(config.head, output.generative, pictures)
         generative, by_picture, counted = part.loss, part.by_picture.detach(), part.counted
-        total = total + weights.generative_weight * generative
-    if output.image_features is not None and output.text_features is not None:
-        assert output.logit_scale is not None and output.counted is not None and output.caption_ids is not None
-        same = None
-        if weights.distinct_negatives:
-            same = (output.caption_ids[:, None] == output.caption_ids[None]).all(dim=-1)
-        parts = contrastive_loss(output.image_features, output.text_features, output.logit_scale, output.counted, same)
-        contrastive, contrastive_share, accuracy = parts
-        total = total + weights.contrastive_weight * contrastive
-    if output.aligned is not None and output.aligned_place is not None:
+    if output.joint is not None:
+        image, text, scale, counts, ids = output.joint
+        same = (ids[:, None] == ids[None]).all(dim=-1) if weights.distinct_negatives else None
+        contrastive = contrastive_loss(image, text, scale, counts, same)
+    if output.alignment is not None:
         assert teacher is not None, "the alignment loss needs the teacher's features"
-        alignment = alignment_loss(output.aligned, teacher, output.aligned_place)
-        total = total + weights.alignment_weight * alignment
+        alignment = alignment_loss(output.alignment, teacher)
+    total = (
+        weights.generative_weight * generative
+        + weights.contrastive_weight * contrastive.loss
+        + weights.alignment_weight * alignment
+    )
     share = counted.float().mean()
-    return Losses(total, generative, contrastive, alignment, share, contrastive_share, accuracy, by_picture)
-
-
-def losses_by_ratio(losses: Losses, masked_share: Tensor, bins: int = 10) -> dict[str, float]:
-    """Mean generative loss of the pictures in each of `bins` equal bands of the mask ratio; bands without are left out."""
-    band = (masked_share * bins).long().clamp(max=bins - 1)
-    found = {}
-    for index in band[masking_counted(losses)].unique().tolist():
-        chosen = (band == index) & masking_counted(losses)
-        found[f"{index / bins:.2f}-{(index + 1) / bins:.2f}"] = losses.by_picture[chosen].mean().item()
-    return found
-
-
-def masking_counted(losses: Losses) -> Tensor:
-    """(B,) bool: pictures with a generative loss."""
-    return losses.by_picture != 0
+    return Losses(
+        total,
+        generative,
+        contrastive.loss,
+        alignment,
+        share,
+        contrastive.share,
+        contrastive.accuracy,
+        by_picture,
+    )

@@ -1,8 +1,9 @@
-"""Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure functions.
+"""Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure
+functions.
 
 Whatever draws takes a generator. Who shares a ratio: the pictures of one ratio group. A batch is cut into
-`MaskingConfig.groups` groups; one group a rank is the published behaviour, which mixes ratios only over many ranks.
-It knows nothing of models.
+`MaskingConfig.groups` groups; one group a rank is the published behaviour, which mixes ratios only over
+many ranks. It knows nothing of models.
 """
 
 import math
@@ -47,7 +48,9 @@ class RatioDistribution:
         return (self._normal_cdf(ratio) - below) / (above - below)
 
     def density(self, ratio: Tensor) -> Tensor:
-        """Probability density at `ratio` (any shape); zero outside [low, high]. A point has none: InputError-free zero."""
+        """Probability density at `ratio` (any shape); zero outside [low, high]. A point has none:
+        InputError-free zero.
+        """
         inside = (ratio >= self.low) & (ratio <= self.high)
         if self.low == self.high:
             return torch.zeros_like(ratio)
@@ -93,8 +96,9 @@ class RatioDistribution:
 def masking_center(progress: float, config: MaskingConfig) -> float:
     """Location of the truncated normal that mask ratios are drawn from (DREAM, Masking Warmup).
 
-    Moves from `center_start` to `center_end` while progress (0 to 1) goes from `hold` to `warmup_end`, then stays.
-    It is the location, not the mean: at std 0.45 on [0, 1], center 0 gives mean ratio 0.34 and center 1 gives 0.66.
+    Moves from `center_start` to `center_end` while progress (0 to 1) goes from `hold` to `warmup_end`, then
+    stays. It is the location, not the mean: at std 0.45 on [0, 1], center 0 gives mean ratio 0.34 and
+    center 1 gives 0.66.
     """
     if config.schedule == "constant":
         return config.center_end
@@ -108,7 +112,9 @@ def masking_center(progress: float, config: MaskingConfig) -> float:
 
 
 def ratio_distribution(progress: float, config: MaskingConfig) -> RatioDistribution:
-    """Distribution of the mask ratio at `progress` (0 to 1) of the training, for every variant of the schedule."""
+    """Distribution of the mask ratio at `progress` (0 to 1) of the training, for every variant of the
+    schedule.
+    """
     if config.schedule == "never":
         return RatioDistribution(0.0, math.inf, 0.0, 0.0)
     if config.schedule == "uniform":
@@ -125,8 +131,9 @@ def sample_mask_ratios(
 ) -> list[float]:
     """One mask ratio for each of the `config.groups` ratio groups of a rank's batch.
 
-    With `generation_share` that share of the groups (rounded) draws where generation counts and the rest where
-    contrast counts; with `stratified` each set takes one draw from each of its quantile bands, in shuffled order.
+    With `generation_share` that share of the groups (rounded) draws where generation counts and the rest
+    where contrast counts; with `stratified` each set takes one draw from each of its quantile bands, in
+    shuffled order.
     """
     whole = ratio_distribution(progress, config)
     if config.generation_share is None:
@@ -154,7 +161,9 @@ def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
 
 
 def mask_from_order(order: Tensor, masked: int) -> Tensor:
-    """(B, N) bool, True = hidden: the first `masked` entries of each order. Decoding reveals an order from its end."""
+    """(B, N) bool, True = hidden: the first `masked` entries of each order. Decoding reveals an order from
+    its end.
+    """
     mask = torch.zeros(order.shape, dtype=torch.bool, device=order.device)
     return mask.scatter(1, order[:, :masked], True)
 
@@ -174,7 +183,9 @@ def masked_share(mask: Tensor) -> Tensor:
 
 
 def counts_in_generation(mask: Tensor, min_masked: float) -> Tensor:
-    """(B,) bool: pictures whose group hides enough for the generative loss. A ratio of 0 never counts (0/0)."""
+    """(B,) bool: pictures whose group hides enough for the generative loss. A ratio of 0 never counts
+    (0/0).
+    """
     share = masked_share(mask)
     return (share >= min_masked) & (share > 0)
 
@@ -185,10 +196,11 @@ def counts_in_contrast(mask: Tensor, min_visible: float) -> Tensor:
 
 
 def reveal_schedule(num_tokens: int, num_steps: int) -> list[int]:
-    """Tokens revealed at each of `num_steps` decoding steps; sums to `num_tokens` (DREAM, section 4; MaskGIT's cosine).
+    """Tokens revealed at each of `num_steps` decoding steps; sums to `num_tokens` (DREAM, section 4;
+    MaskGIT's cosine).
 
-    After step s, floor(N cos(pi/2 (s+1)/S)) are still hidden, but at least one fewer than before, and at least one
-    until the last step. With more steps than tokens some steps reveal nothing: skip them.
+    After step s, floor(N cos(pi/2 (s+1)/S)) are still hidden, but at least one fewer than before, and at
+    least one until the last step. With more steps than tokens some steps reveal nothing: skip them.
     """
     plan, hidden = [], num_tokens
     for step in range(num_steps):

@@ -27,14 +27,17 @@ _NAMES = [
     ("z_proj", "encoder.embed"), ("z_proj_ln", "encoder.norm_in"), ("encoder_blocks", "encoder.blocks"),
     ("encoder_norm", "encoder.norm_out"), ("encoder_pos_embed_learned", "encoder.positions"),
     ("class_emb.weight", "encoder.buffer"),
-    ("decoder_embed", "decoder.embed"), ("decoder_proj_ln", "decoder.norm_in"), ("mask_token", "decoder.mask_token"),
+    ("decoder_embed", "decoder.embed"), ("decoder_proj_ln", "decoder.norm_in"), ("mask_token",
+    "decoder.mask_token"),
     ("decoder_pos_embed_learned", "decoder.positions"), ("decoder_blocks", "decoder.blocks"),
     ("decoder_norm", "decoder.norm_out"), ("diffusion_pos_embed_learned", "decoder.output_positions"),
-    ("text_proj", "aligner.embed"), ("text_proj_ln", "aligner.norm_in"), ("text_pos_emb", "aligner.positions"),
+    ("text_proj", "aligner.embed"), ("text_proj_ln", "aligner.norm_in"), ("text_pos_emb",
+    "aligner.positions"),
     ("text_aligner", "aligner.blocks"),
     ("token_embedding", "text_tower.embedding"), ("positional_embedding", "text_tower.positions"),
     ("transformer.resblocks", "text_tower.blocks"), ("ln_final", "text_tower.norm_out"),
-    ("text_projection", "text_tower.projection.weight"), ("image_projection", "joint"), ("logit_scale", "logit_scale"),
+    ("text_projection", "text_tower.projection.weight"), ("image_projection", "joint"), ("logit_scale",
+    "logit_scale"),
     ("diffloss.net.time_embed.mlp", "head.time_embed"), ("diffloss.net.cond_embed", "head.project"),
     ("diffloss.net.input_proj", "head.embed"), ("diffloss.net.res_blocks", "head.blocks"),
     ("diffloss.net.final_layer.linear", "head.out"),
@@ -49,7 +52,13 @@ _INNER = {
     "head.blocks": [("in_ln", "norm"), ("adaLN_modulation.1", "modulation")],
 }  # fmt: skip
 _NEVER_TRAINED = {"fake_latent"}
-_SHAPED = {"encoder.positions", "decoder.mask_token", "decoder.positions", "decoder.output_positions", "aligner.positions"}
+_SHAPED = {
+    "encoder.positions",
+    "decoder.mask_token",
+    "decoder.positions",
+    "decoder.output_positions",
+    "aligner.positions",
+}
 """Ours have no leading dimension of one."""
 
 
@@ -61,17 +70,15 @@ def our_name(name: str) -> str:
 def their_name(name: str) -> str:
     """The authors' name of our parameter or buffer."""
     back = [(ours, theirs) for theirs, ours in _NAMES]
-    inner = {
-        theirs: [(o, t) for t, o in _INNER[ours]] for theirs, ours in _NAMES if ours in _INNER
-    }
+    inner = {theirs: [(o, t) for t, o in _INNER[ours]] for theirs, ours in _NAMES if ours in _INNER}
     return _translate(name, back, inner)
 
 
 def from_state_dict(state: Mapping[str, Tensor], config: DreamConfig | Mapping[str, Any]) -> Dream:
     """A DREAM in evaluation mode from weights under the authors' names (spec section 6).
 
-    `config` is a DreamConfig or the authors' own settings (`config_from_settings`). Raises InputError that lists
-    missing, unexpected and ill-shaped weights.
+    `config` is a DreamConfig or the authors' own settings (`config_from_settings`). Raises InputError that
+    lists missing, unexpected and ill-shaped weights.
     """
     if not isinstance(config, DreamConfig):
         config = config_from_settings(config)
@@ -96,11 +103,14 @@ def to_state_dict(model: Dream) -> dict[str, Tensor]:
 
 
 def config_from_settings(settings: Mapping[str, Any]) -> DreamConfig:
-    """DreamConfig of the authors' settings, by their names (`encoder_embed_dim`, `diffloss_w`, `text_cfg` ...)."""
+    """DreamConfig of the authors' settings, by their names (`encoder_embed_dim`, `diffloss_w`, `text_cfg`
+    ...).
+    """
     s, text = dict(settings), dict(settings["text_cfg"])
     return DreamConfig(
         image=ImageConfig(
-            size=s["img_size"], patch_size=s["patch_size"], channels=s["vae_embed_dim"], stride=s["vae_stride"]
+            size=s["img_size"], patch_size=s["patch_size"], channels=s["vae_embed_dim"],
+            stride=s["vae_stride"]
         ),
         text=TextConfig(
             vocab_size=text["vocab_size"], context_length=text["context_length"], width=text["width"],
@@ -122,8 +132,10 @@ def config_from_settings(settings: Mapping[str, Any]) -> DreamConfig:
         joint=JointConfig(width=s["embed_dim"], hidden=s["ssl_mlp_dim"]),
         masking=MaskingConfig(
             center_start=s["mask_ratio_mu_start"], center_end=s["mask_ratio_mu_end"], std=s["mask_ratio_std"],
-            low=s["mask_ratio_min"], high=s["mask_ratio_max"], warmup_end=s["masking_warmup_end"] / s["epochs"],
-            moving_interval=not s["fixed_masking_boundary"], schedule="warmup" if s["variable_masking"] else "constant",
+            low=s["mask_ratio_min"], high=s["mask_ratio_max"],
+            warmup_end=s["masking_warmup_end"] / s["epochs"],
+            moving_interval=not s["fixed_masking_boundary"],
+            schedule="warmup" if s["variable_masking"] else "constant",
         ),
         objective=ObjectiveConfig(
             min_visible=s["min_ratio_for_clip_loss"] if s["filter_clip_loss"] else 0.0,
@@ -140,7 +152,9 @@ def _translate(name: str, names: list[tuple[str, str]], inner: dict[str, list[tu
             for old_part, new_part in inner.get(new if new in inner else old, []):
                 rest = re.sub(rf"(?<=\.){re.escape(old_part)}(?=\.|$)", new_part, rest)
             return new + rest
-    raise InputError(f"'{name}' is no parameter of DREAM; expected names as in the authors' `model` or `model_ema` map")
+    raise InputError(
+        f"'{name}' is no parameter of DREAM; expected names as in the authors' `model` or `model_ema` map"
+    )
 
 
 def _to_our_shape(name: str, value: Tensor) -> Tensor:
@@ -163,7 +177,9 @@ def _load(model: Dream, state: dict[str, Tensor]) -> None:
         if n in state and state[n].shape != own[n].shape
     ]
     if problems:
-        raise InputError(f"the weights do not fit the configuration: {'; '.join(problems[:8])}"
-                         + (f" and {len(problems) - 8} more" if len(problems) > 8 else ""))
+        raise InputError(
+            f"the weights do not fit the configuration: {'; '.join(problems[:8])}"
+            + (f" and {len(problems) - 8} more" if len(problems) > 8 else "")
+        )
     with torch.no_grad():
         model.load_state_dict(state, strict=True)

@@ -1,6 +1,7 @@
 """Named configurations: sizes (`tiny` ... `giant`) and objectives (`dream`, `fluid`, `clip`, `mar`, `repa`).
 
-Sizes are functions that return a DreamConfig; objectives are functions that turn one into a baseline of the paper.
+Sizes are functions that return a DreamConfig; objectives are functions that turn one into a baseline of the
+paper.
 """
 
 import difflib
@@ -25,10 +26,13 @@ from dream.errors import InputError
 
 
 def _published(width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> DreamConfig:
-    """The published architecture (spec section 1) at one width, depth and number of heads, encoder as decoder."""
-    config = DreamConfig()
-    size = {"width": width, "depth": depth, "heads": heads, "mlp_ratio": mlp_ratio}
-    return replace(config, encoder=replace(config.encoder, **size), decoder=replace(config.decoder, **size))
+    """The published architecture (spec section 1) at one width, depth and number of heads, encoder as
+    decoder.
+    """
+    return DreamConfig(
+        encoder=EncoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
+        decoder=DecoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
+    )
 
 
 def base() -> DreamConfig:
@@ -54,9 +58,10 @@ def giant() -> DreamConfig:
 def tiny() -> DreamConfig:
     """About three million parameters: learns `shapes` in ten minutes on two CPU cores.
 
-    Departures from the published model, each found to matter at this size: sine-cosine tables and rotary attention,
-    a rectified-flow head, Muon, position-aware pooling and positional text, near-miss families with one canonical
-    phrasing first, stratified ratio groups half of which serve each loss, and a larger contrastive weight.
+    Departures from the published model, each found to matter at this size: sine-cosine tables and rotary
+    attention, a rectified-flow head, Muon, position-aware pooling and positional text, near-miss families
+    with one canonical phrasing first, stratified ratio groups half of which serve each loss, and a larger
+    contrastive weight.
     """
     config = DreamConfig()
     return replace(
@@ -132,9 +137,7 @@ def repa(config: DreamConfig) -> DreamConfig:
     return replace(config, objective=replace(config.objective, alignment_weight=0.5, alignment_block=block))
 
 
-SIZES: dict[str, Callable[[], DreamConfig]] = {
-    f.__name__: f for f in (tiny, demo, base, large, huge, giant)
-}
+SIZES: dict[str, Callable[[], DreamConfig]] = {f.__name__: f for f in (tiny, demo, base, large, huge, giant)}
 OBJECTIVES: dict[str, Callable[[DreamConfig], DreamConfig]] = {
     f.__name__: f for f in (dream, fluid, clip, mar, repa)
 }
@@ -152,7 +155,13 @@ def preset(size: str, objective: str = "dream") -> DreamConfig:
 def _constant(config: DreamConfig) -> MaskingConfig:
     """Masking of MAR and FLUID: normal(1, 0.25) on [0.7, 1]."""
     return replace(
-        config.masking, schedule="constant", center_end=1.0, std=0.25, low=0.7, high=1.0, generation_share=None
+        config.masking,
+        schedule="constant",
+        center_end=1.0,
+        std=0.25,
+        low=0.7,
+        high=1.0,
+        generation_share=None,
     )
 
 

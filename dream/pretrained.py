@@ -1,4 +1,5 @@
-"""A trained model with everything that is needed to use it, opened from a run or a checkpoint. It trains nothing."""
+"""A trained model with everything that is needed to use it, opened from a run or a checkpoint. It trains
+nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +41,8 @@ class Pretrained:
 def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     """The model of a run's newest checkpoint, or of a checkpoint folder, on the CPU.
 
-    `ema` takes the averaged weights (with the live BatchNorm statistics), else the raw ones. Only safetensors and JSON
-    are read. Raises InputError where nothing is found, or what is found is damaged.
+    `ema` takes the averaged weights (with the live BatchNorm statistics), else the raw ones. Only safetensors
+    and JSON are read. Raises InputError where nothing is found, or what is found is damaged.
     """
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)

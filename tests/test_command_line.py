@@ -2,16 +2,23 @@
 
 import errno
 import os
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 from safetensors import SafetensorError
 
 from dream import __version__
-from dream.__main__ import COMMANDS, main
+from dream.__main__ import COMMANDS, EXAMPLES, main
 from dream.errors import InputError, RunError
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+COMMAND_LINES = re.findall(r"^dream [a-z]+ .*$", f"{README}\n{EXAMPLES}", re.MULTILINE)
 
 
 @pytest.fixture
@@ -105,6 +112,14 @@ def test_every_command_explains_itself_and_refuses_what_it_does_not_know(name, c
     assert capsys.readouterr().err.startswith("dream: ")
 
 
+@pytest.mark.parametrize("line", COMMAND_LINES)
+def test_every_command_line_that_we_show_is_one_that_we_take(line, monkeypatch):
+    name, *_ = argv = shlex.split(line, comments=True)[1:]
+    taken = []
+    monkeypatch.setattr(f"dream.commands.{name}.run", taken.append)
+    assert main(argv) == 0 and len(taken) == 1
+
+
 def test_help_imports_nothing_heavy():
     script = "import sys; from dream.__main__ import main; main(['trian']); print(*sys.modules)"
     modules = subprocess.run(
@@ -113,10 +128,7 @@ def test_help_imports_nothing_heavy():
     assert not {"torch", "numpy", "datasets", "transformers", "dream.commands.train"} & set(modules.split())
 
 
-def test_a_reader_that_has_gone_is_no_error():
-    reader, writer = os.pipe()
-    os.close(reader)
-    script = """
+PRINTS = """
 import sys, types
 from dream.__main__ import main
 command = sys.modules["dream.commands.data"] = types.ModuleType("dream.commands.data")
@@ -124,6 +136,27 @@ command.add_arguments = lambda parser: None
 command.run = lambda args: print("a line")
 sys.exit(main(["data"]))
 """
+
+
+def print_into(stdout: IO[str], unbuffered: str) -> subprocess.CompletedProcess[bytes]:
+    """How a command ends that prints a line into `stdout`."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    script = [sys.executable, "-c", PRINTS]
+    return subprocess.run(script, stdout=stdout, stderr=subprocess.PIPE, env=environment)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_gone_is_no_error(unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)
     with os.fdopen(writer, "w") as gone:
-        ended = subprocess.run([sys.executable, "-c", script], stdout=gone, stderr=subprocess.PIPE)
+        ended = print_into(gone, unbuffered)
     assert ended.returncode == 141 and ended.stderr == b""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_under_the_output_is_one_sentence(unbuffered):
+    with open("/dev/full", "w") as full:
+        ended = print_into(full, unbuffered)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(b"dream: the disk is full") and ended.stderr.count(b"\n") == 1

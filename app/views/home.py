@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dream.__main__ import COMMANDS
+from dream.__main__ import COMMANDS, EXAMPLES
 from workbench.runs import RunSummary, list_runs
 
 RUNS = Path("runs")
@@ -20,11 +20,6 @@ While it paints, its own sense of picture and caption can look at several unfini
 go on with the best: *Semantically Aligned Decoding*.
 """
 
-FIRST_STEPS = """\
-dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
-dream decode --model runs/shapes --prompt "a red circle above a blue square" --out sheet.png
-"""
-
 
 def render() -> None:
     """Show the page, with the runs found in the working directory's `runs` folder."""
@@ -33,7 +28,7 @@ def render() -> None:
     with text:
         st.markdown(WHAT_IT_IS)
         st.markdown("**Start here**, in a terminal with `.venv` active; the training takes ten minutes.")
-        st.code(FIRST_STEPS, language="bash", wrap_lines=True)
+        st.code(EXAMPLES, language="bash", wrap_lines=True)
     with commands.container(border=True):
         st.markdown("**Commands**")
         st.markdown("\n".join(f"- `dream {name}`: {summary}" for name, summary in COMMANDS.items()))

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", type=int, help="reveal steps (default: the preset's)")
     add("--sampling-steps", type=int, help="denoising steps of a token (default: the preset's)")
     add("--batch", type=int, default=4, help="pictures of a training step (default 4)")
-    add("--repeats", type=int, default=3, help="rounds of which medians are taken (default 3)")
+    add("--repeats", type=int, default=3, help="rounds, some minutes each; medians are taken (default 3)")
     add("--threads", type=int, help="CPU threads (default: torch's choice)")
     add("--json", type=Path, help="also write the figures to this file")
 

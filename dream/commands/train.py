@@ -15,11 +15,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dream train`."""
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="FOLDER", help="the run's folder, e.g. runs/shapes")
-    add("--data", metavar="SRC", help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]")
+    add(
+        "--data",
+        metavar="SRC",
+        help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]",
+    )
     add("--preset", metavar="NAME", help=f"{', '.join(SIZES)} (default: {DEFAULT_PRESET})")
     add("--objective", metavar="NAME", help=f"{', '.join(OBJECTIVES)} (default: {DEFAULT_OBJECTIVE})")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more")
+    budget.add_argument(
+        "--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more"
+    )
     budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: so many more")
     add(
         "--set", action="extend", nargs="+", default=[], dest="assignments", metavar="section.key=value",
@@ -54,7 +60,8 @@ def run(args: argparse.Namespace) -> None:
     if result.rank != 0:
         return
     if result.stopped_by is None:
-        print(f"trained to step {result.step}: dream decode --model {result.folder} --prompt \"...\" --out sheet.png")
+        paint = f'dream decode --model {result.folder} --prompt "..." --out sheet.png'
+        print(f"trained to step {result.step}; now try: {paint}")
         return
     print(f"stopped at step {result.step} of {result.end} and saved; --out {result.folder} --resume goes on")
     if result.stopped_by == signal.SIGINT:
@@ -64,7 +71,7 @@ def run(args: argparse.Namespace) -> None:
 def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
     """The configuration that the options mean, and its name.
 
-    A resumed run keeps its own, with --set applied on top; a preset or objective named again only has to fit it.
+    A resumed run keeps its own, with --set applied on top; a preset or objective named again must fit it.
     """
     size, objective = args.preset or DEFAULT_PRESET, args.objective or DEFAULT_OBJECTIVE
     changes = _assignments(args)

@@ -1,7 +1,9 @@
-"""Transformer blocks over *packed* sequences: rows of several lengths in one tensor, attention within each row.
+"""Transformer blocks over *packed* sequences: rows of several lengths in one tensor, attention within each
+row.
 
-Every per-token layer sees all tokens of a batch at once, whatever each picture hides; only attention walks the groups
-of equally long rows. Parameters and their names are timm's (`Block`, `Attention`); with one group the result is timm's.
+Every per-token layer sees all tokens of a batch at once, whatever each picture hides; only attention walks
+the groups of equally long rows. Parameters and their names are timm's (`Block`, `Attention`); with one
+group the result is timm's.
 """
 
 from typing import NamedTuple
@@ -16,7 +18,9 @@ LAYER_NORM_EPS = 1e-6
 
 
 class Rows(NamedTuple):
-    """A run of `batch` rows of `length` tokens in a packed tensor, and their rotary table (batch or 1, length, 2 d)."""
+    """A run of `batch` rows of `length` tokens in a packed tensor, and their rotary table (batch or 1,
+    length, 2 d).
+    """
 
     batch: int
     length: int
@@ -27,7 +31,9 @@ Packing = list[Rows]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bool = False) -> Tensor:
-    """Attention of (B, H, Q, d) on (B, H, K, d). In bfloat16 the CPU's kernel is several times slower: float32 there."""
+    """Attention of (B, H, Q, d) on (B, H, K, d). In bfloat16 the CPU's kernel is several times slower:
+    float32 there.
+    """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         with torch.autocast("cpu", enabled=False):
             query, key, value = query.float(), key.float(), value.float()
@@ -38,8 +44,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bo
 class PackedAttention(Attention):
     """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
 
-    def forward(self, x: Tensor, packing: Packing, causal: bool = False, queries: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """(tokens, D) -> (tokens, D). `queries` (B, Q) long restricts the output to those places of each row."""
+    def forward(  # type: ignore[override]
+        self, x: Tensor, packing: Packing, causal: bool = False, queries: Tensor | None = None
+    ) -> Tensor:
+        """(tokens, D) -> (tokens, D). `queries` (B, Q) long restricts the output to those places of each
+        row.
+        """
         qkv = self.qkv(x)
         parts, start = [], 0
         for rows in packing:
@@ -96,7 +106,9 @@ class CrossAttention(nn.Module):
         self.proj_drop = nn.Dropout(dropout)
 
     def keys_values(self, text_states: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values, each (B, H, T, d), of text states (B, T, D); they do not change over decoding steps."""
+        """Keys and values, each (B, H, T, d), of text states (B, T, D); they do not change over decoding
+        steps.
+        """
         batch, length, width = text_states.shape
         kv = self.kv(text_states).view(batch, length, 2, self.heads, width // self.heads)
         key, value = kv.permute(2, 0, 3, 1, 4).unbind(0)

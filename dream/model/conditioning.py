@@ -1,4 +1,6 @@
-"""What the decoder reads: ids for the model's own trainable embedding, or the states of a frozen T5 encoder."""
+"""What the decoder reads: ids for the model's own trainable embedding, or the states of a frozen T5
+encoder.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -20,7 +22,9 @@ class Conditioning(Protocol):
 
 
 def build_conditioning(config: TextConfig, tokenizer: CaptionTokenizer) -> Conditioning:
-    """The conditioning that the configuration names; raises InputError where T5 cannot be loaded or does not fit."""
+    """The conditioning that the configuration names; raises InputError where T5 cannot be loaded or does
+    not fit.
+    """
     return LearnedConditioning(tokenizer) if config.conditioning == "learned" else T5Conditioning(config)
 
 
@@ -39,7 +43,7 @@ class LearnedConditioning:
 
 
 class T5Conditioning:
-    """Last hidden states (B, T, W) of a frozen T5 encoder. Padding is attended to everywhere, as published."""
+    """Last hidden states (B, T, W) of a frozen T5 encoder. Padding is attended to, as published."""
 
     def __init__(self, config: TextConfig) -> None:
         self.length = config.conditioning_length

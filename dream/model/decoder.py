@@ -13,9 +13,11 @@ CrossCache = list[tuple[Tensor, Tensor]]
 
 
 class TextAligner(nn.Module):
-    """Text states (B, T, D) for the decoder: linear, learned positions, LayerNorm, ViT blocks (spec section 1).
+    """Text states (B, T, D) for the decoder: linear, learned positions, LayerNorm, ViT blocks (spec section
+    1).
 
-    Its input is T5 states (B, T, W), or token ids (B, T) with its own trainable embedding (`learned`, a departure).
+    Its input is T5 states (B, T, W), or token ids (B, T) with its own trainable embedding (`learned`, a
+    departure).
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -45,7 +47,7 @@ class TextAligner(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Scatter, mask tokens, position table, LayerNorm, cross-attending blocks, LayerNorm, output positions."""
+    """Scatter, mask tokens, positions, LayerNorm, cross-attending blocks, LayerNorm, output positions."""
 
     rotary: Tensor | None
 
@@ -63,7 +65,11 @@ class Decoder(nn.Module):
         self.norm_out = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
         self.output_positions = position_table(config.encoder.positions, image.grid, 0, c.width)
         self.apply(initialise)
-        table = rotary_table(image.grid, self.buffer_tokens, c.width // c.heads) if config.encoder.rotary else None
+        table = (
+            rotary_table(image.grid, self.buffer_tokens, c.width // c.heads)
+            if config.encoder.rotary
+            else None
+        )
         self.register_buffer("rotary", table, persistent=False)
         self.checkpoint_gradients = config.train.checkpoint_gradients
 
@@ -72,7 +78,9 @@ class Decoder(nn.Module):
         return [block.cross_attn.keys_values(text_states) for block in self.blocks]  # type: ignore[union-attr, operator]
 
     def scatter(self, encoded: list[Tensor], groups: list[Group]) -> Tensor:
-        """(B, R + N, D): each group's tokens (b, R + V, D) back in their places, the mask token everywhere else."""
+        """(B, R + N, D): each group's tokens (b, R + V, D) back in their places, the mask token everywhere
+        else.
+        """
         batch = sum(len(group.rows) for group in groups)
         places = self.buffer_tokens + self.num_tokens
         rows, positions = [], []
@@ -88,8 +96,8 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
         """Condition (B, N, D) of the scattered tokens (B, R + N, D).
 
-        `wanted` (B, N) bool, equally many a row, asks for those places only: (W, D), row-major. All places still serve
-        as keys; only the last block's queries and what follows are spared.
+        `wanted` (B, N) bool, equally many a row, asks for those places only: (W, D), row-major. All places
+        still serve as keys; only the last block's queries and what follows are spared.
         """
         batch, length, width = x.shape
         rotary = None if self.rotary is None else self.rotary.unsqueeze(0)

@@ -1,4 +1,6 @@
-"""The diffusion head: an AdaLN-MLP on single tokens that predicts noise (or the clean token) given a condition."""
+"""The diffusion head: an AdaLN-MLP on single tokens that predicts noise (or the clean token) given a
+condition.
+"""
 
 import math
 
@@ -31,7 +33,9 @@ class HeadBlock(nn.Module):
 
 
 class DiffusionHead(nn.Module):
-    """`head(noised (M, D_tok), times (M,) or (), head.project(condition)) -> (M, out)` (MAR, section 3; spec section 1)."""
+    """`head(noised (M, D_tok), times (M,) or (), head.project(condition)) -> (M, out)` (MAR, section 3;
+    spec section 1).
+    """
 
     def __init__(self, config: DreamConfig) -> None:
         super().__init__()
@@ -63,9 +67,11 @@ class DiffusionHead(nn.Module):
 
     def _initialise(self) -> None:
         self.apply(initialise)
-        for layer in (self.time_embed[0], self.time_embed[2]):
-            nn.init.normal_(layer.weight, std=0.02)
-        for layer in (*(block.modulation for block in self.blocks), self.modulation_out, self.out):
+        for layer in self.time_embed:
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=0.02)
+        modulations = [block.modulation for block in self.blocks if isinstance(block, HeadBlock)]
+        for layer in (*modulations, self.modulation_out, self.out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 

@@ -1,4 +1,5 @@
-"""DREAM: one encoder, a joint space, and a text-conditioned decoder with a diffusion head. Wires, and nothing else.
+"""DREAM: one encoder, a joint space, and a text-conditioned decoder with a diffusion head. Wires, and
+nothing else.
 
 It draws nothing at random (but dropout), knows no loss and no sampling loop. The mask is an argument.
 """
@@ -18,36 +19,53 @@ from dream.model.encoder import Encoder, Group, equal_groups, unpack
 from dream.model.joint import ImageProjection, TextTower, gather, initial_logit_scale, pool_groups
 
 
-class DreamOutput(NamedTuple):
-    """What one forward pass computes, with fixed fields; `None` only where the configuration trains no such loss.
-
-    Fields of the joint space are of the global batch (G = pictures of all ranks): every rank holds the same.
+class JointOutput(NamedTuple):
+    """Both sides of the joint space, of the global batch (G = pictures of all ranks): every rank holds the
+    same.
     """
 
-    image_features: Tensor | None
+    image_features: Tensor
     """(G, E), L2-normalised."""
-    text_features: Tensor | None
+    text_features: Tensor
     """(G, E), L2-normalised; (0, E) where no picture shows enough to count."""
-    logit_scale: Tensor | None
+    logit_scale: Tensor
     """() factor on the cosines."""
-    counted: Tensor | None
+    counted: Tensor
     """(G,) bool: pictures that show enough to count in the contrastive loss."""
-    caption_ids: Tensor | None
+    caption_ids: Tensor
     """(G, T) token ids of the captions."""
-    prediction: Tensor | None
-    """(M * draws, out): the head's output, for the masked tokens of the pictures that count; blocks of M rows."""
-    clean: Tensor | None
+
+
+class GenerativeOutput(NamedTuple):
+    """The head's predictions for the masked tokens of the pictures that count: `draws` blocks of M rows."""
+
+    prediction: Tensor
+    """(M * draws, out)."""
+    clean: Tensor
     """(M * draws, D_tok): the tokens to predict."""
-    draw: Draw | None
+    draw: Draw
     """Times and noise of the rows."""
-    row_picture: Tensor | None
+    row_picture: Tensor
     """(M * draws,) long: the picture of each row."""
+
+
+class AlignmentOutput(NamedTuple):
+    """The encoder's visible tokens as REPA compares them with the teacher's."""
+
+    aligned: Tensor
+    """(V, W_teacher): projected encoder tokens of all visible places."""
+    place: Tensor
+    """(V, 2) long: picture and position of each row."""
+
+
+class DreamOutput(NamedTuple):
+    """What one forward pass computes; a part is `None` only where the configuration trains no such loss."""
+
+    joint: JointOutput | None
+    generative: GenerativeOutput | None
+    alignment: AlignmentOutput | None
     masked_share: Tensor
     """(B,) float64: share of each picture's tokens that is hidden."""
-    aligned: Tensor | None
-    """(V, W_teacher): projected encoder tokens of all visible places (REPA)."""
-    aligned_place: Tensor | None
-    """(V, 2) long: picture and position of each row of `aligned`."""
 
 
 class Dream(nn.Module):
@@ -70,39 +88,45 @@ class Dream(nn.Module):
     ) -> DreamOutput:
         """Everything the losses need, for tokens (B, N, D_tok) under mask (B, N), True = hidden.
 
-        `text_ids` (B, T) are the captions; `conditioning` is what the decoder reads, (B, T) ids or (B, T, W) states,
-        captions already dropped where they are. `draw` has `draws` entries for each masked token of the pictures with
-        enough masked, in row-major order (`generative_rows`). What no loss counts is not computed: it runs on zero
-        rows, so that its parameters get gradients of exactly zero, on every rank alike. Rows may hide different
-        numbers of tokens.
+        `text_ids` (B, T) are the captions; `conditioning` is what the decoder reads, (B, T) ids or (B, T,
+        W) states, captions already dropped where they are. `draw` has `draws` entries for each masked token
+        of the pictures with enough masked, in row-major order (`generative_rows`). What no loss counts is
+        not computed: it runs on zero rows, so that its parameters get gradients of exactly zero, on every
+        rank alike. Rows may hide different numbers of tokens.
         """
         objective, groups = self.config.objective, equal_groups(mask)
         middle_block = objective.alignment_block if self.alignment is not None else None
         encoded = self.encoder(tokens, groups, middle_block)
         parts = encoded.split()
-        joint = self._joint(parts, groups, mask, text_ids) if objective.contrastive_weight else (None,) * 5
-        generative = (None,) * 4
+        joint, generative, alignment = None, None, None
+        if objective.contrastive_weight:
+            joint = self._joint(parts, groups, mask, text_ids)
         if objective.generative_weight:
             generative = self._generative(parts, groups, tokens, mask, conditioning, draw)
-        aligned, place = None, None
         if self.alignment is not None and encoded.middle is not None:
-            visible = [part[:, self.encoder.buffer_tokens :] for part in unpack(encoded.middle, encoded.packing)]
+            visible = [
+                part[:, self.encoder.buffer_tokens :] for part in unpack(encoded.middle, encoded.packing)
+            ]
             aligned = self.alignment(torch.cat([part.flatten(0, 1) for part in visible]))
-            place = torch.cat([_places(group) for group in groups])
-        return DreamOutput(*joint, *generative, masking.masked_share(mask), aligned, place)
+            alignment = AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))
+        return DreamOutput(joint, generative, alignment, masking.masked_share(mask))
 
     def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, R + V, D): encoder output, buffer first, visible tokens in raster order. All rows must hide equally many."""
+        """(B, R + V, D): encoder output, buffer first, visible tokens in raster order. All rows must hide
+        equally many.
+        """
         groups = equal_groups(mask)
         assert len(groups) == 1, "encode() takes rows that hide equally many tokens; forward() takes any"
         return self.encoder(tokens, groups).split()[0]
 
     def pooled_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
-        """(B, E), not normalised: projection of the pooled encoder output (B, R + V, D) of rows that hide equally many."""
+        """(B, E), not normalised: projection of the pooled encoder output (B, R + V, D) of rows that hide
+        equally many.
+        """
         return self.joint(self.joint.pool(encoded, _visible(mask)))
 
     def image_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
-        """(B, E), L2-normalised: pictures in the joint space. The one pooling of both training and scoring."""
+        """(B, E), L2-normalised: pictures in the joint space. The one pooling of training and scoring."""
         return F.normalize(self.pooled_features(encoded, mask), dim=-1)
 
     def text_features(self, text_ids: Tensor) -> Tensor:
@@ -117,16 +141,20 @@ class Dream(nn.Module):
         """Keys and values of the text (B, T, D) in every decoder block; they serve all decoding steps."""
         return self.decoder.cross_cache(text_states)
 
-    def decode(self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
-        """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, equally many a row, row-major."""
+    def decode(
+        self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None
+    ) -> Tensor:
+        """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, equally many a row,
+        row-major.
+        """
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
         return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
 
-    def _joint(
-        self, parts: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Features of the global batch. Pooled tokens are gathered before the projection, so that its BatchNorm is
-        synchronised by construction, on any backend; the projection's work is repeated on every rank (it is small)."""
+    def _joint(self, parts: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor) -> JointOutput:
+        """Features of the global batch. Pooled tokens are gathered before the projection, so that its
+        BatchNorm is synchronised by construction, on any backend; the projection's work is repeated on
+        every rank (it is small).
+        """
         counted = gather(masking.counts_in_contrast(mask, self.config.objective.min_visible))
         pooled = gather(pool_groups(self.joint, parts, groups))
         image_features = F.normalize(self.joint(pooled), dim=-1)
@@ -135,12 +163,12 @@ class Dream(nn.Module):
         scale = self.logit_scale.exp()
         if self.config.joint.max_logit_scale is not None:
             scale = scale.clamp(max=self.config.joint.max_logit_scale)
-        return image_features, text_features, scale, counted, gather(text_ids)
+        return JointOutput(image_features, text_features, scale, counted, gather(text_ids))
 
     def _generative(
         self, parts: list[Tensor], groups: list[Group], tokens: Tensor, mask: Tensor, conditioning: Tensor,
         draw: Draw | None,
-    ) -> tuple[Tensor, Tensor, Draw, Tensor]:  # fmt: skip
+    ) -> GenerativeOutput:  # fmt: skip
         counted = masking.counts_in_generation(mask, self.config.objective.min_masked)
         picture = counted.nonzero()[:, 0]  # (Bc,)
         # pictures of one group count together, since they hide equally many
@@ -161,11 +189,11 @@ class Dream(nn.Module):
         projected = self.head.project(condition[hidden]).repeat(draws, 1)
         prediction = self.head(add_noise(self.config.head, clean, draw), draw.times, projected)
         row_picture = picture.repeat_interleave(hidden.sum(dim=1)).repeat(draws)
-        return prediction, clean, draw, row_picture
+        return GenerativeOutput(prediction, clean, draw, row_picture)
 
 
 def generative_rows(mask: Tensor, config: DreamConfig) -> int:
-    """M, masked tokens of the pictures that count in the generative loss: what `sample_draw` wants to know."""
+    """M, masked tokens of the pictures that count in the generative loss: what `sample_draw` wants."""
     if not config.objective.generative_weight:
         return 0
     return int(mask[masking.counts_in_generation(mask, config.objective.min_masked)].sum())

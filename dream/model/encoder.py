@@ -12,7 +12,9 @@ from dream.model.positions import position_table, rotary_table
 
 
 class Group(NamedTuple):
-    """Pictures of a batch that hide equally many tokens: their rows (b,) and visible positions (b, V), raster order."""
+    """Pictures of a batch that hide equally many tokens: their rows (b,) and visible positions (b, V),
+    raster order.
+    """
 
     rows: Tensor
     visible: Tensor
@@ -30,7 +32,9 @@ def equal_groups(mask: Tensor) -> list[Group]:
 
 
 class Encoded(NamedTuple):
-    """Packed encoder output: tokens (sum of b (R + V), D) in the groups' order, and one level's tokens if asked for."""
+    """Packed encoder output: tokens (sum of b (R + V), D) in the groups' order, and one level's tokens if
+    asked for.
+    """
 
     tokens: Tensor
     packing: Packing
@@ -44,7 +48,10 @@ class Encoded(NamedTuple):
 def unpack(tokens: Tensor, packing: Packing) -> list[Tensor]:
     """A packed tensor cut into its groups, each (b, length, D)."""
     parts = tokens.split([rows.batch * rows.length for rows in packing])
-    return [part.view(rows.batch, rows.length, tokens.shape[-1]) for part, rows in zip(parts, packing, strict=True)]
+    return [
+        part.view(rows.batch, rows.length, tokens.shape[-1])
+        for part, rows in zip(parts, packing, strict=True)
+    ]
 
 
 class Encoder(nn.Module):
@@ -70,9 +77,11 @@ class Encoder(nn.Module):
         self.checkpoint_gradients = config.train.checkpoint_gradients
 
     def forward(self, tokens: Tensor, groups: list[Group], middle_block: int | None = None) -> Encoded:
-        """Packed encoder output of image tokens (B, N, D_tok); `middle` is the output of block `middle_block` (1 = first).
+        """Packed encoder output of image tokens (B, N, D_tok); `middle` is the output of block
+        `middle_block` (1 = first).
 
-        Embedding and LayerNorm act on single tokens, so masked ones are dropped before them: same result, less work.
+        Embedding and LayerNorm act on single tokens, so masked ones are dropped before them: same result,
+        less work.
         """
         inputs, packing = [], []
         front = self.norm_in(self.buffer + self.positions[: self.buffer_tokens])  # (R, D)
@@ -98,7 +107,9 @@ class Encoder(nn.Module):
 
 
 def run_block(block: nn.Module, recompute: bool, *inputs: object) -> Tensor:
-    """The block's output; with `recompute` its activations are made again in the backward pass to save memory."""
+    """The block's output; with `recompute` its activations are made again in the backward pass to save
+    memory.
+    """
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
     return block(*inputs)

@@ -17,9 +17,11 @@ TEXT_LAYER_NORM_EPS = 1e-5
 
 
 class ImageProjection(nn.Module):
-    """Pooled picture tokens -> joint embedding: three linear layers with BatchNorm and ReLU after the first two.
+    """Pooled picture tokens -> joint embedding: three linear layers with BatchNorm and ReLU after the first
+    two.
 
-    With `joint.pooling_maps` (a departure) a few learned weight maps over the grid are pooled beside the mean.
+    With `joint.pooling_maps` (a departure) a few learned weight maps over the grid are pooled beside the
+    mean.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -35,7 +37,9 @@ class ImageProjection(nn.Module):
         self.apply(initialise)
 
     def pool(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """(b, (1 + maps) D): the mean of encoder tokens (b, R + V, D), and the maps' means of the visible ones."""
+        """(b, (1 + maps) D): the mean of encoder tokens (b, R + V, D), and the maps' means of the visible
+        ones.
+        """
         mean = tokens.mean(dim=1)  # (b, D)
         if self.maps is None:
             return mean
@@ -44,7 +48,9 @@ class ImageProjection(nn.Module):
         return torch.cat([mean, pooled.flatten(1)], dim=1)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, (1 + maps) D) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
+        """(B, (1 + maps) D) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B
+        rows.
+        """
         x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))
         x = F.relu(_batch_norm(self.bn2, self.layer2(x)))
         return self.layer3(x)
@@ -72,7 +78,9 @@ class TextTower(nn.Module):
         self.positional = None
         if joint.positional_text:
             self.positional = nn.Sequential(
-                nn.Linear(c.width * c.context_length, joint.hidden), nn.GELU(), nn.Linear(joint.hidden, joint.width)
+                nn.Linear(c.width * c.context_length, joint.hidden),
+                nn.GELU(),
+                nn.Linear(joint.hidden, joint.width),
             )
             self.positional.apply(initialise)
 
@@ -103,7 +111,7 @@ def initial_logit_scale() -> nn.Parameter:
 
 
 def gather(tensor: Tensor) -> Tensor:
-    """Rows (B, ...) of all ranks, in rank order (W * B, ...), with gradient; the tensor itself on one rank."""
+    """Rows (B, ...) of all ranks in rank order (W * B, ...), with gradient; on one rank the tensor itself."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return tensor
     return _Gather.apply(tensor)  # type: ignore[no-any-return]
@@ -130,7 +138,9 @@ class _Gather(torch.autograd.Function):
 def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
     """BatchNorm in float32. A single row has no variance: it is normalised by the running statistics."""
     if norm.training and x.shape[0] < 2:
-        return F.batch_norm(x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+        return F.batch_norm(
+            x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+        )
     return norm(x.float())
 
 

@@ -1,4 +1,6 @@
-"""Pictures to tokens and back: patches of the RGB picture, or of the latents of a frozen VAE. Only user of diffusers."""
+"""Pictures to tokens and back: patches of the RGB picture, or of the latents of a frozen VAE. Only user of
+diffusers.
+"""
 
 from typing import Protocol
 
@@ -10,7 +12,9 @@ from dream.errors import InputError
 
 
 class ImageTokenizer(Protocol):
-    """Pictures (B, 3, H, W) uint8 to tokens (B, N, D_tok) float, and tokens to pictures (B, 3, H, W) in [0, 1]."""
+    """Pictures (B, 3, H, W) uint8 to tokens (B, N, D_tok) float, and tokens to pictures (B, 3, H, W) in [0,
+    1].
+    """
 
     def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor: ...
 
@@ -20,12 +24,16 @@ class ImageTokenizer(Protocol):
 
 
 def build_image_tokenizer(config: ImageConfig) -> ImageTokenizer:
-    """The tokenizer that the configuration names; raises InputError where a VAE cannot be loaded or does not fit."""
+    """The tokenizer that the configuration names; raises InputError where a VAE cannot be loaded or does
+    not fit.
+    """
     return PixelTokenizer(config) if config.tokenizer == "pixels" else VaeTokenizer(config)
 
 
 def patchify(latents: Tensor, patch: int) -> Tensor:
-    """(B, N, C p p) tokens of latents (B, C, H, W), in raster order; a token's order is (channel, row, column)."""
+    """(B, N, C p p) tokens of latents (B, C, H, W), in raster order; a token's order is (channel, row,
+    column).
+    """
     batch, channels, height, width = latents.shape
     x = latents.reshape(batch, channels, height // patch, patch, width // patch, patch)
     return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch**2)
@@ -108,8 +116,9 @@ def _load_vae(config: ImageConfig) -> nn.Module:
     stride = 2 ** (len(vae.config.block_out_channels) - 1)
     if (vae.config.latent_channels, stride) != (config.channels, config.stride):
         raise InputError(
-            f"the VAE '{config.vae}' has {vae.config.latent_channels} channels at stride {stride}, the configuration "
-            f"says image.channels={config.channels}, image.stride={config.stride}; set these to the VAE's"
+            f"the VAE '{config.vae}' has {vae.config.latent_channels} channels at stride {stride}, "
+            f"the configuration says image.channels={config.channels}, image.stride={config.stride}; "
+            "set these to the VAE's"
         )
     return vae.eval().requires_grad_(False)
 

@@ -1,11 +1,15 @@
-"""Tables that tell a token where it is: learned, sine-cosine, and rotary. Buffer tokens stand before the grid."""
+"""Tables that tell a token where it is: learned, sine-cosine, and rotary. Buffer tokens stand before the
+grid.
+"""
 
 import torch
 from torch import Tensor, nn
 
 
 def position_table(kind: str, grid: int, buffer_tokens: int, width: int) -> nn.Parameter:
-    """(R + N, D) learned table; it starts at N(0, 0.02), or on the grid at 2-D sine-cosine waves (`sincos`)."""
+    """(R + N, D) learned table; it starts at N(0, 0.02), or on the grid at 2-D sine-cosine waves
+    (`sincos`).
+    """
     table = torch.randn(buffer_tokens + grid**2, width) * 0.02
     if kind == "sincos":
         table[buffer_tokens:] = sine_cosine_table(grid, width)
@@ -24,7 +28,9 @@ def sine_cosine_table(grid: int, width: int) -> Tensor:
 
 
 def rotary_table(grid: int, buffer_tokens: int, head_width: int) -> Tensor:
-    """(R + N, 2 d): sines, then cosines, of 2-D rotary angles in the two-halves layout; buffer tokens are not turned."""
+    """(R + N, 2 d): sines, then cosines, of 2-D rotary angles in the two-halves layout; buffer tokens are
+    not turned.
+    """
     waves = head_width // 4
     # lengths from about 2 cells to the whole grid and beyond: a small grid needs no slow waves
     frequency = torch.pi / 2 / (4.0 * grid) ** (torch.arange(waves) / max(waves, 1))

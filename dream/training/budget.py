@@ -1,7 +1,8 @@
 """Minutes into steps: how long a step takes over the masking schedule, and what else will take time.
 
-It measures what it is handed and knows nothing of models. A training is a list of legs: the steps at which it and each
-later extension end. Masking and the first learning-rate schedule belong to the first leg; an extension stays at their end.
+It measures what it is handed and knows nothing of models. A training is a list of legs: the steps at which it
+and each later extension end. Masking and the first learning-rate schedule belong to the first leg; an
+extension stays at their end.
 """
 
 import time
@@ -42,7 +43,8 @@ def calibration_seconds(budget: float) -> float:
 
 
 def measure_steps(take_step: Callable[[int, float], object], seconds: float) -> StepCost:
-    """Cost of `take_step(number, progress)`, measured in rounds over the points for about `seconds`, one round at least.
+    """Cost of `take_step(number, progress)`, measured in rounds over the points for about `seconds`, one
+    round at least.
 
     Two steps before that warm caches up and are not counted.
     """
@@ -64,7 +66,8 @@ def measure_steps(take_step: Callable[[int, float], object], seconds: float) -> 
 def steps_within(cost: StepCost, seconds: float, done: int = 0, total: int | None = None) -> int:
     """Steps (at least 1) that fit into `seconds`.
 
-    Without `total` they are a whole schedule; with it they go on after `done` steps of a schedule of `total` steps.
+    Without `total` they are a whole schedule; with it they go on after `done` steps of a schedule of `total`
+    steps.
     """
     if total is None:
         return max(1, round(seconds / cost.mean))
@@ -77,7 +80,8 @@ def steps_within(cost: StepCost, seconds: float, done: int = 0, total: int | Non
 
 
 def affordable(wanted: int, seconds_each: float, budget: float) -> int:
-    """How many of `wanted` validations (or sheets) a budget in seconds affords; each kind may take half of the overhead."""
+    """How many of `wanted` validations (or sheets) a budget in seconds affords; each kind may take half of
+    the overhead."""
     return min(wanted, int(OVERHEAD_SHARE / 2 * budget / max(seconds_each, 1e-6)))
 
 
@@ -87,7 +91,8 @@ def extended(legs: Sequence[int], end: int) -> tuple[int, ...]:
 
 
 def is_due(step: int, legs: Sequence[int], count: int) -> bool:
-    """Whether one of `count` events, evenly spread over each leg, its end included, falls on `step` (steps done)."""
+    """Whether one of `count` events, evenly spread over each leg, its end included, falls on `step` (steps
+    done)."""
     starts = (0, *legs)
     for start, end in zip(starts, legs, strict=False):
         if start < step <= end and count > 0:

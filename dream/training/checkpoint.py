@@ -1,9 +1,9 @@
 """Checkpoints: weights, averages and optimiser in safetensors, the rest in JSON; written whole or not at all.
 
 A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensors` (weights and buffers),
-`ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`), `tokenizer/` and
-`state.json`. Random generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
-It knows nothing of the loop.
+`ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`),
+`tokenizer/` and `state.json`. Random generators need no state: everything drawn is a function of seed and
+step (`dream.randomness`). It knows nothing of the loop.
 """
 
 import errno
@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 
 from dream.config import DreamConfig
 from dream.errors import InputError, RunError
+from dream.training.optim import whole
 
 if TYPE_CHECKING:
     from dream.data.text import CaptionTokenizer
@@ -71,7 +72,9 @@ def latest_checkpoint(run: Path) -> Path:
     """The newest checkpoint; InputError if there is none."""
     found = list_checkpoints(run)
     if not found:
-        raise InputError(f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)")
+        raise InputError(
+            f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)"
+        )
     return found[-1]
 
 
@@ -125,7 +128,8 @@ def best_checkpoint(run: Path) -> Path | None:
 
 
 def set_aside_after(run: Path, step: int) -> list[Path]:
-    """Moves checkpoints later than `step` to `set-aside/`, so that a run can go on from an earlier one; nothing is lost."""
+    """Moves checkpoints later than `step` to `set-aside/`, so that a run can go on from an earlier one;
+    nothing is lost."""
     moved = []
     for path in list_checkpoints(run):
         if int(path.name.removeprefix("step-")) > step:
@@ -180,7 +184,8 @@ def weights_id(folder: Path, name: str) -> str:
 
 
 def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
-    """InputError naming every key in which `wanted` describes other weights than the checkpoint `folder` holds."""
+    """InputError naming every key in which `wanted` describes other weights than the checkpoint `folder`
+    holds."""
     theirs, ours = flatten(stored.model_dict()), flatten(wanted.model_dict())
     keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
     if keys:
@@ -205,7 +210,8 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
-    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the step."""
+    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the
+    step."""
     return {
         f"{name}/{key}": _whole(tensor)
         for optimizer in optimizers
@@ -228,30 +234,34 @@ def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
     shapes = [key for key in found.keys() & targets.keys() if found[key].shape != targets[key].shape]
     if missing or unexpected or shapes:
         raise InputError(
-            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected {unexpected}, "
-            f"of another shape {sorted(shapes)}"
+            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected "
+            f"{unexpected}, of another shape {sorted(shapes)}"
         )
     for key, target in targets.items():
         target.copy_(_placed(found[key], target))
 
 
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
-    """Gives every parameter its moments back; the optimisers must hold the same parameters as when they were saved."""
-    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
+    """Gives every parameter its moments back; the optimisers must hold the same parameters as when they
+    were saved."""
+    owners = {
+        p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]
+    }
     parameters = dict(model.named_parameters())
     for key, tensor in read_tensors(folder, "optimizer").items():
         name, _, moment = key.rpartition("/")
         parameter = parameters.get(name)
         if parameter is None or parameter not in owners:
-            raise InputError(f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here")
+            raise InputError(
+                f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here"
+            )
         placed = _placed(tensor, parameter) if tensor.ndim else tensor.to(parameter.device)
         owners[parameter].state[parameter][moment] = placed
 
 
 def _whole(tensor: Tensor) -> Tensor:
     """A sharded tensor gathered; any tensor contiguous on the CPU."""
-    tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
-    return tensor.detach().cpu().contiguous()
+    return whole(tensor).detach().cpu().contiguous()
 
 
 def _placed(tensor: Tensor, like: Tensor) -> Tensor:
@@ -283,7 +293,7 @@ def _damaged(path: Path, why: str) -> InputError:
     before = [other.name for other in list_checkpoints(folder.parent.parent) if other.name < folder.name]
     remedy = "the run has no checkpoint before it"
     if before:
-        remedy = f"the one before it can serve instead: {folder.parent / before[-1]} (`--resume {before[-1]}` to train on)"
+        remedy = f"{folder.parent / before[-1]} can serve instead (`--resume {before[-1]}` to train on)"
     return InputError(f"the checkpoint file {path} is damaged ({why}); {remedy}; nothing was changed")
 
 
@@ -302,7 +312,7 @@ def _cleared_on_failure(temporary: Path) -> Iterator[None]:
         shutil.rmtree(temporary, ignore_errors=True)
         if is_disk_full(error):
             raise RunError(
-                f"the disk is full: the checkpoint {temporary.parent} could not be written; older checkpoints are "
+                f"the disk is full: no checkpoint could be written to {temporary.parent}; older ones are "
                 "untouched: free some space and go on with --resume"
             ) from error
         raise

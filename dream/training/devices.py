@@ -1,4 +1,5 @@
-"""Devices and ranks through Lightning Fabric, of which this is the only importer: set-up, sharding, agreement of ranks."""
+"""Devices and ranks through Lightning Fabric, of which this is the only importer: set-up, sharding,
+agreement of ranks."""
 
 import os
 from typing import Any
@@ -18,17 +19,23 @@ __all__ = ["Fabric", "any_rank", "gather_objects", "launch", "shard", "sum_over_
 
 
 def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
-    """Fabric with its processes running; InputError where devices, strategy or accelerator are not to be had."""
+    """Fabric with its processes running; InputError where devices, strategy or accelerator are not to be
+    had."""
     strategy: Any = request.strategy
     if strategy == "fsdp":
         if config.train.optimizer == "muon":
-            raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
+            raise InputError(
+                "fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw"
+            )
         strategy = ModelParallelStrategy(shard)
     try:
         fabric = Fabric(
-            accelerator=request.accelerator, devices=request.devices, num_nodes=request.num_nodes, strategy=strategy,
+            accelerator=request.accelerator,
+            devices=request.devices,
+            num_nodes=request.num_nodes,
+            strategy=strategy,
             precision=config.train.precision,  # type: ignore[arg-type]
-        )  # fmt: skip
+        )
     except Exception as error:  # Fabric raises whatever it likes
         raise InputError(
             f"cannot train with --accelerator {request.accelerator} --devices {request.devices} "
@@ -41,7 +48,8 @@ def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
 
 
 def shard(model: nn.Module, mesh: Any) -> nn.Module:
-    """The model with its parameters sharded over all ranks, block by block (FSDP 2); `mesh` says on what kind of device."""
+    """The model with its parameters sharded over all ranks, block by block (FSDP 2); `mesh` says on what
+    kind of device."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 

@@ -1,7 +1,9 @@
-"""The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log, save.
+"""The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log,
+save.
 
-Whatever is drawn at a step is a function of (seed, step, rank), so weights, optimiser, averages, step and data position
-are all that a run needs to go on exactly. Devices, schedule, budget and file formats are elsewhere.
+Whatever is drawn at a step is a function of (seed, step, rank), so weights, optimiser, averages, step and
+data position are all that a run needs to go on exactly. Devices, schedule, budget and file formats are
+elsewhere.
 """
 
 import math
@@ -17,7 +19,6 @@ from torch import Generator, Tensor
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch, prefetch
-from dream.data.sources import open_source
 from dream.diffusion import sample_draw
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
@@ -25,15 +26,15 @@ from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
 from dream.training import budget, monitor, optim
-from dream.training.console import Console, duration
-from dream.training.devices import any_rank, launch, sum_over_ranks
+from dream.training.console import duration
+from dream.training.devices import any_rank, sum_over_ranks
 from dream.training.planning import plan, rank_batch
-from dream.training.request import Start, TrainRequest, check_request
-from dream.training.run_log import RunLog, Status
-from dream.training.setup import build_parts, obtain_tokenizer, open_run
-from dream.training.state import Run, restore, save_state, validate
+from dream.training.request import TrainRequest, check_request
+from dream.training.run_log import Status
+from dream.training.setup import set_up
+from dream.training.state import Run, save_state, validate
 from dream.training.stopping import StopWish, stop_signals
-from dream.training.tally import Tally
+from dream.training.tally import Clock, Tally
 
 
 class TrainResult(NamedTuple):
@@ -65,7 +66,8 @@ class StepGradients(NamedTuple):
 def train(request: TrainRequest) -> TrainResult:
     """Trains as asked until the budget is used up or a signal asks to stop, and leaves a complete run folder.
 
-    Raises InputError before anything is written, and RunError for what fails later (the last good state is saved).
+    Raises InputError before anything is written, and RunError for what fails later (the last good state is
+    saved).
     """
     start = check_request(request)
     run = set_up(request, start)
@@ -137,11 +139,11 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
 
 def clip(run: Run) -> float:
     """Norm of all gradients before they were scaled down to `train.clip`; the optimisers share one norm."""
-    parts = [
+    clipped = [
         run.fabric.clip_gradients(run.model, each, max_norm=math.inf, error_if_nonfinite=False)
         for each in run.optimizers
     ]
-    norm = math.hypot(*(float(part.full_tensor() if hasattr(part, "full_tensor") else part) for part in parts))
+    norm = math.hypot(*(float(optim.whole(part)) for part in clipped if part is not None))
     if norm > run.config.train.clip:
         optim.scale_gradients(run.parts.model, run.config.train.clip / norm)
     return norm
@@ -158,9 +160,11 @@ def apply_step(run: Run, step: int, factor: float) -> None:
 
 def milestone(run: Run, last: bool, stop: bool, save: bool) -> None:
     """Validates, saves and paints what is due at this step; a stop only saves."""
-    train, first = run.config.train, run.step == 0
-    validating = not stop and train.evaluations > 0 and (first or last or budget.is_due(run.step, run.legs, train.evaluations))
-    painting = not stop and train.samples > 0 and (first or last or budget.is_due(run.step, run.legs, train.samples))
+    train, outer = run.config.train, last or run.step == 0
+    validating, painting = (
+        not stop and count > 0 and (outer or budget.is_due(run.step, run.legs, count))
+        for count in (train.evaluations, train.samples)
+    )
     if not (validating or painting or save or last or stop):
         return
     loss = validate(run) if validating else None
@@ -172,7 +176,7 @@ def milestone(run: Run, last: bool, stop: bool, save: bool) -> None:
     run.fabric.barrier()
 
 
-def write_row(run: Run, tally: Tally, clock: "Clock", gradients: StepGradients, factor: float) -> None:
+def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, factor: float) -> None:
     """A line of the log and of the terminal, and a heartbeat."""
     train = run.config.train
     seconds, wait = clock.take()
@@ -181,7 +185,8 @@ def write_row(run: Run, tally: Tally, clock: "Clock", gradients: StepGradients, 
     left = (run.end - run.step) * seconds
     run.log.row(
         "train", run.step, progress=min(1.0, run.step / run.legs[0]), **told, mask_ratios=gradients.ratios,
-        grad_norm=gradients.norm, lr=factor * train.lr, lr_factor=factor, samples_per_second=speed, data_wait=wait,
+        grad_norm=gradients.norm, lr=factor * train.lr, lr_factor=factor, samples_per_second=speed,
+        data_wait=wait,
     )  # fmt: skip
     run.log.heartbeat("running", run.step, run.end, left)
     values = {"generative": told["generative_loss"], "contrastive": told["contrastive_loss"]}
@@ -207,39 +212,14 @@ def give_up(run: Run, gradients: StepGradients) -> RunError:
         for term in ("generative", "contrastive", "alignment")
     ]
     broken = [f"the {term} loss is {value:g}" for term, value in told if not math.isfinite(value)]
-    what = ", ".join(dict.fromkeys(broken)) or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
-    return RunError(
-        f"step {run.step + 1}: {what}; the state before it is saved in {folder}: go on with --resume and another "
-        f"setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"
+    what = (
+        ", ".join(dict.fromkeys(broken))
+        or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
     )
-
-
-def set_up(request: TrainRequest, start: Start) -> Run:
-    """Ranks, data, model, then the folder: until everything fits nothing is written."""
-    fabric = launch(request, start.config)
-    rank, train = fabric.global_rank, start.config.train
-    log, console = RunLog(request.out, rank), Console(rank == 0)
-    source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
-    facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
-    if start.checkpoint is None and rank > 0:
-        fabric.barrier()  # until rank 0 has written the tokenizer
-    known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
-    tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
-    parts = build_parts(start.config, tokenizer)
-    if start.checkpoint is None and rank == 0:
-        open_run(log, request, start, parts, facts)
-        fabric.barrier()
-    parts.to(fabric.device)
-    model = fabric.setup_module(torch.compile(parts.model) if train.compile else parts.model)
-    optimizers = optim.build_optimizers(parts.model, train)
-    wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
-    run = Run(fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console)
-    if start.checkpoint is not None:
-        restore(run, start)
-        if rank == 0:
-            open_run(log, request, start, parts, facts)
-        fabric.barrier()
-    return run
+    return RunError(
+        f"step {run.step + 1}: {what}; the state before it is saved in {folder}: go on with --resume and "
+        f"another setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"
+    )
 
 
 def micro_batches(batch: Batch, count: int) -> list[Batch]:
@@ -250,7 +230,7 @@ def micro_batches(batch: Batch, count: int) -> list[Batch]:
 
 
 def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator) -> list[str]:
-    """What the decoder reads: some captions emptied for classifier-free guidance, all of them without text."""
+    """What the decoder reads: some captions emptied for guidance, all of them in a training without text."""
     share = config.objective.caption_drop if config.objective.text else 1.0
     dropped = torch.rand(len(captions), generator=draws) < share
     return ["" if drop else caption for caption, drop in zip(captions, dropped.tolist(), strict=True)]
@@ -259,33 +239,6 @@ def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator
 def save_is_due(run: Run) -> bool:
     """Whether the last checkpoint is older than `train.save_every` minutes."""
     return time.monotonic() - run.saved_time > 60 * run.config.train.save_every
-
-
-class Clock:
-    """Time of steps between two lines of the log, without what validating and saving take; and its share of waiting."""
-
-    def __init__(self) -> None:
-        self.begun = self.spent = self.waited = 0.0
-        self.steps = 0
-
-    def wait_for(self, reading: Iterator[tuple[Batch, Any]]) -> tuple[Batch, Any]:
-        """The next batch; a step begins here."""
-        self.begun = time.monotonic()
-        item = next(reading)
-        self.waited += time.monotonic() - self.begun
-        return item
-
-    def step_done(self) -> None:
-        """The step has ended."""
-        self.spent += time.monotonic() - self.begun
-        self.steps += 1
-
-    def take(self) -> tuple[float, float]:
-        """Mean seconds a step and the share of them spent waiting for data, since the last call."""
-        seconds, wait = self.spent / self.steps, self.waited / max(self.spent, 1e-9)
-        self.spent = self.waited = 0.0
-        self.steps = 0
-        return seconds, wait
 
 
 def _whole_step(run: Run, batch: Batch, step: int, progress: float) -> None:

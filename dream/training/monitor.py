@@ -1,4 +1,5 @@
-"""Looking at a model while it trains: losses by mask ratio and retrieval on fixed pictures, and sample sheets.
+"""Looking at a model while it trains: losses by mask ratio and retrieval on fixed pictures, and sample
+sheets.
 
 It is handed a forward function and knows nothing of the loop; whatever it draws is the same every time.
 """
@@ -49,7 +50,9 @@ class Validation(NamedTuple):
 def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
     """Every world_size-th picture of the batch, equally many for each rank."""
     rows = range(rank, len(batch) - len(batch) % world_size, world_size)
-    return Batch(batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows))
+    return Batch(
+        batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows)
+    )
 
 
 @torch.no_grad()
@@ -58,21 +61,26 @@ def validate(
 ) -> Validation:
     """Losses at every mask ratio and retrieval, of all ranks together (`mean` averages a tensor over them).
 
-    The loss is the weighted sum that training uses, each part averaged over the mask ratios at which it counts.
+    The loss is the weighted sum that training uses, each part averaged over the mask ratios at which it
+    counts.
     """
     by_ratio: dict[float, Losses] = {}
     recalls: dict[str, float] = {}
     for index, ratio in enumerate(RATIOS):
         output = _at_ratio(forward, fixed, config, ratio, (index, rank))
         by_ratio[ratio] = total_loss(output, config, fixed.teacher)
-        if ratio in RETRIEVAL_RATIOS and output.image_features is not None and output.text_features is not None:
-            recalls |= recall_at_1(output.image_features, output.text_features, f"{ratio:.2f}")
+        if ratio in RETRIEVAL_RATIOS and output.joint is not None:
+            recalls |= recall_at_1(output.joint.image_features, output.joint.text_features, f"{ratio:.2f}")
     parts = {
         "generative_by_ratio": {r: at.generative for r, at in by_ratio.items() if at.generative_share > 0},
         "contrastive_by_ratio": {r: at.contrastive for r, at in by_ratio.items() if at.contrastive_share > 0},
         "alignment_by_ratio": {r: at.alignment for r, at in by_ratio.items() if fixed.teacher is not None},
     }
-    told = {name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()} for name, part in parts.items() if part}
+    told = {
+        name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()}
+        for name, part in parts.items()
+        if part
+    }
     weights = config.objective
     each = {
         "generative_by_ratio": weights.generative_weight, "contrastive_by_ratio": weights.contrastive_weight,
@@ -83,7 +91,8 @@ def validate(
 
 
 def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> dict[str, float]:
-    """Shares of captions whose own picture is the nearest, and of pictures whose own caption is, among (G, E) each."""
+    """Shares of captions whose own picture is the nearest, and of pictures whose own caption is, among (G,
+    E) each."""
     cosine = text_features @ image_features.T  # (captions, pictures)
     own = torch.arange(len(cosine), device=cosine.device)
     return {
@@ -94,7 +103,8 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
 
 
 def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
-    """Writes one picture a prompt, painted by the checkpoint's averaged weights, as a captioned sheet to `path`."""
+    """Writes one picture a prompt, painted by the checkpoint's averaged weights, as a captioned sheet to
+    `path`."""
     from dream.decoding import pictures
     from dream.decoding.decode import DecodeSettings, paint
     from dream.pretrained import load_pretrained
@@ -113,7 +123,9 @@ def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: tor
     pictures.save_png(sheet, path, {**about, "step": pretrained.step})
 
 
-def _at_ratio(forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, seed: tuple[int, int]) -> DreamOutput:
+def _at_ratio(
+    forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, seed: tuple[int, int]
+) -> DreamOutput:
     batch, num_tokens, token_dim = fixed.tokens.shape
     orders = sample_orders(batch, num_tokens, generator("validation", "orders", *seed))
     mask = mask_from_order(orders, num_masked(ratio, num_tokens))

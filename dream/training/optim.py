@@ -15,14 +15,22 @@ from dream.config import DreamConfig, TrainConfig
 
 MATRIX_PARTS = ("encoder.blocks.", "decoder.blocks.", "aligner.blocks.", "text_tower.blocks.", "head.blocks.")
 """Where Muon's hidden matrices are; first and last layers, tables and embeddings stay with AdamW."""
-MATRIX_LAYERS = ("decoder.embed.", "head.project.", "head.time_embed.2.", "joint.layer1.", "joint.layer2.", "alignment.2.")
+MATRIX_LAYERS = (
+    "decoder.embed.",
+    "head.project.",
+    "head.time_embed.2.",
+    "joint.layer1.",
+    "joint.layer2.",
+    "alignment.2.",
+)
 """Hidden layers outside the blocks."""
 EXTENSION_START = 0.5
 """Where a falling learning rate starts again, over its peak, when a finished run is extended."""
 
 
 def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
-    """Turns off the gradients of what no loss of this configuration reaches (the text tower of FLUID, say)."""
+    """Turns off the gradients of what no loss of this configuration reaches (the text tower of FLUID,
+    say)."""
     unused: list[str] = []
     if not config.objective.contrastive_weight:
         unused += ["joint.", "text_tower.", "logit_scale"]
@@ -36,16 +44,21 @@ def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
 def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """AdamW for all trained parameters, or (`muon`) AdamW and Muon for the hidden matrices.
 
-    No decay on biases, norms, 1-d parameters and the diffusion head; tables, mask token and embeddings decay (spec 3, 7).
-    What a sharded strategy leaves whole has an AdamW of its own: torch's fused step takes one kind at a time.
+    No decay on biases, norms, 1-d parameters and the diffusion head; tables, mask token and embeddings decay
+    (spec 3, 7). What a sharded strategy leaves whole has an AdamW of its own: torch's fused step takes one
+    kind at a time.
     """
     kinds: dict[str, dict[str, nn.Parameter]] = {"sharded": {}, "whole": {}, "muon": {}}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             muon = config.optimizer == "muon" and is_hidden_matrix(name, parameter)
-            kinds["muon" if muon else "sharded" if hasattr(parameter, "full_tensor") else "whole"][name] = parameter
+            kinds["muon" if muon else "sharded" if hasattr(parameter, "full_tensor") else "whole"][name] = (
+                parameter
+            )
     optimizers: list[Optimizer] = [
-        torch.optim.AdamW(_groups(kinds[kind], config.weight_decay, config.lr), betas=config.betas, fused=True)
+        torch.optim.AdamW(
+            _groups(kinds[kind], config.weight_decay, config.lr), betas=config.betas, fused=True
+        )
         for kind in ("sharded", "whole")
         if kinds[kind]
     ]
@@ -60,11 +73,14 @@ def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
 
 
 def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies. The authors' mask token has leading ones and their logit scale no axis: both decay."""
+    """Whether weight decay applies. The authors' mask token has leading ones and their logit scale no
+    axis: both decay."""
     return not name.startswith("head.") and (parameter.ndim != 1 or name.endswith("mask_token"))
 
 
-def _groups(parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: float) -> list[dict[str, object]]:
+def _groups(
+    parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: float
+) -> list[dict[str, object]]:
     kept = [p for name, p in parameters.items() if decays(name, p)]
     free = [p for name, p in parameters.items() if not decays(name, p)]
     groups = [{"params": kept, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
@@ -72,7 +88,8 @@ def _groups(parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: f
 
 
 class BatchedMuon(torch.optim.Muon):
-    """torch's Muon with equal shapes orthogonalised together: the same update, less than half the time on a CPU."""
+    """torch's Muon with equal shapes orthogonalised together: the same update, less than half the time on
+    a CPU."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -88,7 +105,9 @@ class BatchedMuon(torch.optim.Muon):
         momenta = [self.state[p]["momentum_buffer"] for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
         updates = torch._foreach_lerp(gradients, momenta, group["momentum"]) if group["nesterov"] else momenta
-        directions = orthogonalise(torch.stack(list(updates)), group["ns_coefficients"], group["ns_steps"], group["eps"])
+        directions = orthogonalise(
+            torch.stack(list(updates)), group["ns_coefficients"], group["ns_steps"], group["eps"]
+        )
         rows, columns = parameters[0].shape
         torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
         rate = group["lr"] * math.sqrt(max(1.0, rows / columns))  # torch's adjust_lr_fn="original"
@@ -122,9 +141,9 @@ def _by_shape(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
 def lr_factor(step: int, legs: Sequence[int], config: TrainConfig) -> float:
     """Learning rate of `step` (0 = first) over its peak.
 
-    `legs` are the steps at which the training and its later extensions end. Over the first leg: a linear warm-up, then
-    constant, or falling to zero from `decay_start` on. An extension has no warm-up: a constant rate stays, a falling
-    one starts again at half the peak.
+    `legs` are the steps at which the training and its later extensions end. Over the first leg: a linear
+    warm-up, then constant, or falling to zero from `decay_start` on. An extension has no warm-up: a constant
+    rate stays, a falling one starts again at half the peak.
     """
     if step < legs[0]:
         warmup = config.warmup * legs[0]
@@ -152,7 +171,8 @@ def set_lr(optimizers: Iterable[Optimizer], factor: float) -> None:
 
 
 def fill_missing_gradients(model: nn.Module) -> None:
-    """Zero gradients for trained parameters that got none: AdamW's decay and moments go on (spec section 7)."""
+    """Zero gradients for trained parameters that got none: AdamW's decay and moments go on (spec section
+    7)."""
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -164,7 +184,8 @@ def scale_gradients(model: nn.Module, factor: float) -> None:
 
 
 class Ema:
-    """Average of the weights: parameters only (BatchNorm's buffers are used live), float32, updated in place."""
+    """Average of the weights: parameters only (BatchNorm's buffers are used live), float32, updated in
+    place."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.decay, self.ramp = config.ema, config.ema_ramp
@@ -190,6 +211,11 @@ class Ema:
         finally:
             with torch.no_grad():
                 torch._foreach_copy_(self._live, kept)
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """A sharded tensor gathered (every rank must call it); any other tensor itself."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
 
 
 def _shard(tensor: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
-"""How many steps a training has: from what was asked, or from minutes and what a step was measured to cost here."""
+"""How many steps a training has: from what was asked, or from minutes and what a step was measured to cost
+here."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +18,8 @@ CALIBRATION_LENGTH = 1000
 
 
 def plan(run: Run, request: TrainRequest, start: Start, take_step: TakeStep) -> None:
-    """Decides the run's legs and end, and writes them into its record, from where on everything is reproducible."""
+    """Decides the run's legs and end, and writes them into its record, from where on everything is
+    reproducible."""
     legs, end = start.legs, None
     if legs:
         minutes = request.minutes
@@ -44,10 +46,14 @@ def rank_batch(run: Run) -> int:
 
 
 def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
-    """Steps that end `minutes` after the request was made, with what validating, saving and painting will take."""
+    """Steps that end `minutes` after the request was made, with what validating, saving and painting will
+    take."""
     seconds = 60 * minutes
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
-    with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
+    with (
+        rehearsal(run),
+        closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading,
+    ):
         cost = budget.measure_steps(
             lambda number, progress: take_step(run, next(reading)[0], number, progress),
             budget.calibration_seconds(seconds),
@@ -68,7 +74,8 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
     left = seconds - (time.monotonic() - request.started) - reserved
     steps = budget.steps_within(cost, left, run.step if total else 0, total)
     steps = run.fabric.broadcast(steps)
+    fastest, slowest = 1000 * min(cost.seconds), 1000 * max(cost.seconds)
     run.console.say(
-        f"{1000 * cost.mean:.0f} ms a step on average ({1000 * min(cost.seconds):.0f} to {1000 * max(cost.seconds):.0f}): {steps} steps"
+        f"a step takes {1000 * cost.mean:.0f} ms on average ({fastest:.0f} to {slowest:.0f}): {steps} steps"
     )
     return steps

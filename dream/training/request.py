@@ -78,12 +78,15 @@ def check_request(request: TrainRequest) -> Start:
     if run_log.holds_run(request.out):
         beat = run_log.read_heartbeat(request.out)
         if run_log.is_alive(beat):
-            raise InputError(f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that one first")
+            raise InputError(
+                f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that one first"
+            )
         if request.resume:
             return _resumed(request)
         if not request.overwrite:
             raise InputError(
-                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose another --out"
+                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose "
+                "another --out"
             )
     elif request.resume:
         stored_config(request.out)  # says that there is none
@@ -102,10 +105,12 @@ def _check_numbers(request: TrainRequest) -> None:
         raise InputError(f"--steps must be at least 1, got {request.steps}")
     if request.resume and request.overwrite:
         raise InputError("give --resume or --overwrite, not both")
+    precision = request.config.train.precision if request.config else PRECISIONS[0]
     for name, value, known in (
-        ("--strategy", request.strategy, STRATEGIES), ("--accelerator", request.accelerator, ACCELERATORS),
-        ("--precision (train.precision)", request.config.train.precision if request.config else PRECISIONS[0], PRECISIONS),
-    ):  # fmt: skip
+        ("--strategy", request.strategy, STRATEGIES),
+        ("--accelerator", request.accelerator, ACCELERATORS),
+        ("--precision (train.precision)", precision, PRECISIONS),
+    ):
         if value not in known:
             raise InputError(f"{name} must be one of {', '.join(known)}, got '{value}'")
 
@@ -140,7 +145,9 @@ def _resumed(request: TrainRequest) -> Start:
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
     if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
-        raise InputError(f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for so much more")
+        raise InputError(
+            f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for that long"
+        )
     return Start(config, source, state, folder, legs)
 
 
@@ -152,15 +159,22 @@ def stored_config(out: Path) -> DreamConfig:
 
 
 def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
-    """`wanted` with the run's own budget and vocabulary; InputError where it would not go on with the same training."""
-    if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than was asked for
+    """`wanted` with the run's own budget and vocabulary; InputError where it would not go on with the same
+    training."""
+    if (
+        stored.text.tokenizer == wanted.text.tokenizer
+    ):  # a trained vocabulary may be smaller than was asked for
         wanted = replace(wanted, text=replace(wanted.text, vocab_size=stored.text.vocab_size))
     ckpt.check_same_model(out, stored, wanted)
     for key in ("seed", "optimizer"):
         before, now = getattr(stored.train, key), getattr(wanted.train, key)
         if before != now:
-            raise InputError(f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out")
-    return replace(wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes))
+            raise InputError(
+                f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out"
+            )
+    return replace(
+        wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes)
+    )
 
 
 def _chosen(request: TrainRequest) -> Path | None:

@@ -1,8 +1,9 @@
 """What a run leaves on disk beside checkpoints: writer and readers side by side.
 
-`config.json` (everything resolved, versions, history), `metrics.jsonl` (rows of kind `train` and `validation`),
-`heartbeat.json` (who is training, how far), `report.json` (what was broken in the data), `samples/`. Files that are
-replaced are replaced at once, and a reader never sees half of one. It knows nothing of torch.
+`config.json` (everything resolved, versions, history), `metrics.jsonl` (rows of kind `train` and
+`validation`), `heartbeat.json` (who is training, how far), `report.json` (what was broken in the data),
+`samples/`. Files that are replaced are replaced at once, and a reader never sees half of one. It knows
+nothing of torch.
 """
 
 import json
@@ -20,11 +21,27 @@ from typing import Any, Literal
 
 from dream.errors import InputError
 
-PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
+PACKAGES = (
+    "torch",
+    "lightning-fabric",
+    "timm",
+    "numpy",
+    "safetensors",
+    "tokenizers",
+    "datasets",
+    "transformers",
+)
 """Packages whose versions go into the run's record."""
 CONTENTS = (
-    "config.json", "metrics.jsonl", "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", "set-aside",
-)  # fmt: skip
+    "config.json",
+    "metrics.jsonl",
+    "heartbeat.json",
+    "report.json",
+    "tokenizer",
+    "checkpoints",
+    "samples",
+    "set-aside",
+)
 """All that a run owns in its folder: what overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
@@ -147,7 +164,8 @@ def is_alive(beat: Heartbeat | None) -> bool:
 
 
 def process_start(pid: int) -> str | None:
-    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or a system without /proc."""
+    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or a system without
+    /proc."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -176,7 +194,8 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that this package runs from (with `-dirty` if it was changed); None outside of one."""
+    """Commit of the checkout that this package runs from (with `-dirty` if it was changed); None outside
+    of one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

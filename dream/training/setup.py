@@ -1,78 +1,67 @@
-"""What a training is made of before its first step: tokenizer, model, frozen parts, and the run's record.
-
-It knows nothing of devices and ranks.
-"""
+"""From a request to a run that is ready to train: ranks, data, model, folder, in that order."""
 
 import time
-from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from dream.config import DreamConfig
-from dream.data.sources import Source
-from dream.data.text import CaptionTokenizer, load_tokenizer, train_tokenizer
-from dream.model.conditioning import Conditioning, build_conditioning
-from dream.model.dream import Dream
-from dream.model.latents import ImageTokenizer, build_image_tokenizer
-from dream.model.teacher import Teacher
-from dream.randomness import seed_of
-from dream.training import checkpoint, run_log
-from dream.training.optim import freeze_untrained
+from dream.data.sources import open_source
+from dream.training import checkpoint, optim, run_log
+from dream.training.console import Console
+from dream.training.devices import launch
+from dream.training.parts import Parts, build_parts, obtain_tokenizer
 from dream.training.request import Start, TrainRequest
+from dream.training.run_log import RunLog
+from dream.training.state import Run, restore
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The model, and what feeds it."""
-
-    config: DreamConfig
-    """With the tokenizer's real vocabulary."""
-    model: Dream
-    tokenizer: CaptionTokenizer
-    conditioning: Conditioning
-    images: ImageTokenizer
-    teacher: Teacher | None
-    """What REPA aligns to."""
-
-    def to(self, device: torch.device) -> "Parts":
-        """Itself, with the frozen parts moved to `device`; the model is placed by its strategy."""
-        for part in (self.conditioning, self.images, self.teacher):
-            if part is not None:
-                part.to(device)
-        return self
-
-
-def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) -> CaptionTokenizer:
-    """The caption tokenizer: the `saved` one, else CLIP's where the configuration names it, else one trained now."""
-    length = config.text.context_length
-    if saved is not None and saved.exists():
-        return load_tokenizer(saved, length)
-    if config.text.tokenizer != "bpe":
-        return load_tokenizer(config.text.tokenizer, length)
-    return train_tokenizer(source.captions(), config.text.vocab_size, length)
-
-
-def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
-    """Model at its start and frozen parts; equal seeds start with equal weights. The global generator stays as it was."""
-    config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_of(config.train.seed, "weights"))
-        model = Dream(config)
-    freeze_untrained(model, config)
-    teacher = Teacher(config) if config.objective.alignment_weight else None
-    conditioning = build_conditioning(config.text, tokenizer)
-    return Parts(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
+def set_up(request: TrainRequest, start: Start) -> Run:
+    """Ranks, data, model, then the folder: until everything fits nothing is written."""
+    fabric = launch(request, start.config)
+    rank, train = fabric.global_rank, start.config.train
+    log, console = RunLog(request.out, rank), Console(rank == 0)
+    source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
+    facts = {
+        "device": str(fabric.device),
+        "ranks": fabric.world_size,
+        "strategy": type(fabric.strategy).__name__,
+    }
+    if start.checkpoint is None and rank > 0:
+        fabric.barrier()  # until rank 0 has written the tokenizer
+    known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
+    tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
+    parts = build_parts(start.config, tokenizer)
+    if start.checkpoint is None and rank == 0:
+        open_run(log, request, start, parts, facts)
+        fabric.barrier()
+    parts.to(fabric.device)
+    model: Any = torch.compile(parts.model) if train.compile else parts.model
+    model = fabric.setup_module(model)
+    optimizers = optim.build_optimizers(parts.model, train)
+    wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
+    run = Run(
+        fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console
+    )
+    if start.checkpoint is not None:
+        restore(run, start)
+        if rank == 0:
+            open_run(log, request, start, parts, facts)
+        fabric.barrier()
+    return run
 
 
-def open_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
-    """Creates the run's folder with its record (`facts` added) and tokenizer, or notes in its history that it goes on."""
+def open_run(
+    log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]
+) -> None:
+    """Creates the run's folder with its record (`facts` added) and tokenizer, or notes in its history that
+    it goes on."""
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:
         checkpoint.remove_unfinished(folder)
-        aside = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
+        aside = (
+            [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
+        )
         log.record({**run_log.read_record(folder), "config": parts.config.to_dict(), "source": start.source})
         log.event("resumed", step=start.step, set_aside=aside, **about)
         log.drop_rows_after(start.step if start.checkpoint else -1)

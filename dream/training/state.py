@@ -1,4 +1,5 @@
-"""A training in progress: what it consists of; saving and restoring it, and trying something that leaves no trace."""
+"""A training in progress: what it consists of; saving and restoring it, and trying something that leaves
+no trace."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from dream.config import DreamConfig
@@ -17,9 +18,9 @@ from dream.training import checkpoint, monitor
 from dream.training.console import Console
 from dream.training.devices import Fabric, gather_objects, sum_over_ranks
 from dream.training.optim import Ema
+from dream.training.parts import Parts
 from dream.training.request import Start
 from dream.training.run_log import RunLog
-from dream.training.setup import Parts
 
 
 @dataclass
@@ -30,9 +31,10 @@ class Run:
     parts: Parts
     source: Source
     source_name: str
-    model: nn.Module
+    model: Any
     """The model as Fabric wraps it; its forward is the only way in."""
-    optimizers: list[Optimizer]
+    optimizers: list[Any]
+    """As Fabric wraps them."""
     ema: Ema
     log: RunLog
     console: Console
@@ -78,7 +80,9 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
         }
         positions = tuple(gather_objects(run.fabric, run.position))
         if run.log.writes:
-            state = checkpoint.TrainingState(run.step, run.config, run.source_name, positions, validation_loss)
+            state = checkpoint.TrainingState(
+                run.step, run.config, run.source_name, positions, validation_loss
+            )
             checkpoint.save_checkpoint(run.log.folder, state, tensors, run.parts.tokenizer)
             checkpoint.prune(run.log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
@@ -87,9 +91,11 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
 
 
 def restore(run: Run, start: Start) -> None:
-    """Puts the run where the checkpoint of `start` was; InputError, before anything is changed, if that is damaged.
+    """Puts the run where the checkpoint of `start` was; InputError, before anything is changed, if that is
+    damaged.
 
-    With another source or number of ranks than before the data starts from its beginning, and the run says so.
+    With another source or number of ranks than before the data starts from its beginning, and the run says
+    so.
     """
     assert start.checkpoint is not None and start.state is not None
     folder, model = start.checkpoint, run.parts.model
@@ -126,7 +132,8 @@ def _cloned(optimizer: Optimizer) -> dict[Tensor, dict[str, Tensor]]:
 
 
 def validate(run: Run) -> float:
-    """The validation loss of the averaged weights, after a row of the log that tells the rest (all ranks must call it)."""
+    """The validation loss of the averaged weights, after a row of the log that tells the rest (all ranks
+    must call it)."""
     fabric = run.fabric
     with run.timed("validate"), run.ema.swapped():
         if run.fixed is None:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 GRACE_SECONDS = 3.0
-"""A second Ctrl-C interrupts at once, unless it comes this soon: launchers forward what their whole group received."""
+"""A second Ctrl-C interrupts at once, unless it comes this soon: launchers forward what their whole group
+received."""
 
 
 class StopWish:

@@ -1,11 +1,16 @@
-"""Sums over the steps between two lines of the log, kept on the device until they are read. It knows nothing of files."""
+"""Sums over the steps between two lines of the log, kept on the device until they are read. It knows
+nothing of files."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from dream.losses import Losses
+
+Item = TypeVar("Item")
 
 BANDS = 10
 """Equal bands of the mask ratio in which the generative loss is told."""
@@ -35,7 +40,8 @@ class Tally:
         self.sums += torch.cat([torch.stack([value.detach().double() for value in values]), sums.flatten()])
 
     def take(self, reduce: Callable[[Tensor], Tensor]) -> dict[str, object]:
-        """The means since the last call, over all ranks (`reduce` sums a tensor over them), and starts again."""
+        """The means since the last call, over all ranks (`reduce` sums a tensor over them), and starts
+        again."""
         sums = reduce(self.sums).tolist()
         self.sums = torch.zeros_like(self.sums)
         total = dict(zip(NAMES, sums[: len(NAMES)], strict=True))
@@ -59,3 +65,31 @@ class Tally:
 def _ratio(total: float, count: float) -> float | None:
     """Their quotient; none where nothing counted."""
     return total / count if count else None
+
+
+class Clock:
+    """Time of steps between two lines of the log, without what validating and saving take; and its share
+    of waiting."""
+
+    def __init__(self) -> None:
+        self.begun = self.spent = self.waited = 0.0
+        self.steps = 0
+
+    def wait_for(self, reading: Iterator[Item]) -> Item:
+        """The next batch; a step begins here."""
+        self.begun = time.monotonic()
+        item = next(reading)
+        self.waited += time.monotonic() - self.begun
+        return item
+
+    def step_done(self) -> None:
+        """The step has ended."""
+        self.spent += time.monotonic() - self.begun
+        self.steps += 1
+
+    def take(self) -> tuple[float, float]:
+        """Mean seconds a step and the share of them spent waiting for data, since the last call."""
+        seconds, wait = self.spent / self.steps, self.waited / max(self.spent, 1e-9)
+        self.spent = self.waited = 0.0
+        self.steps = 0
+        return seconds, wait

@@ -1,4 +1,5 @@
-"""`dream` with a source of which every number of ranks sees the same global batches. A script: ranks start it anew."""
+"""`dream` with a source of which every number of ranks sees the same global batches. A script: ranks start
+it anew."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import torch
 from dream.__main__ import main
 from dream.data.batch import Batch
 from dream.data.report import DataReport
-from dream.training import loop
+from dream.training import setup
 from dream.training.monitor import share_of
 
 
@@ -26,7 +27,10 @@ class SharedBatches:
         number = (position or {}).get("batch", 0)
         while True:
             number += 1
-            yield share_of(self.whole(number, batch_size * self.world_size), self.rank, self.world_size), {"batch": number}
+            yield (
+                share_of(self.whole(number, batch_size * self.world_size), self.rank, self.world_size),
+                {"batch": number},
+            )
 
     def fixed(self, count: int) -> Batch:
         return self.whole(0, count)
@@ -35,11 +39,13 @@ class SharedBatches:
         return [f"picture {i} of batch {n}" for i in range(64) for n in range(9)]
 
     def whole(self, number: int, count: int) -> Batch:
-        pixels = np.random.default_rng(number).integers(0, 256, (count, 3, self.size, self.size), dtype=np.uint8)
+        pixels = np.random.default_rng(number).integers(
+            0, 256, (count, 3, self.size, self.size), dtype=np.uint8
+        )
         captions = tuple(f"picture {i} of batch {number}" for i in range(count))
         return Batch(torch.from_numpy(pixels), captions, captions)
 
 
 if __name__ == "__main__":
-    loop.open_source = SharedBatches
+    setup.open_source = SharedBatches
     sys.exit(main())

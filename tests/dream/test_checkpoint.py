@@ -32,7 +32,9 @@ def config(tokenizer: CaptionTokenizer) -> DreamConfig:
     return replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
 
 
-def write(run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int, loss: float | None = None) -> Path:
+def write(
+    run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int, loss: float | None = None
+) -> Path:
     """A checkpoint of random weights."""
     torch.manual_seed(step)
     model = Dream(config)
@@ -60,7 +62,10 @@ def test_what_is_written_comes_back_to_the_bit(tmp_path, config, tokenizer):
     optimizers = build_optimizers(model, config.train)
     ckpt.copy_tensors(folder, "model", model.state_dict())
     ckpt.restore_optimizers(folder, model, optimizers)
-    for name, there in (("model", ckpt.model_tensors(model)), ("optimizer", ckpt.optimizer_tensors(model, optimizers))):
+    for name, there in (
+        ("model", ckpt.model_tensors(model)),
+        ("optimizer", ckpt.optimizer_tensors(model, optimizers)),
+    ):
         stored = ckpt.read_tensors(folder, name)
         assert stored.keys() == there.keys()
         assert all(torch.equal(stored[key], there[key]) for key in stored)
@@ -99,7 +104,11 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path, config, tokenizer):
     for step, loss in losses.items():
         write(tmp_path, config, tokenizer, step, loss)
         ckpt.prune(tmp_path, keep_last=2)
-    assert [path.name for path in ckpt.list_checkpoints(tmp_path)] == ["step-00000003", "step-00000005", "step-00000006"]
+    assert [path.name for path in ckpt.list_checkpoints(tmp_path)] == [
+        "step-00000003",
+        "step-00000005",
+        "step-00000006",
+    ]
     assert ckpt.best_checkpoint(tmp_path) == ckpt.checkpoint_folder(tmp_path, 3)
 
 

@@ -18,7 +18,9 @@ def test_every_preset_survives_json(size, objective):
 
 def test_an_assignment_changes_just_that_field():
     before = preset("tiny")
-    after = override(before, ["masking.std=0.3", "train.betas=0.8,0.9", "joint.max_logit_scale=none", "data.flip=yes"])
+    after = override(
+        before, ["masking.std=0.3", "train.betas=0.8,0.9", "joint.max_logit_scale=none", "data.flip=yes"]
+    )
     assert after.masking.std == 0.3 and after.train.betas == (0.8, 0.9)
     assert after.joint.max_logit_scale is None and after.data.flip is True
     changed = {
@@ -78,5 +80,8 @@ def test_unknown_presets_name_the_nearest():
 
 def test_model_dict_ignores_what_does_not_change_the_weights():
     config = preset("tiny")
-    assert override(config, ["masking.std=0.2", "train.lr=1", "head.draws=7"]).model_dict() == config.model_dict()
+    assert (
+        override(config, ["masking.std=0.2", "train.lr=1", "head.draws=7"]).model_dict()
+        == config.model_dict()
+    )
     assert override(config, ["encoder.depth=3"]).model_dict() != config.model_dict()

@@ -1,4 +1,5 @@
-"""Two gloo ranks on the CPU: the same losses as one rank on the same pictures, by self-launch and under `fabric run`."""
+"""Two gloo ranks on the CPU: the same losses as one rank on the same pictures, by self-launch and under
+`fabric run`."""
 
 import os
 import signal
@@ -59,10 +60,13 @@ def rows(run: Path, kind: str, name: str) -> list[float]:
 
 
 def agrees(two: Path, one: Path) -> None:
-    """Both runs saw the same global batches, so losses, gradients and weights are the same but for rounding."""
+    """Both runs saw the same global batches, so losses, gradients and weights are the same but for
+    rounding."""
     for name in ("contrastive_loss", "contrastive_accuracy", "grad_norm"):
         assert rows(two, "train", name) == pytest.approx(rows(one, "train", name), rel=1e-3), name
-    for ours, theirs in zip(*(rows(run, "validation", "contrastive_by_ratio") for run in (two, one)), strict=True):
+    for ours, theirs in zip(
+        *(rows(run, "validation", "contrastive_by_ratio") for run in (two, one)), strict=True
+    ):
         assert ours["0.00"] == pytest.approx(theirs["0.00"], rel=1e-3)
     ours, theirs = (flat(weights(run, "optimizer")) for run in (two, one))
     assert (ours - theirs).norm() < 1e-3 * theirs.norm()
@@ -100,11 +104,15 @@ def test_sharded_ranks_do_too(tmp_path, one_rank):
 
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_both_objectives_train_where_ranks_mask_differently(tmp_path, strategy):
-    """A rank may have no picture that counts while the other has: nobody waits for ever, and weights stay equal."""
+    """A rank may have no picture that counts while the other has: nobody waits for ever, and weights stay
+    equal."""
     config = calm(small_config(steps=6, log_every=1, evaluations=1, samples=1, optimizer="adamw"))
     config = replace(config, masking=replace(config.masking, groups=1, generation_share=None))
     more = ("--devices", "2", "--strategy", strategy, "--accelerator", "cpu")
-    finish(command("train", "--data", "shapes", "--out", str(tmp_path / "run"), *more, *settings(config)), tmp_path / "log")
+    finish(
+        command("train", "--data", "shapes", "--out", str(tmp_path / "run"), *more, *settings(config)),
+        tmp_path / "log",
+    )
     assert all(bool(tensor.isfinite().all()) for tensor in weights(tmp_path / "run").values())
     assert (tmp_path / "run/samples/step-00000006.png").is_file()
 
@@ -113,7 +121,9 @@ def test_a_signal_to_one_rank_stops_both(tmp_path):
     more = ("--devices", "2", "--strategy", "ddp", "--accelerator", "cpu")
     config = small_config(steps=100000, log_every=1)
     run, log = tmp_path / "run", tmp_path / "log"
-    process = start(command("train", "--data", "shapes", "--out", str(run), *more, *settings(config)), log, **ENVIRONMENT)
+    process = start(
+        command("train", "--data", "shapes", "--out", str(run), *more, *settings(config)), log, **ENVIRONMENT
+    )
     try:
         wait_for(lambda: len(run_log.read_metrics(run)) > 3, process, log)
         os.kill(process.pid, signal.SIGTERM)

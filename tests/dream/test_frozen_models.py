@@ -1,4 +1,6 @@
-"""SD-VAE, T5 and the REPA teacher, from small files that the tests make; and what is said when they are not to be had."""
+"""SD-VAE, T5 and the REPA teacher, from small files that the tests make; and what is said when they are not
+to be had.
+"""
 
 import pytest
 import torch
@@ -76,7 +78,8 @@ def test_a_vae_that_does_not_fit_or_is_not_there_is_named(vae_folder, tmp_path):
 
 def with_t5(folder, width=16):
     return override(
-        preset("base"), [f"text.t5={folder}", f"text.conditioning_width={width}", "text.conditioning_length=9"]
+        preset("base"),
+        [f"text.t5={folder}", f"text.conditioning_width={width}", "text.conditioning_length=9"],
     ).text
 
 
@@ -135,4 +138,9 @@ def test_a_teacher_that_is_unknown_or_does_not_fit_is_named(tmp_path):
     with pytest.raises(InputError, match="set it to 64"):
         Teacher(teaching(tmp_path, "test_vit", "objective.teacher_width=65", "objective.teacher_size=160"))
     with pytest.raises(InputError, match="cannot load the teacher"):
-        Teacher(override(preset("tiny", "repa"), ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"]))
+        Teacher(
+            override(
+                preset("tiny", "repa"),
+                ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"],
+            )
+        )

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from dream import losses
 from dream.config import HeadConfig
 from dream.diffusion import Draw, sample_draw
+from dream.model.dream import GenerativeOutput
 
 
 def features(rows=6, width=8, seed=0):
@@ -69,13 +70,14 @@ def rows(config, picture, seed=0):
 def test_the_mean_over_groups_includes_those_that_do_not_count(config):
     picture = torch.tensor([1, 1, 3, 3])
     prediction, clean, draw = rows(config, picture)
-    whole = losses.generative_loss(config, prediction, clean, draw, picture.repeat(config.draws), 4)
+    whole = losses.generative_loss(
+        config, GenerativeOutput(prediction, clean, draw, picture.repeat(config.draws)), 4
+    )
     assert whole.counted.tolist() == [False, True, False, True]
     assert whole.by_picture[[0, 2]].tolist() == [0, 0]
     assert torch.allclose(whole.loss, whole.by_picture.sum() / 4)
-    alone = losses.generative_loss(
-        config, prediction, clean, draw, torch.zeros(len(prediction), dtype=torch.long), 1
-    )
+    nobody = torch.zeros(len(prediction), dtype=torch.long)
+    alone = losses.generative_loss(config, GenerativeOutput(prediction, clean, draw, nobody), 1)
     assert torch.allclose(alone.loss, 2 * whole.loss)
 
 
@@ -83,14 +85,7 @@ def test_no_masked_token_is_a_clean_zero():
     config = HeadConfig(draws=1)
     prediction = torch.zeros(0, 4, requires_grad=True)
     nothing = Draw(torch.zeros(0, dtype=torch.long), torch.zeros(0, 2))
-    part = losses.generative_loss(config, prediction, torch.zeros(0, 2), nothing, torch.zeros(0, dtype=torch.long), 3)
+    empty = GenerativeOutput(prediction, torch.zeros(0, 2), nothing, torch.zeros(0, dtype=torch.long))
+    part = losses.generative_loss(config, empty, 3)
     part.loss.backward()
     assert part.loss == 0 and not part.counted.any()
-
-
-def test_losses_by_ratio_average_the_pictures_of_a_band():
-    zero = torch.tensor(0.0)
-    by_picture = torch.tensor([0.0, 2.0, 4.0, 6.0])
-    parts = losses.Losses(zero, zero, zero, zero, zero, zero, zero, by_picture)
-    shares = torch.tensor([0.1, 0.52, 0.58, 1.0], dtype=torch.float64)
-    assert losses.losses_by_ratio(parts, shares) == {"0.50-0.60": 3.0, "0.90-1.00": 6.0}

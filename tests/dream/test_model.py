@@ -15,8 +15,10 @@ from dream.model.latents import build_image_tokenizer, patchify, unpatchify
 from dream.presets import preset
 
 SMALL = [
-    "encoder.width=32", "encoder.depth=2", "encoder.heads=2", "decoder.width=48", "decoder.depth=2", "decoder.heads=4",
-    "text.width=16", "text.vocab_size=50", "text.context_length=8", "text.conditioning_width=12", "head.width=24",
+    "encoder.width=32", "encoder.depth=2", "encoder.heads=2", "decoder.width=48", "decoder.depth=2",
+    "decoder.heads=4",
+    "text.width=16", "text.vocab_size=50", "text.context_length=8", "text.conditioning_width=12",
+    "head.width=24",
     "joint.hidden=20", "joint.width=10", "encoder.dropout=0", "decoder.dropout=0", "masking.groups=4",
     "train.batch_size=8",
 ]  # fmt: skip
@@ -25,7 +27,13 @@ SMALL = [
 def config_of(name):
     if name == "tiny":
         return override(preset("tiny"), SMALL)
-    published = ["image.size=64", "encoder.buffer_tokens=6", "text.depth=2", "decoder.aligner_depth=1", "head.depth=2"]
+    published = [
+        "image.size=64",
+        "encoder.buffer_tokens=6",
+        "text.depth=2",
+        "decoder.aligner_depth=1",
+        "head.depth=2",
+    ]
     return override(preset("base"), SMALL + published + ["text.heads=2", "text.conditioning_length=9"])
 
 
@@ -58,7 +66,8 @@ def mixed_mask(config, ratios=(0.0, 0.3, 0.6, 1.0)):
 
 @pytest.mark.parametrize(
     ("size", "millions", "encoder", "decoder", "aligner"),
-    [("base", 329, 85, 113, 43), ("large", 636, 202, 269, 76), ("huge", 1128, 394, 525, 118), ("giant", 2433, 921, 1187, 230)],
+    [("base", 329, 85, 113, 43), ("large", 636, 202, 269, 76), ("huge", 1128, 394, 525, 118), ("giant",
+    2433, 921, 1187, 230)],
 )  # fmt: skip
 def test_published_presets_have_the_published_sizes(size, millions, encoder, decoder, aligner):
     with torch.device("meta"):
@@ -68,7 +77,9 @@ def test_published_presets_have_the_published_sizes(size, millions, encoder, dec
     assert count(model.encoder) == pytest.approx(encoder, rel=0.02)
     assert count(model.decoder) == pytest.approx(decoder, rel=0.02)
     assert count(model.aligner) == pytest.approx(aligner, rel=0.02)
-    assert count(model.text_tower) == pytest.approx(63, rel=0.01) and count(model.head) == pytest.approx(20, rel=0.05)
+    assert count(model.text_tower) == pytest.approx(63, rel=0.01) and count(model.head) == pytest.approx(
+        20, rel=0.05
+    )
 
 
 @pytest.mark.parametrize("name", ["tiny", "base"])
@@ -91,7 +102,7 @@ def test_a_batch_of_many_ratios_is_its_groups_one_by_one(name):
     features = []
     for rows in torch.arange(8).chunk(4):
         features.append(model.image_features(model.encode(tokens[rows], mask[rows]), mask[rows]))
-    assert torch.allclose(whole.image_features, torch.cat(features), atol=1e-5)
+    assert torch.allclose(whole.joint.image_features, torch.cat(features), atol=1e-5)
     counted = masking.counts_in_generation(mask, 0.5)
     conditions = []
     for i in counted.nonzero()[:, 0].tolist():
@@ -99,8 +110,8 @@ def test_a_batch_of_many_ratios_is_its_groups_one_by_one(name):
         cache = model.cross_cache(model.text_states(reading[row]))
         conditions.append(model.decode(model.encode(tokens[row], mask[row]), mask[row], cache, mask[row]))
     projected = model.head.project(torch.cat(conditions)).repeat(config.head.draws, 1)
-    expected = model.head(add_noise(config.head, whole.clean, draw), draw.times, projected)
-    assert torch.allclose(whole.prediction, expected, atol=1e-4)
+    expected = model.head(add_noise(config.head, whole.generative.clean, draw), draw.times, projected)
+    assert torch.allclose(whole.generative.prediction, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["tiny", "base"])
@@ -109,7 +120,9 @@ def test_wanted_places_are_those_of_the_full_decode(name):
     mask = masking.sample_masks([0.6], 3, model.config.image.num_tokens, torch.Generator().manual_seed(0))
     tokens, _, reading, _ = inputs(model.config, mask)
     encoded, cache = model.encode(tokens, mask), model.cross_cache(model.text_states(reading))
-    wanted = masking.mask_from_order(masking.sample_orders(3, mask.shape[1], torch.Generator().manual_seed(2)), 4)
+    wanted = masking.mask_from_order(
+        masking.sample_orders(3, mask.shape[1], torch.Generator().manual_seed(2)), 4
+    )
     full = model.decode(encoded, mask, cache)
     assert torch.allclose(model.decode(encoded, mask, cache, wanted), full[wanted], atol=1e-5)
 
@@ -226,11 +239,13 @@ def test_recomputing_activations_changes_no_gradient():
 def test_a_baseline_computes_only_its_own_loss(objective):
     config = override(preset("tiny", objective), SMALL)
     model = Dream(config)
-    mask = masking.sample_masks([0.0] * 4 if objective == "clip" else [0.8] * 4, 8, 36, torch.Generator().manual_seed(0))
+    mask = masking.sample_masks(
+        [0.0] * 4 if objective == "clip" else [0.8] * 4, 8, 36, torch.Generator().manual_seed(0)
+    )
     output = model(*reorder(inputs(config, mask), mask))
     losses = total_loss(output, config)
-    assert (output.prediction is None) == (objective == "clip")
-    assert (output.image_features is None) == (objective != "clip")
+    assert (output.generative is None) == (objective == "clip")
+    assert (output.joint is None) == (objective != "clip")
     assert losses.total.item() == pytest.approx((losses.generative + losses.contrastive).item())
 
 
@@ -241,10 +256,10 @@ def test_alignment_pulls_visible_tokens_to_the_teacher():
     mask = masking.sample_masks([0.8] * 4, 8, 36, torch.Generator().manual_seed(0))
     parts = reorder(inputs(config, mask), mask)
     output = model(*parts)
-    assert output.aligned.shape == ((~mask).sum(), 6)
-    picture, position = output.aligned_place.T
+    assert output.alignment.aligned.shape == ((~mask).sum(), 6)
+    picture, position = output.alignment.place.T
     assert not mask[picture, position].any()
     teacher = torch.zeros(8, 36, 6)
-    teacher[picture, position] = output.aligned.detach()
+    teacher[picture, position] = output.alignment.aligned.detach()
     assert total_loss(output, config, teacher).alignment.item() == pytest.approx(0.0, abs=1e-5)
     assert total_loss(output, config, -teacher).alignment.item() == pytest.approx(2.0, abs=1e-5)

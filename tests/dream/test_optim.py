@@ -21,7 +21,10 @@ def model() -> Dream:
 
 def members(optimizers: list[torch.optim.Optimizer]) -> list[tuple[nn.Parameter, float]]:
     return [
-        (p, group["weight_decay"]) for each in optimizers for group in each.param_groups for p in group["params"]
+        (p, group["weight_decay"])
+        for each in optimizers
+        for group in each.param_groups
+        for p in group["params"]
     ]
 
 
@@ -39,8 +42,16 @@ def test_decay_spares_biases_norms_and_the_head_but_not_tables_and_tokens(model,
     decayed = {key for key, value in names.items() if value == config.weight_decay}
     free = {key for key, value in names.items() if value == 0}
     assert decayed | free == set(names)
-    for key in ("encoder.positions", "decoder.positions", "decoder.output_positions", "decoder.mask_token",
-                "encoder.buffer", "logit_scale", "text_tower.embedding.weight", "encoder.blocks.0.attn.qkv.weight"):
+    for key in (
+        "encoder.positions",
+        "decoder.positions",
+        "decoder.output_positions",
+        "decoder.mask_token",
+        "encoder.buffer",
+        "logit_scale",
+        "text_tower.embedding.weight",
+        "encoder.blocks.0.attn.qkv.weight",
+    ):
         assert key in decayed, key
     for key, parameter in model.named_parameters():
         if key.startswith("head.") or key.endswith("bias") or "norm" in key or ".bn" in key:
@@ -51,10 +62,23 @@ def test_decay_spares_biases_norms_and_the_head_but_not_tables_and_tokens(model,
 
 def test_muon_takes_matrices_between_hidden_layers_only(model):
     chosen = {key for key, p in model.named_parameters() if optim.is_hidden_matrix(key, p)}
-    assert {"encoder.blocks.0.attn.qkv.weight", "decoder.blocks.1.cross_attn.kv.weight", "head.blocks.0.mlp.0.weight",
-            "text_tower.blocks.0.mlp.fc1.weight", "aligner.blocks.0.attn.proj.weight"} <= chosen
-    for key in ("encoder.embed.weight", "head.embed.weight", "head.out.weight", "text_tower.embedding.weight",
-                "encoder.positions", "joint.layer3.weight", "joint.maps", "text_tower.projection.weight"):
+    assert {
+        "encoder.blocks.0.attn.qkv.weight",
+        "decoder.blocks.1.cross_attn.kv.weight",
+        "head.blocks.0.mlp.0.weight",
+        "text_tower.blocks.0.mlp.fc1.weight",
+        "aligner.blocks.0.attn.proj.weight",
+    } <= chosen
+    for key in (
+        "encoder.embed.weight",
+        "head.embed.weight",
+        "head.out.weight",
+        "text_tower.embedding.weight",
+        "encoder.positions",
+        "joint.layer3.weight",
+        "joint.maps",
+        "text_tower.projection.weight",
+    ):
         assert key not in chosen, key
 
 
@@ -64,7 +88,10 @@ def test_muon_in_batches_is_torchs_muon():
     starts = [torch.randn(shape) for shape in shapes]
     ours = [nn.Parameter(start.clone()) for start in starts]
     theirs = [nn.Parameter(start.clone()) for start in starts]
-    optimizers = [optim.BatchedMuon(ours, lr=0.1, weight_decay=0.1), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1)]
+    optimizers = [
+        optim.BatchedMuon(ours, lr=0.1, weight_decay=0.1),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1),
+    ]
     for _ in range(3):
         gradients = [torch.randn(shape) for shape in shapes]
         for parameters, optimizer in zip((ours, theirs), optimizers, strict=True):
@@ -73,7 +100,9 @@ def test_muon_in_batches_is_torchs_muon():
             optimizer.step()
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=5e-3, rtol=0)  # bfloat16 products in another order
-        assert torch.equal(optimizers[0].state[a]["momentum_buffer"], optimizers[1].state[b]["momentum_buffer"])
+        assert torch.equal(
+            optimizers[0].state[a]["momentum_buffer"], optimizers[1].state[b]["momentum_buffer"]
+        )
 
 
 def test_untrained_parts_are_frozen():

@@ -1,4 +1,5 @@
-"""Numbers of the authors' model, from their weights through our importer: every tensor and scalar of a parity fixture.
+"""Numbers of the authors' model, from their weights through our importer: every tensor and scalar of a
+parity fixture.
 
 The fixture (`.safetensors`, with the `.json` of the same name beside it) is named by the environment variable
 DREAM_PARITY; by default it is the copy in `tests/data`. Nothing here depends on its sizes.
@@ -122,7 +123,11 @@ def test_batch_norm_in_training():
     check("image_features_trainbn_r05", trained.pooled_features(trained.encode(tokens(), mask), mask), 5e-5)
     for name in ("bn1", "bn2"):
         norm = getattr(trained.joint, name)
-        assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None
+        assert (
+            isinstance(norm, nn.BatchNorm1d)
+            and norm.running_mean is not None
+            and norm.running_var is not None
+        )
         check(f"trainbn_{name}_running_mean", norm.running_mean, 5e-5)
         check(f"trainbn_{name}_running_var", norm.running_var, 5e-5)
 
@@ -168,8 +173,12 @@ def test_diffusion_loss_terms():
     scalars = fixture().scalars
     assert total.mean().item() == pytest.approx(scalars["diff_plain_mean"], abs=2e-5, rel=1e-6)
     assert total[masked].mean().item() == pytest.approx(scalars["diff_masked_mean"], abs=2e-5, rel=1e-6)
-    assert terms.error[masked].mean().item() == pytest.approx(scalars["diff_masked_mean_mse"], abs=2e-5, rel=1e-6)
-    assert terms.variance[masked].mean().item() == pytest.approx(scalars["diff_masked_mean_vb"], abs=2e-5, rel=1e-6)
+    assert terms.error[masked].mean().item() == pytest.approx(
+        scalars["diff_masked_mean_mse"], abs=2e-5, rel=1e-6
+    )
+    assert terms.variance[masked].mean().item() == pytest.approx(
+        scalars["diff_masked_mean_vb"], abs=2e-5, rel=1e-6
+    )
 
 
 def sampling_steps() -> int:
@@ -185,7 +194,11 @@ def test_single_reverse_steps():
     for step in range(sampling_steps()):
         output = model().head(noised, schedule.times[step], projected)
         steps.append(diffusion.reverse_step(schedule, output, noised, step))
-    named = {"ddpm_step_mean": (2e-4, 0.08), "ddpm_step_log_variance": (5e-5, 5e-5), "ddpm_step_pred_xstart": (2e-3, 1.0)}
+    named = {
+        "ddpm_step_mean": (2e-4, 0.08),
+        "ddpm_step_log_variance": (5e-5, 5e-5),
+        "ddpm_step_pred_xstart": (2e-3, 1.0),
+    }
     for part, (name, (tight, loose)) in enumerate(named.items()):
         ours, theirs = torch.stack([s[part] for s in steps]), fixture().tensors["out." + name]
         check(name, ours, loose)
@@ -311,7 +324,9 @@ def test_masking_schedule():
         assert found.mean == pytest.approx(wanted["mean"], abs=1e-6)
         assert found.deviation == pytest.approx(wanted["std"], abs=1e-6)
         for share, ratio in wanted["quantiles"].items():
-            assert found.quantile(torch.tensor(float(share), dtype=torch.float64)).item() == pytest.approx(ratio, abs=1e-6)
+            assert found.quantile(torch.tensor(float(share), dtype=torch.float64)).item() == pytest.approx(
+                ratio, abs=1e-6
+            )
         assert found.cdf(0.75) == pytest.approx(wanted["p_le_075"], abs=1e-6)
         assert 1 - found.cdf(0.5) == pytest.approx(wanted["p_ge_05"], abs=1e-6)
 
@@ -320,7 +335,9 @@ def test_reveal_and_guidance_schedules():
     for name, wanted in fixture().scalars.items():
         if not name.startswith("reveal_"):
             continue
-        kind, count, steps = name.removeprefix("reveal_").rsplit("_", 2) if "cfg" in name else ("", *name.split("_")[1:])
+        kind, count, steps = (
+            name.removeprefix("reveal_").rsplit("_", 2) if "cfg" in name else ("", *name.split("_")[1:])
+        )
         plan = masking.reveal_schedule(int(count), int(steps))
         if not kind:
             assert plan == wanted
@@ -385,7 +402,8 @@ def test_decoding(run: str):
     )  # fmt: skip
     prompts, t5 = about["bsz"], given(run + ".t5")
     records = decode_iter(
-        model(), given(run + ".text_tokens"), t5[:prompts], t5[prompts:] if settings.guided else None, settings,
+        model(), given(run + ".text_tokens"), t5[:prompts], t5[prompts:] if settings.guided else None,
+        settings,
         noise=Replay(run, candidates, select), orders=given(run + ".orders"), record_scores=True,
     )  # fmt: skip
     replay, last = Replay(run, candidates, select), None
@@ -409,7 +427,9 @@ def test_decoding(run: str):
 
 
 def check_calls(run: str, record, replay: Replay, prompts: int, settings: DecodeSettings) -> None:
-    """Condition rows given to the head, and the tokens it gave, for each of the authors' calls of this step."""
+    """Condition rows given to the head, and the tokens it gave, for each of the authors' calls of this
+    step.
+    """
     rows, count = record.revealed.shape
     halves = 2 if settings.guided else 1
     condition = record.condition.view(halves, rows, count, -1)

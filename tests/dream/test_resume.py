@@ -64,12 +64,16 @@ def stop_after(monkeypatch, step):
 
 def test_a_stored_source_goes_on_in_mid_epoch(tmp_path, monkeypatch):
     pictures = str(write_pictures(tmp_path / "pictures", 90))
-    config = small_config(steps=9)  # 16 of 68 pictures a step: the stop falls into the first epoch, the end into the third
+    config = small_config(
+        steps=9
+    )  # 16 of 68 pictures a step: the stop falls into the first epoch, the end into the third
     from dream.training.loop import train
     from dream.training.request import TrainRequest
 
     def run(name, **request):
-        return train(TrainRequest(out=tmp_path / name, source=pictures, accelerator="cpu", devices="1", **request))
+        return train(
+            TrainRequest(out=tmp_path / name, source=pictures, accelerator="cpu", devices="1", **request)
+        )
 
     run("whole", config=config)
     stop_after(monkeypatch, 2)
@@ -164,8 +168,11 @@ def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
 def test_what_makes_another_training_is_refused_and_the_rest_may_change(tmp_path):
     config = small_config(steps=2)
     run_training(tmp_path / "run", config)
-    for change, key in (("encoder.width=64", "encoder.width"), ("train.seed=5", "train.seed"),
-                        ("train.optimizer=adamw", "train.optimizer")):
+    for change, key in (
+        ("encoder.width=64", "encoder.width"),
+        ("train.seed=5", "train.seed"),
+        ("train.optimizer=adamw", "train.optimizer"),
+    ):
         with pytest.raises(InputError, match=key):
             run_training(tmp_path / "run", override(config, [change]), resume=True, steps=1)
     run_training(tmp_path / "run", override(config, ["train.lr=0.001"]), resume=True, steps=1)
@@ -199,9 +206,20 @@ def test_objectives_without_text_or_contrast_resume_too(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_sigkill_between_checkpoints_costs_nothing_but_time(tmp_path):
-    config = replace(small_config(steps=60, log_every=1), encoder=replace(small_config().encoder, dropout=0.1))
+    config = replace(
+        small_config(steps=60, log_every=1), encoder=replace(small_config().encoder, dropout=0.1)
+    )
     run_training(tmp_path / "whole", config)
-    arguments = ["train", "--data", "shapes", "--out", str(tmp_path / "run"), "--accelerator", "cpu", *settings(config)]
+    arguments = [
+        "train",
+        "--data",
+        "shapes",
+        "--out",
+        str(tmp_path / "run"),
+        "--accelerator",
+        "cpu",
+        *settings(config),
+    ]
     process = start(command(*arguments), tmp_path / "log", OMP_NUM_THREADS="1")
     try:
         wait_for(lambda: len(run_log.read_metrics(tmp_path / "run")) >= 20, process, tmp_path / "log")

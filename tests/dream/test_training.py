@@ -46,8 +46,9 @@ def test_a_run_leaves_a_complete_folder(tmp_path):
     result = run_training(tmp_path / "run", config)
     assert result == loop.TrainResult(tmp_path / "run", 6, 6, None, 0)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
-        "config.json", "metrics.jsonl", "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples",
-    }  # fmt: skip
+        *("config.json", "metrics.jsonl", "heartbeat.json", "report.json"),
+        *("tokenizer", "checkpoints", "samples"),
+    }
     record = run_log.read_record(tmp_path / "run")
     assert record["legs"] == [6] and record["source"] == "shapes" and record["parameters"] > 0
     assert [event["event"] for event in record["history"]] == ["started", "planned"]
@@ -233,7 +234,13 @@ def test_a_run_that_is_being_trained_is_left_alone(tmp_path):
     ],
 )
 def test_bad_requests_are_refused_before_anything_is_written(tmp_path, changes, message):
-    request = {"out": tmp_path / "run", "source": "shapes", "config": small_config(), "accelerator": "cpu", "devices": "1"}
+    request = {
+        "out": tmp_path / "run",
+        "source": "shapes",
+        "config": small_config(),
+        "accelerator": "cpu",
+        "devices": "1",
+    }
     with pytest.raises(InputError, match=message) as error:
         loop.train(TrainRequest(**{**request, **changes}))
     assert "\n" not in str(error.value)
@@ -262,12 +269,15 @@ def test_micro_batches_cut_the_batch_in_order():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"checkpoint_gradients": True}, {"compile": True}])
+@pytest.mark.parametrize(
+    "changes", [{"precision": "bf16-mixed"}, {"checkpoint_gradients": True}, {"compile": True}]
+)
 def test_options_of_speed_and_memory_train(tmp_path, changes):
     run_training(tmp_path / "run", small_config(steps=3, log_every=1, evaluations=1, samples=1, **changes))
     plain = run_training(tmp_path / "plain", small_config(steps=3, log_every=1))
     losses = [
-        [row["loss"] for row in run_log.read_metrics(result, "train")] for result in (tmp_path / "run", plain.folder)
+        [row["loss"] for row in run_log.read_metrics(result, "train")]
+        for result in (tmp_path / "run", plain.folder)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
     assert not load_pretrained(tmp_path / "run").model.training

@@ -28,7 +28,9 @@ def small_config(**changes: object) -> DreamConfig:
     return replace(
         config,
         image=replace(config.image, size=16, patch_size=4),
-        text=replace(config.text, vocab_size=320, context_length=16, width=16, depth=1, conditioning_width=16),
+        text=replace(
+            config.text, vocab_size=320, context_length=16, width=16, depth=1, conditioning_width=16
+        ),
         encoder=replace(config.encoder, width=32, depth=2, heads=2, buffer_tokens=2, dropout=0.1),
         decoder=replace(config.decoder, width=32, depth=2, heads=2, dropout=0.1),
         head=replace(config.head, width=32, depth=1, sampling_steps=4, draws=2),
@@ -41,7 +43,9 @@ def small_config(**changes: object) -> DreamConfig:
 
 def run_training(out: Path, config: DreamConfig | None = None, **request: object) -> TrainResult:
     """A training on drawn shapes, in this process."""
-    return train(TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request))
+    return train(
+        TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request)
+    )
 
 
 def weights(run: Path, name: str = "model") -> dict[str, Tensor]:
@@ -58,9 +62,13 @@ def start(arguments: list[str], log: Path, **environment: str) -> "subprocess.Po
     """A process of its own group that writes what it says to `log`."""
     with log.open("wb") as file:
         return subprocess.Popen(
-            arguments, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True,
+            arguments,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
             env={**os.environ, **environment},
-        )  # fmt: skip
+        )
 
 
 def settings(config: DreamConfig) -> list[str]:
