@@ -34,8 +34,9 @@ dream decode --model runs/shapes --prompt "a red circle above a blue square" --o
 """
 
 IDLE_SPINS = "20000"
-"""Turns that a waiting OpenMP thread spins before it sleeps. Left to itself it spins so long that any other busy
-process stalls torch's threads tenfold; without spinning, small operations wait for threads to wake (a third slower).
+"""Turns that a waiting OpenMP thread spins before it sleeps. Left to itself it spins so long that any other
+busy process stalls torch's threads tenfold; without spinning, small operations wait for threads to wake (a
+third slower).
 """
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}

@@ -63,7 +63,7 @@ class Decoded:
 
 
 class TextMemory:
-    """What decoding needs of B prompts, computed once: text features, and the decoder's keys and values."""
+    """What decoding computes once for B prompts: text features, keys and values, embedded denoising times."""
 
     @torch.no_grad()
     def __init__(
@@ -74,8 +74,16 @@ class TextMemory:
         self.unconditional = None
         if unconditional is not None:
             self.unconditional = model.cross_cache(model.text_states(unconditional))
+        self._times: dict[float, Tensor] = {}
         self._rows: tuple[list[int], bool] | None = None
         self._cache: CrossCache = []
+
+    def head_time(self, model: "Dream", time: Tensor) -> Tensor:
+        """(1, W): the head's embedding of a denoising time, the same in every step."""
+        key = time.item()
+        if key not in self._times:
+            self._times[key] = model.head.embed_times(time)
+        return self._times[key]
 
     def cross_cache(self, images: Tensor, guided: bool) -> "CrossCache":
         """Keys and values for rows of these pictures (R,); guided: R conditional, then R unconditional ones.
@@ -142,9 +150,8 @@ def decode_step(
     chain = noise(
         plan.step, state.images.tolist(), state.candidates.tolist(), plan.reveals, noise_draws(head)
     ).to(state.tokens)
-    state.tokens[wanted] = _sample(
-        model, head, condition, chain, scale, settings.temperature
-    )  # a copy: take()
+    sampled = _sample(model, memory, head, condition, chain, scale, settings.temperature)
+    state.tokens[wanted] = sampled  # take() made a copy
     record = StepRecord(
         step=plan.step,
         num_steps=settings.steps,
@@ -332,16 +339,24 @@ def _condition(
 
 
 def _sample(
-    model: "Dream", head: HeadConfig, condition: Tensor, chain: Tensor, scale: float, temperature: float
+    model: "Dream",
+    memory: TextMemory,
+    head: HeadConfig,
+    condition: Tensor,
+    chain: Tensor,
+    scale: float,
+    temperature: float,
 ) -> Tensor:
     """(M, D_tok) tokens from the head; guided rows start from the same noise and share that of the steps."""
     projected = model.head.project(condition)
     guided = len(condition) > chain.shape[1]
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
+        embedded = memory.head_time(model, time)
         if not guided:
-            return model.head(noised, time, projected)
-        conditional, unconditional = model.head(torch.cat([noised, noised]), time, projected).chunk(2)
+            return model.head.predict(noised, embedded, projected)
+        both = model.head.predict(torch.cat([noised, noised]), embedded, projected)
+        conditional, unconditional = both.chunk(2)
         return guide(head, conditional, unconditional, scale)
 
     return denoise(head, predict, chain, temperature)

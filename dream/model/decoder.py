@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.model.blocks import LAYER_NORM_EPS, DecoderBlock, PackedBlock, Rows, initialise
-from dream.model.encoder import Group, run_block
+from dream.model.encoder import Group, equal_groups, run_block
 from dream.model.positions import position_table, rotary_table
 
 CrossCache = list[tuple[Tensor, Tensor]]
@@ -96,20 +96,35 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
         """Condition (B, N, D) of the scattered tokens (B, R + N, D).
 
-        `wanted` (B, N) bool, equally many a row, asks for those places only: (W, D), row-major. All places
-        still serve as keys; only the last block's queries and what follows are spared.
+        `wanted` (B, N) bool asks for those places only: (W, D), row-major. All places still serve as keys;
+        the last block's queries and what follows are spared.
         """
         batch, length, width = x.shape
-        rotary = None if self.rotary is None else self.rotary.unsqueeze(0)
-        packing = [Rows(batch, length, rotary)]
         x = self.norm_in(x + self.positions).flatten(0, 1)
-        if wanted is None:
-            for block, keys_values in zip(self.blocks, cache, strict=True):
-                x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)
-            x = self.norm_out(x).view(batch, length, x.shape[-1])[:, self.buffer_tokens :]  # (B, N, D)
-            return x + self.output_positions
-        places = wanted.nonzero()[:, 1].view(batch, int(wanted[:1].sum()))  # (B, W)
         for block, keys_values in zip(self.blocks[:-1], cache[:-1], strict=True):
-            x = block(x, packing, keys_values)
-        x = self.blocks[-1](x, packing, cache[-1], self.buffer_tokens + places)
-        return self.norm_out(x) + self.output_positions[places.flatten()]
+            x = run_block(block, self.checkpoint_gradients, x, self._packing(batch, length), keys_values)
+        if wanted is not None:
+            return self._last_block_at(wanted, x.view(batch, length, width), cache[-1])
+        last, packing = self.blocks[-1], self._packing(batch, length)
+        x = run_block(last, self.checkpoint_gradients, x, packing, cache[-1])
+        return self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :] + self.output_positions
+
+    def _last_block_at(self, wanted: Tensor, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """(W, D), row-major: the last block and what follows, at the wanted places only."""
+        key, value = keys_values
+        parts, places = [], []
+        nothing = Group(torch.arange(0, device=x.device), torch.arange(0, device=x.device).view(0, 1))
+        for rows, positions in equal_groups(~wanted) or [nothing]:
+            packing = self._packing(len(rows), x.shape[1])
+            whole = len(rows) == len(x)
+            some, pair = (x, keys_values) if whole else (x[rows], (key[rows], value[rows]))
+            queries = self.buffer_tokens + positions
+            recompute = self.checkpoint_gradients
+            parts.append(run_block(self.blocks[-1], recompute, some.flatten(0, 1), packing, pair, queries))
+            places.append((rows[:, None] * self.num_tokens + positions).flatten())
+        place = torch.cat(places)
+        out = self.norm_out(torch.cat(parts)) + self.output_positions[place % self.num_tokens]
+        return out if len(parts) == 1 else out[place.argsort()]
+
+    def _packing(self, batch: int, length: int) -> list[Rows]:
+        return [Rows(batch, length, None if self.rotary is None else self.rotary.unsqueeze(0))]

@@ -57,8 +57,16 @@ class DiffusionHead(nn.Module):
 
         `projected` (M, W) is `project(condition)`, which does not change over the denoising steps of a token.
         """
+        return self.predict(noised, self.embed_times(times), projected)
+
+    def embed_times(self, times: Tensor) -> Tensor:
+        """(M, W) embedding of times (M,), or (1, W) of one time (); the same in every step of a decode."""
         waves = time_waves(times.reshape(-1) * self.time_scale)  # (M or 1, 256)
-        condition = F.silu(self.time_embed(waves.to(projected.dtype)) + projected)  # (M, W)
+        return self.time_embed(waves.to(self.embed.weight.dtype))
+
+    def predict(self, noised: Tensor, embedded_times: Tensor, projected: Tensor) -> Tensor:
+        """`forward` with the times embedded already, (M, W) or (1, W)."""
+        condition = F.silu(embedded_times + projected)  # (M, W)
         x = self.embed(noised)
         for block in self.blocks:
             x = block(x, condition)

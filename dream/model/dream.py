@@ -144,9 +144,7 @@ class Dream(nn.Module):
     def decode(
         self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None
     ) -> Tensor:
-        """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, equally many a row,
-        row-major.
-        """
+        """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, row-major."""
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
         return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
 
@@ -180,13 +178,13 @@ class Dream(nn.Module):
         else:
             parts = [parts[i] for i in kept]
         cache = self.decoder.cross_cache(self.aligner(conditioning[picture]))
-        condition = self.decoder(self.decoder.scatter(parts, some), cache)  # (Bc, N, D)
         hidden = mask[picture]
+        condition = self.decoder(self.decoder.scatter(parts, some), cache, hidden)  # (M, D)
         draws = self.config.head.draws
         clean = tokens[picture][hidden].repeat(draws, 1)  # (M * draws, D_tok)
         draw = draw or Draw(clean.new_zeros(0), clean.new_zeros(0, clean.shape[-1]))
         assert len(draw.times) == len(clean), f"draw has {len(draw.times)} rows, {len(clean)} are masked"
-        projected = self.head.project(condition[hidden]).repeat(draws, 1)
+        projected = self.head.project(condition).repeat(draws, 1)
         prediction = self.head(add_noise(self.config.head, clean, draw), draw.times, projected)
         row_picture = picture.repeat_interleave(hidden.sum(dim=1)).repeat(draws)
         return GenerativeOutput(prediction, clean, draw, row_picture)

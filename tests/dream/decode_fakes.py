@@ -104,7 +104,10 @@ class FakeHead(nn.Module):
     def project(self, condition: Tensor) -> Tensor:
         return condition
 
-    def forward(self, noised: Tensor, time: Tensor, projected: Tensor) -> Tensor:
+    def embed_times(self, times: Tensor) -> Tensor:
+        return times
+
+    def predict(self, noised: Tensor, embedded_times: Tensor, projected: Tensor) -> Tensor:
         return projected + 0.1 * noised
 
 
