@@ -340,9 +340,13 @@ class _WatchedHead:
     def __init__(self, watched: _Watched) -> None:
         self.watched, self.project = watched, watched.model.head.project
 
-    def __call__(self, *arguments: Any) -> Tensor:
+    def embed_times(self, times: Tensor) -> Tensor:
         with self.watched.metered("head"):
-            return self.watched.model.head(*arguments)
+            return self.watched.model.head.embed_times(times)
+
+    def predict(self, *arguments: Tensor) -> Tensor:
+        with self.watched.metered("head"):
+            return self.watched.model.head.predict(*arguments)
 
 
 def _prompt(config: DreamConfig) -> tuple[Tensor, Tensor, Tensor]:
