@@ -9,7 +9,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test test-slow lint format lab bench clean
+.PHONY: help app test test-slow lint format bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +31,6 @@ lint: $(READY) ## ruff and mypy
 format: $(READY) ## rewrite the sources in the house format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
-
-lab: $(READY) ## open the notebooks, on this machine only
-	$(PY) -m jupyterlab --ip=127.0.0.1 notebooks
 
 bench: $(READY) ## time training and decoding beside the published algorithm
 	$(PY) -m dream bench

@@ -69,8 +69,8 @@ class EncoderConfig:
     dropout: float = 0.1
     """Dropout on attention and projections while training."""
     positions: Literal["learned", "sincos"] = "learned"
-    """Position tables: learned N(0, 0.02), or (departure) learned from a 2-D sine-cosine start. Holds for
-    both towers.
+    """Position tables: learned N(0, 0.02), or (departure) learned from sine-cosine waves in both towers and
+    in the text aligner, whose table otherwise starts at zero.
     """
     rotary: bool = False
     """(departure) 2-D rotary self-attention in encoder and decoder."""
@@ -132,6 +132,8 @@ class JointConfig:
     """(departure) learned weight maps over the token grid, pooled beside the mean; the first four start as
     halves.
     """
+    buffer_features: bool = False
+    """(departure) buffer tokens are also read one by one, beside the mean."""
     positional_text: bool = False
     """(departure) adds an MLP over the concatenated token states to the end-of-text feature."""
     max_logit_scale: float | None = None
@@ -246,12 +248,12 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """How training batches are drawn. The fields after `flip` are of the source `shapes` only."""
+    """How training batches are drawn. The fields from `level` on are of the source `shapes` only."""
 
     flip: bool = True
     """Random horizontal flip (never for shapes, whose captions say left and right)."""
     shuffle_buffer: int = 2048
-    """Pictures held to shuffle a stream of shards."""
+    """Pictures held to shuffle a stream of the hub; tar shards and folders are shuffled by place."""
     level: int = 1
     """Difficulty of shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes; 3
     textures and three objects.

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import time
 from pathlib import Path
 
 from dream.config import DreamConfig, override
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Trains, and says where the run is and how to use it or go on."""
+    started = time.monotonic()
     config, name = _configuration(args)
     from dream.training.loop import train
     from dream.training.request import TrainRequest
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> None:
         out=args.out, source=args.data, config=config, preset=name, minutes=args.minutes, steps=args.steps,
         resume=bool(args.resume), checkpoint=args.resume if isinstance(args.resume, str) else None,
         overwrite=args.overwrite, devices=args.devices, num_nodes=args.num_nodes, strategy=args.strategy,
-        accelerator=args.accelerator,
+        accelerator=args.accelerator, started=started,
     )  # fmt: skip
     result = train(request)
     if result.rank != 0:

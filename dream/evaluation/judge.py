@@ -84,30 +84,36 @@ class Judge(nn.Module):
         }
 
     @torch.no_grad()
-    def read(self, images: Tensor) -> Reading:
-        """The attributes of pictures (B, 3, H, W) of any size, uint8 or float in [0, 1]."""
+    def read(self, images: Tensor, refusing: bool = True) -> Reading:
+        """The attributes of pictures (B, 3, H, W) of any size, uint8 or float in [0, 1].
+
+        What is malformed is read as 'none of these', or without `refusing` as what it resembles most.
+        """
         pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
         if pictures.shape[-2:] != (SIZE, SIZE):
             pictures = F.interpolate(
                 pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
             )
         parts = [self(part) for part in pictures.split(256)]
-        return Reading(**{name: torch.cat([p[name] for p in parts]).argmax(-1) for name in parts[0]})
+        logits = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        answers = {name: None if refusing else CLASSES[name] for name in logits}
+        return Reading(**{name: each[..., : answers[name]].argmax(-1) for name, each in logits.items()})
 
-    def attributes(self, images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
+    def attributes(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> dict[str, Tensor]:
         """(B,) bool an attribute (layout, ground, shape, colour): the picture has it as its caption says.
 
+        `refusing` takes nothing malformed for what it resembles.
         Raises InputError for a caption that is not of level 0 or 1 of `shapes`.
         """
         scenes = [parse_caption(text) for text in captions]
         for scene, text in zip(scenes, captions, strict=True):
             _check(scene, text)
         wanted = {name: torch.from_numpy(numbers) for name, numbers in damage.labels_of(scenes).items()}
-        return self.read(images).agrees(wanted)
+        return self.read(images, refusing).agrees(wanted)
 
-    def correct(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+    def correct(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> Tensor:
         """(B,) bool: every attribute that the caption names is in the picture, and nothing else is."""
-        return torch.stack(list(self.attributes(images, captions).values())).all(0)
+        return torch.stack(list(self.attributes(images, captions, refusing).values())).all(0)
 
 
 def _check(scene: Scene, text: str) -> None:
@@ -176,6 +182,7 @@ def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, 
     result: dict[str, Any] = {
         "drawings": count,
         "clean": _all_right(judge, clean),
+        "clean_not_refusing": _all_right(judge, clean, refusing=False),
         "worn": _all_right(judge, worn),
         "straying": _all_right(judge, straying),
         "clean_by_attribute": {n: float(v.float().mean()) for n, v in _agreement(judge, clean).items()},
@@ -186,13 +193,13 @@ def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, 
     return result
 
 
-def _agreement(judge: Judge, drawings: Drawings) -> dict[str, Tensor]:
+def _agreement(judge: Judge, drawings: Drawings, refusing: bool = True) -> dict[str, Tensor]:
     labels = {name: torch.from_numpy(numbers) for name, numbers in drawings.labels.items()}
-    return judge.read(torch.from_numpy(drawings.images.astype(np.float32))).agrees(labels)
+    return judge.read(torch.from_numpy(drawings.images.astype(np.float32)), refusing).agrees(labels)
 
 
-def _all_right(judge: Judge, drawings: Drawings) -> float:
-    return float(torch.stack(list(_agreement(judge, drawings).values())).all(0).float().mean())
+def _all_right(judge: Judge, drawings: Drawings, refusing: bool = True) -> float:
+    return float(torch.stack(list(_agreement(judge, drawings, refusing).values())).all(0).float().mean())
 
 
 def _refused(judge: Judge, drawings: Drawings) -> float:

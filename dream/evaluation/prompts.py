@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dream.pretrained import Pretrained
 
 EVERY = "every attribute right"
+"""What is malformed counts as what it resembles most."""
+WELL_FORMED = "every attribute right, nothing malformed"
+"""The judge may refuse: a ragged cross is no cross."""
 
 
 def prompt_accuracy(
@@ -46,8 +49,12 @@ def prompt_accuracy(
     for combination, number in (("unseen", count), ("seen", count // 2)):
         draws = np.random.default_rng(seed_of(seed, "prompts", combination))
         scenes = sample_scenes(level, number, draws, unseen=combination == "unseen")
-        right = judge.attributes(paint(pretrained, scenes, settings), [caption(s) for s in scenes])
+        pictures, captions = paint(pretrained, scenes, settings), [caption(s) for s in scenes]
+        right = judge.attributes(pictures, captions, refusing=False)
         found += _measures({k: v.numpy() for k, v in right.items()}, scenes, combination)
+        well_formed = judge.correct(pictures, captions)
+        where = {"combination": combination, "things": "all", "distinct_prompts": len(set(scenes))}
+        found.append(Measure("prompts", WELL_FORMED, where, share(well_formed.numpy())))
     return found
 
 

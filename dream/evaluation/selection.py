@@ -31,7 +31,7 @@ class Candidates:
     """K finished candidates of P prompts, and their scores on the way."""
 
     right: NDArray[np.bool_]
-    """(P, K): every attribute is right."""
+    """(P, K): every attribute is right; what is malformed counts as what it resembles most."""
     scores: NDArray[np.float32]
     """(T, P, K): cosine of the partial picture and its caption after each step that reveals tokens."""
     steps: tuple[int, ...]
@@ -73,7 +73,7 @@ def _judged(
         decoded.append(record.decoded_fraction)
     pictures = pretrained.images.decode(record.tokens).cpu()  # (P K, 3, H, W), of the last step
     prompts = [caption(scene) for scene in scenes for _ in range(len(pictures) // len(scenes))]
-    right = judge.correct(pictures, prompts).view(len(scenes), -1).numpy()
+    right = judge.correct(pictures, prompts, refusing=False).view(len(scenes), -1).numpy()
     return Candidates(right, np.stack(scores), tuple(steps), tuple(decoded))
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from dream.config import DreamConfig
 from dream.model.blocks import LAYER_NORM_EPS, DecoderBlock, PackedBlock, Rows, initialise
 from dream.model.encoder import Group, equal_groups, run_block
-from dream.model.positions import position_table, rotary_table
+from dream.model.positions import position_table, rotary_table, text_position_table
 
 CrossCache = list[tuple[Tensor, Tensor]]
 """Keys and values (B, H, T, d) of the text in every decoder block."""
@@ -27,7 +27,7 @@ class TextAligner(nn.Module):
         length = text.context_length if learned else text.conditioning_length
         self.embedding = nn.Embedding(text.vocab_size, text.conditioning_width) if learned else None
         self.embed = nn.Linear(text.conditioning_width, c.width)
-        self.positions = nn.Parameter(torch.zeros(length, c.width))
+        self.positions = text_position_table(config.encoder.positions, length, c.width)
         self.norm_in = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
         self.blocks = nn.ModuleList(
             PackedBlock(c.width, c.heads, c.mlp_ratio, c.dropout) for _ in range(c.aligner_depth)

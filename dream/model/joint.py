@@ -20,8 +20,8 @@ class ImageProjection(nn.Module):
     """Pooled picture tokens -> joint embedding: three linear layers with BatchNorm and ReLU after the first
     two.
 
-    With `joint.pooling_maps` (a departure) a few learned weight maps over the grid are pooled beside the
-    mean.
+    Two departures read more than the mean: `joint.pooling_maps`, learned weight maps over the grid, and
+    `joint.buffer_features`, the buffer tokens one by one.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -29,7 +29,9 @@ class ImageProjection(nn.Module):
         c, width = config.joint, config.encoder.width
         self.buffer_tokens = config.encoder.buffer_tokens
         self.maps = nn.Parameter(half_maps(config.image.grid, c.pooling_maps)) if c.pooling_maps else None
-        self.layer1 = nn.Linear(width * (1 + c.pooling_maps), c.hidden)
+        self.buffer_features = c.buffer_features
+        vectors = 1 + c.pooling_maps + c.buffer_features * self.buffer_tokens
+        self.layer1 = nn.Linear(width * vectors, c.hidden)
         self.bn1 = nn.BatchNorm1d(c.hidden)
         self.layer2 = nn.Linear(c.hidden, c.hidden)
         self.bn2 = nn.BatchNorm1d(c.hidden)
@@ -37,20 +39,17 @@ class ImageProjection(nn.Module):
         self.apply(initialise)
 
     def pool(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """(b, (1 + maps) D): the mean of encoder tokens (b, R + V, D), and the maps' means of the visible
-        ones.
-        """
-        mean = tokens.mean(dim=1)  # (b, D)
-        if self.maps is None:
-            return mean
-        weights = self.maps[:, visible].softmax(dim=-1)  # (maps, b, V)
-        pooled = torch.einsum("mbv,bvd->bmd", weights, tokens[:, self.buffer_tokens :])
-        return torch.cat([mean, pooled.flatten(1)], dim=1)
+        """(b, P): the mean (b, D) of encoder tokens (b, R + V, D); behind it what the departures read."""
+        pooled = [tokens.mean(dim=1)]
+        if self.maps is not None:
+            weights = self.maps[:, visible].softmax(dim=-1)  # (maps, b, V)
+            pooled.append(torch.einsum("mbv,bvd->bmd", weights, tokens[:, self.buffer_tokens :]).flatten(1))
+        if self.buffer_features:
+            pooled.append(tokens[:, : self.buffer_tokens].flatten(1))
+        return torch.cat(pooled, dim=1)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, (1 + maps) D) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B
-        rows.
-        """
+        """(B, P) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
         x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))
         x = F.relu(_batch_norm(self.bn2, self.layer2(x)))
         return self.layer3(x)
@@ -145,7 +144,7 @@ def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
 
 
 def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[Group]) -> Tensor:
-    """(B, (1 + maps) D): each picture's pooled tokens, in the batch's order."""
+    """(B, P): each picture's pooled tokens, in the batch's order."""
     pooled = torch.cat([projection.pool(t, group.visible) for t, group in zip(tokens, groups, strict=True)])
     order = torch.cat([group.rows for group in groups]).argsort()
     return pooled[order]

@@ -42,7 +42,9 @@ def calibration_seconds(budget: float) -> float:
     return min(max(CALIBRATION_SHARE * budget, low), high)
 
 
-def measure_steps(take_step: Callable[[int, float], object], seconds: float) -> StepCost:
+def measure_steps(
+    take_step: Callable[[int, float], object], seconds: float, agree: Callable[[bool], bool] = bool
+) -> StepCost:
     """Cost of `take_step(number, progress)`, measured in rounds over the points for about `seconds`, one
     round at least.
 
@@ -53,7 +55,7 @@ def measure_steps(take_step: Callable[[int, float], object], seconds: float) -> 
         take_step(number, progress)
         number += 1
     totals, rounds = np.zeros(len(PROGRESS_POINTS)), 0
-    while rounds == 0 or time.monotonic() - begin < seconds:
+    while agree(rounds == 0 or time.monotonic() - begin < seconds):
         for point, progress in enumerate(PROGRESS_POINTS):
             start = time.monotonic()
             take_step(number, progress)
@@ -80,8 +82,7 @@ def steps_within(cost: StepCost, seconds: float, done: int = 0, total: int | Non
 
 
 def affordable(wanted: int, seconds_each: float, budget: float) -> int:
-    """How many of `wanted` validations (or sheets) a budget in seconds affords; each kind may take half of
-    the overhead."""
+    """How many of `wanted` validations (or sheets) half of the overhead of a budget in seconds affords."""
     return min(wanted, int(OVERHEAD_SHARE / 2 * budget / max(seconds_each, 1e-6)))
 
 
@@ -91,8 +92,7 @@ def extended(legs: Sequence[int], end: int) -> tuple[int, ...]:
 
 
 def is_due(step: int, legs: Sequence[int], count: int) -> bool:
-    """Whether one of `count` events, evenly spread over each leg, its end included, falls on `step` (steps
-    done)."""
+    """Whether one of `count` events, evenly spread over each leg and its end, falls on `step`."""
     starts = (0, *legs)
     for start, end in zip(starts, legs, strict=False):
         if start < step <= end and count > 0:

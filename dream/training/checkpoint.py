@@ -128,8 +128,7 @@ def best_checkpoint(run: Path) -> Path | None:
 
 
 def set_aside_after(run: Path, step: int) -> list[Path]:
-    """Moves checkpoints later than `step` to `set-aside/`, so that a run can go on from an earlier one;
-    nothing is lost."""
+    """Moves checkpoints later than `step` to `set-aside/`, so that a run goes on from an earlier one."""
     moved = []
     for path in list_checkpoints(run):
         if int(path.name.removeprefix("step-")) > step:
@@ -184,8 +183,7 @@ def weights_id(folder: Path, name: str) -> str:
 
 
 def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
-    """InputError naming every key in which `wanted` describes other weights than the checkpoint `folder`
-    holds."""
+    """InputError naming every key in which `wanted` describes other weights than `folder` holds."""
     theirs, ours = flatten(stored.model_dict()), flatten(wanted.model_dict())
     keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
     if keys:
@@ -210,8 +208,7 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
-    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the
-    step."""
+    """Every moment as `<parameter>/<name>`, whole and on the CPU; rates are a function of the step."""
     return {
         f"{name}/{key}": _whole(tensor)
         for optimizer in optimizers
@@ -242,8 +239,7 @@ def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
 
 
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
-    """Gives every parameter its moments back; the optimisers must hold the same parameters as when they
-    were saved."""
+    """Gives every parameter its moments back; InputError if one of them is not trained here."""
     owners = {
         p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]
     }

@@ -19,8 +19,7 @@ __all__ = ["Fabric", "any_rank", "gather_objects", "launch", "shard", "sum_over_
 
 
 def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
-    """Fabric with its processes running; InputError where devices, strategy or accelerator are not to be
-    had."""
+    """Fabric with its processes running; InputError where what was asked for is not to be had."""
     strategy: Any = request.strategy
     if strategy == "fsdp":
         if config.train.optimizer == "muon":
@@ -48,8 +47,7 @@ def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
 
 
 def shard(model: nn.Module, mesh: Any) -> nn.Module:
-    """The model with its parameters sharded over all ranks, block by block (FSDP 2); `mesh` says on what
-    kind of device."""
+    """The model with its parameters sharded over all ranks of `mesh`, block by block (FSDP 2)."""
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 

@@ -69,7 +69,7 @@ def validate(
     for index, ratio in enumerate(RATIOS):
         output = _at_ratio(forward, fixed, config, ratio, (index, rank))
         by_ratio[ratio] = total_loss(output, config, fixed.teacher)
-        if ratio in RETRIEVAL_RATIOS and output.joint is not None:
+        if ratio in RETRIEVAL_RATIOS and output.joint is not None and by_ratio[ratio].contrastive_share > 0:
             recalls |= recall_at_1(output.joint.image_features, output.joint.text_features, f"{ratio:.2f}")
     parts = {
         "generative_by_ratio": {r: at.generative for r, at in by_ratio.items() if at.generative_share > 0},
@@ -91,8 +91,7 @@ def validate(
 
 
 def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> dict[str, float]:
-    """Shares of captions whose own picture is the nearest, and of pictures whose own caption is, among (G,
-    E) each."""
+    """Shares of captions that find their own picture, and the reverse, among (G, E) features each."""
     cosine = text_features @ image_features.T  # (captions, pictures)
     own = torch.arange(len(cosine), device=cosine.device)
     return {
@@ -103,8 +102,7 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
 
 
 def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
-    """Writes one picture a prompt, painted by the checkpoint's averaged weights, as a captioned sheet to
-    `path`."""
+    """Writes a captioned sheet to `path`: one picture a prompt by the checkpoint's averaged weights."""
     from dream.decoding import pictures
     from dream.decoding.decode import DecodeSettings, paint
     from dream.pretrained import load_pretrained

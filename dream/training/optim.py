@@ -29,8 +29,7 @@ EXTENSION_START = 0.5
 
 
 def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
-    """Turns off the gradients of what no loss of this configuration reaches (the text tower of FLUID,
-    say)."""
+    """Turns off the gradients of what no loss of this configuration reaches (FLUID's text tower, say)."""
     unused: list[str] = []
     if not config.objective.contrastive_weight:
         unused += ["joint.", "text_tower.", "logit_scale"]
@@ -73,8 +72,7 @@ def is_hidden_matrix(name: str, parameter: Tensor) -> bool:
 
 
 def decays(name: str, parameter: Tensor) -> bool:
-    """Whether weight decay applies. The authors' mask token has leading ones and their logit scale no
-    axis: both decay."""
+    """Whether weight decay applies. The authors' mask token is a table and their logit scale a scalar."""
     return not name.startswith("head.") and (parameter.ndim != 1 or name.endswith("mask_token"))
 
 
@@ -88,8 +86,7 @@ def _groups(
 
 
 class BatchedMuon(torch.optim.Muon):
-    """torch's Muon with equal shapes orthogonalised together: the same update, less than half the time on
-    a CPU."""
+    """torch's Muon with equal shapes orthogonalised together: the same update in less than half the time."""
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -171,8 +168,7 @@ def set_lr(optimizers: Iterable[Optimizer], factor: float) -> None:
 
 
 def fill_missing_gradients(model: nn.Module) -> None:
-    """Zero gradients for trained parameters that got none: AdamW's decay and moments go on (spec section
-    7)."""
+    """Zero gradients for trained parameters that got none: AdamW's decay and moments go on (spec 7)."""
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -184,8 +180,7 @@ def scale_gradients(model: nn.Module, factor: float) -> None:
 
 
 class Ema:
-    """Average of the weights: parameters only (BatchNorm's buffers are used live), float32, updated in
-    place."""
+    """Average of the weights in float32; parameters only, since BatchNorm's buffers are used live."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.decay, self.ramp = config.ema, config.ema_ramp

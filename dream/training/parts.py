@@ -41,8 +41,7 @@ class Parts:
 
 
 def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) -> CaptionTokenizer:
-    """The caption tokenizer: the `saved` one, else CLIP's where the configuration names it, else one
-    trained now."""
+    """The `saved` caption tokenizer, else the one that the configuration names, else one trained now."""
     length = config.text.context_length
     if saved is not None and saved.exists():
         return load_tokenizer(saved, length)
@@ -52,8 +51,7 @@ def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) ->
 
 
 def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
-    """Model at its start and frozen parts; equal seeds start with equal weights. The global generator
-    stays as it was."""
+    """Model and frozen parts; equal seeds start with equal weights, whatever was drawn before."""
     config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.train.seed, "weights"))
@@ -62,3 +60,10 @@ def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
     teacher = Teacher(config) if config.objective.alignment_weight else None
     conditioning = build_conditioning(config.text, tokenizer)
     return Parts(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
+
+
+def compile_blocks(model: Dream) -> None:
+    """Compiles the transformer and head blocks in place: one graph a kind of block, for sizes that vary by step."""
+    for part in (model.encoder, model.decoder, model.aligner, model.text_tower, model.head):
+        for block in part.blocks:
+            block.compile(dynamic=True)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from dream.data.batch import Batch, prefetch
 from dream.training import budget, run_log
+from dream.training.devices import any_rank
 from dream.training.request import Start, TrainRequest
 from dream.training.state import Run, rehearsal
 
@@ -18,8 +19,7 @@ CALIBRATION_LENGTH = 1000
 
 
 def plan(run: Run, request: TrainRequest, start: Start, take_step: TakeStep) -> None:
-    """Decides the run's legs and end, and writes them into its record, from where on everything is
-    reproducible."""
+    """Decides the run's legs and end and writes them down: from there on everything is reproducible."""
     legs, end = start.legs, None
     if legs:
         minutes = request.minutes
@@ -36,7 +36,9 @@ def plan(run: Run, request: TrainRequest, start: Start, take_step: TakeStep) -> 
         run.parts = replace(run.parts, config=replace(run.config, train=replace(run.config.train, steps=end)))
     if run.log.writes:
         record = run_log.read_record(request.out)
-        run.log.record({**record, "config": run.config.to_dict(), "legs": run.legs, "overhead": run.seconds})
+        run.log.record(
+            {**record, "config": run.config.to_dict(), "legs": run.legs, "overhead": _overhead(run, request)}
+        )
         run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
 
 
@@ -46,8 +48,7 @@ def rank_batch(run: Run) -> int:
 
 
 def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
-    """Steps that end `minutes` after the request was made, with what validating, saving and painting will
-    take."""
+    """Steps that end `minutes` after the request was made, validations, checkpoints and sheets included."""
     seconds = 60 * minutes
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
     with (
@@ -57,10 +58,12 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
         cost = budget.measure_steps(
             lambda number, progress: take_step(run, next(reading)[0], number, progress),
             budget.calibration_seconds(seconds),
+            lambda more: any_rank(run.fabric, more)[0],
         )
-    overhead = run.seconds or run_log.read_record(request.out).get("overhead", {})
-    validating, saving = overhead.get("validate", 0.0), overhead.get("save", 0.0)
-    painting = overhead.get("paint", 0.0)
+    cost, overhead, spent = run.fabric.broadcast(  # rank 0's clock counts for all
+        (cost, _overhead(run, request), time.monotonic() - request.started)
+    )
+    validating, saving, painting = (overhead.get(what, 0.0) for what in ("validate", "save", "paint"))
     train = run.config.train
     if total is None:
         train = replace(
@@ -71,11 +74,14 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
         run.parts = replace(run.parts, config=replace(run.config, train=train))
     saves = minutes / train.save_every + max(train.evaluations, train.samples) + 1
     reserved = (train.evaluations + 1) * validating + (train.samples + 1) * painting + saves * saving
-    left = seconds - (time.monotonic() - request.started) - reserved
-    steps = budget.steps_within(cost, left, run.step if total else 0, total)
-    steps = run.fabric.broadcast(steps)
+    steps = budget.steps_within(cost, seconds - spent - reserved, run.step if total else 0, total)
     fastest, slowest = 1000 * min(cost.seconds), 1000 * max(cost.seconds)
     run.console.say(
         f"a step takes {1000 * cost.mean:.0f} ms on average ({fastest:.0f} to {slowest:.0f}): {steps} steps"
     )
     return steps
+
+
+def _overhead(run: Run, request: TrainRequest) -> dict[str, float]:
+    """Seconds that validating, saving and painting took in this process, or when the run began."""
+    return run.seconds or run_log.read_record(request.out).get("overhead", {})

@@ -159,8 +159,7 @@ def stored_config(out: Path) -> DreamConfig:
 
 
 def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
-    """`wanted` with the run's own budget and vocabulary; InputError where it would not go on with the same
-    training."""
+    """`wanted` with the run's own budget and vocabulary; InputError if it is another training."""
     if (
         stored.text.tokenizer == wanted.text.tokenizer
     ):  # a trained vocabulary may be smaller than was asked for

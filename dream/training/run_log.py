@@ -164,8 +164,7 @@ def is_alive(beat: Heartbeat | None) -> bool:
 
 
 def process_start(pid: int) -> str | None:
-    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or a system without
-    /proc."""
+    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or without /proc."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -194,8 +193,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout that this package runs from (with `-dirty` if it was changed); None outside
-    of one."""
+    """Commit of this package's checkout (`-dirty` if it was changed); None outside of one."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None

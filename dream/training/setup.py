@@ -3,13 +3,11 @@
 import time
 from typing import Any
 
-import torch
-
 from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.console import Console
 from dream.training.devices import launch
-from dream.training.parts import Parts, build_parts, obtain_tokenizer
+from dream.training.parts import Parts, build_parts, compile_blocks, obtain_tokenizer
 from dream.training.request import Start, TrainRequest
 from dream.training.run_log import RunLog
 from dream.training.state import Run, restore
@@ -35,8 +33,9 @@ def set_up(request: TrainRequest, start: Start) -> Run:
         open_run(log, request, start, parts, facts)
         fabric.barrier()
     parts.to(fabric.device)
-    model: Any = torch.compile(parts.model) if train.compile else parts.model
-    model = fabric.setup_module(model)
+    if train.compile:
+        compile_blocks(parts.model)
+    model = fabric.setup_module(parts.model)
     optimizers = optim.build_optimizers(parts.model, train)
     wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
     run = Run(
@@ -53,8 +52,7 @@ def set_up(request: TrainRequest, start: Start) -> Run:
 def open_run(
     log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]
 ) -> None:
-    """Creates the run's folder with its record (`facts` added) and tokenizer, or notes in its history that
-    it goes on."""
+    """Creates the run's folder, with `facts` in its record, or notes in its history that it goes on."""
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:

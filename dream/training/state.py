@@ -132,8 +132,7 @@ def _cloned(optimizer: Optimizer) -> dict[Tensor, dict[str, Tensor]]:
 
 
 def validate(run: Run) -> float:
-    """The validation loss of the averaged weights, after a row of the log that tells the rest (all ranks
-    must call it)."""
+    """The validation loss of the averaged weights; a log row tells the rest. Every rank must call it."""
     fabric = run.fabric
     with run.timed("validate"), run.ema.swapped():
         if run.fixed is None:

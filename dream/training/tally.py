@@ -40,8 +40,7 @@ class Tally:
         self.sums += torch.cat([torch.stack([value.detach().double() for value in values]), sums.flatten()])
 
     def take(self, reduce: Callable[[Tensor], Tensor]) -> dict[str, object]:
-        """The means since the last call, over all ranks (`reduce` sums a tensor over them), and starts
-        again."""
+        """The means since the last call, over all ranks: `reduce` sums a tensor over them."""
         sums = reduce(self.sums).tolist()
         self.sums = torch.zeros_like(self.sums)
         total = dict(zip(NAMES, sums[: len(NAMES)], strict=True))
@@ -68,8 +67,7 @@ def _ratio(total: float, count: float) -> float | None:
 
 
 class Clock:
-    """Time of steps between two lines of the log, without what validating and saving take; and its share
-    of waiting."""
+    """Time of steps between two lines of the log, and the share of it that was spent waiting for data."""
 
     def __init__(self) -> None:
         self.begun = self.spent = self.waited = 0.0

@@ -21,7 +21,7 @@ from dream.evaluation import painting
 from dream.evaluation.edits import edit_accuracy
 from dream.evaluation.features import caption_features, picture_features
 from dream.evaluation.judge import load_judge
-from dream.evaluation.prompts import EVERY, paint, prompt_accuracy
+from dream.evaluation.prompts import EVERY, WELL_FORMED, paint, prompt_accuracy
 from dream.evaluation.retrieval import recalls, retrieval
 from dream.evaluation.selection import Candidates, candidate_scores, chosen_right, selection_measures
 from dream.evaluation.statistics import Measure, auc, bootstrap, mean, share
@@ -158,11 +158,13 @@ def test_edits_are_counted_by_kind_and_combination(pretrained):
 def test_prompts_count_what_the_judge_sees(pretrained):
     measures = prompt_accuracy(pretrained, load_judge(), count=40)
     unseen = by_name(measures, combination="unseen", things="all")
-    assert set(unseen) == {EVERY, "layout right", "ground right", "shape right", "colour right"}
+    names = {f"{name} right" for name in ("layout", "ground", "shape", "colour")}
+    assert set(unseen) == {EVERY, WELL_FORMED} | names
     assert (
         unseen[EVERY].count == 40 and by_name(measures, combination="seen", things="all")[EVERY].count == 20
     )
-    assert unseen[EVERY].value <= min(e.value for e in unseen.values())
+    assert unseen[EVERY].value <= min(unseen[name].value for name in names)
+    assert unseen[WELL_FORMED].value <= unseen[EVERY].value
     parts = [by_name(measures, combination="unseen", things=n)[EVERY].count for n in (1, 2)]
     assert sum(parts) == 40
 
