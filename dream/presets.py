@@ -68,21 +68,24 @@ def tiny() -> DreamConfig:
         config,
         image=ImageConfig(tokenizer="pixels", size=30, patch_size=5, channels=3, stride=1, scale=1.0),
         text=TextConfig(
-            vocab_size=1024, context_length=24, width=64, depth=2, heads=2, embedding_std=0.02,
-            conditioning="learned", conditioning_length=24, conditioning_width=128,
+            vocab_size=1024, context_length=20, width=64, depth=2, heads=2, embedding_std=0.02,
+            conditioning="learned", conditioning_length=20, conditioning_width=128,
         ),
         encoder=EncoderConfig(
             width=128, depth=4, heads=4, buffer_tokens=4, dropout=0.0, positions="sincos", rotary=True
         ),
-        decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=1),
-        head=HeadConfig(width=128, depth=3, objective="flow", sampling_steps=16, draws=4, time_std=0.8),
-        joint=JointConfig(width=64, hidden=256, pooling_maps=4, positional_text=True, max_logit_scale=100.0),
+        decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=2),
+        head=HeadConfig(width=128, depth=3, objective="flow", sampling_steps=16, draws=2, time_std=0.8),
+        joint=JointConfig(
+            width=64, hidden=128, pooling_maps=4, buffer_features=True, positional_text=True,
+            max_logit_scale=100.0,
+        ),
         masking=MaskingConfig(groups=8, stratified=True, generation_share=0.5),
         objective=ObjectiveConfig(contrastive_weight=0.5, distinct_negatives=True),
-        data=DataConfig(flip=False, near_misses=0.5, canonical_until=0.33),
+        data=DataConfig(flip=False, near_misses=0.5, canonical_until=0.6),
         train=TrainConfig(
             batch_size=64, optimizer="muon", lr=2e-3, muon_lr=0.02, weight_decay=0.02, warmup=0.03,
-            decay="linear", decay_start=0.5, clip=1.0, ema=0.998,
+            decay="linear", decay_start=0.25, clip=1.0, ema=0.998,
         ),
         decode=DecodeConfig(steps=16, guidance_scale=3.0),
     )  # fmt: skip

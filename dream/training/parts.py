@@ -63,7 +63,7 @@ def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
 
 
 def compile_blocks(model: Dream) -> None:
-    """Compiles the transformer and head blocks in place: one graph a kind of block, for sizes that vary by step."""
+    """Compiles transformer and head blocks in place: a graph for each kind of block, for varying sizes."""
     for part in (model.encoder, model.decoder, model.aligner, model.text_tower, model.head):
         for block in part.blocks:
             block.compile(dynamic=True)
