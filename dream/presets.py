@@ -66,7 +66,7 @@ def tiny() -> DreamConfig:
     config = DreamConfig()
     return replace(
         config,
-        image=ImageConfig(tokenizer="pixels", size=30, patch_size=5, channels=3, stride=1, scale=1.0),
+        image=ImageConfig(tokenizer="pixels", size=30, patch_size=6, channels=3, stride=1, scale=1.0),
         text=TextConfig(
             vocab_size=1024, context_length=20, width=64, depth=2, heads=2, embedding_std=0.02,
             conditioning="learned", conditioning_length=20, conditioning_width=128,
@@ -74,7 +74,7 @@ def tiny() -> DreamConfig:
         encoder=EncoderConfig(
             width=128, depth=4, heads=4, buffer_tokens=4, dropout=0.0, positions="sincos", rotary=True
         ),
-        decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=2),
+        decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=1),
         head=HeadConfig(width=128, depth=3, objective="flow", sampling_steps=16, draws=2, time_std=0.8),
         joint=JointConfig(
             width=64, hidden=128, pooling_maps=4, buffer_features=True, positional_text=True,

@@ -15,7 +15,7 @@ from dream.diffusion import Draw
 from dream.errors import InputError, RunError
 from dream.presets import clip, fluid, mar
 from dream.pretrained import load_pretrained
-from dream.training import loop, run_log
+from dream.training import loop, monitor, run_log
 from dream.training.checkpoint import checkpoint_folder, latest_checkpoint, list_checkpoints, read_tensors
 from dream.training.request import TrainRequest
 from tests.dream.training_small import run_training, small_config, weights
@@ -71,6 +71,13 @@ def test_validation_tells_losses_by_ratio_and_retrieval(tmp_path):
         assert row["retrieval_among"] == 64
         assert 0 <= row["text_to_image_r1_at_0.75"] <= 1
     assert rows[0]["loss"] != rows[2]["loss"]
+
+
+@pytest.mark.parametrize(("num_tokens", "hidden"), [(16, 12), (25, 18), (36, 27), (256, 192)])
+def test_three_quarters_hidden_still_count_in_contrast(num_tokens, hidden):
+    assert monitor.hidden_at(0.75, num_tokens, 0.25) == hidden
+    assert monitor.hidden_at(0.9, 25, 0.25) == 23
+    assert monitor.hidden_at(0.5, 25, 0.25) == 13
 
 
 def test_validating_and_painting_change_no_weight(tmp_path):
