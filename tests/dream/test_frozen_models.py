@@ -125,7 +125,7 @@ def test_the_teacher_gives_features_of_every_token_place(tmp_path, name, width, 
     teacher = Teacher(config)
     images = torch.randint(0, 256, (2, 3, 30, 30), dtype=torch.uint8)
     features = teacher.features(images)
-    assert features.shape == (2, 36, width)
+    assert features.shape == (2, config.image.num_tokens, width)
     brighter = images.clone()
     brighter[:, :, :5, :5] = 255
     change = (teacher.features(brighter) - features).abs().sum(dim=-1)

@@ -6,7 +6,6 @@ DREAM_PARITY; by default it is the copy in `tests/data`. Nothing here depends on
 """
 
 import json
-import math
 import os
 import re
 from functools import cache
@@ -54,6 +53,12 @@ def given(name: str) -> Tensor:
 
 
 CHECKED: set[str] = set()
+RAN: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def note_that_it_ran(request):
+    RAN.add(request.node.nodeid)
 
 
 def check(name: str, ours: Tensor, tolerance: float) -> None:
@@ -444,13 +449,10 @@ def check_calls(run: str, record, replay: Replay, prompts: int, settings: Decode
         check(f"{run}.call{call:02d}.sampled", record.sampled[chosen].flatten(0, 1), 0.15)
 
 
-def test_zz_nothing_of_the_fixture_was_left_out(request):
-    """Every `out.*` tensor was compared by the tests above (where all of them ran)."""
-    ran = {item.name for item in request.session.items if item.path == request.node.path}
-    if request.config.getoption("-k") or any("::" in arg for arg in request.config.args) or len(ran) < 15:
-        pytest.skip("only part of this file was run")
-    if hasattr(request.config, "workerinput"):
-        pytest.skip("the file's tests are spread over processes")
+def test_nothing_of_the_fixture_was_left_out(request):
+    """Every `out.*` tensor was compared by the tests above, where all of them ran in this process."""
+    others = {item.nodeid for item in request.session.items if item.path == request.node.path}
+    if others - RAN or request.config.getoption("-k"):
+        pytest.skip("only part of this file was run here")
     wanted = {name.removeprefix("out.") for name in fixture().tensors if name.startswith("out.")}
     assert wanted == CHECKED, f"not compared: {sorted(wanted - CHECKED)}"
-    assert math.isfinite(sum(fixture().tensors["out." + n].double().sum().item() for n in wanted))

@@ -32,7 +32,7 @@ from dream.data.tar_walk import walk_tar
 from dream.errors import InputError, RunError
 from dream.presets import tiny
 
-CONFIG = replace(tiny(), image=replace(tiny().image, size=10))
+CONFIG = replace(tiny(), image=replace(tiny().image, size=10, patch_size=5))
 FLIPPING = replace(CONFIG, data=replace(CONFIG.data, flip=True))
 
 
