@@ -18,13 +18,20 @@ LAYER_NORM_EPS = 1e-6
 
 
 class Rows(NamedTuple):
-    """A run of `batch` rows of `length` tokens in a packed tensor, and their rotary table (batch or 1,
-    length, 2 d).
-    """
+    """A run of equally long rows in a packed tensor."""
 
     batch: int
     length: int
+    """Tokens a row."""
     rotary: Tensor | None = None
+    """(batch or 1, length, 2 d) rotary table."""
+    queries: Tensor | None = None
+    """(batch, Q) long: the places of each row that a decoder block puts out; none means all."""
+
+    @property
+    def outputs(self) -> int:
+        """Places a row that come out."""
+        return self.length if self.queries is None else self.queries.shape[1]
 
 
 Packing = list[Rows]
@@ -44,29 +51,21 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bo
 class PackedAttention(Attention):
     """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
 
-    def forward(  # type: ignore[override]
-        self, x: Tensor, packing: Packing, causal: bool = False, queries: Tensor | None = None
-    ) -> Tensor:
-        """(tokens, D) -> (tokens, D). `queries` (B, Q) long restricts the output to those places of each
-        row.
-        """
-        qkv = self.qkv(x)
-        parts, start = [], 0
-        for rows in packing:
-            stop = start + rows.batch * rows.length
-            parts.append(self._attend_rows(qkv[start:stop], rows, causal, queries))
-            start = stop
+    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
+        """(tokens, D) -> (tokens, D), or the packing's queries alone."""
+        qkv = self.qkv(x).split([rows.batch * rows.length for rows in packing])
+        parts = [self._attend_rows(part, rows, causal) for part, rows in zip(qkv, packing, strict=True)]
         mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
-        return self.proj_drop(self.proj(mixed.to(x.dtype) if mixed.dtype != x.dtype else mixed))
+        return self.proj_drop(self.proj(mixed.to(x.dtype)))
 
-    def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool, queries: Tensor | None) -> Tensor:
+    def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool) -> Tensor:
         qkv = qkv.view(rows.batch, rows.length, 3, self.num_heads, self.head_dim)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d)
         if rows.rotary is not None:
             rotary = rows.rotary.unsqueeze(1)  # (B, 1, T, 2 d)
             q, k = (apply_rot_embed_cat(part, rotary, half=True) for part in (q, k))
-        if queries is not None:
-            index = queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
+        if rows.queries is not None:
+            index = rows.queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
             q = q.gather(2, index)
         mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)
         return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)
@@ -114,14 +113,17 @@ class CrossAttention(nn.Module):
         key, value = kv.permute(2, 0, 3, 1, 4).unbind(0)
         return key, value
 
-    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
-        """(B * Q, D) -> (B * Q, D): every row's Q queries attend to that row's text."""
-        key, value = keys_values
-        batch, width = key.shape[0], x.shape[-1]
-        queries = x.shape[0] // batch if batch else 0
-        query = self.q(x).view(batch, queries, self.heads, width // self.heads).transpose(1, 2)
-        mixed = attend(query, key, value, self.dropout if self.training else 0.0)
-        return self.proj_drop(self.proj(mixed.transpose(1, 2).reshape(-1, width).to(x.dtype)))
+    def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """(queries, D) -> (queries, D): every row's queries attend to that row's text, (B, H, T, d) each."""
+        query, parts, row = self.q(x).split([rows.batch * rows.outputs for rows in packing]), [], 0
+        for part, rows in zip(query, packing, strict=True):
+            key, value = (each[row : row + rows.batch] for each in keys_values)
+            heads = part.view(rows.batch, rows.outputs, self.heads, part.shape[-1] // self.heads)
+            mixed = attend(heads.transpose(1, 2), key, value, self.dropout if self.training else 0.0)
+            parts.append(mixed.transpose(1, 2).reshape(-1, x.shape[-1]))
+            row += rows.batch
+        mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
+        return self.proj_drop(self.proj(mixed.to(x.dtype)))
 
 
 class DecoderBlock(nn.Module):
@@ -136,18 +138,24 @@ class DecoderBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.mlp = Mlp(width, int(width * mlp_ratio), drop=dropout)
 
-    def forward(
-        self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor], queries: Tensor | None = None
-    ) -> Tensor:
-        """(B * T, D) -> (B * T, D); with `queries` (B, Q) only those places go on: (B * Q, D)."""
-        attended = self.self_attn(self.norm0(x), packing, queries=queries)
-        if queries is not None:
-            rows = packing[0]
-            start = torch.arange(rows.batch, device=x.device)[:, None] * rows.length
-            x = x[(start + queries).flatten()]
-        x = x + attended
-        x = x + self.cross_attn(self.norm1(x), keys_values)
+    def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
+        """(tokens, D) -> (tokens, D); where the packing names queries, only those places go on."""
+        x = _outputs(x, packing) + self.self_attn(self.norm0(x), packing)
+        x = x + self.cross_attn(self.norm1(x), packing, keys_values)
         return x + self.mlp(self.norm2(x))
+
+
+def _outputs(x: Tensor, packing: Packing) -> Tensor:
+    """The tokens that come out of a block: the queries of each row, or all."""
+    if all(rows.queries is None for rows in packing):
+        return x
+    places, start = [], 0
+    for rows in packing:
+        queries = torch.arange(rows.length, device=x.device) if rows.queries is None else rows.queries
+        first = start + torch.arange(rows.batch, device=x.device)[:, None] * rows.length
+        places.append((first + queries).flatten())
+        start += rows.batch * rows.length
+    return x[torch.cat(places)]
 
 
 def initialise(module: nn.Module) -> None:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.model.blocks import LAYER_NORM_EPS, DecoderBlock, PackedBlock, Rows, initialise
-from dream.model.encoder import Group, equal_groups, run_block
+from dream.model.encoder import Group, equal_groups, no_rows, run_block
 from dream.model.positions import position_table, rotary_table, text_position_table
 
 CrossCache = list[tuple[Tensor, Tensor]]
@@ -101,30 +101,23 @@ class Decoder(nn.Module):
         """
         batch, length, width = x.shape
         x = self.norm_in(x + self.positions).flatten(0, 1)
+        rotary = None if self.rotary is None else self.rotary.unsqueeze(0)
+        packing = [Rows(batch, length, rotary)]
         for block, keys_values in zip(self.blocks[:-1], cache[:-1], strict=True):
-            x = run_block(block, self.checkpoint_gradients, x, self._packing(batch, length), keys_values)
-        if wanted is not None:
-            return self._last_block_at(wanted, x.view(batch, length, width), cache[-1])
-        last, packing = self.blocks[-1], self._packing(batch, length)
-        x = run_block(last, self.checkpoint_gradients, x, packing, cache[-1])
-        return self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :] + self.output_positions
-
-    def _last_block_at(self, wanted: Tensor, x: Tensor, keys_values: tuple[Tensor, Tensor]) -> Tensor:
-        """(W, D), row-major: the last block and what follows, at the wanted places only."""
-        key, value = keys_values
-        parts, places = [], []
-        nothing = Group(torch.arange(0, device=x.device), torch.arange(0, device=x.device).view(0, 1))
-        for rows, positions in equal_groups(~wanted) or [nothing]:
-            packing = self._packing(len(rows), x.shape[1])
-            whole = len(rows) == len(x)
-            some, pair = (x, keys_values) if whole else (x[rows], (key[rows], value[rows]))
-            queries = self.buffer_tokens + positions
-            recompute = self.checkpoint_gradients
-            parts.append(run_block(self.blocks[-1], recompute, some.flatten(0, 1), packing, pair, queries))
-            places.append((rows[:, None] * self.num_tokens + positions).flatten())
-        place = torch.cat(places)
-        out = self.norm_out(torch.cat(parts)) + self.output_positions[place % self.num_tokens]
-        return out if len(parts) == 1 else out[place.argsort()]
-
-    def _packing(self, batch: int, length: int) -> list[Rows]:
-        return [Rows(batch, length, None if self.rotary is None else self.rotary.unsqueeze(0))]
+            x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)
+        if wanted is None:
+            x = run_block(self.blocks[-1], self.checkpoint_gradients, x, packing, cache[-1])
+            x = self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :]  # (B, N, D)
+            return x + self.output_positions
+        # rows with equally many wanted places stand together, so that one call of the block serves all
+        groups = equal_groups(~wanted) or [no_rows(x.device)]
+        order = torch.cat([rows for rows, _ in groups])
+        packing = [Rows(len(p), length, rotary, self.buffer_tokens + p) for _, p in groups]
+        key, value = cache[-1]
+        if len(groups) > 1:
+            key, value = key[order], value[order]
+            x = x.view(batch, length, width)[order].flatten(0, 1)
+        x = run_block(self.blocks[-1], self.checkpoint_gradients, x, packing, (key, value))
+        place = torch.cat([(rows[:, None] * self.num_tokens + p).flatten() for rows, p in groups])
+        x = self.norm_out(x) + self.output_positions[place % self.num_tokens]
+        return x[place.argsort()] if len(groups) > 1 else x

@@ -31,6 +31,11 @@ def equal_groups(mask: Tensor) -> list[Group]:
     return groups
 
 
+def no_rows(device: torch.device) -> Group:
+    """The group of no picture: what is run on it costs nothing, and its parameters get gradients of zero."""
+    return Group(torch.arange(0, device=device), torch.arange(0, device=device).view(0, 1))
+
+
 class Encoded(NamedTuple):
     """Packed encoder output: tokens (sum of b (R + V), D) in the groups' order, and one level's tokens if
     asked for.
