@@ -48,9 +48,7 @@ class RatioDistribution:
         return (self._normal_cdf(ratio) - below) / (above - below)
 
     def density(self, ratio: Tensor) -> Tensor:
-        """Probability density at `ratio` (any shape); zero outside [low, high]. A point has none:
-        InputError-free zero.
-        """
+        """Probability density at `ratio` (any shape): zero outside [low, high], and where it is a point."""
         inside = (ratio >= self.low) & (ratio <= self.high)
         if self.low == self.high:
             return torch.zeros_like(ratio)

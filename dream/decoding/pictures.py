@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
@@ -137,13 +137,12 @@ def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, h
     )
 
 
-class _Block:
+class _Block(Protocol):
     """A part of a sheet that knows its height and draws itself."""
 
     height: int
 
-    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
-        raise NotImplementedError
+    def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None: ...
 
 
 class _Text(_Block):
