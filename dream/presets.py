@@ -60,7 +60,7 @@ def tiny() -> DreamConfig:
 
     Departures from the published model, each found to matter at this size: sine-cosine tables and rotary
     attention, a rectified-flow head, Muon, position-aware pooling and positional text, near-miss families
-    with one canonical phrasing first, stratified ratio groups half of which serve each loss, and a larger
+    with one canonical phrasing first, stratified ratio groups shared out between the losses, and a larger
     contrastive weight.
     """
     config = DreamConfig()
@@ -77,17 +77,17 @@ def tiny() -> DreamConfig:
         decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=1),
         head=HeadConfig(width=128, depth=3, objective="flow", sampling_steps=16, draws=2, time_std=0.8),
         joint=JointConfig(
-            width=64, hidden=128, pooling_maps=4, buffer_features=True, positional_text=True,
+            width=128, hidden=256, pooling_maps=4, buffer_features=True, positional_text=True,
             max_logit_scale=100.0,
         ),
-        masking=MaskingConfig(groups=8, stratified=True, generation_share=0.5),
-        objective=ObjectiveConfig(contrastive_weight=0.5, distinct_negatives=True),
-        data=DataConfig(flip=False, near_misses=0.5, canonical_until=0.6),
+        masking=MaskingConfig(groups=8, stratified=True, generation_share=0.375),
+        objective=ObjectiveConfig(contrastive_weight=1.0, distinct_negatives=True),
+        data=DataConfig(flip=False, near_misses=0.75, canonical_until=0.3),
         train=TrainConfig(
-            batch_size=64, optimizer="muon", lr=2e-3, muon_lr=0.02, weight_decay=0.02, warmup=0.03,
-            decay="linear", decay_start=0.25, clip=1.0, ema=0.998,
+            batch_size=64, optimizer="muon", lr=8e-4, muon_lr=0.006, weight_decay=0.02, warmup=0.03,
+            decay="linear", decay_start=0.1, clip=1.0, ema=0.998,
         ),
-        decode=DecodeConfig(steps=16, guidance_scale=3.0),
+        decode=DecodeConfig(steps=16, guidance_scale=2.0),
     )  # fmt: skip
 
 

@@ -32,6 +32,8 @@ class Candidates:
 
     right: NDArray[np.bool_]
     """(P, K): every attribute is right; what is malformed counts as what it resembles most."""
+    well_formed: NDArray[np.bool_]
+    """(P, K): right, and nothing malformed."""
     scores: NDArray[np.float32]
     """(T, P, K): cosine of the partial picture and its caption after each step that reveals tokens."""
     steps: tuple[int, ...]
@@ -56,6 +58,7 @@ def candidate_scores(
     batches = [_judged(pretrained, judge, part, records) for part, records in parts]
     return Candidates(
         right=np.concatenate([b.right for b in batches]),
+        well_formed=np.concatenate([b.well_formed for b in batches]),
         scores=np.concatenate([b.scores for b in batches], axis=1),
         steps=batches[0].steps,
         decoded=batches[0].decoded,
@@ -73,28 +76,36 @@ def _judged(
         decoded.append(record.decoded_fraction)
     pictures = pretrained.images.decode(record.tokens).cpu()  # (P K, 3, H, W), of the last step
     prompts = [caption(scene) for scene in scenes for _ in range(len(pictures) // len(scenes))]
-    right = judge.correct(pictures, prompts, refusing=False).view(len(scenes), -1).numpy()
-    return Candidates(right, np.stack(scores), tuple(steps), tuple(decoded))
+    right, well_formed = (
+        judge.correct(pictures, prompts, refusing=refusing).view(len(scenes), -1).numpy()
+        for refusing in (False, True)
+    )
+    return Candidates(right, well_formed, np.stack(scores), tuple(steps), tuple(decoded))
 
 
 def selection_measures(found: Candidates, seed: int = 0) -> list[Measure]:
-    """Gain and AUC of a choice at each step (`headline`: at 30 % of the tokens), prompts resampled."""
+    """Gain and AUC of a choice at each step (`headline`: at 30 % of the tokens), prompts resampled.
+
+    By both counts, since a model that is nearly always right leaves nothing to choose but form.
+    """
     draws = np.random.default_rng(seed)
     count = found.right.shape[1]
-    at = {"candidates": count}
-    measures = [
-        Measure("selection", "random candidate right", at, mean(found.right.mean(1), draws)),
-        Measure("selection", f"any of {count} right", at, share(found.right.any(1))),
-    ]
     headline = next(i for i, decoded in enumerate(found.decoded) if decoded >= HEADLINE - 1e-9)
-    for i, (step, decoded) in enumerate(zip(found.steps, found.decoded, strict=True)):
-        where = {**at, "step": step, "decoded_fraction": round(decoded, 4)}
-        where |= {"headline": True} if i == headline else {}
-        gain = chosen_right(found.scores[i], found.right) - found.right.mean(1)
+    measures = []
+    for right, refusing in ((found.right, {}), (found.well_formed, {"malformed_refused": True})):
+        at = {"candidates": count, **refusing}
         measures += [
-            Measure("selection", "gain of the choice", where, mean(gain, draws)),
-            Measure("selection", "AUC", where, auc(found.scores[i], found.right, draws)),
+            Measure("selection", "random candidate right", at, mean(right.mean(1), draws)),
+            Measure("selection", f"any of {count} right", at, share(right.any(1))),
         ]
+        for i, (step, decoded) in enumerate(zip(found.steps, found.decoded, strict=True)):
+            where = {**at, "step": step, "decoded_fraction": round(decoded, 4)}
+            where |= {"headline": True} if i == headline else {}
+            gain = chosen_right(found.scores[i], right) - right.mean(1)
+            measures += [
+                Measure("selection", "gain of the choice", where, mean(gain, draws)),
+                Measure("selection", "AUC", where, auc(found.scores[i], right, draws)),
+            ]
     return measures
 
 

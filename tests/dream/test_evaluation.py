@@ -181,26 +181,31 @@ def test_a_painted_picture_does_not_depend_on_its_batch(pretrained, monkeypatch)
 def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
     found = candidate_scores(pretrained, load_judge(), count=3, candidates=4)
     assert found.scores.shape == (len(found.steps), 3, 4) and found.right.shape == (3, 4)
+    assert not (found.well_formed & ~found.right).any()
     assert list(found.decoded) == sorted(found.decoded) and found.decoded[-1] == 1.0
     assert np.abs(found.scores).max() <= 1 + 1e-5
 
 
 def candidates(scores, right):
     steps = len(scores)
-    return Candidates(right, scores, tuple(range(1, steps + 1)), tuple((i + 1) / steps for i in range(steps)))
+    decoded = tuple((i + 1) / steps for i in range(steps))
+    return Candidates(right, right & ~right[:, :1], scores, tuple(range(1, steps + 1)), decoded)
 
 
 def test_an_oracle_gains_all_there_is_and_a_blind_one_nothing():
     draws = np.random.default_rng(0)
     right = draws.random((400, 8)) < 0.4
     oracle, blind = right.astype(np.float32), draws.random(right.shape, dtype=np.float32)
-    measures = selection_measures(candidates(np.stack([blind, oracle]), right))
+    both = selection_measures(candidates(np.stack([blind, oracle]), right))
+    measures = [m for m in both if "malformed_refused" not in m.where]
     found = by_name(measures)
     gains = {m.where["step"]: m.estimate for m in measures if m.name == "gain of the choice"}
     assert gains[2].value == pytest.approx(
         found["any of 8 right"].value - found["random candidate right"].value
     )
     assert gains[1].low < 0 < gains[1].high
+    refused = [m for m in both if m.where.get("malformed_refused")]
+    assert by_name(refused)["random candidate right"].value < found["random candidate right"].value
     assert [m.where["step"] for m in measures if m.where.get("headline")] == [1, 1]
 
 
