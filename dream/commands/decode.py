@@ -2,7 +2,6 @@
 candidates."""
 
 import argparse
-import os
 import re
 import time
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.errors import InputError
+from dream.files import check_writable
 
 if TYPE_CHECKING:  # `dream decode --help` answers without torch
     from dream.config import DreamConfig
@@ -134,7 +134,7 @@ def check_out(out: Path, overwrite: bool) -> None:
         raise InputError(
             f"--out {out} is there already; choose another name, or give --overwrite to replace it"
         )
-    _check_writable(out if out.is_dir() else out.parent)
+    check_writable(out if out.is_dir() else out.parent)
 
 
 def check_record(path: Path, overwrite: bool) -> None:
@@ -144,7 +144,7 @@ def check_record(path: Path, overwrite: bool) -> None:
     if path.suffix != ".zarr":
         raise InputError(f"--record must end in .zarr, got '{path}'")
     refuse_existing(path, overwrite)
-    _check_writable(path.parent)
+    check_writable(path.parent, "--record")
 
 
 def check_model(path: Path) -> None:
@@ -154,16 +154,6 @@ def check_model(path: Path) -> None:
     runs = sorted(str(config.parent) for config in path.parent.glob("*/config.json"))
     beside = f"there are {', '.join(runs)}" if runs else f"there is no run in {path.parent}"
     raise InputError(f"no such model: {path}; {beside}; expected a run (runs/NAME) or one of its checkpoints")
-
-
-def _check_writable(folder: Path) -> None:
-    there = folder
-    while not there.exists():
-        there = there.parent
-    if not there.is_dir():
-        raise InputError(f"{there} is a file; a folder was expected there")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"no permission to write in {there}; choose another place or change its rights")
 
 
 def _kept_cells(args: argparse.Namespace, config: "DreamConfig") -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.errors import InputError
+from dream.files import check_writable
 
 if TYPE_CHECKING:  # `dream evaluate --help` answers without torch
     from dream.evaluation.statistics import Measure
@@ -99,6 +100,7 @@ def _targets(args: argparse.Namespace) -> dict[str, Path]:
     for target in targets.values():
         if target.exists() and not args.overwrite:
             raise InputError(f"{target} is there already: give another --out, or --overwrite")
+    check_writable(args.out)
     return targets
 
 

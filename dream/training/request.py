@@ -3,7 +3,6 @@
 It knows nothing of models and devices.
 """
 
-import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.files import check_writable
 from dream.training import checkpoint as ckpt
 from dream.training import run_log
 
@@ -90,7 +90,7 @@ def check_request(request: TrainRequest) -> Start:
             )
     elif request.resume:
         stored_config(request.out)  # says that there is none
-    _check_writable(request.out)
+    _check_place(request.out)
     if request.config is None or not request.source:
         raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
     return Start(_with_budget(request.config, request), request.source)
@@ -115,14 +115,10 @@ def _check_numbers(request: TrainRequest) -> None:
             raise InputError(f"{name} must be one of {', '.join(known)}, got '{value}'")
 
 
-def _check_writable(out: Path) -> None:
+def _check_place(out: Path) -> None:
     if out.is_dir() and any(out.iterdir()) and not run_log.holds_run(out):
         raise InputError(f"{out} is a folder with other files in it: choose an empty or a new one as --out")
-    there = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not there.is_dir():
-        raise InputError(f"{there} is a file, so no run can be written to {out}: choose another --out")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"no permission to write to {there}: choose another --out, or change its rights")
+    check_writable(out)
 
 
 def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
@@ -137,7 +133,7 @@ def _resumed(request: TrainRequest) -> Start:
     record, stored = run_log.read_record(request.out), stored_config(request.out)
     config = stored if request.config is None else check_continues(request.out, stored, request.config)
     legs, folder = tuple(record.get("legs") or ()), _chosen(request)
-    _check_writable(request.out)
+    _check_place(request.out)
     source = request.source or record["source"]
     config = config if legs else _with_budget(config, request)  # killed before its budget was made steps
     if folder is None:  # killed before anything was saved: it starts again, and comes out the same

@@ -272,6 +272,13 @@ def test_bad_input_is_refused_before_anything_is_opened(tmp_path, words, message
     assert not (tmp_path / "out").exists()
 
 
+def test_results_that_cannot_be_written_are_refused_before_the_work(loaded, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file is a file, so nothing can be written"):
+        evaluate.run(arguments("--model", "a", "--out", str(tmp_path / "file" / "results")))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(InputError, match="nowhere"):
         evaluate.run(arguments("--model", str(tmp_path / "nowhere"), "--out", str(tmp_path)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dream.__main__ import main
-from dream.training import checkpoint, loop, request, run_log
+from dream.training import checkpoint, loop, run_log
 from tests.dream.training_small import settings, small_config, write_pictures
 
 
@@ -85,7 +85,7 @@ def test_an_empty_folder_is_said_to_be_empty(tmp_path, capsys):
 
 
 def test_a_place_without_permission_is_named(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(request.os, "access", lambda path, mode: False)  # root may write everywhere
+    monkeypatch.setattr("dream.files.os.access", lambda path, mode: False)  # root may write everywhere
     assert main(["train", "--out", str(tmp_path / "run"), "--data", "shapes"]) == 2
     assert "no permission" in capsys.readouterr().err
 
