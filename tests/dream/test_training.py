@@ -38,7 +38,9 @@ def test_a_row_tells_everything(tmp_path):
     assert row["grad_norm"] > 0 and row["samples_per_second"] > 0 and 0 <= row["data_wait"] <= 1
     assert row["lr"] == pytest.approx(small_config().train.lr * row["lr_factor"])
     assert set(row["generative_by_ratio"]) <= {f"{i / 10:.1f}-{(i + 1) / 10:.1f}" for i in range(10)}
-    weighted = row["generative_loss"] * row["generative_share"] + 0.5 * row["contrastive_loss"]
+    weights = small_config().objective
+    weighted = weights.generative_weight * row["generative_loss"] * row["generative_share"]
+    weighted += weights.contrastive_weight * row["contrastive_loss"]
     assert row["loss"] == pytest.approx(weighted, rel=1e-4)
 
 
