@@ -1,4 +1,4 @@
-"""The command line: `dream train|decode|evaluate|data|bench`, or `python -m dream`.
+"""The command line: `dream train|decode|evaluate|data|export|bench`, or `python -m dream`.
 
 It picks the command, imports that command's file alone, and turns what goes wrong into one sentence on
 stderr and an exit code: 2 for bad input, 1 for a failure while running, 130 after Ctrl-C. It knows nothing of
@@ -23,8 +23,9 @@ from dream.errors import InputError, RunError
 COMMANDS = {
     "train": "train a model on captioned pictures",
     "decode": "paint pictures from prompts, and choose among candidates on the way",
-    "evaluate": "measure a trained model: retrieval, edited captions, prompts, selection",
+    "evaluate": "measure trained models side by side: what they see, find, paint and choose",
     "data": "say what a source of pictures holds, and what in it is broken",
+    "export": "make a small folder of a trained model, to use or to hand on",
     "bench": "time training and decoding beside the published algorithm",
 }
 

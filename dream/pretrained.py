@@ -14,6 +14,9 @@ from dream.model.dream import Dream
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
 from dream.training import checkpoint, run_log
 
+SHIPPED = {"demo": Path(__file__).parent / "demo"}
+"""Models that come with the package, by the name that opens them."""
+
 
 @dataclass(frozen=True)
 class Pretrained:
@@ -39,31 +42,43 @@ class Pretrained:
 
 
 def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
-    """The model of a run's newest checkpoint, or of a checkpoint folder, on the CPU.
+    """The model of a run's newest checkpoint, of a checkpoint folder, or one that is shipped, on the CPU.
 
     `ema` takes the averaged weights (with the live BatchNorm statistics), else the raw ones. Only safetensors
-    and JSON are read. Raises InputError where nothing is found, or what is found is damaged.
+    and JSON are read. Raises InputError where nothing is found, or what is found is damaged, or where the
+    raw weights of an exported model are asked for.
     """
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)
+    exported = not checkpoint.holds(folder, "ema")
+    if exported and not ema:
+        raise InputError(f"{folder} was exported for use: it has averaged weights only, no raw ones")
     config = state.config
     tokenizer = load_tokenizer(folder / "tokenizer", config.text.context_length)
     with torch.random.fork_rng(devices=[]):
         model = Dream(config)
     checkpoint.copy_tensors(folder, "model", model.state_dict())
-    if ema:
+    if ema and not exported:
         checkpoint.copy_tensors(folder, "ema", dict(model.named_parameters()))
-    name = checkpoint.weights_id(folder, "ema" if ema else "model")
+    name = checkpoint.weights_id(folder, "ema" if ema and not exported else "model")
     conditioning, images = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
     return Pretrained(config, model.eval(), tokenizer, conditioning, images, name, folder, state.step)
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The checkpoint folder that `path` (a run or a checkpoint) means; InputError if it is neither."""
+    """The checkpoint folder that `path` (a run, a checkpoint, or a shipped model's name) means.
+
+    InputError if it is none of these.
+    """
+    if str(path) in SHIPPED and not path.exists():
+        path = SHIPPED[str(path)]
     if (path / "state.json").is_file():
         return path
     if run_log.holds_run(path):
         return checkpoint.latest_checkpoint(path)
     if not path.exists():
-        raise InputError(f"no such model: {path}; expected a run (runs/NAME) or one of its checkpoints")
+        raise InputError(
+            f"no such model: {path}; expected a run (runs/NAME), one of its checkpoints, "
+            f"or a shipped model ({', '.join(SHIPPED)})"
+        )
     raise InputError(f"{path} is neither a run (no config.json) nor a checkpoint (no state.json)")

@@ -2,8 +2,9 @@
 
 A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensors` (weights and buffers),
 `ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`),
-`tokenizer/` and `state.json`. Random generators need no state: everything drawn is a function of seed and
-step (`dream.randomness`). It knows nothing of the loop.
+`tokenizer/` and `state.json`. One exported for use has the averaged weights as its `model`, and no more.
+Random generators need no state: everything drawn is a function of seed and step (`dream.randomness`). It
+knows nothing of the loop.
 """
 
 import errno
@@ -84,12 +85,20 @@ def save_checkpoint(
     tensors: Mapping[str, Tensors],
     tokenizer: "CaptionTokenizer",
 ) -> Path:
-    """The folder of a new checkpoint that holds `tensors` (`model`, `ema`, `optimizer`) and `state`.
+    """The folder of a new checkpoint of `run` (see `write_checkpoint`); older ones are not touched."""
+    folder = checkpoint_folder(run, state.step)
+    write_checkpoint(folder, state, tensors, tokenizer)
+    return folder
 
-    It appears whole or not at all; older ones are not touched. A full disk raises RunError.
+
+def write_checkpoint(
+    folder: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: "CaptionTokenizer"
+) -> None:
+    """Makes `folder` a checkpoint that holds `tensors` (`model`, `ema`, `optimizer`) and `state`.
+
+    It appears whole or not at all, in place of what was there. A full disk raises RunError.
     """
-    final = checkpoint_folder(run, state.step)
-    temporary = final.with_name(f".{final.name}.writing")
+    temporary = folder.with_name(f".{folder.name}.writing")
     with _cleared_on_failure(temporary):
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
@@ -100,11 +109,20 @@ def save_checkpoint(
         (temporary / "state.json").write_text(json.dumps(tree, indent=1))
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
-        if final.exists():  # a damaged one of the same step, which a resume from an earlier one has passed
-            shutil.rmtree(final)
-        temporary.rename(final)
-        _sync(final.parent)
-    return final
+        if folder.exists():  # a damaged one of the same step, which a resume from an earlier one has passed
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync(folder.parent)
+
+
+def averaged_weights(folder: Path) -> dict[str, Tensor]:
+    """What decoding and evaluation use of a checkpoint: averaged parameters, live BatchNorm statistics."""
+    return read_tensors(folder, "model") | (read_tensors(folder, "ema") if holds(folder, "ema") else {})
+
+
+def holds(folder: Path, name: str) -> bool:
+    """Whether the checkpoint has a `<name>.safetensors`; an exported one has only `model`."""
+    return f"{name}.safetensors" in _read_json(folder).get("files", {})
 
 
 def prune(run: Path, keep_last: int) -> None:
