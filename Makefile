@@ -9,7 +9,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test test-slow lint format bench clean
+.PHONY: help app test test-slow lint format bench demo comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,13 @@ format: $(READY) ## rewrite the sources in the house format
 
 bench: $(READY) ## time training and decoding beside the published algorithm
 	$(PY) -m dream bench
+
+demo: $(READY) ## train the model that ships again (about two hours on two cores) and put it in its place
+	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
+	$(PY) -m dream export --model runs/demo --out dream/demo --overwrite
+
+comparison: $(READY) ## joint against single objectives at equal budget, three seeds each (some hours)
+	$(PY) -m workbench.comparison
 
 clean: ## remove .venv and every cache; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache

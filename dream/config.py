@@ -396,18 +396,29 @@ def override(config: DreamConfig, assignments: Iterable[str]) -> DreamConfig:
     Raises InputError for a misspelt key (naming the nearest), a value of another type, or an inconsistent
     result.
     """
-    tree = config.to_dict()
-    known = [f"{s}.{k}" for s, cls in _section_types().items() for k in _field_types(cls)]
+    sections = {name: getattr(config, name) for name in _section_types()}
+    return DreamConfig(**assign(sections, assignments, "section.key=value", "masking.std=0.3"))
+
+
+def assign(
+    sections: Mapping[str, Any], assignments: Iterable[str], form: str, example: str
+) -> dict[str, Any]:
+    """Dataclasses by name, with the command line's `name.field=value` applied by the fields' types.
+
+    Raises InputError for what is not of this `form` (giving the `example`), a misspelt field (naming the
+    nearest), or a value of another type.
+    """
+    changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    kinds = {f"{s}.{k}": kind for s, part in sections.items() for k, kind in _field_types(type(part)).items()}
     for assignment in assignments:
-        key, equals, text = assignment.partition("=")
-        key = key.strip()
+        key, equals, text = (part.strip() for part in assignment.partition("="))
         if not equals:
-            raise InputError(f"--set takes section.key=value, got '{assignment}', e.g. --set masking.std=0.3")
-        if key not in known:
-            raise InputError(f"--set knows no key '{key}'{_nearest(key, known)}")
-        section, name = key.split(".")
-        tree[section][name] = _parse(key, text.strip(), _field_types(_section_types()[section])[name])
-    return DreamConfig.from_dict(tree)
+            raise InputError(f"--set takes {form}, got '{assignment}', e.g. --set {example}")
+        if key not in kinds:
+            raise InputError(f"--set knows no key '{key}'{_nearest(key, kinds)}")
+        name, field_name = key.split(".")
+        changes[name][field_name] = _checked(key, _parse(key, text, kinds[key]), kinds[key])
+    return {name: dataclasses.replace(part, **changes[name]) for name, part in sections.items()}
 
 
 def _section_types() -> dict[str, Any]:
@@ -437,8 +448,10 @@ def _checked(key: str, value: Any, kind: Any) -> Any:
             raise InputError(f"{key} must be one of {', '.join(typing.get_args(kind))}, got '{value}'")
         return value
     if typing.get_origin(kind) is tuple:
-        parts = typing.get_args(kind)
-        if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{key} must be a list, got {value!r}")
+        parts = _part_kinds(kind, len(value))
+        if len(value) != len(parts):
             raise InputError(f"{key} must be {len(parts)} numbers, got {value!r}")
         return tuple(_checked(key, v, k) for v, k in zip(value, parts, strict=True))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
@@ -448,6 +461,12 @@ def _checked(key: str, value: Any, kind: Any) -> Any:
     return value
 
 
+def _part_kinds(kind: Any, count: int) -> tuple[Any, ...]:
+    """Types of a tuple's parts; one of any length (`tuple[int, ...]`) has `count`."""
+    parts = typing.get_args(kind)
+    return (parts[0],) * count if parts[-1] is Ellipsis else parts
+
+
 def _parse(key: str, text: str, kind: Any) -> Any:
     """The command line's text as a value of type `kind`."""
     if isinstance(kind, types.UnionType):
@@ -455,10 +474,11 @@ def _parse(key: str, text: str, kind: Any) -> Any:
             return None
         kind = next(k for k in typing.get_args(kind) if k is not type(None))
     if typing.get_origin(kind) is tuple:
-        return tuple(
-            _parse(key, t, k)
-            for t, k in zip(text.strip("()[]").split(","), typing.get_args(kind), strict=False)
-        )
+        texts = [part.strip() for part in text.strip("()[]").split(",") if part.strip()]
+        parts = _part_kinds(kind, len(texts))
+        if len(texts) != len(parts):
+            raise InputError(f"{key} must be {len(parts)} numbers, got '{text}'")
+        return tuple(_parse(key, t, k) for t, k in zip(texts, parts, strict=True))
     if kind is bool:
         if text.lower() in ("true", "1", "yes", "on"):
             return True

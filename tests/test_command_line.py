@@ -84,7 +84,7 @@ def test_the_traceback_is_there_for_who_asks(outcome, monkeypatch):
     "argv, said",
     [
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
-        (["xyzzy"], "unknown command 'xyzzy' (commands: train, decode, evaluate, data, bench)"),
+        (["xyzzy"], "unknown command 'xyzzy' (commands: train, decode, evaluate, data, export, bench)"),
         (["--verson"], "unknown option '--verson'; did you mean '--version'?"),
         ([], "which command?"),
     ],

@@ -30,12 +30,13 @@ ENTRIES = {
     "datasets": {"dream/data/hub.py"},
     "diffusers": {"dream/model/latents.py"},
     "lightning_fabric": {"dream/training/devices.py"},
-    "timm": {"dream/model/blocks.py", "dream/model/teacher.py"},
+    "h5py": {"dream/evaluation/nyu_mat.py"},
+    "timm": {"dream/evaluation/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
     "tokenizers": {"dream/data/text.py"},
-    "transformers": {"dream/data/text.py", "dream/model/conditioning.py"},
+    "transformers": {"dream/data/text.py", "dream/evaluation/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py"},
 }
-EXTRAS = {"diffusers", "torchmetrics", "sklearn", "playwright", "kaleido", "imageio_ffmpeg", "nbclient"}
+EXTRAS = {"diffusers", "h5py", "scipy", "sklearn", "torchmetrics", "playwright", "kaleido", "imageio_ffmpeg", "nbclient"}
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 

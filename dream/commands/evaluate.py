@@ -1,175 +1,123 @@
-"""`dream evaluate`: prints a table of what trained models can do, and writes it as JSON. Trains nothing."""
+"""`dream evaluate`: measures what trained models can do, keeps it as JSON, and prints a table. Trains
+nothing that is kept."""
 
 import argparse
-import difflib
-import json
-import time
-from collections.abc import Sequence
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dream.errors import InputError
+from dream.evaluation.tasks import described, named_tasks
 from dream.files import check_writable
 
-if TYPE_CHECKING:  # `dream evaluate --help` answers without torch
-    from dream.evaluation.statistics import Measure
-    from dream.pretrained import Pretrained
-
-TASKS = ("retrieval", "edits", "prompts", "selection")
+EXAMPLES = """\
+examples:
+  dream evaluate --model runs/shapes --tasks retrieval,edits
+  dream evaluate --model dream=runs/a --model clip=runs/b --set few_shot.episodes=1000
+  dream evaluate --show --out results --markdown
+"""
+NAME = re.compile(r"[^/\0\s][^/\0]*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    parser.add_argument(
-        "--model",
-        action="append",
-        required=True,
-        metavar="PATH",
-        help="a run or a checkpoint; may be repeated",
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"tasks:\n{described()}\n\n{EXAMPLES}"
+    add = parser.add_argument
+    add("--model", action="append", default=[], metavar="[NAME=]PATH",
+        help="a run, a checkpoint, or a shipped model, named as its folder; may be repeated")  # fmt: skip
+    add("--tasks", default="all", metavar="LIST",
+        help="all (that fit the data and take minutes), or some, comma-separated")  # fmt: skip
+    add("--data", action="append", default=[], metavar="SRC",
+        help="shapes (default), a folder, tar shards, or hf:owner/name[:split]; may be repeated")  # fmt: skip
+    add("--out", type=Path, default=Path("results"), metavar="FOLDER",
+        help="where results are kept, a JSON a model; what it answers is not measured again")  # fmt: skip
+    add("--set", action="extend", nargs="+", default=[], dest="assignments", metavar="TASK.FIELD=VALUE",
+        help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100")  # fmt: skip
+    add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise")
+    add("--raw", action="store_true", help="the raw weights instead of the averaged ones")
+    add("--overwrite", action="store_true", help="measure anew what is there already")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run")
+    add(
+        "--show",
+        action="store_true",
+        help="print the results in --out (of --model, if given); opens no model",
     )
-    parser.add_argument("--tasks", default="all", help=f"all, or some of {','.join(TASKS)} (comma-separated)")
-    parser.add_argument("--data", default="shapes", help="shapes, or for retrieval any source")
-    parser.add_argument("--out", type=Path, default=Path("results"), help="folder for one JSON a model")
-    parser.add_argument("--overwrite", action="store_true", help="replace results that are there")
-    parser.add_argument("--prompts", type=int, default=500, help="prompts painted (prompts, selection)")
-    parser.add_argument("--candidates", type=int, default=8, help="candidates a prompt (selection)")
-    parser.add_argument("--pictures", type=int, default=2000, help="pictures with edited captions (edits)")
-    parser.add_argument("--pool", type=int, default=64, help="pictures to find one among (retrieval)")
-    parser.add_argument("--pools", type=int, default=20, help="such pools (retrieval)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of pictures, masks, prompts and noise")
-    parser.add_argument("--raw", action="store_true", help="the raw weights instead of the averaged ones")
+    add("--markdown", action="store_true", help="print the table as Markdown")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises InputError for an unknown task, a bad number, no model, or results that are there."""
-    tasks = _tasks(args.tasks, args.data)
-    for name, least in (
-        ("prompts", 2),
-        ("candidates", 2),
-        ("pictures", 2),
-        ("pool", 2),
-        ("pools", 1),
-        ("seed", 0),
-    ):
-        if getattr(args, name) < least:
-            raise InputError(f"--{name} must be at least {least}, got {getattr(args, name)}")
-    targets = _targets(args)
-    from dream.pretrained import load_pretrained
-
-    models = [load_pretrained(path, ema=not args.raw) for path in args.model]
-    results: dict[str, list[Measure]] = {}
-    for pretrained, (name, target) in zip(models, targets.items(), strict=True):
-        results[name] = []
-        for task in tasks:
-            start = time.monotonic()
-            results[name] += _measure(task, pretrained, args)
-            print(f"{name}: {task} took {time.monotonic() - start:.0f} s", flush=True)
-        _write(target, args, pretrained, results[name])
-    print("\n".join(table(results)))
-    print("written: " + ", ".join(str(target) for target in targets.values()))
-
-
-def _tasks(text: str, data: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if names == ["all"]:
-        return list(TASKS) if data == "shapes" else ["retrieval"]
-    if not names:
-        raise InputError(f"--tasks names none; expected all, or some of {', '.join(TASKS)}")
-    for name in names:
-        if name not in TASKS:
-            close = difflib.get_close_matches(name, TASKS, n=1, cutoff=0.4)
-            hint = f"did you mean '{close[0]}'?" if close else f"known are all, {', '.join(TASKS)}"
-            raise InputError(f"unknown task '{name}'; {hint}")
-        if name != "retrieval" and data != "shapes":
-            raise InputError(f"task '{name}' needs an answer key: use --data shapes, not '{data}'")
-    return list(dict.fromkeys(names))
-
-
-def _targets(args: argparse.Namespace) -> dict[str, Path]:
-    """The file of each model's results, by the model's name; none of them is there yet."""
-    targets: dict[str, Path] = {}
-    for path in map(Path, args.model):
-        name = path.resolve().name
-        if name.startswith("step-"):  # a checkpoint is named with its run: runs/NAME/checkpoints/step-...
-            name = f"{path.resolve().parents[1].name}-{name}"
-        if name in targets:
-            raise InputError(
-                f"two models are named '{name}': evaluate them one by one, each with its own --out"
-            )
-        targets[name] = args.out / f"{name}.json"
-    for target in targets.values():
-        if target.exists() and not args.overwrite:
-            raise InputError(f"{target} is there already: give another --out, or --overwrite")
+    """Raises InputError for a bad name, number, model or source, or for results that are damaged."""
+    if args.show:
+        _show(args)
+        return
+    if not args.model:
+        raise InputError(
+            "--model is missing: give a run or a checkpoint, or --show to print what is in --out"
+        )
+    if args.seed < 0:
+        raise InputError(f"--seed must be at least 0, got {args.seed}")
+    sources = list(dict.fromkeys(args.data)) or ["shapes"]
+    tasks = named_tasks(args.tasks, sources)
+    named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
+    models = _models(args.model)
     check_writable(args.out)
-    return targets
+    from dream.evaluation.session import Request, evaluate
+    from dream.training.console import Console
+
+    console = Console(True)
+    request = Request(
+        models=models, tasks=tasks, sources=sources, out=args.out, assignments=args.assignments,
+        named=frozenset(t.name for t in tasks if t.name in named), seed=args.seed, raw=args.raw,
+        overwrite=args.overwrite, device=args.device,
+    )  # fmt: skip
+    try:
+        outcome = evaluate(request, console)
+    except KeyboardInterrupt:
+        console.say(f"what was measured so far is kept in {args.out}; the same command goes on from there")
+        raise
+    _print(outcome.results, args.markdown)
+    console.say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
+    if outcome.refused:
+        raise InputError(outcome.refused)
 
 
-def _measure(task: str, pretrained: "Pretrained", args: argparse.Namespace) -> "list[Measure]":
-    if task == "retrieval":
-        from dream.evaluation.retrieval import retrieval
-
-        return retrieval(pretrained, data=args.data, pool=args.pool, pools=args.pools, seed=args.seed)
-    if task == "edits":
-        from dream.evaluation.edits import edit_accuracy
-
-        return edit_accuracy(pretrained, count=args.pictures, seed=args.seed)
-    from dream.evaluation.judge import load_judge
-
-    if task == "prompts":
-        from dream.evaluation.prompts import prompt_accuracy
-
-        return prompt_accuracy(pretrained, load_judge(), count=args.prompts, seed=args.seed)
-    from dream.evaluation.selection import selection
-
-    return selection(pretrained, load_judge(), count=args.prompts, candidates=args.candidates, seed=args.seed)
+def _models(words: list[str]) -> dict[str, Path]:
+    """Paths by the names of their columns. Raises InputError for a bad name, or one that two models have."""
+    found: dict[str, Path] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not equals or Path(word).exists():
+            name, path = _name_of(Path(word)), word
+        if not NAME.fullmatch(name) or name.startswith(".") or not path:
+            raise InputError(f"--model {word}: expected PATH or NAME=PATH, with a name without '/'")
+        if name in found:
+            raise InputError(f"two models are named '{name}': name them, as in --model other={path}")
+        found[name] = Path(path)
+    return found
 
 
-def _write(
-    target: Path, args: argparse.Namespace, pretrained: "Pretrained", measures: "Sequence[Measure]"
-) -> None:
-    from dream.training.run_log import git_commit, versions
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    asked = {
-        name: getattr(args, name) for name in ("prompts", "candidates", "pictures", "pool", "pools", "seed")
-    }
-    result = {
-        "model": str(pretrained.path),
-        "model_id": pretrained.model_id,
-        "step": pretrained.step,
-        "weights": "raw" if args.raw else "ema",
-        "data": args.data,
-        **asked,
-        "versions": versions(),
-        "git_commit": git_commit(),
-        "measures": [measure.to_dict() for measure in measures],
-    }
-    partial = target.with_name(target.name + ".part")
-    partial.write_text(json.dumps(result, indent=2) + "\n")
-    partial.replace(target)
+def _name_of(path: Path) -> str:
+    """The folder's name; a checkpoint is named with its run: runs/NAME/checkpoints/step-..."""
+    full = path.resolve()
+    return f"{full.parents[1].name}-{full.name}" if full.name.startswith("step-") else full.name
 
 
-def table(results: "dict[str, list[Measure]]") -> list[str]:
-    """Lines: a row a measure, a column a model, each number with its 95 % interval."""
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    for model, measures in results.items():
-        for measure in measures:
-            where = ", ".join(_condition(key, value) for key, value in measure.where.items())
-            cells.setdefault((measure.task, f"  {measure.name}, {where}"), {})[model] = str(measure.estimate)
-    label = max((len(name) for _, name in cells), default=0)
-    widths = {model: max(len(model), 20) for model in results}
-    lines = ["".ljust(label) + "".join(f"  {model:>{width}}" for model, width in widths.items())]
-    task = ""
-    for (its_task, name), row in cells.items():
-        if its_task != task:
-            task = its_task
-            lines.append(f"{task} (95 % interval)")
-        lines.append(name.ljust(label) + "".join(f"  {row.get(m, '-'):>{w}}" for m, w in widths.items()))
-    return lines
+def _show(args: argparse.Namespace) -> None:
+    from dream.evaluation.results import read_folder
+
+    stored = read_folder(args.out)
+    names = [word.partition("=")[0] if "=" in word else _name_of(Path(word)) for word in args.model]
+    if missing := [name for name in names if name not in {r.name for r in stored}]:
+        there = ", ".join(r.name for r in stored)
+        raise InputError(f"{args.out} has no results of '{missing[0]}'; it has {there}")
+    chosen = [r for r in stored if not names or r.name in names]
+    current = [r.current() for r in chosen]
+    _print(current, args.markdown)
+    if older := sum(len(r.entries) for r in chosen) - sum(len(r.entries) for r in current):
+        print(f"({older} results of older weights or data are kept in {args.out} and not shown)")
 
 
-def _condition(key: str, value: object) -> str:
-    words = key.replace("_", " ")
-    if value is True:
-        return words
-    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"
+def _print(results: list, markdown: bool) -> None:
+    from dream.evaluation.table import markdown_table, text_table
+
+    print("\n".join(markdown_table(results) if markdown else text_table(results)))

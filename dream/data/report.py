@@ -3,6 +3,9 @@
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 BROKEN_PICTURE = "broken picture"
@@ -25,6 +28,20 @@ KINDS = (
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
+_LISTED: ContextVar["list[DataReport] | None"] = ContextVar("listed", default=None)
+
+
+@contextmanager
+def reports_made() -> Iterator["list[DataReport]"]:
+    """A list that every report made in the block joins: for callers that see a measure and not its data."""
+    found: list[DataReport] = []
+    token = _LISTED.set(found)
+    try:
+        yield found
+    finally:
+        _LISTED.reset(token)
+
+
 class DataReport:
     """Problems by kind and shard, with names. Several threads may fill and read it."""
 
@@ -33,6 +50,8 @@ class DataReport:
         """Good samples delivered so far (over all epochs)."""
         self._lock = threading.Lock()
         self._problems: dict[tuple[str, str], dict[str, str]] = {}  # (kind, shard) -> key -> detail
+        if (listed := _LISTED.get()) is not None:
+            listed.append(self)
 
     def add(self, kind: str, shard: str, key: str, detail: str = "") -> bool:
         """Whether this problem is new: the same kind, shard and key (of a later epoch) counts once."""
@@ -43,6 +62,11 @@ class DataReport:
                 return False
             named[key] = detail
             return True
+
+    def join(self, other: "DataReport") -> None:
+        """Takes over the other's problems; what both have counts once. Samples seen are not added up."""
+        for kind, shard, key, detail in other.problems():
+            self.add(kind, shard, key, detail)
 
     def saw(self, samples: int) -> None:
         """Counts `samples` good samples more."""

@@ -5,6 +5,7 @@ pictures are freshly drawn, half of combinations that training never shows.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from dream.data.drawing import draw
 from dream.data.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.shapes import sample_scenes
 from dream.evaluation.features import MASK_RATIOS, caption_features, picture_features
+from dream.evaluation.limits import at_least, needs_answer_key, shares
 from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator, seed_of
 
@@ -26,17 +28,33 @@ if TYPE_CHECKING:
 COMBINATIONS = ("all", "unseen", "seen")
 
 
+@dataclass(frozen=True)
+class EditsSettings:
+    """What the task `edits` looks at."""
+
+    count: int = 2000
+    """Pictures, half of them of combinations that training never shows."""
+    mask_ratios: tuple[float, ...] = MASK_RATIOS
+    """Shares of the tokens hidden."""
+
+    def __post_init__(self) -> None:
+        at_least("edits", self, count=2)
+        shares("edits", "mask_ratios", self.mask_ratios, one=False)
+
+
 def edit_accuracy(
     pretrained: "Pretrained",
     *,
-    count: int = 2000,
-    mask_ratios: Sequence[float] = MASK_RATIOS,
+    data: str = "shapes",
+    settings: EditsSettings = EditsSettings(),
     seed: int = 0,
 ) -> list[Measure]:
-    """Share of `count` pictures whose caption beats the edited one, by kind, mask ratio and combination.
+    """Share of the pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
     Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
     """
+    needs_answer_key("edits", data)
+    count = settings.count
     level, draws = pretrained.config.data.level, np.random.default_rng(seed_of(seed, "edits"))
     scenes = sample_scenes(level, count // 2, draws, unseen=True)
     scenes += sample_scenes(level, count - count // 2, draws)
@@ -44,7 +62,7 @@ def edit_accuracy(
     images = torch.from_numpy(draw(scenes, pretrained.config.image.size))
     features = _features_by_scene(pretrained, [*scenes, *(e for kinds in changed for e in kinds.values())])
     found = []
-    for ratio in mask_ratios:
+    for ratio in settings.mask_ratios:
         pictures = picture_features(pretrained, images, ratio, generator(seed, "edit masks", str(ratio)))
         for kind in EDIT_KINDS:
             rows = [i for i, kinds in enumerate(changed) if kind in kinds]
@@ -67,6 +85,11 @@ def _by_combination(
 ) -> list[Measure]:
     chosen = {"all": np.ones_like(unseen), "unseen": unseen, "seen": ~unseen}
     return [
-        Measure("edits", kind, {"mask_ratio": mask_ratio, "combination": name}, share(wins[chosen[name]]))
+        Measure(
+            "edits",
+            kind,
+            {"data": "shapes", "mask_ratio": mask_ratio, "combination": name},
+            share(wins[chosen[name]]),
+        )
         for name in COMBINATIONS
     ]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -52,6 +52,20 @@ class Reading:
         }
 
 
+class Verdict(NamedTuple):
+    """What the judge says of B pictures and their captions, by both counts."""
+
+    attributes: dict[str, Tensor]
+    """(B,) bool an attribute: as the caption says; what is malformed counts as what it resembles most."""
+    well_formed: Tensor
+    """(B,) bool: every attribute is, and nothing is malformed."""
+
+    @property
+    def right(self) -> Tensor:
+        """(B,) bool: every attribute is as the caption says."""
+        return _all(self.attributes)
+
+
 class Judge(nn.Module):
     """Logits of every attribute of (B, 3, SIZE, SIZE) pictures in [0, 1]."""
 
@@ -89,15 +103,7 @@ class Judge(nn.Module):
 
         What is malformed is read as 'none of these', or without `refusing` as what it resembles most.
         """
-        pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
-        if pictures.shape[-2:] != (SIZE, SIZE):
-            pictures = F.interpolate(
-                pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
-            )
-        parts = [self(part) for part in pictures.split(256)]
-        logits = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-        answers = {name: None if refusing else CLASSES[name] for name in logits}
-        return Reading(**{name: each[..., : answers[name]].argmax(-1) for name, each in logits.items()})
+        return _reading(self._look(images), refusing)
 
     def attributes(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> dict[str, Tensor]:
         """(B,) bool an attribute (layout, ground, shape, colour): the picture has it as its caption says.
@@ -105,15 +111,44 @@ class Judge(nn.Module):
         `refusing` takes nothing malformed for what it resembles.
         Raises InputError for a caption that is not of level 0 or 1 of `shapes`.
         """
-        scenes = [parse_caption(text) for text in captions]
-        for scene, text in zip(scenes, captions, strict=True):
-            _check(scene, text)
-        wanted = {name: torch.from_numpy(numbers) for name, numbers in damage.labels_of(scenes).items()}
-        return self.read(images, refusing).agrees(wanted)
+        return self.read(images, refusing).agrees(_wanted(captions))
 
     def correct(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> Tensor:
         """(B,) bool: every attribute that the caption names is in the picture, and nothing else is."""
-        return torch.stack(list(self.attributes(images, captions, refusing).values())).all(0)
+        return _all(self.attributes(images, captions, refusing))
+
+    def verdict(self, images: Tensor, captions: Sequence[str]) -> Verdict:
+        """`attributes` without refusing, and `correct` with, of one look at the pictures."""
+        wanted, logits = _wanted(captions), self._look(images)
+        lenient, strict = (_reading(logits, refusing).agrees(wanted) for refusing in (False, True))
+        return Verdict(lenient, _all(strict))
+
+    @torch.no_grad()
+    def _look(self, images: Tensor) -> dict[str, Tensor]:
+        pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
+        if pictures.shape[-2:] != (SIZE, SIZE):
+            pictures = F.interpolate(
+                pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
+            )
+        parts = [self(part) for part in pictures.split(256)]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
+def _reading(logits: Mapping[str, Tensor], refusing: bool) -> Reading:
+    answers = {name: None if refusing else CLASSES[name] for name in logits}
+    return Reading(**{name: each[..., : answers[name]].argmax(-1) for name, each in logits.items()})
+
+
+def _all(attributes: Mapping[str, Tensor]) -> Tensor:
+    return torch.stack(list(attributes.values())).all(0)
+
+
+def _wanted(captions: Sequence[str]) -> dict[str, Tensor]:
+    """What the judge should read in pictures of the captions; InputError for one beyond it."""
+    scenes = [parse_caption(text) for text in captions]
+    for scene, text in zip(scenes, captions, strict=True):
+        _check(scene, text)
+    return {name: torch.from_numpy(numbers) for name, numbers in damage.labels_of(scenes).items()}
 
 
 def _check(scene: Scene, text: str) -> None:
@@ -169,54 +204,11 @@ def _loss(judge: Judge, drawings: Drawings) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, Any]:
-    """Shares of held-out drawings: clean and worn ones read right in every attribute, damaged ones refused,
-    by kind.
-
-    The seed must differ from the training's. A damaged drawing counts where it has a class 'none of these'.
-    """
-    generator = np.random.default_rng([seed, 1])
-    clean = damage.clean_drawings(count, generator)
-    worn = damage.Drawings(damage.worn(clean.images, generator), clean.labels)
-    straying = damage.damaged_drawings("none", count, generator)
-    result: dict[str, Any] = {
-        "drawings": count,
-        "clean": _all_right(judge, clean),
-        "clean_not_refusing": _all_right(judge, clean, refusing=False),
-        "worn": _all_right(judge, worn),
-        "straying": _all_right(judge, straying),
-        "clean_by_attribute": {n: float(v.float().mean()) for n, v in _agreement(judge, clean).items()},
-    }
-    result["refused"] = {
-        kind: _refused(judge, damage.damaged_drawings(kind, count // 5, generator)) for kind in damage.DAMAGES
-    }
-    return result
-
-
-def _agreement(judge: Judge, drawings: Drawings, refusing: bool = True) -> dict[str, Tensor]:
-    labels = {name: torch.from_numpy(numbers) for name, numbers in drawings.labels.items()}
-    return judge.read(torch.from_numpy(drawings.images.astype(np.float32)), refusing).agrees(labels)
-
-
-def _all_right(judge: Judge, drawings: Drawings, refusing: bool = True) -> float:
-    return float(torch.stack(list(_agreement(judge, drawings, refusing).values())).all(0).float().mean())
-
-
-def _refused(judge: Judge, drawings: Drawings) -> float:
-    """Share of the drawings with something malformed in which something is read as 'none of these'."""
-    reading = judge.read(torch.from_numpy(drawings.images.astype(np.float32)))
-    malformed, refused = np.zeros(len(drawings.images), bool), np.zeros(len(drawings.images), bool)
-    for name in ("layout", "ground", "shape"):
-        labels = drawings.labels[name].reshape(len(malformed), -1)
-        read = getattr(reading, name).numpy().reshape(len(malformed), -1)
-        malformed |= (labels == CLASSES[name]).any(1)
-        refused |= ((labels != IGNORE) & (read == CLASSES[name])).any(1)
-    return float(refused[malformed].mean())
-
-
 def main() -> None:
     """Trains the judge and writes its weights (half precision) and accuracy."""
     from safetensors.torch import save_file
+
+    from dream.evaluation.agreement import judge_accuracy
 
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(

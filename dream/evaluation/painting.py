@@ -1,12 +1,13 @@
 """How `prompts` and `selection` have a model paint: its own settings, in batches. It judges nothing."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from dream.data.grammar import Scene, caption
-from dream.decoding.decode import StepRecord, paint_batches
+import torch
+from torch import Tensor
+
+from dream.decoding.decode import StepRecord, collect, paint_batches
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.damage import LEVEL
@@ -17,13 +18,24 @@ if TYPE_CHECKING:
 
 ROWS = 128
 """Pictures painted at once."""
+Progress = Callable[[float, str], None]
+"""Told the share that is done, and what is being done."""
+
+
+def quiet(done: float, what: str) -> None:
+    """Progress that nobody hears of."""
+
+
+def within(progress: Progress, low: float, high: float) -> Progress:
+    """Progress of the part between two shares of the whole."""
+    return lambda done, what: progress(low + (high - low) * done, what)
 
 
 def judged_level(config: "DreamConfig") -> int:
     """The level of `shapes` that the model was trained on; InputError where the judge does not know it."""
     if config.data.level > LEVEL:
         raise InputError(
-            f"prompts and selection need the judge, which knows levels 0 to {LEVEL} of shapes; "
+            f"prompts, selection and judge need the judge, which knows levels 0 to {LEVEL} of shapes; "
             f"this model was trained on level {config.data.level}"
         )
     return config.data.level
@@ -31,34 +43,43 @@ def judged_level(config: "DreamConfig") -> int:
 
 def settings_of(config: "DreamConfig", seed: int, **changes: Any) -> DecodeSettings:
     """The model's own decoding defaults, changed where told."""
-    own = config.decode
-    settings = DecodeSettings(
-        steps=own.steps,
-        guidance_scale=own.guidance_scale,
-        guidance_schedule=own.guidance_schedule,
-        temperature=own.temperature,
-        seed=seed,
-    )
-    return replace(settings, **changes)
+    return DecodeSettings.of(config.decode, seed=seed, **changes)
 
 
 def records_by_batch(
-    pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeSettings, *, scored: bool = False
-) -> Iterator[tuple[Sequence[Scene], Iterator[StepRecord]]]:
-    """Scenes by batches of ROWS pictures, with the records of decoding their captions.
+    pretrained: "Pretrained",
+    captions: Sequence[str],
+    settings: DecodeSettings,
+    *,
+    scored: bool = False,
+    progress: Progress = quiet,
+) -> Iterator[tuple[Sequence[str], Iterator[StepRecord]]]:
+    """Captions by batches of ROWS pictures, with the records of decoding them.
 
-    Picture i is drawn from (settings.seed, i), whatever its batch. `scored` fills every record's alignment.
-    The records must be taken before the next batch is asked for.
+    Picture i is drawn from (settings.seed, i), whatever its batch. `scored` fills every record's alignment,
+    without an encoder pass of its own but for the finished picture. The records must be taken before the
+    next batch is asked for.
     """
     size = max(1, ROWS // settings.candidates)
     records = paint_batches(
         pretrained,
-        [caption(scene) for scene in scenes],
+        captions,
         settings,
-        picture_ids=range(len(scenes)),
+        picture_ids=range(len(captions)),
         batch_size=size,
         record_scores=scored,
         score_finished=scored,
     )
     for first, batch in groupby(records, key=lambda pair: pair[0]):
-        yield scenes[first : first + size], (record for _, record in batch)
+        progress(first / len(captions), f"painting {settings.candidates} x {len(captions):,} pictures")
+        yield captions[first : first + size], (record for _, record in batch)
+
+
+def paint(
+    pretrained: "Pretrained", captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
+) -> Tensor:
+    """(B, 3, H, W) in [0, 1]: one picture a caption, the chosen candidate where there are several."""
+    batches = records_by_batch(pretrained, captions, settings, progress=progress)
+    return torch.cat(
+        [pretrained.images.decode(collect(records).tokens[:, 0]).cpu() for _, records in batches]
+    )

@@ -5,10 +5,12 @@ showed. High recall does not say that a model knows who is where: see `edits`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.data.batch import Batch
@@ -18,7 +20,8 @@ from dream.data.shapes import distinct_scenes
 from dream.data.sources import open_source
 from dream.errors import InputError
 from dream.evaluation.features import MASK_RATIOS, caption_features, picture_features
-from dream.evaluation.statistics import Measure, mean
+from dream.evaluation.limits import at_least, shares
+from dream.evaluation.statistics import Estimate, Measure, mean, share
 from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
@@ -28,50 +31,88 @@ if TYPE_CHECKING:
 RANKS = (1, 5, 10)
 
 
+FEW_POOLS = 10
+"""With fewer pools the intervals are over the queries instead of the pools."""
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """What the task `retrieval` searches."""
+
+    pool: int = 64
+    """Pictures, with as many different captions, to find one among."""
+    pools: int = 20
+    """Such pools; other data than shapes may have fewer."""
+    mask_ratios: tuple[float, ...] = MASK_RATIOS
+    """Shares of the tokens hidden."""
+
+    def __post_init__(self) -> None:
+        at_least("retrieval", self, pool=2, pools=1)
+        shares("retrieval", "mask_ratios", self.mask_ratios, one=False)
+
+
 def recalls(similarity: Tensor, ranks: Sequence[int] = RANKS) -> dict[str, dict[int, float]]:
     """Recall at each rank of (P, P) similarities of pictures (rows) and captions (columns), in equal order.
 
-    'text to image' ranks the pictures for each caption, 'image to text' the captions for each picture. What
-    is as similar as the true one ranks before it, so that a constant space finds nothing.
+    'text to image' ranks the pictures for each caption, 'image to text' the captions for each picture.
+    """
+    return {
+        direction: {k: float((before < k).double().mean()) for k in ranks}
+        for direction, before in ranked_before(similarity).items()
+    }
+
+
+def ranked_before(similarity: Tensor) -> dict[str, Tensor]:
+    """(P,) for both directions: how many of the others rank before the true one.
+
+    What is as similar as the true one ranks before it, so that a constant space finds nothing.
     """
     own = similarity.diagonal()
     others = ~torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
-    before = {
+    return {
         "text to image": ((similarity >= own[None, :]) & others).sum(0),
         "image to text": ((similarity >= own[:, None]) & others).sum(1),
     }
-    return {name: {k: float((b < k).double().mean()) for k in ranks} for name, b in before.items()}
 
 
 def retrieval(
     pretrained: "Pretrained",
     *,
     data: str = "shapes",
-    pool: int = 64,
-    pools: int = 20,
-    mask_ratios: Sequence[float] = MASK_RATIOS,
+    settings: RetrievalSettings = RetrievalSettings(),
     seed: int = 0,
 ) -> list[Measure]:
-    """Recall at 1, 5 and 10 both ways by mask ratio: means over `pools` pools of `pool`, interval over pools.
+    """Recall at 1, 5 and 10 both ways by mask ratio: means over the pools.
 
-    Raises InputError if the data has not `pool` different captions.
+    Intervals are over pools, or over the single queries where there are fewer than FEW_POOLS. Raises
+    InputError if the data has not `pool` different captions.
     """
-    found: dict[tuple[float, str, int], list[float]] = {}
-    for number, batch in enumerate(_pools(pretrained.config, data, pool, pools, seed)):
+    found: dict[tuple[float, str], list[NDArray[np.int64]]] = {}
+    pools = _pools(pretrained.config, data, settings.pool, settings.pools, seed)
+    for number, batch in enumerate(pools):
         captions = caption_features(pretrained, batch.captions)
-        for ratio in mask_ratios:
+        for ratio in settings.mask_ratios:
             masks = generator(seed, "retrieval masks", number, str(ratio))
             similarity = picture_features(pretrained, batch.images, ratio, masks) @ captions.T
-            for direction, by_rank in recalls(similarity).items():
-                for rank, value in by_rank.items():
-                    found.setdefault((ratio, direction, rank), []).append(value)
+            for direction, before in ranked_before(similarity).items():
+                found.setdefault((ratio, direction), []).append(before.cpu().numpy())
     draws = np.random.default_rng(seed)
+    where = {"data": data, "pool": settings.pool}
     return [
         Measure(
-            "retrieval", f"{direction} R@{rank}", {"mask_ratio": ratio, "pool": pool}, mean(values, draws)
+            "retrieval",
+            f"{direction} R@{rank}",
+            {"mask_ratio": ratio, **where, "pools": len(before)},
+            _recall(np.stack(before) < rank, draws),
         )
-        for (ratio, direction, rank), values in found.items()
+        for (ratio, direction), before in found.items()
+        for rank in RANKS
     ]
+
+
+def _recall(hits: NDArray[np.bool_], draws: np.random.Generator) -> Estimate:
+    """Of hits (pools, queries)."""
+    return share(hits) if len(hits) < FEW_POOLS else mean(hits.mean(1), draws)
 
 
 def _pools(config: "DreamConfig", data: str, pool: int, pools: int, seed: int) -> Iterator[Batch]:

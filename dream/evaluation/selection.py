@@ -1,124 +1,154 @@
-"""Selection: does choosing one of K candidates in mid-decode by the model's own score pay, and when?
+"""Selection: does choosing one of K candidates in mid-decode by the model's own score pay, when, and at what?
 
 All K candidates of each prompt are finished and judged, and every step's score of each is recorded on the
-way, so that a choice at any step is measured on the same pictures. Gains are against a random candidate.
+way, so that a choice at any step, and among any fewer candidates, is measured on the same pictures. Gains are
+in the share of prompts whose picture is right: over a random candidate, over finishing all K and choosing
+then (reranking), and over spending the same compute otherwise.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dream.data.grammar import Scene, caption
+from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
+from dream.data.sources import open_source
 from dream.decoding.decode import StepRecord
-from dream.evaluation.judge import Judge
-from dream.evaluation.painting import judged_level, records_by_batch, settings_of
-from dream.evaluation.statistics import Measure, auc, mean, share
+from dream.errors import InputError
+from dream.evaluation.judge import Judge, load_judge
+from dream.evaluation.limits import at_least, shares
+from dream.evaluation.outcomes import HEADLINE, MARKED, Candidates, Longer, selection_measures
+from dream.evaluation.painting import (
+    Progress,
+    judged_level,
+    paint,
+    quiet,
+    records_by_batch,
+    settings_of,
+    within,
+)
+from dream.evaluation.statistics import Measure
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
     from dream.pretrained import Pretrained
 
-HEADLINE = 0.3
-"""Share of the tokens decoded when the headline's choice is made (the first step with at least that)."""
+FIRST_PART = 0.85
+"""About how much of the time the candidates take; the rest is for the samples in more steps."""
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """K finished candidates of P prompts, and their scores on the way."""
+class SelectionSettings:
+    """What the task `selection` paints and reports."""
 
-    right: NDArray[np.bool_]
-    """(P, K): every attribute is right; what is malformed counts as what it resembles most."""
-    well_formed: NDArray[np.bool_]
-    """(P, K): right, and nothing malformed."""
-    scores: NDArray[np.float32]
-    """(T, P, K): cosine of the partial picture and its caption after each step that reveals tokens."""
-    steps: tuple[int, ...]
-    """(T) steps done when scored."""
-    decoded: tuple[float, ...]
-    """(T) share of the tokens decoded then."""
+    count: int = 300
+    """P, prompts: for shapes, of combinations that training never shows."""
+    candidates: int = 8
+    """K, finished pictures a prompt; every smaller number is measured on the same ones."""
+    shares: tuple[float, ...] = MARKED
+    """Shares of the tokens whose first steps are marked (and always reported)."""
+    points: int = 16
+    """Steps reported, evenly spread over those that reveal tokens; 0: every one."""
+
+    def __post_init__(self) -> None:
+        at_least("selection", self, count=2, candidates=2, points=0)
+        shares("selection", "shares", self.shares, one=True)
 
 
-def candidate_scores(
-    pretrained: "Pretrained", judge: Judge, *, count: int = 500, candidates: int = 8, seed: int = 0
-) -> Candidates:
-    """`candidates` finished pictures for each of `count` unseen prompts, judged, with every step's scores.
+def selection(
+    pretrained: "Pretrained",
+    *,
+    data: str = "shapes",
+    settings: SelectionSettings = SelectionSettings(),
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> list[Measure]:
+    """`selection_measures` of pictures painted for unseen prompts of shapes, or for the validation captions
+    of other data, which no judge can tell right from wrong.
 
-    Scoring takes no encoder pass of its own, but for the finished picture. Raises InputError for a level
-    that the judge does not know.
+    Raises InputError for a level of shapes that the judge does not know, and for data with too few captions.
     """
-    level = judged_level(pretrained.config)
-    settings = settings_of(pretrained.config, seed, candidates=candidates, selection="none")
-    draws = np.random.default_rng(seed_of(seed, "selection prompts"))
-    scenes = sample_scenes(level, count, draws, unseen=True)
-    parts = records_by_batch(pretrained, scenes, settings, scored=True)
-    batches = [_judged(pretrained, judge, part, records) for part, records in parts]
-    return Candidates(
-        right=np.concatenate([b.right for b in batches]),
-        well_formed=np.concatenate([b.well_formed for b in batches]),
-        scores=np.concatenate([b.scores for b in batches], axis=1),
-        steps=batches[0].steps,
-        decoded=batches[0].decoded,
+    judge = load_judge() if data == "shapes" else None
+    prompts = _prompts(pretrained, data, settings.count, seed)
+    first, rest = within(progress, 0.0, FIRST_PART), within(progress, FIRST_PART, 1.0)
+    found = candidate_scores(
+        pretrained, judge, prompts, candidates=settings.candidates, seed=seed, progress=first
+    )
+    longer = None if judge is None else longer_samples(pretrained, judge, prompts, found, seed, rest)
+    return selection_measures(
+        found, longer=longer, shares=settings.shares, points=settings.points, data=data, seed=seed
     )
 
 
-def _judged(
-    pretrained: "Pretrained", judge: Judge, scenes: Sequence[Scene], records: Iterator[StepRecord]
+def _prompts(pretrained: "Pretrained", data: str, count: int, seed: int) -> list[str]:
+    if data == "shapes":
+        draws = np.random.default_rng(seed_of(seed, "selection prompts"))
+        level = judged_level(pretrained.config)
+        return [caption(scene) for scene in sample_scenes(level, count, draws, unseen=True)]
+    captions = open_source(data, pretrained.config, split="val").captions(20 * count)
+    different = list(dict.fromkeys(captions))[:count]
+    if len(different) < 2:
+        raise InputError(f"{data} has {len(different)} different validation captions, 2 are needed")
+    return different
+
+
+def candidate_scores(
+    pretrained: "Pretrained",
+    judge: Judge | None,
+    prompts: Sequence[str],
+    *,
+    candidates: int = 8,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Candidates:
+    """`candidates` finished pictures for each prompt, judged (if there is a judge), with every step's scores.
+
+    This is what takes its time; everything else is arithmetic.
+    """
+    settings = settings_of(pretrained.config, seed, candidates=candidates, selection="none")
+    parts = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
+    batches = [_scored(pretrained, judge, part, records) for part, records in parts]
+    flags: dict[str, Any] = {}
+    if judge is not None:
+        flags = {n: np.concatenate([getattr(b, n) for b in batches]) for n in ("right", "well_formed")}
+    scores = np.concatenate([b.scores for b in batches], axis=1)
+    return Candidates(scores, batches[0].steps, batches[0].decoded, **flags)
+
+
+def _scored(
+    pretrained: "Pretrained", judge: Judge | None, prompts: Sequence[str], records: Iterator[StepRecord]
 ) -> Candidates:
     scores, steps, decoded = [], [], []
     for record in records:
         assert record.alignment is not None
-        scores.append(record.alignment.view(len(scenes), -1).cpu().numpy())  # rows are prompt-major
+        scores.append(record.alignment.view(len(prompts), -1).float().cpu().numpy())  # rows are prompt-major
         steps.append(record.step + 1)
         decoded.append(record.decoded_fraction)
+    found = Candidates(np.stack(scores), tuple(steps), tuple(decoded))
+    if judge is None:
+        return found
     pictures = pretrained.images.decode(record.tokens).cpu()  # (P K, 3, H, W), of the last step
-    prompts = [caption(scene) for scene in scenes for _ in range(len(pictures) // len(scenes))]
-    right, well_formed = (
-        judge.correct(pictures, prompts, refusing=refusing).view(len(scenes), -1).numpy()
-        for refusing in (False, True)
-    )
-    return Candidates(right, well_formed, np.stack(scores), tuple(steps), tuple(decoded))
+    verdict = judge.verdict(pictures, [p for p in prompts for _ in range(len(pictures) // len(prompts))])
+    flags = (part.view(len(prompts), -1).numpy() for part in (verdict.right, verdict.well_formed))
+    return Candidates(found.scores, found.steps, found.decoded, *flags)
 
 
-def selection_measures(found: Candidates, seed: int = 0) -> list[Measure]:
-    """Gain and AUC of a choice at each step (`headline`: at 30 % of the tokens), prompts resampled.
+def longer_samples(
+    pretrained: "Pretrained",
+    judge: Judge,
+    prompts: Sequence[str],
+    found: Candidates,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Longer:
+    """One sample of each prompt in as many steps as the headline's choice among all candidates costs.
 
-    By both counts, since a model that is nearly always right leaves nothing to choose but form.
+    More steps than tokens cannot be taken, so that this may cost less; its cost says so.
     """
-    draws = np.random.default_rng(seed)
-    count = found.right.shape[1]
-    headline = next(i for i, decoded in enumerate(found.decoded) if decoded >= HEADLINE - 1e-9)
-    measures = []
-    for right, refusing in ((found.right, {}), (found.well_formed, {"malformed_refused": True})):
-        at = {"candidates": count, **refusing}
-        measures += [
-            Measure("selection", "random candidate right", at, mean(right.mean(1), draws)),
-            Measure("selection", f"any of {count} right", at, share(right.any(1))),
-        ]
-        for i, (step, decoded) in enumerate(zip(found.steps, found.decoded, strict=True)):
-            where = {**at, "step": step, "decoded_fraction": round(decoded, 4)}
-            where |= {"headline": True} if i == headline else {}
-            gain = chosen_right(found.scores[i], right) - right.mean(1)
-            measures += [
-                Measure("selection", "gain of the choice", where, mean(gain, draws)),
-                Measure("selection", "AUC", where, auc(found.scores[i], right, draws)),
-            ]
-    return measures
-
-
-def chosen_right(scores: NDArray[np.floating], right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(P,): is the candidate with the best of the scores (P, K) right; a tie counts by its share."""
-    best = scores == scores.max(1, keepdims=True)
-    return (best & right).sum(1) / best.sum(1)
-
-
-def selection(
-    pretrained: "Pretrained", judge: Judge, *, count: int = 500, candidates: int = 8, seed: int = 0
-) -> list[Measure]:
-    """`selection_measures` of `candidate_scores`."""
-    return selection_measures(
-        candidate_scores(pretrained, judge, count=count, candidates=candidates, seed=seed), seed
-    )
+    cost = found.cost(found.scores.shape[2], found.first_with(HEADLINE))
+    steps = min(round(cost * len(found.steps)), pretrained.config.image.num_tokens)
+    pictures = paint(pretrained, prompts, settings_of(pretrained.config, seed, steps=steps), progress)
+    verdict = judge.verdict(pictures, prompts)
+    return Longer(steps, steps / len(found.steps), verdict.right.numpy(), verdict.well_formed.numpy())

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Z95 = 1.959964
+RESAMPLED_AT_ONCE = 2**21
+"""Rows that a bootstrap draws at once."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +67,31 @@ def bootstrap(
     Rows (n, k) are what is independent (prompts, pools); `statistic` maps sums (..., k), divided by n, to
     values (...): the mean is `lambda m: m[..., 0]`, a ratio `lambda m: m[..., 0] / m[..., 1]`.
     """
-    table = np.asarray(rows, float).reshape(len(np.asarray(rows)), -1)
+    table = np.asarray(rows, float)
     n = len(table)
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
-    drawn = generator.multinomial(n, np.full(n, 1 / n), size=resamples) @ table / n  # (resamples, k)
+    table = table.reshape(n, -1)
+    drawn = _resampled(table, generator, resamples)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(table.mean(0)))
         low, high = (
             np.nanquantile(statistic(drawn), [0.025, 0.975]) if value == value else (math.nan, math.nan)
         )
     return Estimate(value, float(low), float(high), n)
+
+
+def _resampled(
+    table: NDArray[np.float64], generator: np.random.Generator, resamples: int
+) -> NDArray[np.float64]:
+    """(resamples, k): means of as many rows drawn with replacement; in parts that fit the memory."""
+    n, parts = len(table), []
+    for first in range(0, resamples, at_once := max(1, RESAMPLED_AT_ONCE // n)):
+        count = min(at_once, resamples - first)
+        rows = generator.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
+        times = np.bincount(rows.ravel(), minlength=count * n).reshape(count, n)  # a row was drawn so often
+        parts.append(times @ table / n)
+    return np.concatenate(parts)
 
 
 def mean(values: ArrayLike, generator: np.random.Generator) -> Estimate:

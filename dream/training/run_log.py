@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dream.errors import InputError
+from dream.files import replace_text
 
 PACKAGES = (
     "torch",
@@ -113,7 +114,7 @@ class RunLog:
         path = self.folder / "metrics.jsonl"
         if self.writes and path.exists():
             kept = [json.dumps(row) + "\n" for row in read_metrics(self.folder) if row["step"] <= step]
-            _replace(path, "".join(kept))
+            replace_text(path, "".join(kept))
 
 
 def holds_run(folder: Path) -> bool:
@@ -227,10 +228,4 @@ def _finite(value: Any) -> Any:
 
 
 def _replace_json(path: Path, tree: Mapping[str, Any]) -> None:
-    _replace(path, json.dumps(_finite(tree), indent=1))
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text)
-    temporary.replace(path)
+    replace_text(path, json.dumps(_finite(tree), indent=1))

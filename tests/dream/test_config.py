@@ -1,10 +1,11 @@
 """The configuration tree: it survives JSON, names what is wrong, and knows nothing it is not told."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
-from dream.config import DreamConfig, override
+from dream.config import DreamConfig, assign, override
 from dream.errors import InputError
 from dream.presets import OBJECTIVES, SIZES, preset
 
@@ -85,3 +86,29 @@ def test_model_dict_ignores_what_does_not_change_the_weights():
         == config.model_dict()
     )
     assert override(config, ["encoder.depth=3"]).model_dict() != config.model_dict()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of some task."""
+
+    ratios: tuple[float, ...] = (0.0, 0.5)
+    count: int | None = None
+    name: str = "a"
+
+
+def test_any_dataclasses_take_assignments_and_lists_of_any_length():
+    sections = {"one": Settings(), "two": Settings()}
+    found = assign(
+        sections, ["one.ratios=0.1,0.2, 0.3", "one.count=3", "two.name=b"], "NAME.FIELD=VALUE", "x"
+    )
+    assert found == {"one": Settings((0.1, 0.2, 0.3), 3), "two": Settings(name="b")}
+    for assignment, said in (
+        ("one.ratios=0.1,x", "one.ratios must be a number"),
+        ("two.nmae=c", "did you mean 'two.name'"),
+        ("one.count", "NAME.FIELD=VALUE"),
+    ):
+        with pytest.raises(InputError, match=said):
+            assign(sections, [assignment], "NAME.FIELD=VALUE", "x")
+    with pytest.raises(InputError, match="train.betas must be 2 numbers"):
+        override(preset("tiny"), ["train.betas=0.9"])

@@ -1,297 +1,321 @@
-"""Numbers of the evaluations: closed forms, known-best and known-blind scores, and the command as a whole."""
+"""The command `dream evaluate` as a whole: what it measures, what it keeps, and what it refuses."""
 
-import argparse
 import json
-import math
-from dataclasses import replace
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
-import torch
 
-from dream import presets
-from dream.commands import evaluate
-from dream.config import TrainConfig
-from dream.data.grammar import caption
-from dream.data.shapes import ShapesSource, sample_scenes
-from dream.data.text import train_tokenizer
-from dream.decoding.decode import collect, paint_iter
+from dream.__main__ import main
+from dream.data.report import BROKEN_PICTURE, DataReport
 from dream.errors import InputError
-from dream.evaluation import painting
-from dream.evaluation.edits import edit_accuracy
-from dream.evaluation.features import caption_features, picture_features
-from dream.evaluation.judge import load_judge
-from dream.evaluation.prompts import EVERY, WELL_FORMED, paint, prompt_accuracy
-from dream.evaluation.retrieval import recalls, retrieval
-from dream.evaluation.selection import Candidates, candidate_scores, chosen_right, selection_measures
-from dream.evaluation.statistics import Measure, auc, bootstrap, mean, share
-from dream.model.conditioning import build_conditioning
-from dream.model.dream import Dream
-from dream.model.latents import build_image_tokenizer
-from dream.pretrained import Pretrained
-from dream.randomness import generator
+from dream.evaluation import tasks
+from dream.evaluation.limits import at_least
+from dream.evaluation.results import read_results
+from dream.evaluation.statistics import Estimate, Measure
+from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, TASKS, Task
+from dream.presets import preset
+from dream.training import checkpoint
+from tests.dream.evaluation_small import small_pretrained
+from tests.dream.training_small import write_pictures
 
 
-def small_config():
-    config = presets.tiny()
-    return replace(
-        config,
-        encoder=replace(config.encoder, width=32, depth=1, heads=2),
-        decoder=replace(config.decoder, width=32, depth=1, heads=2),
-        head=replace(config.head, width=16, depth=1, sampling_steps=2),
-        text=replace(config.text, width=16, depth=1, conditioning_width=16),
-        joint=replace(config.joint, width=8, hidden=16),
-        decode=replace(config.decode, steps=5),
-        train=TrainConfig(batch_size=64),
-    )
+def save(folder, pretrained, config=None):
+    """A checkpoint of the model."""
+    state = checkpoint.TrainingState(3, config or pretrained.config, "shapes", ())
+    tensors = checkpoint.model_tensors(pretrained.model)
+    averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
+    checkpoint.write_checkpoint(folder, state, {"model": tensors, "ema": averages}, pretrained.tokenizer)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def pretrained(tmp_path_factory):
-    config = small_config()
-    words = ShapesSource(config).captions(500)
-    tokenizer = train_tokenizer(words, config.text.vocab_size, config.text.context_length)
-    config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
-    with torch.random.fork_rng([]):
-        torch.manual_seed(0)
-        model = Dream(config).eval()
-        conditioning = build_conditioning(config.text, tokenizer)
-    images = build_image_tokenizer(config.image)
-    return Pretrained(
-        config, model, tokenizer, conditioning, images, "abc", tmp_path_factory.mktemp("run"), 1
-    )
+def model(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("models") / "small", small_pretrained(None))
 
 
-def by_name(measures, **where):
-    return {m.name: m.estimate for m in measures if where.items() <= m.where.items()}
+@pytest.fixture(scope="module")
+def without_contrast(tmp_path_factory):
+    """A model that was trained to paint only."""
+    pretrained = small_pretrained(None)
+    objective = replace(pretrained.config.objective, contrastive_weight=0.0)
+    config = replace(pretrained.config, objective=objective)
+    return save(tmp_path_factory.mktemp("models") / "painter", pretrained, config)
 
 
-# statistics
+@dataclass(frozen=True)
+class CountSettings:
+    """Of the fake tasks."""
+
+    size: int = 5
+    names: tuple[str, ...] = ("a", "b")
+
+    def __post_init__(self):
+        at_least("count", self, size=1)
 
 
-def test_wilson_interval_matches_its_published_values():
-    """81 of 263: 0.255 to 0.366 (Newcombe 1998, method 3)."""
-    found = share(np.arange(263) < 81)
-    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
-    assert share([True] * 5).high == share([True] * 5).value == 1.0
-    assert math.isnan(share([]).value)
+ASKED: list[tuple[str, str]] = []
+"""(task, data) of the fake tasks that were really run."""
 
 
-def test_intervals_hold_the_truth_about_95_percent_of_the_time():
-    draws = np.random.default_rng(0)
-    samples = [draws.random(60) < 0.3 for _ in range(300)]
-    for measure in (share, lambda hits: bootstrap(hits, lambda s: s[..., 0], draws, 300)):
-        held = [e.low <= 0.3 <= e.high for e in map(measure, samples)]
-        assert 0.9 < np.mean(held) < 0.99
+def count(pretrained, *, data="shapes", settings=CountSettings(), seed=0, progress=lambda done, what: None):
+    ASKED.append(("count", data))
+    progress(0.5, "half way")
+    return [Measure("count", "size", {"data": data}, Estimate(settings.size + seed, 0.0, 1.0, 9))]
 
 
-def test_auc_is_one_for_an_oracle_and_a_half_for_the_blind():
-    draws = np.random.default_rng(0)
-    right = draws.random((200, 8)) < 0.4
-    assert auc(right, right, draws).value == 1.0
-    assert auc(~right, right, draws).value == 0.0
-    assert auc(np.zeros_like(right), right, draws).value == 0.5
-    blind = auc(draws.random(right.shape), right, draws)
-    assert blind.low < 0.5 < blind.high
+def joint(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
+    ASKED.append(("joint", data))
+    return [Measure("joint", "found", {"mask_ratio": 0.0}, Estimate(0.5, 0.4, 0.6, 9))]
 
 
-def test_auc_compares_within_a_prompt_only():
-    scores = np.array([[0.9, 0.8], [0.1, 0.2]])
-    assert auc(scores, [[True, False], [False, True]], np.random.default_rng(0)).value == 1.0
+def broken(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
+    report = DataReport()
+    report.add(BROKEN_PICTURE, "pictures", "bad.jpg", "truncated")
+    if settings.size == 99:
+        raise InputError("broken: not on this set")
+    return [Measure("broken", "good", {}, Estimate(1.0, 1.0, 1.0, 9))]
 
 
-def test_what_is_not_a_number_is_null_in_json():
-    record = Measure("edits", "colour", {}, share([])).to_dict()
-    assert record["value"] is None and json.dumps(record, allow_nan=False)
+def stopped(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
+    raise KeyboardInterrupt
 
 
-# retrieval and edits
+FAKES = (
+    Task("count", "counts", "", ("shapes", "captions")),
+    Task("joint", "looks into the joint space", "", ("shapes",), (JOINT,)),
+    Task("broken", "finds something broken", "", ("shapes", "labels"), named_only=True),
+    Task("stopped", "is interrupted", "", ("shapes",), named_only=True),
+)
 
 
-def test_recall_of_a_perfect_a_constant_and_a_shifted_space():
-    perfect = recalls(torch.eye(12))
-    assert all(value == 1.0 for ranks in perfect.values() for value in ranks.values())
-    assert all(value == 0.0 for ranks in recalls(torch.ones(12, 12)).values() for value in ranks.values())
-    shifted = torch.eye(12).roll(1, 0) + 0.5 * torch.eye(12)
-    assert {d: r[1] for d, r in recalls(shifted).items()} == dict.fromkeys(recalls(shifted), 0.0)
-    assert {d: r[5] for d, r in recalls(shifted).items()} == dict.fromkeys(recalls(shifted), 1.0)
-
-
-def test_the_two_directions_are_each_others_transpose():
-    similarity = torch.randn(20, 20, generator=generator("retrieval test"))
-    there, back = recalls(similarity), recalls(similarity.T)
-    assert there["text to image"] == back["image to text"] and there["image to text"] == back["text to image"]
-
-
-def test_an_untrained_model_retrieves_by_chance(pretrained):
-    measures = retrieval(pretrained, pool=32, pools=4, mask_ratios=(0.0, 0.75))
-    assert len(measures) == 2 * 2 * 3
-    assert all(
-        e.low <= e.value <= e.high and e.value < 0.7 and e.count == 4 for e in by_name(measures).values()
-    )
-    assert measures == retrieval(pretrained, pool=32, pools=4, mask_ratios=(0.0, 0.75))
-
-
-def test_features_are_normalised_and_depend_on_the_mask(pretrained):
-    batch = ShapesSource(pretrained.config).fixed(6)
-    bare = picture_features(pretrained, batch.images, 0.0, generator(0))
-    hidden = picture_features(pretrained, batch.images, 0.75, generator(0))
-    words = caption_features(pretrained, batch.captions)
-    for features in (bare, hidden, words):
-        torch.testing.assert_close(features.norm(dim=1), torch.ones(6))
-    assert not torch.allclose(bare, hidden)
-    torch.testing.assert_close(bare, picture_features(pretrained, batch.images, 0.0, generator(1)))
-
-
-def test_edits_are_counted_by_kind_and_combination(pretrained):
-    measures = edit_accuracy(pretrained, count=200, mask_ratios=(0.0,))
-    for combination, count in (("all", 200), ("unseen", 100), ("seen", 100)):
-        found = by_name(measures, combination=combination)
-        assert set(found) == {"colour", "shape", "swapped", "relation", "ground"}
-        assert found["colour"].count == count and 0 < found["swapped"].count < count
-        assert found["swapped"].count == found["relation"].count
-
-
-# prompts and selection
-
-
-def test_prompts_count_what_the_judge_sees(pretrained):
-    measures = prompt_accuracy(pretrained, load_judge(), count=40)
-    unseen = by_name(measures, combination="unseen", things="all")
-    names = {f"{name} right" for name in ("layout", "ground", "shape", "colour")}
-    assert set(unseen) == {EVERY, WELL_FORMED} | names
-    assert (
-        unseen[EVERY].count == 40 and by_name(measures, combination="seen", things="all")[EVERY].count == 20
-    )
-    assert unseen[EVERY].value <= min(unseen[name].value for name in names)
-    assert unseen[WELL_FORMED].value <= unseen[EVERY].value
-    parts = [by_name(measures, combination="unseen", things=n)[EVERY].count for n in (1, 2)]
-    assert sum(parts) == 40
-
-
-def test_a_painted_picture_does_not_depend_on_its_batch(pretrained, monkeypatch):
-    scenes = sample_scenes(1, 5, np.random.default_rng(0))
-    settings = painting.settings_of(pretrained.config, 0)
-    together = paint(pretrained, scenes, settings)
-    monkeypatch.setattr(painting, "ROWS", 2)
-    torch.testing.assert_close(paint(pretrained, scenes, settings), together)
-    assert together.shape == (5, 3, 30, 30)
-
-
-def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
-    found = candidate_scores(pretrained, load_judge(), count=3, candidates=4)
-    assert found.scores.shape == (len(found.steps), 3, 4) and found.right.shape == (3, 4)
-    assert not (found.well_formed & ~found.right).any()
-    assert list(found.decoded) == sorted(found.decoded) and found.decoded[-1] == 1.0
-    assert np.abs(found.scores).max() <= 1 + 1e-5
-
-
-def candidates(scores, right):
-    steps = len(scores)
-    decoded = tuple((i + 1) / steps for i in range(steps))
-    return Candidates(right, right & ~right[:, :1], scores, tuple(range(1, steps + 1)), decoded)
-
-
-def test_an_oracle_gains_all_there_is_and_a_blind_one_nothing():
-    draws = np.random.default_rng(0)
-    right = draws.random((400, 8)) < 0.4
-    oracle, blind = right.astype(np.float32), draws.random(right.shape, dtype=np.float32)
-    both = selection_measures(candidates(np.stack([blind, oracle]), right))
-    measures = [m for m in both if "malformed_refused" not in m.where]
-    found = by_name(measures)
-    gains = {m.where["step"]: m.estimate for m in measures if m.name == "gain of the choice"}
-    assert gains[2].value == pytest.approx(
-        found["any of 8 right"].value - found["random candidate right"].value
-    )
-    assert gains[1].low < 0 < gains[1].high
-    refused = [m for m in both if m.where.get("malformed_refused")]
-    assert by_name(refused)["random candidate right"].value < found["random candidate right"].value
-    assert [m.where["step"] for m in measures if m.where.get("headline")] == [1, 1]
-
-
-def test_ties_are_settled_by_chance():
-    right = np.array([[True, False, False, True]])
-    assert chosen_right(np.zeros((1, 4)), right)[0] == 0.5
-    assert chosen_right(np.array([[0.0, 1.0, 1.0, 1.0]]), right)[0] == pytest.approx(1 / 3)
-
-
-def test_levels_beyond_the_judge_are_refused(pretrained):
-    config = replace(pretrained.config, data=replace(pretrained.config.data, level=2))
-    with pytest.raises(InputError, match="level 2"):
-        prompt_accuracy(replace(pretrained, config=config), load_judge(), count=4)
-
-
-# the command
-
-
-def arguments(*words):
-    parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return parser.parse_args(words)
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch, request):
+    """Tasks that take no time, but where a test asks for the true ones."""
+    ASKED.clear()
+    if "true_tasks" in request.fixturenames:
+        return
+    functions = {"count": count, "joint": joint, "broken": broken, "stopped": stopped}
+    monkeypatch.setattr(Task, "load", lambda self: functions[self.name])
+    monkeypatch.setattr(tasks, "_ALL", FAKES)
+    monkeypatch.setattr(tasks, "TASKS", {task.name: task for task in FAKES})
 
 
 @pytest.fixture
-def loaded(pretrained, monkeypatch):
-    monkeypatch.setattr("dream.pretrained.load_pretrained", lambda path, ema=True: pretrained)
+def true_tasks():
+    """Asks for the true tasks."""
 
 
-def test_the_command_prints_a_table_and_writes_json(loaded, tmp_path, capsys):
-    words = ["--model", "runs/a", "--out", str(tmp_path / "new"), "--prompts", "6", "--candidates", "2"]
-    words += ["--pictures", "20", "--pool", "8", "--pools", "2"]
-    evaluate.run(arguments(*words))
-    result = json.loads((tmp_path / "new" / "a.json").read_text())
-    assert {m["task"] for m in result["measures"]} == set(evaluate.TASKS)
-    assert result["model_id"] == "abc" and result["seed"] == 0
-    printed = capsys.readouterr().out
-    assert "text to image R@1, mask ratio 0.75, pool 8" in printed and "selection (95 % interval)" in printed
-    with pytest.raises(InputError, match="already"):
-        evaluate.run(arguments(*words))
-    evaluate.run(arguments(*words, "--overwrite", "--tasks", "retrieval"))
+@pytest.fixture
+def evaluate(tmp_path, capsys, monkeypatch):
+    """Calls the command: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        code = main(["evaluate", *map(str, words)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
 
 
-def test_two_models_stand_side_by_side(loaded, tmp_path, capsys):
-    words = ["--model", "a", "--model", "b", "--out", str(tmp_path), "--tasks", "edits", "--pictures", "10"]
-    evaluate.run(arguments(*words))
-    header = next(line for line in capsys.readouterr().out.splitlines() if line.split() == ["a", "b"])
-    assert header and (tmp_path / "a.json").exists() and (tmp_path / "b.json").exists()
+# what it keeps
+
+
+def test_what_is_measured_is_printed_and_kept_with_all_that_it_depends_on(evaluate, model, tmp_path):
+    code, out, err = evaluate("--model", model, "--set", "count.size=7", "--seed", "2")
+    assert code == 0, err
+    assert "count on shapes, size=7, seed 2 (95 % interval)" in out and "9.000 [0.000, 1.000]" in out
+    entries = {e.task: e for e in read_results(tmp_path / "results" / "small.json").entries}
+    assert set(entries) == {"count", "joint"}
+    entry = entries["count"]
+    assert entry.settings == {"size": 7, "names": ["a", "b"]} and entry.changed == {"size": 7}
+    assert (entry.seed, entry.weights, entry.step, entry.objective) == (2, "ema", 3, "dream")
+    assert entry.model_id == checkpoint.weights_id(model, "ema")
+    assert entry.fingerprint == {"level": 1, "size": 30, "version": 1}
+    assert entry.about["device"] == "cpu" and "torch" in entry.about["versions"]
+    assert entry.measures[0].estimate.value == 9
+
+
+def test_a_second_call_measures_only_what_is_missing(evaluate, model):
+    evaluate("--model", model, "--tasks", "count")
+    code, out, err = evaluate("--model", model)
+    assert code == 0 and ASKED == [("count", "shapes"), ("joint", "shapes")]
+    assert "count on shapes: cached" in err and "joint on shapes: took" in err
+    assert "count on shapes" in out and "joint on shapes" in out
+    evaluate("--model", model, "--tasks", "count", "--overwrite")
+    assert ASKED[2:] == [("count", "shapes")]
+
+
+@pytest.mark.parametrize("changed", [["--set", "count.size=6"], ["--seed", "1"], ["--raw"]])
+def test_another_question_is_measured_anew_and_kept_beside(evaluate, model, tmp_path, changed):
+    evaluate("--model", model, "--tasks", "count")
+    evaluate("--model", model, "--tasks", "count", *changed)
+    evaluate("--model", model, "--tasks", "count")
+    assert len(ASKED) == 2
+    assert len(read_results(tmp_path / "results" / "small.json").entries) == 2
+
+
+def test_other_weights_under_the_same_name_are_measured_anew(evaluate, model, tmp_path):
+    other = small_pretrained(None)
+    for parameter in other.model.parameters():
+        parameter.data.add_(1.0)
+    save(tmp_path / "other", other)
+    evaluate("--model", f"x={model}", "--tasks", "count")
+    evaluate("--model", f"x={tmp_path / 'other'}", "--tasks", "count")
+    assert len(ASKED) == 2
+    stored = read_results(tmp_path / "results" / "x.json")
+    assert len(stored.entries) == 2 and len(stored.current().entries) == 1
+    _, out, _ = evaluate("--show")
+    assert "1 results of older weights or data are kept" in out
+
+
+def test_changed_data_is_measured_anew(evaluate, model, tmp_path):
+    pictures = write_pictures(tmp_path / "pictures", 3)
+    for _ in range(2):
+        evaluate("--model", model, "--tasks", "count", "--data", pictures)
+    assert ASKED == [("count", str(pictures))]
+    (pictures / "new.txt").write_text("a new one")
+    evaluate("--model", model, "--tasks", "count", "--data", pictures)
+    assert len(ASKED) == 2
+
+
+def test_ctrl_c_loses_the_task_in_progress_and_no_other(evaluate, model, tmp_path):
+    code, _, err = evaluate("--model", model, "--tasks", "count,stopped")
+    assert code == 130 and "kept in results; the same command goes on from there" in err
+    assert [e.task for e in read_results(tmp_path / "results" / "small.json").entries] == ["count"]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"measures": []}', '{"format": 1}'])
+def test_a_damaged_results_file_is_one_sentence_and_stays(evaluate, model, tmp_path, content):
+    path = tmp_path / "results" / "small.json"
+    path.parent.mkdir()
+    path.write_text(content)
+    for words in (["--model", model], ["--model", model, "--overwrite"], ["--show"]):
+        code, _, err = evaluate(*words)
+        assert code == 2 and "move it away" in err and err.count("\n") == 1
+    assert path.read_text() == content and not ASKED
+
+
+# models and tasks
+
+
+def test_models_stand_side_by_side_under_their_names(evaluate, model, without_contrast):
+    code, out, _ = evaluate("--model", f"one={model}", "--model", without_contrast)
+    assert code == 0 and out.splitlines()[0].split() == ["one", "painter"]
+    row = next(line for line in out.splitlines() if line.startswith("  size"))
+    assert row.count("5.000 [0.000, 1.000]") == 2
+
+
+def test_a_task_that_a_model_was_not_trained_for_is_skipped_with_the_reason(evaluate, without_contrast):
+    code, out, err = evaluate("--model", without_contrast, "--tasks", "count,joint")
+    assert code == 0 and ASKED == [("count", "shapes")]
+    assert "painter: skipped, it was trained without the contrastive loss" in out and "skipped" in err
+
+
+def test_what_the_data_does_not_allow_is_an_error_only_where_it_was_named(evaluate, model, tmp_path):
+    code, out, err = evaluate("--model", model, "--tasks", "count,broken", "--set", "broken.size=99")
+    assert code == 2 and err.endswith("dream: broken: not on this set\n")
+    assert "skipped, broken: not on this set" in out and "5.000" in out
+    assert evaluate("--model", model)[0] == 0
+
+
+def test_what_is_broken_in_the_data_is_named_once(evaluate, model, tmp_path):
+    words = ["--model", f"a={model}", "--model", f"b={model}", "--tasks", "broken"]
+    code, _, err = evaluate(*words)
+    assert code == 0 and err.count("bad.jpg: truncated") == 1
+    assert "shapes: 1 problem in the data; what is touched by it is skipped" in err
+    entry = read_results(tmp_path / "results" / "b.json").entries[0]
+    assert entry.about["broken"][BROKEN_PICTURE]["pictures"]["count"] == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "said"),
     [
-        (["--tasks", "retreival"], "did you mean 'retrieval'"),
+        (["--tasks", "cuont"], "unknown task 'cuont'; did you mean 'count'?"),
         (["--tasks", ","], "names none"),
-        (["--tasks", "edits", "--data", "pictures"], "answer key"),
-        (["--prompts", "0"], "--prompts must be at least 2"),
-        (["--model", "x/a"], "two models are named 'a'"),
+        (["--tasks", "joint", "--data", "pictures"], "task 'joint' needs an answer key"),
+        (["--tasks", "count", "--data", "no/such/folder"], "no/such"),
+        (["--set", "count.sise=3"], "did you mean 'count.size'?"),
+        (["--set", "cuont.size=3"], "did you mean 'count'?"),
+        (["--set", "count.size=x"], "count.size must be a whole number"),
+        (["--set", "count.size=0"], "count.size must be at least 1"),
+        (["--set", "count"], "TASK.FIELD=VALUE"),
+        (["--tasks", "joint", "--set", "count.size=3"], "not among the --tasks"),
+        (["--model", "x/small"], "two models are named 'small'"),
+        (["--model", "a/b=c"], "without '/'"),
+        (["--model", "=c"], "expected PATH or NAME=PATH"),
+        (["--seed", "-1"], "--seed must be at least 0"),
+        (["--prompts", "3"], "unknown option '--prompts'"),
+        (["--model", "new=nowhere"], "no such model: nowhere"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_opened(tmp_path, words, message):
-    with pytest.raises(InputError, match=message):
-        evaluate.run(arguments("--model", "a", "--out", str(tmp_path / "out"), *words))
-    assert not (tmp_path / "out").exists()
+def test_bad_input_is_one_sentence_before_anything_is_measured(evaluate, model, tmp_path, words, said):
+    code, _, err = evaluate("--model", model, *words)
+    assert code == 2 and said in err and err.count("\n") == 1
+    assert not (tmp_path / "results").exists() and not ASKED
 
 
-def test_results_that_cannot_be_written_are_refused_before_the_work(loaded, tmp_path):
+def test_results_that_cannot_be_written_are_refused_before_the_work(evaluate, model, tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="file is a file, so nothing can be written"):
-        evaluate.run(arguments("--model", "a", "--out", str(tmp_path / "file" / "results")))
-    assert (tmp_path / "file").read_text() == "mine"
+    code, _, err = evaluate("--model", model, "--out", tmp_path / "file" / "results")
+    assert code == 2 and "file is a file, so nothing can be written" in err
+    assert (tmp_path / "file").read_text() == "mine" and not ASKED
 
 
-def test_a_missing_model_is_named(tmp_path):
-    with pytest.raises(InputError, match="nowhere"):
-        evaluate.run(arguments("--model", str(tmp_path / "nowhere"), "--out", str(tmp_path)))
+# the table
 
 
-def test_mean_is_the_mean():
-    found = mean(np.array([1.0, 2.0, 3.0]), np.random.default_rng(0))
-    assert found.value == 2.0 and found.low < 2.0 < found.high and found.count == 3
+def test_results_are_shown_without_models(evaluate, model):
+    code, _, err = evaluate("--show")
+    assert code == 2 and "there are no results in results" in err
+    _, measured, _ = evaluate("--model", f"a={model}", "--model", f"b={model}")
+    assert evaluate("--show") == (0, measured, "")
+    assert evaluate("--show", "--model", "b")[1].splitlines()[0].split() == ["b"]
+    assert "has no results of 'c'; it has a, b" in evaluate("--show", "--model", "c")[2]
+    assert evaluate()[0] == 2
 
 
-def test_one_candidate_is_painted_as_decode_paints_it(pretrained):
-    scenes = sample_scenes(1, 2, np.random.default_rng(1))
-    settings = painting.settings_of(pretrained.config, 0)
-    _, records = next(painting.records_by_batch(pretrained, scenes, settings))
-    direct = paint_iter(pretrained, [caption(s) for s in scenes], settings, picture_ids=range(2))
-    torch.testing.assert_close(collect(records).tokens, collect(direct).tokens)
+def test_markdown_has_a_table_a_task(evaluate, model):
+    _, out, _ = evaluate("--model", model, "--markdown")
+    assert "### count on shapes" in out and "| size | 5.000 [0.000, 1.000] |" in out
+
+
+# the true tasks
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_there_and_has_settings_that_are_described(true_tasks, name):
+    task = TASKS[name]
+    assert task.name == name and task.about and task.seconds > 0
+    settings = task.defaults()
+    assert settings == type(settings)() and json.dumps(settings.__dict__)
+    assert task.measure.__doc__ and callable(task.load())
+
+
+@pytest.mark.parametrize("objective", ["dream", "clip", "fluid", "mar", "repa"])
+def test_a_model_is_asked_only_what_its_objective_teaches(true_tasks, objective):
+    config = preset("tiny", objective)
+    assert tasks.objective_of(config) == objective
+    learned = tasks.trained_for(config)
+    assert (JOINT in learned) == (objective in ("dream", "clip"))
+    assert (PAINTING in learned) == (objective != "clip")
+    assert (PROMPTING in learned) == (objective in ("dream", "fluid", "repa"))
+
+
+def test_the_help_lists_every_task_without_torch(true_tasks):
+    script = "import sys; from dream.__main__ import main\ntry: main(['evaluate', '--help'])\n"
+    script += "finally: print(*sys.modules)"
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment)
+    help_text, modules = done.stdout.rsplit("\n", 2)[0], done.stdout.splitlines()[-1].split()
+    assert all(f"  {name} " in help_text for name in TASKS)
+    assert not {"torch", "numpy"} & set(modules)
+
+
+def test_true_tasks_run_under_the_command(true_tasks, evaluate, model):
+    words = ["--tasks", "retrieval,edits", "--set", "retrieval.pool=8", "retrieval.pools=2", "edits.count=20"]
+    code, out, _ = evaluate("--model", model, *words)
+    assert code == 0 and "text to image R@1, mask ratio 0.75" in out and "edits on shapes, count=20" in out

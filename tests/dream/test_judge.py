@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.drawing import draw
-from dream.data.grammar import Place, Scene, Thing, caption, edits, phrasings
+from dream.data.drawing import CLASSES, answer_key, draw
+from dream.data.grammar import GROUNDS, Place, Scene, Thing, caption, edits, phrasings
 from dream.data.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation import damage
-from dream.evaluation.judge import WEIGHTS, Judge, judge_accuracy, load_judge, train_judge
+from dream.evaluation.agreement import JudgeSettings, judge_accuracy, judge_agreement
+from dream.evaluation.judge import WEIGHTS, Judge, load_judge, train_judge
+from tests.dream.evaluation_small import small_pretrained
 
 
 def held_out_scenes(count, level=1, seed=99):
@@ -59,6 +61,43 @@ def test_floats_and_bytes_are_judged_alike(judge):
     scenes = held_out_scenes(50)
     images, words = pictures(scenes), [caption(s) for s in scenes]
     assert torch.equal(judge.correct(images, words), judge.correct(images / 255, words))
+
+
+def test_one_look_gives_both_counts(judge):
+    drawings = damage.training_drawings(200, np.random.default_rng(3))
+    images = torch.from_numpy(drawings.images.astype(np.float32))
+    words = [caption(s) for s in held_out_scenes(200)]
+    verdict = judge.verdict(images, words)
+    for name, flags in judge.attributes(images, words, refusing=False).items():
+        assert torch.equal(verdict.attributes[name], flags)
+    assert torch.equal(verdict.right, judge.correct(images, words, refusing=False))
+    assert torch.equal(verdict.well_formed, judge.correct(images, words))
+
+
+def test_its_labels_are_those_of_the_answer_key():
+    scenes = held_out_scenes(100)
+    key, labels = answer_key(scenes, 30).labels, damage.labels_of(scenes)
+
+    def names(numbers, words):
+        return [words[i] for i in numbers]
+
+    for mine, theirs, words in (
+        (labels["ground"], "ground", GROUNDS),
+        (labels["layout"], "relation", damage.LAYOUTS),
+        (labels["shape"][:, 0], "shape", damage.KNOWN_SHAPES),
+        (labels["colour"][:, 0], "colour", damage.KNOWN_COLOURS),
+    ):
+        assert names(mine, words) == names(key[theirs], CLASSES[theirs])
+
+
+def test_the_task_reports_agreement_and_refusals_with_intervals(tmp_path):
+    pretrained = small_pretrained(tmp_path)
+    measures = judge_agreement(pretrained, settings=JudgeSettings(count=200))
+    exact = {m.name: m.estimate for m in measures if m.where["of"] == "exact drawings"}
+    assert all(e.count == 200 and e.value >= 0.99 and e.low < e.value for e in exact.values())
+    refused = {m.where["of"]: m.estimate for m in measures if m.name == "refused"}
+    assert set(refused) == {f"damage: {kind}" for kind in damage.DAMAGES}
+    assert all(m.estimate.value > 0.98 for m in measures if m.name == "found wrong")
 
 
 def test_malformed_drawings_are_refused(judge):

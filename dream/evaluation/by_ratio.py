@@ -1,0 +1,197 @@
+"""Losses of unseen pictures by mask ratio: how well a model paints what is hidden, and tells captions apart
+by what is left.
+
+A picture's tokens are hidden in one random order, of which each ratio takes the first part. Losses are those
+of training (validation tells them while it runs, at fewer ratios), also where training does not count them,
+which is marked. Alignment is the mean cosine of a picture and its caption in the joint space, beside that of
+the other captions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dream.data.batch import Batch
+from dream.diffusion import add_noise, sample_draw
+from dream.evaluation.held_out import held_out, part
+from dream.evaluation.limits import at_least, shares
+from dream.evaluation.painting import Progress, quiet
+from dream.evaluation.statistics import Measure, mean
+from dream.losses import generative_loss
+from dream.masking import counts_in_contrast, counts_in_generation, mask_from_order, sample_orders
+from dream.model.decoder import CrossCache
+from dream.model.dream import GenerativeOutput
+from dream.randomness import generator, seed_of
+from dream.training.monitor import PICTURES, hidden_at
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+GENERATIVE, CONTRASTIVE = "generative loss", "contrastive loss"
+OWN, OTHERS, GAP = "alignment with its own caption", "alignment with other captions", "alignment gap"
+
+
+@dataclass(frozen=True)
+class LossesSettings:
+    """What the task `losses` looks at."""
+
+    pictures: int = 512
+    """Held-out pictures; other data than shapes may have fewer."""
+    pool: int = PICTURES
+    """Pictures that the contrastive loss tells apart (validation's number); it grows with it."""
+    mask_ratios: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    """Shares of the tokens hidden; at least one token is left."""
+    split: str | None = None
+    """Split of the data; none takes `test` of shapes and `val` of other data."""
+
+    def __post_init__(self) -> None:
+        at_least("losses", self, pictures=2, pool=2)
+        shares("losses", "mask_ratios", self.mask_ratios, one=False)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """P pictures and all that does not depend on the mask."""
+
+    number: int
+    tokens: Tensor
+    """(P, N, D_tok)."""
+    orders: Tensor
+    """(P, N)."""
+    same_caption: Tensor
+    """(P, P) bool: pairs with one caption."""
+    text_features: Tensor | None
+    """(P, E); None where no joint space was trained."""
+    cache: CrossCache | None
+    """What the decoder reads of the captions; None where it was not trained."""
+
+
+def losses(
+    pretrained: "Pretrained",
+    *,
+    data: str = "shapes",
+    settings: LossesSettings = LossesSettings(),
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> list[Measure]:
+    """Means over pictures by mask ratio, with intervals over pictures; of what the model was trained for.
+
+    The generative loss is the error per masked token, the contrastive loss in nats among the pictures of a
+    pool (ln(pool) is chance), pictures with equal captions left out of the negatives.
+    """
+    batch = held_out("losses", data, pretrained.config, settings.pictures, split=settings.split)
+    pools = _pools(batch, settings.pool)
+    found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
+    for number, some in enumerate(pools):
+        progress(number / len(pools), f"losses of {len(batch):,} pictures")
+        pool = _prepared(pretrained, number, some, seed)
+        for ratio in settings.mask_ratios:
+            for name, values in by_ratio(pretrained, pool, ratio, seed):
+                found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
+    measures = []
+    for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
+        for ratio in (r for r in settings.mask_ratios if (r, name) in found):
+            where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
+            draws = np.random.default_rng(seed_of(seed, "losses", name))
+            measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
+    return measures
+
+
+@torch.no_grad()
+def by_ratio(pretrained: "Pretrained", pool: _Pool, ratio: float, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Names and (P,) values of everything that can be measured at a ratio."""
+    model = pretrained.model
+    mask = mask_from_order(pool.orders, _hidden(pretrained, ratio))
+    encoded = model.encode(pool.tokens, mask)
+    if pool.cache is not None and bool(mask.any()):
+        yield GENERATIVE, _generative(pretrained, pool, encoded, mask, (seed, str(ratio)))
+    if pool.text_features is not None:
+        cosine = model.image_features(encoded, mask).float() @ pool.text_features.T  # (pictures, captions)
+        yield CONTRASTIVE, _contrastive(pretrained, cosine, pool.same_caption)
+        own, different = cosine.diagonal(), ~pool.same_caption
+        others = (cosine * different).sum(1) / different.sum(1).clamp(min=1)
+        yield OWN, own
+        yield OTHERS, others
+        yield GAP, own - others
+
+
+def _pools(batch: Batch, size: int) -> list[Batch]:
+    """Equal pools; a last one that is not full is left out, but not the only one."""
+    size = min(size, len(batch))
+    return [part(batch, range(i, i + size)) for i in range(0, len(batch) - size + 1, size)]
+
+
+@torch.no_grad()
+def _prepared(pretrained: "Pretrained", number: int, batch: Batch, seed: int) -> _Pool:
+    model, objective = pretrained.model, pretrained.config.objective
+    device = next(model.parameters()).device
+    ids = pretrained.tokenizer.encode(batch.captions).to(device)
+    orders = sample_orders(
+        len(batch), pretrained.config.image.num_tokens, generator(seed, "losses orders", number)
+    )
+    cache = None
+    if objective.generative_weight > 0:
+        words: Sequence[str] = batch.captions if objective.text else ("",) * len(batch)
+        cache = model.cross_cache(model.text_states(pretrained.conditioning.encode(words).to(device)))
+    return _Pool(
+        number=number,
+        tokens=pretrained.images.encode(batch.images).to(device),
+        orders=orders.to(device),
+        same_caption=(ids[:, None] == ids[None]).all(-1),
+        text_features=model.text_features(ids).float() if objective.contrastive_weight > 0 else None,
+        cache=cache,
+    )
+
+
+def _hidden(pretrained: "Pretrained", ratio: float) -> int:
+    tokens = pretrained.config.image.num_tokens
+    return min(tokens - 1, hidden_at(ratio, tokens, pretrained.config.objective.min_visible))
+
+
+def _generative(
+    pretrained: "Pretrained", pool: _Pool, encoded: Tensor, mask: Tensor, seed: tuple[int, str]
+) -> Tensor:
+    """(P,) mean loss of each picture's masked tokens."""
+    model, head, (pictures, _, width) = pretrained.model, pretrained.config.head, pool.tokens.shape
+    assert pool.cache is not None
+    condition = model.decode(encoded, mask, pool.cache, wanted=mask)  # (M, D)
+    draw = sample_draw(head, len(condition), width, generator("losses noise", *seed, pool.number))
+    draw = type(draw)(*(values.to(mask.device) for values in draw))
+    clean = pool.tokens[mask].repeat(head.draws, 1)  # (M * draws, D_tok)
+    projected = model.head.project(condition).repeat(head.draws, 1)
+    prediction = model.head(add_noise(head, clean, draw), draw.times, projected)
+    rows = mask.nonzero()[:, 0].repeat(head.draws)
+    return generative_loss(head, GenerativeOutput(prediction, clean, draw, rows), pictures).by_picture
+
+
+def _contrastive(pretrained: "Pretrained", cosine: Tensor, same_caption: Tensor) -> Tensor:
+    """(P,) of each picture and its caption: the mean over them is `losses.contrastive_loss`."""
+    scale, most = pretrained.model.logit_scale.exp(), pretrained.config.joint.max_logit_scale
+    own = torch.arange(len(cosine), device=cosine.device)
+    others = same_caption & ~torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
+    logits = (cosine * (scale if most is None else scale.clamp(max=most))).masked_fill(others, float("-inf"))
+    to_text, to_image = (F.cross_entropy(side, own, reduction="none") for side in (logits, logits.T))
+    return (to_text + to_image) / 2
+
+
+def _conditions(pretrained: "Pretrained", name: str, ratio: float, pools: list[Batch]) -> dict[str, object]:
+    """The pool's size where it matters, and whether training counts the loss at this ratio."""
+    objective = pretrained.config.objective
+    where: dict[str, object] = {}
+    if name == CONTRASTIVE:
+        where["pool"] = len(pools[0])
+    order = torch.arange(pretrained.config.image.num_tokens)[None]
+    mask = mask_from_order(order, _hidden(pretrained, ratio))
+    counts = {
+        GENERATIVE: counts_in_generation(mask, objective.min_masked),
+        CONTRASTIVE: counts_in_contrast(mask, objective.min_visible),
+    }
+    if name in counts and not bool(counts[name]):
+        where["not_trained"] = True
+    return where

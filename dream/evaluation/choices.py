@@ -1,0 +1,73 @@
+"""Choosing one of K: exact expectations over every smaller set of candidates, and how two scores rank alike.
+
+Everything is of arrays (P, K), a row a prompt; ties are settled by lot, which is to say by shares. It knows
+nothing of pictures.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+
+def chosen(scores: ArrayLike, values: ArrayLike, size: int | None = None) -> Array:
+    """(P,): the expected value of the best scored of `size` of the K candidates (default: of all).
+
+    Exact over all C(K, size) sets: no set is drawn. `size` must be in [1, K].
+    """
+    values = np.asarray(values, float)
+    return (choice_weights(scores, values.shape[1] if size is None else size) * values).sum(1)
+
+
+def choice_weights(scores: ArrayLike, size: int) -> Array:
+    """(P, K): the probability that each candidate is the best scored of a random set of `size`.
+
+    With b candidates better and e equal (itself counted), its group wins in C(K - b, size) - C(K - b - e,
+    size) of the C(K, size) sets, and each of the group in as many.
+    """
+    s = np.asarray(scores, float)
+    better = (s[:, None, :] > s[:, :, None]).sum(2)  # (P, K)
+    equal = (s[:, None, :] == s[:, :, None]).sum(2)
+    sets = _sets(s.shape[1], size)
+    left = s.shape[1] - better
+    return (sets[left] - sets[left - equal]) / (equal * sets[-1])
+
+
+def any_hit(hits: ArrayLike, size: int | None = None) -> Array:
+    """(P,): the probability that a random set of `size` of the K candidates (default: all) holds a hit."""
+    flags = np.asarray(hits, bool)
+    count = flags.shape[1]
+    sets = _sets(count, count if size is None else size)
+    return 1 - sets[count - flags.sum(1)] / sets[-1]
+
+
+def between(expected: Callable[[int], Array], size: float) -> Array:
+    """`expected` of a whole number, for `size` on average: some prompts get one more than others."""
+    low = math.floor(size)
+    share = size - low
+    return expected(low) if share < 1e-9 else (1 - share) * expected(low) + share * expected(low + 1)
+
+
+def ranks(values: ArrayLike) -> Array:
+    """(P, K): ranks within the row, 1 the least; equals share their mean rank."""
+    v = np.asarray(values, float)
+    below = (v[:, None, :] < v[:, :, None]).sum(2)
+    equal = (v[:, None, :] == v[:, :, None]).sum(2)
+    return below + (equal + 1) / 2
+
+
+def rank_correlations(first: ArrayLike, second: ArrayLike) -> Array:
+    """(P,): Spearman's rank correlation within each row; not a number where one of the two is constant."""
+    a, b = (r - r.mean(1, keepdims=True) for r in (ranks(first), ranks(second)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (a * b).sum(1) / np.sqrt((a * a).sum(1) * (b * b).sum(1))
+
+
+def _sets(count: int, size: int) -> Array:
+    """(count + 1,): in how many ways `size` can be taken of 0 .. count."""
+    if not 1 <= size <= count:
+        raise ValueError(f"size must be in [1, {count}], got {size}")
+    return np.array([math.comb(n, size) for n in range(count + 1)], float)

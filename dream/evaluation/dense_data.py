@@ -1,0 +1,172 @@
+"""Pictures with a value at every pixel (a class, a depth), drawn or from files, read when they are wanted.
+
+Picture and map are cut the same way, to the centre square at the model's image size; the map by nearest
+pixels. What cannot be read is reported and left out. It knows nothing of models.
+"""
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from dream.data import report as kinds
+from dream.data.drawing import AnswerKey, answer_key, draw
+from dream.data.report import DataReport
+from dream.data.samples import BadSample
+from dream.data.shapes import sample_scenes
+from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, center_crop, open_picture
+from dream.randomness import seed_of
+
+CACHE_BYTES = 512 * 2**20
+"""Decoded pictures and maps are kept when all of a set's fit into this."""
+THREADS = 4
+"""Threads that read and decode."""
+
+Map = NDArray[np.generic]
+Example = tuple[Pixels, Map]
+
+
+class DensePictures:
+    """N pictures with a map each."""
+
+    def __init__(
+        self, keys: Sequence[str], read: Callable[[int], Example], example_bytes: int, where: str = ""
+    ) -> None:
+        """`read(i)` gives the i-th picture (3, H, W) uint8 and map (H, W), or raises BadSample, OSError."""
+        self.keys, self.report = tuple(keys), DataReport()
+        self._read, self._where = read, where
+        self._kept: dict[int, Example | None] | None = (
+            {} if len(self.keys) * example_bytes <= CACHE_BYTES else None
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def load(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """(B, 3, H, W) uint8 and (B, H, W) of those rows that can be read, in their order."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            found = [example for example in pool.map(self._example, rows) if example is not None]
+        self.report.saw(len(found))
+        if not found:
+            return torch.empty(0, 3, 0, 0, dtype=torch.uint8), torch.empty(0, 0, 0)
+        images, maps = (np.stack(part) for part in zip(*found, strict=True))
+        return torch.from_numpy(images), torch.from_numpy(maps)
+
+    def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Everything that can be read, in order, at most `size` at a time."""
+        for start in range(0, len(self), size):
+            images, maps = self.load(range(start, min(start + size, len(self))))
+            if len(images):
+                yield images, maps
+
+    def _example(self, row: int) -> Example | None:
+        if self._kept is not None and row in self._kept:
+            return self._kept[row]
+        example = None
+        try:
+            example = self._read(row)
+        except BadSample as bad:
+            self.report.add(bad.kind, self._where, self.keys[row], bad.detail)
+        except (BrokenPicture, OSError) as broken:
+            self.report.add(kinds.BROKEN_PICTURE, self._where, self.keys[row], str(broken))
+        if self._kept is not None:
+            self._kept[row] = example
+        return example
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The files of a picture and of its map."""
+
+    key: str
+    picture: Path
+    map: Path
+
+
+def stored_pictures(
+    pairs: Sequence[Pair], size: int, values: Callable[[Map], Map], where: str
+) -> DensePictures:
+    """Pairs of files at `size`; `values` turns what a map's file holds into what it means (or BadSample)."""
+
+    def read(row: int) -> Example:
+        pair = pairs[row]
+        picture = open_picture(pair.picture.read_bytes()).rgb
+        whole = open_map(pair.map.read_bytes())
+        if whole.shape != (picture.height, picture.width):
+            found = f"{whole.shape[1]} x {whole.shape[0]}"
+            detail = f"its map is {found}, the picture {picture.width} x {picture.height}"
+            raise BadSample(kinds.BROKEN_PICTURE, detail)
+        return cut(picture, values(whole), size)
+
+    return DensePictures([pair.key for pair in pairs], read, size * size * 7, where)
+
+
+def drawn_pictures(
+    level: int, size: int, count: int, split: str, seed: int, values: Callable[[AnswerKey], Map]
+) -> DensePictures:
+    """`count` drawn pictures and the part of their answer key that `values` names.
+
+    In `test` every second one (odd index) is of a combination that training never showed.
+    """
+    draws = np.random.default_rng(seed_of(seed, "dense shapes", split))
+    scenes = sample_scenes(level, count, draws)
+    if split == "test":
+        unseen = sample_scenes(level, count, draws, unseen=True)
+        scenes = [(scenes, unseen)[i % 2][i] for i in range(count)]
+    images, maps = draw(scenes, size), values(answer_key(scenes, size))
+    return DensePictures([f"shapes/{split}/{i}" for i in range(count)], lambda i: (images[i], maps[i]), 0)
+
+
+def cut(picture: Image.Image, values: Map, size: int) -> Example:
+    """The centre squares of a picture and of its map (H, W), at `size`."""
+    pixels = np.asarray(center_crop(picture, size), np.uint8).transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels), nearest_crop(values, size)
+
+
+def nearest_crop(values: Map, size: int) -> Map:
+    """The centre square of (H, W) at `size`, each pixel that of the original under its centre."""
+    height, width = values.shape
+    side = min(height, width)
+    inside = ((np.arange(size) + 0.5) * side / size).astype(int)
+    return values[np.ix_((height - side) // 2 + inside, (width - side) // 2 + inside)]
+
+
+def open_map(content: bytes) -> Map:
+    """(H, W) numbers of a one-channel PNG, palette numbers included. Raises BadSample for any other."""
+    try:
+        image = Image.open(io.BytesIO(content), formats=("PNG",))
+        if image.width * image.height > MAX_PIXELS:
+            raise BadSample(kinds.BROKEN_PICTURE, f"its map has more than {MAX_PIXELS:,} pixels")
+        values = np.asarray(image)
+    except BadSample:
+        raise
+    except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error ...
+        raise BadSample(kinds.BROKEN_PICTURE, f"its map is no PNG that can be read: {error}") from error
+    if values.ndim != 2:
+        raise BadSample(kinds.BROKEN_PICTURE, f"its map has {values.shape[-1]} channels, not one")
+    return values
+
+
+def matched(pictures: dict[str, Path], maps: dict[str, Path], where: str) -> list[Pair]:
+    """The pairs of equal keys, sorted; what has no partner is in a report."""
+    report = DataReport()
+    for key in sorted(pictures.keys() - maps.keys()):
+        report.add(kinds.MISSING_MEMBER, where, key, "the picture has no map")
+    for key in sorted(maps.keys() - pictures.keys()):
+        report.add(kinds.MISSING_MEMBER, where, key, "the map has no picture")
+    return [Pair(key, pictures[key], maps[key]) for key in sorted(pictures.keys() & maps.keys())]
+
+
+def chosen(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
+    """At most `limit` of the pairs (0 = all), drawn from `seed`, in their order."""
+    if not limit or limit >= len(pairs):
+        return list(pairs)
+    draws = np.random.default_rng(seed_of(seed, "dense choice"))
+    return [pairs[i] for i in sorted(draws.permutation(len(pairs))[:limit].tolist())]

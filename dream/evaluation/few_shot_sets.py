@@ -1,0 +1,94 @@
+"""The 14 few-shot data sets of LGSSL (arXiv 2302.12066), which DREAM's table averages over, by name.
+
+Each is a copy on the hub with the official classes and the copy's splits: the support comes from all of
+`train`, where LGSSL takes four fifths of it, and its own cuts of EuroSAT (5,000 each) and RESISC45 (a tenth
+for the support) are not repeated. It opens nothing.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from dream.errors import InputError
+
+ALL = "few-shot-14"
+"""`few-shot-14` is all sets from the hub, `few-shot-14:DIR` the folders DIR/NAME of class folders."""
+
+
+@dataclass(frozen=True)
+class FewShotSet:
+    """Where a set is on the hub. Its `train` split gives the support, `test` (or validation) the queries."""
+
+    title: str
+    hub: str
+    """The source string; the column of labels is found by its name (`label`, `fine_label`, `cls`)."""
+    classes: int
+
+
+SETS = {
+    "food101": FewShotSet("Food-101", "hf:ethz/food101", 101),
+    "cifar10": FewShotSet("CIFAR-10", "hf:uoft-cs/cifar10", 10),
+    "cifar100": FewShotSet("CIFAR-100", "hf:uoft-cs/cifar100", 100),
+    "cub200": FewShotSet("CUB-200-2011", "hf:bentrevett/caltech-ucsd-birds-200-2011", 200),
+    "sun397": FewShotSet("SUN397", "hf:tanganke/sun397", 397),
+    "cars": FewShotSet("Stanford Cars", "hf:tanganke/stanford_cars", 196),
+    "aircraft": FewShotSet("FGVC Aircraft", "hf:clip-benchmark/wds_fgvc_aircraft", 100),
+    "dtd": FewShotSet("DTD", "hf:tanganke/dtd", 47),
+    "pets": FewShotSet("Oxford-IIIT Pets", "hf:timm/oxford-iiit-pet", 37),
+    "caltech101": FewShotSet("Caltech-101", "hf:dpdl-benchmark/caltech101", 102),
+    "flowers": FewShotSet("Oxford Flowers-102", "hf:dpdl-benchmark/oxford_flowers102", 102),
+    "stl10": FewShotSet("STL-10", "hf:tanganke/stl10", 10),
+    "eurosat": FewShotSet("EuroSAT", "hf:timm/eurosat-rgb", 10),
+    "resisc45": FewShotSet("RESISC45", "hf:timm/resisc45", 45),
+}
+"""In the paper's order."""
+
+
+def resolve(data: str) -> list[tuple[str, str]]:
+    """The (name, source) pairs that `data` means: a set of the table, all of them, or one source as it is.
+
+    Of `few-shot-14:DIR` only the folders that exist (see `missing`). Raises InputError if there is none.
+    """
+    if data in SETS:
+        return [(data, SETS[data].hub)]
+    if data == ALL:
+        return [(name, entry.hub) for name, entry in SETS.items()]
+    if (root := _root(data)) is None:
+        _check_spelling(data)
+        return [(data, data)]
+    found = [(name, str(root / name)) for name in SETS if (root / name).is_dir()]
+    if not found:
+        there = "no such folder" if not root.is_dir() else "none of them is there"
+        raise InputError(
+            f"'{data}' expects folders of class folders in {root}, named {', '.join(SETS)}: {there}"
+        )
+    return found
+
+
+def missing(data: str) -> tuple[str, ...]:
+    """The names of the sets that `few-shot-14:DIR` has no folder for; nothing for other data."""
+    root = _root(data)
+    return () if root is None else tuple(name for name in SETS if not (root / name).is_dir())
+
+
+def is_collection(data: str) -> bool:
+    """Whether `data` means the 14 sets, of which some may be missing."""
+    return data == ALL or _root(data) is not None
+
+
+def _root(data: str) -> Path | None:
+    folder = data.removeprefix(f"{ALL}:")
+    if folder == data:
+        return None
+    if not folder.strip():
+        raise InputError(f"'{data}' needs a folder: {ALL}:DIR, or {ALL} for the hub's copies")
+    return Path(os.path.expanduser(folder))
+
+
+def _check_spelling(data: str) -> None:
+    """InputError for a word that is no source but nearly one of the names."""
+    if data == "shapes" or ":" in data or os.path.exists(os.path.expanduser(data)):
+        return
+    if close := difflib.get_close_matches(data, (*SETS, ALL, "shapes"), n=1, cutoff=0.7):
+        raise InputError(f"there is no folder or data set '{data}'; did you mean '{close[0]}'?")

@@ -1,0 +1,63 @@
+"""Classes of drawn pictures for few-shot episodes, of combinations that training showed or never shows.
+
+Every class is drawn on every ground, which is most of what an untrained encoder tells apart. It draws no
+pixel.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from dream.data.grammar import GROUNDS, LEVELS, Scene, Thing, held_out, neighbours, swapped
+from dream.data.shapes import sample_scenes
+from dream.randomness import seed_of
+
+NEAR_MISSES = 24
+"""Classes that differ in a thing or two (fewer where the level has fewer)."""
+
+Classes = list[list[Scene]]
+"""A class a list: the scenes, without places, that belong to it and are equally likely."""
+
+
+def drawn_classes(level: int, unseen: bool, seed: int) -> Iterator[tuple[str, Classes]]:
+    """Kinds of classes by name: a thing's shape and colour, and near misses, which are scenes in a layout."""
+    words = LEVELS[level]
+    if 1 in words.counts:
+        pairs = product(words.shapes, words.colours)
+        alone = [pair for pair in pairs if held_out(Scene(GROUNDS[0], (Thing(*pair),))) == unseen]
+        looks = list(product(words.sizes, words.textures))
+        yield (
+            "shape and colour",
+            [
+                [Scene(ground, (Thing(*pair, *look),)) for ground in GROUNDS for look in looks]
+                for pair in alone
+            ],
+        )
+    near = _near_misses(level, unseen, seed)
+    yield "near misses", [[replace(scene, ground=ground) for ground in GROUNDS] for scene in near]
+
+
+def _near_misses(level: int, unseen: bool, seed: int) -> list[Scene]:
+    """Scenes around one, in its layout, with things changed step by step or exchanged; on one ground."""
+    draws = np.random.default_rng(seed_of(seed, "few-shot near misses", str(unseen)))
+    start = max(sample_scenes(level, 50, draws, unseen=unseen), key=lambda scene: len(scene.things))
+    members = {start: None}
+    for center in (queue := [start]):  # grows meanwhile
+        new = [scene for scene in dict.fromkeys(_one_step(center, level)) if scene not in members]
+        members |= dict.fromkeys(new)
+        queue += new
+        if sum(held_out(scene) == unseen for scene in members) >= NEAR_MISSES:
+            break
+    return [scene for scene in members if held_out(scene) == unseen][:NEAR_MISSES]
+
+
+def _one_step(scene: Scene, level: int) -> list[Scene]:
+    """The scene with its first two things exchanged, and those with another shape or colour of a thing."""
+    words = LEVELS[level]
+    found = [swapped(scene)] if len(scene.things) > 1 else []
+    for which in range(len(scene.things)):
+        found += neighbours(scene, "shape", words.shapes, which)
+        found += neighbours(scene, "colour", words.colours, which)
+    return found

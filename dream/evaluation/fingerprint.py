@@ -1,0 +1,80 @@
+"""What a source of pictures is at the moment, in a few words that change when the pictures do. Reads no
+picture."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dream.config import DreamConfig
+from dream.data.paths import shard_paths
+
+SHAPES_VERSION = 1
+"""Goes up when the same seed draws other pictures, captions or answer keys."""
+
+
+def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
+    """JSON-able: for shapes level and size, for files their number and a hash of names, sizes and times.
+
+    A hub set has its revision, or none where that cannot be found out. Raises InputError for a path that
+    there is not.
+    """
+    if source == "shapes":
+        return {"level": config.data.level, "size": config.image.size, "version": SHAPES_VERSION}
+    path = Path(source.removeprefix("hf:")).expanduser()
+    if path.is_dir():
+        return _of_files(_files_in(path), path)
+    if source.startswith("hf:"):
+        return {"name": str(path), "revision": _revision(source.removeprefix("hf:"))}
+    shards = shard_paths(os.path.expanduser(source))
+    return _of_files(shards, shards[0].parent)
+
+
+def paths_in(settings: Mapping[str, Any]) -> dict[str, str]:
+    """A hash for each of a task's settings that names something on disk (weights, shifted sets)."""
+    found = {}
+    for name, value in settings.items():
+        named = [
+            Path(v).expanduser()
+            for v in (value if isinstance(value, list) else [value])
+            if isinstance(v, str)
+        ]
+        if there := [path for path in named if path.is_absolute() or os.sep in str(path) if path.exists()]:
+            files = [f for path in there for f in (_files_in(path) if path.is_dir() else [path])]
+            found[name] = _of_files(files, Path.cwd())["hash"]
+    return found
+
+
+def _files_in(root: Path) -> Iterator[Path]:
+    walked: set[str] = set()
+    for directory, subfolders, names in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(directory)) in walked:  # a link that leads back
+            subfolders.clear()
+            continue
+        walked.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield from (Path(directory, name) for name in sorted(names) if not name.startswith("."))
+
+
+def _of_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
+    digest, count, size = hashlib.sha256(), 0, 0
+    for path in paths:
+        stat = path.stat() if path.exists() else path.lstat()  # a link to nothing
+        line = f"{os.path.relpath(path, root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
+        digest.update(line.encode("utf-8", "surrogateescape"))
+        count, size = count + 1, size + stat.st_size
+    return {"files": count, "bytes": size, "hash": digest.hexdigest()[:16]}
+
+
+def _revision(name: str) -> str | None:
+    """A hash of the contents of a hub set's files as the hub lists them; None without network."""
+    try:
+        import fsspec  # type: ignore[import-untyped]
+
+        files, root = fsspec.url_to_fs(f"hf://datasets/{name.partition(':')[0]}")
+        listed = files.find(root, detail=True)
+        contents = sorted((key, str(about.get("blob_id"))) for key, about in listed.items())
+    except Exception:  # no network, no such set, no permission: each its own type, of several packages
+        return None
+    return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]

@@ -1,0 +1,31 @@
+"""Captioned pictures that training did not see, for tasks that take captions. It measures nothing."""
+
+from dream.config import DreamConfig
+from dream.data.batch import Batch
+from dream.data.sources import open_source
+from dream.errors import InputError
+
+
+def held_out(
+    task: str, data: str, config: DreamConfig, count: int, *, split: str | None = None, least: int = 2
+) -> Batch:
+    """The first `count` pictures of a split (none: `test` of shapes, `val` of other data), always the same.
+
+    Fewer where there are fewer; of stored pictures with equal captions one is taken, drawn ones come as they
+    are drawn. Raises InputError for a split that there is not, and for fewer than `least` pictures.
+    """
+    drawn = data == "shapes"
+    source = open_source(data, config, split=split or ("test" if drawn else "val"))
+    batch = next(source.batches(count))[0] if drawn and split != "train" else source.fixed(count)
+    if len(batch) < least:
+        raise InputError(
+            f"task '{task}' needs {least} held-out pictures with different captions, "
+            f"'{data}' has {len(batch)}"
+        )
+    return batch
+
+
+def part(batch: Batch, rows: range) -> Batch:
+    """The pictures of these rows."""
+    where = slice(rows.start, rows.stop, rows.step)
+    return Batch(batch.images[where], batch.captions[where], batch.keys[where])

@@ -1,0 +1,258 @@
+"""The Inception network of FID and Inception Score, as torch-fidelity and pytorch-fid run it: 2,048 features
+and 1,008 classes of TensorFlow's Inception of 2015-12-05, read from a weights file that the user has.
+
+Unlike torchvision's InceptionV3, average pooling leaves the padding out of its mean, the last block pools by
+maximum, and pictures are resized as TensorFlow 1 did. It downloads nothing.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dream.errors import InputError
+
+SIDE = 299
+"""Side that pictures are resized to."""
+CLASSES = 1008
+FEATURES = 2048
+BATCH = 32
+"""Pictures that go through the network at once."""
+WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
+"""The file's usual name, as torch-fidelity offers it."""
+NAMED = 5
+"""Keys that a refusal lists."""
+
+
+class Seen(NamedTuple):
+    """What the network says of B pictures."""
+
+    features: Tensor
+    """(B, 2048), for FID."""
+    probabilities: Tensor
+    """(B, 1008) without the classifier's bias, for the Inception Score."""
+
+
+def resize_tf1(images: Tensor, side: int = SIDE) -> Tensor:
+    """(B, C, side, side) of float pictures (B, C, H, W), bilinearly as TensorFlow 1 did by default.
+
+    Pixel i is read at i * H / side, from its own corner and not from its centre, and nothing is smoothed
+    before shrinking.
+    """
+    return _resize_lines(_resize_lines(images, side, -1), side, -2)
+
+
+def _resize_lines(images: Tensor, side: int, dim: int) -> Tensor:
+    length = images.shape[dim]
+    place = torch.arange(side, dtype=torch.float32, device=images.device) * (length / side)
+    before = place.long().clamp(max=length - 1)
+    after = (before + 1).clamp(max=length - 1)
+    share = (place - before).to(images.dtype)
+    share = share if dim == -1 else share[:, None]
+    low, high = images.index_select(dim, before), images.index_select(dim, after)
+    return low + (high - low) * share
+
+
+class Convolution(nn.Module):
+    """Convolution, BatchNorm and ReLU; `size` and `pad` are (height, width)."""
+
+    def __init__(
+        self,
+        inside: int,
+        outside: int,
+        size: tuple[int, int] = (1, 1),
+        *,
+        stride: int = 1,
+        pad: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inside, outside, size, stride, pad, bias=False)
+        self.bn = nn.BatchNorm2d(outside, eps=0.001)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.bn(self.conv(x)))
+
+
+def _same(inside: int, outside: int, height: int, width: int) -> Convolution:
+    """A convolution that keeps the size."""
+    return Convolution(inside, outside, (height, width), pad=(height // 2, width // 2))
+
+
+def _halving(inside: int, outside: int) -> Convolution:
+    return Convolution(inside, outside, (3, 3), stride=2)
+
+
+def _mean_pool(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
+
+
+class Block35(nn.Module):
+    """Mixed_5: 224 channels and those of the pooled branch, at 35 x 35."""
+
+    def __init__(self, inside: int, pooled: int) -> None:
+        super().__init__()
+        self.branch1x1 = Convolution(inside, 64)
+        self.branch5x5_1, self.branch5x5_2 = Convolution(inside, 48), _same(48, 64, 5, 5)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(inside, 64), _same(64, 96, 3, 3)
+        self.branch3x3dbl_3 = _same(96, 96, 3, 3)
+        self.branch_pool = Convolution(inside, pooled)
+
+    def forward(self, x: Tensor) -> Tensor:
+        fives = self.branch5x5_2(self.branch5x5_1(x))
+        threes = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+        return torch.cat([self.branch1x1(x), fives, threes, self.branch_pool(_mean_pool(x))], 1)
+
+
+class Halving35(nn.Module):
+    """Mixed_6a: from 35 x 35 to 17 x 17, 768 channels."""
+
+    def __init__(self, inside: int) -> None:
+        super().__init__()
+        self.branch3x3 = _halving(inside, 384)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(inside, 64), _same(64, 96, 3, 3)
+        self.branch3x3dbl_3 = _halving(96, 96)
+
+    def forward(self, x: Tensor) -> Tensor:
+        threes = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
+        return torch.cat([self.branch3x3(x), threes, F.max_pool2d(x, 3, 2)], 1)
+
+
+class Block17(nn.Module):
+    """Mixed_6b to 6e: 768 channels at 17 x 17, `middle` of them within the branches."""
+
+    def __init__(self, middle: int) -> None:
+        super().__init__()
+        self.branch1x1 = Convolution(768, 192)
+        self.branch7x7_1, self.branch7x7_2 = Convolution(768, middle), _same(middle, middle, 1, 7)
+        self.branch7x7_3 = _same(middle, 192, 7, 1)
+        self.branch7x7dbl_1, self.branch7x7dbl_2 = Convolution(768, middle), _same(middle, middle, 7, 1)
+        self.branch7x7dbl_3, self.branch7x7dbl_4 = _same(middle, middle, 1, 7), _same(middle, middle, 7, 1)
+        self.branch7x7dbl_5 = _same(middle, 192, 1, 7)
+        self.branch_pool = Convolution(768, 192)
+
+    def forward(self, x: Tensor) -> Tensor:
+        single = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
+        double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
+        double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
+        return torch.cat([self.branch1x1(x), single, double, self.branch_pool(_mean_pool(x))], 1)
+
+
+class Halving17(nn.Module):
+    """Mixed_7a: from 17 x 17 to 8 x 8, 1,280 channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch3x3_1, self.branch3x3_2 = Convolution(768, 192), _halving(192, 320)
+        self.branch7x7x3_1, self.branch7x7x3_2 = Convolution(768, 192), _same(192, 192, 1, 7)
+        self.branch7x7x3_3, self.branch7x7x3_4 = _same(192, 192, 7, 1), _halving(192, 192)
+
+    def forward(self, x: Tensor) -> Tensor:
+        threes = self.branch3x3_2(self.branch3x3_1(x))
+        sevens = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x))))
+        return torch.cat([threes, sevens, F.max_pool2d(x, 3, 2)], 1)
+
+
+class Block8(nn.Module):
+    """Mixed_7b and 7c: 2,048 channels at 8 x 8; only the latter pools by maximum."""
+
+    def __init__(self, inside: int, *, maximum: bool) -> None:
+        super().__init__()
+        self.maximum = maximum
+        self.branch1x1 = Convolution(inside, 320)
+        self.branch3x3_1 = Convolution(inside, 384)
+        self.branch3x3_2a, self.branch3x3_2b = _same(384, 384, 1, 3), _same(384, 384, 3, 1)
+        self.branch3x3dbl_1, self.branch3x3dbl_2 = Convolution(inside, 448), _same(448, 384, 3, 3)
+        self.branch3x3dbl_3a, self.branch3x3dbl_3b = _same(384, 384, 1, 3), _same(384, 384, 3, 1)
+        self.branch_pool = Convolution(inside, 192)
+
+    def forward(self, x: Tensor) -> Tensor:
+        single, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
+        pooled = F.max_pool2d(x, 3, 1, 1) if self.maximum else _mean_pool(x)
+        parts = [self.branch1x1(x), self.branch3x3_2a(single), self.branch3x3_2b(single)]
+        parts += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double), self.branch_pool(pooled)]
+        return torch.cat(parts, 1)
+
+
+class Inception(nn.Module):
+    """Features and classes of pictures (B, 3, H, W) uint8 of any size; names of parts are the file's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.Conv2d_1a_3x3 = _halving(3, 32)
+        self.Conv2d_2a_3x3 = Convolution(32, 32, (3, 3))
+        self.Conv2d_2b_3x3 = _same(32, 64, 3, 3)
+        self.Conv2d_3b_1x1 = Convolution(64, 80)
+        self.Conv2d_4a_3x3 = Convolution(80, 192, (3, 3))
+        self.Mixed_5b, self.Mixed_5c, self.Mixed_5d = Block35(192, 32), Block35(256, 64), Block35(288, 64)
+        self.Mixed_6a = Halving35(288)
+        self.Mixed_6b, self.Mixed_6c = Block17(128), Block17(160)
+        self.Mixed_6d, self.Mixed_6e = Block17(160), Block17(192)
+        self.Mixed_7a = Halving17()
+        self.Mixed_7b, self.Mixed_7c = Block8(1280, maximum=False), Block8(2048, maximum=True)
+        self.fc = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, images: Tensor) -> Seen:
+        x = (resize_tf1(images.float()) - 128) / 128  # (B, 3, 299, 299)
+        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # (B, 64, 147, 147)
+        x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))  # (B, 192, 71, 71)
+        x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(F.max_pool2d(x, 3, 2))))  # (B, 288, 35, 35)
+        x = self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))  # (B, 768, 17, 17)
+        x = self.Mixed_7a(self.Mixed_6e(self.Mixed_6d(x)))  # (B, 1280, 8, 8)
+        features = self.Mixed_7c(self.Mixed_7b(x)).mean((2, 3))  # (B, 2048)
+        return Seen(features, (features @ self.fc.weight.T).softmax(1))
+
+    @torch.no_grad()
+    def look(self, images: Tensor) -> Seen:
+        """The same, BATCH at a time, on the CPU."""
+        device = self.fc.weight.device
+        parts = [self(part.to(device)) for part in images.split(BATCH)]
+        return Seen(
+            torch.cat([p.features.cpu() for p in parts]), torch.cat([p.probabilities.cpu() for p in parts])
+        )
+
+
+def load_inception(path: str | Path) -> Inception:
+    """The network with the weights of a .pth (read without running code) or .safetensors file, in eval mode.
+
+    Raises InputError for a file that there is not, that cannot be read, or whose tensors are others.
+    """
+    tensors = _read(Path(path).expanduser())
+    with torch.random.fork_rng(devices=[]):
+        network = Inception()
+    wanted = {name: t for name, t in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+    given = {name: t for name, t in tensors.items() if not name.endswith("num_batches_tracked")}
+    problems = _listed("missing", wanted.keys() - given.keys())
+    problems += _listed("unexpected", given.keys() - wanted.keys())
+    shared = wanted.keys() & given.keys()
+    problems += _listed("of another shape", {n for n in shared if given[n].shape != wanted[n].shape})
+    if problems:
+        raise InputError(
+            f"{path} does not hold the weights of the FID Inception ({'; '.join(problems)}): expected "
+            f"torch-fidelity's {WEIGHTS}, or the same tensors as .safetensors"
+        )
+    network.load_state_dict(given, strict=False)  # but for the counters, which nothing reads
+    return network.eval().requires_grad_(False)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise InputError(f"there is no Inception weights file '{path}': expected torch-fidelity's {WEIGHTS}")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # both readers raise whatever is wrong with the bytes
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} cannot be read as a .pth or .safetensors of weights ({reason})") from None
+    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+        raise InputError(f"{path} holds no map of names to tensors, as the file of an Inception does")
+    return found
+
+
+def _listed(what: str, names: set[str]) -> list[str]:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return [f"{what}: {', '.join(sorted(names)[:NAMED])}{more}"] if names else []

@@ -1,0 +1,137 @@
+"""Results as a table: a row a measure, a column a model, grouped by task and data. It measures nothing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dream.evaluation.paper import Published, published_for
+from dream.evaluation.results import Entry, Results
+from dream.evaluation.statistics import Measure
+
+PAPER = "paper"
+"""Heading of the column with published figures."""
+
+
+@dataclass
+class Group:
+    """The rows under one heading."""
+
+    heading: str
+    """Task, data, what is not at its default, and the conditions that all rows share."""
+    rows: dict[str, dict[str, Measure]] = field(default_factory=dict)
+    """Measures by label and model."""
+    objectives: list[str] = field(default_factory=list)
+    """What the models with measures here were trained for."""
+    notes: list[str] = field(default_factory=list)
+    """Why a model has no measures, and whether the models saw the same data."""
+
+
+def grouped(results: Sequence[Results]) -> list[Group]:
+    """The rows of several models, in the order in which they were measured."""
+    entries: dict[tuple[str, str, str], list[tuple[str, Entry]]] = {}
+    for result in results:
+        for entry in result.entries:
+            entries.setdefault(entry.group, []).append((result.name, entry))
+    return [_group(key, found) for key, found in entries.items()]
+
+
+def _group(key: tuple[str, str, str], entries: Sequence[tuple[str, Entry]]) -> Group:
+    task, data, special = key
+    wheres = [measure.where for _, entry in entries for measure in entry.measures]
+    same = {"data": data} | (_same_everywhere(wheres) if len(wheres) > 1 else {})
+    told = {"data"} | entries[0][1].changed.keys()
+    shared = conditions({k: v for k, v in same.items() if k not in told or (k == "data" and v != data)})
+    group = Group(", ".join(filter(None, [f"{task} on {data}", special, shared])))
+    for name, entry in entries:
+        if entry.skipped:
+            group.notes.append(f"{name}: skipped, {entry.skipped}")
+            continue
+        group.objectives.append(entry.objective)
+        for measure in entry.measures:
+            own = {k: v for k, v in measure.where.items() if k not in same or v != same[k]}
+            row = ", ".join(filter(None, [measure.name, conditions(own)]))
+            group.rows.setdefault(row, {})[name] = measure
+    kinds = {name: json.dumps(e.fingerprint, sort_keys=True) for name, e in entries if not e.skipped}
+    if len(set(kinds.values())) > 1:
+        group.notes.append("not the same data: " + "; ".join(f"{m} {kind}" for m, kind in kinds.items()))
+    return group
+
+
+def _same_everywhere(wheres: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    first = wheres[0] if wheres else {}
+    return {k: v for k, v in first.items() if all(k in w and w[k] == v for w in wheres)}
+
+
+def conditions(where: dict[str, Any]) -> str:
+    """`mask ratio 0.75, unseen`: what is false or missing goes without saying."""
+    return ", ".join(
+        _condition(key, value) for key, value in where.items() if value is not False and value is not None
+    )
+
+
+def text_table(results: Sequence[Results]) -> list[str]:
+    """Lines for a terminal."""
+    groups, names = grouped(results), [result.name for result in results]
+    papers = {id(group): _papers(group) for group in groups}
+    first = max((len(row) + 2 for group in groups for row in group.rows), default=0)
+    widths = {name: max(len(name), 20) for name in names}
+    heading = "".ljust(first) + "".join(f"  {name:>{widths[name]}}" for name in names)
+    lines = [heading + (f"  {PAPER} (on its own data)" if any(papers.values()) else "")]
+    for group in groups:
+        lines.append(f"{group.heading} (95 % interval)")
+        for row, cells in group.rows.items():
+            shown = [f"  {_cell(cells.get(name)):>{widths[name]}}" for name in names]
+            said = papers[id(group)].get(row, "")
+            lines.append(f"  {row}".ljust(first) + "".join(shown) + (f"  {said}" if said else ""))
+        lines += [f"  ({note})" for note in group.notes]
+    return lines
+
+
+def markdown_table(results: Sequence[Results]) -> list[str]:
+    """Lines of a Markdown table a group."""
+    lines: list[str] = []
+    for group in grouped(results):
+        papers = _papers(group)
+        names = [result.name for result in results] + ([f"{PAPER} (on its own data)"] if papers else [])
+        lines += [f"### {group.heading}", ""]
+        if group.rows:
+            lines += [_line(["measure (95 % interval)", *names]), _line(["---", *["---:"] * len(names)])]
+        for row, cells in group.rows.items():
+            shown = [_cell(cells.get(result.name)) for result in results]
+            lines.append(_line([row, *shown, *([papers.get(row, "")] if papers else [])]))
+        lines += ([""] if group.rows else []) + [f"- {note}" for note in group.notes]
+        lines += [""] if group.notes else []
+    return lines
+
+
+def _papers(group: Group) -> dict[str, str]:
+    """Published figures of each row's measure, of the models' own objectives (else DREAM's)."""
+    found = {}
+    for row, cells in group.rows.items():
+        if figures := published_for(next(iter(cells.values())), group.objectives):
+            found[row] = _quoted(figures)
+    return found
+
+
+def _quoted(figures: Sequence[Published]) -> str:
+    """`DREAM 0.727, CLIP 0.716 (ImageNet-1K)`."""
+    values = ", ".join(f"{f.model} {f.value:g}" for f in figures)
+    return f"{values} ({figures[0].data})"
+
+
+def _cell(measure: Measure | None) -> str:
+    return str(measure.estimate) if measure else "-"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _condition(key: str, value: object) -> str:
+    words = key.replace("_", " ")
+    if value is True:
+        return words
+    if isinstance(value, list):
+        return f"{words} {', '.join(map(str, value))}"
+    return f"{words} {value:g}" if isinstance(value, float) else f"{words} {value}"

@@ -1,0 +1,376 @@
+"""Joint against single objectives at an equal budget: trains every variant with several seeds, evaluates all,
+and writes the means over seeds as a table and as figures. `python -m workbench.comparison --help`.
+
+Equal means: every run has the same minutes by the clock (`--minutes`, the default) on the same number of
+threads, so that what a method costs a step counts against it; a run turns its minutes into steps itself. With
+`--steps` every run has the same number of optimiser steps and pictures, whatever they cost. Model size, data,
+optimiser, evaluation and its seed are the same for all; what differs is listed in VARIANTS. Runs that share a
+machine (`--jobs`) slow each other down, all alike as long as as many run side by side: where the last runs of
+a queue are left alone they get more steps from their minutes, so take a number of runs that `--jobs` divides.
+
+Everything can be stopped and called again: finished runs and results are kept, stopped runs go on.
+"""
+
+import argparse
+import json
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dream.__main__ import CommandParser
+from dream.errors import InputError, RunError
+from dream.evaluation.results import read_results, results_path, write_results
+from dream.evaluation.table import markdown_table
+from dream.evaluation.tasks import named_tasks
+from dream.files import check_writable, replace_text
+from dream.presets import SIZES
+from dream.training import run_log
+from dream.training.console import Console, duration
+from workbench.figures import evaluation as figures
+from workbench.means import mean_over_seeds
+from workbench.side_by_side import Command, Running, cores, last_words, run_side_by_side
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a run is trained for, as settings on top of the preset."""
+
+    objective: str
+    """Of `dream.presets`."""
+    assignments: tuple[str, ...] = ()
+    """`section.key=value`, as `dream train --set` takes them."""
+
+
+VARIANTS = {
+    "dream": Variant("dream"),
+    "clip": Variant("clip"),
+    "fluid": Variant("fluid"),
+    "mar": Variant("mar"),
+    # both losses under the masking of MAR and FLUID; drawn as it is, so that few groups count in the contrast
+    "dream, constant masking": Variant(
+        "dream",
+        (
+            "masking.schedule=constant", "masking.center_end=1.0", "masking.std=0.25", "masking.low=0.7",
+            "masking.generation_share=none",
+        ),
+    ),
+    "dream, uniform masking": Variant("dream", ("masking.schedule=uniform",)),
+    # one ratio a batch leaves nothing to share out between the losses
+    "dream, no groups": Variant("dream", ("masking.groups=1", "masking.generation_share=none")),
+}  # fmt: skip
+"""By the name of their column."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is compared."""
+
+    variants: tuple[str, ...] = tuple(VARIANTS)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    preset: str = "tiny"
+    data: str = "shapes"
+    minutes: float | None = 10.0
+    """Minutes of training a run; None takes `steps`."""
+    steps: int | None = None
+    assignments: tuple[str, ...] = ()
+    """Settings of every run, before the variant's own."""
+    tasks: str = "all"
+    task_settings: tuple[str, ...] = ()
+    """TASK.FIELD=VALUE of the evaluation."""
+    runs: Path = Path("runs/comparison")
+    """Where the runs are, `VARIANT/seed-N`."""
+    out: Path = Path("results/comparison")
+    """Where results, table and figures go."""
+
+    @property
+    def budget(self) -> str:
+        """In words."""
+        return f"{self.minutes:g} minutes" if self.steps is None else f"{self.steps:,} steps"
+
+    def members(self) -> list[tuple[str, int]]:
+        """Every variant and seed; whole seeds first, so that a part of it is a comparison already."""
+        return [(variant, seed) for seed in self.seeds for variant in self.variants]
+
+    def folder(self, variant: str, seed: int) -> Path:
+        """A run's folder."""
+        return self.runs / slug(variant) / f"seed-{seed}"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of `python -m workbench.comparison`."""
+    try:
+        plan, jobs, threads = _parsed(argv)
+        compare(plan, jobs, threads, Console(True))
+        return 0
+    except (InputError, RunError) as error:
+        print(f"comparison: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("comparison: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def compare(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+    """Trains and evaluates what is not there yet, and writes the table and the figures.
+
+    Raises InputError for a plan that does not fit what is there, RunError for runs that failed.
+    """
+    _check(plan)
+    _train(plan, jobs, threads, console)
+    _evaluate(plan, jobs, threads, console)
+    written = write_report(plan, threads)
+    console.say("written: " + ", ".join(map(str, written)))
+
+
+# training
+
+
+def _train(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+    due = [member for member in plan.members() if not _finished(plan.folder(*member))]
+    commands = {_name(*member): _training(plan, *member) for member in due}
+    done, whole = len(plan.members()) - len(due), len(plan.members())
+    folders = {_name(*member): plan.folder(*member) for member in due}
+
+    def tell(waiting: Sequence[Command], running: Sequence[Running]) -> None:
+        ended = whole - len(waiting) - len(running)
+        left = _seconds_left(
+            plan, len(waiting), [(each, folders[each.command.name]) for each in running], jobs
+        )
+        words = ", ".join(f"{each.command.name} {_share(folders[each.command.name]):.0%}" for each in running)
+        text = f"training: {ended} of {whole} runs done; {words}"
+        console.progress(text + (f"; {duration(left)} left" if left is not None else ""))
+
+    if done:
+        console.say(f"training: {done} of {whole} runs are finished already")
+    run_side_by_side(list(commands.values()), jobs, threads, tell)
+    failed = [command for name, command in commands.items() if not _finished(folders[name])]
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {whole} runs failed; {failed[0].name} said '{last_words(failed[0])}' "
+            f"(all of it in {failed[0].log}); the same command tries again"
+        )
+    console.say(f"training: {whole} of {whole} runs done")
+
+
+def _training(plan: Plan, variant: str, seed: int) -> Command:
+    """The command that trains a run, or goes on with it."""
+    folder, what = plan.folder(variant, seed), VARIANTS[variant]
+    log = folder.parent / f"{folder.name}.log"
+    if run_log.holds_run(folder):
+        return Command(_name(variant, seed), ["train", "--out", str(folder), "--resume"], log)
+    budget = ["--minutes", f"{plan.minutes:g}"] if plan.steps is None else ["--steps", str(plan.steps)]
+    settings = [*plan.assignments, *what.assignments]
+    arguments = [
+        "train", "--preset", plan.preset, "--objective", what.objective, "--data", plan.data, *budget,
+        "--seed", str(seed), "--out", str(folder), *(["--set", *settings] if settings else []),
+    ]  # fmt: skip
+    return Command(_name(variant, seed), arguments, log)
+
+
+def _finished(folder: Path) -> bool:
+    beat = run_log.read_heartbeat(folder) if run_log.holds_run(folder) else None
+    return beat is not None and beat.status == "finished"
+
+
+def _share(folder: Path) -> float:
+    beat = run_log.read_heartbeat(folder)
+    return beat.step / beat.end if beat and beat.end else 0.0
+
+
+def _seconds_left(
+    plan: Plan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int
+) -> float | None:
+    """Estimate of what is left of all runs; None while nothing is known of how long one takes."""
+    lasts = [60 * plan.minutes] if plan.steps is None and plan.minutes else []
+    lefts: list[float | None] = []
+    for each, folder in running:
+        beat, spent = run_log.read_heartbeat(folder), time.monotonic() - each.started
+        told = beat.seconds_left if beat and beat.status == "running" else None
+        lasts += [] if told is None else [spent + told]
+        lefts.append(told if told is not None or not lasts else max(0.0, lasts[0] - spent))
+    if None in lefts or (waiting and not lasts):
+        return None
+    whole = sum(left for left in lefts if left is not None) + (waiting * lasts[0] if waiting else 0.0)
+    return whole / max(1, min(jobs, waiting + len(running)))
+
+
+# evaluation
+
+
+def _evaluate(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+    commands = [_evaluation(plan, *member) for member in plan.members()]
+    begin = time.monotonic()
+
+    def tell(waiting: Sequence[Command], running: Sequence[Running]) -> None:
+        ended = len(commands) - len(waiting) - len(running)
+        pace = (time.monotonic() - begin) / ended if ended else None
+        left = f"; {duration(pace * (len(commands) - ended))} left" if pace else ""
+        words = "; ".join(last_words(each.command)[:60] for each in running)
+        console.progress(f"evaluation: {ended} of {len(commands)} runs done{left}; {words}")
+
+    failed = run_side_by_side(commands, jobs, threads, tell)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(commands)} evaluations failed; {failed[0].name} said "
+            f"'{last_words(failed[0])}' (all of it in {failed[0].log}); the same command tries again"
+        )
+    console.say(f"evaluation: {len(commands)} of {len(commands)} runs done")
+
+
+def _evaluation(plan: Plan, variant: str, seed: int) -> Command:
+    name = _name(variant, seed)
+    arguments = [
+        "evaluate", "--model", f"{name}={plan.folder(variant, seed)}", "--tasks", plan.tasks,
+        "--data", plan.data, "--out", str(plan.out),
+        *(["--set", *plan.task_settings] if plan.task_settings else []),
+    ]  # fmt: skip
+    return Command(name, arguments, plan.out / "logs" / f"{name}.log")
+
+
+# what comes out
+
+
+def write_report(plan: Plan, threads: int) -> list[Path]:
+    """Means over seeds as results, a Markdown table and HTML figures; the files."""
+    results = []
+    for variant in plan.variants:
+        runs = [read_results(results_path(plan.out, _name(variant, seed))) for seed in plan.seeds]
+        results.append(mean_over_seeds(variant, str(plan.folder(variant, 0).parent), runs))
+    means = plan.out / "means"
+    for result in results:
+        write_results(means, replace(result, name=slug(result.name)))
+    table = plan.out / "table.md"
+    replace_text(table, "\n".join([*_preface(plan, threads), *markdown_table(results)]))
+    written = [table]
+    for name, plot in (
+        ("models", figures.plot_comparison),
+        ("mask-ratio", figures.plot_by_mask_ratio),
+        ("selection", figures.plot_selection),
+        ("paper", figures.plot_paper_beside),
+    ):
+        path = plan.out / f"{name}.html"
+        replace_text(path, plot(results).to_html(include_plotlyjs=True))
+        written.append(path)
+    return written
+
+
+def _preface(plan: Plan, threads: int) -> list[str]:
+    one = len(plan.seeds) == 1
+    spread = (
+        "of one seed, so intervals are within it" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
+    )
+    lines = [
+        "# Joint and single objectives at an equal budget", "",
+        f"Every run: preset {plan.preset} on {plan.data}, {plan.budget} with {threads} threads"
+        + (f", {' '.join(plan.assignments)}" if plan.assignments else "")
+        + f". Numbers are means {spread}" + ("." if one else ", with the 95 % interval of Student's t."), "",
+        "| variant | objective | settings | steps |", "| --- | --- | --- | ---: |",
+    ]  # fmt: skip
+    for name in plan.variants:
+        beats = [run_log.read_heartbeat(plan.folder(name, seed)) for seed in plan.seeds]
+        steps = ", ".join(f"{beat.step:,}" for beat in beats if beat)
+        lines.append(
+            f"| {name} | {VARIANTS[name].objective} | {' '.join(VARIANTS[name].assignments)} | {steps} |"
+        )
+    return [*lines, ""]
+
+
+# the plan
+
+
+def slug(variant: str) -> str:
+    """A variant's name as a folder's: `dream-no-groups`."""
+    return re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
+
+
+def _name(variant: str, seed: int) -> str:
+    return f"{slug(variant)}-{seed}"
+
+
+def _check(plan: Plan) -> None:
+    """InputError for runs that are there of another plan, or places that cannot be written."""
+    check_writable(plan.runs, "--runs")
+    check_writable(plan.out)
+    path = plan.runs / "plan.json"
+    ours = {
+        "preset": plan.preset, "data": plan.data, "minutes": plan.minutes, "steps": plan.steps,
+        "assignments": list(plan.assignments),
+    }  # fmt: skip
+    if path.exists():
+        try:
+            theirs = json.loads(path.read_text())
+        except ValueError:
+            raise InputError(f"{path} is damaged: choose another --runs, or delete that file") from None
+        if changed := [key for key in ours if theirs.get(key) != ours[key]]:
+            raise InputError(
+                f"{plan.runs} holds runs of another plan ({changed[0]} is {theirs.get(changed[0])} there, "
+                f"{ours[changed[0]]} here): choose another --runs and --out"
+            )
+    for variant, seed in plan.members():
+        folder = plan.folder(variant, seed)
+        if run_log.is_alive(run_log.read_heartbeat(folder)):
+            raise InputError(f"{folder} is being trained by another process: stop that one first")
+    plan.runs.mkdir(parents=True, exist_ok=True)
+    replace_text(path, json.dumps(ours, indent=1) + "\n")
+
+
+def _parsed(argv: Sequence[str] | None) -> tuple[Plan, int, int]:
+    parser = CommandParser(
+        prog="python -m workbench.comparison",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    known = "\n".join(f"  {name:<26}{v.objective} {' '.join(v.assignments)}" for name, v in VARIANTS.items())
+    parser.epilog = f"variants:\n{known}"
+    add, plan = parser.add_argument, Plan()
+    add(
+        "--variants", default=";".join(VARIANTS), help="some of the variants, separated by ';' (default: all)"
+    )
+    add("--seeds", default="0,1,2", help="comma-separated (default: 0,1,2)")
+    add("--preset", default=plan.preset, choices=tuple(SIZES), help="size of the model (default: tiny)")
+    add("--data", default=plan.data, help="where all learn from and are tested on (default: shapes)")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument(
+        "--minutes", type=float, help=f"minutes of training a run (default: {plan.minutes:g})"
+    )
+    budget.add_argument("--steps", type=int, help="optimiser steps a run, in place of minutes")
+    add("--set", nargs="+", action="extend", default=[], dest="assignments", metavar="section.key=value",
+        help="settings of every run")  # fmt: skip
+    add("--tasks", default=plan.tasks, help="tasks of the evaluation, as in dream evaluate (default: all)")
+    add("--set-task", nargs="+", action="extend", default=[], dest="task_settings",
+        metavar="TASK.FIELD=VALUE", help="settings of the tasks")  # fmt: skip
+    add("--runs", type=Path, default=plan.runs, help=f"where the runs are (default: {plan.runs})")
+    add("--out", type=Path, default=plan.out, help=f"where results, table, figures go (default: {plan.out})")
+    add("--jobs", type=int, default=1, help="runs side by side (default: 1)")
+    add("--threads", type=int, help="threads a run (default: the cores, shared out among the jobs)")
+    return _plan(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _plan(args: argparse.Namespace) -> tuple[Plan, int, int]:
+    variants = tuple(dict.fromkeys(name.strip() for name in args.variants.split(";") if name.strip()))
+    if unknown := [name for name in variants if name not in VARIANTS]:
+        raise InputError(f"unknown variant '{unknown[0]}'; known are {'; '.join(VARIANTS)}")
+    try:
+        seeds = tuple(dict.fromkeys(int(part) for part in args.seeds.split(",")))
+    except ValueError:
+        raise InputError(f"--seeds must be whole numbers, comma-separated, got '{args.seeds}'") from None
+    threads = args.threads or max(1, cores() // max(1, args.jobs))
+    numbers = {"jobs": args.jobs, "threads": threads, "minutes": args.minutes, "steps": args.steps}
+    for name, value in numbers.items():
+        if value is not None and value <= 0:
+            raise InputError(f"--{name} must be above 0, got {value:g}")
+    if not variants or min(seeds) < 0:
+        raise InputError("a comparison needs at least one variant, and seeds that are not negative")
+    named_tasks(args.tasks, [args.data])
+    minutes = None if args.steps else args.minutes or Plan().minutes
+    plan = Plan(
+        variants, seeds, args.preset, args.data, minutes, args.steps, tuple(args.assignments), args.tasks,
+        tuple(args.task_settings), args.runs, args.out,
+    )  # fmt: skip
+    return plan, args.jobs, threads
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""Small multiples: panels in a grid, with points that have intervals. It knows no measure and no model."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from dream.evaluation.statistics import Measure
+from workbench.figures import style
+
+TOP, BOTTOM = 120, 70
+"""Pixels above the panels (title, legend, a panel's title) and below them (an axis title)."""
+LEGEND = 30
+"""Of which the legend takes so many."""
+GAP = 105
+"""Pixels between two rows of panels: an axis title and a panel's title."""
+
+
+class Point(NamedTuple):
+    """A number with its interval, at a place on the other axis where there is one."""
+
+    name: str
+    """The model's, or of what else has a colour."""
+    value: float
+    low: float
+    high: float
+    of: int
+    """Independent things that it is the mean of."""
+    at: float = 0.0
+
+
+class Panel(NamedTuple):
+    """One of a figure's small multiples."""
+
+    title: str
+    axis: str
+    """What the values are, with their unit."""
+    points: list[Point]
+    across: str = ""
+    """What the points' places are, with their unit."""
+
+
+def point_of(name: str, measure: Measure, at: float = 0.0) -> Point:
+    """A measure as a point."""
+    e = measure.estimate
+    return Point(name, e.value, e.low, e.high, e.count, at)
+
+
+def grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = True) -> go.Figure:
+    """Empty panels, row by row, in a figure that is as high as they need.
+
+    Without a legend the models are named on the rows' common y axis.
+    """
+    rows = -(-len(titles) // columns)
+    inner = rows * row_pixels + (rows - 1) * GAP
+    figure = make_subplots(
+        rows, columns, subplot_titles=titles, shared_yaxes=not legend,
+        vertical_spacing=GAP / inner if rows > 1 else 0,
+        horizontal_spacing=0.09 if legend else 0.04,
+    )  # fmt: skip
+    top = TOP if legend else TOP - LEGEND
+    return style.themed(figure).update_layout(
+        height=inner + top + BOTTOM, margin={"t": top, "b": BOTTOM}, legend={"y": 1 + LEGEND / inner}
+    )
+
+
+def cell(number: int, columns: int) -> dict[str, int]:
+    """Row and column of a panel, as plotly counts them."""
+    return {"row": number // columns + 1, "col": number % columns + 1}
+
+
+def titled(figure: go.Figure, title: str, note: str) -> go.Figure:
+    """The figure with its title and, smaller, what must be known to read it."""
+    text = f"{title}<br><span style='font-size:13px'>{note}</span>"
+    return figure.update_layout(title={"text": text, "y": 1 - 14 / figure.layout.height})
+
+
+def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:
+    """Error bars of the points."""
+    return {
+        "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 4,
+        "array": [p.high - p.value for p in points], "arrayminus": [p.value - p.low for p in points],
+    }  # fmt: skip
+
+
+def hover(point: Point) -> list[str]:
+    """Custom data of a point, as `style.ESTIMATE` wants it, and what it is the mean of."""
+    return [*map(style.number, (point.value, point.low, point.high)), f"{point.of:,}"]
+
+
+def add_lines(
+    figure: go.Figure,
+    panels: Sequence[Panel],
+    columns: int,
+    colours: dict[str, str],
+    symbols: dict[str, str],
+    named: str = "{}",
+) -> None:
+    """In each panel a line and a band for each name of its points; in the legend each name once."""
+    seen: set[str] = set()
+    for i, panel in enumerate(panels):
+        for name in dict.fromkeys(point.name for point in panel.points):
+            points = [point for point in panel.points if point.name == name]
+            for trace in _line(points, named.format(name), colours[name], symbols[name]):
+                trace.showlegend = trace.mode != "lines" and name not in seen
+                figure.add_trace(trace, **cell(i, columns))
+            seen.add(name)
+
+
+def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[go.Scatter]:
+    x = [point.at for point in points]
+    band = go.Scatter(
+        x=[*x, *x[::-1]], y=[*(p.high for p in points), *(p.low for p in points[::-1])], mode="lines",
+        fill="toself", fillcolor=style.faded(colour, 0.18), line={"width": 0}, hoverinfo="skip",
+        legendgroup=name, name=name,
+    )  # fmt: skip
+    line = go.Scatter(
+        x=x, y=[p.value for p in points], mode="lines+markers", name=name, legendgroup=name,
+        line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 8},
+        error_y=bars(points, colour) if len(points) == 1 else None, customdata=[hover(p) for p in points],
+        hovertemplate=f"<b>{name}</b> at %{{x:.3~f}}<br>{style.ESTIMATE}<extra></extra>",
+    )  # fmt: skip
+    return [band, line] if len(points) > 1 else [line]
