@@ -36,7 +36,17 @@ ENTRIES = {
     "transformers": {"dream/data/text.py", "dream/evaluation/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py"},
 }
-EXTRAS = {"diffusers", "h5py", "scipy", "sklearn", "torchmetrics", "playwright", "kaleido", "imageio_ffmpeg", "nbclient"}
+EXTRAS = {
+    "diffusers",
+    "h5py",
+    "scipy",
+    "sklearn",
+    "torchmetrics",
+    "playwright",
+    "kaleido",
+    "imageio_ffmpeg",
+    "nbclient",
+}
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 

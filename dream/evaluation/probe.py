@@ -175,8 +175,16 @@ def fit_lars(
 
 
 def fit_logistic(features: Tensor, labels: Tensor, classes: int) -> LinearClassifier:
-    """Multinomial logistic regression (scikit-learn, L-BFGS, L2 with C = 1) on standardised features."""
-    from sklearn.linear_model import LogisticRegression
+    """Multinomial logistic regression (scikit-learn, L-BFGS, L2 with C = 1) on standardised features.
+
+    Raises InputError where scikit-learn is not installed.
+    """
+    try:
+        from sklearn.linear_model import LogisticRegression
+    except ImportError:
+        raise InputError(
+            "the logistic probe needs the package scikit-learn: pip install scikit-learn, or --set probe.form=lars"
+        ) from None
 
     centre, scale = features.mean(0), features.std(0).clamp(min=EPS)
     model = LogisticRegression(max_iter=1000)

@@ -43,7 +43,7 @@ FIRST_PART = 0.85
 class SelectionSettings:
     """What the task `selection` paints and reports."""
 
-    count: int = 300
+    count: int = 256
     """P, prompts: for shapes, of combinations that training never shows."""
     candidates: int = 8
     """K, finished pictures a prompt; every smaller number is measured on the same ones."""
