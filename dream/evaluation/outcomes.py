@@ -73,14 +73,15 @@ def selection_measures(
     longer: Longer | None = None,
     shares: Sequence[float] = MARKED,
     points: int = 16,
+    every_size: bool = False,
     data: str = "shapes",
     seed: int = 0,
 ) -> list[Measure]:
     """What a choice at each step is worth, prompts resampled; `headline`: at 30 % of the tokens.
 
     By both counts, since a model that is nearly always right leaves nothing to choose but form; without a
-    judge only how well the partial score foretells the final one. Steps are those of all K candidates,
-    fewer candidates are compared at the headline's.
+    judge only how well the partial score foretells the final one. Steps are those of all K candidates;
+    fewer candidates are compared at the headline's, or with `every_size` at all of them.
     """
     draws = np.random.default_rng(seed)
     shown = _shown(found, shares, points)
@@ -91,7 +92,8 @@ def selection_measures(
             at = {"data": data, **refusing}
             measures += _overview(found, right, at, draws)
             measures += _by_step(found, right, shown, at, draws)
-            measures += _by_size(found, right, at, draws)
+            places = list(shown)[:-1] if every_size else [found.first_with(HEADLINE)]
+            measures += [m for i in places for m in _by_size(found, right, i, at, draws)]
             if longer is not None:
                 measures += _over_longer(found, right, longer, getattr(longer, count), at, draws)
     return measures
@@ -170,10 +172,10 @@ def _by_step(
 
 
 def _by_size(
-    found: Candidates, right: NDArray[np.bool_], at: dict[str, Any], draws: np.random.Generator
+    found: Candidates, right: NDArray[np.bool_], i: int, at: dict[str, Any], draws: np.random.Generator
 ) -> list[Measure]:
-    """The headline's choice among 2 .. K - 1 candidates, exactly over all such sets of the K."""
-    i, measures = found.first_with(HEADLINE), []
+    """The i-th step's choice among 2 .. K - 1 candidates, exactly over all such sets of the K."""
+    measures = []
     for size in range(2, right.shape[1]):
         where = {**at, **_place(found, i, size)}
         choice, reranked = (chosen(scores, right, size) for scores in (found.scores[i], found.scores[-1]))

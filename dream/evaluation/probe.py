@@ -183,7 +183,7 @@ def fit_logistic(features: Tensor, labels: Tensor, classes: int) -> LinearClassi
         from sklearn.linear_model import LogisticRegression
     except ImportError:
         raise InputError(
-            "the logistic probe needs the package scikit-learn: pip install scikit-learn, or --set probe.form=lars"
+            "the logistic probe needs scikit-learn: pip install scikit-learn, or --set probe.form=lars"
         ) from None
 
     centre, scale = features.mean(0), features.std(0).clamp(min=EPS)

@@ -51,6 +51,8 @@ class SelectionSettings:
     """Shares of the tokens whose first steps are marked (and always reported)."""
     points: int = 16
     """Steps reported, evenly spread over those that reveal tokens; 0: every one."""
+    every_size: bool = False
+    """Report every number of candidates from 2 to K at all of these steps, not only at 30 % of the tokens."""
 
     def __post_init__(self) -> None:
         at_least("selection", self, count=2, candidates=2, points=0)
@@ -78,8 +80,9 @@ def selection(
     )
     longer = None if judge is None else longer_samples(pretrained, judge, prompts, found, seed, rest)
     return selection_measures(
-        found, longer=longer, shares=settings.shares, points=settings.points, data=data, seed=seed
-    )
+        found, longer=longer, shares=settings.shares, points=settings.points,
+        every_size=settings.every_size, data=data, seed=seed,
+    )  # fmt: skip
 
 
 def _prompts(pretrained: "Pretrained", data: str, count: int, seed: int) -> list[str]:

@@ -122,6 +122,10 @@ _ALL = (
         "selection:selection", (SHAPES, CAPTIONS), (PROMPTING, JOINT), 240,
     ),
     Task(
+        "headroom", "what any score could gain by choosing among unfinished candidates",
+        "headroom:headroom", (SHAPES,), (PROMPTING,), 300, named_only=True,
+    ),
+    Task(
         "judge", "how far the judge of prompts and selection can be trusted; says nothing of the model",
         "agreement:judge_agreement", (SHAPES,), seconds=10, named_only=True,
     ),

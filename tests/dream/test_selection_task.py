@@ -93,6 +93,17 @@ def test_steps_are_for_all_candidates_and_fewer_are_compared_at_the_headline():
     assert found == pytest.approx(np.mean(chosen(scores[5].astype(np.float32), right, 3)) - right.mean())
 
 
+def test_every_number_of_candidates_at_every_step_on_request():
+    right, draws = drawn(prompts=20, count=4)
+    scores = [draws.random(right.shape) for _ in range(3)]
+    measures = selection_measures(candidates(scores, right), every_size=True)
+    gains = [
+        m.where for m in measures if m.name == "gain of the choice" and "malformed_refused" not in m.where
+    ]
+    found = sorted((w["candidates"], w["step"]) for w in gains)
+    assert found == [(2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2), (4, 3)]
+
+
 def test_costs_are_the_published_ones():
     """K = 5 costs 1.5, 2.3 and 3.0 plain samples at steps 8, 21 and 32 of 64 (section 4)."""
     right = np.zeros((2, 5), bool)
