@@ -30,8 +30,9 @@ COMMANDS = {
 }
 
 EXAMPLES = """\
+dream decode --model demo --prompt "a red circle above a blue square on a white background" --out sheet.png
 dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
-dream decode --model runs/shapes --prompt "a red circle above a blue square" --out sheet.png
+dream evaluate --model demo --model runs/shapes --tasks edits,prompts
 """
 
 IDLE_SPINS = "20000"

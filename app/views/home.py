@@ -27,7 +27,10 @@ def render() -> None:
     text, commands = st.columns([3, 2], gap="large")
     with text:
         st.markdown(WHAT_IT_IS)
-        st.markdown("**Start here**, in a terminal with `.venv` active; the training takes ten minutes.")
+        st.markdown(
+            "**Start here**, in a terminal with `.venv` active. `demo` is the trained model that comes with "
+            "the workbench; a training of your own takes ten minutes."
+        )
         st.code(EXAMPLES, language="bash", wrap_lines=True)
     with commands.container(border=True):
         st.markdown("**Commands**")
