@@ -1,12 +1,14 @@
 """Exported models: the averaged weights in few bits, opened as any other model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from dream.__main__ import main
 from dream.errors import InputError
+from dream.presets import preset
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
 from tests.dream.training_small import run_training, small_config
 
@@ -77,3 +79,12 @@ def test_shipped_models_open_by_name_and_are_small(name):
     pretrained = load_pretrained(name)
     assert (pretrained.path / "model.safetensors").stat().st_size <= 12e6
     assert pretrained.step > 0
+
+
+def test_the_shipped_demo_is_what_make_demo_trains():
+    config = load_pretrained("demo").config
+    wanted = preset("demo")
+    text = replace(wanted.text, vocab_size=config.text.vocab_size)  # as many as the captions have
+    assert config == replace(wanted, text=text)
+    record = json.loads((SHIPPED["demo"] / "recipe.json").read_text())
+    assert record["source"] == "shapes" and record["legs"] == [config.train.steps]
