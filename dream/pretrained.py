@@ -77,8 +77,10 @@ def checkpoint_of(path: Path) -> Path:
     if run_log.holds_run(path):
         return checkpoint.latest_checkpoint(path)
     if not path.exists():
+        runs = sorted(str(config.parent) for config in path.parent.glob("*/config.json"))
+        beside = f"there are {', '.join(runs)}" if runs else f"there is no run in {path.parent}"
         raise InputError(
-            f"no such model: {path}; expected a run (runs/NAME), one of its checkpoints, "
+            f"no such model: {path}; {beside}; expected a run (runs/NAME), one of its checkpoints, "
             f"or a shipped model ({', '.join(SHIPPED)})"
         )
     raise InputError(f"{path} is neither a run (no config.json) nor a checkpoint (no state.json)")

@@ -60,7 +60,6 @@ def run(args: argparse.Namespace) -> None:
     if args.count < 1:
         raise InputError(f"--count must be at least 1, got {args.count}")
     check_out(args.out, args.overwrite)
-    check_model(args.model)
     if args.record:
         check_record(args.record, args.overwrite)
     from dream.pretrained import checkpoint_of
@@ -145,15 +144,6 @@ def check_record(path: Path, overwrite: bool) -> None:
         raise InputError(f"--record must end in .zarr, got '{path}'")
     refuse_existing(path, overwrite)
     check_writable(path.parent, "--record")
-
-
-def check_model(path: Path) -> None:
-    """InputError that names the runs beside it where `path` is not there."""
-    if path.exists():
-        return
-    runs = sorted(str(config.parent) for config in path.parent.glob("*/config.json"))
-    beside = f"there are {', '.join(runs)}" if runs else f"there is no run in {path.parent}"
-    raise InputError(f"no such model: {path}; {beside}; expected a run (runs/NAME) or one of its checkpoints")
 
 
 def _kept_cells(args: argparse.Namespace, config: "DreamConfig") -> Any:
