@@ -20,7 +20,7 @@ def mat_pictures(path: Path, split: str, size: int, limit: int, seed: int) -> De
     Raises InputError without h5py, and for a file that is no such set.
     """
     try:
-        import h5py  # type: ignore[import-not-found]
+        import h5py
     except ImportError:
         raise InputError(f"'{path}' needs the package h5py: pip install h5py") from None
     try:
@@ -47,8 +47,8 @@ def mat_pictures(path: Path, split: str, size: int, limit: int, seed: int) -> De
 def _split_rows(path: Path, split: str, count: int) -> np.ndarray:
     if not path.is_file():
         return np.array([i for i in range(count) if tested(str(i + 1)) == (split == "test")])
-    from scipy.io import loadmat  # type: ignore[import-untyped]
-    from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     try:
         rows = loadmat(path)[{"train": "trainNdxs", "test": "testNdxs"}[split]].ravel().astype(int) - 1
