@@ -121,7 +121,9 @@ def _quoted(figures: Sequence[Published]) -> str:
 
 
 def _cell(measure: Measure | None) -> str:
-    return str(measure.estimate) if measure else "-"
+    if measure is None:
+        return "-"
+    return str(measure.estimate) if measure.estimate.value == measure.estimate.value else "undefined"
 
 
 def _line(cells: Sequence[str]) -> str:

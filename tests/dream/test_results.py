@@ -159,6 +159,12 @@ def test_the_paper_stands_beside_with_its_model_and_data_set():
     assert "paper" not in "\n".join(text_table(knn) + markdown_table(knn))
 
 
+def test_what_has_no_value_is_called_undefined():
+    auc = Measure("selection", "AUC", {}, NAN)  # no candidate was wrong
+    lines = text_table([Results("demo", "demo", (entry(auc),))])
+    assert lines[-1].split() == ["AUC", "undefined"]
+
+
 def test_nothing_is_an_empty_table():
     assert text_table([]) == [""] and markdown_table([]) == []
 
