@@ -1,6 +1,7 @@
 """Results as a table: a row a measure, a column a model, grouped by task and data. It measures nothing."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,8 @@ from dream.evaluation.paper import Published, published_for
 from dream.evaluation.results import Entry, Results
 from dream.evaluation.statistics import Measure
 
+WIDEST = 72
+"""Characters of a row's label in a terminal; a longer one goes over several lines."""
 PAPER = "paper"
 """Heading of the column with published figures."""
 
@@ -74,7 +77,8 @@ def text_table(results: Sequence[Results]) -> list[str]:
     """Lines for a terminal."""
     groups, names = grouped(results), [result.name for result in results]
     papers = {id(group): _papers(group) for group in groups}
-    first = max((len(row) + 2 for group in groups for row in group.rows), default=0)
+    labels = {row: _wrapped(row) for group in groups for row in group.rows}
+    first = max((len(line) for lines in labels.values() for line in lines), default=0)
     widths = {name: max(len(name), 20) for name in names}
     heading = "".ljust(first) + "".join(f"  {name:>{widths[name]}}" for name in names)
     lines = [heading + (f"  {PAPER} (on its own data)" if any(papers.values()) else "")]
@@ -83,9 +87,14 @@ def text_table(results: Sequence[Results]) -> list[str]:
         for row, cells in group.rows.items():
             shown = [f"  {_cell(cells.get(name)):>{widths[name]}}" for name in names]
             said = papers[id(group)].get(row, "")
-            lines.append(f"  {row}".ljust(first) + "".join(shown) + (f"  {said}" if said else ""))
+            *before, last = labels[row]
+            lines += [*before, last.ljust(first) + "".join(shown) + (f"  {said}" if said else "")]
         lines += [f"  ({note})" for note in group.notes]
     return lines
+
+
+def _wrapped(row: str) -> list[str]:
+    return textwrap.wrap(row, WIDEST, initial_indent="  ", subsequent_indent="    ")
 
 
 def markdown_table(results: Sequence[Results]) -> list[str]:

@@ -159,6 +159,15 @@ def test_the_paper_stands_beside_with_its_model_and_data_set():
     assert "paper" not in "\n".join(text_table(knn) + markdown_table(knn))
 
 
+def test_a_long_label_goes_over_lines_and_its_numbers_stand_in_the_column():
+    long = {f"condition_{i}": i for i in range(12)}
+    rows = (measure(name="plain"), measure(name="long", value=0.25, **long))
+    lines = text_table([Results("demo", "demo", (entry(*rows),))])
+    assert max(map(len, lines)) < 100
+    assert {line.index("[") for line in lines if "[" in line} == {lines[2].index("[")}
+    assert " ".join(" ".join(lines[3:]).split()).startswith("long, condition 0 0, condition 1 1,")
+
+
 def test_what_has_no_value_is_called_undefined():
     auc = Measure("selection", "AUC", {}, NAN)  # no candidate was wrong
     lines = text_table([Results("demo", "demo", (entry(auc),))])
