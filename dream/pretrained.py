@@ -50,19 +50,27 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     """
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)
-    exported = not checkpoint.holds(folder, "ema")
-    if exported and not ema:
-        raise InputError(f"{folder} was exported for use: it has averaged weights only, no raw ones")
-    config = state.config
+    config, weights = state.config, weights_file(folder, ema=ema)
     tokenizer = load_tokenizer(folder / "tokenizer", config.text.context_length)
     with torch.random.fork_rng(devices=[]):
         model = Dream(config)
     checkpoint.copy_tensors(folder, "model", model.state_dict())
-    if ema and not exported:
+    if weights == "ema":
         checkpoint.copy_tensors(folder, "ema", dict(model.named_parameters()))
-    name = checkpoint.weights_id(folder, "ema" if ema and not exported else "model")
+    name = checkpoint.weights_id(folder, weights)
     conditioning, images = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
     return Pretrained(config, model.eval(), tokenizer, conditioning, images, name, folder, state.step)
+
+
+def weights_file(folder: Path, *, ema: bool = True) -> str:
+    """Which of a checkpoint's files has the averaged (`ema`) or the raw parameters.
+
+    An exported model has the averaged ones as its `model`; InputError for its raw ones.
+    """
+    exported = not checkpoint.holds(folder, "ema")
+    if exported and not ema:
+        raise InputError(f"{folder} was exported for use: it has averaged weights only, no raw ones")
+    return "ema" if ema and not exported else "model"
 
 
 def checkpoint_of(path: Path) -> Path:

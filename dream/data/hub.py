@@ -54,8 +54,8 @@ class HubCorpus:
         self.name = name
         self.window_rows = window_rows
         columns = data.column_names or list(next(iter(data), {}))
-        self._picture = _column(columns, PICTURE_COLUMNS, name, "pictures")
-        self._caption = _column(columns, (*CAPTION_COLUMNS, "json"), name, "captions")
+        self._picture = column_of(columns, PICTURE_COLUMNS, name, "pictures")
+        self._caption = column_of(columns, (*CAPTION_COLUMNS, "json"), name, "captions")
         self._data = data
         files = max(1, data.num_shards)
         digits = len(str(files - 1))
@@ -83,8 +83,8 @@ class HubCorpus:
 
 def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
     """The splits of `hf:owner/name`, or the one that `hf:owner/name:split` names. Raises InputError."""
-    name, wanted = _name_and_split(source.removeprefix("hf:"))
-    splits = _load(name, source)
+    name, wanted = name_and_split(source.removeprefix("hf:"))
+    splits = load_splits(name, source)
     if wanted is not None:
         if wanted not in splits:
             raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(map(str, splits))}")
@@ -103,7 +103,7 @@ def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
     }
 
 
-def _name_and_split(text: str) -> tuple[str, str | None]:
+def name_and_split(text: str) -> tuple[str, str | None]:
     name, colon, split = text.rpartition(":")
     if colon and name and split and "/" not in split:
         return name, split
@@ -112,7 +112,7 @@ def _name_and_split(text: str) -> tuple[str, str | None]:
     return text, None
 
 
-def _load(name: str, source: str) -> Mapping[str, Any]:
+def load_splits(name: str, source: str) -> Mapping[str, Any]:
     """Streams of a set's splits that leave pictures undecoded."""
     try:
         import datasets
@@ -143,7 +143,7 @@ def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
     return datasets.load_dataset(name, streaming=True)
 
 
-def _column(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
+def column_of(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
     found = next((column for column in known if column in columns), None)
     if found is None:
         there = ", ".join(columns) or "none"

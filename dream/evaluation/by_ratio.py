@@ -172,10 +172,9 @@ def _generative(
 
 def _contrastive(pretrained: "Pretrained", cosine: Tensor, same_caption: Tensor) -> Tensor:
     """(P,) of each picture and its caption: the mean over them is `losses.contrastive_loss`."""
-    scale, most = pretrained.model.logit_scale.exp(), pretrained.config.joint.max_logit_scale
     own = torch.arange(len(cosine), device=cosine.device)
     others = same_caption & ~torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
-    logits = (cosine * (scale if most is None else scale.clamp(max=most))).masked_fill(others, float("-inf"))
+    logits = (cosine * pretrained.model.contrastive_scale()).masked_fill(others, float("-inf"))
     to_text, to_image = (F.cross_entropy(side, own, reduction="none") for side in (logits, logits.T))
     return (to_text + to_image) / 2
 

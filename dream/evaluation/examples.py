@@ -72,6 +72,28 @@ def featured(pretrained: "Pretrained", chunks: Iterable[Examples], pooling: str)
     )
 
 
+def featured_splits(
+    pretrained: "Pretrained",
+    data: str,
+    *,
+    labels: Sequence[str],
+    pooling: str,
+    train_count: int | None = None,
+    test_count: int | None = None,
+    seed: int = 0,
+) -> tuple[Examples, Examples]:
+    """Features of what is learned from and of what is tested on; see `example_chunks` for what raises."""
+    train, test = (
+        featured(
+            pretrained,
+            example_chunks(data, pretrained.config, split, labels=labels, count=count, seed=seed),
+            pooling,
+        )
+        for split, count in (("train", train_count), ("test", test_count))
+    )
+    return train, test
+
+
 def together(chunks: Iterable[Examples]) -> Examples:
     """The chunks in one. Raises InputError if there is no picture in them."""
     parts = [part for part in chunks if len(part.inputs)]

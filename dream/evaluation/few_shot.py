@@ -22,7 +22,7 @@ from dream.errors import InputError
 from dream.evaluation.features import check_pooling, encoder_features, labelled_features
 from dream.evaluation.few_shot_sets import SETS, is_collection, missing, resolve
 from dream.evaluation.few_shot_shapes import drawn_classes
-from dream.evaluation.labelled import labelled_chunks
+from dream.evaluation.labelled import labelled_chunks, stored_classes
 from dream.evaluation.limits import at_least
 from dream.evaluation.painting import Progress, quiet
 from dream.evaluation.statistics import Z95, Estimate, Measure
@@ -235,17 +235,15 @@ def _pools(
     """The features of a labelled source's training and test pictures, at most `per_class` a class each."""
     parts = []
     for split in ("train", "test"):
-        limit = settings.per_class * _class_count(pretrained, name, source, split) or None
+        limit = settings.per_class * _class_count(name, source, split) if settings.per_class else None
         chunks = labelled_chunks(source, pretrained.config, split=split, limit=limit, seed=seed)
         parts.append(labelled_features(pretrained, chunks, settings.pooling))
     classes = max(int(labels.max()) + 1 if len(labels) else 0 for _, labels in parts)
     return [Pool.of(features, labels.numpy(), classes) for features, labels in parts]
 
 
-def _class_count(pretrained: "Pretrained", name: str, source: str, split: str) -> int:
-    if name in SETS:
-        return SETS[name].classes
-    return len(next(labelled_chunks(source, pretrained.config, split=split)).classes)
+def _class_count(name: str, source: str, split: str) -> int:
+    return SETS[name].classes if name in SETS else len(stored_classes(source, split))
 
 
 def _on_shapes(pretrained: "Pretrained", settings: FewShotSettings, seed: int) -> list[Measure]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dream.errors import InputError
-from dream.evaluation.examples import example_chunks, featured
+from dream.evaluation.examples import featured_splits
 from dream.evaluation.limits import at_least
 from dream.evaluation.probe import condition
 from dream.evaluation.statistics import Measure, share
@@ -54,13 +54,10 @@ def knn(
     Raises InputError for bad settings, a source that cannot be opened, or labels that it has not.
     """
     check(settings)
-    train, test = (
-        featured(pretrained, chunks, settings.pooling)
-        for chunks in (
-            example_chunks(data, pretrained.config, split, labels=settings.labels, count=count, seed=seed)
-            for split, count in (("train", settings.train_count), ("test", settings.test_count))
-        )
-    )
+    train, test = featured_splits(
+        pretrained, data, labels=settings.labels, pooling=settings.pooling,
+        train_count=settings.train_count, test_count=settings.test_count, seed=seed,
+    )  # fmt: skip
     measures = []
     for label, truth in test.labels.items():
         votes = neighbour_votes(

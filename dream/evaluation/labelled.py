@@ -104,18 +104,37 @@ def labelled_chunks(
         raise InputError(f"at least 1 labelled picture must be asked for, got {limit}")
     if source == "shapes":
         return _drawn_chunks(config, split, limit, label, seed)
-    path = Path(source).expanduser()
-    if source.startswith("hf:") or (path.is_dir() and written_by_datasets(path)):
+    if of_datasets(source):
         from dream.evaluation.labelled_hub import hub_chunks
 
         return hub_chunks(source, config.image.size, split, limit, seed)
+    rows, classes = folder_rows(_folder(source), split)
+    return read_rows(choose_rows(rows, limit, seed), classes, config.image.size)
+
+
+def stored_classes(source: str, split: str) -> tuple[str, ...]:
+    """All class names of a stored set; reads no picture. Raises InputError as `labelled_chunks` does."""
+    if of_datasets(source):
+        from dream.evaluation.labelled_hub import hub_labels
+
+        return hub_labels(source, split).classes
+    return folder_rows(_folder(source), split)[1]
+
+
+def of_datasets(source: str) -> bool:
+    """Whether a source is a hub set, or a folder that `datasets` wrote."""
+    path = Path(source).expanduser()
+    return source.startswith("hf:") or (path.is_dir() and written_by_datasets(path))
+
+
+def _folder(source: str) -> Path:
+    path = Path(source).expanduser()
     if not path.is_dir():
         raise InputError(
             f"there is no folder '{source}': labelled pictures come from 'shapes', a folder of class folders "
             f"(ROOT/CLASS/*.jpg), or 'hf:owner/name'"
         )
-    rows, classes = folder_rows(path, split)
-    return read_rows(choose_rows(rows, limit, seed), classes, config.image.size)
+    return path
 
 
 def joined(chunks: Iterator[LabelledPictures], source: str) -> LabelledPictures:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dream.data import report as kinds
 from dream.data.folders import SPLITS
-from dream.data.hub import PICTURE_COLUMNS, HubRow, _column, _load, _name_and_split
+from dream.data.hub import PICTURE_COLUMNS, HubRow, column_of, load_splits, name_and_split
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.labelled import LabelledPictures, LabelledRow, choose_evenly, read_rows, tested
@@ -77,14 +77,14 @@ def hub_chunks(
 
 def hub_labels(source: str, split: str) -> HubLabels:
     """The labelled split of a set that `train` or `test` means. Raises InputError for none."""
-    name, wanted = _name_and_split(source.removeprefix("hf:"))
-    splits = _load(name, source)
+    name, wanted = name_and_split(source.removeprefix("hf:"))
+    splits = load_splits(name, source)
     if wanted is not None and wanted not in splits:
         raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(splits)}")
     first = next(iter(splits.values()))
     columns = first.column_names or list(next(iter(first), {}))
-    picture = _column(columns, PICTURE_COLUMNS, name, "pictures")
-    column = _column(columns, LABEL_COLUMNS, name, "labels")
+    picture = column_of(columns, PICTURE_COLUMNS, name, "pictures")
+    column = column_of(columns, LABEL_COLUMNS, name, "labels")
     homes = _homes(splits, column) if wanted is None else {"train": wanted, "test": wanted}
     known = {home: splits[home] for home in homes.values()}
     classes, numbers = _classes(known, column)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dream.errors import InputError
-from dream.evaluation.examples import STORED, Examples, example_chunks, featured
+from dream.evaluation.examples import STORED, Examples, featured_splits
 from dream.evaluation.limits import at_least
 from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator
@@ -91,13 +91,10 @@ def linear_probe(
     Raises InputError for bad settings, a source that cannot be opened, or labels that it has not.
     """
     check(settings)
-    train, test = (
-        featured(pretrained, chunks, settings.pooling)
-        for chunks in (
-            example_chunks(data, pretrained.config, split, labels=settings.labels, count=count, seed=seed)
-            for split, count in (("train", settings.train_count), ("test", settings.test_count))
-        )
-    )
+    train, test = featured_splits(
+        pretrained, data, labels=settings.labels, pooling=settings.pooling,
+        train_count=settings.train_count, test_count=settings.test_count, seed=seed,
+    )  # fmt: skip
     forms = FORMS if settings.form == "both" else (settings.form,)
     device = next(pretrained.model.parameters()).device
     return [

@@ -15,7 +15,7 @@ from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
 from dream.evaluation.results import Entry, Results, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
-from dream.pretrained import Pretrained, checkpoint_of, load_pretrained
+from dream.pretrained import Pretrained, checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
 from dream.training.console import Console, duration
 from dream.training.run_log import git_commit, versions
@@ -103,10 +103,8 @@ def evaluate(request: Request, console: Console) -> Outcome:
 def _jobs(name: str, path: Path, request: Request, settings: dict[str, Any]) -> list[Job]:
     """The questions to a model, data by data; nothing of it is loaded but its state."""
     folder = checkpoint_of(path)
-    state, averaged = checkpoint.read_state(folder), checkpoint.holds(folder, "ema")
-    if request.raw and not averaged:
-        raise InputError(f"{folder} was exported for use: it has averaged weights only, no raw ones")
-    model_id = checkpoint.weights_id(folder, "ema" if averaged and not request.raw else "model")
+    state = checkpoint.read_state(folder)
+    model_id = checkpoint.weights_id(folder, weights_file(folder, ema=not request.raw))
     found = []
     for source in request.sources:
         data = fingerprint(source, state.config)

@@ -21,9 +21,9 @@ from dream.evaluation.labelled import (
     choose_rows,
     class_folders,
     class_rows,
+    of_datasets,
     read_rows,
     split_homes,
-    written_by_datasets,
 )
 from dream.evaluation.zero_shot import read_names
 
@@ -65,7 +65,7 @@ def open_shifted(
     `limit`: at most so many pictures, evenly over the classes. Raises InputError for no shared class.
     """
     path = Path(source).expanduser()
-    if source.startswith("hf:") or (path.is_dir() and written_by_datasets(path)):
+    if of_datasets(source):
         return _of_hub(source, trained, size, limit, seed)
     if not path.is_dir():
         raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")

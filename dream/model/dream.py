@@ -133,6 +133,13 @@ class Dream(nn.Module):
         """(B, E), L2-normalised: captions (B, T) in the joint space."""
         return F.normalize(self.text_tower(text_ids), dim=-1)
 
+    def contrastive_scale(self) -> Tensor:
+        """() factor on the cosines of the contrastive loss: the learned scale, within its bound."""
+        scale = self.logit_scale.exp()
+        if self.config.joint.max_logit_scale is not None:
+            scale = scale.clamp(max=self.config.joint.max_logit_scale)
+        return scale
+
     def text_states(self, conditioning: Tensor) -> Tensor:
         """(B, T, D): what the decoder attends to, from ids (B, T) or T5 states (B, T, W)."""
         return self.aligner(conditioning)
@@ -158,10 +165,7 @@ class Dream(nn.Module):
         image_features = F.normalize(self.joint(pooled), dim=-1)
         written = text_ids if bool(counted.any()) else text_ids[:0]
         text_features = F.normalize(gather(self.text_tower(written)), dim=-1)
-        scale = self.logit_scale.exp()
-        if self.config.joint.max_logit_scale is not None:
-            scale = scale.clamp(max=self.config.joint.max_logit_scale)
-        return JointOutput(image_features, text_features, scale, counted, gather(text_ids))
+        return JointOutput(image_features, text_features, self.contrastive_scale(), counted, gather(text_ids))
 
     def _generative(
         self, parts: list[Tensor], groups: list[Group], tokens: Tensor, mask: Tensor, conditioning: Tensor,

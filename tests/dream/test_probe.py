@@ -229,7 +229,7 @@ def test_its_own_nearest_neighbour_is_always_right(pretrained, monkeypatch):
     data = featured(
         pretrained, example_chunks("shapes", pretrained.config, "train", labels=("shape",), count=80), "image"
     )
-    monkeypatch.setattr("dream.evaluation.knn.featured", lambda *args: data)
+    monkeypatch.setattr("dream.evaluation.examples.featured", lambda *args: data)
     measures = knn(pretrained, settings=KnnSettings(k=(1, 80)))
     assert measures[0].estimate.value == 1.0 and measures[1].estimate.value < 1.0
 
