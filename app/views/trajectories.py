@@ -1,0 +1,12 @@
+"""To be written."""
+
+import streamlit as st
+
+
+def render() -> None:
+    """Show the page."""
+    st.title("Trajectories")
+
+
+if __name__ == "__main__":  # Streamlit runs a page's file as __main__
+    render()
