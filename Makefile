@@ -9,19 +9,25 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test test-slow lint format bench demo comparison clean
+.PHONY: help app test test-slow test-browser screenshots lint format bench demo comparison clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 app: $(READY) ## open the workbench in the browser, on this machine only (PORT=8502 for another port)
 	$(PY) -m streamlit run app/main.py $(if $(PORT),--server.port $(PORT))
 
 test: lint ## lint, types and all quick tests
-	$(PY) -m pytest -m "not slow" -n $(WORKERS) --dist loadfile
+	$(PY) -m pytest -m "not slow and not browser" -n $(WORKERS) --dist loadfile
 
 test-slow: $(READY) ## the trainings and decodes that take minutes
-	$(PY) -m pytest -m slow
+	$(PY) -m pytest -m "slow and not browser"
+
+test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
+	$(PY) -m pytest -m browser
+
+screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
+	$(PY) -m app.screenshots
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .
@@ -55,5 +61,5 @@ $(READY): pyproject.toml
 		{ echo "make: Python's venv is missing; install it (Debian: sudo apt install python3-venv) and try again."; exit 1; }
 	@echo "Setting up $(VENV): once, some minutes, 2.5 to 6 GB ..."
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[test,vae,metrics]'
+	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[test,e2e,vae,metrics,export]'
 	@touch $@

@@ -1,36 +1,50 @@
 """The router: declares the pages, keeps what was typed on them, and runs the one that was asked for.
 
-Start it with `make app`.
+Start it with `make app`. Streamlit imports this file once as a server, where `app` refuses requests under
+names that the settings do not allow, and runs it as a script for every view of a page.
 """
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from app.contents import PAGES
 from app.session import guarded, keep_inputs
 
-PAGES = {
-    "": [("home", "Home")],
-    "Understand": [("masking", "Masking"), ("decode", "Decode"), ("trajectories", "Trajectories")],
-    "Train": [("train", "Train"), ("runs", "Runs"), ("checkpoints", "Checkpoints")],
-    "Look": [("search", "Search"), ("data", "Data"), ("evaluate", "Evaluate")],
-}
-"""The file of each page in views/ and its title, by section."""
 
-st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
-keep_inputs()
-sections = {
-    section: [st.Page(f"views/{file}.py", title=title, default=file == "home") for file, title in pages]
-    for section, pages in PAGES.items()
-}
-chosen = st.navigation(sections, expanded=True)
-order = [page for pages in sections.values() for page in pages]
-with st.sidebar:
-    back, forth = st.columns(2)
-    at = order.index(chosen) if chosen in order else 0
-    if back.button("‹ Back", key="do.page.back", shortcut="Alt+PageUp", disabled=at == 0, width="stretch"):
-        st.switch_page(order[at - 1])
-    if forth.button(
-        "Next ›", key="do.page.next", shortcut="Alt+PageDown", disabled=at == len(order) - 1, width="stretch"
-    ):
-        st.switch_page(order[at + 1])
-with guarded():
-    chosen.run()
+def main() -> None:
+    """One view of a page."""
+    st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
+    keep_inputs()
+    sections = {
+        section: [st.Page(f"views/{file}.py", title=title, default=file == "home") for file, title in pages]
+        for section, pages in PAGES.items()
+    }
+    chosen = st.navigation(sections, expanded=True)
+    _neighbours([page for pages in sections.values() for page in pages], chosen)
+    with guarded():
+        chosen.run()
+
+
+def _neighbours(pages: list[st.Page], chosen: st.Page) -> None:
+    """Buttons to the pages before and after, which the keyboard presses too."""
+    at = pages.index(chosen)
+    with st.sidebar:
+        back, forth = st.columns(2)
+        if back.button(
+            "‹ Back", key="do.page.back", shortcut="Alt+PageUp", disabled=at == 0, width="stretch",
+            help="The page before this one.",
+        ):  # fmt: skip
+            st.switch_page(pages[at - 1])
+        if forth.button(
+            "Next ›", key="do.page.next", shortcut="Alt+PageDown", disabled=at == len(pages) - 1,
+            width="stretch", help="The page after this one.",
+        ):  # fmt: skip
+            st.switch_page(pages[at + 1])
+
+
+if __name__ == "__main__":
+    main()
+else:
+    hosts = st.get_option("server.allowedHosts")
+    app = st.App(__file__, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts or ["*"])])

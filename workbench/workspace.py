@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.errors import InputError
-from dream.pretrained import SHIPPED
 
 VARIABLE = "DREAM_WORKSPACE"
 """Environment variable that names the folder; without it the working directory is it."""
@@ -73,6 +72,8 @@ class Workspace:
 
     def model(self, text: str) -> str:
         """What `load_pretrained` takes for the model that a user named: a shipped one's name, or a path."""
+        from dream.pretrained import SHIPPED  # brings torch, which the queue's supervisor does without
+
         name = text.strip()
         return name if name in SHIPPED and not (self.root / name).exists() else str(self.path(name))
 

@@ -1,0 +1,118 @@
+"""The app as a browser sees it, for screenshots and tests: a server of its own, and headless Chromium.
+
+It needs the packages of the `e2e` extra and a Chromium; `reason_missing` says what is not there.
+"""
+
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dream.errors import RunError
+from workbench.workspace import VARIABLE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+MAIN = Path(__file__).parent / "main.py"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+START_SECONDS = 90
+
+
+def reason_missing() -> str | None:
+    """What a browser test lacks here, in a sentence; None if nothing."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed (pip install -e '.[e2e]')"
+    return None if _chromium() else f"no browser found ({', '.join(BROWSERS)})"
+
+
+@contextmanager
+def served(workspace: Path, *options: str) -> Iterator[str]:
+    """Address of an app of this workspace, which ends with the block; trainings that it started go on."""
+    port = _free_port()
+    command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), *options]
+    log = workspace / "streamlit.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=workspace, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            env={**os.environ, VARIABLE: str(workspace)},
+        )  # fmt: skip
+    try:
+        _wait(f"http://127.0.0.1:{port}/_stcore/health", process, log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def chromium() -> "Iterator[Browser]":
+    """A headless browser."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=_chromium(), args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+def open_page(
+    browser: "Browser",
+    address: str,
+    theme: Literal["light", "dark"] = "light",
+    size: tuple[int, int] = (1440, 1000),
+) -> "Page":
+    """A tab of its own at this address, once the app has drawn it."""
+    context = browser.new_context(
+        color_scheme=theme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    page.goto(address)
+    settle(page)
+    return page
+
+
+def settle(page: "Page", seconds: float = 60) -> None:
+    """Waits until the app has run its script and draws nothing more."""
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=1000 * seconds)
+    page.wait_for_timeout(400)
+
+
+def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RunError(f"the app ended at once; its last words are in {log}")
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.3)
+    raise RunError(f"the app did not answer at {address} within {START_SECONDS} s; see {log}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _chromium() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
