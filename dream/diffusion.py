@@ -176,7 +176,7 @@ def reverse_step(
     return mean, _log_variance(schedule, raw_variance, steps), clean
 
 
-def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> Tensor:
     """Head output (M, out_dim) under classifier-free guidance; the variance half is the conditional one's."""
     guided = unconditional + scale * (conditional - unconditional)
     if config.objective == "flow":  # linear in the velocity too, since both share the noised token

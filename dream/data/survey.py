@@ -107,9 +107,10 @@ class Survey:
             self._named.setdefault(key, look.caption)
 
 
-def survey(corpus: Corpus, limit: int | None = None) -> Iterator[Survey]:
-    """The same Survey again and again as it fills: of every sample, or of the first `limit`."""
-    found = Survey(len(corpus.shards))
+def survey(corpus: Corpus, limit: int | None = None, into: Survey | None = None) -> Iterator[Survey]:
+    """The same Survey (`into`, else a new one) again and again as it fills: of every sample, or of the first
+    `limit`."""
+    found = into or Survey(len(corpus.shards))
     below: int | None = None
     whole: int | None = None
     with ThreadPoolExecutor(THREADS) as pool:

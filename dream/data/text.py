@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -21,6 +21,18 @@ BYTES = 256
 SPECIAL = ("<pad>", "<begin>", "<end>")
 SMALLEST_VOCABULARY = BYTES + len(SPECIAL)
 _TOKENS, _ABOUT = "tokenizer.json", "captions.json"
+
+
+class Piece(NamedTuple):
+    """A token of a caption."""
+
+    id: int
+    token: str
+    """As the vocabulary writes it."""
+    text: str
+    """What of the caption it stands for."""
+    word: int
+    """Number of the word (or run of punctuation) that it is a part of."""
 
 
 class CaptionTokenizer:
@@ -60,6 +72,17 @@ class CaptionTokenizer:
     def decode(self, ids: Tensor) -> list[str]:
         """The captions of (B, T) ids: what stands before the end token, in lower case."""
         return [self._text(row) for row in ids.tolist()]
+
+    def pieces(self, caption: str) -> list[Piece]:
+        """Every token of a caption, before any is cut, without begin and end."""
+        found = self._tokens.encode(caption, add_special_tokens=False)
+        words = [-1 if word is None else word for word in found.word_ids]
+        texts = [caption[start:end] for start, end in found.offsets]
+        return [Piece(*fields) for fields in zip(found.ids, found.tokens, texts, words, strict=True)]
+
+    def lengths(self, captions: Sequence[str]) -> list[int]:
+        """Tokens of each caption before any is cut, without begin and end."""
+        return [len(ids) for ids in self._encoded(captions)]
 
     def save(self, folder: Path) -> None:
         """Writes the folder that `load_tokenizer` reads."""

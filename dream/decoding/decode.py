@@ -19,6 +19,7 @@ from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
 from dream.decoding.state import (
     DecodeState,
     Given,
+    Midway,
     NoiseSource,
     SeededNoise,
     StepRecord,
@@ -150,7 +151,7 @@ def decode_step(
     chain = noise(
         plan.step, state.images.tolist(), state.candidates.tolist(), plan.reveals, noise_draws(head)
     ).to(state.tokens)
-    sampled = _sample(model, memory, head, condition, chain, scale, settings.temperature)
+    sampled = denoise_tokens(model, memory, head, condition, chain, scale, settings.temperature)
     state.tokens[wanted] = sampled  # take() made a copy
     record = StepRecord(
         step=plan.step,
@@ -170,6 +171,38 @@ def decode_step(
     return state, record
 
 
+@torch.no_grad()
+def denoise_tokens(
+    model: "Dream",
+    memory: TextMemory,
+    head: HeadConfig,
+    condition: Tensor,
+    chain: Tensor,
+    scale: float | Tensor,
+    temperature: float,
+    path: list[Tensor] | None = None,
+) -> Tensor:
+    """(M, D_tok) tokens from the head; guided rows start from the same noise and share that of the steps.
+
+    `condition` (M or, guided, 2 M, D), conditional rows first; `chain` (draws, M, D_tok) is the noise;
+    `scale` is one for all, or (M, 1). `path` takes the noised tokens (M, D_tok) before each denoising step.
+    """
+    projected = model.head.project(condition)
+    guided = len(condition) > chain.shape[1]
+
+    def predict(noised: Tensor, time: Tensor) -> Tensor:
+        if path is not None:
+            path.append(noised)
+        embedded = memory.head_time(model, time)
+        if not guided:
+            return model.head.predict(noised, embedded, projected)
+        both = model.head.predict(torch.cat([noised, noised]), embedded, projected)
+        conditional, unconditional = both.chunk(2)
+        return guide(head, conditional, unconditional, scale)
+
+    return denoise(head, predict, chain, temperature)
+
+
 def decode_iter(
     model: "Dream",
     text_ids: Tensor,
@@ -181,6 +214,7 @@ def decode_iter(
     noise: NoiseSource | None = None,
     orders: Tensor | None = None,
     given: Given | None = None,
+    midway: Midway | None = None,
     record_scores: bool = False,
     score_finished: bool = False,
 ) -> Iterator[StepRecord]:
@@ -189,8 +223,9 @@ def decode_iter(
     `text_ids` (B, T) go to the text tower, `conditioning` (B, ..) and `unconditional` (B or 1, ..; None
     without guidance) to the text aligner. `picture_ids` name the pictures whose noise and orders are drawn
     (default 0 .. B-1). `record_scores` fills `alignment` at every step but the last without another encoder
-    pass; that of the finished picture costs one (`score_finished`). Raises ValueError for a model in training
-    mode.
+    pass; that of the finished picture costs one (`score_finished`). `midway` goes on from there, in its order
+    and with what it has revealed, instead of from nothing or `given`. Raises ValueError for a model in
+    training mode, and for a state that these settings do not lead to.
     """
     if model.training:
         raise ValueError("decoding needs the model in eval mode: call model.eval()")
@@ -199,8 +234,10 @@ def decode_iter(
     orders = seeded_orders(settings.seed, ids, image.num_tokens) if orders is None else orders
     noise = SeededNoise(settings.seed, ids, image.token_dim) if noise is None else noise
     memory = TextMemory(model, text_ids, conditioning, unconditional if settings.guided else None)
-    state = start(orders.to(text_ids.device), image.token_dim, given)
-    plans = plan_steps(settings, int(state.mask[0].sum()))
+    if midway is None:
+        state = start(orders.to(text_ids.device), image.token_dim, given)
+        midway = Midway(state, 0, int(state.mask[0].sum()))
+    state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
         state, record = decode_step(model, memory, state, plan, settings, noise)
         if plan.scored or (score_finished if plan is plans[-1] else record_scores):
@@ -253,6 +290,7 @@ def paint_iter(
     *,
     picture_ids: Sequence[int] | None = None,
     given: Given | None = None,
+    midway: Midway | None = None,
     record_scores: bool = False,
     score_finished: bool = False,
 ) -> Iterator[StepRecord]:
@@ -266,6 +304,7 @@ def paint_iter(
         settings,
         picture_ids=picture_ids,
         given=given,
+        midway=midway,
         record_scores=record_scores,
         score_finished=score_finished,
     )
@@ -338,28 +377,12 @@ def _condition(
     return condition.view(halves, len(state.mask), -1, condition.shape[-1])
 
 
-def _sample(
-    model: "Dream",
-    memory: TextMemory,
-    head: HeadConfig,
-    condition: Tensor,
-    chain: Tensor,
-    scale: float,
-    temperature: float,
-) -> Tensor:
-    """(M, D_tok) tokens from the head; guided rows start from the same noise and share that of the steps."""
-    projected = model.head.project(condition)
-    guided = len(condition) > chain.shape[1]
-
-    def predict(noised: Tensor, time: Tensor) -> Tensor:
-        embedded = memory.head_time(model, time)
-        if not guided:
-            return model.head.predict(noised, embedded, projected)
-        both = model.head.predict(torch.cat([noised, noised]), embedded, projected)
-        conditional, unconditional = both.chunk(2)
-        return guide(head, conditional, unconditional, scale)
-
-    return denoise(head, predict, chain, temperature)
+def _plans_left(settings: DecodeSettings, midway: Midway) -> list[StepPlan]:
+    plans = [plan for plan in plan_steps(settings, midway.hidden) if plan.step >= midway.steps]
+    left, hidden = sum(plan.reveals for plan in plans), int(midway.state.mask[0].sum())
+    if left != hidden:
+        raise ValueError(f"the state hides {hidden} tokens after step {midway.steps}, the settings {left}")
+    return plans
 
 
 def _choose(record: StepRecord, batch: int, keep: int) -> StepRecord:

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dream.decoding.decode import paint_batches
+from dream.decoding.decode import paint_batches, paint_iter
 from dream.decoding.selection import DecodeSettings
-from dream.decoding.state import Given, StepRecord
+from dream.decoding.state import DecodeState, Given, Midway, StepRecord
 from dream.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class About:
     """Side of a picture, in pixels."""
     batch_size: int
     """Pictures decoded at a time: with the same number a replay is the same to the bit."""
+    taken_over: int = 0
+    """First steps that a fork of one picture took over from another decode."""
+    noise_candidate: int | None = None
+    """Candidate that a fork's noise is drawn for, where that is not its own number."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict, ready for JSON."""
@@ -125,6 +129,24 @@ class RecordWriter:
         a["decoded_fraction"][step], a["guidance"][step] = record.decoded_fraction, record.guidance
         self._add_previews(step, pictures, candidates, previews.cpu().numpy())
 
+    def take_over(self, parent: "DecodeRecord", steps: int, candidate: int = 0) -> None:
+        """The first `steps` steps of a finished candidate of another decode's first picture, as this one's
+        own."""
+        a, done = self.arrays, [step for step in parent.steps if step < steps]
+        before = parent.midway(steps, candidate=candidate)
+        hidden = before.state.mask[0].numpy()
+        a["tokens"][0, 0] = np.where(hidden[:, None], np.nan, before.state.tokens[0].numpy())
+        a["order"][0] = parent.order[0]
+        a["reveal_step"][0] = np.where(hidden, GIVEN, parent.reveal_step[0])
+        a["mask"][done, 0] = parent.mask[done, 0]
+        a["alive"][done, 0, 0] = a["kept"][done, 0, 0] = True
+        for name in ("decoded_fraction", "guidance"):
+            a[name][done] = getattr(parent, name)[done]
+        for step in done:
+            drawn_by = parent.drawn_by(step, 0, candidate)
+            a["alignment"][step, 0, 0] = parent.alignment[step, 0, drawn_by]
+            self.previews[step, 0] = parent.previews[step, 0, drawn_by][None]
+
     def _add_previews(
         self, step: int, pictures: np.ndarray, candidates: np.ndarray, previews: np.ndarray
     ) -> None:
@@ -190,11 +212,34 @@ class DecodeRecord:
             raise ValueError(f"candidate {candidate} of picture {picture} was not there in step {step}")
         drawn_by = np.full(self.about.num_tokens, candidate)
         for earlier in (s for s in self.steps if s < step):
-            survivors = np.flatnonzero(self.kept[earlier, picture])
-            if len(survivors) == 1:
-                drawn_by[self.reveal_step[picture] == earlier] = survivors[0]
+            drawn_by[self.reveal_step[picture] == earlier] = self.drawn_by(earlier, picture, candidate)
         tokens = self.tokens[picture, drawn_by, np.arange(self.about.num_tokens)]
         return np.where(self.mask[step, picture][:, None], np.nan, tokens).astype(np.float32)
+
+    def drawn_by(self, step: int, picture: int, candidate: int) -> int:
+        """Whose draws of `step` are a later candidate's past: its own, or those of the one that alone went
+        on."""
+        survivors = np.flatnonzero(self.kept[step, picture])
+        return int(survivors[0]) if len(survivors) == 1 else candidate
+
+    def midway(self, steps: int, picture: int = 0, candidate: int = 0) -> Midway:
+        """A finished candidate's decode as it stood after its first `steps` steps, to go on from."""
+        done = [step for step in self.steps if step < steps]
+        given = self.reveal_step[picture] == GIVEN
+        mask, tokens, number = ~given, self.tokens[picture, candidate], candidate
+        if done:
+            number = self.drawn_by(done[-1], picture, candidate)
+            mask, tokens = self.mask[done[-1], picture], self.tokens_at(done[-1], picture, number)
+        if self.about.noise_candidate is not None:
+            number = self.about.noise_candidate
+        state = DecodeState(
+            torch.from_numpy(np.where(mask[:, None], 0, tokens).astype(np.float32))[None],
+            torch.from_numpy(mask.copy())[None],
+            torch.from_numpy(self.order[picture].astype(np.int64))[None],
+            torch.tensor([0]),
+            torch.tensor([number]),
+        )
+        return Midway(state, steps, int((~given).sum()))
 
     def finished(self, picture: int) -> tuple[list[int], np.ndarray]:
         """The candidates that were finished, and their tokens (k, N, D_tok)."""
@@ -243,11 +288,18 @@ def load_record(path: Path) -> DecodeRecord:
 def replay(record: DecodeRecord, pretrained: "Pretrained") -> Iterator[tuple[int, StepRecord]]:
     """The steps of `record` decoded again by its model: (first picture, record a step), batch by batch.
 
-    Raises InputError for another model.
+    Of a fork, the steps after those it took over. Raises InputError for another model.
     """
     about = record.about
     if about.model_id != pretrained.model_id:
         raise InputError(f"the record was painted by model {about.model_id}, this is {pretrained.model_id}")
+    if about.taken_over:
+        midway = record.midway(about.taken_over)
+        for step in paint_iter(
+            pretrained, about.prompts, about.settings, picture_ids=about.picture_ids, midway=midway
+        ):
+            yield 0, replace(step, candidates=torch.zeros_like(step.candidates))
+        return
     yield from paint_batches(
         pretrained, about.prompts, about.settings, picture_ids=about.picture_ids, batch_size=about.batch_size,
         given=record.given(),

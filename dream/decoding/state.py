@@ -66,6 +66,16 @@ class DecodeState:
         )
 
 
+class Midway(NamedTuple):
+    """A decode that is to go on from its middle."""
+
+    state: DecodeState
+    steps: int
+    """Steps it has done."""
+    hidden: int
+    """Tokens a row that were hidden before its first step: what each step reveals follows from it."""
+
+
 @dataclass(frozen=True)
 class StepRecord:
     """What one step did; everything is as it stands after the step, before candidates are dropped."""

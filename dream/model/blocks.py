@@ -6,6 +6,7 @@ the groups of equally long rows. Parameters and their names are timm's (`Block`,
 group the result is timm's.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -48,6 +49,12 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bo
     return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=causal)
 
 
+def attention_weights(query: Tensor, key: Tensor) -> Tensor:
+    """(B, H, Q, K) float32: the weights that `attend` mixes values with, not causal; each row sums to 1."""
+    query, key = query.float(), key.float()
+    return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)
+
+
 class PackedAttention(Attention):
     """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
 
@@ -58,7 +65,21 @@ class PackedAttention(Attention):
         mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
         return self.proj_drop(self.proj(mixed.to(x.dtype)))
 
+    def weights(self, x: Tensor, packing: Packing) -> list[Tensor]:
+        """Where every run's queries look, (batch, H, queries, length) each: for looking at, `forward` needs
+        none.
+        """
+        qkv = self.qkv(x).split([rows.batch * rows.length for rows in packing])
+        heads = (self._heads(part, rows) for part, rows in zip(qkv, packing, strict=True))
+        return [attention_weights(query, key) for query, key, _ in heads]
+
     def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool) -> Tensor:
+        q, k, v = self._heads(qkv, rows)
+        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)
+        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)
+
+    def _heads(self, qkv: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, Q, d), keys and values (B, H, T, d) of a run of rows."""
         qkv = qkv.view(rows.batch, rows.length, 3, self.num_heads, self.head_dim)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d)
         if rows.rotary is not None:
@@ -67,8 +88,7 @@ class PackedAttention(Attention):
         if rows.queries is not None:
             index = rows.queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
             q = q.gather(2, index)
-        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)
-        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)
+        return q, k, v
 
 
 class PackedBlock(Block):
@@ -115,15 +135,29 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
         """(queries, D) -> (queries, D): every row's queries attend to that row's text, (B, H, T, d) each."""
-        query, parts, row = self.q(x).split([rows.batch * rows.outputs for rows in packing]), [], 0
-        for part, rows in zip(query, packing, strict=True):
-            key, value = (each[row : row + rows.batch] for each in keys_values)
-            heads = part.view(rows.batch, rows.outputs, self.heads, part.shape[-1] // self.heads)
-            mixed = attend(heads.transpose(1, 2), key, value, self.dropout if self.training else 0.0)
+        parts = []
+        for query, key, value in self._heads(x, packing, keys_values):
+            mixed = attend(query, key, value, self.dropout if self.training else 0.0)
             parts.append(mixed.transpose(1, 2).reshape(-1, x.shape[-1]))
-            row += rows.batch
         mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
         return self.proj_drop(self.proj(mixed.to(x.dtype)))
+
+    def weights(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> list[Tensor]:
+        """Which text every run's queries look at, (batch, H, queries, T) each: for looking at, `forward`
+        needs none.
+        """
+        return [attention_weights(query, key) for query, key, _ in self._heads(x, packing, keys_values)]
+
+    def _heads(
+        self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Queries (b, H, Q, d), keys and values (b, H, T, d) of every run of rows."""
+        queries, row = self.q(x).split([rows.batch * rows.outputs for rows in packing]), 0
+        for part, rows in zip(queries, packing, strict=True):
+            key, value = (each[row : row + rows.batch] for each in keys_values)
+            heads = part.view(rows.batch, rows.outputs, self.heads, part.shape[-1] // self.heads)
+            yield heads.transpose(1, 2), key, value
+            row += rows.batch
 
 
 class DecoderBlock(nn.Module):
@@ -143,6 +177,15 @@ class DecoderBlock(nn.Module):
         x = _outputs(x, packing) + self.self_attn(self.norm0(x), packing)
         x = x + self.cross_attn(self.norm1(x), packing, keys_values)
         return x + self.mlp(self.norm2(x))
+
+    def weights(
+        self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Where the queries of this block's input look: in their rows, and in the text."""
+        normed = self.norm0(x)
+        mixed = _outputs(x, packing) + self.self_attn(normed, packing)
+        cross = self.cross_attn.weights(self.norm1(mixed), packing, keys_values)
+        return self.self_attn.weights(normed, packing), cross
 
 
 def _outputs(x: Tensor, packing: Packing) -> Tensor:
