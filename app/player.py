@@ -1,0 +1,51 @@
+"""The player on a page: `show_player` mounts the front-end of `workbench.player` as a Streamlit component."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from workbench.player import EVENTS, check_player_data, player_css, player_script
+
+ADAPTER = """
+const mounted = new WeakMap();
+export default function ({ data, parentElement, setTriggerValue }) {
+  let known = mounted.get(parentElement);
+  if (known) known.player.update(data.player);
+  else {
+    known = { player: mount(parentElement, data.player, (event) => known.set("event", event), data.events) };
+    mounted.set(parentElement, known);
+  }
+  known.set = setTriggerValue;
+  return () => {
+    known.player.destroy();
+    mounted.delete(parentElement);
+  };
+}
+"""
+SEEN = "player.seen."
+"""How keys begin under which the last event of a player is kept, so that it counts once."""
+
+_component = st.components.v2.component("dream_player", js=player_script(ADAPTER), css=player_css())
+
+
+def show_player(
+    data: Mapping[str, Any], key: str, height: int | None = None, events: Sequence[str] = EVENTS
+) -> dict[str, Any] | None:
+    """The player with `data`; what the reader just did, once, else None.
+
+    Only the kinds of `events` come back, and each reruns the page: name those that are used (`()`: none).
+    `height` in pixels (default: as high as it is). Raises InputError as `check_player_data` does.
+    """
+    check_player_data(data)
+    found = _component(
+        key=key if key.startswith("do.") else f"do.{key}",
+        data={"player": data, "events": list(events)},
+        height="content" if height is None else height,
+        on_event_change=lambda: None,
+    )
+    event = found.get("event")
+    if event is None or event["id"] <= st.session_state.get(SEEN + key, 0):
+        return None
+    st.session_state[SEEN + key] = event["id"]
+    return event

@@ -1,0 +1,155 @@
+// What every mode is built of: elements, pictures, cells of a grid, numbers as they are written.
+
+/** An HTML element: attributes that are functions listen, `null` and `false` are left out. */
+export function h(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/** The same for SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== null && value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null));
+  return element;
+}
+
+/** Small text beside a thing, and a thing's name. */
+export const note = (text = "") => h("span", { class: "dp-note" }, text);
+export const label = (text = "") => h("span", { class: "dp-label" }, text);
+
+/** Sets text only where it differs, so that what does not change is not laid out anew. */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+export const decimals = (value, places = 3) => (value === null ? "–" : value.toFixed(places).replace("-", "−"));
+export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+export const stepText = (step) => `step ${step.step} of ${step.of}`;
+
+/** Row and column from 1, as a reader counts them. */
+export function place(position, grid) {
+  return `row ${Math.floor(position / grid) + 1}, column ${(position % grid) + 1}`;
+}
+
+/** The bytes of a base64 text. */
+export function bytes(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}
+
+// pictures
+
+/** Decoded pictures by address: waited for once, then drawn at once. */
+export class Pictures {
+  #images = new Map();
+
+  async ready(addresses) {
+    const missing = addresses.filter((url) => !this.#images.has(url));
+    for (const url of missing) this.#images.set(url, Object.assign(new Image(), { src: url }));
+    await Promise.allSettled(addresses.map((url) => this.#images.get(url)?.decode()));
+  }
+
+  /** Forgets all others. */
+  keep(addresses) {
+    const kept = new Set(addresses);
+    for (const url of this.#images.keys()) if (!kept.has(url)) this.#images.delete(url);
+  }
+
+  /** Draws the picture over the whole canvas; one that is damaged leaves it empty. */
+  draw(canvas, url) {
+    const pen = canvas.getContext("2d");
+    const image = this.#images.get(url);
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.imageSmoothingEnabled = false;
+    if (image?.naturalWidth) pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  }
+}
+
+/** A canvas for pictures of this size; small ones keep their hard pixels when they are shown larger. */
+export function canvasOf(width, height = width) {
+  return h("canvas", { width, height, role: "img", class: Math.max(width, height) <= 160 ? "dp-hard" : null });
+}
+
+// grids
+
+/** The outline of these cells as an SVG path, in cells; `inset` keeps it off their edges. */
+export function cellsPath(positions, grid, inset = 0) {
+  const side = 1 - 2 * inset;
+  const cell = (p) => `M${(p % grid) + inset} ${Math.floor(p / grid) + inset}h${side}v${side}h${-side}z`;
+  return positions.map(cell).join("");
+}
+
+/** An SVG that lies over a picture and counts in cells. */
+export function overlay(grid, ...children) {
+  const box = { viewBox: `0 0 ${grid} ${grid}`, preserveAspectRatio: "none", class: "dp-over", "aria-hidden": "true" };
+  return svg("svg", box, ...children);
+}
+
+/** A path of an overlay; `kind` names its looks. */
+export function cellPath(kind) {
+  return svg("path", { class: `dp-${kind}`, "vector-effect": "non-scaling-stroke" });
+}
+
+/** Outlines of cells with a white rim, so that they show on any picture; `draw(positions)` moves them. */
+export function outline(kind, grid, inset) {
+  const paths = [cellPath(`${kind}-rim`), cellPath(kind)];
+  const draw = (positions) => {
+    const d = cellsPath(positions, grid, inset);
+    for (const path of paths) path.setAttribute("d", d);
+  };
+  return { element: svg("g", {}, ...paths), draw };
+}
+
+export const outlineStep = (grid) => outline("mark", grid, 0.035);
+export const outlineToken = (grid) => outline("pick", grid, 0.13);
+
+/** The cell under the pointer. */
+export function cellAt(event, element, grid) {
+  const box = element.getBoundingClientRect();
+  const cell = (at, from, length) => Math.min(grid - 1, Math.max(0, Math.floor(((at - from) / length) * grid)));
+  return cell(event.clientY, box.top, box.height) * grid + cell(event.clientX, box.left, box.width);
+}
+
+/** Where an arrow key leads from a cell, staying on the grid; null for another key. */
+export function neighbour(position, key, grid) {
+  const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
+  if (!move) return null;
+  const inside = (at) => Math.min(grid - 1, Math.max(0, at));
+  return inside(Math.floor(position / grid) + move[0]) * grid + inside((position % grid) + move[1]);
+}
+
+/** A row of named numbers; `say(texts)` sets them. */
+export function readouts(names) {
+  const values = names.map(() => h("output"));
+  const pairs = names.map((name, i) => h("div", {}, h("dt", {}, name), h("dd", {}, values[i])));
+  const sayAll = (texts) => texts.forEach((text, i) => say(values[i], text));
+  return { element: h("dl", { class: "dp-readouts" }, ...pairs), say: sayAll };
+}
+
+/** A titled picture with what lies over it, and a line below. */
+export function panel(title, layers, below = null, name = "") {
+  const caption = h("figcaption", {}, label(title), below);
+  return h("figure", { class: `dp-panel ${name}` }, h("div", { class: "dp-picture" }, ...layers), caption);
+}
+
+// colour
+
+// cividis: as light to every eye, so that early (dark) and late (light) are told apart without hue
+const RAMP = ["#00224e", "#213b6e", "#4c556c", "#6c6e72", "#8e8978", "#b3a772", "#dac45c", "#fee838"];
+
+/** The colour of a share from 0 (early) to 1 (late). */
+export function ramp(share) {
+  const at = Math.min(1, Math.max(0, share)) * (RAMP.length - 1);
+  const low = Math.min(RAMP.length - 2, Math.floor(at));
+  const channel = (colour, i) => parseInt(colour.slice(1 + 2 * i, 3 + 2 * i), 16);
+  const mix = (i) => Math.round(channel(RAMP[low], i) * (low + 1 - at) + channel(RAMP[low + 1], i) * (at - low));
+  return `rgb(${mix(0)} ${mix(1)} ${mix(2)})`;
+}
+
+export const rampGradient = `linear-gradient(to right, ${RAMP.join(", ")})`;
