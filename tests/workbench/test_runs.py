@@ -42,3 +42,23 @@ def test_a_run_without_a_heartbeat_is_starting(tmp_path):
 
 def test_no_folder_means_no_runs(tmp_path):
     assert list_runs(tmp_path / "runs") == []
+
+
+def test_runs_in_folders_of_folders_are_found_and_nothing_inside_of_a_run(tmp_path):
+    make_run(tmp_path, "comparison/dream/seed-0", status="finished", time=1.0)
+    make_run(tmp_path, "comparison/dream/seed-0/checkpoints/inner", status="finished", time=1.0)
+    make_run(tmp_path, "a/b/c/too-deep", status="finished", time=1.0)
+    make_run(tmp_path, ".hidden", status="finished", time=1.0)
+    assert [str(run.path.relative_to(tmp_path)) for run in list_runs(tmp_path)] == ["comparison/dream/seed-0"]
+
+
+def test_a_damaged_run_is_listed_with_a_sentence(tmp_path):
+    for name, content in (("half", b"{half"), ("bytes", b"\xff\xfe\x00"), ("lacking", b"{}")):
+        make_run(tmp_path, name, status="finished", time=1.0)
+        (tmp_path / name / "config.json").write_bytes(content)
+    make_run(tmp_path, "beat", status="finished", time=1.0)
+    (tmp_path / "beat" / "heartbeat.json").write_text("{")
+    (tmp_path / "beat" / "samples" / "step-odd.png").touch()
+    runs = {run.path.name: run for run in list_runs(tmp_path)}
+    assert set(runs) == {"half", "bytes", "lacking", "beat"}
+    assert all(run.problem and "\n" not in run.problem for run in runs.values())

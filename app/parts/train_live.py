@@ -1,0 +1,176 @@
+"""The figures of one training, drawn anew only where there are new numbers."""
+
+from typing import Any, cast
+
+import streamlit as st
+
+from app.session import duration, show_figure
+from workbench.figures import training as figures
+from workbench.run_curves import AXES, Axis, Curves
+from workbench.run_feed import RunFeed, broken_data
+from workbench.runs import is_picture, list_sheets, sheet_step
+from workbench.training import Training
+
+Look = tuple[Axis, float, bool]
+"""Axis, smoothing, and whether losses are on a logarithmic scale."""
+ROWS = (("losses",), ("by_ratio",), ("ratios",), ("shares", "retrieval"), ("gradients", "speed"))
+"""The figures, row by row."""
+FIGURES = "train.figures"
+"""Where this tab keeps the figures of the numbers that it saw last."""
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def run_feed(path: str) -> RunFeed:
+    """What a run has told so far; one for all tabs."""
+    from pathlib import Path
+
+    return RunFeed(Path(path))
+
+
+def show_numbers(training: Training) -> None:
+    """Show the numbers of now."""
+    _numbers(training, run_feed(str(training.path)).curves()[1])
+
+
+def show(training: Training, look: Look) -> None:
+    """Show the figures, the sample sheets and what is broken in the data."""
+    feed = run_feed(str(training.path))
+    version, curves = feed.curves()
+    _figures(feed, (str(training.path), version, *look), curves)
+    _sheets(training)
+    _broken(training)
+
+
+def _numbers(training: Training, curves: Curves) -> None:
+    run = training.run
+    columns = st.columns(7)
+    step, end = (run.step, run.end) if run is not None else (0, 0)
+    columns[0].metric("Step", f"{step:,}", help="Optimiser steps done." + (f" Of {end:,}." if end else ""))
+    left = run.seconds_left if run is not None and training.state == "running" else None
+    columns[1].metric(
+        "Time left", duration(left) if left is not None else "–", help="Estimate; validations come on top."
+    )
+    speed = _last(curves, "samples_per_second")
+    columns[2].metric("Pictures / s", _number(speed, "{:,.0f}"), help="At the last line of the log.")
+    a_step = 1000 * curves.batch_size / speed if speed else None
+    columns[3].metric(
+        "A step", _number(a_step, "{:,.0f} ms"), help="Milliseconds; validations and checkpoints left out."
+    )
+    columns[4].metric(
+        "Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), help="Loss in nats."
+    )
+    columns[5].metric(
+        "Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), help="Loss in the head's units."
+    )
+    recall = curves.validation.get("text_to_image_r1_at_0.75")
+    found = float(recall[-1]) if recall is not None and len(recall) else None
+    columns[6].metric(
+        "R@1 at 75 %", _number(found, "{:.2f}"),
+        help=f"Captions that find their picture among {curves.among}, 75 % hidden, at the last validation.",
+    )  # fmt: skip
+
+
+def _last(curves: Curves, key: str) -> float | None:
+    values = curves.train.get(key)
+    return float(values[-1]) if values is not None and len(values) else None
+
+
+def _number(value: float | None, form: str) -> str:
+    return form.format(value) if value is not None and value == value else "–"
+
+
+def controls() -> Look:
+    """What the curves are drawn over, and how.
+
+    Not inside of what is drawn every second: a widget that is sent twice before the browser has it forgets
+    the value that it was given.
+    """
+    st.session_state.setdefault("in.train.axis", "steps")
+    st.session_state.setdefault("in.train.smoothing", 0.8)
+    st.session_state.setdefault("in.train.log", True)
+    left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
+    axis = left.segmented_control(
+        "Over", list(AXES), key="in.train.axis", required=True, help="What the curves are drawn over."
+    )
+    smoothing = middle.slider(
+        "Smoothing", 0.0, 0.99, step=0.01, key="in.train.smoothing",
+        help="Weight of what came before; what was logged stays visible, pale.",
+    )  # fmt: skip
+    log = right.toggle("Logarithmic losses", key="in.train.log", help="Equal ratios are equally far apart.")
+    return cast(Axis, axis), smoothing, log
+
+
+def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
+    if st.session_state.get(f"{FIGURES}.of") != of:
+        st.session_state[FIGURES], st.session_state[f"{FIGURES}.of"] = _draw(feed, of, curves), of
+    drawn = st.session_state[FIGURES]
+    for row in ROWS:
+        for column, name in zip(st.columns(len(row)), row, strict=True):
+            figure, alt = drawn[name]
+            with column:
+                show_figure(figure, f"train.figure.{name}", alt=alt, name=f"{curves.name}-{name}")
+
+
+def _draw(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> dict[str, tuple[Any, str]]:
+    _, _, axis, smoothing, log = of
+    config = feed.config
+    counted = (config.objective.min_masked, 1 - config.objective.min_visible) if config else (0.5, 0.75)
+    clip = config.train.clip if config else None
+    return {
+        "losses": (figures.plot_losses(curves, axis, smoothing, log), _said(curves)),
+        "by_ratio": (figures.plot_by_ratio(curves, axis, smoothing, log), "Losses by share of hidden tokens"),
+        "ratios": (figures.plot_ratios(curves, *counted, axis), "Mask ratios drawn, over the training"),
+        "shares": (figures.plot_shares(curves, axis, smoothing), "Share of pictures that counted, by loss"),
+        "retrieval": (figures.plot_retrieval(curves, axis), "Share of captions that find their picture"),
+        "gradients": (figures.plot_gradients(curves, clip, axis, smoothing), "Gradient norm, learning rate"),
+        "speed": (figures.plot_speed(curves, axis), "Pictures a second and milliseconds a step"),
+    }  # fmt: skip
+
+
+def _said(curves: Curves) -> str:
+    ends = [
+        f"{key.split('_')[0]} {_number(_last(curves, key), '{:.3f}')}"
+        for key in ("contrastive_loss", "generative_loss")
+    ]
+    return f"Both losses over the training; at the end {' and '.join(ends)}"
+
+
+def _sheets(training: Training) -> None:
+    sheets = {sheet_step(path): path for path in list_sheets(training.path)}
+    if not sheets:
+        st.caption(
+            "Sample sheets: none yet. The first is painted before the first step, others over the training."
+        )
+        return
+    steps, seen = list(sheets), st.session_state.get("train.sheet", (None, None))
+    st.markdown("**Samples**, the same prompts and seed over the training")
+    step = steps[-1]  # whoever looked at the newest goes on to the next
+    if seen[0] in sheets and seen[0] != seen[1]:
+        step = seen[0]
+    if len(steps) > 1:
+        step = st.select_slider(
+            "Painted at step", steps, step, key=f"do.train.sheet.{training.name}.{len(steps)}",
+            format_func=lambda value: f"{value:,}", help="Arrow keys go from sheet to sheet.",
+        )  # fmt: skip
+    st.session_state["train.sheet"] = step, steps[-1]
+    if not is_picture(sheets[step]):
+        st.warning(f"The sheet of step {step:,} is damaged: {sheets[step]} is no picture.")
+        return
+    st.image(str(sheets[step]), alt=f"Sample sheet of {training.name} at step {step}", width="content")
+
+
+def _broken(training: Training) -> None:
+    report = broken_data(training.path)
+    if report.get("problems"):
+        with st.expander(f"Broken in the data: {report['problems']:,}; what they touch is skipped"):
+            st.dataframe(
+                [
+                    {"kind": kind, "where": shard, "count": found.get("count"), "first": _first(found)}
+                    for kind, shards in report.get("kinds", {}).items() for shard, found in shards.items()
+                ],
+                hide_index=True, key="do.train.broken", alt="What is broken in the data",
+            )  # fmt: skip
+
+
+def _first(found: dict[str, Any]) -> str:
+    return ", ".join(str(item.get("key")) for item in found.get("first", [])[:3])

@@ -1,0 +1,186 @@
+"""Figures of one training: losses, mask ratios, who counted, retrieval, gradients, speed.
+
+Each takes curves (`workbench.run_curves`) and returns a plotly Figure. It opens no file and no run.
+"""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from workbench.figures import style
+from workbench.figures.training_parts import (
+    add_line,
+    compact,
+    pale_and_smooth,
+    percent,
+    ratio_colour,
+    say,
+    scale,
+    waiting,
+)
+from workbench.run_curves import AXES, Axis, Curves, drawn_by_step, smoothed
+
+CONTRAST, GENERATION = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"]
+"""Colours of the two losses, everywhere."""
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+
+
+def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:
+    """Both losses side by side: as logged (pale) and smoothed."""
+    if not len(curves.steps):
+        return waiting("Losses")
+    figure = make_subplots(
+        1, 2, subplot_titles=("Contrastive loss", "Generative loss"), horizontal_spacing=0.11
+    )
+    for column, (key, colour) in enumerate(
+        (("contrastive_loss", CONTRAST), ("generative_loss", GENERATION)), 1
+    ):
+        x, y = curves.at(curves.steps, axis), curves.train[key]
+        name = key.replace("_", " ")
+        for trace in pale_and_smooth(x, y, name, colour, smoothing, axis):
+            figure.add_trace(trace, row=1, col=column)
+        unit = "loss (nats)" if column == 1 else "loss (head's units)"
+        figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
+        if not np.isfinite(y).any():
+            say(figure, "not trained", column)
+    return compact(figure, "", axis, height=300)
+
+
+def plot_by_ratio(
+    curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True
+) -> go.Figure:
+    """The generative loss while training by band of the hidden share, and both losses of the validation
+    pictures by mask ratio.
+    """
+    if not len(curves.steps):
+        return waiting("Losses by mask ratio")
+    titles = ("Generative, training", "Generative, validation", "Contrastive, validation")
+    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.07)
+    x = curves.at(curves.steps, axis)
+    for name, values in curves.by_ratio.items():
+        low, _, high = name.partition("-")
+        label = f"{percent(low)}–{percent(high)} % hidden"
+        add_line(figure, 1, x, smoothed(values, smoothing), label, ratio_colour(float(low)), axis, "lines")
+    checked = curves.at(curves.checked, axis)
+    for column, table in ((2, curves.generative_at), (3, curves.contrastive_at)):
+        for name, values in table.items():
+            label = f"{percent(name)} % hidden"
+            add_line(figure, column, checked, values, label, ratio_colour(float(name)), axis)
+        if not table:
+            say(figure, "not measured yet", column)
+    for column, unit in ((1, "loss (head's units)"), (2, "loss (head's units)"), (3, "loss (nats)")):
+        figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
+    compact(figure, "", axis, height=330, legend=True)
+    return figure.update_xaxes(range=_span(curves, axis))
+
+
+def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis = "steps") -> go.Figure:
+    """The mask ratios that were drawn: how their histogram moved over the training, and the latest draws.
+
+    From `min_masked` on a picture counts in generation, up to `max_hidden` in contrast (dotted).
+    """
+    if not any(curves.ratios):
+        return waiting("Mask ratios drawn")
+    latest = curves.ratios[-max(20, len(curves.ratios) // 20) :]
+    titles = ("Mask ratios drawn", f"The latest {sum(map(len, latest)):,} draws")
+    figure = make_subplots(
+        1, 2, subplot_titles=titles, column_widths=[0.7, 0.3], shared_yaxes=True, horizontal_spacing=0.12
+    )
+    edges, middles, shares = drawn_by_step(curves)
+    figure.add_heatmap(
+        x=curves.at((edges[1:] + edges[:-1]) / 2, axis), y=middles, z=shares, colorscale="Viridis", zmin=0,
+        name="share of draws", colorbar={"title": "share", "thickness": 10, "x": 0.62, "len": 1.0},
+        hovertemplate=f"{AXES[axis]} %{{x:,.0f}}<br>ratio %{{y:.2f}}<br>%{{z:.1%}} of draws<extra></extra>",
+        row=1, col=1,
+    )  # fmt: skip
+    counts, _ = np.histogram([r for row in latest for r in row], bins=len(middles), range=(0, 1))
+    figure.add_bar(
+        x=counts / max(1, counts.sum()), y=middles, orientation="h", name="latest draws", showlegend=False,
+        marker_color=style.PAPER, hovertemplate="ratio %{y:.2f}<br>%{x:.1%} of draws<extra></extra>",
+        row=1, col=2,
+    )  # fmt: skip
+    for at, colour in ((min_masked, GENERATION), (max_hidden, CONTRAST)):
+        figure.add_hline(y=at, line={"color": colour, "dash": "dot", "width": 2})
+    figure.update_yaxes(title_text="share of tokens hidden", range=[0, 1], row=1, col=1)
+    compact(figure, "", axis, height=300)
+    return figure.update_xaxes(title_text="share of draws", tickformat=".0%", row=1, col=2)
+
+
+def plot_shares(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8) -> go.Figure:
+    """The share of a batch's pictures that counted in each loss."""
+    if not len(curves.steps):
+        return waiting("Pictures that counted")
+    figure, x = make_subplots(1, 1), curves.at(curves.steps, axis)
+    for key, name, colour in (
+        ("contrastive_share", "in contrast", CONTRAST),
+        ("generative_share", "in generation", GENERATION),
+    ):
+        for trace in pale_and_smooth(x, curves.train[key], name, colour, smoothing, axis, legend=True):
+            figure.add_trace(trace, row=1, col=1)
+    figure.update_yaxes(title_text="share of the batch", range=[-0.02, 1.02], tickformat=".0%")
+    return compact(figure, "Pictures that counted", axis, legend=True)
+
+
+def plot_retrieval(curves: Curves, axis: Axis = "steps") -> go.Figure:
+    """Captions that find their picture among the validation pictures, and the reverse; chance is dotted."""
+    if not len(curves.checked):
+        return waiting("Retrieval", "Validations come at the start and a few times over the training.")
+    figure, x = make_subplots(1, 1), curves.at(curves.checked, axis)
+    for key, values in curves.validation.items():
+        if key == "loss" or not np.isfinite(values).any():
+            continue
+        way = "captions" if key.startswith("text") else "pictures"
+        hidden = "0 % hidden" if key.endswith("0.00") else "75 % hidden"
+        colour = TEXT_TO_IMAGE if key.startswith("text") else IMAGE_TO_TEXT
+        dash = "solid" if key.endswith("0.00") else "dot"
+        add_line(figure, 1, x, values, f"{way}, {hidden}", colour, axis, dash=dash)
+    if curves.among:
+        figure.add_hline(y=1 / curves.among, line={"color": style.PAPER, "width": 1, "dash": "dot"})
+    figure.update_yaxes(title_text="R@1 (share)", range=[-0.03, 1.05])
+    among = f" among {curves.among}" if curves.among else ""
+    compact(figure, f"Retrieval, R@1{among}", axis, legend=True)
+    return figure.update_xaxes(range=_span(curves, axis))
+
+
+def plot_gradients(
+    curves: Curves, clip: float | None = None, axis: Axis = "steps", smoothing: float = 0.8
+) -> go.Figure:
+    """Norm of the gradients before clipping (what is above `clip` is scaled down to it), and learning
+    rate.
+    """
+    if not len(curves.steps):
+        return waiting("Gradients and learning rate")
+    figure = make_subplots(1, 2, subplot_titles=("Gradient norm", "Learning rate"), horizontal_spacing=0.2)
+    x = curves.at(curves.steps, axis)
+    for trace in pale_and_smooth(
+        x, curves.train["grad_norm"], "gradient norm", style.COUNTS[0], smoothing, axis
+    ):
+        figure.add_trace(trace, row=1, col=1)
+    if clip is not None:
+        figure.add_hline(y=clip, line={"color": style.PAPER, "dash": "dot", "width": 2}, row=1, col=1)
+    add_line(figure, 2, x, curves.train["lr"], "learning rate", style.COUNTS[2], axis, "lines")
+    figure.update_yaxes(title_text="norm (before clipping)", row=1, col=1, **scale(True))
+    figure.update_yaxes(title_text="rate (AdamW)", exponentformat="e", row=1, col=2)
+    figure.update_traces(showlegend=False)
+    return compact(figure, "", axis)
+
+
+def plot_speed(curves: Curves, axis: Axis = "steps", smoothing: float = 0.5) -> go.Figure:
+    """Pictures a second and milliseconds a step; validations and checkpoints do not count."""
+    if not len(curves.steps):
+        return waiting("Speed")
+    figure = make_subplots(1, 2, subplot_titles=("Pictures a second", "A step"), horizontal_spacing=0.2)
+    x, speed = curves.at(curves.steps, axis), curves.train["samples_per_second"]
+    milliseconds = 1000 * curves.batch_size / np.where(speed > 0, speed, np.nan)
+    for column, (values, name) in enumerate(((speed, "pictures a second"), (milliseconds, "step")), 1):
+        for trace in pale_and_smooth(x, values, name, style.COUNTS[3], smoothing, axis):
+            figure.add_trace(trace, row=1, col=column)
+    figure.update_yaxes(title_text="pictures / s", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="ms", rangemode="tozero", row=1, col=2)
+    return compact(figure, "", axis)
+
+
+def _span(curves: Curves, axis: Axis) -> list[float]:
+    """Ends of an axis that is as long as the training so far, however few validations there were."""
+    steps = np.concatenate([curves.steps, curves.checked])
+    return [0.0, 1.03 * float(curves.at(steps, axis).max(initial=0.0)) or 1.0]
