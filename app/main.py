@@ -9,12 +9,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.contents import PAGES
-from app.session import guarded, keep_inputs
+from app.session import LOOKS, guarded, keep_inputs
 
 
 def main() -> None:
     """One view of a page."""
     st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
+    st.html(LOOKS)
     keep_inputs()
     sections = {
         section: [st.Page(f"views/{file}.py", title=title, default=file == "home") for file, title in pages]

@@ -24,6 +24,13 @@ T = TypeVar("T")
 
 INPUT = "in."
 """How keys of widgets begin whose values outlive a change of page."""
+SAVE = "save-"
+"""How keys of the containers begin that hold a figure's downloads; they lie on its lower right corner."""
+LOOKS = f"""<style>
+[class*="st-key-{SAVE}"] {{ margin-top: -3.4rem; pointer-events: none; }}
+[class*="st-key-{SAVE}"] button {{ pointer-events: auto; opacity: 0.75; }}
+</style>"""
+"""What Streamlit's theme cannot say."""
 HANDED = "handed."
 """How keys begin under which one page leaves values for another."""
 
@@ -192,21 +199,26 @@ def show_figure(figure: go.Figure, key: str, *, alt: str, name: str = "", **opti
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
     }  # fmt: skip
     event = st.plotly_chart(figure, key=f"do.{key}", theme=None, config=config, alt=alt, **options)
-    with st.popover("Save", help="This figure as a file; PNG also by the camera at its upper right."):
+    with st.container(key=f"{SAVE}{name}", horizontal=True, horizontal_alignment="right"):
+        _downloads(figure, key, name)
+    return event
+
+
+def _downloads(figure: go.Figure, key: str, name: str) -> None:
+    """A small button with the figure as files; each is made when it is asked for."""
+    with st.popover("Save", type="tertiary", width="content", help="This figure and its data as files."):
         for label, suffix, mime, make in (
             ("HTML, works offline", "html", "text/html", export.figure_html),
             ("Data as CSV", "csv", "text/csv", export.figure_csv),
+            ("PNG", "png", "image/png", export.figure_png),
         ):
+            if suffix == "png" and not export.can_draw_png():
+                st.caption("PNG: by the camera at the chart's upper right.")
+                continue
             st.download_button(
                 label, data=lambda make=make: make(figure), file_name=f"{name}.{suffix}", mime=mime,
                 key=f"do.{key}.{suffix}", on_click="ignore", width="stretch",
             )  # fmt: skip
-        if export.can_draw_png():
-            st.download_button(
-                "PNG", data=lambda: export.figure_png(figure), file_name=f"{name}.png", mime="image/png",
-                key=f"do.{key}.png", on_click="ignore", width="stretch",
-            )  # fmt: skip
-    return event
 
 
 # from page to page

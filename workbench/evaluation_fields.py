@@ -1,0 +1,101 @@
+"""Every setting of every task of `dream evaluate`, with its default and what it is, read from the sources."""
+
+import ast
+import inspect
+import textwrap
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any
+
+from dream.evaluation.tasks import TASKS
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One TASK.FIELD."""
+
+    task: str
+    name: str
+    default: str
+    """As the command line takes it."""
+    kind: str
+    """What values it takes."""
+    about: str
+
+    @property
+    def key(self) -> str:
+        """What is assigned to."""
+        return f"{self.task}.{self.name}"
+
+    @property
+    def assignment(self) -> str:
+        """The line that sets it to its default."""
+        return f"{self.key}={self.default}"
+
+
+@cache
+def all_settings() -> tuple[Setting, ...]:
+    """The settings of all tasks, in the order of the tasks and of their fields."""
+    found = []
+    for task in TASKS.values():
+        defaults = task.defaults()
+        kinds, docs = typing.get_type_hints(type(defaults)), field_docs(type(defaults))
+        found += [
+            Setting(
+                task.name, field.name, _written(getattr(defaults, field.name)), _kind(kinds[field.name]),
+                docs.get(field.name, ""),
+            )
+            for field in fields(defaults)
+        ]  # fmt: skip
+    return tuple(found)
+
+
+def matching(settings: Sequence[Setting], query: str, tasks: Sequence[str] = ()) -> list[Setting]:
+    """Those (of these tasks) whose name or text has all words of the query."""
+    words = query.casefold().split()
+    return [
+        setting
+        for setting in settings
+        if (not tasks or setting.task in tasks)
+        and all(word in f"{setting.key} {setting.about}".casefold() for word in words)
+    ]
+
+
+def field_docs(section: type[Any]) -> dict[str, str]:
+    """What stands below each field of a dataclass, own or inherited, on one line each."""
+    found: dict[str, str] = {}
+    for owner in reversed(section.__mro__[:-1]):
+        found |= _own_docs(owner)
+    return found
+
+
+def _own_docs(section: type[Any]) -> dict[str, str]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for field, below in zip(tree.body, tree.body[1:], strict=False):
+        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            found[field.target.id] = " ".join(str(below.value.value).split())
+    return found
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_written, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def _kind(kind: Any) -> str:
+    """Words for a field's type."""
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(str, typing.get_args(kind)))
+    if typing.get_origin(kind) is tuple:
+        return f"list of {_kind(typing.get_args(kind)[0])}s"
+    parts = [part for part in typing.get_args(kind) if part is not type(None)]
+    if parts:
+        return f"{_kind(parts[0])} or none"
+    return {int: "whole number", float: "number", bool: "true or false", str: "text"}.get(kind, str(kind))

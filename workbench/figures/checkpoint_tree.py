@@ -1,0 +1,106 @@
+"""The tree of a checkpoint's tensors as a treemap: parts, modules, layers, tensors."""
+
+import re
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from workbench.checkpoint_words import layer_of, shape_words, size_words
+from workbench.checkpoints import Entry, Part
+from workbench.figures import style
+
+LEAF, LAYER, TOP = "tensor:", "layer:", "part:"
+"""How the ids of the tree's nodes begin."""
+
+
+class Node(NamedTuple):
+    """A rectangle of the tree."""
+
+    id: str
+    label: str
+    parent: str
+    bytes: int
+    hover: str
+
+
+def plot_tree(part: Part, at: str = "") -> go.Figure:
+    """A rectangle a tensor, as large as it is in bytes, within its layer; a click's id names the tensor.
+
+    `at` is the id of a node to zoom in on; of a tensor, its layer is shown.
+    """
+    if not part.bytes:
+        return style.empty(f"Size of {part.name}", "Nothing in this part has a size.")
+    nodes = _nodes(part)
+    parents = {node.id: node.parent for node in nodes}
+    level = parents.get(at) if at.startswith(LEAF) else at if at in parents else None
+    tops = list(dict.fromkeys(_top(entry.name) for entry in part.entries))
+    colours = {top: style.candidate_colour(i) for i, top in enumerate(tops)}
+    figure = go.Figure(
+        go.Treemap(
+            ids=[n.id for n in nodes], labels=[n.label for n in nodes], parents=[n.parent for n in nodes],
+            values=[n.bytes for n in nodes], customdata=[n.hover for n in nodes], branchvalues="total",
+            level=level, maxdepth=4, tiling={"pad": 1}, marker_pad={"t": 18, "l": 2, "r": 2, "b": 2},
+            pathbar={"visible": True, "thickness": 22},
+            marker={"colors": [_node_colour(n, colours) for n in nodes], "line": {"width": 1}},
+            hovertemplate="<b>%{label}</b><br>%{customdata}<br>%{percentRoot:.1%} of all<extra></extra>",
+            textfont={"color": "white"},
+        )
+    )  # fmt: skip
+    style.themed(figure)
+    return figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 30, "b": 34})
+
+
+def clicked_name(id: str) -> tuple[str, str]:
+    """What a node's id means: (`tensor`, `layer` or `part`; name)."""
+    kind, _, name = id.partition(":")
+    return kind, name
+
+
+def _nodes(part: Part) -> list[Node]:
+    """Part, top modules, layers and tensors; a level of only one tensor is left out."""
+    root = f"{TOP}{part.name}"
+    nodes = [Node(root, part.name, "", part.bytes, f"{part.count:,} values, {size_words(part.bytes)}")]
+    tops: dict[str, list[Entry]] = {}
+    for entry in part.entries:
+        tops.setdefault(_top(entry.name), []).append(entry)
+    for top, entries in tops.items():
+        parent = _branch(nodes, f"{LAYER}{top}", top, root, entries)
+        layers: dict[str, list[Entry]] = {}
+        for entry in entries:
+            layers.setdefault(layer_of(entry.name), []).append(entry)
+        for layer, inside in layers.items():
+            above = parent
+            if len(layers) > 1 and layer != top:
+                above = _branch(nodes, f"{LAYER}{layer}", _rest(layer, top), parent, inside)
+            for entry in inside:
+                label = _rest(entry.name, layer if above != parent else top)
+                nodes.append(Node(f"{LEAF}{entry.name}", label, above, entry.bytes, _hover(entry)))
+    return nodes
+
+
+def _branch(nodes: list[Node], id: str, label: str, parent: str, entries: list[Entry]) -> str:
+    """The id under which the entries go: a new node's, or the parent's for a single one."""
+    if len(entries) == 1:
+        return parent
+    size, count = sum(entry.bytes for entry in entries), sum(entry.count for entry in entries)
+    nodes.append(
+        Node(id, label, parent, size, f"{len(entries)} tensors, {count:,} values, {size_words(size)}")
+    )
+    return id
+
+
+def _top(name: str) -> str:
+    return re.split(r"[./]", name)[0]
+
+
+def _rest(name: str, above: str) -> str:
+    return name.removeprefix(above).lstrip("./") or name
+
+
+def _hover(entry: Entry) -> str:
+    return f"{entry.name}<br>{shape_words(entry.shape)} {entry.dtype}, {size_words(entry.bytes)}"
+
+
+def _node_colour(node: Node, colours: dict[str, str]) -> str:
+    kind, name = clicked_name(node.id)
+    return style.PAPER if kind == "part" else colours.get(_top(name), style.PAPER)

@@ -1,0 +1,295 @@
+"""Figures of a masking: the density of the mask ratio over a training, what its draws train, the chance that
+a batch holds both regimes, draws beside the closed form at one moment, and masks on a picture.
+
+Contrast, generation and both have the colours of the objectives that train them alone and together.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from workbench.figures import style
+from workbench.masking_drawn import DrawnRatios, windows
+from workbench.masking_study import DrawnMask, Moment, Schedule
+
+CONTRAST, GENERATION, BOTH = (style.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
+MEAN, RUN, INK = BOTH, style.OBJECTIVES["repa"], style.PAPER
+KINDS = (("contrast", CONTRAST, "circle"), ("generation", GENERATION, "square"), ("both", BOTH, "diamond"))
+"""Field of `Shares`, its colour, and the symbol of a run's."""
+DENSITY = "#5B6BC0"
+"""Colour of the density where it is high; it fades to the page."""
+MOST_POINTS = 1500
+"""Ratios of a run that are drawn; of more, as many evenly spread over the training."""
+RATIO, TIME = "mask ratio (share of tokens hidden)", "training done (%)"
+RIDGES = 9
+MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
+WIDE = {**MARGIN, "r": 165}
+"""Margins of a figure with words at its right."""
+
+
+def plot_density(
+    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
+) -> go.Figure:
+    """Heat map of the mask ratio's density over the training, with location and true mean, the bounds of the
+    two losses, a moment (0 to 1), and the ratios of a run."""
+    figure = _started("Mask ratio over the training", 420, WIDE)
+    middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
+    figure.add_heatmap(
+        x=100 * schedule.progress, y=middles, z=np.round(schedule.density.T, 4), name="density", zmin=0,
+        zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)), zsmooth=False,
+        colorscale=[[0, style.faded(DENSITY, 0)], [0.5, style.faded(DENSITY, 0.5)], [1, DENSITY]],
+        hovertemplate="%{x:.0f} % done, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
+        colorbar={
+            "title": {"text": "density"}, "thickness": 8, "len": 0.95, "nticks": 5,
+            "xref": "container", "x": 1, "xanchor": "right",
+        },
+    )  # fmt: skip
+    if drawn is not None:
+        _add_drawn(figure, drawn)
+    _add_lines(figure, schedule)
+    _add_bounds(figure, schedule)
+    _add_moment(figure, moment)
+    figure.update_yaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
+    return figure
+
+
+def plot_ridges(schedule: Schedule, moment: float | None = None) -> go.Figure:
+    """The density at some moments of the training, one above the other, with its true mean."""
+    figure = _started("Mask ratio over the training", 420, MARGIN)
+    middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
+    picked = np.linspace(0, len(schedule.progress) - 1, RIDGES).round().astype(int)
+    nearest = None if moment is None else picked[np.abs(schedule.progress[picked] - moment).argmin()]
+    height = 1.8 / max(1.8, float(np.minimum(schedule.density[picked], 6).max()))
+    for at in picked[::-1]:  # from the end: later ridges stand behind earlier ones
+        base, ridge = 100 * schedule.progress[at], np.minimum(schedule.density[at], 6)
+        lit = at == nearest
+        figure.add_scatter(
+            x=[0, 0, *middles, 1, 1], y=[base, *(base + 12 * height * np.pad(ridge, 1, "edge")), base],
+            fill="toself", fillcolor=style.faded(DENSITY, 0.65 if lit else 0.3), name=f"at {base:.0f} %",
+            line={"color": DENSITY, "width": 2.5 if lit else 1.2}, mode="lines", showlegend=False,
+            hovertemplate=f"at {base:.0f} % done<br>ratio %{{x:.2f}}<extra></extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=schedule.mean, y=100 * schedule.progress, mode="lines", name="true mean",
+        line={"color": MEAN, "width": 3}, hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
+    )  # fmt: skip
+    for value, colour, words in _bound_words(schedule):
+        figure.add_vline(value, line={"color": colour, "width": 1.5, "dash": "dot"})
+        figure.add_annotation(
+            x=value, y=1, yref="paper", yanchor="bottom", text=words.replace("<br>", " "), showarrow=False,
+            font={"color": colour, "size": 12}, xanchor="right" if colour == GENERATION else "left",
+        )  # fmt: skip
+    figure.update_xaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
+    figure.update_yaxes(title=TIME, range=[-3, 128], tickvals=[0, 25, 50, 75, 100])
+    return figure.update_layout(margin={**MARGIN, "t": 96}, legend={"y": 1.07})
+
+
+def plot_shares(
+    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
+) -> go.Figure:
+    """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
+    figure = _started("What the draws train", 330, MARGIN)
+    kinds = (
+        ("contrast", CONTRAST, "circle"),
+        ("generation", GENERATION, "square"),
+        ("both", BOTH, "diamond"),
+    )
+    for name, colour, symbol in kinds:
+        figure.add_scatter(
+            x=100 * schedule.progress, y=100 * schedule.shares[name], mode="lines", name=name,
+            line={"color": colour, "width": 2.5, "dash": "dash" if name == "both" else "solid"},
+            hovertemplate=f"{name}: %{{y:.1f}} % of the draws<extra></extra>",
+        )  # fmt: skip
+        if drawn is not None:
+            found = windows(drawn)
+            figure.add_scatter(
+                x=[100 * w[0] for w in found], y=[100 * getattr(w[2], name) for w in found], mode="markers",
+                name=f"{name}, {drawn.name}", showlegend=False, customdata=[w[3] for w in found],
+                marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
+                hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
+            )  # fmt: skip
+    _add_moment(figure, moment)
+    figure.update_yaxes(title="share of draws (%)", range=[-2, 104], dtick=25)
+    return figure.update_layout(hovermode="x unified")
+
+
+def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
+    """Chance that a batch holds both regimes over the training, for the groups set and for others."""
+    figure = _started("Both regimes in one batch", 330, {**MARGIN, "r": 90})
+    colours = style.count_colours(list(schedule.chance))
+    last: list[tuple[float, str, str]] = []
+    for groups, chance in schedule.chance.items():
+        own = groups == schedule.groups
+        words = f"{groups} group{'s' * (groups > 1)}"
+        figure.add_scatter(
+            x=100 * schedule.progress, y=100 * chance, mode="lines", name=words, showlegend=False,
+            line={"color": colours[groups], "width": 4 if own else 1.5}, opacity=1 if own else 0.75,
+            hovertemplate=f"{words}: %{{y:.1f}} %<extra></extra>",
+        )  # fmt: skip
+        last.append((100 * float(chance[-1]), f"<b>{words}</b>" if own else words, colours[groups]))
+    for (value, words, colour), place in zip(last, _apart([v for v, _, _ in last], 8.0), strict=True):
+        del value
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, showarrow=False,
+            font={"color": colour, "size": 12},
+        )  # fmt: skip
+    _add_moment(figure, moment)
+    figure.update_yaxes(title="chance (%)", range=[-2, 104], dtick=25)
+    return figure.update_layout(hovermode="x unified")
+
+
+def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "", bins: int = 20) -> go.Figure:
+    """Histogram of the draws at a moment beside the closed form; outlined, what a run drew near it."""
+    figure = _started(f"Draws at {moment.progress:.0%} of the training", 330, MARGIN)
+    edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
+    for ratios, name, look in (
+        (moment.ratios, "draws", {"color": style.faded(DENSITY, 0.45), "line": {"width": 0}}),
+        (near, f"{run} near it", {"color": "rgba(0, 0, 0, 0)", "line": {"width": 1.5, "color": RUN}}),
+    ):
+        if ratios is None or not len(ratios):
+            continue
+        height, _ = np.histogram(ratios, edges, density=True)
+        top = max(top, float(height.max()))
+        figure.add_bar(
+            x=(edges[1:] + edges[:-1]) / 2, y=height, width=1 / bins, name=f"{len(ratios):,} {name}",
+            marker=look, hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=moment.at, y=moment.density, mode="lines", name="closed form",
+        line={"color": DENSITY, "width": 2.5},
+        hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
+    )  # fmt: skip
+    top *= 1.15
+    for ratio, share in moment.points:
+        figure.add_annotation(
+            x=ratio, y=0.97 * top, showarrow=False, xanchor="left" if ratio < 0.5 else "right",
+            text=f"always {ratio:.2f}" if share > 0.999 else f"{ratio:.2f}: {share:.0%} of the draws",
+            xshift=8 if ratio < 0.5 else -8,
+        )  # fmt: skip
+    _add_places(figure, moment)
+    figure.update_xaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
+    figure.update_yaxes(title="density (per unit of ratio)", range=[0, top])
+    return figure.update_layout(barmode="overlay")
+
+
+def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:
+    """A picture (a PNG as data URL) under each mask; above each its ratio, below it what it trains."""
+    if not masks:
+        return style.empty("Masks", "No groups: there is nothing to draw.")
+    grid, columns = len(masks[0].hidden), min(columns, len(masks))
+    wide, high = 1.06 * grid, 1.25 * grid
+    rows, images, notes, traces = -(-len(masks) // columns), [], [], []
+    for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
+        left, top = wide * (number % columns), high * (number // columns)
+        words, colour = _trains(mask)
+        images.append({
+            "source": picture, "xref": "x", "yref": "y", "x": left, "y": top, "sizex": grid, "sizey": grid,
+            "sizing": "stretch", "layer": "below",
+        })  # fmt: skip
+        middle = {"x": left + grid / 2, "showarrow": False}
+        notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
+        notes.append({
+            **middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12},
+        })  # fmt: skip
+        traces.append(go.Heatmap(
+            x=left + np.arange(grid) + 0.5, y=top + np.arange(grid) + 0.5, z=mask.hidden.astype(int), zmin=0,
+            zmax=1, name=f"group {number + 1}: ratio {mask.ratio:.3f}", showscale=False,
+            colorscale=[[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]], hovertemplate="hidden %{z}<extra></extra>",
+        ))  # fmt: skip
+    figure = style.themed(go.Figure(traces)).update_layout(
+        title={"text": "The groups of a batch, on one picture", "font": {"size": 16}}, images=images,
+        annotations=notes, height=80 + 200 * rows, margin={"l": 10, "r": 10, "t": 50, "b": 10},
+    )  # fmt: skip
+    bare = {"visible": False, "constrain": "domain"}
+    figure.update_xaxes(range=[0, wide * columns - 0.06 * grid], **bare)
+    return figure.update_yaxes(range=[high * rows - 0.1 * grid, -0.15 * grid], scaleanchor="x", **bare)
+
+
+def _started(title: str, height: int, margin: dict[str, int]) -> go.Figure:
+    figure = style.themed(go.Figure()).update_layout(
+        title={"text": title, "font": {"size": 16}, "y": 1 - 10 / height}, height=height, margin=margin,
+        legend={"y": 1, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
+    )  # fmt: skip
+    return figure.update_xaxes(title=TIME, range=[0, 100], dtick=25)
+
+
+def _add_lines(figure: go.Figure, schedule: Schedule) -> None:
+    x = 100 * schedule.progress
+    if not np.isnan(schedule.center).all():
+        figure.add_scatter(
+            x=x, y=schedule.center, mode="lines", name="location",
+            line={"color": INK, "width": 2, "dash": "dash"},
+            hovertemplate="%{x:.0f} % done: location %{y:.3f}<extra></extra>",
+        )  # fmt: skip
+    figure.add_scatter(
+        x=x, y=schedule.mean, mode="lines", name="true mean", line={"color": MEAN, "width": 3},
+        hovertemplate="%{x:.0f} % done: mean %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+
+
+def _add_bounds(figure: go.Figure, schedule: Schedule) -> None:
+    words = _bound_words(schedule)
+    places = _apart([value for value, _, _ in words], 0.14)
+    for (value, colour, text), place in zip(words, places, strict=True):
+        figure.add_hline(value, line={"color": colour, "width": 1.5, "dash": "dot"})
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=text, showarrow=False, align="left",
+            font={"color": colour, "size": 12},
+        )  # fmt: skip
+
+
+def _bound_words(schedule: Schedule) -> list[tuple[float, str, str]]:
+    return [
+        (schedule.min_masked, GENERATION, "generation<br>counts from here up"),
+        (schedule.max_masked, CONTRAST, "contrast<br>counts up to here"),
+    ]
+
+
+def _add_moment(figure: go.Figure, moment: float | None) -> None:
+    if moment is not None:
+        figure.add_vline(100 * moment, line={"color": INK, "width": 1.5})
+
+
+def _add_places(figure: go.Figure, moment: Moment) -> None:
+    """Location and true mean as vertical lines; a location off the axis is left out."""
+    figure.add_vline(moment.mean, line={"color": MEAN, "width": 2.5})
+    named = [("true mean", MEAN, "solid")]
+    if moment.center is not None and 0 <= moment.center <= 1:
+        figure.add_vline(moment.center, line={"color": INK, "width": 2, "dash": "dash"})
+        named.append(("location", INK, "dash"))
+    for name, colour, dash in named:  # lines of the layout have no entry in the legend of their own
+        line = {"color": colour, "width": 2.5, "dash": dash}
+        figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
+
+
+def _add_drawn(figure: go.Figure, drawn: DrawnRatios) -> None:
+    picked = np.linspace(0, len(drawn.ratios) - 1, min(MOST_POINTS, len(drawn.ratios))).round().astype(int)
+    figure.add_scatter(
+        x=100 * drawn.progress[picked], y=drawn.ratios[picked], mode="markers", name=f"drawn by {drawn.name}",
+        marker={"color": RUN, "size": 4, "opacity": 0.55},
+        hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
+    )  # fmt: skip
+    found = windows(drawn)
+    figure.add_scatter(
+        x=[100 * w[0] for w in found], y=[w[1] for w in found], mode="markers", name=f"mean of {drawn.name}",
+        marker={"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": "#ffffff"}},
+        hovertemplate=f"{drawn.name} around %{{x:.0f}} %: mean %{{y:.3f}}<extra></extra>",
+    )  # fmt: skip
+
+
+def _apart(values: Sequence[float], least: float) -> list[float]:
+    """Places near the values that are at least so far apart, moved down from the highest."""
+    places = list(values)
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    for above, below in zip(order, order[1:], strict=False):
+        places[below] = min(places[below], places[above] - least)
+    return places
+
+
+def _trains(mask: DrawnMask) -> tuple[str, str]:
+    if mask.contrast and mask.generation:
+        return "both", BOTH
+    if mask.contrast:
+        return "contrast", CONTRAST
+    return ("generation", GENERATION) if mask.generation else ("neither", INK)

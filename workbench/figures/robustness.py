@@ -1,0 +1,107 @@
+"""The same classes in pictures of another kind: a row a kind, a mark a model. It opens no file."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from dream.evaluation.results import Results
+from dream.evaluation.statistics import Measure
+from workbench.figures import style
+from workbench.figures.measured import Look, chance_of, current_measures, short_name, sources_of
+from workbench.figures.panels import Point, bars, cell, grid, hover, point_of, titled
+
+APART = 0.22
+"""Between two models' marks in a row, in rows."""
+KINDS = {
+    "none": "as trained", "unseen": "unseen combinations", "worn": "worn", "noise": "noise", "blur": "blur",
+    "outlines": "outlines only",
+}  # fmt: skip
+"""What rows of drawn pictures are called."""
+
+
+class Shifts(NamedTuple):
+    """One data set's kinds of pictures, in the order in which they were measured."""
+
+    title: str
+    kinds: list[str]
+    points: dict[str, list[Point]]
+    """By kind: a point a model."""
+    chance: dict[str, float]
+    """By kind: what the best constant answer gets right."""
+
+
+def robustness_info(results: Sequence[Results]) -> list[Shifts]:
+    """For each data set the accuracies by kind of picture; `accuracy unshifted` is left out."""
+    found = []
+    for source in sources_of(results):
+        shifts = Shifts(short_name(source), [], {}, {})
+        for result in results:
+            for measure in current_measures(result, source):
+                if (measure.task, measure.name) == ("robustness", "accuracy"):
+                    _add(shifts, result.name, str(measure.where.get("shift", "none")), measure)
+        found += [shifts] if shifts.points else []
+    return found
+
+
+def _add(shifts: Shifts, model: str, kind: str, measure: Measure) -> None:
+    points = shifts.points.setdefault(kind, [])
+    if kind not in shifts.kinds:
+        shifts.kinds.append(kind)
+    if model not in {point.name for point in points}:  # the first is the one with usual settings
+        points.append(point_of(model, measure))
+    chance = chance_of(measure)
+    if chance is not None:
+        shifts.chance.setdefault(kind, chance)
+
+
+def plot_robustness(
+    results: Sequence[Results], title: str = "The same classes in other pictures", look: Look | None = None
+) -> go.Figure:
+    """A row a kind of picture, from the one trained on down; a mark a model, with its 95 % interval."""
+    found = robustness_info(results)
+    if not found:
+        return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks robustness</b>")
+    columns, rows = min(2, len(found)), max(len(shifts.kinds) for shifts in found)
+    figure = grid([shifts.title for shifts in found], columns, 60 + 44 * rows)
+    look = look or Look.of(results)
+    for i, shifts in enumerate(found):
+        where = cell(i, columns)
+        for model in dict.fromkeys(p.name for points in shifts.points.values() for p in points):
+            figure.add_trace(_marks(shifts, model, [r.name for r in results], look), **where)
+        figure.add_trace(_guessing(shifts), **where)
+        labels = [KINDS.get(kind, kind) for kind in shifts.kinds]
+        figure.update_yaxes(
+            tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5], **where
+        )
+        figure.update_xaxes(title_text="accuracy (share of pictures)", range=[-0.02, 1.02], **where)
+    seen: set[str] = set()
+    for trace in figure.data:
+        trace.showlegend = trace.name not in seen
+        seen.add(trace.name)
+    return titled(figure, title, "one classifier on frozen features; 95 % intervals; grey: constant answer")
+
+
+def _marks(shifts: Shifts, model: str, models: Sequence[str], look: Look) -> go.Scatter:
+    points = [(row, p) for row, kind in enumerate(shifts.kinds) for p in shifts.points[kind]]
+    mine = [(row, point) for row, point in points if point.name == model]
+    beside = min(APART, 0.8 / len(models)) * (models.index(model) - (len(models) - 1) / 2)
+    scatter = go.Scatter(
+        x=[point.value for _, point in mine], y=[row + beside for row, _ in mine], mode="markers",
+        name=model, legendgroup=model, marker=look.marker(model),
+        customdata=[[*hover(point), KINDS.get(shifts.kinds[row], shifts.kinds[row])] for row, point in mine],
+        hovertemplate=f"<b>{model}</b>, %{{customdata[4]}}<br>{style.ESTIMATE}<br>"
+        "share of %{customdata[3]}<extra></extra>",
+    )  # fmt: skip
+    scatter.error_x = bars([point for _, point in mine], look.colours[model])
+    return scatter
+
+
+def _guessing(shifts: Shifts) -> go.Scatter:
+    rows = [(row, shifts.chance[kind]) for row, kind in enumerate(shifts.kinds) if kind in shifts.chance]
+    return go.Scatter(
+        x=[chance for _, chance in rows], y=[row for row, _ in rows], mode="markers",
+        name="constant answer", legendgroup="constant answer",
+        marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": style.PAPER}},
+        hovertemplate="constant answer: %{x:.3f}<extra></extra>",
+    )  # fmt: skip

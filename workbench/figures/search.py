@@ -1,0 +1,140 @@
+"""Figures of the joint space: cosines of an index, a pair's map of patches, its words, its curve.
+
+Arguments are arrays and plain tuples, never a model. A part of a cosine is drawn orange where it raises the
+cosine and blue where it lowers it.
+"""
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+
+from workbench.figures import style
+from workbench.search_pair import Curve
+
+RAISES, LOWERS = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+Array = NDArray[np.float64]
+
+
+def plot_cosines(cosines: Array, marked: Sequence[tuple[str, float]] = ()) -> go.Figure:
+    """How similar all pictures of an index are to the query: a histogram, with some of them marked."""
+    if not len(cosines):
+        return style.empty("Cosine of every picture", "There is no picture in the index.")
+    figure = style.themed(go.Figure())
+    figure.add_histogram(
+        x=cosines, nbinsx=40, name="pictures", marker_color=style.PAPER, showlegend=False,
+        hovertemplate="cosine %{x}: %{y:,} pictures<extra></extra>",
+    )  # fmt: skip
+    for label, value in marked:
+        figure.add_vline(
+            x=value, line={"color": RAISES, "width": 2}, annotation_text=label,
+            annotation_position="top", annotation_font_size=12,
+        )  # fmt: skip
+    figure.update_layout(height=230, bargap=0.04, margin={"t": 34, "b": 50, "l": 60, "r": 20})
+    figure.update_xaxes(title="cosine with the query", range=_padded(cosines))
+    return figure.update_yaxes(title="pictures")
+
+
+def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Figure:
+    """Each patch's part of the cosine over the grey picture (3, S, S); transparent where it has none."""
+    grid = len(parts)
+    bound = max(float(np.abs(parts).max(initial=0.0)), 1e-6)
+    figure = style.themed(go.Figure())
+    figure.add_layout_image(
+        source=_grey(pixels), x=-0.5, y=-0.5, xref="x", yref="y", sizex=grid, sizey=grid,
+        sizing="stretch", layer="below", xanchor="left", yanchor="top",
+    )  # fmt: skip
+    figure.add_heatmap(
+        z=parts, zmin=-bound, zmax=bound, colorscale=_diverging(), xgap=1, ygap=1,
+        colorbar={
+            "title": {"text": "fall of the cosine when hidden", "side": "bottom"}, "thickness": 12,
+            "tickformat": "+.3~f", "orientation": "h", "y": -0.02, "yanchor": "top", "nticks": 5,
+        },
+        hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>", name="part of the cosine",
+    )  # fmt: skip
+    figure.update_layout(title={"text": title, "font": {"size": 15}}, height=460, dragmode=False)
+    figure.update_layout(margin={"t": 44, "b": 74, "l": 16, "r": 16})
+    figure.update_xaxes(visible=False, range=[-0.5, grid - 0.5], constrain="domain")
+    return figure.update_yaxes(
+        visible=False, range=[grid - 0.5, -0.5], scaleanchor="x", constrain="domain"
+    )  # fmt: skip
+
+
+def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
+    """How much the cosine falls when each word is left out, in the order of the text."""
+    title = "Left out, word by word"
+    if not len(words):
+        return style.empty(title, "The text has no words.")
+    labels = [f"{number}. {_short(word)}" for number, word in enumerate(words, start=1)]
+    figure = style.themed(go.Figure())
+    figure.add_bar(
+        x=parts, y=labels, orientation="h", name="part of the cosine",
+        marker_color=[RAISES if part >= 0 else LOWERS for part in parts],
+        text=[f"{part:+.3f}" for part in parts], textposition="outside", cliponaxis=False,
+        hovertemplate="without “%{y}” the cosine changes by %{customdata:+.4f}<extra></extra>",
+        customdata=-parts,
+    )  # fmt: skip
+    figure.update_layout(title={"text": title, "font": {"size": 15}}, showlegend=False)
+    figure.update_layout(height=max(460, 90 + 24 * len(words)), margin={"t": 44, "b": 74, "l": 90, "r": 20})
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    low, high = min(0.0, float(parts.min())), max(0.0, float(parts.max()))
+    room = 0.2 * max(high - low, 1e-3)  # for the numbers at the bars' ends
+    figure.update_xaxes(range=[low - room * bool((parts < 0).any()), high + room])
+    return figure.update_xaxes(title="fall of the cosine without it", zeroline=True, zerolinewidth=2)
+
+
+def plot_cosine_curve(curve: Curve, ratio: float | None = None) -> go.Figure:
+    """Cosine of a pair by the share of the picture that is hidden, with its band over masks."""
+    figure = style.themed(go.Figure())
+    x = curve.ratios * 100
+    figure.add_scatter(
+        x=[*x, *x[::-1]], y=[*curve.high, *curve.low[::-1]], fill="toself", mode="lines", line={"width": 0},
+        fillcolor=style.faded(RAISES, 0.2), name="80 % of the masks", hoverinfo="skip",
+    )  # fmt: skip
+    hover = "%{x:.0f} % hidden: %{y:.3f}<extra>%{fullData.name}</extra>"
+    figure.add_scatter(
+        x=x, y=curve.mean, mode="lines+markers", name="this text, mean over masks", hovertemplate=hover,
+        line={"color": RAISES, "width": 2.5}, marker={"size": 5},
+    )  # fmt: skip
+    if curve.others is not None:
+        figure.add_scatter(
+            x=x, y=curve.others, mode="lines", name="other captions, mean", hovertemplate=hover,
+            line={"color": style.PAPER, "width": 2, "dash": "dash"},
+        )  # fmt: skip
+    if ratio is not None:
+        figure.add_vline(x=100 * ratio, line={"color": style.PAPER, "width": 1, "dash": "dot"})
+    figure.update_layout(height=330, margin={"t": 52, "b": 56, "l": 64, "r": 20})
+    figure.update_xaxes(title="hidden share of the patches, %", range=[-1, 101])
+    return figure.update_yaxes(title="cosine of picture and text")
+
+
+def _grey(pixels: NDArray[np.uint8]) -> str:
+    """A picture in light grey, so that colours upon it stay legible, as a data URL."""
+    luma = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"), np.float64)
+    pale = Image.fromarray((110 + 0.57 * luma).astype(np.uint8))
+    side = pale.width * max(1, 360 // pale.width)
+    buffer = io.BytesIO()
+    pale.resize((side, side), Image.Resampling.NEAREST).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _diverging() -> list[tuple[float, str]]:
+    """From LOWERS over nothing at all to RAISES."""
+    steps = (1.0, 0.85, 0.6, 0.3)
+    low = [(0.5 - share / 2, style.faded(LOWERS, 0.92 * share)) for share in steps]
+    high = [(0.5 + share / 2, style.faded(RAISES, 0.92 * share)) for share in reversed(steps)]
+    return [*low, (0.5, "rgba(127, 135, 144, 0)"), *high]
+
+
+def _padded(values: Array) -> list[float]:
+    low, high = float(values.min()), float(values.max())
+    pad = 0.05 * max(high - low, 0.1)
+    return [low - pad, high + pad]
+
+
+def _short(text: str, most: int = 16) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

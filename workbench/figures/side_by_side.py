@@ -1,0 +1,94 @@
+"""Models side by side: a panel a measure, a row a model. It opens no file and no model."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from dream.evaluation.results import Results
+from workbench.figures import style
+from workbench.figures.measured import Look, Wanted, current_measures, short_name, sources_of, span_of
+from workbench.figures.panels import Panel, Point, bars, cell, grid, hover, point_of, titled
+
+MAIN = (
+    Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.0}),
+    Wanted(
+        "Caption finds picture, 75 % hidden", "R@1 (share)", "retrieval", "text to image R@1",
+        {"mask_ratio": 0.75},
+    ),
+    Wanted(
+        "Things swapped in the caption", "true caption wins (share)", "edits", "swapped",
+        {"mask_ratio": 0.0, "combination": "all"},
+    ),
+    Wanted("Zero-shot classes", "accuracy (share)", "zero_shot", "accuracy", {"mask_ratio": 0.0}),
+    Wanted("Nearest neighbours", "accuracy (share)", "knn", "accuracy"),
+    Wanted("Linear probe", "accuracy (share)", "probe", "accuracy", {"form": "lars"}),
+    Wanted("Few shots", "accuracy (share)", "few_shot", "accuracy"),
+    Wanted("Fine-tuned", "accuracy (share)", "fine_tune", "accuracy"),
+    Wanted(
+        "Unseen combinations", "accuracy (share)", "robustness", "accuracy", {"shift": "unseen"}
+    ),
+    Wanted("Segmentation", "mIoU (share)", "segmentation", "mIoU"),
+    Wanted("Depth", "RMSE (depth units)", "depth", "RMSE", better="lower"),
+    Wanted(
+        "Prompts painted right", "pictures (share)", "prompts", "every attribute right",
+        {"combination": "unseen", "things": "all"},
+    ),
+    Wanted(
+        "Painted against real", "Fréchet distance", "generation", "FID or Frechet distance", better="lower"
+    ),
+    Wanted(
+        "Gain from selection at 30 %", "share of prompts", "selection", "gain of the choice",
+        {"headline": True, "malformed_refused": False},
+    ),
+)  # fmt: skip
+"""The main table in small."""
+
+
+def comparison_info(results: Sequence[Results]) -> list[Panel]:
+    """A panel for each main measure and data set that a model has, with a point a model."""
+    panels = []
+    sources = sources_of(results)
+    for wanted in MAIN:
+        for source in sources:
+            points = []
+            for result in results:
+                found = [m for m in current_measures(result, source) if wanted.fits(m)]
+                points += [point_of(result.name, found[0])] if found else []
+            if points:
+                title = wanted.title if len(sources) == 1 else f"{wanted.title}, {short_name(source)}"
+                panels.append(Panel(title, f"{wanted.axis}, {wanted.better} is better", points))
+    return panels
+
+
+def plot_comparison(
+    results: Sequence[Results],
+    title: str = "Models side by side",
+    look: Look | None = None,
+    columns: int = 4,
+) -> go.Figure:
+    """Small multiples: a panel a measure, a row a model, each number with its 95 % interval."""
+    panels = comparison_info(results)
+    if not panels:
+        return style.empty(title, "Nothing measured yet: <b>dream evaluate</b> does it.")
+    names, look = [result.name for result in results], look or Look.of(results)
+    columns = min(columns, len(panels))
+    figure = grid([panel.title for panel in panels], columns, 26 + 30 * len(names), legend=False)
+    figure.update_annotations(font_size=14)
+    for i, panel in enumerate(panels):
+        for point in panel.points:
+            figure.add_trace(_dot(point, panel, look), **cell(i, columns))
+        figure.update_xaxes(title_text=panel.axis, nticks=5, range=span_of(panel.points), **cell(i, columns))
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], tickvals=names
+    )
+    note = "95 % intervals; where a model has no mark, it was not measured, or was not trained for it"
+    return titled(figure, title, note)
+
+
+def _dot(point: Point, panel: Panel, look: "Look") -> go.Scatter:
+    text = f"<b>{point.name}</b><br>{panel.title}<br>{style.ESTIMATE}<br>mean of %{{customdata[3]}}"
+    return go.Scatter(
+        x=[point.value], y=[point.name], mode="markers", name=point.name, marker=look.marker(point.name),
+        error_x=bars([point], look.colours[point.name]), customdata=[hover(point)],
+        hovertemplate=f"{text}<extra></extra>", showlegend=False,
+    )  # fmt: skip

@@ -1,0 +1,218 @@
+"""Figures of Semantically Aligned Decoding: the scores of the candidates as they grow, and what choosing at
+each step is worth. Races and finished candidates in, plotly Figures out.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from dream.evaluation.statistics import Estimate
+from workbench.figures import style
+from workbench.figures.panels import Panel, Point, add_lines, cell, grid, titled
+from workbench.trajectories import Race
+from workbench.trajectory_finished import Finished
+from workbench.trajectory_worth import Worth, random_regret, random_right
+
+DECODED = "decoded (% of the tokens; below it the steps done)"
+RANK, AUC, SHARE = "rank correlation (Spearman's rho)", "AUC (0.5 = by chance)", "share of the prompts"
+RANGES = {RANK: [-1.05, 1.05], AUC: [-0.03, 1.03], SHARE: [-0.03, 1.03]}
+"""Of axes whose numbers have ends."""
+MOST_TICKS = 7
+
+CHOSEN, LOT, PLAIN = "chosen there", "a random candidate", "one plain picture"
+MEASURED, COUNTED, ALL = "measured time", "counted in steps", "all K finished"
+COLOURS = {
+    CHOSEN: style.OBJECTIVES["dream"], LOT: style.PAPER, PLAIN: style.PAPER,
+    MEASURED: style.OBJECTIVES["dream"], COUNTED: style.OBJECTIVES["clip"], ALL: style.PAPER,
+}  # fmt: skip
+SYMBOLS = {
+    CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle",
+}  # fmt: skip
+
+
+# the race
+
+
+class Line(NamedTuple):
+    """One candidate's scores."""
+
+    candidate: int
+    steps: list[int]
+    decoded: list[float]
+    alignment: list[float]
+    dropped: bool
+    """Whether it ends because it was not chosen."""
+
+
+def race_info(race: Race) -> list[Line]:
+    """The scores of each candidate as far as it lived; of redrawn steps a candidate has several parts."""
+    lines = []
+    for k in range(race.candidates):
+        there = np.flatnonzero(race.alive[:, k] & ~np.isnan(race.alignment[:, k]))
+        if len(there):
+            dropped = not race.kept[there[-1], k]
+            lines.append(
+                Line(
+                    k, [race.steps[i] for i in there], [race.decoded[i] for i in there],
+                    race.alignment[there, k].tolist(), dropped,
+                )
+            )  # fmt: skip
+    return lines
+
+
+def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figure:
+    """The score of each candidate over the decoded share, the choices as dotted lines, the winner bold."""
+    if race is None or not race.steps:
+        return style.empty(title, "Nothing is painted yet.")
+    figure = style.themed(go.Figure()).update_layout(height=400, hovermode="closest", legend_title_text="")
+    for line in race_info(race):
+        figure.add_trace(_race_trace(line, race))
+    if race.redraws:
+        figure.add_trace(_trunk(race))
+    for i in race.choices if not race.redraws else race.choices[:1]:
+        _mark(figure, race.decoded[i], f"choice after step {race.steps[i]}")
+    ticks = plan_ticks(race.steps, race.decoded)
+    figure.update_xaxes(title_text=DECODED, range=[-0.02, 1.04], zeroline=False, **ticks)
+    figure.update_yaxes(title_text="alignment (cosine of picture so far and prompt)")
+    kind = "each mark is one draw of the step, the line what was kept" if race.redraws else (
+        "x: dropped there; bold: went on alone" if race.choices else "all candidates go on"
+    )  # fmt: skip
+    figure.update_layout(margin={"t": 104, "b": 84}, uirevision="race")
+    return titled(figure, title, kind)
+
+
+def _race_trace(line: Line, race: Race) -> go.Scatter:
+    colour, chosen = style.candidate_colour(line.candidate), race.chosen == line.candidate
+    symbols = ["circle"] * len(line.steps)
+    if line.dropped and not race.redraws:
+        symbols[-1] = "x"
+    bold = chosen and bool(race.choices) and not race.redraws
+    dash = "dot" if line.candidate >= len(style.OBJECTIVES) else "solid"  # colours begin anew there
+    return go.Scatter(
+        x=line.decoded, y=line.alignment, name=f"candidate {line.candidate}", legendrank=line.candidate,
+        mode="markers" if race.redraws else "lines+markers",
+        line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
+        marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols],
+                "color": colour},
+        customdata=[[step, race.settings.steps] for step in line.steps],
+        hovertemplate=f"<b>candidate {line.candidate}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of the tokens"
+        "<br>step %{customdata[0]} of %{customdata[1]}<extra></extra>",
+    )  # fmt: skip
+
+
+def _trunk(race: Race) -> go.Scatter:
+    """The one picture that goes on from step to step."""
+    kept = race.kept.argmax(1)
+    scores = race.alignment[np.arange(len(kept)), kept]
+    return go.Scatter(
+        x=list(race.decoded), y=scores.tolist(), mode="lines", name="kept", hoverinfo="skip",
+        line={"color": style.PAPER, "width": 2},
+    )  # fmt: skip
+
+
+def _mark(figure: go.Figure, decoded: float, text: str, **where: int) -> None:
+    figure.add_vline(
+        x=decoded, line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, annotation_text=text,
+        annotation_position="bottom right" if decoded < 0.7 else "bottom left",
+        annotation_font={"size": 12, "color": style.PAPER}, **where,
+    )  # fmt: skip
+
+
+def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_TICKS) -> dict[str, list]:
+    """Ticks that name a moment twice: the share of the tokens, and below it the steps done."""
+    evenly = np.linspace(0.0, 1.0, most)
+    places = sorted({min(range(len(decoded)), key=lambda i: abs(decoded[i] - at)) for at in evenly})
+    return {
+        "tickvals": [decoded[i] for i in places],
+        "ticktext": [f"{100 * decoded[i]:.3g} %<br>step {steps[i]}" for i in places],
+    }
+
+
+# what choosing is worth
+
+
+def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
+    """Panels over the decoded share: rank correlation, regret, AUC and the chosen that are right where they
+    are judged, cost."""
+
+    def line(name: str, estimates: Sequence[Estimate | None]) -> list[Point]:
+        return [
+            Point(name, e.value, e.low, e.high, e.count, row.decoded)
+            for row, e in zip(rows, estimates, strict=True) if e is not None and e.value == e.value
+        ]  # fmt: skip
+
+    def level(name: str, value: float) -> list[Point]:
+        return [Point(name, value, value, value, len(found.prompts), row.decoded) for row in rows]
+
+    panels = [
+        Panel("Does the score foretell the end?", RANK,
+              line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
+        Panel("What is lost by choosing there", "regret (cosine)",
+              line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(found))),
+    ]  # fmt: skip
+    if any(row.auc for row in rows):
+        points = line(CHOSEN, [row.auc for row in rows]) + level(LOT, 0.5)
+        panels.append(Panel("Does it tell right from wrong?", AUC, points))
+    share = random_right(found, strict)
+    if share is not None and len(found.prompts) > 1:
+        points = line(CHOSEN, [row.right for row in rows]) + level(LOT, share)
+        panels.append(Panel("Chosen pictures that are right", SHARE, points))
+    return [*panels, _cost(found, rows)]
+
+
+def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
+    def points(name: str, values: Sequence[float]) -> list[Point]:
+        return [
+            Point(name, value, value, value, found.timed_prompts, row.decoded)
+            for row, value in zip(rows, values, strict=True) if value == value
+        ]  # fmt: skip
+
+    everything = [rows[0].seconds_all / rows[0].seconds_plain if rows[0].seconds_plain else float("nan")]
+    lines = points(MEASURED, [row.slower for row in rows]) + points(COUNTED, [r.picture_steps for r in rows])
+    lines += points(ALL, everything * len(rows)) + points(PLAIN, [1.0] * len(rows))
+    return Panel("What it costs", "times one plain picture", lines)
+
+
+def plot_worth(
+    found: Finished | None,
+    rows: Sequence[Worth],
+    marked: float | None = None,
+    strict: bool = True,
+    title: str = "If all were finished",
+) -> go.Figure:
+    """What a choice at each step is worth; `marked` is the decoded share at which one was made."""
+    if found is None or not rows:
+        return style.empty(title, "Nothing is finished yet.")
+    panels = worth_info(found, rows, strict)
+    columns = 2 if len(panels) == 4 else 3
+    figure = grid([panel.title for panel in panels], columns, 260)
+    add_lines(figure, panels, columns, COLOURS, SYMBOLS)
+    figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))
+    ticks = plan_ticks(found.steps, found.decoded, 4)
+    for i, panel in enumerate(panels):
+        where = cell(i, columns)
+        figure.update_yaxes(title_text=panel.axis, **where)
+        figure.update_xaxes(
+            title_text=DECODED, title_font_size=11, range=[-0.03, 1.05], zeroline=False, **ticks, **where
+        )
+        if marked is not None:
+            figure.add_vline(x=marked, line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, **where)
+        if panel.axis in RANGES:
+            figure.update_yaxes(range=RANGES[panel.axis], **where)
+        else:
+            figure.update_yaxes(rangemode="tozero", **where)
+    many = len(found.prompts)
+    note = f"means of {many} prompts, bands: 95 % intervals over them" if many > 1 else "one prompt, one seed"
+    figure.update_layout(margin={"b": 84}, height=figure.layout.height + 24)
+    return titled(figure, title, f"{note}; dotted: where the choice was made" if marked is not None else note)
+
+
+def _thin(trace: go.Scatter) -> None:
+    """What is only there to compare with."""
+    dash = {LOT: "dash", PLAIN: "dot", ALL: "dash"}[trace.name]
+    if trace.mode != "lines":
+        trace.update(mode="lines", line={"width": 1.5, "dash": dash})
+    else:
+        trace.update(fillcolor="rgba(0,0,0,0)")
