@@ -11,6 +11,7 @@ from dream.commands.evaluate import NAME
 from dream.config import DreamConfig
 from dream.data.paths import shard_paths
 from dream.errors import InputError
+from dream.evaluation.few_shot_sets import ALL, SETS, resolve
 from dream.evaluation.tasks import TASKS, Task, chosen_settings, may_take, named_tasks
 from dream.files import check_writable
 from dream.pretrained import SHIPPED, checkpoint_of
@@ -151,11 +152,21 @@ def named_sources(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]
 
     Raises InputError for a path outside of it, and for one where nothing is.
     """
-    found = [workspace.source(word) for word in words if word.strip()]
+    found = [_source(workspace, word.strip()) for word in words if word.strip()]
     for place in found:
-        if place != "shapes" and not place.startswith("hf:") and not Path(place).is_dir():
+        named = resolve(place)[0] != (place, place)
+        if place != "shapes" and not named and not place.startswith("hf:") and not Path(place).is_dir():
             shard_paths(place)
     return tuple(dict.fromkeys(map(workspace.shown, found)))
+
+
+def _source(workspace: Workspace, word: str) -> str:
+    """As `Workspace.source`, and the names of the few-shot sets as they are."""
+    if word in SETS or word == ALL:
+        return word
+    if word.startswith(f"{ALL}:"):
+        return f"{ALL}:{workspace.path(word.removeprefix(f'{ALL}:'))}"
+    return workspace.source(word)
 
 
 def config_of(workspace: Workspace, word: str) -> DreamConfig:

@@ -9,6 +9,7 @@ from typing import Any
 
 from dream.config import DreamConfig
 from dream.data.paths import shard_paths
+from dream.evaluation.few_shot_sets import resolve
 
 SHAPES_VERSION = 1
 """Goes up when the same seed draws other pictures, captions or answer keys."""
@@ -17,9 +18,11 @@ SHAPES_VERSION = 1
 def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
     """JSON-able: for shapes level and size, for files their number and a hash of names, sizes and times.
 
-    A hub set has its revision, or none where that cannot be found out. Raises InputError for a path that
-    there is not.
+    A hub set has its revision, or none where that cannot be found out; what the few-shot sets' names mean has
+    that of each set. Raises InputError for a path that there is not.
     """
+    if (sets := resolve(source)) != [(source, source)]:
+        return {name: fingerprint(of_set, config) for name, of_set in sets}
     if source == "shapes":
         return {"level": config.data.level, "size": config.image.size, "version": SHAPES_VERSION}
     path = Path(source.removeprefix("hf:")).expanduser()

@@ -175,10 +175,15 @@ def measures_of(results: Sequence[Results], task: str | None = None) -> list[tup
 
 def _same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Equal fingerprints; a hub set's revision counts only where both are known."""
+
+    def same(mine: Any, theirs: Any) -> bool:
+        both = isinstance(mine, dict) and isinstance(theirs, dict)
+        return _same_data(mine, theirs) if both else mine == theirs
+
     shared: Iterable[str] = one.keys() | other.keys()
     if None in (one.get("revision", ""), other.get("revision", "")):
         shared = set(shared) - {"revision"}
-    return all(one.get(key) == other.get(key) for key in shared)
+    return all(same(one.get(key), other.get(key)) for key in shared)
 
 
 def _measure(row: dict[str, Any]) -> Measure:

@@ -78,6 +78,25 @@ def test_a_hub_set_is_the_same_where_its_revision_is_not_known():
 # what a source is
 
 
+def test_the_names_of_the_few_shot_sets_stand_for_their_data(tmp_path, monkeypatch):
+    monkeypatch.setattr("dream.evaluation.fingerprint._revision", lambda name: None)
+    assert fingerprint("cifar10", tiny()) == {"cifar10": {"name": "uoft-cs/cifar10", "revision": None}}
+    assert len(fingerprint("few-shot-14", tiny())) == 14
+    (tmp_path / "cars" / "train").mkdir(parents=True)
+    (tmp_path / "cars" / "train" / "a.png").write_bytes(b"1")
+    found = fingerprint(f"few-shot-14:{tmp_path}", tiny())
+    assert found == {"cars": fingerprint(str(tmp_path / "cars"), tiny())}
+    with pytest.raises(InputError, match="did you mean 'cifar10'"):
+        fingerprint("cifar11", tiny())
+
+
+def test_a_set_of_a_collection_counts_its_revision_only_where_both_are_known():
+    here = entry(fingerprint={"a": {"name": "x", "revision": "1"}})
+    assert here.same_question(entry(fingerprint={"a": {"name": "x", "revision": None}}))
+    assert not here.same_question(entry(fingerprint={"a": {"name": "x", "revision": "2"}}))
+    assert not here.same_question(entry(fingerprint={"a": {"name": "y", "revision": None}}))
+
+
 def test_a_fingerprint_changes_with_the_files_and_with_nothing_else(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.txt").write_text("one")

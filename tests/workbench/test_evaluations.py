@@ -17,6 +17,7 @@ from workbench.evaluations import (
     complaints,
     first_look,
     named_apart,
+    named_sources,
     split_assignments,
     verdicts,
 )
@@ -65,6 +66,16 @@ def test_two_models_of_one_name_are_told_apart(here):
         named_apart(here, ["x=runs/a", "x=runs/b"])
     with pytest.raises(InputError, match="column's name"):
         named_apart(here, ["a/b=runs/b"])
+
+
+def test_the_few_shot_sets_go_by_name_and_their_folder_stays_inside(here):
+    folder = here.root / "sets"
+    (folder / "cars").mkdir(parents=True)
+    assert named_sources(here, ["cifar10", "few-shot-14"]) == ("cifar10", "few-shot-14")
+    assert named_sources(here, ["few-shot-14:sets"]) == (f"few-shot-14:{folder}",)
+    for word in ("few-shot-14:/etc", "few-shot-14:nowhere"):
+        with pytest.raises(InputError):
+            named_sources(here, [word])
 
 
 def test_a_path_outside_of_the_workspace_is_refused_wherever_it_stands(here):
