@@ -31,13 +31,12 @@ def _neighbours(pages: list[st.Page], chosen: st.Page) -> None:
     """Buttons to the pages before and after, which the keyboard presses too."""
     at = pages.index(chosen)
     with st.sidebar:
-        back, forth = st.columns(2)
-        if back.button(
+        if st.button(
             "‹ Back", key="do.page.back", shortcut="Alt+PageUp", disabled=at == 0, width="stretch",
             help="The page before this one.",
         ):  # fmt: skip
             st.switch_page(pages[at - 1])
-        if forth.button(
+        if st.button(
             "Next ›", key="do.page.next", shortcut="Alt+PageDown", disabled=at == len(pages) - 1,
             width="stretch", help="The page after this one.",
         ):  # fmt: skip

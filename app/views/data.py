@@ -37,42 +37,44 @@ def render() -> None:
     if st.session_state.get("data.looked") != opened.identity:
         st.session_state["data.looked"] = opened.identity
         first_page()
-    view, train, search = st.columns([6, 1.2, 1.2], vertical_alignment="bottom")
     st.session_state.setdefault("in.data.view", "Pictures")
-    name = view.segmented_control(
-        "View", list(VIEWS), key="in.data.view", required=True, label_visibility="collapsed",
-        help="Pictures page by page, the source in numbers, or what cannot be used.",
-    )  # fmt: skip
-    level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
-    if train.button(
-        "Train on this", key="do.data.train", width="stretch", help="Opens Train with this source."
-    ):
-        hand_over("train", source=opened.typed, assignments=level)
-    if search.button(
-        "Search in this", key="do.data.search", width="stretch", help="Opens Search with this source."
-    ):
-        hand_over("search", source=opened.typed)
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        name = st.segmented_control(
+            "View", list(VIEWS), key="in.data.view", required=True, label_visibility="collapsed",
+            help="Pictures page by page, the source in numbers, or what cannot be used.",
+        )  # fmt: skip
+        with st.container(horizontal=True, width="content"):
+            _carry(opened, eyes)
     with guarded():
         VIEWS[name](opened, eyes)
 
 
+def _carry(opened: Opened, eyes: Eyes) -> None:
+    """The buttons that take the source to another page."""
+    level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
+    if st.button("Train on this", key="do.data.train", help="Opens Train with this source."):
+        hand_over("train", source=opened.typed, assignments=level)
+    if st.button("Search in this", key="do.data.search", help="Opens Search with this source."):
+        hand_over("search", source=opened.typed)
+
+
 def _choose() -> tuple[Opened, Eyes] | None:
     """The source and the tokenizers, once both are open; a failure is said here, and the choice stays."""
-    columns = st.columns([4, 2, 3])
+    drawn = str(st.session_state.get("in.data.source") or "shapes").strip() == "shapes"
+    columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
     with guarded():
         with columns[0]:
             typed = pick_source("data.source")
-        with columns[2]:
+        with columns[-1]:
             whose = pick_eyes()
         level = None
-        with columns[1]:
-            split_at = st.container()
-            if typed.strip() == "shapes":
+        if drawn:
+            with columns[2]:
                 level = pick_level()
         eyes = eyes_for(whose, typed, level)
         if eyes is None:
             return None
-        with split_at:
+        with columns[1]:
             split = pick_split("data.split", typed, eyes.config)
         if split is None:
             return None

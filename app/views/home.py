@@ -1,64 +1,97 @@
-"""The first page: what DREAM is, the commands, and the runs that are here."""
-
-from datetime import datetime
-from pathlib import Path
+"""The Home page: DREAM in three pictures, the shipped model to play with, the runs, where to go first."""
 
 import streamlit as st
 
+from app.parts.home_pictures import three_pictures
+from app.parts.home_runs import show_runs
+from app.session import hand_over
 from dream.__main__ import COMMANDS, EXAMPLES
-from workbench.runs import RunSummary, list_runs
+from workbench.pictures_of_dream import PROMPT
 
-RUNS = Path("runs")
-
-WHAT_IT_IS = """
-DREAM trains **one model for two things**: to tell which caption belongs to which picture, and to paint a
-picture from a caption. It reads the visible part of a picture; a decoder that also reads the caption fills in
-the rest. Telling captions apart wants little hidden, painting wants much: *Masking Warmup* moves the hidden
-share over the training, so that both are learned at once.
-
-While it paints, its own sense of picture and caption can look at several unfinished tries of one prompt and
-go on with the best: *Semantically Aligned Decoding*.
-"""
+KEY = "in.home."
+PROMPTS = {
+    "circle and square": PROMPT,
+    "triangle and cross": "a green triangle left of a purple cross on a grey background",
+    "one cross": "an orange cross on a black background",
+}
+# Page, label of its button, and what is to be seen there. (A string here would be shown on the page.)
+TRY = (
+    ("masking", "Turn the warm-up", "Move the schedule and see which draws train what."),
+    ("decode", "Watch a decode", "Paint live, then scrub: what was seen, filled and looked at."),
+    ("trajectories", "Watch the choice", "Candidates side by side, their scores, and the moment of choice."),
+    ("train", "Train your own", "Ten minutes on drawn shapes, with live curves and samples."),
+    ("search", "Search by words", "The nearest pictures of a text, at any share hidden."),
+    ("checkpoints", "Open the weights", "Parameters, norms, averages beside raw, differences."),
+)
 
 
 def render() -> None:
-    """Show the page, with the runs found in the working directory's `runs` folder."""
+    """Show the page."""
     st.title("DREAM workbench")
-    text, commands = st.columns([3, 2], gap="large")
-    with text:
-        st.markdown(WHAT_IT_IS)
-        st.markdown(
-            "**Start here**, in a terminal with `.venv` active. `demo` is the trained model that comes with "
-            "the workbench; a training of your own takes ten minutes."
-        )
-        st.code(EXAMPLES, language="bash", wrap_lines=True)
-    with commands.container(border=True):
-        st.markdown("**Commands**")
-        st.markdown("\n".join(f"- `dream {name}`: {summary}" for name, summary in COMMANDS.items()))
-        st.caption("`dream COMMAND --help` lists a command's options.")
-    st.subheader("Runs")
-    _show_runs(list_runs(RUNS))
+    st.caption(
+        "One model for two things: telling which caption belongs to which picture, and painting a picture "
+        "from a caption. Here it can be watched while it learns, paints and chooses."
+    )
+    three_pictures()
+    left, right = st.columns([2, 3], gap="medium")
+    with left.container(border=True, height="stretch"):
+        _play()
+    with right:
+        _try_first()
+    st.subheader("Runs on this machine")
+    show_runs()
+    with st.expander("From the command line"):
+        _command_line()
 
 
-def _show_runs(runs: list[RunSummary]) -> None:
-    if not runs:
-        st.info(f"No runs in {RUNS.absolute()} yet. The first command above makes one.")
-        return
-    for row in range(0, len(runs), 3):
-        for column, run in zip(st.columns(3), runs[row : row + 3], strict=False):
-            with column.container(border=True):
-                _show_run(run)
+def _play() -> None:
+    st.markdown("**The model that ships is ready**")
+    st.session_state.setdefault(KEY + "prompt", PROMPT)
+    with st.form("do.home.form", border=False):
+        st.text_input(
+            "Prompt", key=KEY + "prompt", max_chars=200,
+            help="It knows circles, squares, triangles and crosses, alone or two together, in six colours.",
+        )  # fmt: skip
+        asked = st.form_submit_button(
+            "Paint it", key="do.home.decode", type="primary", width="stretch",
+            help="Opens the Decode page and paints this step by step.",
+        )  # fmt: skip
+    st.pills(
+        "Or one of these", list(PROMPTS), key="do.home.example", on_change=_take_example,
+        help="Fills the box above.",
+    )  # fmt: skip
+    prompt = st.session_state[KEY + "prompt"].strip()
+    if asked and prompt:
+        hand_over("decode", model="demo", prompt=prompt)
+    if asked:
+        st.warning("Type what it should paint first.")
 
 
-def _show_run(run: RunSummary) -> None:
-    st.markdown(f"**{run.path.name}**")
-    of = f" of {run.end:,}" if run.end else ""
-    when = datetime.fromtimestamp(run.changed)
-    st.caption(f"{run.status} · step {run.step:,}{of} · {when:%Y-%m-%d %H:%M}")
-    if run.sheet is None:
-        st.markdown("No samples yet.")
-    else:
-        st.image(str(run.sheet), alt=f"Newest sample sheet of {run.path.name}", width="stretch")
+def _take_example() -> None:
+    chosen = st.session_state["do.home.example"]
+    if chosen:
+        st.session_state[KEY + "prompt"] = PROMPTS[chosen]
+
+
+def _try_first() -> None:
+    """The pages to go to, in the order in which they explain each other."""
+    for row in range(0, len(TRY), 3):
+        for column, (page, label, words) in zip(st.columns(3), TRY[row : row + 3], strict=True):
+            with column.container(border=True, height="stretch"):
+                pressed = st.button(
+                    label, key=f"do.home.to.{page}", help=f"Opens the page. {words}", width="stretch"
+                )
+                st.caption(words)
+            if pressed:
+                given = {"model": "demo", "prompt": st.session_state[KEY + "prompt"]}
+                hand_over(page, **(given if page in ("decode", "trajectories") else {}))
+
+
+def _command_line() -> None:
+    st.markdown("Everything can be done in a terminal with `.venv` active, too:")
+    st.code(EXAMPLES, language="bash", wrap_lines=True)
+    st.markdown("\n".join(f"- `dream {name}`: {summary}" for name, summary in COMMANDS.items()))
+    st.caption("`dream COMMAND --help` lists a command's options.")
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

@@ -22,7 +22,7 @@ HOW = """
 - A **ratio** is drawn for each group of a batch from a normal that is cut to the allowed ratios. Its
   *location* moves from 0 to 1; the *true mean* moves far less, since the cut holds it inside.
 - Below the blue line enough is visible for **contrast**, above the green line enough is hidden for
-  **generation**; between them a draw trains both. Early most draws train contrast, late most train generation.
+  **generation**; between them a draw trains both. Early most draws train contrast, late most generation.
 - One group a batch often trains only one of the two. **More groups** make it nearly certain that both are
   there; *Spread evenly* and *Shared out* make it certain with few.
 """
@@ -101,7 +101,7 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
         show_figure(
             figures.plot_moment(moment, near(drawn, at) if drawn else None, run), "masking.moment",
             name="mask-ratio-draws",
-            alt=f"Histogram of draws at {at:.0%} of the training beside the closed form; mean {moment.mean:.2f}.",
+            alt=f"Histogram of draws at {at:.0%} of the training, and closed form; mean {moment.mean:.2f}.",
         )  # fmt: skip
         show_figure(
             figures.plot_chance(schedule, at), "masking.chance", name="both-regimes",
@@ -142,7 +142,9 @@ def _pick_run() -> DrawnRatios | None:
     if name != NO_RUN:
         with guarded():
             log = folders[name] / "metrics.jsonl"
-            drawn = _read_drawn(str(folders[name]), name, log.stat().st_mtime_ns if log.exists() else 0)
+            drawn = _read_drawn(
+                str(folders[name]), folders[name].name, log.stat().st_mtime_ns if log.exists() else 0
+            )
     button.button(
         "Use its settings", key="do.masking.use", on_click=_use, args=(drawn,), disabled=drawn is None,
         width="stretch", help="Sets the controls to what the run was trained with.",

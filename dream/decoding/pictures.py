@@ -4,16 +4,17 @@ trajectory.
 PIL only. It knows nothing of models and tokens; pictures are (3, H, W) uint8 arrays.
 """
 
+import io
 import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
 
 from dream import __version__
 from dream.errors import InputError
@@ -25,6 +26,8 @@ PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "
 READABLE_SIDE = 144
 """Smaller pictures are enlarged by a whole factor to at least this side, in pixels."""
 MARGIN, GAP, TEXT_SIZE, TITLE_SIZE, MAX_LINES = 24, 14, 13, 16, 3
+MAX_PIXELS = 100_000_000
+"""Pictures with more pixels are not decoded (a few kB can claim gigabytes)."""
 _CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
 
 
@@ -98,43 +101,65 @@ def draw_sheet(
 
 def save_png(image: Image.Image, path: Path, about: Mapping[str, Any]) -> None:
     """Writes a PNG, whole or not at all, with `about` (JSON-able) inside; `read_about` reads it back."""
+    _write(path, lambda file: write_png(image, file, about))
+
+
+def write_png(image: Image.Image, file: IO[bytes], about: Mapping[str, Any]) -> None:
+    """Writes a PNG with `about` inside into an open file."""
     info = PngImagePlugin.PngInfo()
     info.add_text("Software", f"dream {__version__}")
     if "prompt" in about:
         info.add_itxt("Description", str(about["prompt"]))
     info.add_itxt(_CHUNK, json.dumps(about, ensure_ascii=False))
-    _write(path, lambda file: image.save(file, format="PNG", pnginfo=info, optimize=True))
+    image.save(file, format="PNG", pnginfo=info, optimize=True)
 
 
 def read_about(path: Path) -> dict[str, Any]:
     """What `save_png` stored; raises InputError for a file that is no PNG of ours."""
     if not path.is_file():
         raise InputError(f"no such picture: {path}")
+    return about_of(path.read_bytes(), str(path))
+
+
+def about_of(content: bytes, name: str) -> dict[str, Any]:
+    """What `save_png` stored, from a file's bytes; raises InputError where they are no PNG of ours."""
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise InputError(
+                    f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
+                )
             image.load()
             text = getattr(image, "text", {}).get(_CHUNK)
         if text is None:
             raise InputError(
-                f"{path} does not say how it was painted; expected a PNG written by `dream decode`"
+                f"{name} does not say how it was painted; expected a PNG written by `dream decode` or the "
+                "workbench"
             )
-        return cast(dict[str, Any], json.loads(text))
-    except (OSError, json.JSONDecodeError, SyntaxError) as error:
-        raise InputError(f"{path} is not a readable PNG ({error})") from error
+        about = json.loads(text)
+        if not isinstance(about, dict):
+            raise SyntaxError(f"its settings are a {type(about).__name__}")
+        return cast(dict[str, Any], about)
+    except InputError:
+        raise
+    except (OSError, ValueError, SyntaxError) as error:  # ValueError: JSON, and texts of absurd length
+        raise InputError(f"{name} is not a readable PNG ({_reason(error)})") from error
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, hold: float = 2.5) -> None:
     """Writes an endless GIF, whole or not at all: `seconds` a frame, the last one held for `hold`."""
+    _write(path, lambda file: write_gif(frames, file, seconds, hold))
+
+
+def write_gif(
+    frames: Sequence[Image.Image], file: IO[bytes], seconds: float = 0.35, hold: float = 2.5
+) -> None:
+    """Writes such a GIF into an open file."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
     indexed = [frame.quantize(256, dither=Image.Dither.NONE) for frame in frames]
-    _write(
-        path,
-        lambda file: indexed[0].save(
-            file, format="GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0
-        ),
-    )
+    indexed[0].save(file, format="GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0)
 
 
 class _Block(Protocol):
@@ -224,6 +249,10 @@ def _shortened(line: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     while line and face.getlength(f"{line}…") > width:
         line = line[:-1]
     return f"{line}…"
+
+
+def _reason(error: Exception) -> str:
+    return "it is of another format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def _write(path: Path, save: Any) -> None:

@@ -26,9 +26,9 @@ def plot_lengths(tokens: Counts, words: Counts, context: int) -> go.Figure:
         )  # fmt: skip
     figure.add_vline(
         x=context + 0.5, line={"color": style.PAPER, "width": 2, "dash": "dash"},
-        annotation_text=f"the model reads {context}", annotation_position="top left",
+        annotation_text=f"the model reads {context}", annotation_position="top right",
     )  # fmt: skip
-    figure.update_layout(title=title, barmode="overlay", height=340, margin={"t": 84, "b": 56})
+    figure.update_layout(title=title, barmode="overlay", height=490, margin={"t": 84, "b": 56})
     figure.update_xaxes(title="length, in words or tokens (with begin and end)")
     return figure.update_yaxes(title="captions")
 
@@ -57,7 +57,7 @@ def plot_sizes(widths: Counts, heights: Counts, size: int) -> go.Figure:
         type="rect", x0=0, y0=0, x1=size, y1=size, line={"color": WORDS, "width": 1.5}, layer="below"
     )
     figure.add_annotation(
-        x=size, y=size, text=f"the model's {size} x {size}", showarrow=False, xanchor="right",
+        x=0, y=size, text=f" the model's {size} x {size}", showarrow=False, xanchor="left",
         yanchor="top", font={"size": 11, "color": WORDS},
     )  # fmt: skip
     figure.update_layout(title=title, height=340, margin={"t": 84, "b": 56}, showlegend=False)

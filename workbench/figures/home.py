@@ -91,7 +91,7 @@ def plot_choice(painted: Painted, columns: int = 2) -> go.Figure:
 
 def _score(painted: Painted, number: int) -> str:
     words = f"{number + 1}: {painted.alignment[number]:.3f}"
-    return f"<b>{words} goes on</b>" if number == painted.chosen else words
+    return f"<b>★ {words}</b>" if number == painted.chosen else words
 
 
 def _picture(pixels: np.ndarray, name: str) -> go.Image:

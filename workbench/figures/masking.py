@@ -1,5 +1,5 @@
 """Figures of a masking: the density of the mask ratio over a training, what its draws train, the chance that
-a batch holds both regimes, draws beside the closed form at one moment, and masks on a picture.
+a batch holds both regimes, and draws beside the closed form at one moment.
 
 Contrast, generation and both have the colours of the objectives that train them alone and together.
 """
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from workbench.figures import style
 from workbench.masking_drawn import DrawnRatios, windows
-from workbench.masking_study import DrawnMask, Moment, Schedule
+from workbench.masking_study import Moment, Schedule
 
 CONTRAST, GENERATION, BOTH = (style.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
 MEAN, RUN, INK = BOTH, style.OBJECTIVES["repa"], style.PAPER
@@ -89,13 +89,8 @@ def plot_shares(
     schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
 ) -> go.Figure:
     """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
-    figure = _started("What the draws train", 330, MARGIN)
-    kinds = (
-        ("contrast", CONTRAST, "circle"),
-        ("generation", GENERATION, "square"),
-        ("both", BOTH, "diamond"),
-    )
-    for name, colour, symbol in kinds:
+    figure = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
+    for name, colour, symbol in KINDS:
         figure.add_scatter(
             x=100 * schedule.progress, y=100 * schedule.shares[name], mode="lines", name=name,
             line={"color": colour, "width": 2.5, "dash": "dash" if name == "both" else "solid"},
@@ -109,16 +104,17 @@ def plot_shares(
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
                 hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )  # fmt: skip
+    _name_ends(figure, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
     _add_moment(figure, moment)
     figure.update_yaxes(title="share of draws (%)", range=[-2, 104], dtick=25)
-    return figure.update_layout(hovermode="x unified")
+    return figure.update_layout(hovermode="x unified", showlegend=False)
 
 
 def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
     """Chance that a batch holds both regimes over the training, for the groups set and for others."""
-    figure = _started("Both regimes in one batch", 330, {**MARGIN, "r": 90})
+    figure = _started("Both regimes in one batch", 330, {**MARGIN, "t": 50, "r": 90})
     colours = style.count_colours(list(schedule.chance))
-    last: list[tuple[float, str, str]] = []
+    ends = []
     for groups, chance in schedule.chance.items():
         own = groups == schedule.groups
         words = f"{groups} group{'s' * (groups > 1)}"
@@ -127,25 +123,22 @@ def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
             line={"color": colours[groups], "width": 4 if own else 1.5}, opacity=1 if own else 0.75,
             hovertemplate=f"{words}: %{{y:.1f}} %<extra></extra>",
         )  # fmt: skip
-        last.append((100 * float(chance[-1]), f"<b>{words}</b>" if own else words, colours[groups]))
-    for (value, words, colour), place in zip(last, _apart([v for v, _, _ in last], 8.0), strict=True):
-        del value
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, showarrow=False,
-            font={"color": colour, "size": 12},
-        )  # fmt: skip
+        ends.append((float(chance[-1]), f"<b>{words}</b>" if own else words, colours[groups]))
+    _name_ends(figure, ends)
     _add_moment(figure, moment)
     figure.update_yaxes(title="chance (%)", range=[-2, 104], dtick=25)
     return figure.update_layout(hovermode="x unified")
 
 
-def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "", bins: int = 20) -> go.Figure:
+def plot_moment(
+    moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20
+) -> go.Figure:
     """Histogram of the draws at a moment beside the closed form; outlined, what a run drew near it."""
-    figure = _started(f"Draws at {moment.progress:.0%} of the training", 330, MARGIN)
+    figure = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
     for ratios, name, look in (
         (moment.ratios, "draws", {"color": style.faded(DENSITY, 0.45), "line": {"width": 0}}),
-        (near, f"{run} near it", {"color": "rgba(0, 0, 0, 0)", "line": {"width": 1.5, "color": RUN}}),
+        (near, f"of {run}", {"color": "rgba(0, 0, 0, 0)", "line": {"width": 1.5, "color": RUN}}),
     ):
         if ratios is None or not len(ratios):
             continue
@@ -170,45 +163,16 @@ def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "", b
     _add_places(figure, moment)
     figure.update_xaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
     figure.update_yaxes(title="density (per unit of ratio)", range=[0, top])
-    return figure.update_layout(barmode="overlay")
-
-
-def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:
-    """A picture (a PNG as data URL) under each mask; above each its ratio, below it what it trains."""
-    if not masks:
-        return style.empty("Masks", "No groups: there is nothing to draw.")
-    grid, columns = len(masks[0].hidden), min(columns, len(masks))
-    wide, high = 1.06 * grid, 1.25 * grid
-    rows, images, notes, traces = -(-len(masks) // columns), [], [], []
-    for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
-        left, top = wide * (number % columns), high * (number // columns)
-        words, colour = _trains(mask)
-        images.append({
-            "source": picture, "xref": "x", "yref": "y", "x": left, "y": top, "sizex": grid, "sizey": grid,
-            "sizing": "stretch", "layer": "below",
-        })  # fmt: skip
-        middle = {"x": left + grid / 2, "showarrow": False}
-        notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
-        notes.append({
-            **middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12},
-        })  # fmt: skip
-        traces.append(go.Heatmap(
-            x=left + np.arange(grid) + 0.5, y=top + np.arange(grid) + 0.5, z=mask.hidden.astype(int), zmin=0,
-            zmax=1, name=f"group {number + 1}: ratio {mask.ratio:.3f}", showscale=False,
-            colorscale=[[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]], hovertemplate="hidden %{z}<extra></extra>",
-        ))  # fmt: skip
-    figure = style.themed(go.Figure(traces)).update_layout(
-        title={"text": "The groups of a batch, on one picture", "font": {"size": 16}}, images=images,
-        annotations=notes, height=80 + 200 * rows, margin={"l": 10, "r": 10, "t": 50, "b": 10},
-    )  # fmt: skip
-    bare = {"visible": False, "constrain": "domain"}
-    figure.update_xaxes(range=[0, wide * columns - 0.06 * grid], **bare)
-    return figure.update_yaxes(range=[high * rows - 0.1 * grid, -0.15 * grid], scaleanchor="x", **bare)
+    note = f"bars: {len(moment.ratios):,} draws; line: closed form"
+    if near is not None:
+        note += f"<br>outline: {len(near):,} draws of {run} near it"
+    title = f"{figure.layout.title.text}<br><span style='font-size:12px'>{note}</span>"
+    return figure.update_layout(barmode="overlay", showlegend=False, title={"text": title})
 
 
 def _started(title: str, height: int, margin: dict[str, int]) -> go.Figure:
     figure = style.themed(go.Figure()).update_layout(
-        title={"text": title, "font": {"size": 16}, "y": 1 - 10 / height}, height=height, margin=margin,
+        title={"text": title, "font": {"size": 16}, "y": 1 - 16 / height}, height=height, margin=margin,
         legend={"y": 1, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
     )  # fmt: skip
     return figure.update_xaxes(title=TIME, range=[0, 100], dtick=25)
@@ -252,21 +216,34 @@ def _add_moment(figure: go.Figure, moment: float | None) -> None:
 
 
 def _add_places(figure: go.Figure, moment: Moment) -> None:
-    """Location and true mean as vertical lines; a location off the axis is left out."""
-    figure.add_vline(moment.mean, line={"color": MEAN, "width": 2.5})
-    named = [("true mean", MEAN, "solid")]
+    """Location and true mean as named upright lines; a location off the axis is left out."""
+    places = [("mean", moment.mean, MEAN, "solid")]
     if moment.center is not None and 0 <= moment.center <= 1:
-        figure.add_vline(moment.center, line={"color": INK, "width": 2, "dash": "dash"})
-        named.append(("location", INK, "dash"))
-    for name, colour, dash in named:  # lines of the layout have no entry in the legend of their own
-        line = {"color": colour, "width": 2.5, "dash": dash}
-        figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line)
+        places.append(("location", moment.center, INK, "dash"))
+    rightmost = max(value for _, value, _, _ in places)
+    for name, value, colour, dash in places:
+        figure.add_vline(value, line={"color": colour, "width": 2.5, "dash": dash})
+        right = value == rightmost if len(places) > 1 else value < 0.5
+        figure.add_annotation(
+            x=value, y=1, yref="paper", yanchor="bottom", text=f"{name} {value:.2f}", showarrow=False,
+            xanchor="left" if right and value < 0.8 else "right", font={"color": colour, "size": 12},
+        )  # fmt: skip
+
+
+def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Names (share, words, colour) at the right of lines that end at these shares."""
+    places = _apart([100 * share for share, _, _ in ends], 8.0)
+    for (_, words, colour), place in zip(ends, places, strict=True):
+        figure.add_annotation(
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, showarrow=False,
+            font={"color": colour, "size": 12},
+        )  # fmt: skip
 
 
 def _add_drawn(figure: go.Figure, drawn: DrawnRatios) -> None:
     picked = np.linspace(0, len(drawn.ratios) - 1, min(MOST_POINTS, len(drawn.ratios))).round().astype(int)
     figure.add_scatter(
-        x=100 * drawn.progress[picked], y=drawn.ratios[picked], mode="markers", name=f"drawn by {drawn.name}",
+        x=100 * drawn.progress[picked], y=drawn.ratios[picked], mode="markers", name=drawn.name,
         marker={"color": RUN, "size": 4, "opacity": 0.55},
         hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
     )  # fmt: skip
@@ -285,11 +262,3 @@ def _apart(values: Sequence[float], least: float) -> list[float]:
     for above, below in zip(order, order[1:], strict=False):
         places[below] = min(places[below], places[above] - least)
     return places
-
-
-def _trains(mask: DrawnMask) -> tuple[str, str]:
-    if mask.contrast and mask.generation:
-        return "both", BOTH
-    if mask.contrast:
-        return "contrast", CONTRAST
-    return ("generation", GENERATION) if mask.generation else ("neither", INK)

@@ -51,7 +51,8 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
     figure.add_heatmap(
         z=parts, zmin=-bound, zmax=bound, colorscale=_diverging(), xgap=1, ygap=1,
         colorbar={
-            "title": {"text": "fall of the cosine when hidden", "side": "bottom"}, "thickness": 12,
+            "title": {"text": "fall of the cosine when hidden", "side": "bottom", "font": {"size": 13}},
+            "thickness": 12,
             "tickformat": "+.3~f", "orientation": "h", "y": -0.02, "yanchor": "top", "nticks": 5,
         },
         hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>", name="part of the cosine",
@@ -87,8 +88,11 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
     return figure.update_xaxes(title="fall of the cosine without it", zeroline=True, zerolinewidth=2)
 
 
-def plot_cosine_curve(curve: Curve, ratio: float | None = None) -> go.Figure:
-    """Cosine of a pair by the share of the picture that is hidden, with its band over masks."""
+def plot_cosine_curve(curve: Curve, ratio: float = 0.0) -> go.Figure:
+    """Cosine of a pair by the share of the picture that is hidden, with its band over masks.
+
+    A ratio above 0 is marked.
+    """
     figure = style.themed(go.Figure())
     x = curve.ratios * 100
     figure.add_scatter(
@@ -105,7 +109,7 @@ def plot_cosine_curve(curve: Curve, ratio: float | None = None) -> go.Figure:
             x=x, y=curve.others, mode="lines", name="other captions, mean", hovertemplate=hover,
             line={"color": style.PAPER, "width": 2, "dash": "dash"},
         )  # fmt: skip
-    if ratio is not None:
+    if ratio:
         figure.add_vline(x=100 * ratio, line={"color": style.PAPER, "width": 1, "dash": "dot"})
     figure.update_layout(height=330, margin={"t": 52, "b": 56, "l": 64, "r": 20})
     figure.update_xaxes(title="hidden share of the patches, %", range=[-1, 101])

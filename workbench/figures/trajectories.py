@@ -205,7 +205,10 @@ def plot_worth(
             figure.update_yaxes(rangemode="tozero", **where)
     many = len(found.prompts)
     note = f"means of {many} prompts, bands: 95 % intervals over them" if many > 1 else "one prompt, one seed"
-    figure.update_layout(margin={"b": 84}, height=figure.layout.height + 24)
+    figure.update_layout(
+        margin={"t": 90, "b": 134}, height=figure.layout.height + 44,
+        legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
+    )  # fmt: skip
     return titled(figure, title, f"{note}; dotted: where the choice was made" if marked is not None else note)
 
 

@@ -7,6 +7,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
 from workbench.figures.export import figure_csv
+from workbench.figures.masks import plot_masks
 from workbench.masking_drawn import near, read_drawn
 from workbench.masking_picture import data_url, drawing
 from workbench.masking_settings import presets
@@ -38,7 +39,7 @@ def test_the_heat_map_has_location_and_mean_and_the_runs_draws(schedule, drawn):
     assert list(found["location"].y) == pytest.approx(schedule.center)
     assert list(found["true mean"].y) == pytest.approx(schedule.mean)
     assert found["density"].z.shape == (20, 21)
-    assert len(found["drawn by demo"].x) == figures.MOST_POINTS
+    assert len(found["demo"].x) == figures.MOST_POINTS
     assert "mean of demo" in found
     assert figure.layout.xaxis.title.text == "training done (%)"
     assert "share of tokens" in figure.layout.yaxis.title.text
@@ -74,7 +75,7 @@ def test_the_histogram_and_the_closed_form_have_the_same_area(drawn):
     bars = found["400 draws"]
     assert sum(bars.y) * bars.width == pytest.approx(1)
     assert np.trapezoid(found["closed form"].y, found["closed form"].x) == pytest.approx(1, abs=0.01)
-    assert any("demo near it" in name for name in found)
+    assert any("of demo" in name for name in found)
 
 
 @pytest.mark.parametrize("masking", [p.masking for p in presets()], ids=[p.name for p in presets()])
@@ -87,7 +88,7 @@ def test_every_preset_can_be_drawn(masking):
 
 def test_masks_lie_over_the_picture_with_ratio_and_loss():
     masks = draw_masks(0.5, MaskingConfig(), OBJECTIVE, 5, 6)
-    figure = figures.plot_masks(masks, data_url(drawing(0, 5)[0]))
+    figure = plot_masks(masks, data_url(drawing(0, 5)[0]))
     assert len(figure.data) == len(figure.layout.images) == 6
     assert figure.layout.annotations[0].text == f"{masks[0].ratio:.2f}"
     assert figure.data[2].z.sum() == masks[2].hidden.sum()
@@ -95,4 +96,4 @@ def test_masks_lie_over_the_picture_with_ratio_and_loss():
 
 
 def test_no_masks_say_so():
-    assert "nothing to draw" in figures.plot_masks([], "").layout.annotations[0].text
+    assert "nothing to draw" in plot_masks([], "").layout.annotations[0].text
