@@ -91,7 +91,7 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
     at, run = moment.progress, drawn.name if drawn else ""
     heat = st.session_state[KEY + "view"] == HEAT
     show_figure(
-        figures.plot_density(schedule, at, drawn) if heat else figures.plot_ridges(schedule, at),
+        figures.plot_density(schedule, at, drawn) if heat else figures.plot_ridges(schedule, at, drawn),
         "masking.density", name="mask-ratio-density",
         alt=f"Density of the mask ratio over the training; its mean goes from {schedule.mean[0]:.2f} to "
         f"{schedule.mean[-1]:.2f}.",

@@ -8,6 +8,7 @@ from app.parts.trajectories_list import VIEW, render_list
 from app.parts.trajectories_many import STUDIED, render_many, take_study
 from app.parts.trajectories_shown import SHOWN, show_stored
 from app.session import follow, guarded, handed, show_failure, start_work, theme, work, workspace
+from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_race
 from workbench.store import Stored, open_stored
@@ -104,7 +105,7 @@ def _show_last() -> None:
     with guarded():
         try:
             stored = open_stored(workspace(), id)
-        except Exception:
+        except InputError:
             del st.session_state[SHOWN]  # deleted by another tab: said once
             raise
         show_stored(stored)

@@ -33,15 +33,20 @@ def plot_order(player: Mapping[str, Any]) -> go.Figure:
     figure = style.themed(go.Figure())
     figure.add_heatmap(
         z=number, x=list(range(1, grid + 1)), y=list(range(1, grid + 1)), xgap=1, ygap=1,
-        colorscale="Viridis", zmin=1, zmax=max(2, steps[-1]["of"]), customdata=text.reshape(grid, grid),
+        colorscale="Cividis", zmin=1, zmax=max(2, steps[-1]["of"]), customdata=text.reshape(grid, grid),
         colorbar={"title": {"text": "reveal step"}, "thickness": 12},
         hovertemplate="row %{y}, column %{x}<br>%{customdata}<extra></extra>",
     )  # fmt: skip
     figure.update_xaxes(title="column (tokens)", constrain="domain", showgrid=False, dtick=_tick(grid))
     figure.update_yaxes(
-        title="row (tokens)", autorange="reversed", scaleanchor="x", showgrid=False, dtick=_tick(grid)
+        title="row (tokens)",
+        range=[grid + 0.5, 0.5],
+        scaleanchor="x",
+        constrain="domain",
+        showgrid=False,
+        dtick=_tick(grid),
     )
-    return figure.update_layout(title="Order of revealing", height=360, margin={"t": 60})
+    return figure.update_layout(title="Order of revealing", height=400, margin={"t": 60})
 
 
 def plot_course(player: Mapping[str, Any]) -> go.Figure:
@@ -73,7 +78,12 @@ def plot_course(player: Mapping[str, Any]) -> go.Figure:
     figure.update_yaxes(title="alignment (cosine)", row=1, col=1)
     figure.update_yaxes(title="tokens; scale", row=2, col=1, rangemode="tozero")
     figure.update_xaxes(title="step", row=2, col=1)
-    return figure.update_layout(title="Course of the decode", height=360, margin={"t": 90})
+    return figure.update_layout(
+        title="Course of the decode",
+        height=400,
+        margin={"t": 60, "b": 110},
+        legend={"y": -0.28, "yanchor": "top"},
+    )
 
 
 def _course(player: Mapping[str, Any]) -> Course:

@@ -21,6 +21,7 @@ DENSITY = "#5B6BC0"
 """Colour of the density where it is high; it fades to the page."""
 MOST_POINTS = 1500
 """Ratios of a run that are drawn; of more, as many evenly spread over the training."""
+RUN_MEAN = {"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": "#ffffff"}}
 RATIO, TIME = "mask ratio (share of tokens hidden)", "training done (%)"
 RIDGES = 9
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
@@ -54,8 +55,10 @@ def plot_density(
     return figure
 
 
-def plot_ridges(schedule: Schedule, moment: float | None = None) -> go.Figure:
-    """The density at some moments of the training, one above the other, with its true mean."""
+def plot_ridges(
+    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
+) -> go.Figure:
+    """The density at some moments of the training, one above the other, with its true mean and a run's."""
     figure = _started("Mask ratio over the training", 420, MARGIN)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
     picked = np.linspace(0, len(schedule.progress) - 1, RIDGES).round().astype(int)
@@ -74,6 +77,13 @@ def plot_ridges(schedule: Schedule, moment: float | None = None) -> go.Figure:
         x=schedule.mean, y=100 * schedule.progress, mode="lines", name="true mean",
         line={"color": MEAN, "width": 3}, hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
     )  # fmt: skip
+    if drawn is not None:
+        found = windows(drawn)
+        figure.add_scatter(
+            x=[w[1] for w in found], y=[100 * w[0] for w in found], mode="markers",
+            name=f"mean of {drawn.name}", marker=RUN_MEAN,
+            hovertemplate=f"{drawn.name} around %{{y:.0f}} %: mean %{{x:.3f}}<extra></extra>",
+        )  # fmt: skip
     for value, colour, words in _bound_words(schedule):
         figure.add_vline(value, line={"color": colour, "width": 1.5, "dash": "dot"})
         figure.add_annotation(
@@ -250,7 +260,7 @@ def _add_drawn(figure: go.Figure, drawn: DrawnRatios) -> None:
     found = windows(drawn)
     figure.add_scatter(
         x=[100 * w[0] for w in found], y=[w[1] for w in found], mode="markers", name=f"mean of {drawn.name}",
-        marker={"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": "#ffffff"}},
+        marker=RUN_MEAN,
         hovertemplate=f"{drawn.name} around %{{x:.0f}} %: mean %{{y:.3f}}<extra></extra>",
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ def data(alignment=(0.1, None, 0.3)):
 def test_the_order_is_a_map_with_its_first_row_on_top():
     figure = plot_order(data())
     np.testing.assert_array_equal(figure.data[0].z, [[np.nan, 1], [2, 3]])
-    assert figure.layout.yaxis.autorange == "reversed"
+    assert figure.layout.yaxis.range == (2.5, 0.5)
     assert "row" in figure.layout.yaxis.title.text and "column" in figure.layout.xaxis.title.text
     assert figure.data[0].customdata[0][0] == "given"
 

@@ -50,8 +50,9 @@ def test_a_schedule_without_location_draws_none():
     assert "location" not in traces(figures.plot_density(schedule))
 
 
-def test_ridges_go_over_the_training_and_light_the_nearest(schedule):
-    figure = figures.plot_ridges(schedule, 0.49)
+def test_ridges_go_over_the_training_and_light_the_nearest(schedule, drawn):
+    figure = figures.plot_ridges(schedule, 0.49, drawn)
+    assert "mean of demo" in traces(figure)
     ridges = [trace for trace in figure.data if trace.fill]
     assert len(ridges) == figures.RIDGES
     assert [trace.name for trace in ridges if trace.line.width > 2] == ["at 50 %"]

@@ -1,0 +1,166 @@
+"""Checkpoints, positions: position tables as pictures and as similarity maps."""
+
+import numpy as np
+import streamlit as st
+
+from app.session import show_figure
+from workbench import checkpoint_positions as positions
+from workbench.checkpoint_reader import Reader
+from workbench.checkpoint_words import shape_words
+from workbench.checkpoints import Checkpoint, Entry, Part
+from workbench.figures import checkpoint_positions as figures
+
+SIMILARITY, MOSAIC = "checkpoints.similarity", "checkpoints.mosaic"
+CENTRED = "in.checkpoints.centred"
+MOST_TILED = 20
+"""Cells a side up to which all similarity maps are drawn at once."""
+TABLE, SIDE, COMPONENT, POSITION = (
+    f"in.checkpoints.{name}" for name in ("table", "side", "component", "position")
+)
+
+
+def show_positions(found: Checkpoint) -> None:
+    """The chosen table in colours, by component, and by similarity."""
+    _take_clicks()
+    part = found.weights
+    tables = positions.position_tables(part)
+    if not tables:
+        st.info(
+            "No tensor here is named like a position table (positions, pos_embed, positional_embedding ...)."
+        )
+        return
+    entry, side = _pick(tables, part, found.grid)
+    table = positions.on_grid(_values(str(entry.file), part.stamp, entry), side)
+    scores, variance = _components(part.stamp, entry.name, side, table)
+    cosines = _similarities(part.stamp, entry.name, side, st.session_state[CENTRED], table)
+    if table.before:
+        st.caption(
+            f"The first {table.before} of {positions.length(entry)} positions (buffer) are not on the grid."
+        )
+    if side == 0:
+        _show_line(entry, table, scores, variance, cosines)
+    else:
+        _show_grid(entry, table, scores, variance, cosines)
+
+
+def _pick(tables: list[Entry], part: Part, grid: int | None) -> tuple[Entry, int]:
+    names = [entry.name for entry in tables]
+    if st.session_state.get(TABLE) not in names:
+        on_grids = [e.name for e in tables if positions.guess_side(e, part, grid)]
+        st.session_state[TABLE] = (on_grids or names)[0]
+    left, right, last = st.columns([4, 1, 1], vertical_alignment="bottom")
+    name = left.selectbox(
+        "Table", names, key=TABLE, help="Tensors that are named like position tables.",
+        format_func=lambda name: f"{name}  ({shape_words(part.entry(name).shape)})",  # type: ignore[union-attr]
+    )  # fmt: skip
+    entry = part.entry(name)
+    assert entry is not None
+    key = f"{SIDE}.{name}.{positions.length(entry)}"
+    st.session_state.setdefault(key, positions.guess_side(entry, part, grid))
+    most = int(positions.length(entry) ** 0.5)
+    side = right.number_input(
+        "Cells a side", min_value=0, max_value=most, step=1, key=key,
+        help="The last side × side positions fill the grid; 0 lays all of them on a line (texts).",
+    )  # fmt: skip
+    st.session_state.setdefault(CENTRED, True)
+    last.toggle(
+        "Centred", key=CENTRED,
+        help="Similarities without what all positions have in common: their mean is taken off first.",
+    )  # fmt: skip
+    return entry, int(side)
+
+
+def _show_grid(
+    entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
+) -> None:
+    (colours, component), (similarity, tiles) = (
+        st.columns(2, gap="medium", vertical_alignment="bottom") for _ in range(2)
+    )
+    with colours:
+        show_figure(
+            figures.plot_colours(positions.as_colours(scores, table), table, variance), "checkpoints.colours",
+            alt=f"{entry.name}: first three principal components as red, green and blue over the grid",
+        )  # fmt: skip
+    with component:
+        _show_component(entry, table, scores, variance)
+    with tiles:
+        if table.rows <= MOST_TILED:
+            show_figure(
+                figures.plot_mosaic(positions.mosaic(cosines, table), table), MOSAIC,
+                on_select="rerun", selection_mode="points",
+                alt=f"{entry.name}: similarity map of every position at its place; click one to enlarge it",
+            )  # fmt: skip
+        else:
+            st.caption(f"All maps at once are drawn up to {MOST_TILED} cells a side.")
+    with similarity:
+        _show_similarity(entry, table, cosines)
+
+
+def _show_line(
+    entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
+) -> None:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        show_figure(
+            figures.plot_pairs(cosines, "Cosine between positions"), "checkpoints.pairs",
+            alt=f"{entry.name}: cosine between all pairs of positions",
+        )  # fmt: skip
+    with right:
+        _show_component(entry, table, scores, variance)
+        _show_similarity(entry, table, cosines)
+
+
+def _show_component(entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray) -> None:
+    count = int(min(scores.shape[1], 64))
+    if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
+        st.session_state[COMPONENT] = 1
+    chosen = st.slider(
+        "Component", 1, count, key=COMPONENT, help="Principal component of the positions, the largest first."
+    ) if count > 1 else 1  # fmt: skip
+    label = f"Component {chosen} · {variance[chosen - 1]:.1%} of the variance"
+    show_figure(
+        figures.plot_component(scores[:, chosen - 1], table, label), "checkpoints.component",
+        alt=f"{entry.name}: principal component {chosen} over the positions",
+    )  # fmt: skip
+
+
+def _show_similarity(entry: Entry, table: positions.Table, cosines: np.ndarray) -> None:
+    last = len(cosines) - 1
+    if not 0 <= st.session_state.get(POSITION, -1) <= last:
+        st.session_state[POSITION] = (table.rows // 2) * table.columns + table.columns // 2
+    position = st.slider(
+        "Position", 0, last, key=POSITION, help="In raster order; or click a cell in a map of similarity."
+    )
+    show_figure(
+        figures.plot_similarity(cosines, table, position), SIMILARITY, on_select="rerun",
+        selection_mode="points", alt=f"{entry.name}: cosine of position {position} to all others",
+    )  # fmt: skip
+
+
+def _take_clicks() -> None:
+    """Chooses the position of a cell that was clicked since; to be called before the slider is drawn."""
+    seen = st.session_state.setdefault("checkpoints.seen", {})
+    for figure in (SIMILARITY, MOSAIC):
+        event = st.session_state.get(f"do.{figure}")
+        points = event["selection"]["points"] if event else []
+        data = points[0].get("customdata") if points else None
+        clicked = data[0] if isinstance(data, list) else data
+        if clicked is not None and seen.get(figure) != clicked:
+            st.session_state[POSITION] = int(clicked)
+        seen[figure] = clicked
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _values(file: str, stamp: str, _entry: Entry) -> np.ndarray:
+    with Reader() as reader:
+        return reader.whole(_entry).numpy()
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _components(stamp: str, name: str, side: int, _table: positions.Table) -> tuple[np.ndarray, np.ndarray]:
+    return positions.components(_table)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _similarities(stamp: str, name: str, side: int, centred: bool, _table: positions.Table) -> np.ndarray:
+    return positions.similarities(_table, centred)

@@ -1,0 +1,137 @@
+"""DREAM in three pictures, on the Home page; what a model has to paint for them is painted once."""
+
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from app.session import follow, pretrained, show_failure, show_figure, start_work, work, workspace
+from dream.config import MaskingConfig, ObjectiveConfig
+from workbench import pictures_of_dream as dream_shown
+from workbench.figures import home as figures
+from workbench.masking_study import Schedule, over_training
+from workbench.pictures_of_dream import Painted
+from workbench.work import Work
+
+WORK = "home.pictures"
+TIMES = [0.12, 0.37, 0.63, 0.88]
+"""Moments of the training at which the first picture shows how much is hidden."""
+
+
+def three_pictures() -> None:
+    """The three, each with its sentence; placeholders while the model still paints."""
+    painted = _painted()
+    columns = st.columns(3)
+    with columns[0].container(border=True, height="stretch"):
+        st.markdown("**1 · It learns from half-hidden pictures**")
+        show_figure(
+            _hiding(), "home.hiding", name="masking-warmup",
+            alt="Mask ratio over the training: on average a third is hidden at first, two thirds in the end.",
+        )  # fmt: skip
+        st.caption(
+            "Telling captions apart wants little hidden, painting wants much: Masking Warmup hides more and "
+            "more of each picture, so that one model learns both."
+        )
+    for column, heading, show, words in (
+        (columns[1], "2 · It paints a few places at a time", _show_steps,
+         f"Everything is hidden at first; each step fills some places, with “{dream_shown.PROMPT}” in mind. "
+         "The share that is decoded stands above."),
+        (columns[2], "3 · It chooses before it has finished", _show_choice,
+         "Its own sense for captions scores several unfinished tries of one prompt (cosine of picture and "
+         "caption); the best, framed, goes on alone, and the others cost little."),
+    ):  # fmt: skip
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{heading}**")
+            if painted is None:
+                _waiting()
+            else:
+                show(painted)
+            st.caption(words)
+    _follow_painting()
+
+
+def _painted() -> Painted | None:
+    """The decode, if it was kept or is done; else its painting is started, or its failure shown."""
+    path = dream_shown.place(workspace().own)
+    found = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    running = work(WORK)
+    if found is None and running is not None and running.state == "done":
+        found = running.result
+    if found is None and running is None:
+        _start(path)
+    return found
+
+
+def _start(path: Path) -> None:
+    def paint(running: Work[Painted]) -> Painted:
+        painted = dream_shown.paint(model, running)
+        dream_shown.keep(painted, path)
+        return painted
+
+    model = pretrained("demo")
+    start_work(WORK, paint)
+
+
+def _waiting() -> None:
+    running = work(WORK)
+    height = figures.HEIGHT
+    if running is not None and running.running:
+        with st.container(height=height, border=False):
+            st.markdown("The demo model is painting this ...")
+    else:
+        st.markdown("Not painted.")
+
+
+def _follow_painting() -> None:
+    running = work(WORK)
+    if running is None or running.state == "done":
+        return
+    if running.running:
+        follow(WORK, lambda running: None)
+        return
+    if running.state == "failed" and running.error is not None:
+        show_failure(running.error)
+    else:
+        st.info("The demo model was stopped before it had painted pictures 2 and 3.")
+    st.button(
+        "Paint them", key="do.home.paint", on_click=_again,
+        help="Lets the demo model paint the second and third picture; some seconds.",
+    )  # fmt: skip
+
+
+def _again() -> None:
+    st.session_state.pop(f"work.{WORK}", None)
+
+
+def _show_steps(painted: Painted) -> None:
+    show_figure(
+        figures.plot_steps(painted), "home.steps", name="decode-steps",
+        alt=f"“{dream_shown.PROMPT}” after {', '.join(f'{share:.0%}' for share in painted.decoded)} of the "
+        "tokens are decoded.",
+    )  # fmt: skip
+
+
+def _show_choice(painted: Painted) -> None:
+    show_figure(
+        figures.plot_choice(painted), "home.choice", name="choice",
+        alt=f"{len(painted.candidates)} candidates at {painted.compared_at:.0%} of the tokens with scores "
+        f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; number {painted.chosen + 1} goes on.",
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def _kept(path: str, stamp: int) -> Painted | None:
+    return dream_shown.kept(Path(path))
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _schedule() -> tuple[Schedule, list[Any]]:
+    masking, objective = MaskingConfig(), ObjectiveConfig()
+    pictures = dream_shown.hidden_more_and_more(masking, objective, TIMES)
+    return over_training(masking, objective, 256, moments=41, bins=40), pictures
+
+
+def _hiding() -> go.Figure:
+    schedule, pictures = _schedule()
+    return figures.plot_hiding(schedule, TIMES, pictures)

@@ -1,0 +1,62 @@
+"""The runs of the workspace as cards, on the Home page."""
+
+from datetime import datetime
+
+import streamlit as st
+
+from app.session import hand_over, workspace
+from workbench.runs import RunSummary, list_runs
+
+CARDS = 6
+"""Runs that are shown; the Runs page has all."""
+ACTIVE = ("starting", "running")
+SECONDS = 5.0
+"""Between two looks at the runs while one is active."""
+
+
+def show_runs() -> None:
+    """The newest runs; looked at again and again while one is active."""
+    active = any(run.status in ACTIVE for run in list_runs(workspace().runs))
+    st.fragment(_cards, run_every=SECONDS if active else None)()
+
+
+def _cards() -> None:
+    here = workspace()
+    runs = list_runs(here.runs)
+    if not runs:
+        st.info(
+            f"No runs in {here.runs} yet. A small model learns to draw shapes in ten minutes on two cores: "
+            "press **Train your own** above."
+        )
+        return
+    for row in range(0, min(len(runs), CARDS), 3):
+        for column, run in zip(st.columns(3), runs[row : min(row + 3, CARDS)], strict=False):
+            with column.container(border=True, height="stretch"):
+                _card(run)
+    if len(runs) > CARDS and st.button(
+        f"All {len(runs)} runs", key="do.home.runs", help="Opens the Runs page, which compares any of them."
+    ):
+        hand_over("runs")
+
+
+def _card(run: RunSummary) -> None:
+    name = run.path.name
+    st.markdown(f"**{name}**")
+    of = f" of {run.end:,}" if run.end else ""
+    when = datetime.fromtimestamp(run.changed)
+    st.caption(f"{run.status} · step {run.step:,}{of} · {when:%Y-%m-%d %H:%M}")
+    if run.status in ACTIVE and run.end:
+        st.progress(min(1.0, run.step / run.end))
+    if run.sheet is None:
+        st.markdown("No samples yet.")
+    else:
+        st.image(str(run.sheet), alt=f"Newest sample sheet of {name}", width="stretch")
+    with st.container(horizontal=True):
+        if st.button("Curves", key=f"do.home.curves.{name}", help="Opens the run on the Runs page."):
+            hand_over("runs", runs=[name])
+        saved = any(run.path.glob("checkpoints/*/state.json"))
+        if st.button(
+            "Paint with it", key=f"do.home.paint.{name}", disabled=not saved,
+            help="Opens the Decode page with its newest checkpoint; it needs one.",
+        ):  # fmt: skip
+            hand_over("decode", model=workspace().shown(run.path))

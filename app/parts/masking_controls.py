@@ -1,0 +1,189 @@
+"""The controls of the Masking page: widgets in, a MaskingConfig out."""
+
+from dataclasses import fields
+from typing import NamedTuple
+
+import streamlit as st
+
+from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
+from workbench.masking_settings import COUNTING, idle_reset, preset_of, presets
+
+KEY = "in.masking."
+SCHEDULES = {"warmup": "Warm-up", "constant": "Constant", "uniform": "Uniform", "never": "None"}
+SHAPES = {"linear": "Linear", "cosine": "Cosine"}
+GROUPS = (1, 2, 4, 8, 16, 32, 64)
+GRID = 5
+"""Tokens a side at first: those of the model that ships."""
+
+
+class Settings(NamedTuple):
+    """What the controls say."""
+
+    masking: MaskingConfig
+    objective: ObjectiveConfig
+    grid: int
+
+    @property
+    def num_tokens(self) -> int:
+        """N, tokens a picture."""
+        return self.grid**2
+
+
+def controls() -> Settings:
+    """Draws the controls and returns what they say."""
+    _defaults()
+    found = _read()
+    st.session_state[KEY + "preset"] = preset_of(found.masking)
+    st.pills(
+        "Preset", [preset.name for preset in presets()], key=KEY + "preset", on_change=_take_preset,
+        help="\n".join(f"- **{preset.name}**: {preset.about}" for preset in presets()),
+    )  # fmt: skip
+    st.segmented_control(
+        "Schedule", list(SCHEDULES), format_func=SCHEDULES.get, key=KEY + "schedule", required=True,
+        width="stretch",
+        help="Warm-up moves the location of the mask ratios; Constant keeps it; Uniform draws every ratio "
+        "equally often; None hides nothing.",
+    )  # fmt: skip
+    schedule = st.session_state[KEY + "schedule"]
+    if schedule in ("warmup", "constant"):
+        _location(schedule)
+        _spread()
+    if schedule != "never":
+        st.slider(
+            "Allowed ratios", 0.0, 1.0, step=0.05, key=KEY + "interval",
+            help="masking.low and masking.high: no ratio is drawn outside.",
+        )  # fmt: skip
+    _groups()
+    with st.expander("Who counts, and how many tokens"):
+        _counting()
+    return _read()
+
+
+def apply(masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:
+    """Sets the controls; only before they are drawn, or in a callback."""
+    state, masking = st.session_state, idle_reset(masking)
+    values = {field.name: getattr(masking, field.name) for field in fields(masking)}
+    for name in ("schedule", "center_start", "center_end", "shape", "std", "groups", "stratified"):
+        state[KEY + name] = values[name]
+    state[KEY + "moving"] = masking.moving_interval
+    state[KEY + "interval"] = (masking.low, masking.high)
+    state[KEY + "times"] = (round(100 * masking.hold), round(100 * masking.warmup_end))
+    state[KEY + "widens"] = masking.std_end is not None
+    state[KEY + "std_end"] = masking.std if masking.std_end is None else masking.std_end
+    state[KEY + "shared"] = masking.generation_share is not None
+    share = 0.375 if masking.generation_share is None else masking.generation_share
+    state[KEY + "for_generation"] = round(share * masking.groups)
+    for name in COUNTING:
+        state[KEY + name] = getattr(objective, name)
+    if grid is not None:
+        state[KEY + "grid"] = grid
+
+
+def apply_config(config: DreamConfig) -> None:
+    """Sets the controls to a run's configuration."""
+    apply(config.masking, config.objective, config.image.grid)
+
+
+def _defaults() -> None:
+    if KEY + "schedule" not in st.session_state:
+        apply(MaskingConfig(), ObjectiveConfig(), GRID)
+
+
+def _take_preset() -> None:
+    name = st.session_state[KEY + "preset"]
+    chosen = [preset.masking for preset in presets() if preset.name == name]
+    if chosen:
+        apply(chosen[0], ObjectiveConfig(**{name: st.session_state[KEY + name] for name in COUNTING}))
+
+
+def _read() -> Settings:
+    state = {key.removeprefix(KEY): value for key, value in st.session_state.items() if key.startswith(KEY)}
+    groups = state["groups"]
+    masking = MaskingConfig(
+        schedule=state["schedule"], center_start=state["center_start"], center_end=state["center_end"],
+        hold=state["times"][0] / 100, warmup_end=state["times"][1] / 100, shape=state["shape"],
+        std=state["std"], std_end=state["std_end"] if state["widens"] else None,
+        low=state["interval"][0], high=state["interval"][1], moving_interval=state["moving"],
+        groups=groups, stratified=state["stratified"],
+        generation_share=min(state["for_generation"], groups) / groups if state["shared"] else None,
+    )  # fmt: skip
+    counting = {name: state[name] for name in COUNTING}
+    return Settings(idle_reset(masking), ObjectiveConfig(**counting), int(state["grid"]))
+
+
+def _location(schedule: str) -> None:
+    if schedule == "warmup":
+        st.slider(
+            "Location at the start", -0.5, 1.5, step=0.05, key=KEY + "center_start",
+            help="masking.center_start: where the normal sits before the warm-up; not the mean ratio.",
+        )  # fmt: skip
+    st.slider(
+        "Location at the end" if schedule == "warmup" else "Location", -0.5, 1.5, step=0.05,
+        key=KEY + "center_end", help="masking.center_end: where the normal sits in the end.",
+    )  # fmt: skip
+    if schedule == "warmup":
+        st.slider(
+            "It moves between (% of the training)", 0, 100, step=1, format="%d %%", key=KEY + "times",
+            help="masking.hold and masking.warmup_end: before and after, the location stands still.",
+        )  # fmt: skip
+        st.segmented_control(
+            "Path", list(SHAPES), format_func=SHAPES.get, key=KEY + "shape", required=True,
+            help="masking.shape: Linear moves evenly; Cosine starts and arrives gently.",
+        )  # fmt: skip
+
+
+def _spread() -> None:
+    st.slider(
+        "Spread" + (" at the start" if st.session_state[KEY + "widens"] else ""), 0.05, 1.0, step=0.01,
+        key=KEY + "std", help="masking.std: standard deviation of the normal before it is cut to the ratios.",
+    )  # fmt: skip
+    st.toggle("Spread changes", key=KEY + "widens", help="masking.std_end: another spread at the end.")
+    st.toggle(
+        "Moving bounds", key=KEY + "moving",
+        help="masking.moving_interval: only ratios within one spread of the location.",
+    )  # fmt: skip
+    if st.session_state[KEY + "widens"]:
+        st.slider(
+            "Spread at the end", 0.05, 1.0, step=0.01, key=KEY + "std_end",
+            help="masking.std_end: the spread moves there evenly over the whole training.",
+        )  # fmt: skip
+
+
+def _groups() -> None:
+    choices = sorted({*GROUPS, st.session_state[KEY + "groups"]})
+    st.select_slider(
+        "Groups in a batch", choices, key=KEY + "groups",
+        help="masking.groups: parts of a batch with a ratio each. The paper draws one a rank, on 32 ranks: "
+        "together like 32 groups.",
+    )  # fmt: skip
+    st.toggle(
+        "Spread evenly", key=KEY + "stratified",
+        help="masking.stratified: one ratio from each of as many quantile bands as there are groups.",
+    )  # fmt: skip
+    st.toggle(
+        "Shared out", key=KEY + "shared",
+        help="masking.generation_share: some groups draw only where generation counts, the rest only where "
+        "contrast does.",
+    )  # fmt: skip
+    if st.session_state[KEY + "shared"]:
+        groups = st.session_state[KEY + "groups"]
+        st.session_state[KEY + "for_generation"] = min(st.session_state[KEY + "for_generation"], groups)
+        st.slider(
+            f"Groups for generation (of {groups})", 0, groups, step=1, key=KEY + "for_generation",
+            help="How many groups draw where generation counts.",
+        )  # fmt: skip
+
+
+def _counting() -> None:
+    st.slider(
+        "Contrast needs visible", 0.0, 1.0, step=0.05, key=KEY + "min_visible",
+        help="objective.min_visible: share of visible tokens from which the contrastive loss counts.",
+    )  # fmt: skip
+    st.slider(
+        "Generation needs hidden", 0.0, 1.0, step=0.05, key=KEY + "min_masked",
+        help="objective.min_masked: share of hidden tokens from which the generative loss counts.",
+    )  # fmt: skip
+    st.number_input(
+        "Tokens a side", 2, 32, step=1, key=KEY + "grid",
+        help="5 x 5 in the shipped model, 16 x 16 in the paper. A ratio becomes a whole number of tokens.",
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""What Home shows is painted by the shipped model, kept, and painted again where what was kept is damaged."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dream.config import MaskingConfig, ObjectiveConfig
+from dream.decoding.decode import HIDDEN_GREY
+from dream.pretrained import load_pretrained
+from workbench import pictures_of_dream as shown
+from workbench.figures import home as figures
+from workbench.work import Work
+
+
+@pytest.fixture(scope="module")
+def painted():
+    """The decode of the shipped model."""
+    return Work(lambda work: shown.paint(load_pretrained("demo"), work)).wait().result
+
+
+def test_the_best_scored_candidate_goes_on_and_is_finished(painted):
+    assert painted.candidates.shape == (shown.CANDIDATES, 3, 30, 30)
+    assert painted.chosen == painted.alignment.argmax() != 0
+    assert 0.3 <= painted.compared_at < 0.5
+    assert painted.frames.shape == (shown.SHOWN, 3, 30, 30)
+    assert painted.decoded[-1] == 1 and (np.diff(painted.decoded) > 0).all()
+    grey = (painted.frames == HIDDEN_GREY).all(axis=1).mean(axis=(1, 2))
+    assert (np.diff(grey) <= 0).all() and grey[0] > 0.5
+
+
+def test_what_was_kept_reads_back(painted, tmp_path):
+    path = shown.place(tmp_path / "new")
+    shown.keep(painted, path)
+    again = shown.kept(path)
+    assert again.chosen == painted.chosen and (again.frames == painted.frames).all()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"\x93NUMPY"])
+def test_a_damaged_file_counts_as_none(content, tmp_path):
+    path = tmp_path / "home.npz"
+    assert shown.kept(path) is None
+    path.write_bytes(content)
+    assert shown.kept(path) is None
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure(painted, tmp_path):
+    (tmp_path / "file").write_text("")
+    shown.keep(painted, Path(tmp_path / "file" / "home.npz"))
+
+
+def test_more_and_more_is_hidden():
+    pictures = shown.hidden_more_and_more(MaskingConfig(), ObjectiveConfig(), [0.0, 0.5, 1.0])
+    grey = [(picture == HIDDEN_GREY).all(axis=0).mean() for picture in pictures]
+    assert grey[0] < grey[1] < grey[2] and 0.3 < grey[0] < 0.4 < 0.6 < grey[2] < 0.7
+
+
+def test_the_figures_show_every_frame_and_frame_the_chosen_one(painted):
+    steps, choice = figures.plot_steps(painted), figures.plot_choice(painted)
+    assert len(steps.data) == shown.SHOWN and steps.layout.annotations[-1].text == "100%"
+    assert len(choice.data) == shown.CANDIDATES and len(choice.layout.shapes) == 1
+    assert "★" in choice.layout.annotations[painted.chosen].text
+    assert f"{painted.alignment[0]:.3f}" in choice.data[0].name

@@ -1,0 +1,80 @@
+"""The same prompts with the same seed, painted by two sets of weights, and how far the pictures differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dream.errors import InputError
+from workbench.work import Work
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+MOST_PROMPTS = 8
+SAMPLES = (
+    "a red circle above a blue square on a white background",
+    "a green triangle on a black background",
+    "a yellow cross left of a red circle on a grey background",
+)
+"""Prompts that a model trained on drawn shapes knows."""
+
+
+@dataclass(frozen=True)
+class Painted:
+    """What one set of weights painted."""
+
+    label: str
+    pictures: np.ndarray
+    """(P, 3, H, W) uint8, a picture a prompt."""
+    alignment: tuple[float, ...]
+    """Cosine of each finished picture with its prompt, by the same weights."""
+
+
+def read_prompts(text: str) -> list[str]:
+    """One prompt a line; InputError for none, or for more than MOST_PROMPTS."""
+    prompts = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    if not 1 <= len(prompts) <= MOST_PROMPTS:
+        raise InputError(f"give 1 to {MOST_PROMPTS} prompts, a line each; there are {len(prompts)}")
+    return prompts
+
+
+def paint_sides(
+    sides: Sequence[tuple[str, "Pretrained"]], prompts: Sequence[str], seed: int, work: Work[Any]
+) -> list[Painted]:
+    """The prompts painted by each side with its own settings and one seed; noise and order are the same."""
+    found: list[Painted] = []
+    for number, (label, pretrained) in enumerate(sides):
+        found.append(_paint(label, pretrained, prompts, seed, number / len(sides), 1 / len(sides), work))
+        work.show(tuple(found))
+    return found
+
+
+def distance(a: Painted, b: Painted) -> np.ndarray:
+    """(P,) RMS difference of the pictures, in grey levels of 255; InputError where their sizes differ."""
+    if a.pictures.shape != b.pictures.shape:
+        raise InputError(f"the pictures differ in size: {a.pictures.shape[2:]} and {b.pictures.shape[2:]} px")
+    change = a.pictures.astype(np.float64) - b.pictures.astype(np.float64)
+    return np.sqrt((change**2).mean(axis=(1, 2, 3)))
+
+
+def _paint(
+    label: str, pretrained: "Pretrained", prompts: Sequence[str], seed: int, base: float, span: float,
+    work: Work[Any],
+) -> Painted:  # fmt: skip
+    from dream.decoding.decode import paint_batches, previews
+    from dream.decoding.selection import DecodeSettings
+
+    settings = DecodeSettings.of(pretrained.config.decode, seed=seed)
+    count = len(prompts)
+    batches = paint_batches(
+        pretrained, prompts, settings, picture_ids=[0] * count, batch_size=count, score_finished=True
+    )
+    work.tell(base, f"painting with {label}")
+    for _, record in batches:
+        last = record
+        work.tell(base + span * record.decoded_fraction, f"painting with {label}")
+    pictures = previews(pretrained.images, pretrained.config.image, last).numpy()
+    scores = [] if last.alignment is None else last.alignment.tolist()
+    return Painted(label, pictures, tuple(scores))

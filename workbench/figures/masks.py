@@ -1,0 +1,51 @@
+"""Masks on a picture, side by side."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from workbench.figures import style
+from workbench.figures.masking import BOTH, CONTRAST, GENERATION, INK
+from workbench.masking_study import DrawnMask
+
+
+def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:
+    """A picture (a PNG as data URL) under each mask; above each its ratio, below it what it trains."""
+    if not masks:
+        return style.empty("Masks", "No groups: there is nothing to draw.")
+    grid, columns = len(masks[0].hidden), min(columns, len(masks))
+    wide, high = 1.06 * grid, 1.25 * grid
+    rows, images, notes, traces = -(-len(masks) // columns), [], [], []
+    for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
+        left, top = wide * (number % columns), high * (number // columns)
+        words, colour = _trains(mask)
+        images.append({
+            "source": picture, "xref": "x", "yref": "y", "x": left, "y": top, "sizex": grid, "sizey": grid,
+            "sizing": "stretch", "layer": "below",
+        })  # fmt: skip
+        middle = {"x": left + grid / 2, "showarrow": False}
+        notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
+        notes.append({
+            **middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12},
+        })  # fmt: skip
+        traces.append(go.Heatmap(
+            x=left + np.arange(grid) + 0.5, y=top + np.arange(grid) + 0.5, z=mask.hidden.astype(int), zmin=0,
+            zmax=1, name=f"group {number + 1}: ratio {mask.ratio:.3f}", showscale=False,
+            colorscale=[[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]], hovertemplate="hidden %{z}<extra></extra>",
+        ))  # fmt: skip
+    figure = style.themed(go.Figure(traces)).update_layout(
+        title={"text": "The groups of a batch, on one picture", "font": {"size": 16}}, images=images,
+        annotations=notes, height=80 + 200 * rows, margin={"l": 10, "r": 10, "t": 50, "b": 10},
+    )  # fmt: skip
+    bare = {"visible": False, "constrain": "domain"}
+    figure.update_xaxes(range=[0, wide * columns - 0.06 * grid], **bare)
+    return figure.update_yaxes(range=[high * rows - 0.1 * grid, -0.15 * grid], scaleanchor="x", **bare)
+
+
+def _trains(mask: DrawnMask) -> tuple[str, str]:
+    if mask.contrast and mask.generation:
+        return "both", BOTH
+    if mask.contrast:
+        return "contrast", CONTRAST
+    return ("generation", GENERATION) if mask.generation else ("neither", INK)
