@@ -40,8 +40,12 @@ def _cards() -> None:
 
 
 def _card(run: RunSummary) -> None:
-    name = run.path.name
+    here = workspace()
+    name = str(run.path.relative_to(here.runs))
     st.markdown(f"**{name}**")
+    if run.problem:
+        st.warning(f"Damaged: {run.problem}.")
+        return
     of = f" of {run.end:,}" if run.end else ""
     when = datetime.fromtimestamp(run.changed)
     st.caption(f"{run.status} · step {run.step:,}{of} · {when:%Y-%m-%d %H:%M}")
@@ -59,4 +63,4 @@ def _card(run: RunSummary) -> None:
             "Paint with it", key=f"do.home.paint.{name}", disabled=not saved,
             help="Opens the Decode page with its newest checkpoint; it needs one.",
         ):  # fmt: skip
-            hand_over("decode", model=workspace().shown(run.path))
+            hand_over("decode", model=here.shown(run.path))

@@ -121,7 +121,7 @@ def test_leads_to_the_pages(folder, page, title):
 def test_shows_the_runs_with_their_steps_and_newest_sheets(folder):
     for name in ("emoji", "young"):
         (folder / "runs" / name / "samples").mkdir(parents=True)
-        (folder / "runs" / name / "config.json").write_text("{}")
+        (folder / "runs" / name / "config.json").write_text('{"config": {}}')
     Image.new("RGB", (8, 8), "red").save(folder / "runs" / "emoji" / "samples" / "step-00000120.png")
     RunLog(folder / "runs" / "emoji").heartbeat("finished", step=1200, end=1200)
     (folder / "runs" / "not-a-run").mkdir()
@@ -134,9 +134,19 @@ def test_shows_the_runs_with_their_steps_and_newest_sheets(folder):
     assert app.button(key="do.home.paint.emoji").disabled  # it has no checkpoint
 
 
+def test_runs_of_one_name_in_two_folders_are_told_apart_and_a_damaged_one_says_so(folder):
+    for name in ("a/seed-0", "b/seed-0", "bad"):
+        (folder / "runs" / name).mkdir(parents=True)
+        (folder / "runs" / name / "config.json").write_text("{" if name == "bad" else '{"config": {}}')
+    app = opened()
+    text = shown(app)
+    assert "**a/seed-0**" in text and "**b/seed-0**" in text
+    assert [warning.value for warning in app.warning if "Damaged" in warning.value]
+
+
 def test_a_run_in_progress_shows_how_far_it_is(folder):
     (folder / "runs" / "now").mkdir(parents=True)
-    (folder / "runs" / "now" / "config.json").write_text("{}")
+    (folder / "runs" / "now" / "config.json").write_text('{"config": {}}')
     RunLog(folder / "runs" / "now").heartbeat("running", step=300, end=1200)
     app = opened()
     assert "running · step 300 of 1,200" in shown(app)
@@ -146,7 +156,7 @@ def test_of_many_runs_the_newest_are_shown(folder):
     for number in range(8):
         run = folder / "runs" / f"run-{number}"
         run.mkdir(parents=True)
-        (run / "config.json").write_text("{}")
+        (run / "config.json").write_text('{"config": {}}')
     app = opened()
     assert app.button(key="do.home.runs").label == "All 8 runs"
     assert len([button for button in app.button if button.label == "Curves"]) == 6
