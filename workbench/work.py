@@ -4,14 +4,20 @@
 nobody has to wait. It knows nothing of what the work is, nor of pages and cells.
 """
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from dream.errors import InputError, RunError
 
 T = TypeVar("T")
+
+END_SECONDS = 5.0
+"""How long the interpreter's end waits for work that was asked to stop."""
+_alive: "weakref.WeakSet[Work[Any]]" = weakref.WeakSet()
 
 
 class Cancelled(Exception):
@@ -42,6 +48,7 @@ class Work(Generic[T]):
         self._cancel = threading.Event()
         self._function = function
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        _alive.add(self)
         self._thread.start()
 
     @property
@@ -100,3 +107,14 @@ class Work(Generic[T]):
             self.error, state = error, "failed"
         self.ended = time.monotonic()
         self.state = state  # last: who sees an end also sees its result
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Asks all work to stop and waits a little: a thread inside torch would abort the interpreter's end."""
+    running = [work for work in list(_alive) if work.running]
+    for work in running:
+        work.cancel()
+    end = time.monotonic() + END_SECONDS
+    for work in running:
+        work.wait(max(0.0, end - time.monotonic()))

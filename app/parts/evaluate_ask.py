@@ -23,7 +23,7 @@ from workbench.evaluations import (
     verdicts,
 )
 from workbench.launch import command_line, enqueue
-from workbench.sources import list_sources
+from workbench.source_places import list_sources
 from workbench.workspace import Workspace
 
 PART, MODELS, SOURCES = "in.evaluate.part", "in.evaluate.models", "in.evaluate.sources"

@@ -3,6 +3,7 @@ pair the patches and words that carry the similarity; at any mask ratio."""
 
 import streamlit as st
 
+from app.parts.data_work import computed
 from app.parts.search_choice import Chosen, choose, ready, seen_at
 from app.parts.search_pair import show_pair
 from app.parts.search_query import (
@@ -15,9 +16,13 @@ from app.parts.search_query import (
     choose_view,
     chosen_picture,
     show_picture,
+    take_text,
 )
 from app.parts.search_results import show_first, show_for_picture, show_for_text
 from app.session import guarded, handed
+from workbench.sources import first_captions
+
+EXAMPLES = 3
 
 
 def render() -> None:
@@ -78,6 +83,15 @@ def _invite(chosen: Chosen) -> None:
         f"Type a text or drop a picture. The first search reads up to {chosen.count:,} pictures of "
         f"{chosen.opened.typed} and looks at each of them once; the ones after it are quick."
     )
+    captions = computed(
+        "search.examples", chosen.opened.identity, "Reading captions",
+        lambda work: first_captions(chosen.opened.browsed, EXAMPLES),
+    )  # fmt: skip
+    for number, caption in enumerate(captions or []):
+        st.button(
+            caption, key=f"do.search.example.{number}", on_click=take_text, args=(caption,),
+            help="Searches for this caption of the source.",
+        )  # fmt: skip
     st.button(
         "Read the pictures", key="do.search.read", type="primary", on_click=_want,
         help="Reads them now and shows the first ones, to click.",

@@ -58,7 +58,7 @@ def plot_sizes(widths: Counts, heights: Counts, size: int) -> go.Figure:
     )
     figure.add_annotation(
         x=0, y=size, text=f" the model's {size} x {size}", showarrow=False, xanchor="left",
-        yanchor="top", font={"size": 11, "color": WORDS},
+        yanchor="bottom", font={"size": 11, "color": WORDS},
     )  # fmt: skip
     figure.update_layout(title=title, height=340, margin={"t": 84, "b": 56}, showlegend=False)
     figure.update_xaxes(title="width, pixels", range=[0, top])

@@ -83,7 +83,7 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
     figure.update_layout(height=max(460, 90 + 24 * len(words)), margin={"t": 44, "b": 74, "l": 90, "r": 20})
     figure.update_yaxes(autorange="reversed", showgrid=False)
     low, high = min(0.0, float(parts.min())), max(0.0, float(parts.max()))
-    room = 0.2 * max(high - low, 1e-3)  # for the numbers at the bars' ends
+    room = 0.26 * max(high - low, 1e-3)  # for the numbers at the bars' ends
     figure.update_xaxes(range=[low - room * bool((parts < 0).any()), high + room])
     return figure.update_xaxes(title="fall of the cosine without it", zeroline=True, zerolinewidth=2)
 
@@ -119,7 +119,7 @@ def plot_cosine_curve(curve: Curve, ratio: float = 0.0) -> go.Figure:
 def _grey(pixels: NDArray[np.uint8]) -> str:
     """A picture in light grey, so that colours upon it stay legible, as a data URL."""
     luma = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"), np.float64)
-    pale = Image.fromarray((110 + 0.57 * luma).astype(np.uint8))
+    pale = Image.fromarray((175 + 0.31 * luma).astype(np.uint8))
     side = pale.width * max(1, 360 // pale.width)
     buffer = io.BytesIO()
     pale.resize((side, side), Image.Resampling.NEAREST).save(buffer, "PNG")

@@ -15,7 +15,7 @@ from workbench.trajectories import Race
 from workbench.trajectory_finished import Finished
 from workbench.trajectory_worth import Worth, random_regret, random_right
 
-DECODED = "decoded (% of the tokens; below it the steps done)"
+DECODED = "decoded (% of the tokens, steps done below)"
 RANK, AUC, SHARE = "rank correlation (Spearman's rho)", "AUC (0.5 = by chance)", "share of the prompts"
 RANGES = {RANK: [-1.05, 1.05], AUC: [-0.03, 1.03], SHARE: [-0.03, 1.03]}
 """Of axes whose numbers have ends."""
@@ -186,7 +186,7 @@ def plot_worth(
     if found is None or not rows:
         return style.empty(title, "Nothing is finished yet.")
     panels = worth_info(found, rows, strict)
-    columns = 2 if len(panels) == 4 else 3
+    columns = 2  # three would not be legible on a narrow page
     figure = grid([panel.title for panel in panels], columns, 260)
     add_lines(figure, panels, columns, COLOURS, SYMBOLS)
     figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))

@@ -1,0 +1,47 @@
+"""Which of the tokens that a decoder reads make up which word of the prompt."""
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dream.data.text import CaptionTokenizer
+    from dream.pretrained import Pretrained
+
+START, END, PADDING = "‹start›", "‹end›", "‹padding›"
+
+Words = list[tuple[str, list[int]]]
+"""Each word with the indices of its tokens; together every token once."""
+
+
+def caption_words(pretrained: "Pretrained", prompt: str) -> Words:
+    """The words of the prompt as the decoder reads it, with what stands around them; rising indices."""
+    if pretrained.config.text.conditioning == "learned":
+        return _of_caption(pretrained.tokenizer, prompt)
+    conditioning: Any = pretrained.conditioning
+    return _of_t5(conditioning.tokenizer, prompt, conditioning.length)
+
+
+def _of_caption(tokenizer: "CaptionTokenizer", prompt: str) -> Words:
+    pieces = tokenizer.pieces(prompt)[: tokenizer.context_length - 2]
+    words: Words = [(START, [0])]
+    for _, run in groupby(enumerate(pieces, start=1), key=lambda piece: piece[1].word):
+        indices, parts = zip(*run, strict=True)
+        text = "".join(piece.text for piece in parts)
+        words.append((" ".join(text.split()), list(indices)))
+    return _ended(words, len(pieces) + 1, tokenizer.context_length)
+
+
+def _of_t5(tokenizer: Any, prompt: str, length: int) -> Words:
+    ids = tokenizer(prompt, max_length=length, truncation=True).input_ids
+    words: Words = []
+    for index, token in enumerate(tokenizer.convert_ids_to_tokens(ids[:-1])):
+        if token.startswith("▁") or not words:
+            words.append((token.lstrip("▁"), [index]))
+        else:
+            words[-1] = (words[-1][0] + token, [*words[-1][1], index])
+    return _ended(words, len(ids) - 1, length)
+
+
+def _ended(words: Words, end: int, length: int) -> Words:
+    padding = [(PADDING, list(range(end + 1, length)))] if end + 1 < length else []
+    return [*words, (END, [end]), *padding]

@@ -1,0 +1,69 @@
+"""Where sources lie: those of a workspace, and whether one has changed. It reads no picture."""
+
+import hashlib
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dream.data.paths import shard_paths
+from dream.data.samples import PICTURES
+from workbench.workspace import Workspace
+
+STAMPED = 10_000
+"""Files and folders whose time of change is looked at to see whether a source is still the same."""
+SEARCHED = 400
+"""Folders of a workspace that are looked into for sources."""
+
+
+def stamp_of(source: str) -> str:
+    """A short text that changes when the source's files do, as far as sizes and times of change tell.
+
+    Of a folder its subfolders and metadata are looked at, not every picture. Raises InputError as
+    `open_corpora` does where nothing is there.
+    """
+    if source == "shapes" or source.startswith("hf:"):
+        return source
+    root = Path(source).expanduser()
+    paths = _folders(root) if root.is_dir() else shard_paths(str(root))
+    digest = hashlib.blake2b(digest_size=8)
+    for path in itertools.islice(paths, STAMPED):
+        facts = path.stat()
+        digest.update(f"{path}\x1f{facts.st_size}\x1f{facts.st_mtime_ns}\n".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def list_sources(workspace: Workspace) -> list[str]:
+    """`shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
+    found = []
+    ours = {path.name for path in (workspace.runs, workspace.decodes, workspace.results)}
+    for number, (directory, subfolders, names) in enumerate(os.walk(workspace.root)):
+        if number == SEARCHED:
+            break
+        here = Path(directory)
+        deep = len(here.relative_to(workspace.root).parts)
+        subfolders[:] = sorted(
+            name for name in subfolders if deep < 3 and not name.startswith(".") and name not in ours
+        )
+        shown = workspace.shown(here)
+        if any(name.endswith(".tar") for name in names):
+            found.append("*.tar" if shown == "." else f"{shown}/*.tar")
+        if deep and _captioned(names):
+            found.append(shown)
+            subfolders.clear()
+    return ["shapes", *found]
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    for directory, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        yield Path(directory)
+        if "metadata.jsonl" in names:
+            yield Path(directory, "metadata.jsonl")
+
+
+def _captioned(names: Sequence[str]) -> bool:
+    """Whether a folder of these files looks like one of captioned pictures."""
+    pictures = {Path(name).stem for name in names if name.lower().endswith(PICTURES)}
+    texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
+    return bool(pictures) and ("metadata.jsonl" in names or bool(pictures & texts))

@@ -1,0 +1,301 @@
+"""Browsing a data source: its splits and shards, and a page of its samples at a time.
+
+Only places of rows are held; a picture is read and decoded when its page is looked at. It measures nothing
+(see `source_statistics`) and knows no model but the size that pictures are cropped to.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dream.config import DreamConfig
+from dream.data import report as kinds
+from dream.data.order import windows
+from dream.data.report import DataReport
+from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
+from dream.data.shapes import SPLITS, ShapesSource
+from dream.data.sources import open_corpora
+from dream.data.stored import held_out_below
+from dream.data.transforms import BrokenPicture, center_crop, open_picture
+from dream.errors import InputError
+
+THUMBNAIL = 192
+"""Longest side of a picture as in its file that is kept for showing, in pixels."""
+EVERYTHING = "all"
+"""The split of a stored source that holds nothing back."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One captioned picture, read."""
+
+    name: str
+    caption: str
+    pixels: NDArray[np.uint8]
+    """(3, S, S): the centre square at the model's size."""
+    shown: NDArray[np.uint8]
+    """(h, w, 3): the whole picture, its longer side at most THUMBNAIL."""
+    width: int
+    """Of the picture in its file, in pixels, as is `height`."""
+    height: int
+    format: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One that cannot be read, and why."""
+
+    name: str
+    kind: str
+    detail: str
+
+
+class Entry(Protocol):
+    """A sample that is not read yet. Both readers raise BadSample, `sample` BrokenPicture too."""
+
+    @property
+    def name(self) -> str:
+        """The sample's id."""
+
+    def caption(self) -> str:
+        """Its caption."""
+
+    def sample(self, size: int) -> Sample:
+        """All of it, cropped to `size`."""
+
+
+class Browsed(Protocol):
+    """A split of a source."""
+
+    name: str
+
+    @property
+    def shards(self) -> Sequence[str]:
+        """Their names."""
+
+    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+        """The samples of a shard from number `start` on."""
+
+    def total(self, shard: int) -> int | None:
+        """Samples of a shard; none where that is endless, or not known before all were read."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some samples in the source's order."""
+
+    found: tuple[Sample | Broken, ...]
+    more: bool
+    """Whether others follow."""
+    total: int | None
+    """Samples in all, as far as that is known."""
+
+
+def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
+    """The splits to choose from; of a stored source without splits of its own what training makes of it."""
+    if source == "shapes":
+        return SPLITS
+    corpora = open_corpora(source, config)
+    return tuple(corpora) if len(corpora) > 1 else (EVERYTHING, "train", "val")
+
+
+def browse(source: str, config: DreamConfig, split: str, seed: int = 0) -> Browsed:
+    """A split of a source. Raises InputError where there is none, or not one captioned picture in it."""
+    if source == "shapes":
+        return ShapesSamples(config, split, seed)
+    return StoredSamples(source, config, split)
+
+
+def read_page(
+    browsed: Browsed, shard: int, start: int, count: int, size: int, *,
+    wanted: str = "", within: int | None = None, check: Callable[[], None] = lambda: None,
+) -> Page:  # fmt: skip
+    """`count` samples of a shard from number `start` on, pictures cropped to `size`.
+
+    With `wanted` only those count whose caption contains it (in any case), among the shard's first `within`
+    ones. `check` is called between samples and may raise.
+    """
+    entries = browsed.entries(shard, 0 if wanted else start)
+    if wanted:
+        matching = _matching(itertools.islice(entries, within), wanted.casefold(), check)
+        entries = itertools.islice(matching, start, None)
+    found = []
+    for entry in itertools.islice(entries, count):
+        check()
+        found.append(read(entry, size))
+    more = next(entries, None) is not None
+    return Page(tuple(found), more, None if wanted else browsed.total(shard))
+
+
+def read(entry: Entry, size: int) -> Sample | Broken:
+    """The sample, or what is wrong with it."""
+    try:
+        return entry.sample(size)
+    except BadSample as bad:
+        return Broken(entry.name, bad.kind, bad.detail)
+    except BrokenPicture as broken:
+        return Broken(entry.name, kinds.BROKEN_PICTURE, str(broken))
+
+
+def first_captions(browsed: Browsed, count: int) -> list[str]:
+    """Up to `count` different captions, the first ones that can be read."""
+    found: dict[str, None] = {}
+    for entry in itertools.islice(all_entries(browsed), 10 * count):
+        with suppress(BadSample):
+            found.setdefault(entry.caption())
+        if len(found) == count:
+            break
+    return list(found)
+
+
+def all_entries(browsed: Browsed) -> Iterator[Entry]:
+    """The samples of all shards, one shard after the other."""
+    for shard in range(len(browsed.shards)):
+        yield from browsed.entries(shard)
+
+
+class StoredSamples:
+    """A split of stored corpora. Raises InputError as `browse` does."""
+
+    def __init__(self, source: str, config: DreamConfig, split: str) -> None:
+        self._opened = source, config, split
+        corpora = open_corpora(source, config)
+        if split not in corpora and split not in (EVERYTHING, "train", "val"):
+            raise InputError(f"there is no split '{split}'; known are {', '.join((*corpora, EVERYTHING))}")
+        self.corpus = corpora.get(split, corpora["train"])
+        self.name = self.corpus.name
+        self.report = DataReport()
+        self._split = EVERYTHING if len(corpora) > 1 else split
+        self._below: int | None = None
+        if self._split == EVERYTHING:
+            known = any(True for shard in range(len(self.shards)) for _ in self._first(shard))
+        else:
+            window = next(windows(self.corpus, range(len(self.shards)), self.report), None)
+            known = window is not None
+            if window is not None:
+                self._below = held_out_below(window.rows, len(window.rows) < self.corpus.window_rows)
+        if not known:
+            raise InputError(
+                f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}"
+            )
+
+    @property
+    def shards(self) -> Sequence[str]:
+        return self.corpus.shards
+
+    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+        if self._below is None:
+            yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
+            return
+        own = (row for row in self.corpus.rows(shard, 0, self.report) if self._in_split(row))
+        yield from map(StoredEntry, itertools.islice(own, start, None))
+
+    def total(self, shard: int) -> int | None:
+        count = self.corpus.count(shard)
+        if self._below is None or count is None:
+            return count
+        return sum(map(self._in_split, self.corpus.rows(shard, 0, self.report)))
+
+    def fresh(self) -> Corpus:
+        """The corpus opened anew: one that was read before tells no more what it found wrong with its
+        shards."""
+        source, config, split = self._opened
+        corpora = open_corpora(source, config)
+        return corpora.get(split, corpora["train"])
+
+    def _first(self, shard: int) -> Iterator[Row]:
+        return itertools.islice(self.corpus.rows(shard, 0, self.report), 1)
+
+    def _in_split(self, row: Row) -> bool:
+        assert self._below is not None
+        return (id_hash(sample_id(row)) < self._below) == (self._split == "val")
+
+
+@dataclass(frozen=True)
+class StoredEntry:
+    """A row of a corpus."""
+
+    row: Row
+
+    @property
+    def name(self) -> str:
+        return sample_id(self.row)
+
+    def caption(self) -> str:
+        return self.row.caption()
+
+    def sample(self, size: int) -> Sample:
+        caption, picture = self.row.caption(), open_picture(self.row.picture())
+        square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
+        return Sample(
+            self.name, caption, np.ascontiguousarray(square.transpose(2, 0, 1)), _thumbnail(picture.rgb),
+            picture.rgb.width, picture.rgb.height, picture.format,
+        )  # fmt: skip
+
+
+class ShapesSamples:
+    """A split of the drawn pictures, in the order in which a training with `seed` gets them."""
+
+    name = "shapes"
+    shards: Sequence[str] = ("shapes",)
+
+    def __init__(self, config: DreamConfig, split: str, seed: int = 0) -> None:
+        self._batch = config.train.batch_size
+        self._source = ShapesSource(config, split=split, seed=seed)
+
+    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+        drawn = self._source.batches(self._batch, {"batch": start // self._batch})
+        skipped = start % self._batch
+        for batch, _ in drawn:
+            for row in range(skipped, len(batch)):
+                yield DrawnEntry(batch.keys[row], batch.captions[row], batch.images[row].numpy())
+            skipped = 0
+
+    def total(self, shard: int) -> int | None:
+        return None
+
+
+@dataclass(frozen=True)
+class DrawnEntry:
+    """A drawn picture."""
+
+    name: str
+    words: str
+    pixels: NDArray[np.uint8]
+
+    def caption(self) -> str:
+        return self.words
+
+    def sample(self, size: int) -> Sample:
+        height, width = self.pixels.shape[1:]
+        return Sample(
+            self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn"
+        )
+
+
+def _thumbnail(image: Image.Image) -> NDArray[np.uint8]:
+    small = image.copy()
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(small, dtype=np.uint8)
+
+
+def _matching(entries: Iterator[Entry], wanted: str, check: Callable[[], None]) -> Iterator[Entry]:
+    for entry in entries:
+        check()
+        try:
+            if wanted in entry.caption().casefold():
+                yield entry
+        except BadSample:
+            continue  # one without a caption has no words to be found by
+
+
+def _what_broke(report: DataReport) -> str:
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
+    first = next(iter(report.problems()), None)
+    return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""
