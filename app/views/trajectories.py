@@ -12,7 +12,7 @@ from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_race
 from workbench.store import Stored, open_stored
-from workbench.trajectories import paint_race
+from workbench.trajectories import Race, paint_race
 from workbench.trajectory_kept import prompts_of
 from workbench.work import Work
 
@@ -90,7 +90,11 @@ def _live(running: Work) -> None:
         st.caption("The first tokens are being painted ...")
         return
     st.html(gallery(race_tiles(running.partial)))
-    figure = style.themed(plot_race(running.partial), theme())
+    _lines(running.partial)
+
+
+def _lines(race: Race | None) -> None:
+    figure = style.themed(plot_race(race), theme())
     st.plotly_chart(figure, key=f"do.{PAGE}.live", theme=None, alt="Alignment of the candidates so far")
 
 
@@ -101,6 +105,7 @@ def _show_last() -> None:
             "Nothing is painted yet. Start with one of the examples above (they take a second or two), or "
             "with a prompt of your own."
         )
+        _lines(None)  # so that the chart's own script is here before it is needed
         return
     with guarded():
         try:

@@ -28,7 +28,7 @@ COUNTS = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0
 PAPER = "#7F8790"
 """Colour of published figures."""
 
-FONT = "Source Sans, Source Sans 3, Inter, Helvetica Neue, Helvetica, Arial, sans-serif"
+FONT = '"Source Sans", Inter, Helvetica Neue, Helvetica, Arial, sans-serif'
 BACKGROUND = {"light": "#ffffff", "dark": "#14171c"}
 TEXT = {"light": "#1b1f24", "dark": "#e8ebef"}
 GRID = {"light": "#e4e7eb", "dark": "#343a43"}

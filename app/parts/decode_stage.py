@@ -1,0 +1,148 @@
+"""The Decode page's stage: a decode while it is painted, then the player with all its instruments."""
+
+from typing import Any
+
+import streamlit as st
+
+from app.player import show_player
+from app.session import follow, pretrained, sentence, show_failure, start_work, work, workspace
+from dream.errors import InputError
+from dream.pretrained import Pretrained
+from workbench import export
+from workbench.decode_player import PLAYER, look, player_data, remarks, was_looked_at
+from workbench.decode_request import Request
+from workbench.decoding import Painting, paint
+from workbench.pictures import enlarged
+from workbench.store import Stored
+from workbench.work import Work
+
+PAINT, SHOWN, TAKEN = "decode.paint", "decode.shown", "decode.taken"
+LIVE_SIDE = 420
+"""Largest side of the picture while it is painted, in pixels."""
+
+
+def start_paint(request: Request, model: str) -> None:
+    """Starts a decode in this tab; what was running there is asked to stop."""
+    here, opened = workspace(), pretrained(model, ema=request.weights == "averaged")
+    start_work(PAINT, lambda running: paint(running, here, opened, request))
+
+
+def take_result() -> Stored | None:
+    """Shows the decode that has just been finished; it comes back once."""
+    running = work(PAINT)
+    if running is None or running.state != "done" or st.session_state.get(TAKEN) is running:
+        return None
+    st.session_state[TAKEN] = running
+    st.session_state[SHOWN] = running.result.id
+    return running.result
+
+
+def show_running() -> bool:
+    """The decode that is being painted, live, if one is; else what became of it."""
+    running = work(PAINT)
+    if running is None:
+        return False
+    if running.running:
+        follow(PAINT, _live, every=0.2)
+        return True
+    if running.state == "failed" and running.error is not None:
+        show_failure(running.error)
+    elif running.state == "cancelled":
+        st.info("Cancelled: nothing of it was stored.")
+    return False
+
+
+def _live(running: Work[Any]) -> None:
+    painting: Painting | None = running.partial
+    if painting is None:
+        st.caption("The first tokens are being painted ...")
+        return
+    st.image(
+        enlarged(painting.picture, LIVE_SIDE),
+        alt=f"The picture after step {painting.step} of {painting.steps}",
+    )
+    st.caption(
+        f"step {painting.step} of {painting.steps} · {painting.decoded_fraction:.0%} of the tokens decoded"
+    )
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _data(stored: Stored, stamp: float) -> dict[str, Any]:
+    return player_data(stored)
+
+
+def data_of(stored: Stored) -> dict[str, Any]:
+    """The player's data of a stored decode; read once for each state of its folder."""
+    path = stored.path / PLAYER
+    return _data(stored, path.stat().st_mtime if path.is_file() else 0.0)
+
+
+def show_decode(stored: Stored) -> int | None:
+    """The player, and below it what is still computed; the entry at which a fork was asked for, if one."""
+    data = data_of(stored)
+    event = show_player(data, "decode.player", events=("fork",))
+    if was_looked_at(data):
+        for remark in remarks(data, stored.about.get("settings", {}).get("steps", 0)):
+            st.caption(remark)
+    else:
+        _look_inside(stored)
+    return event["index"] if event is not None else None
+
+
+def model_of(stored: Stored) -> Pretrained:
+    """The model that painted it. Raises InputError where it is gone or has other weights now."""
+    about, why = stored.about, "it does not say which"
+    for name in dict.fromkeys([about.get("checkpoint"), about.get("model")]):
+        if not name:
+            continue
+        try:
+            found = pretrained(workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
+        except InputError as error:
+            why = sentence(error)
+            continue
+        if found.model_id == about.get("model_id"):
+            return found
+        why = f"{name} has other weights now ({found.model_id}, it was {about.get('model_id')})"
+    raise InputError(f"the model that painted this is not here: {why.rstrip('.')}")
+
+
+def _look_inside(stored: Stored) -> None:
+    """Computes what needs the model, once, in the background; says where it cannot."""
+    key = f"decode.look.{stored.id}"
+    running = work(key)
+    if running is None:
+        try:
+            opened = model_of(stored)
+        except InputError as error:
+            st.info(f"Previews of the rest, attention and paths are left out: {error}.")
+            return
+        running = start_work(key, lambda one: look(one, stored, opened))
+    if running.running:
+        follow(key, lambda _: None)
+        return
+    if running.state == "failed" and running.error is not None:
+        show_failure(running.error)
+    if running.state != "done":
+        st.button(
+            "Look inside", key="do.decode.look", on_click=lambda: st.session_state.pop(f"work.{key}"),
+            help="Previews of the rest, attention and denoising paths; takes about as long as the decode.",
+        )  # fmt: skip
+
+
+def show_exports(stored: Stored) -> None:
+    """One button a kind of file."""
+    files = {
+        "PNG": ("png", "image/png", export.decode_png, "The picture, with its settings inside."),
+        "GIF": ("gif", "image/gif", export.decode_gif, "Every step, as an endless GIF."),
+        "MP4": ("mp4", "video/mp4", export.decode_mp4, "Every step, as a film (H.264)."),
+        "HTML": ("html", "text/html", export.decode_html, "The player above as one file that works offline."),
+        "JSON": ("json", "application/json", export.decode_json, "Settings, order, scores and tokens."),
+    }
+    if not export.can_write_mp4():
+        del files["MP4"]
+    row = st.container(horizontal=True, gap="small")
+    for label, (suffix, mime, make, about) in files.items():
+        row.download_button(
+            label, data=lambda make=make: make(stored), file_name=export.file_name(stored, suffix), mime=mime,
+            key=f"do.decode.export.{suffix}", on_click="ignore", help=about,
+        )  # fmt: skip

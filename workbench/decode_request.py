@@ -1,0 +1,167 @@
+"""What is asked of a decode: prompt, settings, a picture of which a part is kept, or a decode to go on from.
+
+A decode is made of stretches: one for a plain decode, one more for each fork, with the prompt and settings of
+its steps. It paints nothing.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dream.config import DreamConfig
+from dream.decoding.record import DecodeRecord, load_record
+from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
+from workbench.store import Stored
+
+Picture = NDArray[np.uint8]
+"""(3, H, W) uint8."""
+
+WEIGHTS = ("averaged", "raw")
+
+
+@dataclass(frozen=True)
+class Start:
+    """A picture of which a part is kept."""
+
+    picture: Picture
+    kept: tuple[int, ...]
+    """Positions that are kept, rising."""
+    tokens: NDArray[np.float32] | None = None
+    """(N, D_tok) of it, where it was painted by the same model; none: they are read off the picture."""
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A stored decode that is to go on otherwise after its first `steps` steps."""
+
+    parent: Stored
+    steps: int
+
+    @cached_property
+    def record(self) -> DecodeRecord:
+        """The parent's record."""
+        return load_record(self.parent.record_path)
+
+    @property
+    def candidate(self) -> int:
+        """The one that goes on: the parent's finished one."""
+        return winner(self.record)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One decode that is asked for."""
+
+    model: str
+    """As it was typed."""
+    weights: str
+    """`averaged` or `raw`."""
+    prompt: str
+    settings: DecodeSettings
+    start: Start | None = None
+    fork: Fork | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The steps of a decode from `first_step` on, up to the next stretch's."""
+
+    first_step: int
+    prompt: str
+    settings: DecodeSettings
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dict, ready for JSON."""
+        return {
+            "first_step": self.first_step,
+            "prompt": self.prompt,
+            "settings": self.settings.to_dict(),
+        }
+
+
+def why_not(config: DreamConfig) -> str | None:
+    """Why a model cannot paint a prompt, in a sentence; None where it can."""
+    rest = "choose another, or train one with the objective dream or fluid."
+    if not config.objective.generative_weight:
+        return (
+            f"This model was trained to tell captions apart only (objective clip), so it cannot paint: {rest}"
+        )
+    if not config.objective.text:
+        return (
+            f"This model was trained without captions (objective mar), so prompts mean nothing to it: {rest}"
+        )
+    return None
+
+
+def check_request(config: DreamConfig, request: Request) -> None:
+    """Raises InputError where the request cannot be painted by a model of this configuration."""
+    if reason := why_not(config):
+        raise InputError(reason)
+    if not request.prompt.strip():
+        raise InputError("the prompt is empty; say what to paint")
+    wanted, known = request.settings.sampling_steps, config.head.train_steps
+    if wanted is not None and wanted > known:
+        raise InputError(f"denoising steps must be at most {known}, got {wanted}")
+    if request.settings.candidates != 1:
+        raise InputError("this paints one picture; choose among candidates on the Trajectories page")
+    if request.start is not None:
+        _check_start(config, request.start)
+    if request.fork is not None:
+        _check_fork(request.fork, request.settings)
+
+
+def stretches(stored: Stored) -> list[Stretch]:
+    """What the decode is made of; the first starts at step 0. Raises InputError where that is damaged."""
+    whole = [{"first_step": 0, "prompt": stored.prompt, "settings": stored.about.get("settings", {})}]
+    try:
+        return [
+            Stretch(int(one["first_step"]), str(one["prompt"]), DecodeSettings.from_dict(one["settings"]))
+            for one in stored.about.get("stretches") or whole
+        ]
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(
+            f"the stored decode {stored.id} does not say how it was painted ({error})"
+        ) from error
+
+
+def single(settings: DecodeSettings) -> DecodeSettings:
+    """The settings for one picture, without a choice among candidates."""
+    return replace(settings, candidates=1, selection="none", select_steps=())
+
+
+def winner(record: DecodeRecord) -> int:
+    """The candidate of a record's first picture that was finished (the first of them)."""
+    return record.finished(0)[0][0]
+
+
+def final_picture(record: DecodeRecord) -> Picture:
+    """What was painted."""
+    return np.asarray(record.previews[record.steps[-1], 0, winner(record)])
+
+
+def start_of(stored: Stored, kept: tuple[int, ...]) -> Start:
+    """A start from a stored decode's finished picture, whose tokens are kept to the bit."""
+    record = load_record(stored.record_path)
+    return Start(final_picture(record), kept, record.finished(0)[1][0])
+
+
+def _check_start(config: DreamConfig, start: Start) -> None:
+    tokens, size = config.image.num_tokens, config.image.size
+    if not 0 < len(start.kept) < tokens:
+        what = "no cell of the picture is kept" if not start.kept else "every cell is kept: nothing to paint"
+        raise InputError(f"{what}; select between 1 and {tokens - 1} of its {tokens} cells")
+    if start.picture.shape != (3, size, size) or max(start.kept) >= tokens:
+        raise InputError(f"the picture must be {size} x {size} pixels for this model; choose it again")
+
+
+def _check_fork(fork: Fork, settings: DecodeSettings) -> None:
+    about = fork.record.about
+    if settings.steps != about.settings.steps:
+        raise InputError(f"a fork has its parent's {about.settings.steps} steps, got {settings.steps}")
+    last = fork.record.steps[-1]
+    if not 0 <= fork.steps <= last:
+        raise InputError(f"after step {fork.steps} nothing is left to paint: fork at step {last} or before")

@@ -1,0 +1,210 @@
+"""Stored decodes and choices: a folder each in the workspace, listed, searched, reopened and deleted.
+
+A folder holds the record (`record.zarr`), what made it (`about.json`) and a small picture. It appears whole
+or not at all: what is being painted lies in a hidden folder until it is finished. It knows nothing of
+records and models.
+"""
+
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, cast, get_args
+
+from PIL import Image
+
+from dream.errors import InputError
+from dream.files import check_writable
+from workbench.workspace import Workspace
+
+Kind = Literal["decode", "trajectories"]
+
+ABOUT, RECORD, THUMBNAIL = "about.json", "record.zarr", "thumbnail.png"
+FORMAT = 1
+THUMBNAIL_SIDE = 144
+"""Smaller pictures are enlarged by a whole factor to at least this side, in pixels; larger ones shrunk."""
+HIDDEN = "."
+"""How the names of folders begin that are being written."""
+ABANDONED_SECONDS = 86_400.0
+"""Age at which an unfinished folder is taken for what a killed process left."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A decode or a choice among candidates, as the list shows it."""
+
+    id: str
+    path: Path
+    kind: Kind
+    prompt: str
+    created: float
+    """Seconds since 1970."""
+    about: dict[str, Any]
+    """What made it: model, model_id, settings, seed; parent and fork_step of a fork."""
+    thumbnail: Path | None
+
+    @property
+    def record_path(self) -> Path:
+        """The record, for `dream.decoding.record.load_record`."""
+        return self.path / RECORD
+
+    @property
+    def when(self) -> str:
+        """When it was made, for a reader."""
+        return f"{datetime.fromtimestamp(self.created):%Y-%m-%d %H:%M}"
+
+
+class Draft:
+    """A decode that is being stored; `with` removes it again unless `finish` was reached."""
+
+    def __init__(self, folder: Path, kind: Kind, prompt: str, about: dict[str, Any]) -> None:
+        self.folder, self.kind, self.prompt, self.about = folder, kind, prompt, about
+        moment = datetime.now()
+        self.id = f"{moment:%Y%m%d-%H%M%S}-{_slug(prompt)}-{secrets.token_hex(3)}"
+        self.created = moment.timestamp()
+        self.path = folder / f"{HIDDEN}{self.id}"
+        self.path.mkdir(parents=True)
+
+    @property
+    def record_path(self) -> Path:
+        """Where the record is to be written."""
+        return self.path / RECORD
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)  # renamed away once it is finished
+
+    def finish(self, thumbnail: Image.Image) -> Stored:
+        """Puts it into the list, with a small picture of it."""
+        _fitted(thumbnail).save(self.path / THUMBNAIL)
+        tree = {
+            "format": FORMAT, "kind": self.kind, "prompt": self.prompt, "created": self.created,
+            "about": self.about,
+        }  # fmt: skip
+        (self.path / ABOUT).write_text(json.dumps(tree, indent=1, ensure_ascii=False), encoding="utf-8")
+        self.path.rename(self.folder / self.id)
+        return _read(self.folder / self.id)
+
+
+def begin(workspace: Workspace, kind: str, prompt: str, about: Mapping[str, Any]) -> Draft:
+    """A hidden folder for a decode (`decode` or `trajectories`) of `prompt`; `about` is JSON-able.
+
+    Raises InputError where the workspace cannot be written.
+    """
+    assert kind in get_args(Kind), kind
+    check_writable(workspace.decodes, "workspace")
+    _sweep(workspace.decodes)
+    return Draft(workspace.decodes, cast(Kind, kind), prompt, dict(about))
+
+
+def list_stored(workspace: Workspace, kind: str | None = None, query: str = "") -> list[Stored]:
+    """The stored ones, newest first; `query` names words that prompt, model, seed or settings must hold.
+
+    Damaged ones are left out; `count_damaged` says how many there are.
+    """
+    found = [stored for stored in map(_try, _folders(workspace)) if stored is not None]
+    words = query.lower().split()
+    found = [s for s in found if kind in (None, s.kind) and all(word in _text(s) for word in words)]
+    return sorted(found, key=lambda stored: stored.created, reverse=True)
+
+
+def count_damaged(workspace: Workspace) -> int:
+    """How many folders lie among the stored ones that cannot be read."""
+    return sum(_try(folder) is None for folder in _folders(workspace))
+
+
+def open_stored(workspace: Workspace, id: str) -> Stored:
+    """The stored one of this id; raises InputError where there is none, or it is damaged."""
+    return _read(_folder_of(workspace, id))
+
+
+def delete_stored(workspace: Workspace, id: str) -> None:
+    """Removes it from the list and from the disk; InputError where there is none."""
+    folder = _folder_of(workspace, id)
+    hidden = folder.with_name(f"{HIDDEN}{folder.name}")  # out of the list at once, however large it is
+    try:
+        folder.rename(hidden)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be deleted ({error.strerror}); check its rights") from error
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _folders(workspace: Workspace) -> Iterator[Path]:
+    if workspace.decodes.is_dir():
+        for folder in workspace.decodes.iterdir():
+            if folder.is_dir() and not folder.name.startswith(HIDDEN):
+                yield folder
+
+
+def _folder_of(workspace: Workspace, id: str) -> Path:
+    folder = workspace.decodes / id
+    if not id or Path(id).name != id or id.startswith(HIDDEN) or not folder.is_dir():
+        raise InputError(f"no stored decode '{id}' in {workspace.decodes}; it may have been deleted")
+    return folder
+
+
+def _try(folder: Path) -> Stored | None:
+    try:
+        return _read(folder)
+    except InputError:
+        return None
+
+
+def _read(folder: Path) -> Stored:
+    """What a folder holds; raises InputError where it is damaged."""
+    try:
+        tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
+            raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
+        if not (folder / RECORD).is_dir():
+            raise ValueError(f"no {RECORD}")
+        prompt, created, about = str(tree["prompt"]), float(tree["created"]), dict(tree["about"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
+    picture = folder / THUMBNAIL
+    return Stored(
+        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
+    )
+
+
+def _text(stored: Stored) -> str:
+    """What a search looks through, in lower case: names stand before their values, as in `seed 5`."""
+    about = dict(stored.about)
+    settings = about.pop("settings", {})
+    pairs = {**about, **(settings if isinstance(settings, dict) else {})}
+    plain = (f"{name} {value}" for name, value in pairs.items() if isinstance(value, (str, int, float)))
+    return " ".join([stored.prompt, stored.id, stored.kind, *plain]).lower()
+
+
+def _slug(prompt: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:40].strip("-") or "picture"
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    image = image.convert("RGB")
+    factor = -(-THUMBNAIL_SIDE // min(image.size))
+    if factor > 1:
+        return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+    image.thumbnail((4 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))
+    return image
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed processes left half-written."""
+    for hidden in folder.glob(f"{HIDDEN}*"):
+        try:
+            old = time.time() - hidden.stat().st_mtime > ABANDONED_SECONDS
+        except OSError:
+            continue  # another tab's, finished meanwhile
+        if old and hidden.is_dir():
+            shutil.rmtree(hidden, ignore_errors=True)

@@ -1,0 +1,272 @@
+"""Semantically Aligned Decoding of one prompt as plain data: painted step by step, stored, reopened, played.
+
+A `Race` is what K candidates were at every step, how they were scored, and who went on. It judges nothing
+(see `trajectory_finished`) and draws nothing (see `figures.trajectories`).
+"""
+
+import base64
+import io
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dream.decoding.decode import paint_iter, previews
+from dream.decoding.record import About, DecodeRecord, RecordWriter, load_record
+from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, parse_select_points, plan_steps
+from dream.decoding.state import StepRecord
+from dream.errors import InputError
+from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
+from workbench.figures.style import candidate_colour
+from workbench.store import Stored, begin
+from workbench.work import Work
+from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dream.config import DreamConfig
+    from dream.pretrained import Pretrained
+
+KIND = "trajectories"
+MOST_CANDIDATES = 16
+UNITS = {"% of the tokens": "%tokens", "% of the steps": "%steps", "steps": "steps"}
+"""In what the moment of the choice is given, and how `parse_select_at` writes it."""
+
+
+def refusal(config: "DreamConfig") -> str | None:
+    """Why a model cannot choose among its own candidates, as a clause that begins with 'it'; None if it
+    can."""
+    learned = trained_for(config)
+    return next((REFUSALS[need] for need in (PAINTING, PROMPTING, JOINT) if need not in learned), None)
+
+
+def settings_of(
+    config: "DreamConfig", select_at: str, *, selection: Selection, candidates: int, **changes: Any
+) -> tuple[DecodeSettings, list[SelectPoint]]:
+    """The model's own settings, changed where told, and where candidates are compared.
+
+    `select_at` is as `parse_select_at` reads it. Raises InputError for settings that do not go together.
+    """
+    plain = DecodeSettings.of(config.decode, **changes)
+    tokens = config.image.num_tokens
+    points = parse_select_points(select_at, selection, candidates, tokens, plain.steps)
+    steps = tuple(point.step for point in points)
+    return replace(plain, candidates=candidates, selection=selection, select_steps=steps), points
+
+
+def place_name(step: int, of: int, decoded: float) -> str:
+    """A moment of a decode by all its names: '32 % of the tokens = step 8 of 16 = 50 % of the steps'."""
+    return f"{100 * decoded:.3g} % of the tokens = step {step} of {of} = {100 * step / of:.3g} % of the steps"
+
+
+@dataclass(frozen=True)
+class Race:
+    """K candidates over the T steps that revealed tokens (so far)."""
+
+    prompt: str
+    settings: DecodeSettings
+    num_tokens: int
+    steps: tuple[int, ...]
+    """(T) steps done."""
+    decoded: tuple[float, ...]
+    """(T) share of the tokens decoded then."""
+    alignment: NDArray[np.float32]
+    """(T, K) cosine of the partial picture and the prompt; NaN where a candidate was not there."""
+    alive: NDArray[np.bool_]
+    """(T, K) candidates painted in the step."""
+    kept: NDArray[np.bool_]
+    """(T, K) candidates that went on after it."""
+    frames: NDArray[np.uint8]
+    """(T, K, 3, H, W) pictures so far; black where a candidate was not there."""
+    seconds: tuple[float, ...]
+    """(T) that the steps took; empty if they were not measured."""
+
+    @property
+    def candidates(self) -> int:
+        """K."""
+        return self.alive.shape[1]
+
+    @property
+    def redraws(self) -> bool:
+        """Whether candidates are draws of one step, not pictures of their own (`every`)."""
+        return self.settings.selection == "every" and self.candidates > 1
+
+    @property
+    def choices(self) -> list[int]:
+        """Indices into `steps` after which candidates were dropped."""
+        return [i for i in range(len(self.steps)) if (self.alive[i] & ~self.kept[i]).any()]
+
+    @property
+    def chosen(self) -> int:
+        """The candidate that is left, -1 while several are."""
+        left = np.flatnonzero(self.kept[-1:])  # of the last step
+        return int(left[0]) if len(left) == 1 else -1
+
+    def last_frame(self, candidate: int) -> NDArray[np.uint8]:
+        """(3, H, W): the newest picture of a candidate."""
+        return self.frames[self.shown_at(len(self.steps) - 1, candidate)]
+
+    def shown_at(self, index: int, candidate: int) -> tuple[int, int]:
+        """Where in `frames` is what a candidate looks like at a step: itself, or when it was last there.
+
+        Before the draws of `every` begin, all of them are the one picture that there is.
+        """
+        there = np.flatnonzero(self.alive[: index + 1, candidate])
+        if len(there):
+            return int(there[-1]), candidate
+        return index, int(np.flatnonzero(self.alive[index])[0])
+
+
+class GrowingRace:
+    """A race that takes the steps of a decode of one prompt as they come."""
+
+    def __init__(self, prompt: str, settings: DecodeSettings, num_tokens: int, side: int) -> None:
+        count, k = len(plan_steps(settings, num_tokens)), settings.candidates
+        self.prompt, self.settings, self.num_tokens = prompt, settings, num_tokens
+        self.alignment = np.full((count, k), np.nan, np.float32)
+        self.alive, self.kept = np.zeros((count, k), bool), np.zeros((count, k), bool)
+        self.frames = np.zeros((count, k, 3, side, side), np.uint8)
+        self.steps: list[int] = []
+        self.decoded: list[float] = []
+        self.seconds: list[float] = []
+
+    def add(self, record: StepRecord, pictures: NDArray[np.uint8], seconds: float) -> Race:
+        """The race up to and with this step; `pictures` (R, 3, H, W) show its rows."""
+        i, candidates = len(self.steps), record.candidates.cpu().numpy()
+        self.alive[i, candidates] = True
+        self.kept[i, candidates] = record.kept.cpu().numpy()
+        self.frames[i, candidates] = pictures
+        if record.alignment is not None:
+            self.alignment[i, candidates] = record.alignment.float().cpu().numpy()
+        self.steps.append(record.step + 1)
+        self.decoded.append(record.decoded_fraction)
+        self.seconds.append(seconds)
+        part = slice(0, i + 1)  # rows that are written once are never written again
+        return Race(
+            self.prompt, self.settings, self.num_tokens, tuple(self.steps), tuple(self.decoded),
+            self.alignment[part], self.alive[part], self.kept[part], self.frames[part], tuple(self.seconds),
+        )  # fmt: skip
+
+
+def timed(records: Iterable[StepRecord]) -> Iterator[tuple[StepRecord, float]]:
+    """Each record with the seconds that it took to come; what its taker does is not counted."""
+    source = iter(records)
+    while True:
+        began = time.perf_counter()
+        record = next(source, None)
+        if record is None:
+            return
+        yield record, time.perf_counter() - began
+
+
+def about_record(pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings) -> About:
+    """What a record of these prompts, decoded together, says of itself."""
+    image = pretrained.config.image
+    return About(
+        tuple(prompts), tuple(range(len(prompts))), settings, pretrained.model_id, image.num_tokens,
+        image.token_dim, image.size, len(prompts),
+    )  # fmt: skip
+
+
+def paint_race(
+    work: Work[Stored],
+    pretrained: "Pretrained",
+    workspace: Workspace,
+    model: str,
+    prompt: str,
+    settings: DecodeSettings,
+) -> Stored:
+    """Paints and stores one prompt; the work shows the `Race` as it is after every step."""
+    prompt, image = asked(prompt), pretrained.config.image
+    about = {
+        "model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(),
+        "seed": settings.seed,
+    }  # fmt: skip
+    race = None
+    with begin(workspace, KIND, prompt, about) as draft:
+        growing = GrowingRace(prompt, settings, image.num_tokens, image.size)
+        records = paint_iter(pretrained, [prompt], settings, record_scores=True, score_finished=True)
+        with RecordWriter(draft.record_path, about_record(pretrained, [prompt], settings)) as writer:
+            for record, seconds in timed(records):
+                pictures = previews(pretrained.images, image, record).cpu()
+                writer.add(record, pictures)
+                race = growing.add(record, pictures.numpy(), seconds)
+                work.show(race)
+                work.tell(record.decoded_fraction, f"step {record.step + 1} of {settings.steps}")
+        assert race is not None
+        draft.about |= {"seconds": list(race.seconds), "chosen": race.chosen}
+        return draft.finish(Image.fromarray(race.last_frame(max(0, race.chosen)).transpose(1, 2, 0)))
+
+
+def asked(prompt: str) -> str:
+    """The prompt without superfluous blanks; InputError where nothing is left."""
+    if not (words := " ".join(prompt.split())):
+        raise InputError("there is no prompt: write what is to be painted")
+    return words
+
+
+def open_race(stored: Stored) -> Race:
+    """The race that was stored; raises InputError where its record is damaged."""
+    return race_of(load_record(stored.record_path), tuple(stored.about.get("seconds", ())))
+
+
+def race_of(record: DecodeRecord, seconds: tuple[float, ...] = (), picture: int = 0) -> Race:
+    """The race of one prompt of a record."""
+    steps = record.steps
+    return Race(
+        record.about.prompts[picture], record.about.settings, record.about.num_tokens,
+        tuple(step + 1 for step in steps), tuple(record.decoded_fraction[steps].tolist()),
+        record.alignment[steps, picture], record.alive[steps, picture], record.kept[steps, picture],
+        np.stack([np.asarray(record.previews[step, picture]) for step in steps]),
+        seconds if len(seconds) == len(steps) else (),
+    )  # fmt: skip
+
+
+# playing
+
+
+def race_data(
+    race: Race,
+    title: str,
+    right: Sequence[bool | None] | None = None,
+    chosen: int | None = None,
+    select: Sequence[int] | None = None,
+) -> dict[str, Any]:
+    """What the player takes in its mode `race`.
+
+    `right` says how each candidate came out; `chosen` and `select` are given where all were finished and
+    the race itself does not say who would have been chosen, and where.
+    """
+    steps = [
+        {"step": step, "of": race.settings.steps, "decoded": decoded}
+        for step, decoded in zip(race.steps, race.decoded, strict=True)
+    ]
+    marks = race.choices if select is None else list(select)
+    return {
+        "mode": "race", "title": title, "size": int(race.frames.shape[-1]),
+        "grid": round(race.num_tokens**0.5), "steps": steps, "select": marks,
+        "chosen": race.chosen if chosen is None else chosen,
+        "candidates": [_candidate(race, k, None if right is None else right[k])
+                       for k in range(race.candidates)],
+    }  # fmt: skip
+
+
+def _candidate(race: Race, number: int, right: bool | None) -> dict[str, Any]:
+    lived = len(race.steps) if race.redraws else int(np.flatnonzero(race.alive[:, number])[-1]) + 1
+    scores = race.alignment[:lived, number].tolist()
+    return {
+        "number": number, "colour": candidate_colour(number), "alive": lived,
+        "frames": [png_url(race.frames[race.shown_at(i, number)]) for i in range(lived)],
+        "alignment": [None if score != score else round(score, 5) for score in scores],
+        "right": right,
+    }  # fmt: skip
+
+
+def png_url(picture: NDArray[np.uint8]) -> str:
+    """A picture (3, H, W) as a PNG in a data URL."""
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0))).save(file, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
