@@ -17,9 +17,10 @@ RUN = "mine"
 
 
 @pytest.fixture
-def page(browser, address):
+def page(browser, address, workspace):
     found = open_page(browser, address)
     yield found
+    found.screenshot(path=workspace / "last.png")
     assert found.locator("[data-testid=stException]").count() == 0
     found.context.close()
 
@@ -63,6 +64,7 @@ def test_train_reload_stop_resume_decode_scrub_fork_export(page, address, worksp
     press(page, "do.train.resume")
     wait_for_state(page, workspace, "finished")
     assert beat(workspace).step == 40
+    wait_for_text(page, "Finished")
 
     press(page, "do.train.decode")
     page.wait_for_url("**/decode", timeout=PATIENCE)
@@ -71,7 +73,7 @@ def test_train_reload_stop_resume_decode_scrub_fork_export(page, address, worksp
     player = page.locator(".dream-player").first
     player.wait_for(timeout=PATIENCE)
     settle(page)
-    player.locator("canvas").first.click()
+    player.focus()
     at_the_end = read_out(player)
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
@@ -79,7 +81,7 @@ def test_train_reload_stop_resume_decode_scrub_fork_export(page, address, worksp
 
     choose(page, "in.decode.panel", "Fork")
     type_into(page, "in.decode.fork.seed", "7")
-    page.locator(".stForm button", has_text="Fork").click()
+    page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Fork").first.click()
     for _ in range(PATIENCE // 500):
         if len(decodes(workspace)) == 2:
             break
