@@ -5,7 +5,7 @@ It needs the packages of the `e2e` extra and a Chromium; `reason_missing` says w
 
 import importlib.util
 import os
-import shutil
+import re
 import socket
 import subprocess
 import sys
@@ -18,25 +18,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dream.errors import RunError
+from workbench.figures.export import BROWSERS, find_browser
 from workbench.workspace import VARIABLE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 MAIN = Path(__file__).parent / "main.py"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 START_SECONDS = 90
+PATIENCE = 120_000
+"""Milliseconds for what a busy machine takes."""
 
 
 def reason_missing() -> str | None:
     """What a browser test lacks here, in a sentence; None if nothing."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed (pip install -e '.[e2e]')"
-    return None if _chromium() else f"no browser found ({', '.join(BROWSERS)})"
+    return None if find_browser() else f"no browser found ({', '.join(BROWSERS)})"
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def chromium() -> "Iterator[Browser]":
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_chromium(), args=list(ARGUMENTS))
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=list(ARGUMENTS))
         yield browser
         browser.close()
 
@@ -95,6 +97,20 @@ def settle(page: "Page", seconds: float = 60) -> None:
     page.wait_for_timeout(400)
 
 
+def widget(page: "Page", key: str) -> "Locator":
+    """The widget of that key."""
+    return page.locator(f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', key)}")
+
+
+def press(page: "Page", key: str) -> None:
+    """Presses the button of that key, once it is there and can be pressed."""
+    button = widget(page, key).locator("button").first
+    button.wait_for(timeout=PATIENCE)
+    page.wait_for_function("button => !button.disabled", arg=button.element_handle(), timeout=PATIENCE)
+    button.click(timeout=PATIENCE)
+    settle(page)
+
+
 def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
@@ -112,7 +128,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _chromium() -> str | None:
-    return next(filter(None, map(shutil.which, BROWSERS)), None)

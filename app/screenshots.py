@@ -8,11 +8,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.browsing import chromium, open_page, reason_missing, served, settle
+from app.browsing import chromium, open_page, press, reason_missing, served, settle
 from app.contents import PAGES
 
 STEPS = 120
 """Of the training that the pages show."""
+SIZE = (1440, 1600)
+PRESSED = {
+    "decode": ("do.decode.go",),
+    "trajectories": ("do.trajectories.example.0", "do.trajectories.paint", "do.trajectories.finish"),
+}
+"""Buttons that are pressed before the picture is taken, so that a page shows what it is for."""
+SECONDS = 6.0
+"""For figures to be drawn and work in the background to end."""
 
 
 def main() -> int:
@@ -34,8 +42,10 @@ def main() -> int:
     with served(workspace) as address, chromium() as browser:
         for theme in ("light", "dark"):
             for name in chosen:
-                page = open_page(browser, f"{address}/{'' if name == 'home' else name}", theme)
-                page.wait_for_timeout(3000)
+                page = open_page(browser, f"{address}/{'' if name == 'home' else name}", theme, SIZE)
+                for key in PRESSED.get(name, ()):
+                    press(page, key)
+                page.wait_for_timeout(1000 * SECONDS)
                 settle(page)
                 path = args.out / f"{name}-{theme}.png"
                 page.screenshot(path=path, full_page=False)

@@ -1,16 +1,13 @@
 """Pictures to show masks on: a drawing with its caption, or one that a user brought. It draws no masks."""
 
-import base64
-import io
-
 import numpy as np
-from PIL import Image
 
 from dream.data.drawing import draw
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.data.transforms import BrokenPicture, load_pixels
 from dream.errors import InputError
+from workbench.pictures import image_of, image_url
 
 LEVEL = 1
 """Which drawings: some things beside or above each other."""
@@ -48,6 +45,4 @@ def side(grid: int) -> int:
 
 def data_url(pixels: np.ndarray) -> str:
     """(3, H, W) uint8 as a PNG in a data URL."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).save(file, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return image_url(image_of(pixels))

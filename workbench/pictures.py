@@ -40,6 +40,11 @@ def png_url(picture: Picture) -> str:
     image = image_of(picture)
     if min(image.size) > PALETTE_SIDE:
         image = image.quantize(PALETTE, dither=Image.Dither.NONE)
+    return image_url(image)
+
+
+def image_url(image: Image.Image) -> str:
+    """A PIL image as a PNG in a data URL."""
     return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()
 
 

@@ -1,7 +1,5 @@
 """Pictures and tokens of samples as HTML, for pages and notebooks. Whatever strangers wrote is escaped."""
 
-import base64
-import io
 from collections.abc import Sequence
 from html import escape
 
@@ -9,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workbench.pictures import image_url
 from workbench.source_seen import MEANINGS, Returned, Token
 from workbench.sources import Broken, Sample
 
@@ -44,9 +43,7 @@ def data_url(picture: NDArray[np.uint8]) -> str:
     """A picture (h, w, 3) or (3, S, S) as a PNG in a URL."""
     if picture.shape[0] == 3 and picture.shape[-1] != 3:
         picture = picture.transpose(1, 2, 0)
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return image_url(Image.fromarray(np.ascontiguousarray(picture)))
 
 
 def hidden_in_grey(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side: int = 240) -> NDArray[np.uint8]:

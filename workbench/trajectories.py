@@ -4,8 +4,6 @@ A `Race` is what K candidates were at every step, how they were scored, and who 
 (see `trajectory_finished`) and draws nothing (see `figures.trajectories`).
 """
 
-import base64
-import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +20,7 @@ from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
 from workbench.figures.style import candidate_colour
+from workbench.pictures import png_url
 from workbench.store import Stored, begin
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -263,10 +262,3 @@ def _candidate(race: Race, number: int, right: bool | None) -> dict[str, Any]:
         "alignment": [None if score != score else round(score, 5) for score in scores],
         "right": right,
     }  # fmt: skip
-
-
-def png_url(picture: NDArray[np.uint8]) -> str:
-    """A picture (3, H, W) as a PNG in a data URL."""
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0))).save(file, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.figures.style import candidate_colour
-from workbench.trajectories import Race, png_url
+from workbench.pictures import png_url
+from workbench.trajectories import Race
 
 
 class Tile(NamedTuple):

@@ -7,10 +7,10 @@ import signal
 
 import pytest
 
-from app.browsing import open_page, settle
+from app.browsing import PATIENCE, open_page, press, settle, widget
 from dream.decoding.pictures import read_about
 from dream.training.run_log import is_alive, read_heartbeat
-from tests.e2e.pages import PATIENCE, choose, press, type_into, wait_for_text, widget
+from tests.e2e.pages import choose, type_into, wait_for_text
 
 pytestmark = pytest.mark.browser
 RUN = "mine"

@@ -36,12 +36,12 @@ def figure_html(figure: go.Figure) -> bytes:
 
 def can_draw_png() -> bool:
     """Whether kaleido and a browser for it are here; without them the chart's own camera makes PNGs."""
-    return importlib.util.find_spec("kaleido") is not None and _browser() is not None
+    return importlib.util.find_spec("kaleido") is not None and find_browser() is not None
 
 
 def figure_png(figure: go.Figure, width: int = 1200, scale: float = 2) -> bytes:
     """The figure as PNG, `width` pixels before scaling; RunError where kaleido or a browser is missing."""
-    browser = _browser()
+    browser = find_browser()
     if browser is None or not can_draw_png():
         raise RunError(
             "PNG needs kaleido (pip install -e '.[export]') and Chromium; the chart's camera needs neither"
@@ -50,7 +50,8 @@ def figure_png(figure: go.Figure, width: int = 1200, scale: float = 2) -> bytes:
     return figure.to_image(format="png", width=width, height=figure.layout.height or 500, scale=scale)
 
 
-def _browser() -> str | None:
+def find_browser() -> str | None:
+    """The Chromium of this machine, or what BROWSER_PATH names."""
     set_by_user = os.environ.get("BROWSER_PATH")
     return set_by_user or next(filter(None, map(shutil.which, BROWSERS)), None)
 

@@ -4,8 +4,6 @@ Arguments are arrays and plain tuples, never a model. A part of a cosine is draw
 cosine and blue where it lowers it.
 """
 
-import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from workbench.figures import style
+from workbench.pictures import image_url
 from workbench.search_pair import Curve
 
 RAISES, LOWERS = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
@@ -121,9 +120,7 @@ def _grey(pixels: NDArray[np.uint8]) -> str:
     luma = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"), np.float64)
     pale = Image.fromarray((175 + 0.31 * luma).astype(np.uint8))
     side = pale.width * max(1, 360 // pale.width)
-    buffer = io.BytesIO()
-    pale.resize((side, side), Image.Resampling.NEAREST).save(buffer, "PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return image_url(pale.resize((side, side), Image.Resampling.NEAREST))
 
 
 def _diverging() -> list[tuple[float, str]]:

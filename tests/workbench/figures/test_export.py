@@ -43,7 +43,7 @@ def test_html_asks_no_other_host():
 
 
 def test_png_without_a_browser_says_what_is_missing(monkeypatch):
-    monkeypatch.setattr(export, "_browser", lambda: None)
+    monkeypatch.setattr(export, "find_browser", lambda: None)
     assert not export.can_draw_png()
     with pytest.raises(RunError, match="Chromium"):
         export.figure_png(go.Figure())
