@@ -23,10 +23,13 @@ class Wanted(NamedTuple):
     better: str = "higher"
 
     def fits(self, measure: Measure) -> bool:
-        """Whether this is such a measure; a condition that it does not mention is no obstacle."""
+        """Whether this is such a measure; it may leave a condition out, unless that has to be true."""
         if measure.task != self.task or measure.name not in self.name.split(" or "):
             return False
-        return all(measure.where.get(key, value) == value for key, value in self.where.items())
+        return all(
+            measure.where.get(key, value if value is not True else False) == value
+            for key, value in self.where.items()
+        )
 
 
 class Look(NamedTuple):

@@ -73,7 +73,7 @@ def cell(number: int, columns: int) -> dict[str, int]:
 def titled(figure: go.Figure, title: str, note: str) -> go.Figure:
     """The figure with its title and, smaller, what must be known to read it."""
     text = f"{title}<br><span style='font-size:13px'>{note}</span>"
-    return figure.update_layout(title={"text": text, "y": 1 - 14 / figure.layout.height})
+    return figure.update_layout(title={"text": text, "y": 1 - 22 / figure.layout.height})
 
 
 def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:

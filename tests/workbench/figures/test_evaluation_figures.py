@@ -48,7 +48,7 @@ def test_a_panel_has_the_models_that_were_measured_with_their_intervals():
     point = panels["Caption finds picture"].points[0]
     assert (point.value, point.of) == (0.9, 300) and point.low < point.value < point.high
     assert panels["Depth"].axis.endswith("lower is better")
-    assert panels["Gain from selection at 30 %"].points[0].value == pytest.approx(0.05 * 0.3)
+    assert panels["Gain from selection at 30 %"].points[0].value == pytest.approx(0.05 * 3 * 0.3)  # of 8
 
 
 def test_data_sets_have_panels_of_their_own():
