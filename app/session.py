@@ -12,11 +12,13 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 import streamlit as st
+import torch
 
 from dream.errors import InputError, RunError
 from dream.pretrained import SHIPPED, Pretrained, checkpoint_of, load_pretrained
 from workbench.figures import export, style
 from workbench.runs import list_runs
+from workbench.side_by_side import cores
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 
@@ -31,6 +33,9 @@ LOOKS = f"""<style>
 [class*="st-key-{SAVE}"] button {{ pointer-events: auto; opacity: 0.75; }}
 </style>"""
 """What Streamlit's theme cannot say."""
+SMALL = 30_000_000
+"""Parameters below which one thread computes: a second one gains nothing on such small products, and waits
+twenty times as long as it works wherever another process (a training) is busy."""
 HANDED = "handed."
 """How keys begin under which one page leaves values for another."""
 
@@ -97,7 +102,10 @@ def pretrained(model: str, *, ema: bool = True) -> Pretrained:
     """
     folder = checkpoint_of(Path(model))
     stamp = max(file.stat().st_mtime_ns for file in folder.iterdir())
-    return _pretrained(str(folder), stamp, ema)
+    found = _pretrained(str(folder), stamp, ema)
+    size = sum(parameter.numel() for parameter in found.model.parameters())
+    torch.set_num_threads(1 if size < SMALL else cores())
+    return found
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the model ...")
