@@ -1,11 +1,13 @@
 """The app listens on loopback only, refuses strange names, asks no other host, and all its pages open."""
 
+import contextlib
 import socket
 import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from app.browsing import open_page, settle
 from app.contents import PAGES
@@ -55,9 +57,14 @@ def test_a_page_opens_by_its_address_asks_no_other_host_and_shows_no_failure(bro
 def test_the_keyboard_leads_from_page_to_page(browser, address):
     page = open_page(browser, address)
     for name in NAMES[1:4]:
-        page.keyboard.press("Alt+PageDown")
-        page.wait_for_url(f"**/{name}", timeout=60_000)
+        for _ in range(6):  # a key that comes before the page listens is lost
+            page.keyboard.press("Alt+PageDown")
+            with contextlib.suppress(TimeoutError):
+                page.wait_for_url(f"**/{name}", timeout=15_000)
+                break
+        assert page.url.endswith(f"/{name}")
         settle(page)
+        page.wait_for_timeout(1000)
     page.context.close()
 
 
