@@ -59,18 +59,8 @@ def furnish(workspace: Path) -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     run = workspace / "runs" / "shapes"
     if not (run / "config.json").exists():
-        _dream(
-            workspace,
-            "train",
-            "--preset",
-            "tiny",
-            "--data",
-            "shapes",
-            "--steps",
-            str(STEPS),
-            "--out",
-            str(run),
-        )
+        budget = ["--steps", str(STEPS), "--out", str(run)]
+        _dream(workspace, "train", "--preset", "tiny", "--data", "shapes", *budget)
     if not (workspace / "results").is_dir():
         _dream(
             workspace, "evaluate", "--model", "demo", "--tasks", "losses,retrieval,edits",

@@ -5,7 +5,7 @@ Keys of widgets that hold a user's input begin with `in.` and outlive a change o
 uploads and charts begin with `do.`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,8 @@ from workbench.workspace import Workspace, open_workspace
 
 T = TypeVar("T")
 
+LARGEST_SEED = 2**53 - 1
+"""The browser's numbers are exact up to here."""
 INPUT = "in."
 """How keys of widgets begin whose values outlive a change of page."""
 SAVE = "save-"
@@ -123,18 +125,18 @@ def models() -> list[str]:
 
 def pick_model(key: str, label: str = "Model", **options: Any) -> str:
     """A selection box of the models, or a path typed in; what `pretrained` takes. `key` without `in.`."""
-    choices, key = models(), INPUT + key
-    if st.session_state.get(key) not in choices:
-        given = st.session_state.get(key)
-        if given:
-            choices = [given, *choices]
-        else:
-            st.session_state[key] = choices[0]
-    chosen = st.selectbox(
-        label, choices, key=key, accept_new_options=True,
-        help="A shipped model, a run of this workspace, or the path of a run or checkpoint.", **options,
-    )  # fmt: skip
-    return workspace().model(chosen)
+    about = "A shipped model, a run of this workspace, or the path of a run or checkpoint."
+    return workspace().model(choose_or_type(label, models(), INPUT + key, about, **options))
+
+
+def choose_or_type(label: str, choices: Sequence[str], key: str, about: str, **options: Any) -> str:
+    """A selection box that takes what is not listed too; at the beginning on the first choice."""
+    given = st.session_state.get(key)
+    if not given:
+        st.session_state[key] = choices[0]
+    elif given not in choices:
+        choices = [given, *choices]
+    return st.selectbox(label, choices, key=key, accept_new_options=True, help=about, **options)
 
 
 # work in the background

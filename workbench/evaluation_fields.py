@@ -1,8 +1,5 @@
 """Every setting of every task of `dream evaluate`, with its default and what it is, read from the sources."""
 
-import ast
-import inspect
-import textwrap
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -10,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from dream.evaluation.tasks import TASKS
+from workbench.field_docs import field_docs
 
 
 @dataclass(frozen=True)
@@ -61,26 +59,6 @@ def matching(settings: Sequence[Setting], query: str, tasks: Sequence[str] = ())
         if (not tasks or setting.task in tasks)
         and all(word in f"{setting.key} {setting.about}".casefold() for word in words)
     ]
-
-
-def field_docs(section: type[Any]) -> dict[str, str]:
-    """What stands below each field of a dataclass, own or inherited, on one line each."""
-    found: dict[str, str] = {}
-    for owner in reversed(section.__mro__[:-1]):
-        found |= _own_docs(owner)
-    return found
-
-
-def _own_docs(section: type[Any]) -> dict[str, str]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
-    assert isinstance(tree, ast.ClassDef)
-    found = {}
-    for field, below in zip(tree.body, tree.body[1:], strict=False):
-        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
-            continue
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-            found[field.target.id] = " ".join(str(below.value.value).split())
-    return found
 
 
 def _written(value: Any) -> str:

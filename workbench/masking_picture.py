@@ -5,9 +5,8 @@ import numpy as np
 from dream.data.drawing import draw
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
-from dream.data.transforms import BrokenPicture, load_pixels
 from dream.errors import InputError
-from workbench.pictures import image_of, image_url
+from workbench.pictures import image_of, image_url, picture_of
 
 LEVEL = 1
 """Which drawings: some things beside or above each other."""
@@ -32,10 +31,7 @@ def uploaded(content: bytes, grid: int, name: str = "the file") -> np.ndarray:
     """
     if len(content) > MAX_BYTES:
         raise InputError(f"{name} has {len(content) / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read")
-    try:
-        return load_pixels(content, side(grid))
-    except BrokenPicture as error:
-        raise InputError(f"{name} is no picture that can be used: {error}") from error
+    return picture_of(content, side(grid), name)
 
 
 def side(grid: int) -> int:

@@ -1,16 +1,14 @@
 """All fields of the configuration with their docs, kinds and values: for a table that can be searched."""
 
-import ast
-import inspect
-import re
 import types
 import typing
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
-from dream import config as config_module
 from dream.config import DreamConfig
+from workbench.field_docs import field_docs
 
 
 class Field(NamedTuple):
@@ -30,7 +28,7 @@ def config_fields(config: DreamConfig, base: DreamConfig | None = None) -> list[
     """Every field of `config`, section by section; `changed` are those that differ from `base`."""
     before, found = base.to_dict() if base else config.to_dict(), []
     for section, values in config.to_dict().items():
-        docs = _docs()[type(getattr(config, section)).__name__]
+        docs = _docs()[section]
         kinds = typing.get_type_hints(type(getattr(config, section)))
         for name, value in values.items():
             changed = before[section][name] != value
@@ -57,21 +55,9 @@ def shown_value(value: Any) -> str:
 
 @cache
 def _docs() -> dict[str, dict[str, str]]:
-    """Docs of the fields by class: the strings that stand below them in the source."""
-    found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(config_module)).body:
-        if isinstance(node, ast.ClassDef):
-            docs = found.setdefault(node.name, {})
-            for field, below in zip(node.body, node.body[1:], strict=False):
-                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                    docs[field.target.id] = _text(below)
-    return found
-
-
-def _text(node: ast.stmt) -> str:
-    value = getattr(node, "value", None) if isinstance(node, ast.Expr) else None
-    text = value.value if isinstance(value, ast.Constant) else ""
-    return re.sub(r"\s+", " ", str(text)).strip()
+    """Docs of the fields by section; read from the sources once."""
+    config = DreamConfig()
+    return {section.name: field_docs(type(getattr(config, section.name))) for section in fields(config)}
 
 
 def _kind(kind: Any) -> str:

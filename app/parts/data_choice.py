@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.parts.data_work import computed
-from app.session import INPUT, models, workspace
+from app.session import INPUT, choose_or_type, models, workspace
 from dream.config import DreamConfig
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
@@ -34,15 +34,9 @@ class Opened:
 
 def pick_source(key: str) -> str:
     """A selection box of sources, or what is typed into it. `key` without `in.`."""
-    key = INPUT + key
-    given, choices = st.session_state.get(key), _listed(str(workspace().root))
-    if not given:
-        st.session_state[key] = choices[0]
-    elif given not in choices:
-        choices = [given, *choices]
-    return st.selectbox(
-        "Data source", choices, key=key, accept_new_options=True,
-        help="`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`; "
+    return choose_or_type(
+        "Data source", _listed(str(workspace().root)), INPUT + key,
+        "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`; "
         "type one that is not listed.",
     )  # fmt: skip
 
@@ -79,15 +73,9 @@ def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened 
 
 def pick_eyes() -> str:
     """A selection box of whose tokenizers look at the source."""
-    choices, key = [*models(), ANEW], "in.data.eyes"
-    given = st.session_state.get(key)
-    if not given:
-        st.session_state[key] = choices[0]
-    elif given not in choices:
-        choices = [given, *choices]
-    return st.selectbox(
-        "Seen by", choices, key=key, accept_new_options=True,
-        help="Whose caption tokenizer, image tokenizer and picture size are shown: a model's, or those "
+    return choose_or_type(
+        "Seen by", [*models(), ANEW], INPUT + "data.eyes",
+        "Whose caption tokenizer, image tokenizer and picture size are shown: a model's, or those "
         "that a new `tiny` training on this source would have.",
     )  # fmt: skip
 

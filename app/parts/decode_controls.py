@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.session import INPUT, pick_model, workspace
+from app.session import INPUT, LARGEST_SEED, pick_model, workspace
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
@@ -18,8 +18,6 @@ from workbench.decode_request import WEIGHTS, Request, Start, single, why_not
 FORM = INPUT + "decode."
 OWN = "decode.own"
 """Session key: the settings that the form's model brings, to tell them from what was typed."""
-LARGEST_SEED = 2**53 - 1
-"""The browser's numbers are exact up to here."""
 EXAMPLES = (
     "a red circle left of a blue square on a white background",
     "a green triangle above a yellow cross on a black background",

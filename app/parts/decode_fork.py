@@ -4,10 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.parts.decode_controls import LARGEST_SEED, form_values
+from app.parts.decode_controls import form_values
 from app.parts.decode_stage import data_of, model_of, start_paint
 from app.player import show_player
-from app.session import INPUT, guarded, workspace
+from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.decoding.selection import DecodeSettings
 from workbench.decode_request import Fork, Request, check_request, stretches
 from workbench.recall import changes

@@ -4,10 +4,10 @@ from typing import Any
 
 import streamlit as st
 
-from app.parts.decode_controls import FORM, LARGEST_SEED, form_values, put, values_now
+from app.parts.decode_controls import FORM, form_values, put, values_now
 from app.parts.decode_stage import SHOWN
 from app.parts.decode_start import take_start
-from app.session import INPUT, guarded, workspace
+from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.errors import InputError
 from workbench.decode_request import Picture
 from workbench.pictures import picture_of

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from app.session import INPUT, pick_model, pretrained, sentence, workspace
+from app.session import INPUT, LARGEST_SEED, pick_model, pretrained, sentence, workspace
 from dream.decoding.selection import DecodeSettings, SelectPoint
 from dream.errors import InputError
 from dream.pretrained import Pretrained
@@ -15,8 +15,6 @@ from workbench.trajectory_prompts import EXAMPLES, MOST_CHARACTERS, Example
 PAGE = "trajectories"
 GO = "trajectories.go"
 """Session key: paint as soon as the controls stand."""
-LARGEST_SEED = 2**53 - 1
-"""A browser knows no larger whole number."""
 MOST = {"steps": 100_000, "guidance_scale": 20.0, "temperature": 5.0, "seed": LARGEST_SEED}
 """The largest numbers that the controls take; steps are also bounded by the model's tokens."""
 MODEL_OF_SETTINGS = "trajectories.model"
