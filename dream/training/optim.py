@@ -6,6 +6,7 @@ It knows nothing of data, losses or files.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -112,12 +113,13 @@ class BatchedMuon(torch.optim.Muon):
 
 
 def orthogonalise(matrices: Tensor, coefficients: Sequence[float], steps: int, eps: float) -> Tensor:
-    """(m, r, c) in bfloat16: Newton-Schulz iteration towards the nearest orthogonal matrix of each (m, r, c).
+    """(m, r, c): Newton-Schulz iteration towards the nearest orthogonal matrix of each (m, r, c).
 
+    In bfloat16, or in float32 on a CPU without bfloat16 arithmetic, where it is some 30 times as fast.
     Source: Keller Jordan's Muon, as in torch.optim.Muon, for many matrices at once.
     """
     a, b, c = coefficients
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if matrices.device.type != "cpu" or cpu_has_bfloat16() else matrices.float()
     tall = x.shape[1] > x.shape[2]
     if tall:
         x = x.mT
@@ -126,6 +128,13 @@ def orthogonalise(matrices: Tensor, coefficients: Sequence[float], steps: int, e
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
+
+
+@cache
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices itself; torch says so under private names only."""
+    known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in known)
 
 
 def _by_shape(parameters: Iterable[Tensor]) -> list[list[Tensor]]:

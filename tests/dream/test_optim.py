@@ -82,7 +82,9 @@ def test_muon_takes_matrices_between_hidden_layers_only(model):
         assert key not in chosen, key
 
 
-def test_muon_in_batches_is_torchs_muon():
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_muon_in_batches_is_torchs_muon(bfloat16, monkeypatch):
+    monkeypatch.setattr(optim, "cpu_has_bfloat16", lambda: bfloat16)
     torch.manual_seed(0)
     shapes = [(24, 8), (24, 8), (8, 24), (8, 8), (24, 8)]
     starts = [torch.randn(shape) for shape in shapes]
