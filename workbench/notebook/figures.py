@@ -1,0 +1,41 @@
+"""Figures that live in a notebook: shown once, then redrawn in place without flicker. It draws nothing."""
+
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbench.figures.style import themed
+
+KEPT = ("width", "autosize", "uirevision", "template")
+"""Of a layout: what a redraw leaves as it is."""
+OWN = ("type", "uid")
+"""The same of a trace."""
+
+
+def live(figure: go.Figure, theme: str = "light", height: int | None = None) -> go.FigureWidget:
+    """The figure as a widget in a theme; what a reader zooms stays when it is redrawn."""
+    shown = go.FigureWidget(themed(figure, theme))
+    return shown.update_layout(uirevision="kept", **({"height": height} if height else {}))
+
+
+def redraw(shown: go.FigureWidget, figure: go.Figure) -> None:
+    """Makes a live figure show another one, of any kind, in one message to the browser."""
+    with shown.batch_update():
+        if _kinds(shown) == _kinds(figure):
+            for before, after in zip(shown.data, figure.data, strict=True):
+                _become(before, after.to_plotly_json(), OWN)
+        else:
+            shown.data = []
+            shown.add_traces(list(figure.data))
+        _become(shown.layout, figure.layout.to_plotly_json(), KEPT)
+
+
+def _kinds(figure: go.Figure) -> list[str]:
+    return [trace.type for trace in figure.data]
+
+
+def _become(part: Any, wanted: dict[str, Any], kept: tuple[str, ...]) -> None:
+    """Gives a trace or a layout exactly these properties, but for those that are kept."""
+    gone = {name: None for name in part.to_plotly_json() if name not in wanted}
+    changed = {name: value for name, value in {**gone, **wanted}.items() if name not in kept}
+    part.update(changed, overwrite=True)
