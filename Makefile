@@ -4,18 +4,25 @@
 PYTHON  ?= python3
 WORKERS ?= 2
 
+# JupyterLab asks no host for news, updates or extensions.
+LAB_QUIET := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
+	--LabApp.extension_manager=readonly $(if $(filter 0,$(shell id -u)),--allow-root)
+
 VENV  := .venv
 PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app test test-slow test-browser screenshots lint format bench demo comparison clean
+.PHONY: help app lab test test-slow test-browser screenshots notebooks-html lint format bench demo comparison clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 app: $(READY) ## open the workbench in the browser, on this machine only (PORT=8502 for another port)
 	$(PY) -m streamlit run app/main.py $(if $(PORT),--server.port $(PORT))
+
+lab: $(READY) ## open the notebooks in JupyterLab, on this machine only (PORT=8889 for another port)
+	DREAM_WORKSPACE="$(CURDIR)" $(PY) -m jupyter lab --ip=127.0.0.1 $(if $(PORT),--port=$(PORT)) $(LAB_QUIET) notebooks
 
 test: lint ## lint, types and all quick tests
 	$(PY) -m pytest -m "not slow and not browser" -n $(WORKERS) --dist loadfile
@@ -28,6 +35,9 @@ test-browser: $(READY) ## journeys through the app in headless Chromium (apt ins
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots
+
+notebooks-html: $(READY) ## run every notebook and write it with its figures as offline HTML, into notebooks/html
+	$(PY) -m workbench.notebook_pages
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .

@@ -45,7 +45,6 @@ EXTRAS = {
     "playwright",
     "kaleido",
     "imageio_ffmpeg",
-    "nbclient",
 }
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
