@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from workbench.workspace import Workspace
 Kind = Literal["train", "evaluate"]
 State = Literal["queued", "running", "finished", "stopped", "failed", "killed"]
 
+PATIENCE = 20.0
+"""Seconds after which a job that was asked to stop is taken for one that does not answer."""
 TAIL_BYTES = 8192
 """So much of a log's end is read for its last words."""
 
@@ -58,6 +61,12 @@ class Job:
     def active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("queued", "running")
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it was asked to stop some time ago and still runs."""
+        asked = self.stop_asked
+        return self.state == "running" and asked is not None and time.time() - asked > PATIENCE
 
     @property
     def command(self) -> str:

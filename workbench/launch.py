@@ -40,8 +40,8 @@ from workbench.jobs import (
 from workbench.workspace import Workspace, open_workspace
 
 __all__ = [
-    "Job", "command_line", "enqueue", "find_job", "forget_job", "last_words", "list_jobs", "log_tail",
-    "stop_job", "supervise", "wake",
+    "Job", "command_line", "end_job", "enqueue", "find_job", "forget_job", "last_words", "list_jobs",
+    "log_tail", "stop_job", "supervise", "wake",
 ]  # fmt: skip
 
 POLL_SECONDS = 0.5
@@ -98,6 +98,18 @@ def stop_job(workspace: Workspace, job_id: str) -> None:
             write_job(workspace, dataclasses.replace(job, stop_asked=time.time()))
             with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGTERM)  # a training on several devices is a group
+
+
+def end_job(workspace: Workspace, job_id: str) -> None:
+    """Ends a running job at once that does not answer `stop_job`; what it saved before stays.
+
+    One that was not asked to stop, or has ended, is left as it is. Raises InputError if there is no such job.
+    """
+    with locked(workspace):
+        job = find_job(workspace, job_id)
+        if job.overdue and job.pid is not None and is_alive(job.pid, job.process_start):
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
 
 
 def forget_job(workspace: Workspace, job_id: str) -> None:

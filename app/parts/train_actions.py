@@ -17,6 +17,7 @@ from workbench.training import (
 
 TAKE_OUT = "Takes it out of the queue; it has not begun."
 STOP = "Saves a checkpoint and ends; resume goes on from there."
+END = "It has not answered. This ends it without a new checkpoint; resume goes on from the last one."
 
 
 def show(training: Training) -> None:

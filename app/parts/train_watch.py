@@ -5,19 +5,15 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.parts import train_actions, train_live
-from app.session import duration, guarded, sentence, workspace
-from workbench.launch import last_words, log_tail, stop_job
+from app.session import duration, guarded, workspace
+from workbench.launch import end_job, last_words, log_tail, stop_job
 from workbench.training import Training, list_trainings
+from workbench.training_words import SIGNS, state_words
 
 COLOURS = {
     "queued": "gray", "starting": "blue", "running": "green", "stopping": "orange", "finished": "green",
     "stopped": "gray", "failed": "red", "killed": "orange", "damaged": "red",
 }  # fmt: skip
-SIGNS = {
-    "queued": "…", "starting": "▷", "running": "▶", "stopping": "◼", "finished": "✓", "stopped": "◼",
-    "failed": "✕", "killed": "✕", "damaged": "⚠",
-}  # fmt: skip
-"""A state is said by a sign and a word; colour only repeats it."""
 LOG_BYTES = 40_000
 
 
@@ -76,6 +72,13 @@ def _queue_row(training: Training) -> None:
         share.progress(min(1.0, run.step / run.end), text=f"step {run.step:,} of {run.end:,}{left}")
     elif training.job is not None:
         share.caption(last_words(training.job) or "model and data are being made ready")
+    if training.job is not None and training.job.overdue:
+        if button.button(
+            "End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END
+        ):
+            end_job(workspace(), training.job.id)
+            st.rerun()
+        return
     waits = training.state == "queued"
     if button.button(
         "Take out" if waits else "Stop", key=f"do.train.queue.{training.name}", width="stretch",
@@ -103,34 +106,9 @@ def _watch(before: Training) -> None:
 
 def _state(training: Training) -> None:
     """The state in a sentence, with what to do about it."""
-    job = training.job
-    if training.state == "queued":
-        before = training.place - 1
-        wait = f"{before} before it" if before else "it is the next"
-        st.info(f"Waits in the queue: {wait}. It starts by itself.")
-    elif training.state == "starting":
-        said = last_words(job) if job is not None else ""
-        st.info(f"Starting: model, data and first steps take some seconds. {sentence_of(said)}")
-    elif training.state == "stopping":
-        st.info("Stopping: it finishes its step, saves a checkpoint and ends.")
-    elif training.state == "failed":
-        st.error(f"Failed: {sentence_of(training.sentence)}")
-    elif training.state == "damaged":
-        st.error(f"Damaged: {sentence_of(training.sentence)}")
-    elif training.state == "killed":
-        st.warning(f"Killed: {sentence_of(training.sentence)}")
-    elif training.state == "stopped":
-        st.info(
-            "Stopped. Resume goes on as if it had never stopped." if training.run is not None
-            else "Taken out before it began: nothing was written."
-        )  # fmt: skip
-    elif training.state == "finished":
-        st.success("Finished. Paint with it, compare it, or let it go on.")
-
-
-def sentence_of(text: str) -> str:
-    """A text as a sentence; empty stays empty."""
-    return sentence(RuntimeError(text)) if text else ""
+    if (said := state_words(training)) is not None:
+        kind, text = said
+        {"information": st.info, "success": st.success, "warning": st.warning, "error": st.error}[kind](text)
 
 
 def _details(training: Training) -> None:

@@ -1,6 +1,9 @@
 """The Train page: its form is the command that is run, and every state of a training is shown as it is."""
 
+import dataclasses
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from workbench import launch
-from workbench.jobs import job_file
+from workbench.jobs import job_file, write_job
 from workbench.launch import enqueue, list_jobs
 from workbench.workspace import Workspace
 
@@ -211,6 +214,18 @@ def test_the_queue_shows_its_order_and_lets_one_be_taken_out(workspace):
     assert "number 1 in the queue" in text_of(app) and "number 2 in the queue" in text_of(app)
     app.button(key="do.train.queue.first").click().run()
     assert {job.name: job.state for job in list_jobs(workspace)} == {"first": "stopped", "second": "queued"}
+
+
+def test_a_training_that_does_not_answer_can_be_ended(workspace):
+    job = enqueue(workspace, "train", "deaf", ("train",), Path("runs") / "deaf")
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    running = dataclasses.replace(job, state="running", pid=process.pid, stop_asked=time.time())
+    write_job(workspace, running)
+    assert "End now" not in labels(opened())
+    write_job(workspace, dataclasses.replace(running, stop_asked=time.time() - 60))
+    app = opened()
+    app.button(key="do.train.end.deaf").click().run()
+    assert process.wait(30) < 0 and not app.exception
 
 
 def test_delete_asks_first_and_then_deletes(workspace):

@@ -16,6 +16,7 @@ from dream.training.run_log import RunLog, process_start
 from workbench import launch
 from workbench.jobs import is_alive, job_file, jobs_folder, read_job, write_job
 from workbench.launch import (
+    end_job,
     enqueue,
     find_job,
     forget_job,
@@ -110,6 +111,21 @@ def test_a_running_job_is_stopped_by_sigterm_and_the_next_one_runs(workspace, sc
     thread.join(30)
     assert find_job(workspace, first.id).state == "stopped"
     assert find_job(workspace, second.id).state == "finished"
+
+
+def test_a_job_that_does_not_answer_can_be_ended_but_only_then(workspace, monkeypatch):
+    deaf = put(workspace, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
+    thread = in_background(workspace)
+    wait_for(lambda: last_words(deaf) == "asleep")
+    end_job(workspace, deaf.id)
+    assert find_job(workspace, deaf.id).state == "running", "nobody has asked it to stop yet"
+    stop_job(workspace, deaf.id)
+    end_job(workspace, deaf.id)
+    assert find_job(workspace, deaf.id).state == "running", "it may still be saving"
+    monkeypatch.setattr("workbench.jobs.PATIENCE", -1.0)
+    end_job(workspace, deaf.id)
+    thread.join(30)
+    assert find_job(workspace, deaf.id).state == "stopped"
 
 
 def test_a_job_that_ended_is_left_alone_by_stop_and_can_be_forgotten(workspace):
