@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import plotly.graph_objects as go
 import streamlit as st
-import torch
 
 from dream.errors import InputError, RunError
 from dream.pretrained import SHIPPED, Pretrained, checkpoint_of, load_pretrained
 from workbench.figures import export, style
+from workbench.opening import set_threads
 from workbench.runs import list_runs
-from workbench.side_by_side import cores
+from workbench.training_words import duration as duration  # for pages
+from workbench.training_words import sentence as as_sentence
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 
@@ -35,9 +36,6 @@ LOOKS = f"""<style>
 [class*="st-key-{SAVE}"] button {{ pointer-events: auto; opacity: 0.75; }}
 </style>"""
 """What Streamlit's theme cannot say."""
-SMALL = 30_000_000
-"""Parameters below which one thread computes: a second one gains nothing on such small products, and waits
-twenty times as long as it works wherever another process (a training) is busy."""
 HANDED = "handed."
 """How keys begin under which one page leaves values for another."""
 
@@ -89,9 +87,7 @@ def show_failure(error: BaseException) -> None:
 
 def sentence(error: BaseException) -> str:
     """The error's message as a sentence."""
-    text = str(error).strip() or type(error).__name__
-    text = text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
-    return text if text.endswith((".", "!", "?")) else text + "."
+    return as_sentence(str(error).strip() or type(error).__name__)
 
 
 # models
@@ -105,8 +101,7 @@ def pretrained(model: str, *, ema: bool = True) -> Pretrained:
     folder = checkpoint_of(Path(model))
     stamp = max(file.stat().st_mtime_ns for file in folder.iterdir())
     found = _pretrained(str(folder), stamp, ema)
-    size = sum(parameter.numel() for parameter in found.model.parameters())
-    torch.set_num_threads(1 if size < SMALL else cores())
+    set_threads(found)
     return found
 
 
@@ -186,15 +181,20 @@ def follow(key: str, show: Callable[[Work[Any]], None], every: float = 0.3) -> N
     watch()
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words: `12 s`, `3 min`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 # figures
+
+
+def figure_of(plot: Callable[..., go.Figure], *given: Any) -> go.Figure:
+    """What `plot` makes of plain values, in the page's theme; the same values are not drawn twice.
+
+    All tabs share it: it must not be changed.
+    """
+    return _figure_of(f"{plot.__module__}.{plot.__qualname__}", given, theme(), plot)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _figure_of(name: str, given: tuple[Any, ...], theme: str, _plot: Callable[..., go.Figure]) -> go.Figure:
+    return style.themed(_plot(*given), theme)
 
 
 def show_figure(figure: go.Figure, key: str, *, alt: str, name: str = "", **options: Any) -> Any:

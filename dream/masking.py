@@ -8,18 +8,25 @@ many ranks. It knows nothing of models.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
 
 from dream.config import MaskingConfig, ObjectiveConfig
+from dream.normal_tail import NormalTail
+
+FAR_SPREADS = 6.0
+"""Spreads between the location and the nearest allowed ratio from which on `NormalTail` computes; up to there
+differences of the normal's probabilities are exact enough."""
 
 
 @dataclass(frozen=True)
 class RatioDistribution:
     """Distribution of the mask ratio at one moment: a normal(center, std) truncated to [low, high].
 
-    `std = inf` is the uniform distribution; `low == high` a point. `center` is the location, not the mean.
+    `std = inf` is the uniform distribution; `low == high` a point. `center` is the location, not the mean; it
+    may lie any number of spreads away from the interval.
     """
 
     center: float
@@ -32,20 +39,30 @@ class RatioDistribution:
         share = share.double()
         if math.isinf(self.std) or self.low == self.high:
             return self.low + share * (self.high - self.low)
-        below, above = self._normal_cdf(self.low), self._normal_cdf(self.high)
-        ratio = self.center + self.std * torch.special.ndtri(below + share * (above - below))
+        if (tail := self._tail) is not None:
+            ratio = self._ratio(tail.quantile(share if self._rises else 1 - share))
+        else:
+            ratio = self.center + self.std * torch.special.ndtri(self._below + share * self._mass)
         return ratio.clamp(self.low, self.high)
 
     def cdf(self, ratio: float) -> float:
         """Probability of a draw at or below `ratio`."""
-        if ratio >= self.high:
-            return 1.0
-        if ratio < self.low:
-            return 0.0
+        return self.shares_below(torch.tensor(ratio, dtype=torch.float64)).item()
+
+    def shares_below(self, ratio: Tensor) -> Tensor:
+        """Probability of a draw at or below each `ratio` (any shape, float64)."""
+        if self.low == self.high:
+            return (ratio >= self.low).double()
+        inside = ratio.clamp(self.low, self.high)
         if math.isinf(self.std):
-            return (ratio - self.low) / (self.high - self.low)
-        below, above = self._normal_cdf(self.low), self._normal_cdf(self.high)
-        return (self._normal_cdf(ratio) - below) / (above - below)
+            share = (inside - self.low) / (self.high - self.low)
+        elif (tail := self._tail) is not None:
+            share = tail.cdf(self._distance(inside))
+            share = share if self._rises else 1 - share
+        else:
+            normal = 0.5 * torch.special.erfc(-(inside - self.center) / self.std / math.sqrt(2))
+            share = (normal - self._below) / self._mass
+        return torch.where(ratio >= self.high, 1.0, torch.where(ratio < self.low, 0.0, share.clamp(0.0, 1.0)))
 
     def density(self, ratio: Tensor) -> Tensor:
         """Probability density at `ratio` (any shape): zero outside [low, high], and where it is a point."""
@@ -54,9 +71,10 @@ class RatioDistribution:
             return torch.zeros_like(ratio)
         if math.isinf(self.std):
             return inside / (self.high - self.low)
-        mass = self._normal_cdf(self.high) - self._normal_cdf(self.low)
+        if (tail := self._tail) is not None:
+            return inside * tail.density(self._distance(ratio.clamp(self.low, self.high))) / self.std
         z = (ratio - self.center) / self.std
-        return inside * torch.exp(-0.5 * z**2) / (self.std * math.sqrt(2 * math.pi) * mass)
+        return inside * torch.exp(-0.5 * z**2) / (self.std * math.sqrt(2 * math.pi) * self._mass)
 
     @property
     def mean(self) -> float:
@@ -75,6 +93,33 @@ class RatioDistribution:
             low = high = low if self.low > high else high
         return replace(self, low=low, high=high)
 
+    @cached_property
+    def _below(self) -> float:
+        """The normal's probability below the interval."""
+        return self._normal_cdf(self.low)
+
+    @cached_property
+    def _mass(self) -> float:
+        """The normal's probability in the interval."""
+        return self._normal_cdf(self.high) - self._below
+
+    @cached_property
+    def _tail(self) -> NormalTail | None:
+        """The distribution by distances from the nearest ratio, where the location is far from that."""
+        away = max(self.low - self.center, self.center - self.high) / self.std
+        return NormalTail(away, (self.high - self.low) / self.std) if away > FAR_SPREADS else None
+
+    @property
+    def _rises(self) -> bool:
+        """Whether distances from the nearest ratio rise with the ratio."""
+        return self.center < self.low
+
+    def _distance(self, ratio: Tensor) -> Tensor:
+        return (ratio - self.low if self._rises else self.high - ratio) / self.std
+
+    def _ratio(self, distance: Tensor) -> Tensor:
+        return self.low + self.std * distance if self._rises else self.high - self.std * distance
+
     def _normal_cdf(self, ratio: float) -> float:
         return 0.5 * math.erfc(-(ratio - self.center) / self.std / math.sqrt(2))
 
@@ -83,11 +128,13 @@ class RatioDistribution:
             return self.low, 0.0
         if math.isinf(self.std):
             return (self.low + self.high) / 2, (self.high - self.low) / math.sqrt(12)
+        if (tail := self._tail) is not None:
+            distance, deviation = tail.moments()
+            return self._ratio(torch.tensor(distance, dtype=torch.float64)).item(), self.std * deviation
         a, b = (self.low - self.center) / self.std, (self.high - self.center) / self.std
-        mass = self._normal_cdf(self.high) - self._normal_cdf(self.low)
         pdf_a, pdf_b = (math.exp(-0.5 * x * x) / math.sqrt(2 * math.pi) for x in (a, b))
-        shift = (pdf_a - pdf_b) / mass
-        variance = 1 + (a * pdf_a - b * pdf_b) / mass - shift**2
+        shift = (pdf_a - pdf_b) / self._mass
+        variance = 1 + (a * pdf_a - b * pdf_b) / self._mass - shift**2
         return self.center + self.std * shift, self.std * math.sqrt(max(variance, 0.0))
 
 

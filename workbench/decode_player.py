@@ -1,12 +1,14 @@
-"""A stored decode as the player shows it: what was painted, and what the model computed inside.
+"""A decode as the player shows it: what was painted, and what the model computed inside.
 
-What needs no model is there at once; `look` adds the rest in one pass over all steps and leaves it beside the
-record, so that it is computed once. Bounded by: MAX_ENTRIES pictures of a kind, PATH_LENGTH patches a token.
+It is a stored decode or a bare record. What needs no model is there at once; `look` adds the rest in one pass
+over all steps and leaves it beside a stored record, so that it is computed once. Bounded by: MAX_ENTRIES
+pictures of a kind, PATH_LENGTH patches a token.
 """
 
 import base64
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +30,8 @@ from dream.errors import InputError
 from dream.files import replace_text
 from workbench.caption_words import caption_words
 from workbench.decode_request import Stretch, stretches, winner
-from workbench.pictures import png_url
-from workbench.store import Stored
+from workbench.pictures import Picture, png_url
+from workbench.store import ABOUT, RECORD, Stored, open_folder
 from workbench.work import Work
 
 if TYPE_CHECKING:
@@ -47,20 +49,37 @@ COLOUR = "#D55E00"
 """What is outlined; the first candidate's colour in every figure."""
 
 
-def player_data(stored: Stored) -> dict[str, Any]:
-    """The player's data: with what `look` found, if it was called; else of the record alone.
+def opened(decode: Stored | DecodeRecord | str | Path) -> Stored | DecodeRecord:
+    """A decode as the functions here take it; a path is that of a stored decode's folder or of a record.
+
+    Raises InputError where there is none, or it is damaged.
+    """
+    if isinstance(decode, (Stored, DecodeRecord)):
+        return decode
+    path = Path(decode)
+    folder = path.parent if path.name == RECORD else path
+    return open_folder(folder) if (folder / ABOUT).is_file() else load_record(path)
+
+
+def record_of(decode: Stored | DecodeRecord) -> DecodeRecord:
+    """Its record; raises InputError where that is missing or damaged."""
+    return load_record(decode.record_path) if isinstance(decode, Stored) else decode
+
+
+def player_data(decode: Stored | DecodeRecord) -> dict[str, Any]:
+    """The player's data: with what `look` found and left, if it was called; else of the record alone.
 
     Raises InputError where the record is missing or damaged.
     """
-    path = stored.path / PLAYER
-    if path.is_file():
+    path = decode.path / PLAYER if isinstance(decode, Stored) else None
+    if path is not None and path.is_file():
         try:
             tree = json.loads(path.read_text())
             if tree["version"] == VERSION:
                 return dict(tree["data"])
         except (ValueError, KeyError, TypeError):
             pass  # cut or of another version: it is computed anew
-    return _base(stored, load_record(stored.record_path))
+    return _base(record_of(decode), _title(decode))
 
 
 def was_looked_at(data: dict[str, Any]) -> bool:
@@ -68,27 +87,39 @@ def was_looked_at(data: dict[str, Any]) -> bool:
     return data["rests"] is not None
 
 
-def look(work: Work[dict[str, Any]], stored: Stored, pretrained: "Pretrained") -> dict[str, Any]:
-    """The player's data with previews of the rest, attention and denoising paths, also left beside the
+def check_painter(record: DecodeRecord, model_id: str) -> None:
+    """Raises InputError where these weights did not paint the record."""
+    if record.about.model_id != model_id:
+        raise InputError(
+            f"this was painted by model {record.about.model_id}, and the weights there are now "
+            f"{model_id}: only what was stored can be shown"
+        )
+
+
+def look(
+    work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: "Pretrained"
+) -> dict[str, Any]:
+    """The player's data with previews of the rest, attention and denoising paths, also left beside a stored
     record.
 
     Raises InputError for another model than painted it.
     """
-    record = load_record(stored.record_path)
-    if record.about.model_id != pretrained.model_id:
-        raise InputError(
-            f"this was painted by model {record.about.model_id}, and the weights there are now "
-            f"{pretrained.model_id}: only what was stored can be shown"
-        )
-    walk, made_of = walk_of(record, winner(record)), stretches(stored)
-    data, entries = _base(stored, record), _entries(record)
+    record = record_of(decode)
+    check_painter(record, pretrained.model_id)
+    walk, made_of = walk_of(record, winner(record)), stretches(decode)
+    data, entries = _base(record, _title(decode)), _entries(record)
     parts = list(_look(work, record, walk, made_of, pretrained))
     data |= _rests(work, walk, [inside for inside, _ in parts], entries, pretrained)
     data |= _attention(walk, parts, made_of, pretrained)
     data |= _paths(walk, [inside for inside, _ in parts], pretrained)
-    if stored.path.is_dir():  # it may have been deleted meanwhile
-        replace_text(stored.path / PLAYER, json.dumps({"version": VERSION, "data": data}))
+    if isinstance(decode, Stored) and decode.path.is_dir():  # it may have been deleted meanwhile
+        replace_text(decode.path / PLAYER, json.dumps({"version": VERSION, "data": data}))
     return data
+
+
+def picture_after(record: DecodeRecord, step: int) -> Picture:
+    """(3, H, W): what stood after `step` steps, of the candidate that was finished; hidden cells are grey."""
+    return np.asarray(record.previews[step - 1, 0, record.drawn_by(step - 1, 0, winner(record))])
 
 
 def remarks(data: dict[str, Any], record_steps: int) -> list[str]:
@@ -110,15 +141,18 @@ def _entries(record: DecodeRecord) -> list[list[int]]:
     return [part.tolist() for part in parts]
 
 
-def _base(stored: Stored, record: DecodeRecord) -> dict[str, Any]:
+def _title(decode: Stored | DecodeRecord) -> str:
+    return decode.prompt if isinstance(decode, Stored) else decode.about.prompts[0]
+
+
+def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
     candidate, entries, reveal_step = winner(record), _entries(record), record.reveal_step[0]
     of_step = {step: i for i, part in enumerate(entries) for step in part}
     order = [-1 if step == GIVEN else of_step[step] for step in reveal_step.tolist()]
     steps, frames = [], []
     for part in entries:
         last = part[-1]
-        drawn_by = record.drawn_by(last, 0, candidate)
-        score = float(record.alignment[last, 0, drawn_by])
+        score = float(record.alignment[last, 0, record.drawn_by(last, 0, candidate)])
         steps.append({
             "step": last + 1, "of": record.about.settings.steps,
             "decoded": round(float(record.decoded_fraction[last]), 6),
@@ -126,9 +160,9 @@ def _base(stored: Stored, record: DecodeRecord) -> dict[str, Any]:
             "alignment": None if np.isnan(score) else round(score, 5),
             "revealed": np.flatnonzero(np.isin(reveal_step, part)).tolist(),
         })  # fmt: skip
-        frames.append(png_url(np.asarray(record.previews[last, 0, drawn_by])))
+        frames.append(png_url(picture_after(record, last + 1)))
     return {
-        "mode": "player", "title": stored.prompt, "size": record.about.picture_size,
+        "mode": "player", "title": title, "size": record.about.picture_size,
         "grid": round(record.about.num_tokens**0.5), "steps": steps, "frames": frames, "order": order,
         "rests": None, "words": None, "cross": None, "self": None, "paths": None, "path_length": 0,
         "path_values": None, "colour": COLOUR,

@@ -114,8 +114,19 @@ def check_request(config: DreamConfig, request: Request) -> None:
         _check_fork(request.fork, request.settings)
 
 
-def stretches(stored: Stored) -> list[Stretch]:
-    """What the decode is made of; the first starts at step 0. Raises InputError where that is damaged."""
+def stretches(stored: Stored | DecodeRecord) -> list[Stretch]:
+    """What the decode is made of; the first starts at step 0. Raises InputError where that is damaged.
+
+    The bare record of a fork does not say how the steps were painted that it took over: InputError.
+    """
+    if isinstance(stored, DecodeRecord):
+        about = stored.about
+        if about.taken_over:
+            raise InputError(
+                f"this record is a fork's and does not say how its first {about.taken_over} steps were "
+                "painted: give the folder of the stored decode instead"
+            )
+        return [Stretch(0, about.prompts[0], about.settings)]
     whole = [{"first_step": 0, "prompt": stored.prompt, "settings": stored.about.get("settings", {})}]
     try:
         return [

@@ -44,20 +44,6 @@ class Shares(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GroupDraw:
-    """Where one group's ratio comes from: the quantiles `first` to `last` of a distribution."""
-
-    distribution: RatioDistribution
-    first: float = 0.0
-    last: float = 1.0
-
-    def cdf(self, ratio: float) -> float:
-        """Probability that the group's ratio is at or below `ratio`."""
-        share = (self.distribution.cdf(ratio) - self.first) / (self.last - self.first)
-        return min(1.0, max(0.0, share))
-
-
-@dataclass(frozen=True)
 class Schedule:
     """A masking over the training. P moments, B bins of the mask ratio."""
 
@@ -113,29 +99,27 @@ class DrawnMask(NamedTuple):
     generation: bool
 
 
-def group_draws(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) -> list[GroupDraw]:
-    """Where each of a batch's groups draws its ratio from, as `sample_mask_ratios` does."""
-    parts = used_parts(ratio_distribution(progress, masking), masking, objective)
-    if masking.generation_share is None:
-        counts = [masking.groups]
-    else:
-        generative = round(masking.groups * masking.generation_share)
-        counts = [generative, masking.groups - generative]
-    return [
-        GroupDraw(part, i / count, (i + 1) / count) if masking.stratified else GroupDraw(part)
-        for part, count in zip(parts, counts, strict=True)
-        for i in range(count)
-    ]
-
-
 def mixture(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig
 ) -> dict[RatioDistribution, float]:
     """Distribution of a ratio picked from all groups: parts with their weights, which sum to 1."""
     weights: dict[RatioDistribution, float] = {}
-    for draw in group_draws(progress, masking, objective):
-        weights[draw.distribution] = weights.get(draw.distribution, 0.0) + 1 / masking.groups
+    for part, count in zip(_parts(progress, masking, objective), _counts(masking), strict=True):
+        if count:
+            weights[part] = weights.get(part, 0.0) + count / masking.groups
     return weights
+
+
+def _parts(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) -> list[RatioDistribution]:
+    return used_parts(ratio_distribution(progress, masking), masking, objective)
+
+
+def _counts(masking: MaskingConfig) -> list[int]:
+    """How many of a batch's groups draw from each of the parts."""
+    if masking.generation_share is None:
+        return [masking.groups]
+    generative = round(masking.groups * masking.generation_share)
+    return [generative, masking.groups - generative]
 
 
 def bounds(objective: ObjectiveConfig, num_tokens: int) -> tuple[float, float]:
@@ -147,43 +131,27 @@ def bounds(objective: ObjectiveConfig, num_tokens: int) -> tuple[float, float]:
     return float(share[generation[0] - 1]), float(share[contrast[-1]])
 
 
-def shares_of(draw: GroupDraw | RatioDistribution, above: float, upto: float) -> Shares:
-    """How often a draw counts in which loss; `above` and `upto` are `bounds`."""
-    below, contrast = draw.cdf(above), draw.cdf(upto)
-    both, neither = max(0.0, contrast - below), max(0.0, below - contrast)
-    return Shares(contrast, 1.0 - below, both, neither)
-
-
 def mean_shares(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int
 ) -> Shares:
     """Shares of all draws at a moment that train contrast, generation, both or neither."""
-    limits = bounds(objective, num_tokens)
-    parts = [(shares_of(part, *limits), w) for part, w in mixture(progress, masking, objective).items()]
-    return Shares(*(sum(w * found[i] for found, w in parts) for i in range(4)))
+    ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
+    return Shares(**{name: float(share[0]) for name, share in _trained(ends, masking).items()})
 
 
 def chance_of_both(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int
 ) -> float:
     """Chance that among a batch's groups one trains contrast and one (it may be the same) generation."""
-    limits = bounds(objective, num_tokens)
-    found = [shares_of(draw, *limits) for draw in group_draws(progress, masking, objective)]
-    no_generation = math.prod(1 - s.generation for s in found)
-    no_contrast = math.prod(1 - s.contrast for s in found)
-    neither = math.prod(s.neither for s in found)
-    return min(1.0, max(0.0, 1 - no_generation - no_contrast + neither))
+    ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
+    return float(_chance(ends, masking)[0])
 
 
 def density_in_bins(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, edges: Sequence[float]
 ) -> np.ndarray:
     """(B,) mean density in each bin, per unit of mask ratio; the first bin holds its lower edge too."""
-    mass = np.zeros(len(edges) - 1)
-    for part, weight in mixture(progress, masking, objective).items():
-        below = [0.0, *(part.cdf(edge) for edge in edges[1:])]
-        mass += weight * np.diff(below)
-    return mass / np.diff(edges)
+    return _density(_shares_below([progress], masking, objective, edges), masking, np.asarray(edges))[0]
 
 
 def over_training(
@@ -198,19 +166,55 @@ def over_training(
     progress = np.linspace(0.0, 1.0, moments)
     edges = np.linspace(0.0, 1.0, bins + 1)
     times = progress.tolist()
-    shares = [mean_shares(t, masking, objective, num_tokens) for t in times]
-    chance = {
-        g: np.array([chance_of_both(t, replace(masking, groups=g), objective, num_tokens) for t in times])
-        for g in sorted({*GROUP_COUNTS, masking.groups})
-    }
+    below = _shares_below(times, masking, objective, [*edges.tolist(), *bounds(objective, num_tokens)])
+    ends = below[..., -2:]
+    chance = {g: _chance(ends, replace(masking, groups=g)) for g in sorted({*GROUP_COUNTS, masking.groups})}
     return Schedule(
-        progress, edges,
-        np.stack([density_in_bins(t, masking, objective, edges.tolist()) for t in times]),
+        progress, edges, _density(below[..., :-2], masking, edges),
         np.array([center(t, masking) for t in times], dtype=float),
         np.array([true_mean(t, masking, objective) for t in times]),
-        {name: np.array([getattr(s, name) for s in shares]) for name in Shares._fields},
-        chance, masking.groups, objective.min_masked, 1.0 - objective.min_visible,
+        _trained(ends, masking), chance, masking.groups, objective.min_masked, 1.0 - objective.min_visible,
     )  # fmt: skip
+
+
+def _shares_below(
+    times: Sequence[float], masking: MaskingConfig, objective: ObjectiveConfig, ratios: Sequence[float]
+) -> np.ndarray:
+    """(P, parts, R) probability that a draw from each part is at or below each ratio, at each moment."""
+    at = torch.tensor(ratios, dtype=torch.float64)
+    return np.array(
+        [[part.shares_below(at).numpy() for part in _parts(t, masking, objective)] for t in times]
+    )
+
+
+def _density(below: np.ndarray, masking: MaskingConfig, edges: np.ndarray) -> np.ndarray:
+    """(P, B) mean density between edges that so many draws are below (P, parts, B + 1)."""
+    below[..., 0] = 0.0
+    return np.einsum("tpb,p->tb", np.diff(below), _weights(masking)) / np.diff(edges)
+
+
+def _trained(ends: np.ndarray, masking: MaskingConfig) -> dict[str, np.ndarray]:
+    """(P,) of each field of `Shares`; `ends` (P, parts, 2) are the draws below the two `bounds`."""
+    below, contrast = ends[..., 0], ends[..., 1]
+    both, neither = np.maximum(0.0, contrast - below), np.maximum(0.0, below - contrast)
+    kinds = zip(Shares._fields, (contrast, 1.0 - below, both, neither), strict=True)
+    return {name: kind @ _weights(masking) for name, kind in kinds}
+
+
+def _chance(ends: np.ndarray, masking: MaskingConfig) -> np.ndarray:
+    """(P,) chance that a batch holds both regimes; `ends` (P, parts, 2) are the draws below `bounds`."""
+    draws = np.repeat(ends, _counts(masking), axis=1)  # (P, G, 2)
+    if masking.stratified:  # each group draws a band of its part's quantiles
+        sizes = np.repeat(_counts(masking), _counts(masking))
+        band = np.concatenate([np.arange(count) for count in _counts(masking)])
+        draws = np.clip(draws * sizes[:, None] - band[:, None], 0.0, 1.0)
+    below, contrast = draws[..., 0], draws[..., 1]
+    neither = np.maximum(0.0, below - contrast).prod(1)
+    return np.clip(1 - below.prod(1) - (1 - contrast).prod(1) + neither, 0.0, 1.0)
+
+
+def _weights(masking: MaskingConfig) -> np.ndarray:
+    return np.array(_counts(masking)) / masking.groups
 
 
 def center(progress: float, masking: MaskingConfig) -> float | None:
@@ -228,6 +232,9 @@ def draw_batches(
 ) -> np.ndarray:
     """(batches, G) ratios of so many batches at a moment, drawn as training draws them."""
     source = generator(seed, "masking study")
+    if not masking.stratified and masking.generation_share is None:  # batches are as independent as groups
+        many = replace(masking, groups=batches * masking.groups)
+        return np.array(sample_mask_ratios(progress, many, objective, source)).reshape(batches, -1)
     return np.array([sample_mask_ratios(progress, masking, objective, source) for _ in range(batches)])
 
 

@@ -1,7 +1,9 @@
 """Pictures (3, H, W) uint8 as files, data URLs and enlarged for a screen; a user's file as one of them."""
 
 import base64
+import html
 import io
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +48,21 @@ def png_url(picture: Picture) -> str:
 def image_url(image: Image.Image) -> str:
     """A PIL image as a PNG in a data URL."""
     return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()
+
+
+def captioned(pictures: Mapping[str, Picture | str], side: int = 150) -> str:
+    """Pictures (or their data URLs) in a line that wraps, each above its caption, as HTML."""
+    looks = f"display:block;width:{side}px;height:{side}px;image-rendering:pixelated"
+    urls = {
+        html.escape(caption): picture if isinstance(picture, str) else png_url(picture)
+        for caption, picture in pictures.items()
+    }
+    figures = [
+        f'<figure style="margin:0"><img src="{url}" alt="{name}" style="{looks}">'
+        f'<figcaption style="font-size:12px">{name}</figcaption></figure>'
+        for name, url in urls.items()
+    ]
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(figures)}</div>'
 
 
 def picture_of(content: bytes, size: int, name: str) -> Picture:

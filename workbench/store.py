@@ -93,7 +93,7 @@ class Draft:
         }  # fmt: skip
         (self.path / ABOUT).write_text(json.dumps(tree, indent=1, ensure_ascii=False), encoding="utf-8")
         self.path.rename(self.folder / self.id)
-        return _read(self.folder / self.id)
+        return open_folder(self.folder / self.id)
 
 
 def begin(workspace: Workspace, kind: str, prompt: str, about: Mapping[str, Any]) -> Draft:
@@ -125,7 +125,24 @@ def count_damaged(workspace: Workspace) -> int:
 
 def open_stored(workspace: Workspace, id: str) -> Stored:
     """The stored one of this id; raises InputError where there is none, or it is damaged."""
-    return _read(_folder_of(workspace, id))
+    return open_folder(_folder_of(workspace, id))
+
+
+def open_folder(folder: Path) -> Stored:
+    """The stored one in a folder, wherever it lies; raises InputError where it is damaged."""
+    try:
+        tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
+            raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
+        if not (folder / RECORD).is_dir():
+            raise ValueError(f"no {RECORD}")
+        prompt, created, about = str(tree["prompt"]), float(tree["created"]), dict(tree["about"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
+    picture = folder / THUMBNAIL
+    return Stored(
+        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
+    )
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:
@@ -155,26 +172,9 @@ def _folder_of(workspace: Workspace, id: str) -> Path:
 
 def _try(folder: Path) -> Stored | None:
     try:
-        return _read(folder)
+        return open_folder(folder)
     except InputError:
         return None
-
-
-def _read(folder: Path) -> Stored:
-    """What a folder holds; raises InputError where it is damaged."""
-    try:
-        tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
-            raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
-        if not (folder / RECORD).is_dir():
-            raise ValueError(f"no {RECORD}")
-        prompt, created, about = str(tree["prompt"]), float(tree["created"]), dict(tree["about"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
-    picture = folder / THUMBNAIL
-    return Stored(
-        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
-    )
 
 
 def _text(stored: Stored) -> str:

@@ -233,32 +233,41 @@ def race_data(
     right: Sequence[bool | None] | None = None,
     chosen: int | None = None,
     select: Sequence[int] | None = None,
+    urls: dict[tuple[int, int], str] | None = None,
 ) -> dict[str, Any]:
     """What the player takes in its mode `race`.
 
     `right` says how each candidate came out; `chosen` and `select` are given where all were finished and
-    the race itself does not say who would have been chosen, and where.
+    the race itself does not say who would have been chosen, and where. `urls` keeps the pictures of a
+    growing race from call to call.
     """
     steps = [
         {"step": step, "of": race.settings.steps, "decoded": decoded}
         for step, decoded in zip(race.steps, race.decoded, strict=True)
     ]
+    urls = {} if urls is None else urls
     marks = race.choices if select is None else list(select)
     return {
         "mode": "race", "title": title, "size": int(race.frames.shape[-1]),
         "grid": round(race.num_tokens**0.5), "steps": steps, "select": marks,
         "chosen": race.chosen if chosen is None else chosen,
-        "candidates": [_candidate(race, k, None if right is None else right[k])
+        "candidates": [_candidate(race, k, None if right is None else right[k], urls)
                        for k in range(race.candidates)],
     }  # fmt: skip
 
 
-def _candidate(race: Race, number: int, right: bool | None) -> dict[str, Any]:
+def _candidate(
+    race: Race, number: int, right: bool | None, urls: dict[tuple[int, int], str]
+) -> dict[str, Any]:
     lived = len(race.steps) if race.redraws else int(np.flatnonzero(race.alive[:, number])[-1]) + 1
     scores = race.alignment[:lived, number].tolist()
+    places = [race.shown_at(i, number) for i in range(lived)]
+    for place in places:
+        if place not in urls:
+            urls[place] = png_url(race.frames[place])
     return {
         "number": number, "colour": candidate_colour(number), "alive": lived,
-        "frames": [png_url(race.frames[race.shown_at(i, number)]) for i in range(lived)],
+        "frames": [urls[place] for place in places],
         "alignment": [None if score != score else round(score, 5) for score in scores],
         "right": right,
     }  # fmt: skip

@@ -115,7 +115,7 @@ def finish_all(
     prompts: Sequence[str],
     settings: DecodeSettings,
     *,
-    tell: Tell,
+    tell: Tell = lambda share, text: None,
     show: Callable[[Finished], None] = lambda found: None,
     writer: RecordWriter | None = None,
 ) -> Finished:

@@ -97,11 +97,14 @@ def index_of(found: Finished, step: int) -> int:
 
 
 COLUMNS = (
-    "step", "steps", "share of the steps", "share of the tokens", "rank correlation", "low", "high",
-    "regret (cosine)", "low", "high", "AUC", "low", "high", "chosen is right (share)", "low", "high",
-    "gain over a random one (share)", "low", "high",
+    "step", "steps", "share of the steps", "share of the tokens",
+    *(name + end for name in (
+        "rank correlation", "regret (cosine)", "AUC", "chosen is right (share)",
+        "gain over a random one (share)",
+    ) for end in ("", ", low", ", high")),
     "cost (plain pictures, in steps)", "time (s)", "time over a plain picture's", "prompts",
 )  # fmt: skip
+"""Of the table; low and high are the ends of 95 % intervals over prompts."""
 
 
 def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
@@ -122,14 +125,10 @@ def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
 
 
 def worth_csv(rows: Sequence[Worth]) -> bytes:
-    """The table as CSV; low and high are the ends of the 95 % interval of the column before."""
-    names, before = [], ""
-    for name in COLUMNS:
-        names.append(f"{before}, {name}" if name in ("low", "high") else name)
-        before = before if name in ("low", "high") else name
+    """The table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(names)
+    writer.writerow(COLUMNS)
     writer.writerows(["" if cell is None else cell for cell in row] for row in worth_table(rows))
     return text.getvalue().encode()
 

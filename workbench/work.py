@@ -109,6 +109,23 @@ class Work(Generic[T]):
         self.state = state  # last: who sees an end also sees its result
 
 
+def run(function: "Callable[..., T]", *arguments: Any) -> T:
+    """What `function(work, *arguments)` returns, waited for here; interrupted, it is asked to stop.
+
+    Raises what it raised.
+    """
+    work: Work[T] = Work(lambda work: function(work, *arguments), function.__name__)
+    try:
+        work.wait()
+    except KeyboardInterrupt:
+        work.cancel()
+        raise
+    if work.error is not None:
+        raise work.error
+    assert work.result is not None, work.state
+    return work.result
+
+
 @atexit.register
 def _stop_all() -> None:
     """Asks all work to stop and waits a little: a thread inside torch would abort the interpreter's end."""

@@ -10,6 +10,7 @@ from app.player import show_player
 from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.decoding.selection import DecodeSettings
 from workbench.decode_request import Fork, Request, check_request, stretches
+from workbench.decode_sides import compare_data
 from workbench.recall import changes
 from workbench.store import Stored, list_stored
 
@@ -90,12 +91,7 @@ def show_compare(stored: Stored) -> None:
 def _slider(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored) -> None:
     row = st.container(horizontal=True, gap="large")
     with row.container(width=SLIDER_WIDTH):
-        data = {
-            "mode": "compare", "title": "A and B under one slider", "size": second["size"],
-            "a": first["frames"][-1], "b": second["frames"][-1],
-            "label_a": f"A · seed {a.about.get('seed')}", "label_b": f"B · seed {b.about.get('seed')}",
-        }  # fmt: skip
-        show_player(data, "decode.compare.slider", events=())
+        show_player(compare_data(first, second, a, b), "decode.compare.slider", events=())
     with row.container(width="stretch"):
         different = changes(_settings(a), _settings(b))
         same = sum(x == y for x, y in zip(first["frames"], second["frames"], strict=False))

@@ -1,14 +1,13 @@
 """Keep or clear regions: a picture whose cells are clicked, as the start of a decode."""
 
-from typing import Any
-
 import streamlit as st
 
 from app.parts.decode_controls import Chosen
 from app.player import show_player
 from app.session import INPUT
 from workbench.decode_request import Start, start_of
-from workbench.pictures import Picture, picture_of, png_url
+from workbench.decode_sides import cells_data
+from workbench.pictures import Picture, picture_of
 from workbench.store import Stored
 
 CELLS, UPLOADED = "decode.cells", "decode.uploaded"
@@ -88,10 +87,7 @@ def _cells(chosen: Chosen, base: Start) -> Start:
         help="Keep the selected cells and paint the others, or clear them and keep the others.",
     )  # fmt: skip
     selected = [cell for cell in st.session_state.get(CELLS, []) if cell < config.num_tokens]
-    data: dict[str, Any] = {
-        "mode": "cells", "title": "Cells of the picture", "size": config.size, "grid": config.grid,
-        "picture": png_url(base.picture), "cells": selected, "verb": verb,
-    }  # fmt: skip
+    data = cells_data(base.picture, config.grid, selected, verb)
     event = show_player(data, "decode.start", events=("cells",))
     if event is not None:
         st.session_state[CELLS] = selected = sorted(event["cells"])

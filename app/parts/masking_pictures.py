@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.parts.masking_controls import KEY, Settings
-from app.session import guarded, show_figure
+from app.session import figure_of, guarded, show_figure
 from workbench.figures import masks as figures
 from workbench.masking_picture import data_url, drawing, uploaded
 from workbench.masking_study import draw_masks
@@ -42,7 +42,7 @@ def masked_pictures(settings: Settings, progress: float) -> None:
             progress, settings.masking, settings.objective, settings.grid, COUNT, _number("masks")
         )
         show_figure(
-            figures.plot_masks(masks, data_url(pixels)), "masking.masks", name="masks",
+            figure_of(figures.plot_masks, masks, data_url(pixels)), "masking.masks", name="masks",
             alt=f"{words} under {len(masks)} masks; ratios {', '.join(f'{m.ratio:.2f}' for m in masks)}.",
         )  # fmt: skip
         one = (

@@ -4,18 +4,19 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.session import duration, show_figure
-from workbench.figures import training as figures
+from app.session import show_figure
+from workbench.figures.training import FIGURES, plot_training
 from workbench.run_curves import AXES, Axis, Curves
 from workbench.run_feed import RunFeed, broken_data
 from workbench.runs import is_picture, list_sheets, sheet_step
 from workbench.training import Training
+from workbench.training_words import losses_said, readings
 
 Look = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses are on a logarithmic scale."""
 ROWS = (("losses",), ("by_ratio",), ("ratios",), ("shares", "retrieval"), ("gradients", "speed"))
 """The figures, row by row."""
-FIGURES = "train.figures"
+KEPT = "train.figures"
 """Where this tab keeps the figures of the numbers that it saw last."""
 
 
@@ -42,41 +43,9 @@ def show(training: Training, look: Look) -> None:
 
 
 def _numbers(training: Training, curves: Curves) -> None:
-    run = training.run
-    columns = st.columns(7)
-    step, end = (run.step, run.end) if run is not None else (0, 0)
-    columns[0].metric("Step", f"{step:,}", help="Optimiser steps done." + (f" Of {end:,}." if end else ""))
-    left = run.seconds_left if run is not None and training.state == "running" else None
-    columns[1].metric(
-        "Time left", duration(left) if left is not None else "–", help="Estimate; validations come on top."
-    )
-    speed = _last(curves, "samples_per_second")
-    columns[2].metric("Pictures / s", _number(speed, "{:,.0f}"), help="At the last line of the log.")
-    a_step = 1000 * curves.batch_size / speed if speed else None
-    columns[3].metric(
-        "A step", _number(a_step, "{:,.0f} ms"), help="Milliseconds; validations and checkpoints left out."
-    )
-    columns[4].metric(
-        "Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), help="Loss in nats."
-    )
-    columns[5].metric(
-        "Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), help="Loss in the head's units."
-    )
-    recall = curves.validation.get("text_to_image_r1_at_0.75")
-    found = float(recall[-1]) if recall is not None and len(recall) else None
-    columns[6].metric(
-        "R@1 at 75 %", _number(found, "{:.2f}"),
-        help=f"Captions that find their picture among {curves.among}, 75 % hidden, at the last validation.",
-    )  # fmt: skip
-
-
-def _last(curves: Curves, key: str) -> float | None:
-    values = curves.train.get(key)
-    return float(values[-1]) if values is not None and len(values) else None
-
-
-def _number(value: float | None, form: str) -> str:
-    return form.format(value) if value is not None and value == value else "–"
+    found = readings(training, curves)
+    for column, reading in zip(st.columns(len(found)), found, strict=True):
+        column.metric(reading.name, reading.value, help=reading.help)
 
 
 def controls() -> Look:
@@ -101,9 +70,9 @@ def controls() -> Look:
 
 
 def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
-    if st.session_state.get(f"{FIGURES}.of") != of:
-        st.session_state[FIGURES], st.session_state[f"{FIGURES}.of"] = _draw(feed, of, curves), of
-    drawn = st.session_state[FIGURES]
+    if st.session_state.get(f"{KEPT}.of") != of:
+        st.session_state[KEPT], st.session_state[f"{KEPT}.of"] = _draw(feed, of, curves), of
+    drawn = st.session_state[KEPT]
     for row in ROWS:
         for column, name in zip(st.columns(len(row)), row, strict=True):
             figure, alt = drawn[name]
@@ -113,26 +82,11 @@ def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
 
 def _draw(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> dict[str, tuple[Any, str]]:
     _, _, axis, smoothing, log = of
-    config = feed.config
-    counted = (config.objective.min_masked, 1 - config.objective.min_visible) if config else (0.5, 0.75)
-    clip = config.train.clip if config else None
+    said = dict(FIGURES, losses=losses_said(curves))
     return {
-        "losses": (figures.plot_losses(curves, axis, smoothing, log), _said(curves)),
-        "by_ratio": (figures.plot_by_ratio(curves, axis, smoothing, log), "Losses by share of hidden tokens"),
-        "ratios": (figures.plot_ratios(curves, *counted, axis), "Mask ratios drawn, over the training"),
-        "shares": (figures.plot_shares(curves, axis, smoothing), "Share of pictures that counted, by loss"),
-        "retrieval": (figures.plot_retrieval(curves, axis), "Share of captions that find their picture"),
-        "gradients": (figures.plot_gradients(curves, clip, axis, smoothing), "Gradient norm, learning rate"),
-        "speed": (figures.plot_speed(curves, axis), "Pictures a second and milliseconds a step"),
-    }  # fmt: skip
-
-
-def _said(curves: Curves) -> str:
-    ends = [
-        f"{key.split('_')[0]} {_number(_last(curves, key), '{:.3f}')}"
-        for key in ("contrastive_loss", "generative_loss")
-    ]
-    return f"Both losses over the training; at the end {' and '.join(ends)}"
+        name: (plot_training(name, curves, feed.config, axis, smoothing, log), alt)
+        for name, alt in said.items()
+    }
 
 
 def _sheets(training: Training) -> None:

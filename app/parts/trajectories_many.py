@@ -3,8 +3,7 @@
 import streamlit as st
 
 from app.parts.trajectories_controls import PAGE, Asked, key, show_moment
-from app.parts.trajectories_gallery import gallery
-from app.parts.trajectories_shown import finished_tiles, forget, opened_finished, show_worth_table
+from app.parts.trajectories_shown import forget, opened_finished, show_worth_table
 from app.session import (
     follow,
     guarded,
@@ -24,6 +23,7 @@ from workbench.store import Stored, open_stored
 from workbench.trajectory_finished import Finished
 from workbench.trajectory_kept import MOST_PROMPTS, prompts_of, study
 from workbench.trajectory_prompts import drawn_prompts, typed_prompts
+from workbench.trajectory_shown import finished_tiles, gallery
 from workbench.trajectory_worth import Worth, index_of, what_is_seen_over, worth_by_step
 from workbench.work import Work
 

@@ -8,7 +8,6 @@ import streamlit as st
 
 from app.parts.trajectories_controls import PAGE, take_settings
 from app.parts.trajectories_exports import show_exports
-from app.parts.trajectories_gallery import Tile, gallery
 from app.player import show_player
 from app.session import (
     follow,
@@ -24,15 +23,15 @@ from app.session import (
 from dream.decoding.selection import DecodeSettings
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.store import Stored, delete_stored
-from workbench.trajectories import Race, open_race, place_name, race_data
-from workbench.trajectory_finished import Finished, Opinion, opinions
+from workbench.trajectories import Race, open_race, place_name
+from workbench.trajectory_finished import Finished, Opinion
 from workbench.trajectory_kept import FILE, has_finished, open_finished, open_finished_race, what_if
+from workbench.trajectory_shown import all_finished, as_it_went, explained, finished_tiles, gallery, verdict
 from workbench.trajectory_worth import (
     COLUMNS,
     Worth,
     index_of,
     random_regret,
-    what_is_seen,
     worth_by_step,
     worth_csv,
     worth_table,
@@ -49,7 +48,7 @@ SHOWN = "trajectories.shown"
 def show_stored(stored: Stored) -> None:
     """A stored choice with its player, and below it what if all were finished."""
     race = _race(str(stored.path), stored.id)
-    final = _opinion(race)
+    final = verdict(race)
     st.subheader(stored.prompt, anchor=False)
     st.caption(_settings_line(stored))
     _metrics(race, final)
@@ -88,12 +87,6 @@ def _stored(path: str, id: str) -> Stored:
 
     assert Path(path).name == id
     return open_stored(workspace(), id)
-
-
-def _opinion(race: Race) -> Opinion | None:
-    if race.chosen < 0:
-        return None
-    return opinions(race.frames[-1, race.chosen][None], [race.prompt])[0]
 
 
 def _settings_line(stored: Stored) -> str:
@@ -155,16 +148,10 @@ def _player(stored: Stored, race: Race, final: Opinion | None, everything: bool)
 def _played(
     stored: Stored, race: Race, final: Opinion | None, everything: bool, stamp: int
 ) -> dict[str, Any]:
-    right: list[bool | None] = [None] * race.candidates
     if not everything:
-        if final is not None:
-            right[race.chosen] = final.well_formed
-        return race_data(race, "Step by step", right)
+        return as_it_went(race, final)
     found, _, full = opened_finished(stored)
-    if found.judged[0]:
-        right = found.well_formed[0].tolist()
-    chosen = -1 if race.redraws else race.chosen
-    return race_data(full, "All finished, step by step", right, chosen, [] if race.redraws else race.choices)
+    return all_finished(race, found, full)
 
 
 def _actions(stored: Stored, race: Race, finished: bool, played: dict[str, Any]) -> None:
@@ -233,16 +220,6 @@ def _finished(stored: Stored, race: Race) -> None:
         show_worth_table(rows, stored.id)
 
 
-def explained(found: Finished, race: Race, index: int) -> str:
-    """The finding in words, for the choice that was made."""
-    if race.redraws:
-        return (
-            "With a choice at *every* step the picture is put together from draws of many candidates; below "
-            f"is choosing *once* among {race.candidates} separate ones. {what_is_seen(found, index)}"
-        )
-    return what_is_seen(found, index, race.chosen)
-
-
 def _worth_metrics(found: Finished, row: Worth) -> None:
     columns = metric_places(5)
     columns[0].metric(
@@ -267,24 +244,11 @@ def _worth_metrics(found: Finished, row: Worth) -> None:
     )  # fmt: skip
 
 
-def finished_tiles(found: Finished, prompt: int, chosen: int) -> list[Tile]:
-    """The finished candidates of one prompt with their final score and what the judge says."""
-    pictures = found.pictures[prompt]
-    said = opinions(pictures, [found.prompts[prompt]] * len(pictures))
-    return [
-        Tile(k, pictures[k], " · ".join([f"{found.scores[-1, prompt, k]:.3f}", *([str(o)] if o else [])]),
-             chosen=k == chosen)
-        for k, o in enumerate(said)
-    ]  # fmt: skip
-
-
 def show_worth_table(rows: list[Worth], name: str) -> None:
     """The numbers behind the figure, with their download."""
-    names = [f"{COLUMNS[i - 1]}, low" if n == "low" else f"{COLUMNS[i - 2]}, high" if n == "high" else n
-             for i, n in enumerate(COLUMNS)]  # fmt: skip
     cells = worth_table(rows)
     st.dataframe(
-        {n: [row[i] for row in cells] for i, n in enumerate(names)}, hide_index=True, key=f"do.{PAGE}.table"
+        {n: [row[i] for row in cells] for i, n in enumerate(COLUMNS)}, hide_index=True, key=f"do.{PAGE}.table"
     )
     st.download_button(
         "Table as CSV", data=worth_csv(rows), file_name=f"{name}.csv", mime="text/csv", on_click="ignore",

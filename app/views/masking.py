@@ -7,7 +7,7 @@ import streamlit as st
 from app.parts.masking_controls import KEY, Settings, apply_config, controls
 from app.parts.masking_pictures import masked_pictures
 from app.parts.masking_take import take_along
-from app.session import guarded, show_figure, workspace
+from app.session import figure_of, guarded, show_figure, workspace
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
@@ -91,7 +91,7 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
     at, run = moment.progress, drawn.name if drawn else ""
     heat = st.session_state[KEY + "view"] == HEAT
     show_figure(
-        figures.plot_density(schedule, at, drawn) if heat else figures.plot_ridges(schedule, at, drawn),
+        figure_of(figures.plot_density if heat else figures.plot_ridges, schedule, at, drawn),
         "masking.density", name="mask-ratio-density",
         alt=f"Density of the mask ratio over the training; its mean goes from {schedule.mean[0]:.2f} to "
         f"{schedule.mean[-1]:.2f}.",
@@ -99,17 +99,17 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
     left, right = st.columns(2)
     with left:
         show_figure(
-            figures.plot_moment(moment, near(drawn, at) if drawn else None, run), "masking.moment",
+            figure_of(figures.plot_moment, moment, near(drawn, at) if drawn else None, run), "masking.moment",
             name="mask-ratio-draws",
             alt=f"Histogram of draws at {at:.0%} of the training, and closed form; mean {moment.mean:.2f}.",
         )  # fmt: skip
         show_figure(
-            figures.plot_chance(schedule, at), "masking.chance", name="both-regimes",
+            figure_of(figures.plot_chance, schedule, at), "masking.chance", name="both-regimes",
             alt=f"Chance that a batch holds both regimes, by number of groups; now {moment.chance:.0%}.",
         )  # fmt: skip
     with right:
         show_figure(
-            figures.plot_shares(schedule, at, drawn), "masking.shares", name="what-draws-train",
+            figure_of(figures.plot_shares, schedule, at, drawn), "masking.shares", name="what-draws-train",
             alt=f"Shares of draws over the training; now contrast {moment.shares.contrast:.0%}, generation "
             f"{moment.shares.generation:.0%}, both {moment.shares.both:.0%}.",
         )  # fmt: skip

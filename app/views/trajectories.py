@@ -3,7 +3,6 @@
 import streamlit as st
 
 from app.parts.trajectories_controls import PAGE, Asked, read_controls, take_settings
-from app.parts.trajectories_gallery import gallery, race_tiles
 from app.parts.trajectories_list import VIEW, render_list
 from app.parts.trajectories_many import STUDIED, render_many, take_study
 from app.parts.trajectories_shown import SHOWN, show_stored
@@ -14,6 +13,7 @@ from workbench.figures.trajectories import plot_race
 from workbench.store import Stored, open_stored
 from workbench.trajectories import Race, paint_race
 from workbench.trajectory_kept import prompts_of
+from workbench.trajectory_shown import gallery, race_tiles
 from workbench.work import Work
 
 RACE = "trajectories.race"

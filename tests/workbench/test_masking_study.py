@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.masking import counts_in_contrast, counts_in_generation, ratio_distribution
+from dream.masking import (
+    counts_in_contrast,
+    counts_in_generation,
+    ratio_distribution,
+    sample_mask_ratios,
+)
+from dream.randomness import generator
 from workbench.masking_settings import presets
 from workbench.masking_study import (
     at_moment,
@@ -17,8 +23,8 @@ from workbench.masking_study import (
     density_in_bins,
     draw_batches,
     draw_masks,
-    group_draws,
     mean_shares,
+    mixture,
     over_training,
     true_mean,
 )
@@ -117,11 +123,30 @@ def test_who_counts_agrees_with_the_masks_of_training_for_every_number_of_tokens
 
 @each_masking
 def test_the_groups_together_draw_from_the_whole_distribution(masking):
-    groups = group_draws(0.3, masking, OBJECTIVE)
-    assert len(groups) == masking.groups
+    parts = mixture(0.3, masking, OBJECTIVE)
+    assert sum(parts.values()) == pytest.approx(1)
     for ratio in (0.1, 0.45, 0.6, 0.9):
         mass = density_in_bins(0.3, masking, OBJECTIVE, [0.0, ratio, 1.0])[0] * ratio
-        assert np.mean([group.cdf(ratio) for group in groups]) == pytest.approx(mass)
+        assert sum(weight * part.cdf(ratio) for part, weight in parts.items()) == pytest.approx(mass)
+
+
+@each_masking
+def test_a_training_is_made_of_its_moments(masking):
+    whole = over_training(masking, OBJECTIVE, 25, moments=5)
+    for i, progress in enumerate(whole.progress.tolist()):
+        density = density_in_bins(progress, masking, OBJECTIVE, whole.edges.tolist())
+        assert whole.density[i] == pytest.approx(density)
+        shares = {name: share[i] for name, share in whole.shares.items()}
+        assert shares == pytest.approx(mean_shares(progress, masking, OBJECTIVE, 25)._asdict())
+        chance = chance_of_both(progress, masking, OBJECTIVE, 25)
+        assert whole.chance[masking.groups][i] == pytest.approx(chance)
+
+
+@each_masking
+def test_batches_are_those_that_training_draws_one_after_the_other(masking):
+    source = generator(5, "masking study")
+    drawn = [sample_mask_ratios(0.3, masking, OBJECTIVE, source) for _ in range(20)]
+    assert draw_batches(0.3, masking, OBJECTIVE, 20, seed=5).tolist() == drawn
 
 
 @each_masking

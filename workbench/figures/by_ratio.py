@@ -88,7 +88,7 @@ def plot_by_mask_ratio(
     columns = min(3, len(panels))
     figure = grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
     look = look or Look.of(results)
-    add_lines(figure, panels, columns, look.colours, look.symbols)
+    add_lines(figure, panels, look.colours, look.symbols)
     for i, panel in enumerate(panels):
         where = cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)

@@ -5,11 +5,13 @@ Contrast, generation and both have the colours of the objectives that train them
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from workbench.figures import style
+from workbench.figures.draft import Draft
 from workbench.masking_drawn import DrawnRatios, windows
 from workbench.masking_study import Moment, Schedule
 
@@ -23,6 +25,8 @@ MOST_POINTS = 1500
 """Ratios of a run that are drawn; of more, as many evenly spread over the training."""
 RUN_MEAN = {"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": "#ffffff"}}
 RATIO, TIME = "mask ratio (share of tokens hidden)", "training done (%)"
+RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
+"""An axis of mask ratios."""
 RIDGES = 9
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
 WIDE = {**MARGIN, "r": 165}
@@ -34,9 +38,10 @@ def plot_density(
 ) -> go.Figure:
     """Heat map of the mask ratio's density over the training, with location and true mean, the bounds of the
     two losses, a moment (0 to 1), and the ratios of a run."""
-    figure = _started("Mask ratio over the training", 420, WIDE)
+    draft = _started("Mask ratio over the training", 420, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
-    figure.add_heatmap(
+    draft.add(
+        "heatmap",
         x=100 * schedule.progress, y=middles, z=np.round(schedule.density.T, 4), name="density", zmin=0,
         zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)), zsmooth=False,
         colorscale=[[0, style.faded(DENSITY, 0)], [0.5, style.faded(DENSITY, 0.5)], [1, DENSITY]],
@@ -47,19 +52,18 @@ def plot_density(
         },
     )  # fmt: skip
     if drawn is not None:
-        _add_drawn(figure, drawn)
-    _add_lines(figure, schedule)
-    _add_bounds(figure, schedule)
-    _add_moment(figure, moment)
-    figure.update_yaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
-    return figure
+        _add_drawn(draft, drawn)
+    _add_lines(draft, schedule)
+    _add_bounds(draft, schedule)
+    _add_moment(draft, moment)
+    return draft.figure(yaxis=RATIOS)
 
 
 def plot_ridges(
     schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
 ) -> go.Figure:
     """The density at some moments of the training, one above the other, with its true mean and a run's."""
-    figure = _started("Mask ratio over the training", 420, MARGIN)
+    draft = _started("Mask ratio over the training", 420, MARGIN)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
     picked = np.linspace(0, len(schedule.progress) - 1, RIDGES).round().astype(int)
     nearest = None if moment is None else picked[np.abs(schedule.progress[picked] - moment).argmin()]
@@ -67,84 +71,87 @@ def plot_ridges(
     for at in picked[::-1]:  # from the end: later ridges stand behind earlier ones
         base, ridge = 100 * schedule.progress[at], np.minimum(schedule.density[at], 6)
         lit = at == nearest
-        figure.add_scatter(
+        draft.add(
+            "scatter",
             x=[0, 0, *middles, 1, 1], y=[base, *(base + 12 * height * np.pad(ridge, 1, "edge")), base],
             fill="toself", fillcolor=style.faded(DENSITY, 0.65 if lit else 0.3), name=f"at {base:.0f} %",
             line={"color": DENSITY, "width": 2.5 if lit else 1.2}, mode="lines", showlegend=False,
             hovertemplate=f"at {base:.0f} % done<br>ratio %{{x:.2f}}<extra></extra>",
         )  # fmt: skip
-    figure.add_scatter(
+    draft.add(
+        "scatter",
         x=schedule.mean, y=100 * schedule.progress, mode="lines", name="true mean",
         line={"color": MEAN, "width": 3}, hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
     )  # fmt: skip
     if drawn is not None:
         found = windows(drawn)
-        figure.add_scatter(
+        draft.add(
+            "scatter",
             x=[w[1] for w in found], y=[100 * w[0] for w in found], mode="markers",
             name=f"mean of {drawn.name}", marker=RUN_MEAN,
             hovertemplate=f"{drawn.name} around %{{y:.0f}} %: mean %{{x:.3f}}<extra></extra>",
         )  # fmt: skip
     for value, colour, words in _bound_words(schedule):
-        figure.add_vline(value, line={"color": colour, "width": 1.5, "dash": "dot"})
-        figure.add_annotation(
-            x=value, y=1, yref="paper", yanchor="bottom", text=words.replace("<br>", " "), showarrow=False,
+        draft.add_upright(value, color=colour, width=1.5, dash="dot")
+        draft.add_note(
+            x=value, y=1, yref="paper", yanchor="bottom", text=words.replace("<br>", " "),
             font={"color": colour, "size": 12}, xanchor="right" if colour == GENERATION else "left",
         )  # fmt: skip
-    figure.update_xaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
-    figure.update_yaxes(title=TIME, range=[-3, 128], tickvals=[0, 25, 50, 75, 100])
-    return figure.update_layout(margin={**MARGIN, "t": 96}, legend={"y": 1.07})
+    times = {"title": {"text": TIME}, "range": [-3, 128], "tickvals": [0, 25, 50, 75, 100]}
+    return draft.figure(xaxis=RATIOS, yaxis=times, margin={"t": 96}, legend={"y": 1.07})
 
 
 def plot_shares(
     schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
 ) -> go.Figure:
     """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
-    figure = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
+    draft = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
+    found = [] if drawn is None else windows(drawn)
     for name, colour, symbol in KINDS:
-        figure.add_scatter(
+        draft.add(
+            "scatter",
             x=100 * schedule.progress, y=100 * schedule.shares[name], mode="lines", name=name,
             line={"color": colour, "width": 2.5, "dash": "dash" if name == "both" else "solid"},
             hovertemplate=f"{name}: %{{y:.1f}} % of the draws<extra></extra>",
         )  # fmt: skip
         if drawn is not None:
-            found = windows(drawn)
-            figure.add_scatter(
+            draft.add(
+                "scatter",
                 x=[100 * w[0] for w in found], y=[100 * getattr(w[2], name) for w in found], mode="markers",
                 name=f"{name}, {drawn.name}", showlegend=False, customdata=[w[3] for w in found],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
                 hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )  # fmt: skip
-    _name_ends(figure, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
-    _add_moment(figure, moment)
-    figure.update_yaxes(title="share of draws (%)", range=[-2, 104], dtick=25)
-    return figure.update_layout(hovermode="x unified", showlegend=False)
+    _name_ends(draft, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
+    _add_moment(draft, moment)
+    return draft.figure(yaxis=_percent("share of draws (%)"), hovermode="x unified", showlegend=False)
 
 
 def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
     """Chance that a batch holds both regimes over the training, for the groups set and for others."""
-    figure = _started("Both regimes in one batch", 330, {**MARGIN, "t": 50, "r": 90})
+    draft = _started("Both regimes in one batch", 330, {**MARGIN, "t": 50, "r": 90})
     colours = style.count_colours(list(schedule.chance))
     ends = []
     for groups, chance in schedule.chance.items():
         own = groups == schedule.groups
         words = f"{groups} group{'s' * (groups > 1)}"
-        figure.add_scatter(
+        draft.add(
+            "scatter",
             x=100 * schedule.progress, y=100 * chance, mode="lines", name=words, showlegend=False,
             line={"color": colours[groups], "width": 4 if own else 1.5}, opacity=1 if own else 0.75,
             hovertemplate=f"{words}: %{{y:.1f}} %<extra></extra>",
         )  # fmt: skip
         ends.append((float(chance[-1]), f"<b>{words}</b>" if own else words, colours[groups]))
-    _name_ends(figure, ends)
-    _add_moment(figure, moment)
-    figure.update_yaxes(title="chance (%)", range=[-2, 104], dtick=25)
-    return figure.update_layout(hovermode="x unified")
+    _name_ends(draft, ends)
+    _add_moment(draft, moment)
+    return draft.figure(yaxis=_percent("chance (%)"), hovermode="x unified")
 
 
 def plot_moment(
     moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20
 ) -> go.Figure:
     """Histogram of the draws at a moment beside the closed form; outlined, what a run drew near it."""
-    figure = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
+    draft = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
     for ratios, name, look in (
         (moment.ratios, "draws", {"color": style.faded(DENSITY, 0.45), "line": {"width": 0}}),
@@ -154,61 +161,70 @@ def plot_moment(
             continue
         height, _ = np.histogram(ratios, edges, density=True)
         top = max(top, float(height.max()))
-        figure.add_bar(
+        draft.add(
+            "bar",
             x=(edges[1:] + edges[:-1]) / 2, y=height, width=1 / bins, name=f"{len(ratios):,} {name}",
             marker=look, hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
         )  # fmt: skip
-    figure.add_scatter(
+    draft.add(
+        "scatter",
         x=moment.at, y=moment.density, mode="lines", name="closed form",
         line={"color": DENSITY, "width": 2.5},
         hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
     )  # fmt: skip
     top *= 1.15
     for ratio, share in moment.points:
-        figure.add_annotation(
-            x=ratio, y=0.97 * top, showarrow=False, xanchor="left" if ratio < 0.5 else "right",
+        draft.add_note(
+            x=ratio, y=0.97 * top, xanchor="left" if ratio < 0.5 else "right",
             text=f"always {ratio:.2f}" if share > 0.999 else f"{ratio:.2f}: {share:.0%} of the draws",
             xshift=8 if ratio < 0.5 else -8,
         )  # fmt: skip
-    _add_places(figure, moment)
-    figure.update_xaxes(title=RATIO, range=[-0.02, 1.02], dtick=0.25)
-    figure.update_yaxes(title="density (per unit of ratio)", range=[0, top])
+    _add_places(draft, moment)
+    heights = {"title": {"text": "density (per unit of ratio)"}, "range": [0, top]}
     note = f"bars: {len(moment.ratios):,} draws; line: closed form"
     if near is not None:
         note += f"<br>outline: {len(near):,} draws of {run} near it"
-    title = f"{figure.layout.title.text}<br><span style='font-size:12px'>{note}</span>"
-    return figure.update_layout(barmode="overlay", showlegend=False, title={"text": title})
+    title = f"{draft.heading}<br><span style='font-size:12px'>{note}</span>"
+    return draft.figure(
+        xaxis=RATIOS, yaxis=heights, barmode="overlay", showlegend=False, title={"text": title}
+    )
 
 
-def _started(title: str, height: int, margin: dict[str, int]) -> go.Figure:
-    figure = style.themed(go.Figure()).update_layout(
-        title={"text": title, "font": {"size": 16}, "y": 1 - 16 / height}, height=height, margin=margin,
+def _started(title: str, height: int, margin: dict[str, int]) -> Draft:
+    return Draft(
+        title, height=height, margin=margin, xaxis={"title": {"text": TIME}, "range": [0, 100], "dtick": 25},
+        title={"font": {"size": 16}, "y": 1 - 16 / height},
         legend={"y": 1, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
     )  # fmt: skip
-    return figure.update_xaxes(title=TIME, range=[0, 100], dtick=25)
 
 
-def _add_lines(figure: go.Figure, schedule: Schedule) -> None:
+def _percent(title: str) -> dict[str, Any]:
+    return {"title": {"text": title}, "range": [-2, 104], "dtick": 25}
+
+
+def _add_lines(draft: Draft, schedule: Schedule) -> None:
     x = 100 * schedule.progress
     if not np.isnan(schedule.center).all():
-        figure.add_scatter(
+        draft.add(
+            "scatter",
             x=x, y=schedule.center, mode="lines", name="location",
             line={"color": INK, "width": 2, "dash": "dash"},
             hovertemplate="%{x:.0f} % done: location %{y:.3f}<extra></extra>",
         )  # fmt: skip
-    figure.add_scatter(
+    draft.add(
+        "scatter",
         x=x, y=schedule.mean, mode="lines", name="true mean", line={"color": MEAN, "width": 3},
         hovertemplate="%{x:.0f} % done: mean %{y:.3f}<extra></extra>",
     )  # fmt: skip
 
 
-def _add_bounds(figure: go.Figure, schedule: Schedule) -> None:
+def _add_bounds(draft: Draft, schedule: Schedule) -> None:
     words = _bound_words(schedule)
     places = _apart([value for value, _, _ in words], 0.14)
     for (value, colour, text), place in zip(words, places, strict=True):
-        figure.add_hline(value, line={"color": colour, "width": 1.5, "dash": "dot"})
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=text, showarrow=False, align="left",
+        draft.add_level(value, color=colour, width=1.5, dash="dot")
+        draft.add_note(
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=text, align="left",
             font={"color": colour, "size": 12},
         )  # fmt: skip
 
@@ -220,45 +236,47 @@ def _bound_words(schedule: Schedule) -> list[tuple[float, str, str]]:
     ]
 
 
-def _add_moment(figure: go.Figure, moment: float | None) -> None:
+def _add_moment(draft: Draft, moment: float | None) -> None:
     if moment is not None:
-        figure.add_vline(100 * moment, line={"color": INK, "width": 1.5})
+        draft.add_upright(100 * moment, color=INK, width=1.5)
 
 
-def _add_places(figure: go.Figure, moment: Moment) -> None:
+def _add_places(draft: Draft, moment: Moment) -> None:
     """Location and true mean as named upright lines; a location off the axis is left out."""
     places = [("mean", moment.mean, MEAN, "solid")]
     if moment.center is not None and 0 <= moment.center <= 1:
         places.append(("location", moment.center, INK, "dash"))
     rightmost = max(value for _, value, _, _ in places)
     for name, value, colour, dash in places:
-        figure.add_vline(value, line={"color": colour, "width": 2.5, "dash": dash})
+        draft.add_upright(value, color=colour, width=2.5, dash=dash)
         right = value == rightmost if len(places) > 1 else value < 0.5
-        figure.add_annotation(
-            x=value, y=1, yref="paper", yanchor="bottom", text=f"{name} {value:.2f}", showarrow=False,
+        draft.add_note(
+            x=value, y=1, yref="paper", yanchor="bottom", text=f"{name} {value:.2f}",
             xanchor="left" if right and value < 0.8 else "right", font={"color": colour, "size": 12},
         )  # fmt: skip
 
 
-def _name_ends(figure: go.Figure, ends: Sequence[tuple[float, str, str]]) -> None:
+def _name_ends(draft: Draft, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names (share, words, colour) at the right of lines that end at these shares."""
     places = _apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
-        figure.add_annotation(
-            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, showarrow=False,
+        draft.add_note(
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words,
             font={"color": colour, "size": 12},
         )  # fmt: skip
 
 
-def _add_drawn(figure: go.Figure, drawn: DrawnRatios) -> None:
+def _add_drawn(draft: Draft, drawn: DrawnRatios) -> None:
     picked = np.linspace(0, len(drawn.ratios) - 1, min(MOST_POINTS, len(drawn.ratios))).round().astype(int)
-    figure.add_scatter(
+    draft.add(
+        "scatter",
         x=100 * drawn.progress[picked], y=drawn.ratios[picked], mode="markers", name=drawn.name,
         marker={"color": RUN, "size": 4, "opacity": 0.55},
         hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
     )  # fmt: skip
     found = windows(drawn)
-    figure.add_scatter(
+    draft.add(
+        "scatter",
         x=[100 * w[0] for w in found], y=[w[1] for w in found], mode="markers", name=f"mean of {drawn.name}",
         marker=RUN_MEAN,
         hovertemplate=f"{drawn.name} around %{{x:.0f}} %: mean %{{y:.3f}}<extra></extra>",

@@ -29,18 +29,22 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
         notes.append({
             **middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12},
         })  # fmt: skip
-        traces.append(go.Heatmap(
-            x=left + np.arange(grid) + 0.5, y=top + np.arange(grid) + 0.5, z=mask.hidden.astype(int), zmin=0,
-            zmax=1, name=f"group {number + 1}: ratio {mask.ratio:.3f}", showscale=False,
-            colorscale=[[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]], hovertemplate="hidden %{z}<extra></extra>",
-        ))  # fmt: skip
-    figure = style.themed(go.Figure(traces)).update_layout(
-        title={"text": "The groups of a batch, on one picture", "font": {"size": 16}}, images=images,
-        annotations=notes, height=80 + 200 * rows, margin={"l": 10, "r": 10, "t": 50, "b": 10},
-    )  # fmt: skip
+        traces.append({
+            "type": "heatmap", "x": left + np.arange(grid) + 0.5, "y": top + np.arange(grid) + 0.5,
+            "z": mask.hidden.astype(int), "zmin": 0, "zmax": 1, "showscale": False,
+            "name": f"group {number + 1}: ratio {mask.ratio:.3f}",
+            "hovertemplate": "hidden %{z}<extra></extra>",
+            "colorscale": [[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]],
+        })  # fmt: skip
     bare = {"visible": False, "constrain": "domain"}
-    figure.update_xaxes(range=[0, wide * columns - 0.06 * grid], **bare)
-    return figure.update_yaxes(range=[high * rows - 0.1 * grid, -0.15 * grid], scaleanchor="x", **bare)
+    layout = {
+        "template": style.template(), "images": images, "annotations": notes, "height": 80 + 200 * rows,
+        "title": {"text": "The groups of a batch, on one picture", "font": {"size": 16}},
+        "margin": {"l": 10, "r": 10, "t": 50, "b": 10},
+        "xaxis": {"range": [0, wide * columns - 0.06 * grid], **bare},
+        "yaxis": {"range": [high * rows - 0.1 * grid, -0.15 * grid], "scaleanchor": "x", **bare},
+    }  # fmt: skip
+    return go.Figure(traces, layout)
 
 
 def _trains(mask: DrawnMask) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Small multiples: panels in a grid, with points that have intervals. It knows no measure and no model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -13,6 +13,8 @@ TOP, BOTTOM = 120, 70
 """Pixels above the panels (title, legend, a panel's title) and below them (an axis title)."""
 LEGEND = 30
 """Of which the legend takes so many."""
+TITLE_SIZE = 14
+"""Of a panel's title, in pixels, where `composed` makes it."""
 GAP = 105
 """Pixels between two rows of panels: an axis title and a panel's title."""
 
@@ -70,6 +72,32 @@ def cell(number: int, columns: int) -> dict[str, int]:
     return {"row": number // columns + 1, "col": number % columns + 1}
 
 
+def axes(number: int) -> tuple[str, str]:
+    """The axes of a panel, as traces and shapes name them."""
+    end = str(number + 1) if number else ""
+    return f"x{end}", f"y{end}"
+
+
+def composed(
+    empty: go.Figure,
+    traces: Sequence[dict[str, Any]],
+    across: Sequence[dict[str, Any]],
+    upwards: Sequence[dict[str, Any]],
+    shapes: Sequence[dict[str, Any]] = (),
+    notes: Sequence[dict[str, Any]] = (),
+) -> go.Figure:
+    """The panels of `grid` filled at once: plotly checks what is there anew for each thing that is added.
+
+    `across` and `upwards` are what each panel's axes have; a panel's title is as large as a note.
+    """
+    layout = empty.to_dict()["layout"]
+    for kind, given in (("x", across), ("y", upwards)):
+        for i, values in enumerate(given):
+            layout[f"{kind}axis{i + 1 if i else ''}"] |= values
+    titles = [{**title, "font": {"size": TITLE_SIZE}} for title in layout["annotations"]]
+    return go.Figure(traces, {**layout, "shapes": list(shapes), "annotations": [*titles, *notes]})
+
+
 def titled(figure: go.Figure, title: str, note: str) -> go.Figure:
     """The figure with its title and, smaller, what must be known to read it."""
     text = f"{title}<br><span style='font-size:13px'>{note}</span>"
@@ -92,33 +120,49 @@ def hover(point: Point) -> list[str]:
 def add_lines(
     figure: go.Figure,
     panels: Sequence[Panel],
-    columns: int,
     colours: dict[str, str],
     symbols: dict[str, str],
     named: str = "{}",
 ) -> None:
     """In each panel a line and a band for each name of its points; in the legend each name once."""
+    figure.add_traces(lines(panels, colours, symbols, named))
+
+
+def lines(
+    panels: Sequence[Panel],
+    colours: dict[str, str],
+    symbols: dict[str, str],
+    named: str = "{}",
+    ranks: Mapping[str, int] | None = None,
+) -> list[dict[str, Any]]:
+    """What `add_lines` adds; `ranks` are the names' places in the legend."""
     seen: set[str] = set()
+    traces = []
     for i, panel in enumerate(panels):
+        x, y = axes(i)
         for name in dict.fromkeys(point.name for point in panel.points):
             points = [point for point in panel.points if point.name == name]
             for trace in _line(points, named.format(name), colours[name], symbols[name]):
-                trace.showlegend = trace.mode != "lines" and name not in seen
-                figure.add_trace(trace, **cell(i, columns))
+                shown = trace["mode"] != "lines" and name not in seen
+                rank = {"legendrank": ranks[name]} if ranks else {}
+                traces.append({**trace, **rank, "showlegend": shown, "xaxis": x, "yaxis": y})
             seen.add(name)
+    return traces
 
 
-def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[go.Scatter]:
+def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[dict[str, Any]]:
     x = [point.at for point in points]
-    band = go.Scatter(
-        x=[*x, *x[::-1]], y=[*(p.high for p in points), *(p.low for p in points[::-1])], mode="lines",
-        fill="toself", fillcolor=style.faded(colour, 0.18), line={"width": 0}, hoverinfo="skip",
-        legendgroup=name, name=name,
-    )  # fmt: skip
-    line = go.Scatter(
-        x=x, y=[p.value for p in points], mode="lines+markers", name=name, legendgroup=name,
-        line={"color": colour, "width": 2}, marker={"symbol": symbol, "size": 8},
-        error_y=bars(points, colour) if len(points) == 1 else None, customdata=[hover(p) for p in points],
-        hovertemplate=f"<b>{name}</b> at %{{x:.3~f}}<br>{style.ESTIMATE}<extra></extra>",
-    )  # fmt: skip
-    return [band, line] if len(points) > 1 else [line]
+    band: dict[str, Any] = {
+        "x": [*x, *x[::-1]], "y": [*(p.high for p in points), *(p.low for p in points[::-1])],
+        "mode": "lines", "fill": "toself", "fillcolor": style.faded(colour, 0.18), "line": {"width": 0},
+        "hoverinfo": "skip",
+    }  # fmt: skip
+    line: dict[str, Any] = {
+        "x": x, "y": [p.value for p in points], "mode": "lines+markers",
+        "line": {"color": colour, "width": 2}, "marker": {"symbol": symbol, "size": 8},
+        "error_y": bars(points, colour) if len(points) == 1 else None,
+        "customdata": [hover(p) for p in points],
+        "hovertemplate": f"<b>{name}</b> at %{{x:.3~f}}<br>{style.ESTIMATE}<extra></extra>",
+    }  # fmt: skip
+    common = {"type": "scatter", "name": name, "legendgroup": name}
+    return [{**common, **trace} for trace in ([band, line] if len(points) > 1 else [line])]

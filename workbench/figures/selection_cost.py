@@ -2,15 +2,25 @@
 and the number of candidates. It opens no file and no model."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench.figures import style
+from workbench.figures.draft import level
 from workbench.figures.measured import current_measures, span_of
-from workbench.figures.panels import Panel, Point, add_lines, cell, grid, point_of, titled
+from workbench.figures.panels import (
+    Panel,
+    Point,
+    axes,
+    composed,
+    grid,
+    lines,
+    point_of,
+    titled,
+)
 from workbench.figures.selection_curves import DECODED
 
 ACCURACY, REGRET = "Chosen picture right", "Lost against the best of all"
@@ -142,23 +152,41 @@ def plot_selection_cost(
     sizes = sorted({int(point.name) for panel in panels for point in panel.points})
     colours = {str(size): colour for size, colour in style.count_colours(sizes).items()}
     columns = min(len(panels), columns)
-    figure = grid([panel.title for panel in panels], columns, 360).update_annotations(font_size=14)
-    add_lines(figure, panels, columns, colours, style.model_symbols(list(map(str, sizes))), "K = {}")
-    figure.for_each_trace(lambda trace: trace.update(legendrank=int(trace.name.removeprefix("K = "))))
-    for i, (panel, levels) in enumerate(found):
-        where = cell(i, columns)
-        figure.update_yaxes(
-            title_text=panel.axis, range=span_of(panel.points, list(levels.values())), **where
-        )
-        span = [-0.02, 1.02] if panel.across == DECODED else None
-        figure.update_xaxes(title_text=panel.across, range=span, **where)
-        for dash, (height, name) in zip(DASHES, _merged(levels, panel).items(), strict=False):
-            figure.add_hline(
-                y=height, line={"color": style.PAPER, "width": 1.5, "dash": dash},
-                annotation={"text": name, "font": {"size": 11, "color": style.PAPER}}, **where,
-            )  # fmt: skip
+    symbols = style.model_symbols(list(map(str, sizes)))
+    marks = [mark for i, worth in enumerate(found) for mark in _levels(i, worth)]
+    figure = composed(
+        grid([panel.title for panel in panels], columns, 360),
+        lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes}),
+        [_across(panel) for panel in panels], [_upwards(worth) for worth in found],
+        [shape for shape, _ in marks], [note for _, note in marks],
+    )  # fmt: skip
     counted = "are refused" if malformed_refused else "count as what they resemble"
     return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")
+
+
+def _across(panel: Panel) -> dict[str, Any]:
+    span = {"range": [-0.02, 1.02]} if panel.across == DECODED else {}
+    return {"title": {"text": panel.across}, **span}
+
+
+def _upwards(worth: Worth) -> dict[str, Any]:
+    span = span_of(worth.panel.points, list(worth.levels.values()))
+    return {"title": {"text": worth.panel.axis}, "range": span}
+
+
+def _levels(number: int, worth: Worth) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Shape and name of each level line of a panel."""
+    x, y = axes(number)
+    found = []
+    merged = _merged(worth.levels, worth.panel)
+    for dash, (height, name) in zip(DASHES, merged.items(), strict=False):
+        line = {"color": style.PAPER, "width": 1.5, "dash": dash}
+        note = {
+            "text": name, "showarrow": False, "font": {"size": 11, "color": style.PAPER},
+            "xref": f"{x} domain", "x": 1, "xanchor": "right", "yref": y, "y": height, "yanchor": "bottom",
+        }  # fmt: skip
+        found.append((level(height, line, x, y), note))
+    return found
 
 
 def _merged(levels: dict[str, float], panel: Panel) -> dict[float, str]:

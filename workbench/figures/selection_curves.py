@@ -7,8 +7,18 @@ import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
 from workbench.figures import style
+from workbench.figures.draft import level
 from workbench.figures.measured import Wanted, current_measures, span_of
-from workbench.figures.panels import Panel, Point, add_lines, cell, grid, point_of, titled
+from workbench.figures.panels import (
+    Panel,
+    Point,
+    axes,
+    composed,
+    grid,
+    lines,
+    point_of,
+    titled,
+)
 
 HEADLINE = 0.3
 """Decoded share of the headline's choice."""
@@ -84,18 +94,20 @@ def plot_selection(
     colours = {str(size): colour for size, colour in style.count_colours(sizes).items()}
     symbols = style.model_symbols([str(size) for size in sizes])
     columns = min(len(panels), columns)
-    figure = grid([panel.title for panel in panels], columns, 360).update_annotations(font_size=14)
-    add_lines(figure, panels, columns, colours, symbols, "K = {}")
-    figure.for_each_trace(lambda trace: trace.update(legendrank=int(trace.name.removeprefix("K = "))))
+    across, upwards, shapes, notes = [], [], [], []
     for i, panel in enumerate(panels):
-        where = cell(i, columns)
+        x, y = axes(i)
         chance = 0.5 if panel.axis.startswith("AUC") else 0.0
-        figure.update_yaxes(title_text=panel.axis, range=span_of(panel.points, [chance]), **where)
         span = [-0.02, 1.02] if panel.across == DECODED else [min(sizes) - 0.5, max(sizes) + 0.5]
-        figure.update_xaxes(title_text=panel.across, range=span, **where)
+        across.append({"title": {"text": panel.across}, "range": span})
+        upwards.append({"title": {"text": panel.axis}, "range": span_of(panel.points, [chance])})
+        shapes.append(level(chance, {"color": style.PAPER, "width": 1, "dash": "dot"}, x, y))
         if not any(math.isfinite(point.value) for point in panel.points):
             text = "undefined: no prompt has right<br>and wrong candidates"
-            figure.add_annotation(text=text, x=0.5, y=chance, yshift=28, showarrow=False, **where)
-        figure.add_hline(y=chance, line={"color": style.PAPER, "width": 1, "dash": "dot"}, **where)
+            place = {"x": 0.5, "xref": x, "y": chance, "yref": y, "yshift": 28}
+            notes.append({"text": text, "showarrow": False, **place})
+    traces = lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes})
+    empty = grid([panel.title for panel in panels], columns, 360)
+    figure = composed(empty, traces, across, upwards, shapes, notes)
     counted = "are refused" if malformed_refused else "count as what they resemble"
     return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")

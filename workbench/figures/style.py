@@ -109,7 +109,9 @@ def template(theme: str = "light") -> go.layout.Template:
 
 def themed(figure: go.Figure, theme: str = "light") -> go.Figure:
     """The same figure in a theme, changed in place."""
-    return figure.update_layout(template=template(theme))
+    if figure.layout.template.layout.paper_bgcolor != BACKGROUND[theme]:  # else it is in that theme
+        figure.layout.template = template(theme)
+    return figure
 
 
 def empty(title: str, why: str) -> go.Figure:

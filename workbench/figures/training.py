@@ -3,10 +3,13 @@
 Each takes curves (`workbench.run_curves`) and returns a plotly Figure. It opens no file and no run.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dream.config import DreamConfig
 from workbench.figures import style
 from workbench.figures.training_parts import (
     add_line,
@@ -22,7 +25,32 @@ from workbench.run_curves import AXES, Axis, Curves, drawn_by_step, smoothed
 
 CONTRAST, GENERATION = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"]
 """Colours of the two losses, everywhere."""
+FIGURES = {
+    "losses": "Both losses", "by_ratio": "Losses by share of hidden tokens",
+    "ratios": "Mask ratios drawn, over the training", "shares": "Share of pictures that counted, by loss",
+    "retrieval": "Share of captions that find their picture", "gradients": "Gradient norm, learning rate",
+    "speed": "Pictures a second and milliseconds a step",
+}  # fmt: skip
+"""Figures of a training by the name that `plot_training` takes, with what they show."""
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+
+
+def plot_training(
+    name: str, curves: Curves, config: DreamConfig | None = None, axis: Axis = "steps",
+    smoothing: float = 0.8, log: bool = True,
+) -> go.Figure:  # fmt: skip
+    """The figure of this name; `config` is the run's (default: the published one) and says who counts."""
+    objective, clip = (config or DreamConfig()).objective, config.train.clip if config else None
+    plots: dict[str, Callable[[], go.Figure]] = {
+        "losses": lambda: plot_losses(curves, axis, smoothing, log),
+        "by_ratio": lambda: plot_by_ratio(curves, axis, smoothing, log),
+        "ratios": lambda: plot_ratios(curves, objective.min_masked, 1 - objective.min_visible, axis),
+        "shares": lambda: plot_shares(curves, axis, smoothing),
+        "retrieval": lambda: plot_retrieval(curves, axis),
+        "gradients": lambda: plot_gradients(curves, clip, axis, smoothing),
+        "speed": lambda: plot_speed(curves, axis),
+    }
+    return plots[name]()
 
 
 def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:

@@ -188,7 +188,7 @@ def plot_worth(
     panels = worth_info(found, rows, strict)
     columns = 2  # three would not be legible on a narrow page
     figure = grid([panel.title for panel in panels], columns, 260)
-    add_lines(figure, panels, columns, COLOURS, SYMBOLS)
+    add_lines(figure, panels, COLOURS, SYMBOLS)
     figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))
     ticks = plan_ticks(found.steps, found.decoded, 4)
     for i, panel in enumerate(panels):

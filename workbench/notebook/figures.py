@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from workbench.figures.style import themed
@@ -14,12 +15,14 @@ OWN = ("type", "uid")
 
 def live(figure: go.Figure, theme: str = "light", height: int | None = None) -> go.FigureWidget:
     """The figure as a widget in a theme; what a reader zooms stays when it is redrawn."""
-    shown = go.FigureWidget(themed(figure, theme))
+    shown = go.FigureWidget(themed(_sendable(figure), theme))
+    shown._config = {**shown._config, "responsive": True}  # it measures its place when the window says so
     return shown.update_layout(uirevision="kept", **({"height": height} if height else {}))
 
 
 def redraw(shown: go.FigureWidget, figure: go.Figure) -> None:
     """Makes a live figure show another one, of any kind, in one message to the browser."""
+    figure = _sendable(figure)
     with shown.batch_update():
         if _kinds(shown) == _kinds(figure):
             for before, after in zip(shown.data, figure.data, strict=True):
@@ -28,6 +31,17 @@ def redraw(shown: go.FigureWidget, figure: go.Figure) -> None:
             shown.data = []
             shown.add_traces(list(figure.data))
         _become(shown.layout, figure.layout.to_plotly_json(), KEPT)
+
+
+def _sendable(figure: go.Figure) -> go.Figure:
+    """The same with gaps in tables of numbers as None: a widget sends these as JSON, which has no NaN."""
+    for trace in figure.data:
+        z = getattr(trace, "z", None)
+        if isinstance(z, np.ndarray) and z.dtype.kind == "f" and np.isnan(z).any():
+            gapped = z.astype(object)
+            gapped[np.isnan(z)] = None
+            trace.z = gapped.tolist()
+    return figure
 
 
 def _kinds(figure: go.Figure) -> list[str]:

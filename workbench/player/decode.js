@@ -7,7 +7,7 @@ import {
 import { tokenPanel } from "./token.js";
 
 /**
- * The panels of a decode: {element, urls, texts, help, show(index), key(event), resize()}.
+ * The panels of a decode: {element, urls, texts, help, show(index), key(event), pin(position), resize()}.
  *
  * `context` has what outlives the data: `state.position` (the token the reader pinned, or null), `pictures`,
  * `send(event)`, `wants(kind)`, `at()` (the step shown).
@@ -77,7 +77,14 @@ export function decodeView(data, context) {
   function pick(position) {
     state.position = state.position === position ? null : position;
     show(context.at());
-    if (state.position !== null) context.send({ kind: "position", position });
+    context.send({ kind: "position", position: state.position });
+  }
+
+  /** Pins the token without a word to others; null lets go. */
+  function pin(position) {
+    if (state.position === position) return;
+    state.position = position;
+    show(context.at());
   }
 
   function key(event) {
@@ -94,7 +101,7 @@ export function decodeView(data, context) {
   const urls = [...frames, ...(rests ?? []), ...(data.paths ?? [])];
   const help = "← → step · space play · Home End · click or shift + arrows: a token · Esc: follow the step";
   const texts = steps.map((step, i) => describe(step, grid * grid - left[i]));
-  return { element, urls, texts, help, show, key, resize: close.resize };
+  return { element, urls, texts, help, show, key, pin, resize: close.resize };
 }
 
 function describe(step, tokens) {

@@ -27,7 +27,7 @@ function nextId() {
 }
 
 /**
- * Shows `data` in `root`: {update(data), go(index), destroy()}.
+ * Shows `data` in `root`: {update(data), go(index), pin(position), destroy()}.
  *
  * `emit(event)` hears what the reader does, of the `kinds` given (null: of all). Without it the player offers
  * only what needs no answer.
@@ -43,6 +43,7 @@ export function mount(root, data, emit = null, kinds = null) {
   const send = (event) => wants(event.kind) && emit({ ...event, id: nextId() });
   const resizing = new ResizeObserver(() => view?.resize?.());
   let [asked, shown, view, state] = [null, null, null, null];
+  const early = {}; // what was asked for before there was something to show
 
   transport.element.hidden = true;
   frame.append(title, transport.element, stage, help);
@@ -65,7 +66,8 @@ export function mount(root, data, emit = null, kinds = null) {
     const focus = frame.getRootNode().activeElement;
     const focused = stage.contains(focus) ? focus.dataset.focus : null;
     const [first, same] = [shown === null, nextState === state];
-    const index = !same ? (nextState.index) : transport.atRestAtEnd ? Infinity : transport.index;
+    if (first) Object.assign(nextState, early);
+    const index = !same ? nextState.index : transport.atRestAtEnd ? Infinity : transport.index;
     if (!same) transport.stop();
     [shown, view, state] = [next, nextView, nextState];
     pictures.keep(view.urls);
@@ -128,7 +130,17 @@ export function mount(root, data, emit = null, kinds = null) {
     frame.remove();
   }
 
-  return { update, destroy, go: (index) => view?.texts && transport.go(index) };
+  function go(index) {
+    if (view === null) early.index = index;
+    else if (view.texts) transport.go(index);
+  }
+
+  function pin(position) {
+    if (view === null) early.position = position;
+    else view.pin?.(position);
+  }
+
+  return { update, destroy, go, pin };
 }
 
 /** What tells this data from other data: what a reader would call the same decode, picture or pair. */

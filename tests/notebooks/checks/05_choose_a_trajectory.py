@@ -1,0 +1,34 @@
+"""The race is what is stored; a cancelled one leaves nothing; the best of the finished has no regret."""
+
+import numpy as np
+
+from workbench.store import list_stored
+from workbench.trajectories import open_race
+
+kept = open_race(race.stored)
+assert np.array_equal(race.result.frames, kept.frames) and race.result.chosen == kept.chosen
+assert kept.chosen == int(np.nanargmax(kept.alignment[kept.choices[0]]))
+lines = {trace.name: trace.y for trace in race.lines.data}
+assert len(lines) == 8 and all(len(y) == 6 for y in lines.values())  # all finished
+race.controls["played"].value = "as it went"
+lived = {trace.name: len(trace.y) for trace in race.lines.data}
+assert sorted(lived.values()) == [3] * 7 + [6] and lived[f"candidate {kept.chosen}"] == 6
+assert race.player.data["chosen"] == kept.chosen
+
+assert race.worth["regret (cosine)"].iloc[-1] == 0 and race.worth["rank correlation"].iloc[-1] == 1
+cost = race.worth["cost (plain pictures, in steps)"]
+assert cost.is_monotonic_increasing and cost.iloc[-1] == 8
+race.controls["strict"].value = False
+assert "right" in race.seen and len(race.curves.data) > 0
+
+count = len(list_stored(workspace))
+race.controls["steps"].value = 64
+race.controls["select_at"].value = "12.5%steps"
+race.controls["paint"].click()
+race.cancel()
+race.wait()
+assert len(list_stored(workspace)) == count and race.stored is None and race.worth is None
+assert not list(workspace.decodes.glob(".*"))
+
+assert found.scores.shape == (6, 24, 8) and table["regret (cosine)"].iloc[-1] == 0
+assert points[0].step == 8 and points[1].step == 21 and points[2].step == 33
