@@ -35,19 +35,12 @@ dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
 dream evaluate --model demo --model runs/shapes --tasks edits,prompts
 """
 
-IDLE_SPINS = "20000"
-"""Turns that a waiting OpenMP thread spins before it sleeps. Left to itself it spins so long that any other
-busy process stalls torch's threads tenfold; without spinning, small operations wait for threads to wake (a
-third slower).
-"""
-
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of the command line `argv` (by default the process's own)."""
-    os.environ.setdefault("GOMP_SPINCOUNT", IDLE_SPINS)  # read when torch is imported, which is later
     try:
         try:
             _run(list(sys.argv[1:] if argv is None else argv))

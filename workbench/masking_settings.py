@@ -8,17 +8,12 @@ import shlex
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-import numpy as np
-
 from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
-from dream.errors import InputError
-from dream.masking import RatioDistribution, ratio_distribution
+from dream.masking import RatioDistribution
 from dream.presets import SIZES, preset
 
 COUNTING = ("min_visible", "min_masked")
 """Fields of the objective that say which groups count in which loss."""
-FARTHEST = 6.0
-"""Spreads between the location and the nearest allowed ratio beyond which a draw is not computed exactly."""
 
 _WARMUP_ONLY = ("center_start", "hold", "warmup_end", "shape")
 _NORMAL_ONLY = (*_WARMUP_ONLY, "center_end", "std", "std_end", "moving_interval")
@@ -72,20 +67,10 @@ def idle_reset(masking: MaskingConfig) -> MaskingConfig:
 
 
 def check(masking: MaskingConfig, objective: ObjectiveConfig) -> None:
-    """Raises InputError for settings that training refuses, and for ratios too unlikely to be drawn."""
+    """Raises InputError for settings that training refuses."""
     base = DreamConfig()
     batch = replace(base.train, batch_size=masking.groups * base.train.accumulate)
     replace(base, masking=masking, objective=objective, train=batch)
-    for progress in np.linspace(0.0, 1.0, 51).tolist():
-        whole = ratio_distribution(progress, masking)
-        for part in used_parts(whole, masking, objective):
-            away = _spreads_away(part)
-            if away > FARTHEST:
-                raise InputError(
-                    f"at {progress:.0%} of the training the location {part.center:.2f} lies {away:.0f} "
-                    f"spreads from the nearest ratio that is wanted ({part.low:.2f} to {part.high:.2f}): "
-                    "widen the spread, or move the location or the bounds"
-                )
 
 
 def used_parts(
@@ -147,11 +132,3 @@ def _text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     return repr(value) if isinstance(value, float) else str(value)
-
-
-def _spreads_away(part: RatioDistribution) -> float:
-    """How many spreads the location lies from the nearest ratio of the part; 0 for what is not cut from a
-    normal."""
-    if np.isinf(part.std) or part.low == part.high:
-        return 0.0
-    return max(part.low - part.center, part.center - part.high, 0.0) / part.std

@@ -1,5 +1,7 @@
 """The checkpoint browser's view of position tables: as pictures, by component, and by similarity."""
 
+from typing import Any
+
 import ipywidgets
 import numpy as np
 
@@ -20,6 +22,8 @@ NONE = "No tensor here is named like a position table."
 
 class PositionView(ipywidgets.VBox):
     """Colours, one component, all similarity maps, and one position's map; a click on a cell chooses it."""
+
+    children: Any
 
     def __init__(self, theme: str) -> None:
         self._part: Part | None = None

@@ -5,6 +5,7 @@ A view has its controls by name and draws what it is given; it reads nothing.
 
 import html
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import ipywidgets
 
@@ -53,7 +54,7 @@ class TensorView(ipywidgets.VBox):
         self.tree = live(style.empty("", ""), theme)
         self.histogram = live(style.empty("", ""), theme)
         close = ipywidgets.VBox([self.find, self.tensor, self._facts, self.logarithmic, self.histogram])
-        close.layout.width = "100%"
+        close.layout = {"width": "100%", "min_width": "0", "overflow": "hidden"}
         super().__init__([Fit(), beside(self.tree, close)])
 
     def show(self, part: Part, measured: Mapping[str, Statistics]) -> None:
@@ -102,6 +103,8 @@ class TensorView(ipywidgets.VBox):
 class LayerView(ipywidgets.VBox):
     """Norms and magnitudes by layer, and everything suspicious."""
 
+    children: Any
+
     def __init__(self, theme: str) -> None:
         self._theme, self._health = theme, ipywidgets.HTML()
         super().__init__([Fit(), self._health])
@@ -120,6 +123,8 @@ class LayerView(ipywidgets.VBox):
 
 class DistanceView(ipywidgets.VBox):
     """How far one set of weights is from another, by layer."""
+
+    children: Any
 
     def __init__(self, theme: str, why: str) -> None:
         self._theme, self._words = theme, ipywidgets.HTML(f"<p>{html.escape(why)}</p>")

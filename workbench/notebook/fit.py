@@ -6,9 +6,11 @@ import anywidget
 
 SCRIPT = """
 function render({ el }) {
-  let [frame, timers] = [0, []];
+  let [frame, timers, width, height] = [0, [], 0, 0];
   const look = () => window.dispatchEvent(new Event("resize"));
-  const sizes = new ResizeObserver(() => {
+  const sizes = new ResizeObserver(([{ contentRect: box }]) => {
+    if (Math.abs(box.width - width) < 2 && Math.abs(box.height - height) < 40) return; // not a new figure
+    [width, height] = [box.width, box.height];
     timers.forEach(clearTimeout);
     timers = [50, 500, 2000].map((wait) => setTimeout(look, wait)); // a figure hears it once it is drawn
   });
@@ -29,6 +31,6 @@ export default { render };
 
 
 class Fit(anywidget.AnyWidget):
-    """Put it into a VBox: whenever that changes its size, the figures inside look at theirs again."""
+    """Put it into a VBox: whenever that is resized or gets a figure, all inside look at their widths again."""
 
     _esm = SCRIPT

@@ -152,7 +152,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
                     return
                 self._strip.show(work)
 
-    def _end(self, work: Work[T], done: Callable[[T], None]) -> None:
+    def _end(self, work: Work[Any], done: Callable[[Any], None]) -> None:
         if work.state == "done":
             self._attempt(partial(done, work.result))
         elif work.state == "cancelled":

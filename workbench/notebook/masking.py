@@ -128,7 +128,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
             "view": w.ToggleButtons(
                 options=[HEAT, RIDGES], description="Density as",
                 tooltips=["The density from above.", "The density as a row of curves."],
-                style={"button_width": "80px", "description_width": "initial"},
+                style={"button_width": "90px", "description_width": "initial"},
             ),
             "run": w.Dropdown(
                 options=[NO_RUN, *self._runs], description="Lay over what a run drew",
@@ -175,7 +175,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         self.react(self.controls["preset"], self._take_preset)
         self.react(self.controls["size"], lambda _: self._tell())
         self.react(self.controls["moment"], lambda _: self._move())
-        self.react(self.controls["view"], lambda _: self._redraw("density", self._density_figure()))
+        self.react(self.controls["view"], lambda _: redraw(self.figures["density"], self._density_figure()))
         self.react(self.controls["run"], self._take_run)
         self.press(self.controls["use"], self._use_run)
         self.press(self.controls["again"], lambda: self._other(draw=1))
@@ -189,8 +189,8 @@ class MaskingExplorer(Instrument[MaskingShown]):
             return
         self._take(self._settings.read())
         for name, figure in self._over_time().items():
-            self._redraw(name, figure)
-        self._redraw("moment", self._moment_figure())
+            redraw(self.figures[name], figure)
+        redraw(self.figures["moment"], self._moment_figure())
         self._show_masks()
         self._show_words()
 
@@ -208,10 +208,10 @@ class MaskingExplorer(Instrument[MaskingShown]):
         self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
         for name in ("density", "shares", "chance"):
             if name == "density" and self.controls["view"].value == RIDGES:
-                self._redraw(name, self._density_figure())
+                redraw(self.figures[name], self._density_figure())
             else:  # its line is the last that these figures draw
                 self.figures[name].layout.shapes[-1].update(x0=100 * self._progress, x1=100 * self._progress)
-        self._redraw("moment", self._moment_figure())
+        redraw(self.figures["moment"], self._moment_figure())
         self._show_masks()
         self._show_words()
         self._check_again()
@@ -262,8 +262,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         return plot(self._schedule, self._progress, self._drawn)
 
     def _moment_figure(self) -> go.Figure:
-        drawn = self._drawn
-        at = self._progress
+        drawn, at = self._drawn, self._progress
         return figures.plot_moment(
             self._moment, near(drawn, at) if drawn else None, drawn.name if drawn else ""
         )
@@ -279,10 +278,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         return plot_masks(self._masks, data_url(pixels))
 
     def _show_masks(self) -> None:
-        self._redraw("masks", self._masks_figure())
-
-    def _redraw(self, name: str, figure: go.Figure) -> None:
-        redraw(self.figures[name], figure)
+        redraw(self.figures["masks"], self._masks_figure())
 
     def _show_words(self) -> None:
         self._readings.value = readings(self._moment, self._said.masking.groups)

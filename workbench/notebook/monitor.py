@@ -225,7 +225,7 @@ class RunMonitor(Instrument[RunShown]):
         slider, steps = self.controls["sheet"], [sheet_step(path) for path in self._look.sheets]
         before, at = list(slider.options), slider.value
         if steps and steps != before:
-            with slider.hold_sync(), self._quietly():  # other options move it to the first
+            with self._quietly():  # other options move it to the first
                 slider.options = steps
                 slider.value = at if at in steps and at != before[-1] else steps[-1]
         slider.layout.display = None if len(steps) > 1 else "none"

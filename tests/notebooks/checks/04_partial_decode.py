@@ -1,5 +1,7 @@
 """Slider, player and result agree at every step; what is kept is kept to the bit."""
 
+# ruff: noqa: F821 - the names are those of the notebook
+
 record = record_of(stored)
 for step in player.player.data["steps"]:
     player.controls["step"].value = step["step"]

@@ -1,5 +1,7 @@
 """The race is what is stored; a cancelled one leaves nothing; the best of the finished has no regret."""
 
+# ruff: noqa: F821 - the names are those of the notebook
+
 import numpy as np
 
 from workbench.store import list_stored

@@ -114,16 +114,19 @@ def test_ridges_are_the_same_density_in_the_same_widget(explorer):
     assert [t.fillcolor for t in figure.data] == [t.fillcolor for t in fresh.data]
 
 
-def test_what_does_not_go_together_is_a_sentence_and_the_last_good_figures_stay(explorer):
+def test_what_is_refused_is_a_sentence_and_the_last_good_figures_stay(explorer, monkeypatch):
     before, line = explorer.result, mean_line(explorer)
-    explorer.controls["std"].value = 0.05
+
+    def refuse(masking, objective):
+        if masking.center_end > 1.2:
+            raise InputError("the location is too far: move it")
+
+    monkeypatch.setattr("workbench.notebook.masking.check", refuse)
     explorer.controls["center_end"].value = 1.5
-    assert "widen the spread" in said(explorer)
-    assert explorer.result.masking.std == 0.05 and explorer.result.masking.center_end == 1.0
+    assert "too far" in said(explorer) and explorer.result.masking.center_end == 1.0
     explorer.controls["moment"].value = 10
-    assert explorer.result.moment.progress == 0.1 and "widen the spread" in said(explorer)
+    assert explorer.result.moment.progress == 0.1 and "too far" in said(explorer)
     explorer.controls["center_end"].value = 1.0
-    explorer.controls["std"].value = 0.45
     assert not said(explorer) and np.allclose(mean_line(explorer), line)
     assert explorer.result.masking == before.masking
 
