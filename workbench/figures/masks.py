@@ -15,7 +15,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
     if not masks:
         return style.empty("Masks", "No groups: there is nothing to draw.")
     grid, columns = len(masks[0].hidden), min(columns, len(masks))
-    wide, high = 1.06 * grid, 1.25 * grid
+    wide, high = 1.06 * grid, 1.4 * grid
     rows, images, notes, traces = -(-len(masks) // columns), [], [], []
     for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
         left, top = wide * (number % columns), high * (number // columns)
@@ -42,7 +42,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
         "title": {"text": "The groups of a batch, on one picture", "font": {"size": 16}},
         "margin": {"l": 10, "r": 10, "t": 50, "b": 10},
         "xaxis": {"range": [0, wide * columns - 0.06 * grid], **bare},
-        "yaxis": {"range": [high * rows - 0.1 * grid, -0.15 * grid], "scaleanchor": "x", **bare},
+        "yaxis": {"range": [high * rows - 0.15 * grid, -0.22 * grid], "scaleanchor": "x", **bare},
     }  # fmt: skip
     return go.Figure(traces, layout)
 

@@ -66,7 +66,7 @@ def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figu
     """The score of each candidate over the decoded share, the choices as dotted lines, the winner bold."""
     if race is None or not race.steps:
         return style.empty(title, "Nothing is painted yet.")
-    figure = style.themed(go.Figure()).update_layout(height=400, hovermode="closest", legend_title_text="")
+    figure = style.themed(go.Figure()).update_layout(height=420, hovermode="closest")
     for line in race_info(race):
         figure.add_trace(_race_trace(line, race))
     if race.redraws:
@@ -79,7 +79,11 @@ def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figu
     kind = "each mark is one draw of the step, the line what was kept" if race.redraws else (
         "x: dropped there; bold: went on alone" if race.choices else "all candidates go on"
     )  # fmt: skip
-    figure.update_layout(margin={"t": 104, "b": 84}, uirevision="race")
+    figure.update_layout(
+        margin={"t": 80, "b": 110}, uirevision="race",
+        legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0,
+                "title": {"text": "candidate", "side": "left", "font": {"size": 13}}},
+    )  # fmt: skip
     return titled(figure, title, kind)
 
 
@@ -91,7 +95,7 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
     bold = chosen and bool(race.choices) and not race.redraws
     dash = "dot" if line.candidate >= len(style.OBJECTIVES) else "solid"  # colours begin anew there
     return go.Scatter(
-        x=line.decoded, y=line.alignment, name=f"candidate {line.candidate}", legendrank=line.candidate,
+        x=line.decoded, y=line.alignment, name=f"{line.candidate}", legendrank=line.candidate,
         mode="markers" if race.redraws else "lines+markers",
         line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
         marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols],

@@ -5,6 +5,7 @@ It knows nothing of what they are about, and writes nothing.
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ class Executed:
     notebook: NotebookNode
     """With its outputs."""
     snapshots: dict[str, str]
-    """HTML of every widget that it shows, as it is in the end, by the widget's id."""
+    """HTML of every widget that it shows, by the widget's id: as it was after its cell, or after the first
+    cell that found its work done."""
 
     @property
     def complaints(self) -> list[str]:
@@ -52,10 +54,11 @@ def execute(path: Path, workspace: Path, then: str = "") -> Executed:
     environment = {**os.environ, VARIABLE: str(workspace)}
     try:
         with client.setup_kernel(env=environment):
-            cells = list(enumerate(notebook.cells))
-            for index, cell in cells:
+            shown: dict[str, str] = {}
+            for index, cell in enumerate(list(notebook.cells)):
                 client.execute_cell(cell, index)
-            shown = _snapshots(client, len(cells))
+                shown |= _snapshots(client, shown)
+            shown |= _snapshots(client, shown, settled=False)
             if then:
                 _execute_last(client, then)
             return Executed(notebook, shown)
@@ -72,14 +75,14 @@ def _read(path: Path) -> NotebookNode:
         raise InputError(f"{path} is no notebook ({error}); expected a .ipynb file") from error
 
 
-def _snapshots(client: NotebookClient, index: int) -> dict[str, str]:
-    """Asks the kernel for all shown widgets as HTML; the notebook does not get the cell that does it."""
-    ids = [output.data[WIDGET]["model_id"] for output in _displayed(client.nb) if WIDGET in output.data]
-    if not ids:
+def _snapshots(client: NotebookClient, known: Collection[str], settled: bool = True) -> dict[str, str]:
+    """Asks the kernel for shown widgets as HTML; the notebook does not get the cell that does it."""
+    shown = [output.data[WIDGET]["model_id"] for output in _displayed(client.nb) if WIDGET in output.data]
+    if not (ids := [id for id in shown if id not in known]):
         return {}
     cell = nbformat.v4.new_code_cell(
         "import json\nfrom workbench.notebook.snapshot import snapshots\n"
-        f"print(json.dumps(snapshots({ids!r})))"
+        f"print(json.dumps(snapshots({ids!r}, {settled})))"
     )
     _execute_last(client, cell.source, cell)
     return dict(json.loads("".join(output.text for output in cell.outputs if output.name == "stdout")))

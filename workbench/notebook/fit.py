@@ -31,6 +31,6 @@ export default { render };
 
 
 class Fit(anywidget.AnyWidget):
-    """Put it into a VBox: whenever that is resized or gets a figure, all inside look at their widths again."""
+    """Put it into a VBox: whenever that is resized or gets a figure, all inside look at their place anew."""
 
     _esm = SCRIPT

@@ -35,7 +35,10 @@ iframe.player { width: 100%; border: 0; min-height: 420px }
 .column { display: flex; flex-direction: column; gap: 0.4rem; min-width: 0 }
 .row { display: flex; flex-wrap: wrap; gap: 0.4rem 1.2rem; min-width: 0 }
 .row > * { flex: 1 1 auto; min-width: 0 }
+.column > * { min-width: 0 }
+.controls { display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem }
 .control { font-size: 13.5px; color: #4b5560 }
+.output_text pre, .output_stream pre, .output_stdout pre { white-space: pre-wrap; overflow-wrap: anywhere }
 """
 PAGE = """<!doctype html>
 <html lang="en">

@@ -4,6 +4,7 @@ words. It knows nothing of notebooks.
 
 import base64
 import html
+import itertools
 from typing import Any
 
 import ipywidgets
@@ -13,18 +14,26 @@ import plotly.io
 from workbench.player import player_html
 from workbench.player.widget import DecodePlayer
 
-PLAYER_FRAME = (
-    '<iframe class="player" title="{title}" srcdoc="{page}" '
-    "onload=\"this.style.height = this.contentDocument.documentElement.scrollHeight + 8 + 'px'\"></iframe>"
-)
+PLAYER_FRAME = """<iframe class="player" title="{title}" srcdoc="{page}" onload="
+const inside = this.contentDocument.body;
+new ResizeObserver(() => this.style.height = inside.scrollHeight + 4 + 'px').observe(inside)"></iframe>"""
+IN_FRAME = "body.dream-page { padding: 0; margin: 0; max-width: none } .dream-page h1 { display: none }"
+"""Added to the player's style: the page around it has a heading already."""
 ROWS = (ipywidgets.HBox, ipywidgets.GridBox)
+NO_WORDS = (ipywidgets.Box, ipywidgets.HTML, ipywidgets.Image, go.FigureWidget, DecodePlayer)
+"""Widgets that are more than a name and a value."""
 TITLED = (ipywidgets.Tab, ipywidgets.Accordion, ipywidgets.Stack)
 
 
-def snapshots(model_ids: list[str]) -> dict[str, str]:
-    """HTML of the kernel's widgets of these ids, as they are now; ids that are gone are left out."""
+def snapshots(model_ids: list[str], settled: bool = True) -> dict[str, str]:
+    """HTML of the kernel's widgets of these ids, as they are now; `settled` leaves out those at work."""
     known = ipywidgets.widgets.widget._instances  # where ipywidgets 8 keeps them
-    return {id: html_of(known[id]) for id in model_ids if id in known}
+    there = {id: known[id] for id in model_ids if id in known}
+    return {
+        id: html_of(widget)
+        for id, widget in there.items()
+        if not settled or not getattr(widget, "running", False)
+    }
 
 
 def html_of(widget: Any) -> str:
@@ -34,17 +43,42 @@ def html_of(widget: Any) -> str:
     if isinstance(widget, go.FigureWidget):
         return figure_html(widget.to_plotly_json())
     if isinstance(widget, DecodePlayer):
-        title = str(widget.data.get("title", "player"))
-        page = html.escape(player_html(widget.data, title), quote=True)
-        return PLAYER_FRAME.format(title=html.escape(title, quote=True), page=page)
+        return _player(widget)
     if isinstance(widget, TITLED):
         titles = [html.escape(title) for title in widget.titles]
         parts = zip(titles, widget.children, strict=False)
         return "".join(f"<h4>{title}</h4>{html_of(child)}" for title, child in parts)
     if isinstance(widget, ipywidgets.Box):
         kind = "row" if isinstance(widget, ROWS) else "column"
-        return f'<div class="{kind}">{"".join(map(html_of, widget.children))}</div>'
+        return f'<div class="{kind}">{_children(widget)}</div>'
     return _leaf(widget)
+
+
+def _children(box: ipywidgets.Box) -> str:
+    """What is in a box; controls that follow each other share lines, all else has the place it asks for."""
+    parts: list[str] = []
+    for words, group in itertools.groupby(box.children, lambda child: not isinstance(child, NO_WORDS)):
+        made = [(child, made) for child in group if (made := html_of(child))]
+        if words:
+            parts += [f'<div class="controls">{"".join(made for _, made in made)}</div>'] if made else []
+        else:
+            parts += [f'<div style="{_place(child)}">{made}</div>' for child, made in made]
+    return "".join(parts)
+
+
+def _place(widget: Any) -> str:
+    names = ("flex", "min_width", "max_width")
+    asked = {name: getattr(widget.layout, name, None) for name in names} if hasattr(widget, "layout") else {}
+    wanted = {name.replace("_", "-"): value for name, value in asked.items() if isinstance(value, str)}
+    return html.escape("; ".join(f"{name}: {value}" for name, value in wanted.items()), quote=True)
+
+
+def _player(widget: DecodePlayer) -> str:
+    if not widget.data:
+        return ""
+    title = str(widget.data.get("title", "player"))
+    page = player_html(widget.data, title, widget.step).replace("</style>", f"{IN_FRAME}</style>", 1)
+    return PLAYER_FRAME.format(title=html.escape(title, quote=True), page=html.escape(page, quote=True))
 
 
 def figure_html(figure: dict[str, Any]) -> str:

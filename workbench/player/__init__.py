@@ -63,7 +63,9 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 <script type="application/json" id="data">{data}</script>
 <script type="module">
 {script}
-mount(document.getElementById("player"), JSON.parse(document.getElementById("data").textContent));
+const data = JSON.parse(document.getElementById("data").textContent);
+const player = mount(document.getElementById("player"), data);
+{then}
 </script>
 </body>
 </html>
@@ -82,12 +84,16 @@ def player_css() -> str:
     return _read("player.css")
 
 
-def player_html(data: Data, title: str) -> str:
-    """One HTML file that plays `data` offline. Raises InputError as `check_player_data` does."""
+def player_html(data: Data, title: str, step: int = -1) -> str:
+    """One HTML file that plays `data` offline; it begins at the step of this index, or at the last one.
+
+    Raises InputError as `check_player_data` does.
+    """
     check_player_data(data)
     plain = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     script = player_script().replace("\nexport { mount };\n", "\n")
-    return PAGE.format(title=html.escape(title), css=player_css(), data=plain, script=script)
+    then = f"player.go({step});" if step >= 0 else ""
+    return PAGE.format(title=html.escape(title), css=player_css(), data=plain, script=script, then=then)
 
 
 @cache
