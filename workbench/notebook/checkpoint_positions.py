@@ -57,7 +57,7 @@ class PositionView(ipywidgets.VBox):
         super().__init__([Fit(), *rows, self._before])
 
     def _add_figures(self) -> None:
-        """Late: each live figure costs the browser a copy of plotly."""
+        """Late: what nobody looks at is not drawn."""
         self.colours, self.drawn, self.tiles, self.similarity = (
             live(style.empty("", NONE), self._theme) for _ in range(4)
         )

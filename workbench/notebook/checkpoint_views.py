@@ -111,7 +111,7 @@ class LayerView(ipywidgets.VBox):
 
     def show(self, measured: Sequence[Statistics]) -> None:
         """What is known so far."""
-        if len(self.children) == 2:  # late: each live figure costs the browser a copy of plotly
+        if len(self.children) == 2:  # late: what nobody looks at is not drawn
             self.norms = live(figures.plot_norms([]), self._theme)
             self.magnitudes = live(figures.plot_magnitudes([]), self._theme)
             self.children = [*self.children, beside(self.norms, self.magnitudes)]

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from workbench.figures.style import themed
+from workbench.notebook.live_figure import LiveFigure
 
 KEPT = ("width", "autosize", "uirevision", "template")
 """Of a layout: what a redraw leaves as it is."""
@@ -15,7 +16,7 @@ OWN = ("type", "uid")
 
 def live(figure: go.Figure, theme: str = "light", height: int | None = None) -> go.FigureWidget:
     """The figure as a widget in a theme; what a reader zooms stays when it is redrawn."""
-    shown = go.FigureWidget(themed(_sendable(figure), theme))
+    shown = LiveFigure(themed(_sendable(figure), theme))
     shown._config = {**shown._config, "responsive": True}  # it measures its place when the window says so
     return shown.update_layout(uirevision="kept", **({"height": height} if height else {}))
 
