@@ -1,32 +1,14 @@
 """The controls of the Masking page: widgets in, a MaskingConfig out."""
 
-from dataclasses import fields
-from typing import NamedTuple
-
 import streamlit as st
 
 from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
-from workbench.masking_settings import COUNTING, idle_reset, preset_of, presets
+from workbench.masking_form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
+from workbench.masking_settings import COUNTING, preset_of, presets
 
 KEY = "in.masking."
-SCHEDULES = {"warmup": "Warm-up", "constant": "Constant", "uniform": "Uniform", "never": "None"}
-SHAPES = {"linear": "Linear", "cosine": "Cosine"}
-GROUPS = (1, 2, 4, 8, 16, 32, 64)
 GRID = 5
 """Tokens a side at first: those of the model that ships."""
-
-
-class Settings(NamedTuple):
-    """What the controls say."""
-
-    masking: MaskingConfig
-    objective: ObjectiveConfig
-    grid: int
-
-    @property
-    def num_tokens(self) -> int:
-        """N, tokens a picture."""
-        return self.grid**2
 
 
 def controls() -> Settings:
@@ -61,22 +43,8 @@ def controls() -> Settings:
 
 def apply(masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:
     """Sets the controls; only before they are drawn, or in a callback."""
-    state, masking = st.session_state, idle_reset(masking)
-    values = {field.name: getattr(masking, field.name) for field in fields(masking)}
-    for name in ("schedule", "center_start", "center_end", "shape", "std", "groups", "stratified"):
-        state[KEY + name] = values[name]
-    state[KEY + "moving"] = masking.moving_interval
-    state[KEY + "interval"] = (masking.low, masking.high)
-    state[KEY + "times"] = (round(100 * masking.hold), round(100 * masking.warmup_end))
-    state[KEY + "widens"] = masking.std_end is not None
-    state[KEY + "std_end"] = masking.std if masking.std_end is None else masking.std_end
-    state[KEY + "shared"] = masking.generation_share is not None
-    share = 0.375 if masking.generation_share is None else masking.generation_share
-    state[KEY + "for_generation"] = round(share * masking.groups)
-    for name in COUNTING:
-        state[KEY + name] = getattr(objective, name)
-    if grid is not None:
-        state[KEY + "grid"] = grid
+    for name, value in values_of(masking, objective, grid).items():
+        st.session_state[KEY + name] = tuple(map(round, value)) if name == "times" else value
 
 
 def apply_config(config: DreamConfig) -> None:
@@ -98,17 +66,7 @@ def _take_preset() -> None:
 
 def _read() -> Settings:
     state = {key.removeprefix(KEY): value for key, value in st.session_state.items() if key.startswith(KEY)}
-    groups = state["groups"]
-    masking = MaskingConfig(
-        schedule=state["schedule"], center_start=state["center_start"], center_end=state["center_end"],
-        hold=state["times"][0] / 100, warmup_end=state["times"][1] / 100, shape=state["shape"],
-        std=state["std"], std_end=state["std_end"] if state["widens"] else None,
-        low=state["interval"][0], high=state["interval"][1], moving_interval=state["moving"],
-        groups=groups, stratified=state["stratified"],
-        generation_share=min(state["for_generation"], groups) / groups if state["shared"] else None,
-    )  # fmt: skip
-    counting = {name: state[name] for name in COUNTING}
-    return Settings(idle_reset(masking), ObjectiveConfig(**counting), int(state["grid"]))
+    return settings_of(state, ObjectiveConfig())
 
 
 def _location(schedule: str) -> None:

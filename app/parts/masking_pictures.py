@@ -3,9 +3,10 @@
 import numpy as np
 import streamlit as st
 
-from app.parts.masking_controls import KEY, Settings
+from app.parts.masking_controls import KEY
 from app.session import figure_of, guarded, show_figure
 from workbench.figures import masks as figures
+from workbench.masking_form import Settings
 from workbench.masking_picture import data_url, drawing, uploaded
 from workbench.masking_study import draw_masks
 

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from app.parts.masking_controls import KEY, Settings
+from app.parts.masking_controls import KEY
 from app.session import hand_over
 from dream.presets import SIZES
+from workbench.masking_form import Settings
 from workbench.masking_settings import assignments, command, preset_config, python
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.parts.masking_controls import KEY, Settings, apply_config, controls
+from app.parts.masking_controls import KEY, apply_config, controls
 from app.parts.masking_pictures import masked_pictures
 from app.parts.masking_take import take_along
 from app.session import figure_of, guarded, show_figure, workspace
@@ -12,6 +12,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
 from workbench.masking_drawn import DrawnRatios, compared, near, read_drawn
+from workbench.masking_form import Settings
 from workbench.masking_settings import check
 from workbench.masking_study import Moment, Schedule, at_moment, over_training
 from workbench.runs import list_runs

@@ -15,6 +15,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from workbench.figures import masking as figures
 from workbench.figures.masks import plot_masks
 from workbench.masking_drawn import DrawnRatios, near, read_drawn
+from workbench.masking_form import Settings
 from workbench.masking_picture import data_url, drawing, uploaded
 from workbench.masking_settings import assignments, check, command, preset_config, presets, python
 from workbench.masking_study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
@@ -22,7 +23,7 @@ from workbench.notebook import words
 from workbench.notebook.figures import live, redraw
 from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
-from workbench.notebook.masking_controls import OWN, MaskingControls, Settings
+from workbench.notebook.masking_controls import OWN, MaskingControls
 from workbench.notebook.masking_parts import (
     GivenPicture,
     comparison,

@@ -2,19 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import ipywidgets as w
 
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.presets import SIZES
-from workbench.masking_settings import IDLE, idle_reset, preset_of, presets
+from workbench.masking_form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
+from workbench.masking_settings import IDLE, preset_of, presets
 
 OWN = "own settings"
-GROUPS = (1, 2, 4, 8, 16, 32, 64)
-SCHEDULES = {"warmup": "Warm-up", "constant": "Constant", "uniform": "Uniform", "never": "None"}
-SHAPES = {"linear": "Linear", "cosine": "Cosine"}
 COUNT_OF = {"min_visible": "Contrast needs visible", "min_masked": "Generation needs hidden"}
 FOLDED = (*COUNT_OF, "grid", "size")
 """Controls that are folded away at first."""
@@ -26,19 +24,6 @@ READ_BY = {
 WIDE = {"width": "97%"}
 """Of a control; each gets a layout of its own, or hiding one would hide all."""
 STYLE = {"description_width": "130px"}
-
-
-class Settings(NamedTuple):
-    """What the controls say."""
-
-    masking: MaskingConfig
-    objective: ObjectiveConfig
-    grid: int
-
-    @property
-    def num_tokens(self) -> int:
-        """N, tokens a picture."""
-        return self.grid**2
 
 
 @dataclass
@@ -64,37 +49,13 @@ class MaskingControls:
 
     def read(self) -> Settings:
         """What they say."""
-        value = {name: control.value for name, control in self.all.items()}
-        groups = value["groups"]
-        shared = min(value["for_generation"], groups) / groups if value["shared"] else None
-        masking = MaskingConfig(
-            schedule=value["schedule"], center_start=value["center_start"], center_end=value["center_end"],
-            hold=round(value["times"][0] / 100, 6), warmup_end=round(value["times"][1] / 100, 6),
-            shape=value["shape"], std=value["std"], std_end=value["std_end"] if value["widens"] else None,
-            low=value["interval"][0], high=value["interval"][1], moving_interval=value["moving"],
-            groups=groups, stratified=value["stratified"], generation_share=shared,
-        )  # fmt: skip
-        counting = {name: value[name] for name in COUNT_OF}
-        return Settings(idle_reset(masking), replace(self.objective, **counting), value["grid"])
+        return settings_of({name: control.value for name, control in self.all.items()}, self.objective)
 
     def set(self, masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:
         """Makes them say this, all at once."""
-        masking = idle_reset(masking)
-        self.objective, share = objective, masking.generation_share
-        values: dict[str, Any] = {
-            name: getattr(masking, name)
-            for name in ("schedule", "center_start", "center_end", "shape", "std", "stratified", "groups")
-        }
-        values |= {name: getattr(objective, name) for name in COUNT_OF}
-        values |= {
-            "moving": masking.moving_interval, "interval": (masking.low, masking.high),
-            "times": (100 * masking.hold, 100 * masking.warmup_end), "widens": masking.std_end is not None,
-            "std_end": masking.std if masking.std_end is None else masking.std_end,
-            "shared": share is not None,
-            "for_generation": round((0.375 if share is None else share) * masking.groups),
-        }  # fmt: skip
+        self.objective = objective
         with self.together():
-            for name, value in (values | ({} if grid is None else {"grid": grid})).items():
+            for name, value in values_of(masking, objective, grid).items():
                 _make_room(self.all[name], value)
                 self.all[name].value = value
 
