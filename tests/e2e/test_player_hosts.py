@@ -1,5 +1,6 @@
 """The player where it stands: as an offline page, in a notebook, and on a Streamlit page."""
 
+import json
 import os
 import signal
 import socket
@@ -15,15 +16,16 @@ import pytest
 from tests.e2e.player_page import readouts, shown
 from tests.workbench.player.synthetic import ALL, compare_data, decode_data
 from workbench.player import player_html
-from workbench.player.widget import ADAPTER
+from workbench.player.widget import ADAPTER, DecodePlayer
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
+SYNCED = ("data", "step", "position", "cells", "events", "event")
 WIDGET = """
 const widget = { render };
 const heard = {};
 window.model = {
-  values: { data: window.data, step: 0, event: {} }, saved: 0,
+  values: { ...window.defaults, data: window.data }, saved: 0,
   get: (name) => model.values[name],
   set: (name, value) => { model.values[name] = value; heard["change:" + name]?.(); },
   save_changes: () => { model.saved += 1; },
@@ -69,13 +71,16 @@ def test_the_offline_page_shows_every_mode_and_asks_for_nothing(browser, tmp_pat
 
 
 def test_the_notebook_widget_tells_and_takes_the_step(browser):
-    adapter = ADAPTER.replace("export default { render };", WIDGET)
+    state = json.dumps({name: DecodePlayer.class_traits()[name].default() for name in SYNCED})
+    adapter = ADAPTER.replace("export default { render };", f"window.defaults = {state};{WIDGET}")
     with shown(browser, decode_data(), adapter) as page:
         page.locator(".dp-title").click()
         page.keyboard.press("ArrowLeft")
         assert page.evaluate("[model.values.step, model.values.event.kind, model.saved]") == [6, "step", 1]
         page.evaluate("model.set('step', 2)")
         assert readouts(page)[0] == "3 / 8"
+        page.evaluate("model.set('position', 7)")
+        page.wait_for_selector("text=Token row 2, column 3")
         page.evaluate("data => model.set('data', data)", compare_data())
         page.wait_for_selector(".dp-compare")
         page.evaluate("window.clear()")
