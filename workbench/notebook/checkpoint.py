@@ -96,13 +96,6 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             raise RunError("the comparison was stopped before its end")
         return distance_table(by_layer(self.compared.weights))
 
-    def wait(self, seconds: float | None = None) -> "CheckpointBrowser":
-        """As `Instrument.wait`; one reading may follow another."""
-        super().wait(seconds)
-        while self.running and seconds is None:
-            super().wait()
-        return self
-
     # parts
 
     def _build(self, theme: str) -> None:

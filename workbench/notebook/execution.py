@@ -80,19 +80,20 @@ def _snapshots(client: NotebookClient, known: Collection[str], settled: bool = T
     shown = [output.data[WIDGET]["model_id"] for output in _displayed(client.nb) if WIDGET in output.data]
     if not (ids := [id for id in shown if id not in known]):
         return {}
-    cell = nbformat.v4.new_code_cell(
+    asking = (
         "import json\nfrom workbench.notebook.snapshot import snapshots\n"
         f"print(json.dumps(snapshots({ids!r}, {settled})))"
     )
-    _execute_last(client, cell.source, cell)
-    return dict(json.loads("".join(output.text for output in cell.outputs if output.name == "stdout")))
+    told = _execute_last(client, asking).outputs
+    return dict(json.loads("".join(output.text for output in told if output.name == "stdout")))
 
 
-def _execute_last(client: NotebookClient, source: str, cell: NotebookNode | None = None) -> None:
-    cell = cell or nbformat.v4.new_code_cell(source)
+def _execute_last(client: NotebookClient, source: str) -> NotebookNode:
+    """The cell with its outputs; the notebook is as it was."""
+    cell = nbformat.v4.new_code_cell(source)
     client.nb.cells.append(cell)
     try:
-        client.execute_cell(cell, len(client.nb.cells) - 1)
+        return client.execute_cell(cell, len(client.nb.cells) - 1)
     finally:
         client.nb.cells.pop()
 

@@ -6,7 +6,9 @@ that and the controls apart. It knows nothing of DREAM.
 """
 
 import html
+import math
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +18,7 @@ import ipywidgets
 import traitlets
 
 from dream.errors import InputError, RunError
+from workbench.notebook.fit import Fit
 from workbench.work import Work
 
 R = TypeVar("R")
@@ -36,7 +39,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         self.body = ipywidgets.VBox()
         self.controls: dict[str, ipywidgets.Widget] = {}
         self._strip, self._note = _Strip(), ipywidgets.HTML()
-        super().__init__([self.body, self._strip, self._note])
+        super().__init__([self.body, self._strip, self._note, Fit()])
         self._strip.button.on_click(lambda _: self.cancel())
         self._lock = threading.RLock()
         self._result: R | None = None
@@ -68,9 +71,11 @@ class Instrument(ipywidgets.VBox, Generic[R]):
 
         Raises what the work raised: InputError and RunError are one sentence.
         """
+        until = math.inf if seconds is None else time.monotonic() + seconds
         try:
-            if self._follower is not None:
-                self._follower.join(seconds)
+            while self.running and time.monotonic() < until:  # one work may begin another
+                assert self._follower is not None
+                self._follower.join(min(until - time.monotonic(), threading.TIMEOUT_MAX))
         except KeyboardInterrupt:
             self.cancel()
             raise
@@ -120,17 +125,16 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         """Calls `function` when the button is pressed; failures as with `react`."""
         button.on_click(lambda _: self.guard(function))
 
-    def guard(self, function: Callable[[], None]) -> bool:
-        """Calls `function` with the figures to itself; whether it went well."""
+    def guard(self, function: Callable[[], None]) -> None:
+        """Calls `function` with the figures to itself; a failure becomes a sentence below them."""
         with self._lock:
             try:
                 function()
             except Exception as error:
                 self._say_failure(error)
-                return False
+                return
             if not self.running:
                 self.say("")
-            return True
 
     def say(self, text: str, kind: str = "problem") -> None:
         """A sentence below the figures: a `problem`, or a `remark`; none takes it away."""

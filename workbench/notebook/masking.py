@@ -21,7 +21,6 @@ from workbench.masking_settings import assignments, check, command, preset_confi
 from workbench.masking_study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
 from workbench.notebook import words
 from workbench.notebook.figures import live, redraw
-from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
 from workbench.notebook.masking_controls import OWN, MaskingControls
 from workbench.notebook.masking_parts import (
@@ -96,7 +95,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         self.figures = self._first_figures(theme)
         self._readings, self._table, self._caption = w.HTML(), w.HTML(), w.HTML()
         self._command = w.HTML()
-        self.body.children = [Fit(), self._placed()]
+        self.body.children = [self._placed()]
         self._show_words()
         self._listen()
 

@@ -14,7 +14,6 @@ from dream.evaluation.tasks import named_tasks
 from dream.training.console import Console
 from workbench.figures.evaluation import plot_comparison
 from workbench.notebook.figures import live, redraw
-from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
 from workbench.work import Work
 
@@ -44,7 +43,7 @@ class Measuring(Instrument[list[Results]]):
             device="cpu",
         )
         self.figure = live(plot_comparison([]), theme)
-        self.body.children = [Fit(), self.figure]
+        self.body.children = [self.figure]
         self.begin(self._measure, show=self._show, done=self._show)
 
     def _measure(self, work: Work[list[Results]]) -> list[Results]:

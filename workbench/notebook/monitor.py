@@ -21,7 +21,6 @@ from workbench.figures.training import plot_training
 from workbench.launch import log_tail
 from workbench.notebook import words
 from workbench.notebook.figures import live, redraw
-from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
 from workbench.notebook.monitor_controls import look_controls, run_controls
 from workbench.notebook.monitor_look import Look, look_at_run, training_of
@@ -125,7 +124,7 @@ class RunMonitor(Instrument[RunShown]):
         details.set_title(0, "Command and log")
         buttons = [named[name] for name in ("stop", "resume", "kind", "amount", "extend", "follow")]
         return [
-            Fit(), self._state, self._bar, w.HBox(buttons, layout=row), self._more, self._numbers,
+            self._state, self._bar, w.HBox(buttons, layout=row), self._more, self._numbers,
             w.HBox([named[name] for name in ("figure", "axis", "smoothing", "log")], layout=row),
             w.VBox([self.figure], layout={"width": "100%", "overflow": "hidden"}),
             named["sheet"], self._sheet, details,

@@ -29,7 +29,6 @@ from workbench.decode_player import (
 )
 from workbench.figures.decoding import plot_course, plot_order
 from workbench.notebook.figures import live
-from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
 from workbench.opening import model_id_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
@@ -131,7 +130,7 @@ class DecodePlayback(Instrument[ShownStep]):
         figures = [ipywidgets.VBox([each], layout=HALF) for each in (self.order, self.course)]
         self.body.children = [
             row, ipywidgets.Box([self.player], layout={"display": "block", **WIDE}), self._remarks,
-            ipywidgets.HBox(figures, layout={"flex_flow": "row wrap", **WIDE}), Fit(),
+            ipywidgets.HBox(figures, layout={"flex_flow": "row wrap", **WIDE}),
         ]  # fmt: skip
 
     def _look(self, work: Work[dict[str, Any]], model: "Pretrained | str") -> dict[str, Any]:

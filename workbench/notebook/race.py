@@ -16,7 +16,6 @@ from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings
 from dream.errors import InputError
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.notebook.figures import live, redraw
-from workbench.notebook.fit import Fit
 from workbench.notebook.instrument import Instrument
 from workbench.notebook.race_form import RaceForm
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
@@ -224,7 +223,6 @@ class TrajectoryRace(Instrument[Race]):
             row,
             self._actions,
             self._worth,
-            Fit(),
         ]
 
     def _arrange(self) -> None:
