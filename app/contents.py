@@ -6,4 +6,4 @@ PAGES = {
     "Train": [("train", "Train"), ("runs", "Runs"), ("checkpoints", "Checkpoints")],
     "Look": [("search", "Search"), ("data", "Data"), ("evaluate", "Evaluate")],
 }
-"""The file of each page in views/ and its title, by section."""
+"""The folder and address of each page, and its title, by section."""

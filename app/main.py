@@ -18,7 +18,10 @@ def main() -> None:
     st.html(LOOKS)
     keep_inputs()
     sections = {
-        section: [st.Page(f"views/{file}.py", title=title, default=file == "home") for file, title in pages]
+        section: [
+            st.Page(f"{name}/page.py", title=title, url_path=name, default=name == "home")
+            for name, title in pages
+        ]
         for section, pages in PAGES.items()
     }
     chosen = st.navigation(sections, expanded=True)

@@ -235,9 +235,9 @@ def _downloads(figure: go.Figure, key: str, name: str) -> None:
 
 
 def hand_over(page: str, **values: Any) -> None:
-    """Opens `views/PAGE.py` with these values, which it takes with `handed`."""
+    """Opens the page of that address with these values, which it takes with `handed`."""
     st.session_state[HANDED + page] = values
-    st.switch_page(f"views/{page}.py")
+    st.switch_page(f"{page}/page.py")
 
 
 def handed(page: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The checkpoints page, a file per part of it."""

@@ -1,0 +1,87 @@
+"""Checkpoints: what a file of weights holds, ours or foreign, without loading it whole."""
+
+import streamlit as st
+
+from app.checkpoints.common import named, opened, pick
+from app.checkpoints.difference import show_averaged, show_difference
+from app.checkpoints.history import show_history
+from app.checkpoints.layers import show_layers
+from app.checkpoints.optimizer import show_optimizer
+from app.checkpoints.positions import show_positions
+from app.checkpoints.tensors import show_tensors
+from app.session import guarded, hand_over, handed, workspace
+from workbench.checkpoint_words import size_words
+from workbench.checkpoints import Checkpoint
+
+PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"
+SECTIONS = {
+    "Parameters": show_tensors, "Layers": show_layers, "Averaged": show_averaged,
+    "Difference": show_difference, "Optimiser": show_optimizer, "Positions": show_positions,
+    "Training": show_history,
+}  # fmt: skip
+MOST_FACTS = 200
+
+
+def render() -> None:
+    """Show the page."""
+    st.title("Checkpoints")
+    st.caption(
+        "Any file or folder of weights, ours or foreign: what is in it, whether it is healthy, and how it "
+        "differs from another. Headers are read first, values piece by piece: a file may exceed the memory."
+    )
+    given = handed("checkpoints").get("path")
+    if given:
+        st.session_state[PATH] = workspace().shown(given)
+    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    with left:
+        chosen = pick(PATH, "Checkpoint")
+    found = opened(chosen)
+    if right.button(
+        "Decode with it", key="do.checkpoints.decode", width="stretch", disabled=not found.paintable,
+        help="Paint with this model; only checkpoints of this workbench can.",
+    ):  # fmt: skip
+        hand_over("decode", model=chosen)
+    _show_facts(found)
+    st.session_state.setdefault(SECTION, "Parameters")
+    section = st.segmented_control(
+        "Look at", list(SECTIONS), key=SECTION, required=True, label_visibility="collapsed",
+        help="What is shown of the checkpoint.",
+    )  # fmt: skip
+    with guarded():
+        SECTIONS[section or "Parameters"](found)
+
+
+def _show_facts(found: Checkpoint) -> None:
+    part = found.weights
+    when = "epoch" if "epoch" in found.facts and "step" not in found.facts else "step"
+    types = sorted({entry.dtype for entry in part.entries})
+    cells = (
+        ("Values", _count(part.count), f"{part.count:,} in '{part.name}', weights and buffers."),
+        ("Tensors", f"{len(part.entries):,}", f"In '{part.name}'."),
+        ("Size", size_words(sum(p.bytes for p in found.parts)), "Of all parts together."),
+        ("Type", types[0] if len(types) == 1 else f"{len(types)} types", ", ".join(types)),
+        ("Parts", str(len(found.parts)), ", ".join(p.name for p in found.parts)),
+        (when.capitalize(), found.facts.get(when, "-"), "How long these weights were trained."),
+    )
+    for column, (label, value, help) in zip(st.columns(6), cells, strict=True):
+        column.metric(label, value, help=help)
+    beside = " · ".join(f"{name} {value}" for name, value in found.facts.items() if found.paintable)
+    st.caption(f"{found.kind} · {named(found)}" + (f" · {beside}" if beside else ""))
+    if found.facts and not found.paintable:
+        with st.expander(f"Beside the tensors: {len(found.facts):,} plain values"):
+            facts = list(found.facts.items())[:MOST_FACTS]
+            st.dataframe(
+                {"name": [name for name, _ in facts], "value": [value for _, value in facts]},
+                hide_index=True, key="do.checkpoints.facts", alt="Plain values that the file holds",
+            )  # fmt: skip
+
+
+def _count(count: int) -> str:
+    for unit, one in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= one:
+            return f"{count / one:.3g} {unit}"
+    return str(count)
+
+
+if __name__ == "__main__":  # Streamlit runs a page's file as __main__
+    render()

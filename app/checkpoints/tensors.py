@@ -1,0 +1,160 @@
+"""Checkpoints, parameters: the tree as a treemap, a table, and one tensor looked at closely."""
+
+import streamlit as st
+
+from app.checkpoints.common import statistics_of
+from app.session import show_figure
+from workbench.checkpoint_statistics import Statistics
+from workbench.checkpoint_words import shape_words, size_words
+from workbench.checkpoints import Checkpoint, Entry, Part
+from workbench.figures import checkpoint_tree, style
+from workbench.figures import checkpoints as figures
+
+TENSOR, FIND = "in.checkpoints.tensor", "in.checkpoints.find"
+SEEN = "checkpoints.seen"
+"""Where the last click on each figure is kept, so that each counts once."""
+
+
+def show_tensors(found: Checkpoint) -> None:
+    """The part that is chosen, its tree and table, and the tensor that is chosen."""
+    part = pick_part(found)
+    measured = statistics_of(part)
+    by_name = {one.name: one for one in measured or []}
+    tree, detail = st.columns([3, 2], gap="medium")
+    at = _take_click(f"checkpoints.tree.{part.name}")
+    with tree:
+        show_figure(
+            checkpoint_tree.plot_tree(part, at), f"checkpoints.tree.{part.name}", on_select="rerun",
+            selection_mode="points", name=f"{part.name}-tree",
+            alt=f"Treemap of {len(part.entries)} tensors of {part.name}, {size_words(part.bytes)} together",
+        )  # fmt: skip
+    _show_table(part, by_name)
+    with detail.container(border=True):
+        _show_one(part, by_name)
+
+
+def pick_part(found: Checkpoint) -> Part:
+    """The part that is chosen among those of a checkpoint."""
+    names, key = [part.name for part in found.parts], "in.checkpoints.part"
+    if st.session_state.get(key) not in names:
+        st.session_state[key] = found.weights.name
+    if len(names) == 1:
+        return found.parts[0]
+    st.segmented_control(
+        "Part", names, key=key, required=True,
+        help="Raw weights, averaged weights and the optimiser's state lie in one checkpoint.",
+    )  # fmt: skip
+    return found.part(st.session_state[key] or found.weights.name)
+
+
+def _take_click(tree: str) -> str:
+    """Id of the node of the tree that was clicked last, read before the tree is drawn.
+
+    A new click on a tensor chooses it; on a layer or module it narrows the table.
+    """
+    event = st.session_state.get(f"do.{tree}")
+    points, seen = event["selection"]["points"] if event else [], st.session_state.setdefault(SEEN, {})
+    id = points[0].get("id") if points else None
+    if id is None or seen.get(tree) == id:
+        return seen.get(tree, "")
+    seen[tree] = id
+    kind, name = checkpoint_tree.clicked_name(id)
+    if kind == "tensor":
+        st.session_state[TENSOR] = name
+    else:
+        st.session_state[FIND] = name if kind == "layer" else ""
+    return id
+
+
+def _show_table(part: Part, measured: dict[str, Statistics]) -> None:
+    st.session_state.setdefault(FIND, "")
+    wanted = st.text_input(
+        "Find", key=FIND, placeholder="part of a name: attn, blocks.3, bias ...",
+        help="Shows only tensors whose name contains this; a click on a layer of the tree fills it in.",
+    )  # fmt: skip
+    shown = [entry for entry in part.entries if wanted.lower() in entry.name.lower()]
+    if not shown:
+        st.info(f"No tensor's name contains '{wanted}'.")
+        return
+    event = st.dataframe(
+        _columns(shown, measured), key=f"do.checkpoints.table.{part.name}", hide_index=True, height=330,
+        on_select="rerun", selection_mode="single-row", column_config=_formats(),
+        alt=f"Table of {len(shown)} tensors with shape, type, size and statistics",
+    )  # fmt: skip
+    rows, seen = event["selection"]["rows"], st.session_state.setdefault(SEEN, {})
+    name = shown[rows[0]].name if rows and rows[0] < len(shown) else None
+    if name is not None and seen.get("table") != name:
+        st.session_state[TENSOR] = name
+    seen["table"] = name
+    st.caption(
+        f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row to look closer"
+    )
+
+
+def _columns(shown: list[Entry], measured: dict[str, Statistics]) -> dict[str, list]:
+    columns: dict[str, list] = {
+        "name": [entry.name for entry in shown],
+        "shape": [shape_words(entry.shape) for entry in shown],
+        "type": [entry.dtype for entry in shown],
+        "size": [entry.bytes for entry in shown],
+        "values": [entry.count for entry in shown],
+    }
+    if measured:
+        rows = [measured.get(entry.name) for entry in shown]
+        columns |= {
+            "RMS": [row and row.rms for row in rows],
+            "mean": [row and row.mean for row in rows],
+            "largest": [row and row.largest for row in rows],
+            "zeros": [row and 100 * row.zeros / max(1, row.count) for row in rows],
+            "noticed": [row and ", ".join(row.problems) for row in rows],
+        }
+    return columns
+
+
+def _formats() -> dict:
+    number, help = st.column_config.NumberColumn, "Of the finite values."
+    return {
+        "name": st.column_config.TextColumn(width=260, pinned=True),
+        "size": number(format="bytes", help="Bytes in the file."),
+        "values": number(format="localized"),
+        "RMS": number(format="%.4g", help="Root of the mean square. " + help),
+        "mean": number(format="%.3g", help=help),
+        "largest": number(format="%.4g", help="Largest magnitude. " + help),
+        "zeros": number("exact zeros", format="%.2f %%", help="Share of values that are exactly zero."),
+        "noticed": st.column_config.TextColumn(help="NaN, infinities, rows or columns of zeros, constants."),
+    }
+
+
+def _show_one(part: Part, measured: dict[str, Statistics]) -> None:
+    names = [entry.name for entry in part.entries]
+    if st.session_state.get(TENSOR) not in names:
+        st.session_state[TENSOR] = max(part.entries, key=lambda entry: entry.bytes).name
+    name = st.selectbox("Tensor", names, key=TENSOR, help="Or click one in the tree or in the table.")
+    entry, one = part.entry(name), measured.get(name)
+    assert entry is not None
+    st.markdown(
+        f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}"
+    )
+    if not entry.readable:
+        st.info(
+            f"Values of the type '{entry.dtype}' cannot be read here; shape and size are from the header."
+        )
+        return
+    if one is None:
+        st.caption("Its values have not been read yet.")
+        return
+    cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
+    st.markdown(" · ".join(f"{label} **{value:.3g}**" for label, value in cells))
+    st.markdown(_health(one))
+    log = st.toggle("Logarithmic count", key="in.checkpoints.log", help="Shows the few values far out.")
+    show_figure(
+        figures.plot_histogram(one, log), "checkpoints.histogram", name=name,
+        alt=f"Histogram of {name}: RMS {style.number(one.rms)}, from {one.low:.3g} to {one.high:.3g}",
+    )  # fmt: skip
+
+
+def _health(one: Statistics) -> str:
+    zeros = f"{one.zeros:,} exact zeros" if one.zeros else "no exact zeros"
+    if not one.problems:
+        return f"✓ all finite, no dead rows or columns, {zeros}"
+    return f"⚠ {', '.join(one.problems)} · {zeros}"

@@ -1,0 +1,1 @@
+"""The data page, a file per part of it."""

@@ -1,0 +1,87 @@
+"""Data: a source page by page with captions, tokens and what the image tokenizer leaves; its numbers; what is
+broken in it."""
+
+import streamlit as st
+
+from app.data.cards import first_page, show_cards
+from app.data.choice import (
+    Opened,
+    eyes_for,
+    open_split,
+    pick_eyes,
+    pick_level,
+    pick_source,
+    pick_split,
+)
+from app.data.statistics import show_broken, show_statistics
+from app.session import guarded, hand_over, handed
+from workbench.source_seen import Eyes
+
+VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
+
+
+def render() -> None:
+    """Show the page."""
+    st.title("Data")
+    st.caption(
+        "A source of captioned pictures as a model gets it: the picture cropped and back from its tokens, "
+        "the caption in tokens, how long and how often, and everything in it that is broken."
+    )
+    if source := handed("data").get("source"):
+        st.session_state["in.data.source"] = source
+    with st.container(border=True):
+        chosen = _choose()
+    if chosen is None:
+        return
+    opened, eyes = chosen
+    if st.session_state.get("data.looked") != opened.identity:
+        st.session_state["data.looked"] = opened.identity
+        first_page()
+    st.session_state.setdefault("in.data.view", "Pictures")
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        name = st.segmented_control(
+            "View", list(VIEWS), key="in.data.view", required=True, label_visibility="collapsed",
+            help="Pictures page by page, the source in numbers, or what cannot be used.",
+        )  # fmt: skip
+        with st.container(horizontal=True, width="content"):
+            _carry(opened, eyes)
+    with guarded():
+        VIEWS[name](opened, eyes)
+
+
+def _carry(opened: Opened, eyes: Eyes) -> None:
+    """The buttons that take the source to another page."""
+    level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
+    if st.button("Train on this", key="do.data.train", help="Opens Train with this source."):
+        hand_over("train", source=opened.typed, assignments=level)
+    if st.button("Search in this", key="do.data.search", help="Opens Search with this source."):
+        hand_over("search", source=opened.typed)
+
+
+def _choose() -> tuple[Opened, Eyes] | None:
+    """The source and the tokenizers, once both are open; a failure is said here, and the choice stays."""
+    drawn = str(st.session_state.get("in.data.source") or "shapes").strip() == "shapes"
+    columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
+    with guarded():
+        with columns[0]:
+            typed = pick_source("data.source")
+        with columns[-1]:
+            whose = pick_eyes()
+        level = None
+        if drawn:
+            with columns[2]:
+                level = pick_level()
+        eyes = eyes_for(whose, typed, level)
+        if eyes is None:
+            return None
+        with columns[1]:
+            split = pick_split("data.split", typed, eyes.config)
+        if split is None:
+            return None
+        opened = open_split("data.open", typed, split, eyes.config)
+        return None if opened is None else (opened, eyes)
+    return None
+
+
+if __name__ == "__main__":  # Streamlit runs a page's file as __main__
+    render()

@@ -1,0 +1,99 @@
+"""Keep or clear regions: a picture whose cells are clicked, as the start of a decode."""
+
+import streamlit as st
+
+from app.decode.controls import Chosen
+from app.player import show_player
+from app.session import INPUT
+from workbench.decode_request import Start, start_of
+from workbench.decode_sides import cells_data
+from workbench.pictures import Picture, picture_of
+from workbench.store import Stored
+
+CELLS, UPLOADED = "decode.cells", "decode.uploaded"
+EDIT, SOURCE, VERB = INPUT + "decode.edit", INPUT + "decode.edit_source", INPUT + "decode.edit_verb"
+SOURCES = {"shown": "Picture shown", "upload": "Own picture"}
+VERBS = {"keep": "Keep cells", "clear": "Clear cells"}
+
+
+def take_start(picture: Picture, kept: tuple[int, ...]) -> None:
+    """Starts from this picture with these positions kept; only before the form is drawn, or in a callback."""
+    st.session_state.update({EDIT: True, SOURCE: "upload", VERB: "keep", CELLS: list(kept)})
+    st.session_state[UPLOADED] = picture
+
+
+def show_start(chosen: Chosen, shown: Stored | None) -> Start | None:
+    """Draws the choice of a picture and its cells; None where decodes start from nothing."""
+    st.toggle(
+        "Start from a picture", key=EDIT,
+        help="Keep some cells of a picture, untouched to the bit, and let the model paint the others.",
+    )  # fmt: skip
+    if not st.session_state[EDIT]:
+        return None
+    st.session_state.setdefault(SOURCE, "shown" if shown else "upload")
+    st.session_state.setdefault(VERB, "keep")
+    source = st.segmented_control(
+        "Picture", list(SOURCES), format_func=SOURCES.__getitem__, key=SOURCE, required=True,
+        width="stretch", label_visibility="collapsed", help="Which picture a part is kept of.",
+    )  # fmt: skip
+    base = _from_shown(chosen, shown) if source == "shown" else _from_upload(chosen)
+    return None if base is None else _cells(chosen, base)
+
+
+def _from_shown(chosen: Chosen, shown: Stored | None) -> Start | None:
+    if shown is None:
+        st.caption("No picture is shown yet: decode one, open a stored one, or use your own.")
+        return None
+    base = start_of(shown, ())
+    if base.picture.shape[1] != chosen.config.image.size:
+        side, size = base.picture.shape[1], chosen.config.image.size
+        st.caption(f"The picture shown has {side} x {side} pixels, this model paints {size} x {size}.")
+        return None
+    tokens = base.tokens
+    if tokens is None or tokens.shape != (chosen.config.image.num_tokens, chosen.config.image.token_dim):
+        tokens = None
+    return Start(base.picture, (), tokens)
+
+
+def _from_upload(chosen: Chosen) -> Start | None:
+    size = chosen.config.image.size
+    given = st.file_uploader(
+        "Own picture", type=["png", "jpg", "jpeg", "webp", "gif", "bmp"], key="do.decode.upload",
+        label_visibility="collapsed",
+        help=f"Its centre square is shrunk to {size} x {size} pixels; at most 20 MB.",
+    )  # fmt: skip
+    if given is not None:
+        st.session_state[UPLOADED] = _read(given.getvalue(), size, given.name)
+    picture = st.session_state.get(UPLOADED)
+    if picture is None:
+        st.caption(f"Its centre square is shrunk to the model's {size} x {size} pixels.")
+        return None
+    if picture.shape[1] != size:
+        st.caption(f"The picture was shrunk for another model; give it again for {size} x {size} pixels.")
+        return None
+    return Start(picture, ())
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _read(content: bytes, size: int, name: str) -> Picture:
+    return picture_of(content, size, name)
+
+
+def _cells(chosen: Chosen, base: Start) -> Start:
+    config = chosen.config.image
+    verb = st.segmented_control(
+        "Selected cells", list(VERBS), format_func=VERBS.__getitem__, key=VERB, required=True,
+        width="stretch", label_visibility="collapsed",
+        help="Keep the selected cells and paint the others, or clear them and keep the others.",
+    )  # fmt: skip
+    selected = [cell for cell in st.session_state.get(CELLS, []) if cell < config.num_tokens]
+    data = cells_data(base.picture, config.grid, selected, verb)
+    event = show_player(data, "decode.start", events=("cells",))
+    if event is not None:
+        st.session_state[CELLS] = selected = sorted(event["cells"])
+    kept = selected if verb == "keep" else sorted(set(range(config.num_tokens)) - set(selected))
+    if not 0 < len(kept) < config.num_tokens:
+        st.caption("Click or drag over cells: at least one is to be kept, and one painted.")
+    else:
+        st.caption(f"{len(kept)} of {config.num_tokens} cells are kept; Decode paints the others.")
+    return Start(base.picture, tuple(kept), base.tokens)

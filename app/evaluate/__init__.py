@@ -1,0 +1,1 @@
+"""The evaluate page, a file per part of it."""

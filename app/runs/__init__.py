@@ -1,0 +1,1 @@
+"""The runs page, a file per part of it."""

@@ -1,0 +1,159 @@
+"""Chosen runs beside each other: curves, where their configurations differ, and the same prompts' samples."""
+
+from typing import cast
+
+import streamlit as st
+
+from app.session import hand_over, show_figure, workspace
+from app.train.live import run_feed
+from workbench.figures import style
+from workbench.figures.training_runs import plot_runs
+from workbench.notes import Note, all_tags, read_note, write_note
+from workbench.run_compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
+from workbench.run_curves import AXES, Axis
+from workbench.runs import is_picture
+from workbench.training import Training
+
+MOST_COLUMNS = 4
+"""Runs whose samples fit beside each other."""
+
+
+def curves(chosen: list[Training]) -> None:
+    """Both losses and retrieval over each other."""
+    st.session_state.setdefault("in.runs.axis", "steps")
+    st.session_state.setdefault("in.runs.smoothing", 0.8)
+    st.session_state.setdefault("in.runs.log", True)
+    st.session_state.setdefault("in.runs.raw", True)
+    over, smooth, toggles = st.columns([3, 3, 2], vertical_alignment="bottom")
+    axis = cast(Axis, over.segmented_control(
+        "Over", list(AXES), key="in.runs.axis", required=True, help="What the curves are drawn over.",
+    ))  # fmt: skip
+    smoothing = smooth.slider(
+        "Smoothing", 0.0, 0.99, step=0.01, key="in.runs.smoothing", help="Weight of what came before.",
+    )  # fmt: skip
+    log = toggles.toggle("Logarithmic losses", key="in.runs.log", help="Equal ratios are equally far apart.")
+    raw = toggles.toggle("As logged, pale", key="in.runs.raw", help="Shows what was smoothed, too.")
+    found, objectives = [], []
+    for training in chosen:
+        feed = run_feed(str(training.path))
+        found.append(feed.named_curves(training.name))
+        preset = str(feed.record.get("preset") or "")
+        objectives.append((training.name, preset.partition("-")[2] or "dream"))
+    figure = plot_runs(found, style.model_colours(objectives), axis, smoothing, log, raw)
+    names = ", ".join(training.name for training in chosen)
+    show_figure(figure, "runs.curves", alt=f"Losses and retrieval of {names}", name="runs")
+
+
+def configurations(chosen: list[Training]) -> None:
+    """The fields of the configurations that differ."""
+    st.subheader("Where they differ")
+    if len(chosen) < 2:
+        st.caption("Choose a second run to compare its configuration.")
+        return
+    rows = differences({training.name: training.path for training in chosen})
+    if not rows:
+        st.caption("Nowhere: the same configuration, data and preset.")
+        return
+    st.dataframe(rows, hide_index=True, key="do.runs.differences", alt="Fields that differ between the runs")
+
+
+def samples(chosen: list[Training]) -> None:
+    """The same prompts, painted by each run at about the same step."""
+    st.subheader("Samples side by side")
+    steps = sheet_steps([training.path for training in chosen])
+    if not steps:
+        st.caption("None of these has painted a sample sheet yet.")
+        return
+    key = "in.runs.sheet"
+    if st.session_state.get(key) not in steps:
+        st.session_state[key] = steps[-1]
+    step = steps[0] if len(steps) == 1 else st.select_slider(
+        "At step", steps, key=key, format_func=lambda value: f"{value:,}",
+        help="Each run shows its last sheet up to this step.",
+    )  # fmt: skip
+    shown = chosen[:MOST_COLUMNS]
+    if len(chosen) > MOST_COLUMNS:
+        st.caption(f"The first {MOST_COLUMNS} of {len(chosen)} runs.")
+    sheets = [sheet_at(training.name, training.path, step) for training in shown]
+    found = [sheet for sheet in sheets if sheet is not None]
+    prompts = common_prompts(found)
+    for training, sheet in zip(shown, sheets, strict=True):
+        if sheet is None:
+            st.caption(f"{training.name} has no sheet.")
+    if prompts:
+        _grid(found, prompts)
+    else:
+        _whole(found)
+
+
+def _grid(sheets: list[SheetOf], prompts: list[str]) -> None:
+    seeds = {sheet.seed for sheet in sheets}
+    same = "the same seed" if len(seeds) == 1 else "different seeds (train.seed differs)"
+    st.caption(f"{len(prompts)} prompts that all of them painted, with {same}.")
+    widths = [2] + [1] * len(sheets)
+    heads = st.columns([*widths, MOST_COLUMNS - len(sheets) + 0.01])
+    for column, sheet in zip(heads[1:], sheets, strict=False):
+        column.markdown(f"**{sheet.name}**  \nstep {sheet.step:,}")
+    for prompt in prompts:
+        row = st.columns([*widths, MOST_COLUMNS - len(sheets) + 0.01], vertical_alignment="center")
+        row[0].caption(prompt)
+        for column, sheet in zip(row[1:], sheets, strict=False):
+            column.image(sheet.tiles[prompt], alt=f"{prompt}, by {sheet.name}", width=112)
+
+
+def _whole(sheets: list[SheetOf]) -> None:
+    if len(sheets) > 1:
+        st.caption("They painted other prompts, so each sheet is shown whole.")
+    for column, sheet in zip(st.columns(len(sheets)), sheets, strict=True):
+        column.markdown(f"**{sheet.name}**, step {sheet.step:,}")
+        if is_picture(sheet.path):
+            column.image(str(sheet.path), alt=f"Sample sheet of {sheet.name}", width="stretch")
+        else:
+            column.warning("This sheet is damaged: it is no picture.")
+
+
+def notes(chosen: list[Training]) -> None:
+    """Tags, notes and ways on, a run a box."""
+    st.subheader("Tags and notes")
+    known = all_tags(workspace())
+    for first in range(0, len(chosen), 2):
+        for column, training in zip(st.columns(2), chosen[first : first + 2], strict=False):
+            with column.container(border=True):
+                _note(training, known)
+
+
+def _note(training: Training, known: list[str]) -> None:
+    st.markdown(f"**{training.name}** · {training.state}")
+    kept = read_note(workspace(), training.name)
+    tags, text = f"in.runs.tags.{training.name}", f"in.runs.text.{training.name}"
+    if st.session_state.get(f"runs.kept.{training.name}") != kept:  # another tab may have written meanwhile
+        st.session_state[f"runs.kept.{training.name}"] = kept
+        st.session_state[tags], st.session_state[text] = list(kept.tags), kept.text
+    given = st.multiselect(
+        "Tags", sorted({*known, *kept.tags}), key=tags, accept_new_options=True,
+        help="Choose or type; kept at once.",
+    )  # fmt: skip
+    written = st.text_area("Notes", key=text, height=68, help="Kept as soon as the box is left.")
+    wanted = Note(tuple(given), written)
+    if wanted != kept:
+        st.session_state[f"runs.kept.{training.name}"] = write_note(workspace(), training.name, wanted)
+    with st.container(horizontal=True):
+        _ways_on(training)
+
+
+def _ways_on(training: Training) -> None:
+    model = workspace().shown(training.path)
+    painted = any(training.path.glob("checkpoints/*/state.json"))
+    if st.button(
+        "Decode with it", key=f"do.runs.decode.{training.name}", disabled=not painted,
+        help="Opens the Decode page with this model.",
+    ):  # fmt: skip
+        hand_over("decode", model=model)
+    if st.button(
+        "Checkpoints", key=f"do.runs.checkpoints.{training.name}", disabled=not painted,
+        help="Opens its weights on the Checkpoints page.",
+    ):  # fmt: skip
+        hand_over("checkpoints", path=model)
+    if st.button("Watch", key=f"do.runs.watch.{training.name}", help="Opens it on the Train page."):
+        st.session_state["train.started"] = training.name
+        st.switch_page("train/page.py")

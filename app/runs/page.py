@@ -1,0 +1,45 @@
+"""All runs of the workspace, and any of them compared: curves, configurations, samples, tags and notes."""
+
+import streamlit as st
+
+from app.runs import compare as runs_compare
+from app.runs import table as runs_table
+from app.session import handed, workspace
+from workbench.training import Training, list_trainings
+
+
+def render() -> None:
+    """Show the page."""
+    st.title("Runs")
+    st.caption("Every training of this workspace. Choose some below the table to lay them over each other.")
+    trainings = list_trainings(workspace())
+    if not trainings:
+        st.info("No runs yet: the Train page makes the first.")
+        if st.button("Train", key="do.runs.train", type="primary", help="Opens the Train page."):
+            st.switch_page("train/page.py")
+        return
+    runs_table.show(trainings)
+    chosen = _chosen([training for training in trainings if training.run is not None])
+    if not chosen:
+        st.caption("Nothing chosen.")
+        return
+    runs_compare.curves(chosen)
+    runs_compare.configurations(chosen)
+    runs_compare.samples(chosen)
+    runs_compare.notes(chosen)
+
+
+def _chosen(trainings: list[Training]) -> list[Training]:
+    """The runs to compare: those handed over, else the two latest until others are chosen."""
+    by_name = {training.name: training for training in trainings}
+    given, key = handed("runs").get("runs"), "in.runs.chosen"
+    if given or key not in st.session_state:
+        usable = [training.name for training in trainings if training.state != "damaged"]
+        st.session_state[key] = [name for name in given or usable[:2] if name in by_name]
+    st.session_state[key] = [name for name in st.session_state[key] if name in by_name]  # some may be deleted
+    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to lay over each other.")
+    return [by_name[name] for name in names]
+
+
+if __name__ == "__main__":  # Streamlit runs a page's file as __main__
+    render()

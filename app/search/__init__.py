@@ -1,0 +1,1 @@
+"""The search page, a file per part of it."""

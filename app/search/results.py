@@ -1,0 +1,116 @@
+"""What was found: nearest pictures and captions, and how all pictures compare."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+from torch import Tensor
+
+from app.search.choice import Ready
+from app.search.hits import Item, show_hits
+from app.search.query import take_place, take_text
+from app.session import show_figure
+from workbench.figures.search import plot_cosines
+from workbench.search import (
+    Hit,
+    Looked,
+    captioned,
+    cosines,
+    nearest,
+    picture_features,
+    ranks_of,
+    text_features,
+)
+from workbench.search_words import hits_csv
+from workbench.source_pictures import SMALL, data_url
+
+SHOWN = 15
+BESIDE = 12
+CAPTIONS = 8
+LISTED = 1_000
+"""Hits in the CSV."""
+
+
+def show_first(there: Ready) -> None:
+    """The first pictures of the index, to click."""
+    index = there.index
+    st.markdown("**The first pictures** · type a text, drop a picture, or click one of these")
+    hits = [Hit(place + 1, place, float("nan")) for place in range(min(2 * SHOWN, len(index.names)))]
+    _pictures(there, hits, "first", None)
+
+
+def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None) -> None:
+    """Pictures nearest to a text, with the rank of those that have it as caption."""
+    features, query = there.index.features[ratio], text_features(there.pretrained, text)
+    title, save = st.columns([5, 1], vertical_alignment="center")
+    title.markdown(f"**Pictures nearest to the text**{_own_rank(there, features, query, text)}")
+    save.download_button(
+        "CSV", data=lambda: hits_csv(there.index, nearest(features, query, LISTED)), file_name="hits.csv",
+        mime="text/csv", key="do.search.csv", on_click="ignore", width="stretch",
+        help=f"Rank, cosine, name and caption of the {LISTED:,} nearest pictures.",
+    )  # fmt: skip
+    hits = nearest(features, query, SHOWN)
+    _pictures(there, hits, "text", picture)
+    found = cosines(features, query)
+    marked = [("the nearest", hits[0].cosine)] if hits else []
+    with st.expander("How all pictures compare"):
+        show_figure(
+            plot_cosines(found, marked), "search.cosines",
+            alt=f"Histogram of the cosines of {len(found):,} pictures with the text",
+        )  # fmt: skip
+
+
+def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
+    """Captions and pictures nearest to a picture."""
+    index, query = there.index, picture_features(there.pretrained, picture, ratio)
+    captions, pictures = st.columns([2, 3], gap="medium")
+    with captions:
+        own = index.captions[picture.place] if picture.place is not None else ""
+        hits = nearest(index.caption_features, query, CAPTIONS)
+        st.markdown(f"**Captions nearest to the picture** · of {len(index.different):,}")
+        _captions(index.different, hits, own)
+    with pictures:
+        st.markdown("**Pictures nearest to the picture**")
+        _pictures(there, nearest(index.features[ratio], query, BESIDE, picture.place), "picture", None)
+
+
+def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | None) -> None:
+    index = there.index
+    items = [
+        Item(
+            id=hit.place, picture=data_url(index.pixels[hit.place]), title=index.captions[hit.place],
+            left=f"{hit.rank}", right=f"{hit.cosine:.3f}" if hit.cosine == hit.cosine else "",
+            hover=f"{index.names[hit.place]}: ask about this picture", share=0,
+            chosen=chosen is not None and hit.place == chosen.place,
+        )
+        for hit in hits
+    ]  # fmt: skip
+    show_hits(
+        items, f"do.search.hits.{name}", "Pictures, nearest first", lambda place: take_place(there, place),
+        cells=index.pixels.shape[-1] <= SMALL,
+    )  # fmt: skip
+
+
+def _captions(captions: Sequence[str], hits: Sequence[Hit], own: str) -> None:
+    named = {hit.place: captions[hit.place] + " (its own)" * (captions[hit.place] == own) for hit in hits}
+    items = [
+        Item(
+            id=hit.place, picture="", title=named[hit.place], left=f"{hit.rank}", right=f"{hit.cosine:.3f}",
+            hover="Ask about this text", share=max(0.0, 100 * hit.cosine), chosen=captions[hit.place] == own,
+        )
+        for hit in hits
+    ]  # fmt: skip
+    show_hits(
+        items, "do.search.hits.captions", "Captions, nearest first",
+        lambda place: take_text(captions[place]), cells=False,
+    )  # fmt: skip
+
+
+def _own_rank(there: Ready, features: Tensor, query: Tensor, text: str) -> str:
+    own = captioned(there.index, text)
+    if not own:
+        return f" · of {len(there.index.names):,}; none has exactly this caption"
+    best = min(ranks_of(features, query, own))
+    which = (
+        "the one with this caption has" if len(own) == 1 else f"the best of {len(own)} with this caption has"
+    )
+    return f" · of {len(there.index.names):,}; {which} rank {best}"

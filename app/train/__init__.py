@@ -1,0 +1,1 @@
+"""The train page, a file per part of it."""

@@ -1,0 +1,187 @@
+"""The form of a training: data, size, objective, budget, settings; the command line that it is; start."""
+
+from typing import Any, cast
+
+import streamlit as st
+
+from app.session import guarded, sentence, workspace
+from app.train import preview as train_preview
+from dream.config import DreamConfig
+from dream.errors import InputError
+from dream.presets import OBJECTIVES, SIZES, preset
+from dream.training.request import ACCELERATORS, PRECISIONS, STRATEGIES
+from workbench.launch import command_line
+from workbench.run_fields import Field, config_fields, search_fields, shown_value
+from workbench.training import (
+    Budget,
+    TrainForm,
+    assignments_in,
+    form_config,
+    free_name,
+    list_trainings,
+    start_training,
+    train_arguments,
+)
+
+ABOUT_SIZES = {
+    "tiny": "3.4 million · ten minutes on two CPU cores", "demo": "5.8 million · two hours on two CPU cores",
+    "base": "329 million · published", "large": "636 million · published",
+    "huge": "1,128 million · published", "giant": "2,433 million · published",
+}  # fmt: skip
+ABOUT_OBJECTIVES = {
+    "dream": "both losses, Masking Warmup", "fluid": "generation only",
+    "clip": "contrast only, nothing masked", "mar": "generation without text",
+    "repa": "generation, features aligned to a teacher",
+}  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "source": "shapes", "preset": "tiny", "objective": "dream", "budget": "minutes", "minutes": 10.0,
+    "steps": 1000, "seed": 0, "assignments": "", "devices": "auto", "strategy": "auto", "accelerator": "auto",
+    "precision": "32-true",
+}  # fmt: skip
+
+
+def take(values: dict[str, Any]) -> None:
+    """Fills the form with what another page handed over: assignments, source, preset."""
+    if "assignments" in values:
+        st.session_state["in.train.assignments"] = "\n".join(values["assignments"])
+    for name in ("source", "preset", "objective"):
+        if values.get(name):
+            st.session_state[f"in.train.{name}"] = values[name]
+
+
+def show() -> None:
+    """Show the form, what of the data a training would see, and the command line with its button."""
+    st.caption("Choose what to learn from, how large and how long. The command on the right is what is run.")
+    for name, value in DEFAULTS.items():
+        st.session_state.setdefault(f"in.train.{name}", value)
+    if "in.train.name" not in st.session_state:
+        st.session_state["in.train.name"] = free_name(workspace(), "shapes")
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        form = _form()
+        config = _checked(form)
+        _all_fields(form, config)
+    with right:
+        _start(form, config is not None)
+    if config is not None:
+        train_preview.show(form.source, config)
+
+
+def _form() -> TrainForm:
+    source, name = st.columns([3, 2])
+    source.text_input(
+        "Data", key="in.train.source",
+        help="shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name.",
+    )  # fmt: skip
+    name.text_input("Name of the run", key="in.train.name", help="Its folder under runs/ of the workspace.")
+    size, objective = st.columns([3, 2])
+    size.selectbox(
+        "Preset", list(SIZES), key="in.train.preset", format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
+        help="Size and settings to start from. The published ones want a GPU and their frozen models.",
+    )  # fmt: skip
+    objective.selectbox(
+        "Objective", list(OBJECTIVES), key="in.train.objective",
+        format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
+        help="DREAM, or one of the baselines that it is compared with.",
+    )  # fmt: skip
+    budget, amount, seed = st.columns([2, 2, 1])
+    kind = cast(Budget, budget.segmented_control(
+        "Budget", ["minutes", "steps"], key="in.train.budget", required=True,
+        help="Minutes become steps after a short measurement; schedule and learning rate fit themselves.",
+    ))  # fmt: skip
+    if kind == "minutes":
+        amount.number_input(
+            "Minutes", 0.1, 100_000.0, step=1.0, format="%g", key="in.train.minutes",
+            help="Wall-clock time, validations and sample sheets included.",
+        )  # fmt: skip
+    else:
+        amount.number_input("Steps", 1, 100_000_000, step=100, key="in.train.steps", help="Optimiser steps.")
+    seed.number_input("Seed", 0, 2**31 - 1, step=1, key="in.train.seed", help="Of everything that is drawn.")
+    st.text_area(
+        "Settings that differ from the preset", key="in.train.assignments", height=96,
+        placeholder="one a line, e.g. masking.std=0.3",
+        help="Lines of section.key=value; they are checked as soon as the box is left. All fields are below.",
+    )  # fmt: skip
+    told = st.container()
+    with st.expander("Devices, strategy, precision"):
+        _devices()
+    value = {key: st.session_state[f"in.train.{key}"] for key in (*DEFAULTS, "name")}
+    form = TrainForm(
+        value["name"], value["source"], value["preset"], value["objective"], kind, value[kind], value["seed"],
+        assignments_in(value["assignments"]), value["devices"].strip() or "auto", value["strategy"],
+        value["accelerator"], value["precision"],
+    )  # fmt: skip
+    with told:
+        _tell_settings(form)
+    return form
+
+
+def _tell_settings(form: TrainForm) -> None:
+    try:
+        form_config(form)
+    except InputError as error:
+        st.error(sentence(error))
+        return
+    if form.assignments:
+        count = len(form.assignments)
+        st.caption(f"✓ {count} setting{'' if count == 1 else 's'} understood")
+
+
+def _devices() -> None:
+    columns = st.columns(4)
+    columns[0].text_input("Devices", key="in.train.devices", help="How many, or auto for all there are.")
+    for column, name, choices, text in (
+        (columns[1], "strategy", STRATEGIES, "How several devices share the work."),
+        (columns[2], "accelerator", ACCELERATORS, "What to compute on; auto takes a GPU where there is one."),
+        (columns[3], "precision", PRECISIONS, "bf16-mixed is faster on recent GPUs."),
+    ):
+        column.selectbox(name.capitalize(), choices, key=f"in.train.{name}", help=text)
+
+
+def _checked(form: TrainForm) -> DreamConfig | None:
+    """The configuration of a form whose settings are right."""
+    try:
+        return form_config(form)
+    except InputError:
+        return None
+
+
+def _start(form: TrainForm, ready: bool) -> None:
+    here = workspace()
+    with guarded():
+        st.markdown("**Command**")
+        st.code(command_line(train_arguments(here, form)), language="bash", wrap_lines=True)
+        waiting = sum(training.active for training in list_trainings(here))
+        label = f"Add to the queue ({waiting} before it)" if waiting else "Start"
+        if st.button(
+            label, key="do.train.start", type="primary", disabled=not ready, width="stretch",
+            help="Runs this command in the background, without this page too. One training runs at a time.",
+        ):  # fmt: skip
+            st.session_state["train.started"] = start_training(here, form).name
+            del st.session_state["in.train.name"]  # the next one gets a name of its own
+            st.rerun()
+
+
+def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
+    with st.expander("All settings of the configuration"):
+        query = st.text_input(
+            "Search", key="in.train.query", placeholder="masking, learning rate, ...",
+            help="Words that a field's name or description holds.",
+        )  # fmt: skip
+        base = preset(form.preset, form.objective)
+        fields = search_fields(config_fields(config or base, base), query)
+        if not fields:
+            st.caption("No field has these words.")
+            return
+        st.dataframe(
+            [
+                {"field": f.key, "value": _shown(f), "takes": f.kind, "what it is": f.doc} for f in fields
+            ],
+            hide_index=True, height=320, key="do.train.fields", alt="Fields of the configuration",
+            column_config={"what it is": st.column_config.TextColumn(width="large")},
+        )  # fmt: skip
+        st.caption(f"{len(fields)} fields of {form.preset}, objective {form.objective}; * set above.")
+
+
+def _shown(field: Field) -> str:
+    return shown_value(field.value) + (" *" if field.changed else "")

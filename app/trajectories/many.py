@@ -1,0 +1,188 @@
+"""Many prompts on the Trajectories page: all their candidates are finished, and choosing is judged."""
+
+import streamlit as st
+
+from app.session import (
+    follow,
+    guarded,
+    sentence,
+    show_failure,
+    show_figure,
+    start_work,
+    theme,
+    work,
+    workspace,
+)
+from app.trajectories.controls import PAGE, Asked, key, show_moment
+from app.trajectories.shown import forget, opened_finished, show_worth_table
+from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
+from workbench.figures import style
+from workbench.figures.trajectories import plot_worth
+from workbench.store import Stored, open_stored
+from workbench.trajectory_finished import Finished
+from workbench.trajectory_kept import MOST_PROMPTS, prompts_of, study
+from workbench.trajectory_prompts import drawn_prompts, typed_prompts
+from workbench.trajectory_shown import finished_tiles, gallery
+from workbench.trajectory_worth import Worth, index_of, what_is_seen_over, worth_by_step
+from workbench.work import Work
+
+STUDY = "trajectories.study"
+STUDIED = "trajectories.studied"
+"""Session key: the id of the stored study that is looked at."""
+TYPED = "a red circle on a white background\na green cross left of a blue square on a black background"
+
+
+def render_many(asked: Asked | None) -> None:
+    """The prompts to take, the study as it grows, and the finished one."""
+    if asked is not None:
+        _ask(asked)
+    running = work(STUDY)
+    if running is not None and running.running:
+        follow(STUDY, _growing, every=1.0)
+        return
+    if running is not None and running.state == "failed" and running.error is not None:
+        show_failure(running.error)
+    if running is not None and running.state == "cancelled" and running.partial is not None:
+        st.info("Stopped. What was finished until then is below; it is not stored.")
+        _show(*running.partial, asked.settings if asked else None, "stopped")
+        return
+    id = st.session_state.get(STUDIED)
+    if not id:
+        st.info(
+            "One prompt is an anecdote. Here all candidates of many prompts are finished, so that choosing "
+            "at each step can be judged, with its uncertainty. Thirty-two prompts take about half a minute "
+            "on two quiet cores; what is there so far is shown on the way."
+        )
+        return
+    with guarded():
+        _studied(open_stored(workspace(), id))
+
+
+def _ask(asked: Asked) -> None:
+    state = st.session_state
+    for name, value in (("from", "drawn"), ("count", 32), ("unseen", True), ("lines", TYPED)):
+        state.setdefault(key(name), value)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        source = st.segmented_control(
+            "Prompts", ["drawn", "typed"], key=key("from"), required=True,
+            format_func={"drawn": "drawn shapes", "typed": "typed"}.__getitem__,
+            help="Captions from the grammar of drawn shapes, which the judge can read, or your own.",
+        )  # fmt: skip
+        if source == "drawn":
+            count = st.number_input(
+                "How many", 2, MOST_PROMPTS, key=key("count"), width=120, help="Different prompts."
+            )
+            unseen = st.toggle(
+                "Unseen combinations", key=key("unseen"),
+                help="Only shapes and colours that training never shows together.",
+            )  # fmt: skip
+    if source == "typed":
+        lines = st.text_area(
+            "One prompt a line", key=key("lines"), height=120, max_chars=100_000,
+            help="Those that the grammar of drawn shapes can read are judged; all are scored.",
+        )  # fmt: skip
+    try:
+        if source == "drawn":
+            level = asked.opened.config.data.level
+            prompts = drawn_prompts(level, int(count), asked.settings.seed, unseen)
+        else:
+            prompts = typed_prompts(lines)
+    except InputError as error:
+        st.warning(sentence(error))
+        return
+    pictures = len(prompts) * asked.settings.candidates
+    running, here = work(STUDY), workspace()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        pressed = st.button(
+            f"Finish {pictures:,} pictures", key=f"do.{PAGE}.study", type="primary",
+            disabled=running is not None and running.running,
+            help=f"{asked.settings.candidates} candidates of each of {len(prompts)} prompts.",
+        )  # fmt: skip
+        show_moment(asked.points, asked.settings)
+    if pressed:
+        start_work(STUDY, lambda w: study(w, asked.opened, here, asked.model, prompts, asked.settings))
+        st.rerun()
+
+
+def take_study() -> None:
+    """Looks at a study that has just been finished."""
+    running = work(STUDY)
+    if running is not None and isinstance(running.result, Stored):
+        if st.session_state.get("trajectories.studied.taken") != running.result.id:
+            st.session_state["trajectories.studied.taken"] = running.result.id
+            st.session_state[STUDIED] = running.result.id
+
+
+def _growing(running: Work) -> None:
+    if running.partial is None:
+        st.caption("The first prompts are being finished ...")
+        return
+    found, rows = running.partial
+    figure = style.themed(plot_worth(found, rows, title=f"{len(found.prompts)} prompts so far"), theme())
+    st.plotly_chart(figure, key=f"do.{PAGE}.growing", theme=None, alt="What choosing is worth so far")
+
+
+def _studied(stored: Stored) -> None:
+    found, _, _ = opened_finished(stored)
+    settings = DecodeSettings.from_dict(stored.about["settings"])
+    st.subheader(f"{prompts_of(stored)} prompts, {found.candidates} candidates each", anchor=False)
+    s = settings
+    st.caption(
+        f"{stored.about['model']} · {s.steps} steps · guidance {s.guidance_scale:g} · temperature "
+        f"{s.temperature:g} · seed {s.seed} · {stored.when}"
+    )
+    _show(found, None, settings, stored.id)
+    with st.popover("Delete", help="Removes this study."):
+        if st.button("Delete it for good", key=f"do.{PAGE}.study.delete", help="Cannot be undone."):
+            forget(stored.id)
+            del st.session_state[STUDIED]
+            st.rerun()
+
+
+def _content(found: Finished) -> tuple[bytes, tuple[str, ...]]:
+    return found.scores.tobytes(), found.prompts
+
+
+@st.cache_data(max_entries=8, show_spinner=False, hash_funcs={Finished: _content})
+def _rows(found: Finished, strict: bool) -> list[Worth]:
+    return worth_by_step(found, strict)
+
+
+def _show(found: Finished, rows: list[Worth] | None, settings: DecodeSettings | None, name: str) -> None:
+    st.session_state.setdefault(key("strict"), True)
+    strict = st.toggle(
+        "Malformed pictures are wrong", key=key("strict"),
+        help="Off: a ragged cross counts as the cross that it resembles. Only judged prompts are concerned.",
+    )  # fmt: skip
+    rows = _rows(found, strict)
+    step = settings.select_steps[0] if settings and settings.select_steps else found.steps[0]
+    index = index_of(found, step)
+    st.markdown(what_is_seen_over(found, rows, index, strict))
+    judged = int(found.judged.sum())
+    if judged < len(found.prompts):
+        st.caption(f"{judged} of {len(found.prompts)} prompts are drawn shapes that the judge can read.")
+    show_figure(
+        plot_worth(found, rows, rows[index].decoded, strict, "What choosing is worth"), f"{PAGE}.many",
+        name=f"{name}-worth", alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
+    )  # fmt: skip
+    show_worth_table(rows, name)
+    _pictures(found, index)
+
+
+def _pictures(found: Finished, index: int) -> None:
+    """The finished candidates of one of the prompts."""
+    count = len(found.pictures)
+    if count < 2:
+        return
+    st.session_state[key("looked")] = min(st.session_state.get(key("looked"), 1), count)
+    number = st.slider(
+        "Prompt looked at",
+        1,
+        count,
+        key=key("looked"),
+        help="Its finished candidates, with final score and verdict; the one chosen there is marked.",
+    )
+    st.markdown(f"*{found.prompts[number - 1]}*")
+    chosen = int(found.scores[index, number - 1].argmax())
+    st.html(gallery(finished_tiles(found, number - 1, chosen), 88))

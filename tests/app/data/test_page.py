@@ -1,0 +1,139 @@
+"""The page Data: samples with their tokens, numbers, broken ones by name, sources that cannot be opened."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.app.look_small import settled
+from tests.app.opening import page_of
+from tests.workbench.search_small import captioned_folder
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Opens the page with these inputs, in a workspace of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def opened(**inputs: object) -> AppTest:
+        app = page_of("data")
+        for name, value in inputs.items():
+            app.session_state[f"in.data.{name}"] = value
+        return settled(app.run())
+
+    return opened
+
+
+def html(app: AppTest) -> str:
+    return "".join(element.proto.body for element in app.get("html"))
+
+
+def errors(app: AppTest) -> str:
+    assert not app.exception
+    return " ".join(element.value for element in app.error)
+
+
+def test_shapes_are_shown_with_tokens_and_back_from_the_image_tokenizer(page):
+    app = page()
+    shown = html(app)
+    assert not app.exception and not app.error
+    assert shown.count('class="card"') == 12 and "from tokens: exact" in shown
+    assert 'class="chip begin"' in shown and "background<small>" in shown
+    assert app.button(key="do.data.earlier").disabled and not app.button(key="do.data.later").disabled
+
+
+def test_turning_the_page_shows_other_samples_and_a_new_filter_goes_back_to_the_first(page):
+    app = page()
+    first = html(app)
+    app.button(key="do.data.later").click().run()
+    assert app.number_input(key="in.data.page").value == 2 and html(settled(app)) != first
+    app.text_input(key="in.data.wanted").set_value("purple").run()
+    settled(app)
+    assert app.number_input(key="in.data.page").value == 1
+    assert html(app).count("purple<small>") >= 12
+
+
+def test_a_folder_is_paged_and_foreign_words_are_marked(page, tmp_path):
+    folder = captioned_folder(tmp_path / "pictures", 8)
+    (folder / "000.txt").write_text("<b>zebu</b> " * 9)
+    app = page(source="pictures")
+    shown = html(app)
+    assert "40 x 24" in shown and "chip spelled" in shown and "chip cut" in shown and "<b>zebu" not in shown
+    assert any("of 8" in caption.value for caption in app.caption)
+    assert app.selectbox(key="in.data.split").options == ["all", "train", "val"]
+
+
+def test_a_tokenizer_can_be_learned_from_the_source_itself(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 8)
+    app = page(source="pictures", eyes="tiny, to be trained on this source")
+    assert not errors(app) and "chip spelled" not in html(app)
+
+
+def test_numbers_of_a_folder(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 8)
+    app = page(source="pictures", view="Statistics")
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert (
+        metrics["Good samples"] == "8"
+        and metrics["Broken"] == "0"
+        and metrics["Repeat a caption"] == "50.0 %"
+    )
+    titles = [
+        json.loads(chart.proto.spec)["layout"].get("title", {}).get("text")
+        for chart in app.get("plotly_chart")
+    ]
+    assert "Length of the captions" in titles and "Sizes before the crop" in titles
+
+
+def test_shapes_count_their_attributes(page):
+    app = page(view="Statistics", limit=500)
+    assert not errors(app)
+    assert any("What is drawn" in chart.proto.spec for chart in app.get("plotly_chart"))
+
+
+def test_broken_samples_are_listed_by_kind(page, tmp_path):
+    folder = captioned_folder(tmp_path / "pictures", 5)
+    (folder / "001.png").write_bytes(b"cut")
+    (folder / "002.txt").write_text(" ")
+    app = page(source="pictures", view="Broken samples")
+    table = app.dataframe[0].value
+    assert sorted(table["kind"]) == ["broken picture", "empty caption"] and "001.png" in set(table["name"])
+    assert {metric.label for metric in app.metric} == {"Broken picture", "Empty caption"}
+    assert app.get("download_button")
+
+
+def test_nothing_broken_is_said(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 3)
+    assert (
+        "Nothing is broken in the 3 samples"
+        in page(source="pictures", view="Broken samples").success[0].value
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("absent", "There is no"),
+        ("bare", "No captioned picture in"),
+        ("/etc", "lies outside of the workspace"),
+        ("cut.tar", "No captioned picture in"),
+    ],
+)
+def test_a_source_that_cannot_be_opened_is_one_sentence_and_the_choice_stays(source, says, page, tmp_path):
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "cut.tar").write_bytes(b"x" * 700)
+    app = page(source=source)
+    assert says in errors(app) and "Traceback" not in errors(app)
+    app.selectbox(key="in.data.source").set_value("shapes").run()
+    assert not errors(settled(app)) and html(app)
+
+
+def test_an_unknown_model_is_one_sentence(page):
+    assert "o such model" in errors(page(eyes="absent"))
+
+
+def test_the_source_is_carried_to_train_and_search(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 8)
+    app = page(source="pictures")
+    app.button(key="do.data.search").click().run()
+    assert not settled(app).exception and app.session_state["in.search.source"] == "pictures"

@@ -1,0 +1,282 @@
+"""The Evaluate page in each of its states: nothing, a form that is wrong or right, jobs, results, damage."""
+
+import dataclasses
+import json
+import shutil
+import time
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dream.evaluation.results import Results, write_results
+from dream.evaluation.tasks import TASKS
+from dream.pretrained import SHIPPED
+from tests.app.opening import page_of
+from tests.workbench.sample_results import all_results, entry, results
+from workbench import launch
+from workbench.evaluations import QUICK
+from workbench.jobs import write_job
+from workbench.workspace import open_workspace
+
+SETTINGS = "in.evaluate.settings"
+VIEWS = ("Side by side", "Selection", "Edits", "Retrieval", "Beside the paper")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A workspace whose queue nobody works off."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "_start_supervisor", lambda workspace: None)
+    return open_workspace(tmp_path)
+
+
+def opened(part: str = "Results") -> AppTest:
+    app = page_of("evaluate")
+    app.session_state["in.evaluate.part"] = part
+    return app.run()
+
+
+def shown(app: AppTest) -> str:
+    assert not app.exception, app.exception[0].value
+    kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.code)
+    return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def job(here, state: str, log: str = "", **fields):
+    """A job of the queue in some state."""
+    made = launch.enqueue(here, "evaluate", "demo: knn", ("evaluate", "--model", "demo", "--tasks", "knn"),
+                          here.results)  # fmt: skip
+    made.log.write_text(log)
+    known = {"started": time.time() - 5, "ended": None if state in ("queued", "running") else time.time()}
+    made = dataclasses.replace(made, state=state, **(known | fields))
+    write_job(here, made)
+    return made
+
+
+def fill(here, found=None) -> None:
+    for result in found or all_results():
+        write_results(here.results, result)
+
+
+# nothing
+
+
+def test_where_nothing_was_measured_a_first_look_is_one_click(here):
+    app = opened()
+    assert "Nothing was measured" in shown(app)
+    app.button(key="do.evaluate.first").click().run()
+    (queued,) = launch.list_jobs(here)
+    assert queued.arguments[:5] == ("evaluate", "--model", "demo", "--tasks", ",".join(QUICK))
+    text = shown(app)
+    assert "queued" in text and "5 tasks to measure" in text and "as soon as it is done" in text
+
+
+def test_the_form_is_one_click_away(here):
+    app = opened()
+    app.button(key="do.evaluate.own").click().run()
+    assert "dream evaluate --model demo" in shown(app)
+
+
+# the form
+
+
+def test_every_task_is_listed_with_what_it_asks(here):
+    app = opened("Measure")
+    labels = [box.label for box in app.checkbox]
+    for task in TASKS.values():
+        assert any(f"**{task.name}** {task.about}" in label for label in labels)
+    for widgets in (
+        app.checkbox,
+        app.multiselect,
+        app.selectbox,
+        app.number_input,
+        app.text_area,
+        app.button,
+    ):
+        assert all(widget.help for widget in widgets if widget.key and ".evaluate." in widget.key)
+
+
+def test_the_command_follows_the_form_and_starts(here):
+    app = opened("Measure")
+    app.button(key="do.evaluate.none").click().run()
+    assert app.button(key="do.evaluate.start").disabled and "at least one task" in shown(app).lower()
+    app.checkbox(key="in.evaluate.task.edits").check()
+    app.text_area(key=SETTINGS).set_value("edits.count=10")
+    app.number_input(key="in.evaluate.seed").set_value(3).run()
+    command = "dream evaluate --model demo --tasks edits --set edits.count=10 --seed 3"
+    assert command in shown(app)
+    app.button(key="do.evaluate.start").click().run()
+    assert [job.command for job in launch.list_jobs(here)] == [command]
+
+
+def test_a_wrong_setting_is_named_at_once_in_the_commands_words(here):
+    app = opened("Measure")
+    app.text_area(key=SETTINGS).set_value("retrieval.pols=3\nedits.count=x\nprobe.epochs=2").run()
+    text = shown(app)
+    assert "did you mean 'retrieval.pools'" in text and "edits.count must be a whole number" in text
+    assert "not ticked or do not fit: probe.epochs=2" in text
+    assert app.button(key="do.evaluate.start").disabled
+
+
+def test_tasks_that_do_not_fit_say_why_and_are_not_asked(here):
+    app = opened("Measure")
+    (here.root / "pictures").mkdir()
+    app.multiselect(key="in.evaluate.sources").set_value(["pictures"]).run()
+    assert "needs an answer key" in shown(app)
+    assert app.checkbox(key="in.evaluate.task.edits").disabled
+    assert "--tasks losses,retrieval,zero_shot,knn --data pictures" in shown(app)
+
+
+def test_a_wrong_path_is_one_sentence(here):
+    app = opened("Measure")
+    app.multiselect(key="in.evaluate.models").set_value(["demo", "runs/none", "/etc/passwd"]).run()
+    text = shown(app)
+    assert "No such model" in text and "outside of the workspace" in text
+    assert app.button(key="do.evaluate.start").disabled
+
+
+def test_settings_are_searched_and_added(here):
+    app = opened("Measure")
+    app.session_state["do.evaluate.fields.open"] = True
+    app.run()
+    app.text_input(key="in.evaluate.search").set_value("knn neighbours").run()
+    listed = next(each.value for each in app.dataframe if "setting" in each.value)
+    assert list(listed["setting"]) == ["knn.k"] and list(listed["default"]) == ["1,5,20"]
+    assert app.button(key="do.evaluate.add").disabled
+
+
+def test_models_of_another_page_are_chosen(here):
+    shutil.copytree(SHIPPED["demo"], here.runs / "mine")
+    app = page_of("evaluate")
+    app.session_state["handed.evaluate"] = {"models": ["runs/mine", "demo"]}
+    app.run()
+    assert "--model runs/mine --model demo" in shown(app)
+
+
+# jobs
+
+
+def test_a_running_evaluation_shows_the_task_at_work_and_the_time_left(here, monkeypatch):
+    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    job(here, "running", "demo: knn on shapes  40% features, 8 s left in all\n", pid=1)
+    text = shown(opened())
+    assert "running" in text and "▸ knn 40%" in text
+
+
+def test_a_running_evaluation_is_stopped_and_a_queued_one_taken_out(here):
+    queued = job(here, "queued", started=None)
+    app = opened()
+    app.button(key=f"do.evaluate.stop.{queued.id}").click().run()
+    assert launch.find_job(here, queued.id).state == "stopped"
+    assert "tasks that were done are kept" in shown(app)
+
+
+def test_a_failed_evaluation_says_why_and_can_go_on_or_be_forgotten(here):
+    failed = job(here, "failed", "a line\ndream: no such model: runs/x\n")
+    app = opened()
+    assert "no such model: runs/x" in shown(app) and "a line" in shown(app)
+    app.button(key=f"do.evaluate.again.{failed.id}").click().run()
+    (again,) = launch.list_jobs(here)
+    assert again.state == "queued" and again.arguments == failed.arguments
+    lost = job(here, "killed", "demo: knn on shapes, 5 s left in all\n")
+    app = opened()
+    assert "gone without a word" in shown(app) and "Its last words" in shown(app)
+    app.button(key=f"do.evaluate.forget.{lost.id}").click().run()
+    assert lost.id not in {each.id for each in launch.list_jobs(here)}
+
+
+def test_finished_evaluations_are_folded_away(here):
+    job(here, "finished", "demo: knn on shapes: took 3 s\n")
+    fill(here)
+    app = opened()
+    assert any("Earlier evaluations (1)" in expander.label for expander in app.expander)
+
+
+# results
+
+
+def test_the_table_stands_beside_the_papers_figures(here):
+    fill(here)
+    app = opened()
+    text = shown(app)
+    tables = [each.value for each in app.dataframe]
+    probe = next(each for each in tables if any("DREAM 0.727" in str(cell) for cell in each.iloc[0]))
+    assert list(probe.columns[1:5]) == ["clip", "dream", "fluid", "mar"]
+    assert "compare orders, not values" in text and "it cannot paint" in text
+    app.text_input(key="in.evaluate.query").set_value("R@1 0.75").run()
+    assert len(app.dataframe) == 1 and len(app.dataframe[0].value) == 2
+    app.text_input(key="in.evaluate.query").set_value("no such thing").run()
+    assert "No row has all of these words" in shown(app) and not app.dataframe
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_each_view_is_a_figure_in_the_pages_theme(here, view):
+    fill(here)
+    app = opened()
+    app.session_state["in.evaluate.view"] = view
+    app.run()
+    shown(app)
+    charts = app.get("plotly_chart")
+    assert len(charts) == (2 if view == "Selection" else 1)
+    assert json.loads(charts[0].proto.spec)["data"]
+
+
+def test_a_view_without_its_task_offers_to_measure_it(here):
+    fill(here)
+    app = opened()
+    app.session_state["in.evaluate.view"] = "Robustness"
+    app.run()
+    assert "robustness was not measured" in shown(app)
+    app.button(key="do.evaluate.offer").click().run()
+    assert app.session_state["in.evaluate.task.robustness"] and not app.session_state["in.evaluate.task.knn"]
+
+
+def test_models_can_be_left_out(here):
+    fill(here)
+    app = opened()
+    app.session_state["in.evaluate.shown"] = ["clip"]
+    app.run()
+    assert all(list(each.value.columns)[1] == "clip" for each in app.dataframe)
+
+
+def test_results_of_folders_below_are_shown_too(here):
+    fill(here)
+    write_results(here.results / "other", results("mar"))
+    app = opened()
+    app.selectbox(key="in.evaluate.folder").set_value("results/other").run()
+    assert list(app.dataframe[0].value.columns)[1] == "mar"
+
+
+def test_damaged_results_are_named_and_skipped(here):
+    fill(here, [results("dream")])
+    (here.results / "torn.json").write_text("{")
+    text = shown(opened())
+    assert "results/torn.json is left out" in text and "retrieval on shapes" in text
+    (here.results / "dream.json").write_text("")
+    assert "No results file of this folder can be read" in shown(opened())
+
+
+def test_a_model_that_changed_since_is_named_and_measured_again(here):
+    old = Results("mine", "demo", (entry("knn", results("dream").entries[2].measures, model_id="old"),))
+    fill(here, [old])
+    app = opened()
+    assert "The model mine has changed since it was measured" in shown(app)
+    app.button(key="do.evaluate.stale").click().run()
+    assert "dream evaluate --model mine=demo --tasks knn" in shown(app)
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_started_followed_and_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    here = open_workspace(tmp_path)
+    app = opened("Measure")
+    app.button(key="do.evaluate.none").click().run()
+    app.checkbox(key="in.evaluate.task.retrieval").check()
+    app.text_area(key=SETTINGS).set_value("retrieval.pools=1").run()
+    app.button(key="do.evaluate.start").click().run()
+    end = time.monotonic() + 120
+    while launch.list_jobs(here)[0].active and time.monotonic() < end:
+        time.sleep(0.5)
+    assert launch.list_jobs(here)[0].state == "finished", launch.log_tail(launch.list_jobs(here)[0])
+    app.run()
+    assert any("demo" in each.value.columns for each in app.dataframe)

@@ -1,0 +1,162 @@
+"""Home shows what DREAM is, lets the shipped model be played with, shows the runs, and leads on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from app.home import pictures as home_pictures
+from dream.__main__ import COMMANDS
+from dream.errors import RunError
+from dream.training.run_log import RunLog
+from tests.app.opening import MAIN
+from workbench import pictures_of_dream
+
+PAINTED = pictures_of_dream.Painted(
+    decoded=np.array([0.2, 1.0]), frames=np.zeros((2, 3, 8, 8), np.uint8),
+    candidates=np.zeros((4, 3, 8, 8), np.uint8), alignment=np.array([0.1, 0.3, 0.2, 0.25]), chosen=1,
+    compared_at=0.32,
+)  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty workspace, with a model that paints at once."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: PAINTED)
+    return tmp_path
+
+
+def opened() -> AppTest:
+    """The page, with what it lets the model paint done."""
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    if "work.home.pictures" in app.session_state:
+        app.session_state["work.home.pictures"].wait(30)
+        app.run()
+    return app
+
+
+def shown(app: AppTest) -> str:
+    """Everything written on the page."""
+    assert not app.exception
+    elements = (*app.title, *app.markdown, *app.caption, *app.info, *app.warning, *app.error)
+    return "\n".join(element.value for element in elements)
+
+
+def charts(app: AppTest) -> list:
+    """The figures of the page."""
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
+    app = opened()
+    text = shown(app)
+    assert len(charts(app)) == 3
+    assert "half-hidden" in text and "few places at a time" in text and "chooses before" in text
+    for name in COMMANDS:
+        assert f"dream {name}" in text
+    assert "dream train" in app.code[0].value
+    assert f"No runs in {folder / 'runs'}" in text
+
+
+def test_what_was_painted_is_kept_and_not_painted_again(folder, monkeypatch):
+    opened()
+    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: pytest.fail("painted again"))
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    assert len(charts(app)) == 3 and "work.home.pictures" not in app.session_state
+
+
+def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatch):
+    waits = lambda model, work: [work.check() for _ in iter(int, 1)]  # noqa: E731
+    monkeypatch.setattr(home_pictures.dream_shown, "paint", waits)
+    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    assert "is painting this" in shown(app) and len(charts(app)) == 1
+    app.button(key="do.cancel.home.pictures").click().run()
+    app.session_state["work.home.pictures"].wait(30)
+    assert "was stopped before" in shown(app.run())
+    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: PAINTED)
+    app.button(key="do.home.paint").click().run()
+    app.session_state["work.home.pictures"].wait(30)
+    assert len(charts(app.run())) == 3
+
+
+def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkeypatch):
+    def fails(model, work):
+        raise RunError("the model cannot paint")
+
+    monkeypatch.setattr(home_pictures.dream_shown, "paint", fails)
+    app = opened()
+    assert "The model cannot paint." in [error.value for error in app.error]
+    assert app.button(key="do.home.paint").label == "Paint them"
+    assert "Runs on this machine" in [heading.value for heading in app.subheader]
+
+
+def test_a_prompt_is_handed_to_the_decode_page(folder):
+    app = opened()
+    app.pills(key="do.home.example").set_value("one cross").run()
+    prompt = app.text_input(key="in.home.prompt").value
+    assert prompt == "an orange cross on a black background"
+    app.button(key="do.home.decode").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Decode"
+
+
+def test_an_empty_prompt_is_asked_for(folder):
+    app = opened()
+    app.text_input(key="in.home.prompt").set_value("  ")
+    app.button(key="do.home.decode").click().run()
+    assert "Type what it should paint first." in shown(app)
+
+
+@pytest.mark.parametrize(("page", "title"), [("masking", "Masking"), ("train", "Train")])
+def test_leads_to_the_pages(folder, page, title):
+    app = opened()
+    app.button(key=f"do.home.to.{page}").click().run()
+    assert app.title[0].value.startswith(title)
+
+
+def test_shows_the_runs_with_their_steps_and_newest_sheets(folder):
+    for name in ("emoji", "young"):
+        (folder / "runs" / name / "samples").mkdir(parents=True)
+        (folder / "runs" / name / "config.json").write_text('{"config": {}}')
+    Image.new("RGB", (8, 8), "red").save(folder / "runs" / "emoji" / "samples" / "step-00000120.png")
+    RunLog(folder / "runs" / "emoji").heartbeat("finished", step=1200, end=1200)
+    (folder / "runs" / "not-a-run").mkdir()
+    app = opened()
+    text = shown(app)
+    assert "**emoji**" in text and "finished · step 1,200 of 1,200" in text
+    assert "**young**" in text and "starting · step 0 · " in text
+    assert "not-a-run" not in text
+    assert len(app.image) == 1
+    assert app.button(key="do.home.paint.emoji").disabled  # it has no checkpoint
+
+
+def test_runs_of_one_name_in_two_folders_are_told_apart_and_a_damaged_one_says_so(folder):
+    for name in ("a/seed-0", "b/seed-0", "bad"):
+        (folder / "runs" / name).mkdir(parents=True)
+        (folder / "runs" / name / "config.json").write_text("{" if name == "bad" else '{"config": {}}')
+    app = opened()
+    text = shown(app)
+    assert "**a/seed-0**" in text and "**b/seed-0**" in text
+    assert [warning.value for warning in app.warning if "Damaged" in warning.value]
+
+
+def test_a_run_in_progress_shows_how_far_it_is(folder):
+    (folder / "runs" / "now").mkdir(parents=True)
+    (folder / "runs" / "now" / "config.json").write_text('{"config": {}}')
+    RunLog(folder / "runs" / "now").heartbeat("running", step=300, end=1200)
+    app = opened()
+    assert "running · step 300 of 1,200" in shown(app)
+
+
+def test_of_many_runs_the_newest_are_shown(folder):
+    for number in range(8):
+        run = folder / "runs" / f"run-{number}"
+        run.mkdir(parents=True)
+        (run / "config.json").write_text('{"config": {}}')
+    app = opened()
+    assert app.button(key="do.home.runs").label == "All 8 runs"
+    assert len([button for button in app.button if button.label == "Curves"]) == 6

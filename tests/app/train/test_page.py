@@ -1,0 +1,247 @@
+"""The Train page: its form is the command that is run, and every state of a training is shown as it is."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dream.presets import tiny
+from dream.training.run_log import RunLog
+from tests.app.opening import page_of
+from workbench import launch
+from workbench.jobs import job_file, write_job
+from workbench.launch import enqueue, list_jobs
+from workbench.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Workspace:
+    """The workspace that the app is opened in; nobody works off its queue."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch, "_start_supervisor", lambda workspace: None)
+    return Workspace(tmp_path)
+
+
+def opened(**state) -> AppTest:
+    app = page_of("train")
+    for key, value in state.items():
+        app.session_state[key] = value
+    return app.run()
+
+
+def text_of(app: AppTest) -> str:
+    """Everything that is said on the page."""
+    assert not app.exception
+    parts = (app.markdown, app.caption, app.info, app.error, app.warning, app.success, app.code)
+    return "\n".join(str(element.value) for part in parts for element in part)
+
+
+def labels(app: AppTest) -> set[str]:
+    return {button.label for button in app.button}
+
+
+def make_run(workspace: Workspace, name: str, status: str, rows: int = 3, **beat) -> Path:
+    folder = workspace.runs / name
+    folder.mkdir(parents=True)
+    log = RunLog(folder)
+    log.record(
+        {"config": tiny().to_dict(), "source": "shapes", "legs": [40], "history": [], "preset": "tiny"}
+    )
+    for step in range(10, 10 * rows + 1, 10):
+        log.row(
+            "train", step, contrastive_loss=1.0, generative_loss=0.5, samples_per_second=64.0, lr=1e-3,
+            mask_ratios=[0.2, 0.8], grad_norm=1.0, generative_share=0.5, contrastive_share=0.5,
+        )  # fmt: skip
+    log.heartbeat(status, 10 * rows, 40, 60.0, **beat)
+    return folder
+
+
+def test_the_form_stands_for_a_command_and_starting_queues_exactly_it(workspace):
+    app = opened()
+    command = app.code[0].value
+    assert command == (
+        "dream train --preset tiny --objective dream --data shapes --minutes 10 --out runs/shapes"
+    )
+    app.text_input(key="in.train.name").set_value("mine").run()
+    app.text_area(key="in.train.assignments").set_value("masking.std=0.3").run()
+    command = app.code[0].value
+    assert command.endswith("--out runs/mine --set masking.std=0.3") and "1 setting understood" in text_of(
+        app
+    )
+    app.button(key="do.train.start").click().run()
+    (job,) = list_jobs(workspace)
+    assert (job.command, job.state, job.name) == (command, "queued", "mine")
+    assert (
+        "Waits in the queue: it is the next" in text_of(app)
+        and app.selectbox(key="in.train.watch").value == "mine"
+    )
+
+
+def test_a_wrong_setting_is_said_at_once_and_cannot_be_started(workspace):
+    app = opened()
+    app.text_area(key="in.train.assignments").set_value("masking.sdt=0.3").run()
+    assert "did you mean 'masking.std'" in app.error[0].value
+    assert app.button(key="do.train.start").disabled
+
+
+@pytest.mark.parametrize(("source", "said"), [("nowhere", "nowhere"), ("/etc", "outside of the workspace")])
+def test_a_wrong_source_is_said_in_a_sentence(workspace, source, said):
+    app = opened()
+    app.text_input(key="in.train.source").set_value(source).run()
+    for _ in range(50):
+        if app.error:
+            break
+        time.sleep(0.1)
+        app.run()
+    assert any(said in error.value for error in app.error) and not app.exception
+    assert list_jobs(workspace) == []
+
+
+def test_what_another_page_hands_over_fills_the_form(workspace):
+    given = {"assignments": ["masking.std=0.3", "masking.groups=4"], "preset": "demo", "source": "shapes"}
+    make_run(workspace, "old", "finished")
+    app = opened(**{"handed.train": given, "in.train.view": "Watch"})
+    assert app.text_area(key="in.train.assignments").value == "masking.std=0.3\nmasking.groups=4"
+    assert app.selectbox(key="in.train.preset").value == "demo"
+    assert app.code[0].value.endswith("--set masking.std=0.3 masking.groups=4")
+
+
+def test_all_settings_can_be_searched(workspace):
+    app = opened()
+    app.text_input(key="in.train.query").set_value("spread truncation").run()
+    assert list(app.dataframe[0].value["field"]) == ["masking.std"]
+    app.text_input(key="in.train.query").set_value("no such thing").run()
+    assert "No field has these words" in text_of(app)
+
+
+def test_a_name_that_is_taken_is_refused_with_a_way_out(workspace):
+    make_run(workspace, "shapes", "finished")
+    app = opened(**{"in.train.view": "Set up"})
+    assert app.text_input(key="in.train.name").value == "shapes-2"
+    app.text_input(key="in.train.name").set_value("shapes").run()
+    app.button(key="do.train.start").click().run()
+    assert "holds a run already: choose another name" in text_of(app) and list_jobs(workspace) == []
+
+
+def test_a_second_tab_cannot_start_the_same_run_again(workspace):
+    first, second = opened(), opened()
+    first.button(key="do.train.start").click().run()
+    second.button(key="do.train.start").click().run()
+    assert len(list_jobs(workspace)) == 1 and "is in the queue already" in text_of(second)
+
+
+def test_nothing_to_watch_says_what_to_do(workspace):
+    assert "No training yet" in text_of(opened(**{"in.train.view": "Watch"}))
+
+
+def test_a_training_that_runs_is_shown_first_with_its_numbers_and_figures(workspace):
+    make_run(workspace, "old", "finished")
+    make_run(workspace, "now", "running")
+    app = opened()
+    text = text_of(app)
+    assert app.selectbox(key="in.train.watch").value == "now" and "▶ running" in text
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Step"] == "30" and metrics["Pictures / s"] == "64" and metrics["A step"] == "1,000 ms"
+    assert metrics["Time left"] == "60 s"
+    assert (
+        len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete for good" not in labels(app)
+    )
+
+
+def test_what_is_logged_later_appears(workspace):
+    folder = make_run(workspace, "now", "running")
+    app = opened()
+    RunLog(folder).row("train", 40, contrastive_loss=0.9, generative_loss=0.25)
+    app.run()
+    assert {metric.label: metric.value for metric in app.metric}["Generative"] == "0.250"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "offered"),
+    [
+        ("stopped", "Stopped. Resume goes on", {"Resume", "Go on", "Delete for good"}),
+        ("failed", "Failed: The loss is nan", {"Resume", "Go on", "Delete for good"}),
+        ("finished", "Finished.", {"Go on", "Delete for good"}),
+    ],
+)
+def test_every_end_says_what_it_was_and_what_can_be_done(workspace, status, said, offered):
+    make_run(workspace, "a", status, message="the loss is nan")
+    app = opened(**{"in.train.view": "Watch"})
+    assert said in text_of(app) and offered <= labels(app) and "Stop" not in labels(app)
+    assert ("Resume" in labels(app)) == ("Resume" in offered)
+
+
+def test_a_killed_training_says_so_and_offers_resume(workspace):
+    folder = make_run(workspace, "a", "running")
+    beat = json.loads((folder / "heartbeat.json").read_text())
+    (folder / "heartbeat.json").write_text(json.dumps({**beat, "process_start": "another time"}))
+    app = opened(**{"in.train.view": "Watch"})
+    assert "Killed: Its process went without a word" in text_of(app)
+    app.button(key="do.train.resume").click().run()
+    (job,) = list_jobs(workspace)
+    assert job.command == "dream train --out runs/a --resume" and "Waits in the queue" in text_of(app)
+
+
+def test_a_finished_training_goes_on_for_so_many_steps(workspace):
+    make_run(workspace, "a", "stopped")
+    app = opened(**{"in.train.view": "Watch", "in.train.more.kind": "steps"})
+    app.number_input(key="in.train.more.steps").set_value(70).run()
+    app.button(key="do.train.extend").click().run()
+    assert list_jobs(workspace)[0].command == "dream train --out runs/a --resume --steps 70"
+
+
+def test_a_failed_start_shows_its_last_words_and_its_log(workspace):
+    job = enqueue(workspace, "train", "a", ("train", "--out", "runs/a"), Path("runs/a"))
+    job.log.write_text("reading the data\ndream: the disk is full\n")
+    file = job_file(workspace, job.id)
+    file.write_text(
+        json.dumps(json.loads(file.read_text()) | {"state": "failed", "started": 1.0, "ended": 2.0})
+    )
+    app = opened(**{"in.train.view": "Watch"})
+    assert "Failed: The disk is full." in text_of(app) and "reading the data" in text_of(app)
+
+
+def test_the_queue_shows_its_order_and_lets_one_be_taken_out(workspace):
+    for name in ("first", "second"):
+        enqueue(workspace, "train", name, ("train",), Path("runs") / name)
+    app = opened()
+    assert "number 1 in the queue" in text_of(app) and "number 2 in the queue" in text_of(app)
+    app.button(key="do.train.queue.first").click().run()
+    assert {job.name: job.state for job in list_jobs(workspace)} == {"first": "stopped", "second": "queued"}
+
+
+def test_a_training_that_does_not_answer_can_be_ended(workspace):
+    job = enqueue(workspace, "train", "deaf", ("train",), Path("runs") / "deaf")
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    running = dataclasses.replace(job, state="running", pid=process.pid, stop_asked=time.time())
+    write_job(workspace, running)
+    assert "End now" not in labels(opened())
+    write_job(workspace, dataclasses.replace(running, stop_asked=time.time() - 60))
+    app = opened()
+    app.button(key="do.train.end.deaf").click().run()
+    assert process.wait(30) < 0 and not app.exception
+
+
+def test_delete_asks_first_and_then_deletes(workspace):
+    folder = make_run(workspace, "a", "finished")
+    app = opened(**{"in.train.view": "Watch"})
+    assert "for good?" in text_of(app) and folder.exists()
+    app.button(key="do.train.delete").click().run()
+    assert not folder.exists() and not app.exception
+
+
+@pytest.mark.parametrize("file", ["config.json", "heartbeat.json", "metrics.jsonl", "report.json"])
+def test_a_damaged_folder_never_breaks_the_page(workspace, file):
+    folder = make_run(workspace, "a", "stopped")
+    (folder / file).write_bytes(b"\xff\xfe{half")
+    (folder / "samples").mkdir()
+    (folder / "samples" / "step-00000010.png").write_bytes(b"no picture")
+    app = opened(**{"in.train.view": "Watch"})
+    text = text_of(app)
+    assert ("Damaged" in text) == (file in ("config.json", "heartbeat.json"))
+    assert "sheet of step 10 is damaged" in text

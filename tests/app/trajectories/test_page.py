@@ -1,0 +1,186 @@
+"""The Trajectories page in every state: empty, refusing, painting, shown, finished, many prompts, stored."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from dream.presets import clip, fluid
+from dream.pretrained import load_pretrained
+from tests.app.opening import page_of
+from workbench.store import list_stored
+from workbench.workspace import Workspace
+
+IN, DO, WORK = "in.trajectories.", "do.trajectories.", "work.trajectories."
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch) -> AppTest:
+    """The page in an empty workspace."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DREAM_WORKSPACE", raising=False)
+    return page_of("trajectories").run()
+
+
+def text(app: AppTest) -> str:
+    """Everything written on the page."""
+    assert not app.exception
+    parts = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
+    return "\n".join(element.value for part in parts for element in part)
+
+
+def quick(app: AppTest) -> AppTest:
+    """Few candidates in few steps."""
+    app.session_state[IN + "candidates"], app.session_state[IN + "steps"] = 3, 4
+    return app.run()
+
+
+def ended(app: AppTest, name: str) -> AppTest:
+    """The page after its work of that name has ended."""
+    app.session_state[WORK + name].wait(60)
+    return app.run()
+
+
+def painted(app: AppTest) -> AppTest:
+    quick(app).button(key=DO + "paint").click().run()
+    return ended(app, "race")
+
+
+def stored(path="."):
+    return list_stored(Workspace(Path(path).absolute()), "trajectories")
+
+
+def test_empty_it_says_what_to_do_and_names_the_moment_twice(app):
+    shown = text(app)
+    assert "Nothing is painted yet" in shown
+    assert "32 % of the tokens = step 8 of 16 = 50 % of the steps" in shown
+    app.selectbox(key=IN + "unit").set_value("steps").run()
+    app.slider(key=IN + "at.steps").set_value(4).run()
+    assert "16 % of the tokens = step 4 of 16 = 25 % of the steps" in text(app)
+
+
+def test_an_impossible_moment_is_a_sentence_and_nothing_can_be_painted(app):
+    app.slider(key=IN + "at.%tokens").set_value(99).run()
+    assert "must name a step" in text(app)
+    assert not [button for button in app.button if button.key == DO + "paint"]
+
+
+@pytest.mark.parametrize("objective, why", [(fluid, "contrastive loss"), (clip, "cannot paint")])
+def test_a_model_that_cannot_choose_says_why(app, monkeypatch, objective, why):
+    config = objective(load_pretrained("demo").config)
+    monkeypatch.setattr("app.trajectories.controls.pretrained", lambda name: SimpleNamespace(config=config))
+    shown = text(app.run())
+    assert "cannot choose among its own pictures" in shown and why in shown
+
+
+def test_a_path_outside_is_refused_in_a_sentence(app):
+    other = page_of("trajectories")
+    other.session_state[IN + "model"] = "/etc"
+    assert "outside of the workspace" in text(other.run())
+
+
+def test_no_prompt_is_a_sentence(app):
+    app.text_input(key=IN + "prompt").set_value("   ").run()
+    assert "There is no prompt" in text(painted(app))
+    assert not stored()
+
+
+def test_painted_it_shows_who_was_chosen_and_then_what_if_not(app):
+    shown = text(painted(app))
+    assert "a red circle above a blue square" in shown and len(stored()) == 1
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Chosen"].startswith("no. ") and metrics["After step"] == "2 of 4"
+    app.button(key=DO + "finish").click().run()
+    shown = text(ended(app, "finish"))
+    assert "finished candidate" in shown
+    assert {"Rank correlation", "Regret (cosine)", "AUC"} <= {metric.label for metric in app.metric}
+    assert len(app.dataframe[0].value) == 4
+    assert not [button for button in app.button if button.key == DO + "finish"]
+    app.segmented_control(key=IN + "played").set_value("as it went").run()
+    text(app)
+
+
+def test_every_step_and_halving_are_painted_and_explained_too(app):
+    for selection in ("every", "halving"):
+        app.selectbox(key=IN + "selection").set_value(selection)
+        text(painted(app))
+    assert {s.about["settings"]["selection"] for s in stored()} == {"every", "halving"}
+
+
+def test_an_example_fills_the_controls_and_paints_at_once(app):
+    app.button(key=DO + "example.0").click().run()
+    text(ended(app, "race"))
+    assert app.number_input(key=IN + "guidance_scale").value == 6.0 and stored()[0].about["seed"] == 0
+
+
+def test_what_another_page_hands_over_is_taken(app):
+    id = painted(app).session_state["trajectories.shown"]
+    del app.session_state["trajectories.shown"]
+    app.session_state["handed.trajectories"] = {"model": "demo", "prompt": "a cat", "stored": id}
+    shown = text(app.run())
+    assert app.text_input(key=IN + "prompt").value == "a cat"
+    assert app.session_state["trajectories.shown"] == id and "3 candidates, once" in shown
+
+
+def test_a_stored_one_is_searched_opened_and_deleted(app):
+    painted(app)
+    app.segmented_control(key=IN + "view").set_value("stored").run()
+    assert "**a red circle" in text(app)
+    app.text_input(key=IN + "query").set_value("green elephant").run()
+    assert "Nothing stored matches" in text(app)
+    app.text_input(key=IN + "query").set_value("circle").run()
+    id = stored()[0].id
+    app.button(key=f"{DO}open.{id}").click().run()
+    assert app.session_state[IN + "view"] == "one" and "Chosen" in {m.label for m in app.metric}
+    app.button(key=DO + "delete").click().run()
+    assert "Nothing is painted yet" in text(app) and not stored()
+
+
+def test_one_that_another_tab_deleted_is_said_once(app):
+    id = painted(app).session_state["trajectories.shown"]
+    shutil.rmtree(Path("decodes") / id)
+    assert "may have been deleted" in text(app.run())
+    assert "Nothing is painted yet" in text(app.run())
+
+
+def test_a_damaged_one_is_a_sentence(app):
+    id = painted(app).session_state["trajectories.shown"]
+    st.cache_resource.clear()
+    (Path("decodes") / id / "record.zarr" / "zarr.json").write_text("{")
+    assert "is no record of a decode" in text(app.run())
+
+
+def test_many_prompts_are_studied_stored_and_reopened(app):
+    quick(app).segmented_control(key=IN + "view").set_value("many").run()
+    assert "One prompt is an anecdote" in text(app)
+    app.segmented_control(key=IN + "from").set_value("typed").run()
+    app.text_area(key=IN + "lines").set_value("a red circle on a white background\na cat").run()
+    app.button(key=DO + "study").click().run()
+    shown = text(ended(app, "study"))
+    assert "2 prompts, 3 candidates each" in shown and "1 of 2 prompts are drawn shapes" in shown
+    assert len(app.dataframe[0].value) == 4 and stored()[0].about["prompts"] == 2
+    app.text_area(key=IN + "lines").set_value("only one").run()
+    assert "there are 1" in text(app)
+
+
+def test_a_cancelled_painting_stores_nothing(app):
+    quick(app)
+    app.session_state[IN + "steps"] = 25
+    app.run().button(key=DO + "paint").click().run()
+    work = app.session_state[WORK + "race"]
+    work.cancel()
+    work.wait(60)
+    shown = text(app.run())
+    assert work.state == "done" or ("Stopped before it was finished" in shown and not stored())
+
+
+def test_settings_beyond_what_the_controls_take_are_brought_to_their_ends(app):
+    app.session_state["handed.trajectories"] = {
+        "settings": {"steps": 64, "temperature": 9, "guidance_scale": 50, "seed": 2**60, "select_steps": [32]}
+    }
+    text(app.run())
+    values = [app.number_input(key=IN + n).value for n in ("steps", "temperature", "guidance_scale")]
+    assert values == [25, 5.0, 20.0] and app.slider(key=IN + "at.steps").value == 24
