@@ -17,9 +17,9 @@ from dream.errors import InputError, RunError
 from dream.pretrained import SHIPPED, Pretrained, checkpoint_of, load_pretrained
 from workbench.figures import export, style
 from workbench.opening import set_threads
-from workbench.runs import list_runs
-from workbench.training_words import duration as duration  # for pages
-from workbench.training_words import sentence as as_sentence
+from workbench.runs.folders import list_runs
+from workbench.runs.words import duration as duration  # for pages
+from workbench.runs.words import sentence as as_sentence
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 

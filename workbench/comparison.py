@@ -30,8 +30,8 @@ from dream.presets import SIZES
 from dream.training import run_log
 from dream.training.console import Console, duration
 from workbench.figures import evaluation as figures
+from workbench.jobs.side_by_side import Command, Running, cores, last_words, run_side_by_side
 from workbench.means import mean_over_seeds
-from workbench.side_by_side import Command, Running, cores, last_words, run_side_by_side
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from dream.config import DreamConfig
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
-from workbench.side_by_side import cores
+from workbench.jobs.side_by_side import cores
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_se
 from dream.masking import num_masked, sample_orders
 from dream.pretrained import SHIPPED, Pretrained
 from dream.randomness import generator
-from workbench.masking_picture import drawing
-from workbench.masking_study import true_mean
+from workbench.masking.picture import drawing
+from workbench.masking.study import true_mean
 from workbench.work import Work
 
 PROMPT = "a red circle above a blue square on a white background"

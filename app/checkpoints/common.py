@@ -8,11 +8,11 @@ import streamlit as st
 
 from app.session import duration, follow, show_failure, start_work, work, workspace
 from dream.pretrained import SHIPPED
-from workbench.checkpoint_cache import Findings
-from workbench.checkpoint_finder import find_checkpoints
-from workbench.checkpoint_statistics import Statistics, measure_part
-from workbench.checkpoint_words import size_words
-from workbench.checkpoints import Checkpoint, Part, open_checkpoint, stamp_of
+from workbench.checkpoints.cache import Findings
+from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, stamp_of
+from workbench.checkpoints.finder import find_checkpoints
+from workbench.checkpoints.statistics import Statistics, measure_part
+from workbench.checkpoints.words import size_words
 from workbench.work import Work
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ from app.checkpoints.common import by_work, choices, first_choice, named, opened
 from app.checkpoints.pictures import show_pictures
 from app.session import show_figure, workspace
 from dream.pretrained import SHIPPED
-from workbench.checkpoint_difference import Difference, Distance, by_layer, compare, together
-from workbench.checkpoint_history import before
-from workbench.checkpoints import Checkpoint, Part
+from workbench.checkpoints.difference import Difference, Distance, by_layer, compare, together
+from workbench.checkpoints.files import Checkpoint, Part
+from workbench.checkpoints.history import before
 from workbench.figures import checkpoints as figures
 
 MOST_ROWS = 200

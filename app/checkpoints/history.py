@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.session import show_figure
-from workbench.checkpoint_history import history, logit_scales
-from workbench.checkpoints import Checkpoint
+from workbench.checkpoints.files import Checkpoint
+from workbench.checkpoints.history import history, logit_scales
 from workbench.figures import checkpoints as figures
 
 

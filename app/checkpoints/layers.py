@@ -5,8 +5,8 @@ import streamlit as st
 from app.checkpoints.common import statistics_of
 from app.checkpoints.tensors import pick_part
 from app.session import show_figure
-from workbench.checkpoint_statistics import Statistics, by_layer, total
-from workbench.checkpoints import Checkpoint
+from workbench.checkpoints.files import Checkpoint
+from workbench.checkpoints.statistics import Statistics, by_layer, total
 from workbench.figures import checkpoints as figures
 
 MOST_LAYERS = 120

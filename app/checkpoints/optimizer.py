@@ -4,9 +4,9 @@ import streamlit as st
 
 from app.checkpoints.common import statistics_of
 from app.session import show_figure
-from workbench.checkpoint_optimizer import Moments, by_layer, moments
-from workbench.checkpoint_words import size_words
-from workbench.checkpoints import Checkpoint
+from workbench.checkpoints.files import Checkpoint
+from workbench.checkpoints.optimizer import Moments, by_layer, moments
+from workbench.checkpoints.words import size_words
 from workbench.figures import checkpoints as figures
 
 

@@ -10,8 +10,8 @@ from app.checkpoints.optimizer import show_optimizer
 from app.checkpoints.positions import show_positions
 from app.checkpoints.tensors import show_tensors
 from app.session import guarded, hand_over, handed, workspace
-from workbench.checkpoint_words import size_words
-from workbench.checkpoints import Checkpoint
+from workbench.checkpoints.files import Checkpoint
+from workbench.checkpoints.words import size_words
 
 PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"
 SECTIONS = {

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.session import follow, guarded, pretrained, show_failure, start_work, work
 from dream.decoding.pictures import enlarged
-from workbench.checkpoint_paint import SAMPLES, Painted, distance, paint_sides, read_prompts
+from workbench.checkpoints.paint import SAMPLES, Painted, distance, paint_sides, read_prompts
 
 PROMPTS, SEED = "in.checkpoints.prompts", "in.checkpoints.seed"
 

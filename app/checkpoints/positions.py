@@ -4,10 +4,10 @@ import numpy as np
 import streamlit as st
 
 from app.session import show_figure
-from workbench import checkpoint_positions as positions
-from workbench.checkpoint_reader import Reader
-from workbench.checkpoint_words import shape_words
-from workbench.checkpoints import Checkpoint, Entry, Part
+from workbench.checkpoints import positions
+from workbench.checkpoints.files import Checkpoint, Entry, Part
+from workbench.checkpoints.reader import Reader
+from workbench.checkpoints.words import shape_words
 from workbench.figures import checkpoint_positions as figures
 
 SIMILARITY, MOSAIC = "checkpoints.similarity", "checkpoints.mosaic"

@@ -4,9 +4,9 @@ import streamlit as st
 
 from app.checkpoints.common import statistics_of
 from app.session import show_figure
-from workbench.checkpoint_statistics import Statistics
-from workbench.checkpoint_words import shape_words, size_words
-from workbench.checkpoints import Checkpoint, Entry, Part
+from workbench.checkpoints.files import Checkpoint, Entry, Part
+from workbench.checkpoints.statistics import Statistics
+from workbench.checkpoints.words import shape_words, size_words
 from workbench.figures import checkpoint_tree, style
 from workbench.figures import checkpoints as figures
 

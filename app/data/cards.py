@@ -8,9 +8,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.data.choice import Opened
 from app.data.work import computed
-from workbench.source_pictures import broken_card, cards, sample_card
-from workbench.source_seen import Eyes, Returned, and_back, tokens_of
-from workbench.sources import Page, Sample, read_page
+from workbench.sources.browse import Page, Sample, read_page
+from workbench.sources.pictures import broken_card, cards, sample_card
+from workbench.sources.seen import Eyes, Returned, and_back, tokens_of
 from workbench.work import Work
 
 PER_PAGE = (12, 24, 48)

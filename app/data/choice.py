@@ -12,9 +12,9 @@ from app.session import INPUT, choose_or_type, models, workspace
 from dream.config import DreamConfig
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
-from workbench.source_places import list_sources, stamp_of
-from workbench.source_seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
-from workbench.sources import Browsed, browse, splits_of
+from workbench.sources.browse import Browsed, browse, splits_of
+from workbench.sources.places import list_sources, stamp_of
+from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
 
 ANEW = "tiny, to be trained on this source"
 """The choice of tokenizers that no model has yet."""

@@ -15,7 +15,7 @@ from app.data.choice import (
 )
 from app.data.statistics import show_broken, show_statistics
 from app.session import guarded, hand_over, handed
-from workbench.source_seen import Eyes
+from workbench.sources.seen import Eyes
 
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
 

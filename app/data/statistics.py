@@ -10,8 +10,8 @@ from app.data.choice import Opened
 from app.data.work import computed
 from app.session import show_figure
 from workbench.figures import data as figures
-from workbench.source_seen import Eyes
-from workbench.source_statistics import Statistics, problems_csv, statistics_of
+from workbench.sources.seen import Eyes
+from workbench.sources.statistics import Statistics, problems_csv, statistics_of
 from workbench.work import Work
 
 LIMITS = (500, 2_000, 10_000, 100_000)

@@ -13,7 +13,7 @@ from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
 from dream.training.checkpoint import TrainingState, read_state
-from workbench.decode_request import WEIGHTS, Request, Start, single, why_not
+from workbench.decode.request import WEIGHTS, Request, Start, single, why_not
 
 FORM = INPUT + "decode."
 OWN = "decode.own"

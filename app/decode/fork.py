@@ -9,9 +9,9 @@ from app.decode.stage import data_of, model_of, start_paint
 from app.player import show_player
 from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.decoding.selection import DecodeSettings
-from workbench.decode_request import Fork, Request, check_request, stretches
-from workbench.decode_sides import compare_data
-from workbench.recall import changes
+from workbench.decode.recall import changes
+from workbench.decode.request import Fork, Request, check_request, stretches
+from workbench.decode.sides import compare_data
 from workbench.store import Stored, list_stored
 
 FORK = INPUT + "decode.fork."

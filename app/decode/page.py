@@ -17,7 +17,7 @@ from app.decode.stage import (
 from app.decode.start import show_start
 from app.session import INPUT, guarded, hand_over, handed, show_figure, work
 from dream.decoding.selection import DecodeSettings
-from workbench.decode_request import check_request, single
+from workbench.decode.request import check_request, single
 from workbench.figures.decoding import plot_course, plot_order
 from workbench.store import Stored
 

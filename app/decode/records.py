@@ -9,9 +9,9 @@ from app.decode.stage import SHOWN
 from app.decode.start import take_start
 from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.errors import InputError
-from workbench.decode_request import Picture
+from workbench.decode.recall import Recalled, changes, model_here, read_settings
+from workbench.decode.request import Picture
 from workbench.pictures import picture_of
-from workbench.recall import Recalled, changes, model_here, read_settings
 from workbench.store import Stored, count_damaged, delete_stored, list_stored, open_stored
 
 QUERY, MORE = INPUT + "decode.query", "decode.records_shown"

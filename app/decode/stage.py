@@ -8,10 +8,10 @@ from app.player import show_player
 from app.session import follow, pretrained, sentence, show_failure, start_work, work, workspace
 from dream.errors import InputError
 from dream.pretrained import Pretrained
-from workbench import export
-from workbench.decode_player import PLAYER, look, player_data, remarks, was_looked_at
-from workbench.decode_request import Request
-from workbench.decoding import Painting, paint
+from workbench.decode import export
+from workbench.decode.paint import Painting, paint
+from workbench.decode.player_data import PLAYER, look, player_data, remarks, was_looked_at
+from workbench.decode.request import Request
 from workbench.pictures import enlarged
 from workbench.store import Stored
 from workbench.work import Work

@@ -5,8 +5,8 @@ import streamlit as st
 from app.decode.controls import Chosen
 from app.player import show_player
 from app.session import INPUT
-from workbench.decode_request import Start, start_of
-from workbench.decode_sides import cells_data
+from workbench.decode.request import Start, start_of
+from workbench.decode.sides import cells_data
 from workbench.pictures import Picture, picture_of
 from workbench.store import Stored
 

@@ -8,8 +8,7 @@ from app.evaluate.settings import SETTINGS, show_settings
 from app.session import duration, guarded, models, sentence
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
-from workbench.evaluation_results import result_folders
-from workbench.evaluations import (
+from workbench.evaluate.plan import (
     GROUPS,
     QUICK,
     QUICK_SETTINGS,
@@ -22,8 +21,9 @@ from workbench.evaluations import (
     named_sources,
     verdicts,
 )
-from workbench.launch import command_line, enqueue
-from workbench.source_places import list_sources
+from workbench.evaluate.results import result_folders
+from workbench.jobs.queue import command_line, enqueue
+from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 
 PART, MODELS, SOURCES = "in.evaluate.part", "in.evaluate.models", "in.evaluate.sources"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.session import duration, guarded
-from workbench.evaluation_progress import Progress, progress_of
-from workbench.launch import Job, enqueue, forget_job, last_words, list_jobs, log_tail, stop_job
+from workbench.evaluate.progress import Progress, progress_of
+from workbench.jobs.queue import Job, enqueue, forget_job, last_words, list_jobs, log_tail, stop_job
 from workbench.workspace import Workspace
 
 EVERY_SECONDS = 1.0

@@ -6,8 +6,8 @@ from app.evaluate.ask import prefer, show_form
 from app.evaluate.jobs import show_earlier, show_jobs
 from app.evaluate.results import show_nothing, show_results
 from app.session import handed, workspace
-from workbench.evaluation_results import result_folders
-from workbench.launch import wake
+from workbench.evaluate.results import result_folders
+from workbench.jobs.queue import wake
 
 RESULTS, MEASURE = "Results", "Measure"
 PART = "in.evaluate.part"

@@ -11,11 +11,11 @@ from dream.errors import InputError
 from dream.evaluation.paper import SOURCE
 from dream.evaluation.results import Results
 from dream.evaluation.tasks import TASKS
-from workbench import evaluation_table as table
-from workbench.evaluation_results import Shelf, Standing, read_shelf, selected, sources_in, standing, tasks_in
-from workbench.evaluations import first_look
+from workbench.evaluate import table
+from workbench.evaluate.plan import first_look
+from workbench.evaluate.results import Shelf, Standing, read_shelf, selected, sources_in, standing, tasks_in
 from workbench.figures import evaluation as figures
-from workbench.launch import list_jobs
+from workbench.jobs.queue import list_jobs
 from workbench.workspace import Workspace
 
 FOLDER, SHOWN, SOURCE_KEY = "in.evaluate.folder", "in.evaluate.shown", "in.evaluate.source"

@@ -7,8 +7,8 @@ import streamlit as st
 from app.session import sentence
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
-from workbench.evaluation_fields import all_settings, matching
-from workbench.evaluations import QUICK_SETTINGS, complaints, split_assignments
+from workbench.evaluate.fields import all_settings, matching
+from workbench.evaluate.plan import QUICK_SETTINGS, complaints, split_assignments
 
 SETTINGS, SEARCH = "in.evaluate.settings", "in.evaluate.search"
 

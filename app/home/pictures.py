@@ -10,7 +10,7 @@ from app.session import follow, pretrained, show_failure, show_figure, start_wor
 from dream.config import MaskingConfig, ObjectiveConfig
 from workbench import pictures_of_dream as dream_shown
 from workbench.figures import home as figures
-from workbench.masking_study import Schedule, over_training
+from workbench.masking.study import Schedule, over_training
 from workbench.pictures_of_dream import Painted
 from workbench.work import Work
 

@@ -5,7 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.session import hand_over, workspace
-from workbench.runs import RunSummary, list_runs
+from workbench.runs.folders import RunSummary, list_runs
 
 CARDS = 6
 """Runs that are shown; the Runs page has all."""

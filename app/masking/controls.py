@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
-from workbench.masking_form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
-from workbench.masking_settings import COUNTING, preset_of, presets
+from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
+from workbench.masking.settings import COUNTING, preset_of, presets
 
 KEY = "in.masking."
 GRID = 5

@@ -11,11 +11,11 @@ from app.session import figure_of, guarded, show_figure, workspace
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
-from workbench.masking_drawn import DrawnRatios, compared, near, read_drawn
-from workbench.masking_form import Settings
-from workbench.masking_settings import check
-from workbench.masking_study import Moment, Schedule, at_moment, over_training
-from workbench.runs import list_runs
+from workbench.masking.drawn import DrawnRatios, compared, near, read_drawn
+from workbench.masking.form import Settings
+from workbench.masking.settings import check
+from workbench.masking.study import Moment, Schedule, at_moment, over_training
+from workbench.runs.folders import list_runs
 
 NO_RUN = "none"
 HEAT, RIDGES = "Heat map", "Ridges"

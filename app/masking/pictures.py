@@ -6,9 +6,9 @@ import streamlit as st
 from app.masking.controls import KEY
 from app.session import figure_of, guarded, show_figure
 from workbench.figures import masks as figures
-from workbench.masking_form import Settings
-from workbench.masking_picture import data_url, drawing, uploaded
-from workbench.masking_study import draw_masks
+from workbench.masking.form import Settings
+from workbench.masking.picture import data_url, drawing, uploaded
+from workbench.masking.study import draw_masks
 
 COUNT = 8
 """Groups that are shown; smaller batches are drawn until there are as many."""

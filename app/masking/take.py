@@ -5,8 +5,8 @@ import streamlit as st
 from app.masking.controls import KEY
 from app.session import hand_over
 from dream.presets import SIZES
-from workbench.masking_form import Settings
-from workbench.masking_settings import assignments, command, preset_config, python
+from workbench.masking.form import Settings
+from workbench.masking.settings import assignments, command, preset_config, python
 
 
 def take_along(settings: Settings) -> None:

@@ -8,11 +8,11 @@ from app.session import hand_over, show_figure, workspace
 from app.train.live import run_feed
 from workbench.figures import style
 from workbench.figures.training_runs import plot_runs
-from workbench.notes import Note, all_tags, read_note, write_note
-from workbench.run_compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
-from workbench.run_curves import AXES, Axis
-from workbench.runs import is_picture
-from workbench.training import Training
+from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
+from workbench.runs.curves import AXES, Axis
+from workbench.runs.folders import is_picture
+from workbench.runs.notes import Note, all_tags, read_note, write_note
+from workbench.runs.trainings import Training
 
 MOST_COLUMNS = 4
 """Runs whose samples fit beside each other."""

@@ -5,7 +5,7 @@ import streamlit as st
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
 from app.session import handed, workspace
-from workbench.training import Training, list_trainings
+from workbench.runs.trainings import Training, list_trainings
 
 
 def render() -> None:

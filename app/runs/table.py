@@ -8,9 +8,9 @@ import streamlit as st
 
 from app.session import workspace
 from app.train.live import run_feed
-from workbench.notes import read_note
-from workbench.run_compare import Glance, glance
-from workbench.training import Training
+from workbench.runs.compare import Glance, glance
+from workbench.runs.notes import read_note
+from workbench.runs.trainings import Training
 
 COLUMNS = {
     "run": st.column_config.TextColumn("run", help="Its folder under runs/.", pinned=True),

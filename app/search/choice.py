@@ -9,8 +9,8 @@ from app.data.work import computed
 from app.session import pick_model, pretrained, workspace
 from dream.config import DreamConfig
 from dream.pretrained import Pretrained
-from workbench.search import Index, build_index, features_at, has_joint_space, most_pictures
-from workbench.search_words import why_no_joint_space
+from workbench.search.index import Index, build_index, features_at, has_joint_space, most_pictures
+from workbench.search.words import why_no_joint_space
 
 COUNT = 512
 

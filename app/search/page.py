@@ -20,7 +20,7 @@ from app.search.query import (
 )
 from app.search.results import show_first, show_for_picture, show_for_text
 from app.session import guarded, handed
-from workbench.sources import first_captions
+from workbench.sources.browse import first_captions
 
 EXAMPLES = 3
 

@@ -8,8 +8,8 @@ from app.data.work import computed
 from app.search.choice import Ready
 from app.session import guarded
 from dream.errors import InputError
-from workbench.search import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
-from workbench.source_pictures import hidden_in_grey
+from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
+from workbench.sources.pictures import hidden_in_grey
 
 PICTURE = "search.picture"
 """Key of the picture that was chosen: ("index", identity, place) or ("upload", name, content)."""

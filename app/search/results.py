@@ -10,7 +10,7 @@ from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from app.session import show_figure
 from workbench.figures.search import plot_cosines
-from workbench.search import (
+from workbench.search.index import (
     Hit,
     Looked,
     captioned,
@@ -20,8 +20,8 @@ from workbench.search import (
     ranks_of,
     text_features,
 )
-from workbench.search_words import hits_csv
-from workbench.source_pictures import SMALL, data_url
+from workbench.search.words import hits_csv
+from workbench.sources.pictures import SMALL, data_url
 
 SHOWN = 15
 BESIDE = 12

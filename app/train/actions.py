@@ -5,8 +5,8 @@ from typing import cast
 import streamlit as st
 
 from app.session import hand_over, workspace
-from workbench.launch import command_line
-from workbench.training import (
+from workbench.jobs.queue import command_line
+from workbench.runs.trainings import (
     Budget,
     Training,
     delete_training,

@@ -6,11 +6,11 @@ import streamlit as st
 
 from app.session import show_figure
 from workbench.figures.training import FIGURES, plot_training
-from workbench.run_curves import AXES, Axis, Curves
-from workbench.run_feed import RunFeed, broken_data
-from workbench.runs import is_picture, list_sheets, sheet_step
-from workbench.training import Training
-from workbench.training_words import losses_said, readings
+from workbench.runs.curves import AXES, Axis, Curves
+from workbench.runs.feed import RunFeed, broken_data
+from workbench.runs.folders import is_picture, list_sheets, sheet_step
+from workbench.runs.trainings import Training
+from workbench.runs.words import losses_said, readings
 
 Look = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses are on a logarithmic scale."""

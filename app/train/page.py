@@ -5,8 +5,8 @@ import streamlit as st
 from app.session import handed, workspace
 from app.train import setup as train_setup
 from app.train import watch as train_watch
-from workbench.launch import wake
-from workbench.training import list_trainings
+from workbench.jobs.queue import wake
+from workbench.runs.trainings import list_trainings
 
 VIEWS = ("Set up", "Watch")
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.session import follow, guarded, show_failure, start_work, work, workspace
 from dream.config import DreamConfig
-from workbench.run_preview import LIMIT, Preview, look_at
+from workbench.runs.preview import LIMIT, Preview, look_at
 from workbench.work import Work
 
 KEY = "train.preview"

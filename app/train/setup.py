@@ -10,9 +10,9 @@ from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.presets import OBJECTIVES, SIZES, preset
 from dream.training.request import ACCELERATORS, PRECISIONS, STRATEGIES
-from workbench.launch import command_line
-from workbench.run_fields import Field, config_fields, search_fields, shown_value
-from workbench.training import (
+from workbench.jobs.queue import command_line
+from workbench.runs.fields import Field, config_fields, search_fields, shown_value
+from workbench.runs.trainings import (
     Budget,
     TrainForm,
     assignments_in,

@@ -7,9 +7,9 @@ import streamlit as st
 from app.session import duration, guarded, workspace
 from app.train import actions as train_actions
 from app.train import live as train_live
-from workbench.launch import end_job, last_words, log_tail, stop_job
-from workbench.training import Training, list_trainings
-from workbench.training_words import SIGNS, state_words
+from workbench.jobs.queue import end_job, last_words, log_tail, stop_job
+from workbench.runs.trainings import Training, list_trainings
+from workbench.runs.words import SIGNS, state_words
 
 COLOURS = {
     "queued": "gray", "starting": "blue", "running": "green", "stopping": "orange", "finished": "green",

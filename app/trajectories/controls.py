@@ -9,8 +9,8 @@ from app.session import INPUT, LARGEST_SEED, pick_model, pretrained, sentence, w
 from dream.decoding.selection import DecodeSettings, SelectPoint
 from dream.errors import InputError
 from dream.pretrained import Pretrained
-from workbench.trajectories import MOST_CANDIDATES, UNITS, place_name, refusal, settings_of
-from workbench.trajectory_prompts import EXAMPLES, MOST_CHARACTERS, Example
+from workbench.trajectories.prompts import EXAMPLES, MOST_CHARACTERS, Example
+from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, refusal, settings_of
 
 PAGE = "trajectories"
 GO = "trajectories.go"

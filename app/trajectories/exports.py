@@ -6,9 +6,9 @@ from typing import Any
 import streamlit as st
 
 from app.trajectories.controls import PAGE
-from workbench import trajectory_export as export
-from workbench.export import can_write_mp4, file_name
+from workbench.decode.export import can_write_mp4, file_name
 from workbench.store import Stored
+from workbench.trajectories import export
 
 
 def show_exports(stored: Stored, played: Mapping[str, Any]) -> None:

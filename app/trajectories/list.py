@@ -7,8 +7,8 @@ from app.trajectories.controls import PAGE, key
 from app.trajectories.many import STUDIED
 from app.trajectories.shown import SHOWN, forget
 from workbench.store import Stored, list_stored
-from workbench.trajectories import KIND
-from workbench.trajectory_kept import has_finished, prompts_of
+from workbench.trajectories.kept import has_finished, prompts_of
+from workbench.trajectories.race import KIND
 
 VIEW = key("view")
 AT_ONCE = 12

@@ -20,11 +20,11 @@ from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_worth
 from workbench.store import Stored, open_stored
-from workbench.trajectory_finished import Finished
-from workbench.trajectory_kept import MOST_PROMPTS, prompts_of, study
-from workbench.trajectory_prompts import drawn_prompts, typed_prompts
-from workbench.trajectory_shown import finished_tiles, gallery
-from workbench.trajectory_worth import Worth, index_of, what_is_seen_over, worth_by_step
+from workbench.trajectories.finished import Finished
+from workbench.trajectories.kept import MOST_PROMPTS, prompts_of, study
+from workbench.trajectories.prompts import drawn_prompts, typed_prompts
+from workbench.trajectories.shown import finished_tiles, gallery
+from workbench.trajectories.worth import Worth, index_of, what_is_seen_over, worth_by_step
 from workbench.work import Work
 
 STUDY = "trajectories.study"

@@ -11,9 +11,9 @@ from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_race
 from workbench.store import Stored, open_stored
-from workbench.trajectories import Race, paint_race
-from workbench.trajectory_kept import prompts_of
-from workbench.trajectory_shown import gallery, race_tiles
+from workbench.trajectories.kept import prompts_of
+from workbench.trajectories.race import Race, paint_race
+from workbench.trajectories.shown import gallery, race_tiles
 from workbench.work import Work
 
 RACE = "trajectories.race"

@@ -23,11 +23,11 @@ from app.trajectories.exports import show_exports
 from dream.decoding.selection import DecodeSettings
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.store import Stored, delete_stored
-from workbench.trajectories import Race, open_race, place_name
-from workbench.trajectory_finished import Finished, Opinion
-from workbench.trajectory_kept import FILE, has_finished, open_finished, open_finished_race, what_if
-from workbench.trajectory_shown import all_finished, as_it_went, explained, finished_tiles, gallery, verdict
-from workbench.trajectory_worth import (
+from workbench.trajectories.finished import Finished, Opinion
+from workbench.trajectories.kept import FILE, has_finished, open_finished, open_finished_race, what_if
+from workbench.trajectories.race import Race, open_race, place_name
+from workbench.trajectories.shown import all_finished, as_it_went, explained, finished_tiles, gallery, verdict
+from workbench.trajectories.worth import (
     COLUMNS,
     Worth,
     index_of,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dream.errors import InputError, RunError
-from workbench.notebook.execution import execute
+from workbench.notebook_pages.execution import execute
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -19,12 +19,12 @@ from dream.evaluation.table import text_table
 from dream.presets import preset
 from dream.training.run_log import RunLog
 from tests.dream.training_small import settings, small_config
-from tests.workbench.sample_results import named, results
+from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
 from workbench.comparison import MAIN, VARIANTS, Plan, slug, write_report
 from workbench.figures.style import OBJECTIVES
+from workbench.jobs.side_by_side import Command, last_words, run_side_by_side
 from workbench.means import T95, mean_over_seeds, over_seeds
-from workbench.side_by_side import Command, last_words, run_side_by_side
 
 
 def failing(*words, capsys):

@@ -7,7 +7,7 @@ position.
 import numpy as np
 import plotly.graph_objects as go
 
-from workbench.checkpoint_positions import Table, similarity_map
+from workbench.checkpoints.positions import Table, similarity_map
 from workbench.figures import style
 
 DIVERGING = [[0.0, style.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, style.OBJECTIVES["dream"]]]

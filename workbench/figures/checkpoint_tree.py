@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from workbench.checkpoint_words import layer_of, shape_words, size_words
-from workbench.checkpoints import Entry, Part
+from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.words import layer_of, shape_words, size_words
 from workbench.figures import style
 
 LEAF, LAYER, TOP = "tensor:", "layer:", "part:"

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from workbench.checkpoint_difference import Distance
-from workbench.checkpoint_history import History
-from workbench.checkpoint_optimizer import Moments
-from workbench.checkpoint_statistics import Layer, Statistics, edges, magnitude_centres
+from workbench.checkpoints.difference import Distance
+from workbench.checkpoints.history import History
+from workbench.checkpoints.optimizer import Moments
+from workbench.checkpoints.statistics import Layer, Statistics, edges, magnitude_centres
 from workbench.figures import style
 
 BLUE, ORANGE, GREEN = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"], style.OBJECTIVES["fluid"]

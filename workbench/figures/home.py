@@ -10,8 +10,8 @@ from plotly.subplots import make_subplots
 
 from workbench.figures import style
 from workbench.figures.masking import CONTRAST, DENSITY, GENERATION, MEAN, TIME
-from workbench.masking_picture import data_url
-from workbench.masking_study import Schedule
+from workbench.masking.picture import data_url
+from workbench.masking.study import Schedule
 from workbench.pictures_of_dream import Painted
 
 HEIGHT = 300

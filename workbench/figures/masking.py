@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from workbench.figures import style
 from workbench.figures.draft import Draft
-from workbench.masking_drawn import DrawnRatios, windows
-from workbench.masking_study import Moment, Schedule
+from workbench.masking.drawn import DrawnRatios, windows
+from workbench.masking.study import Moment, Schedule
 
 CONTRAST, GENERATION, BOTH = (style.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
 MEAN, RUN, INK = BOTH, style.OBJECTIVES["repa"], style.PAPER

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from workbench.figures import style
 from workbench.figures.masking import BOTH, CONTRAST, GENERATION, INK
-from workbench.masking_study import DrawnMask
+from workbench.masking.study import DrawnMask
 
 
 def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from workbench.figures import style
 from workbench.pictures import image_url
-from workbench.search_pair import Curve
+from workbench.search.pair import Curve
 
 RAISES, LOWERS = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
 Array = NDArray[np.float64]

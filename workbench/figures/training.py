@@ -1,6 +1,6 @@
 """Figures of one training: losses, mask ratios, who counted, retrieval, gradients, speed.
 
-Each takes curves (`workbench.run_curves`) and returns a plotly Figure. It opens no file and no run.
+Each takes curves (`workbench.runs.curves`) and returns a plotly Figure. It opens no file and no run.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from workbench.figures.training_parts import (
     scale,
     waiting,
 )
-from workbench.run_curves import AXES, Axis, Curves, drawn_by_step, smoothed
+from workbench.runs.curves import AXES, Axis, Curves, drawn_by_step, smoothed
 
 CONTRAST, GENERATION = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"]
 """Colours of the two losses, everywhere."""

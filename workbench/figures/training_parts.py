@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from workbench.figures import style
-from workbench.run_curves import AXES, Axis, Numbers, smoothed, thinned
+from workbench.runs.curves import AXES, Axis, Numbers, smoothed, thinned
 
 BANDS = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0578F")
 """From little to much hidden."""

@@ -1,6 +1,6 @@
 """Several trainings over each other: both losses and retrieval.
 
-It takes curves (`workbench.run_curves`) and returns a plotly Figure. It opens no file and no run.
+It takes curves (`workbench.runs.curves`) and returns a plotly Figure. It opens no file and no run.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 
 from workbench.figures import style
 from workbench.figures.training_parts import compact, line_of, pale_and_smooth, scale
-from workbench.run_curves import Axis, Curves, Numbers
+from workbench.runs.curves import Axis, Curves, Numbers
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 

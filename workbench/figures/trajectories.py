@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from dream.evaluation.statistics import Estimate
 from workbench.figures import style
 from workbench.figures.panels import Panel, Point, add_lines, cell, grid, titled
-from workbench.trajectories import Race
-from workbench.trajectory_finished import Finished
-from workbench.trajectory_worth import Worth, random_regret, random_right
+from workbench.trajectories.finished import Finished
+from workbench.trajectories.race import Race
+from workbench.trajectories.worth import Worth, random_regret, random_right
 
 DECODED = "decoded (% of the tokens, steps done below)"
 RANK, AUC, SHARE = "rank correlation (Spearman's rho)", "AUC (0.5 = by chance)", "share of the prompts"

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.app.look_small import settled
 from tests.app.opening import page_of
-from tests.workbench.search_small import captioned_folder
+from tests.workbench.search.search_small import captioned_folder
 
 
 @pytest.fixture

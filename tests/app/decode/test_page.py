@@ -15,10 +15,10 @@ from dream.decoding.selection import DecodeSettings
 from dream.presets import preset
 from tests.app.opening import page_of
 from tests.dream.decode_fakes import PROMPTS, save_run, small_pretrained
-from workbench.decode_player import PLAYER
-from workbench.decode_request import Request
-from workbench.decoding import paint
-from workbench.export import decode_png
+from workbench.decode.export import decode_png
+from workbench.decode.paint import paint
+from workbench.decode.player_data import PLAYER
+from workbench.decode.request import Request
 from workbench.store import list_stored
 from workbench.work import Work
 from workbench.workspace import Workspace

@@ -12,10 +12,10 @@ from dream.evaluation.results import Results, write_results
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import SHIPPED
 from tests.app.opening import page_of
-from tests.workbench.sample_results import all_results, entry, results
-from workbench import launch
-from workbench.evaluations import QUICK
-from workbench.jobs import write_job
+from tests.workbench.evaluate.sample_results import all_results, entry, results
+from workbench.evaluate.plan import QUICK
+from workbench.jobs import queue as launch
+from workbench.jobs.job import write_job
 from workbench.workspace import open_workspace
 
 SETTINGS = "in.evaluate.settings"

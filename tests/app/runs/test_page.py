@@ -12,7 +12,7 @@ from dream.decoding import pictures
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
-from workbench.notes import Note, read_note, write_note
+from workbench.runs.notes import Note, read_note, write_note
 from workbench.workspace import Workspace
 
 PROMPTS = ["a red circle", "a blue square", "a green cross", "a yellow star"]

@@ -14,7 +14,7 @@ from dream.presets import OBJECTIVES
 from dream.pretrained import SHIPPED
 from tests.app.look_small import settled
 from tests.app.opening import page_of
-from tests.workbench.search_small import captioned_folder
+from tests.workbench.search.search_small import captioned_folder
 
 
 @pytest.fixture

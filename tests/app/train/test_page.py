@@ -13,9 +13,9 @@ from streamlit.testing.v1 import AppTest
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
-from workbench import launch
-from workbench.jobs import job_file, write_job
-from workbench.launch import enqueue, list_jobs
+from workbench.jobs import queue as launch
+from workbench.jobs.job import job_file, write_job
+from workbench.jobs.queue import enqueue, list_jobs
 from workbench.workspace import Workspace
 
 

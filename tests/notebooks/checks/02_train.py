@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workbench.training import delete_training, list_trainings
+from workbench.runs.trainings import delete_training, list_trainings
 
 assert stopped.state == "stopped" and 40 <= stopped.step < stopped.end == 120  # noqa: F821 - of the notebook
 assert (run.state, run.step) == ("finished", 120) and run.path.name == name  # noqa: F821

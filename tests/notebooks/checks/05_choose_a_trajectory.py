@@ -5,7 +5,7 @@
 import numpy as np
 
 from workbench.store import list_stored
-from workbench.trajectories import open_race
+from workbench.trajectories.race import open_race
 
 kept = open_race(race.stored)
 assert np.array_equal(race.result.frames, kept.frames) and race.result.chosen == kept.chosen

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from workbench.training import delete_training, list_trainings
+from workbench.runs.trainings import delete_training, list_trainings
 
 assert found.good == 399 and found.problems == 3 and found.complete  # noqa: F821 - of the notebook
 assert {problem.key for problem in found.named} == {"cut.png", "001.png", "alone.png"}  # noqa: F821

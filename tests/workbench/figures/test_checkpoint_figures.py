@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from plotly.graph_objects import Figure
 
-from tests.workbench.checkpoint_files import done, write_pth, write_safetensors
-from workbench import checkpoint_positions as positions
-from workbench.checkpoint_difference import Distance
-from workbench.checkpoint_history import History, Scale
-from workbench.checkpoint_optimizer import Moments
-from workbench.checkpoint_statistics import by_layer, measure_part
-from workbench.checkpoints import Part, open_checkpoint
+from tests.workbench.checkpoints.checkpoint_files import done, write_pth, write_safetensors
+from workbench.checkpoints import positions
+from workbench.checkpoints.difference import Distance
+from workbench.checkpoints.files import Part, open_checkpoint
+from workbench.checkpoints.history import History, Scale
+from workbench.checkpoints.optimizer import Moments
+from workbench.checkpoints.statistics import by_layer, measure_part
 from workbench.figures import checkpoint_positions, checkpoint_tree, checkpoints
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dream.evaluation.results import Results
-from tests.workbench.sample_results import OBJECTIVES, all_results, entry, estimate, named, results
+from tests.workbench.evaluate.sample_results import OBJECTIVES, all_results, entry, estimate, named, results
 from workbench.figures import evaluation as figures
 
 PLOTS = (

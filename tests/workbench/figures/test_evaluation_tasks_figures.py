@@ -6,7 +6,7 @@ import pytest
 
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Estimate, Measure
-from tests.workbench.sample_results import RATIOS, all_results, entry, estimate, named, results
+from tests.workbench.evaluate.sample_results import RATIOS, all_results, entry, estimate, named, results
 from workbench.figures import evaluation as figures
 from workbench.figures.measured import chance_of, span_of
 from workbench.figures.panels import Point

@@ -8,10 +8,10 @@ from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
 from workbench.figures.export import figure_csv
 from workbench.figures.masks import plot_masks
-from workbench.masking_drawn import near, read_drawn
-from workbench.masking_picture import data_url, drawing
-from workbench.masking_settings import presets
-from workbench.masking_study import at_moment, draw_masks, over_training
+from workbench.masking.drawn import near, read_drawn
+from workbench.masking.picture import data_url, drawing
+from workbench.masking.settings import presets
+from workbench.masking.study import at_moment, draw_masks, over_training
 
 OBJECTIVE = ObjectiveConfig()
 

@@ -10,7 +10,7 @@ from workbench.figures.search import (
     plot_patch_map,
     plot_word_parts,
 )
-from workbench.search_pair import Curve
+from workbench.search.pair import Curve
 
 PIXELS = np.zeros((3, 18, 18), np.uint8)
 

@@ -6,7 +6,7 @@ import pytest
 from workbench.figures import training as one
 from workbench.figures.training_parts import ratio_colour
 from workbench.figures.training_runs import plot_runs
-from workbench.run_curves import Curves, curves_of
+from workbench.runs.curves import Curves, curves_of
 
 ROWS = [
     {

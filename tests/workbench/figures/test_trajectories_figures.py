@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from tests.workbench.trajectory_small import finished, race
+from tests.workbench.trajectories.trajectory_small import finished, race
 from workbench.figures import style
 from workbench.figures.trajectories import AUC, RANK, plan_ticks, plot_race, plot_worth, race_info, worth_info
-from workbench.trajectory_worth import worth_by_step
+from workbench.trajectories.worth import worth_by_step
 
 ONCE = race([[1, 1, 1], [0, 1, 0]], [[0, 1, 0], [0, 1, 0]], [[0.1, 0.3, 0.2], [0, 0.4, 0]])
 

@@ -1,0 +1,287 @@
+"""Jobs run one after another, whoever asks for them, and every way to end is told apart."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from dream.errors import InputError
+from dream.training.run_log import RunLog, process_start
+from workbench.jobs import queue as launch
+from workbench.jobs.job import is_alive, job_file, jobs_folder, read_job, write_job
+from workbench.jobs.queue import (
+    end_job,
+    enqueue,
+    find_job,
+    forget_job,
+    last_words,
+    list_jobs,
+    stop_job,
+    supervise,
+    wake,
+)
+from workbench.workspace import Workspace
+
+SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
+PATIENT = (
+    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(1)); "
+    "print('asleep', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Workspace:
+    """A workspace whose jobs are Python scripts, and whose supervisor is started by hand."""
+    monkeypatch.setattr(launch, "_start_supervisor", lambda workspace: None)
+    monkeypatch.setattr(launch, "_command", lambda job: [sys.executable, "-c", *job.arguments])
+    return Workspace(tmp_path)
+
+
+def put(workspace: Workspace, script: str, name: str = "job", kind: str = "evaluate"):
+    return enqueue(workspace, kind, name, (script,), Path("out") / name)
+
+
+def wait_for(condition, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+def in_background(workspace: Workspace) -> threading.Thread:
+    thread = threading.Thread(target=supervise, args=(workspace,), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_jobs_run_in_the_order_they_were_asked_for_and_are_listed_newest_first(workspace):
+    for name in "abc":
+        put(workspace, f"open('order', 'a').write('{name}')", name)
+    supervise(workspace)
+    assert (workspace.root / "order").read_text() == "abc"
+    assert [(job.name, job.state) for job in list_jobs(workspace)] == [
+        ("c", "finished"), ("b", "finished"), ("a", "finished"),
+    ]  # fmt: skip
+    assert list_jobs(workspace, "train") == []
+
+
+def test_exit_codes_and_signals_are_told_apart(workspace):
+    put(workspace, "print('all good')", "good")
+    put(workspace, "import sys; sys.exit('dream: the disk is full')", "bad")
+    put(workspace, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "killed")
+    put(workspace, "import sys; sys.exit(130)", "interrupted")
+    supervise(workspace)
+    states = {job.name: (job.state, job.returncode) for job in list_jobs(workspace)}
+    assert states == {
+        "good": ("finished", 0), "bad": ("failed", 1), "killed": ("killed", -9),
+        "interrupted": ("stopped", 130),
+    }  # fmt: skip
+    words = {job.name: last_words(job) for job in list_jobs(workspace)}
+    assert words["bad"] == "the disk is full" and words["good"] == "all good" and words["killed"] == ""
+
+
+def test_what_cannot_be_started_fails_and_the_queue_goes_on(workspace, monkeypatch):
+    commands = iter([["/no/such/program"], [sys.executable, "-c", "pass"]])
+    monkeypatch.setattr(launch, "_command", lambda job: next(commands))
+    first, second = put(workspace, "", "first"), put(workspace, "", "second")
+    supervise(workspace)
+    assert find_job(workspace, first.id).state == "failed" and "no/such" in last_words(first)
+    assert find_job(workspace, second.id).state == "finished"
+
+
+def test_a_waiting_job_can_be_taken_out_and_never_runs(workspace):
+    job = put(workspace, "open('ran', 'w')")
+    stop_job(workspace, job.id)
+    supervise(workspace)
+    assert find_job(workspace, job.id).state == "stopped" and not (workspace.root / "ran").exists()
+
+
+@pytest.mark.parametrize("script", [SLEEP, PATIENT])
+def test_a_running_job_is_stopped_by_sigterm_and_the_next_one_runs(workspace, script):
+    first, second = put(workspace, script, "first"), put(workspace, "pass", "second")
+    thread = in_background(workspace)
+    wait_for(lambda: last_words(first) == "asleep")
+    stop_job(workspace, first.id)
+    thread.join(30)
+    assert find_job(workspace, first.id).state == "stopped"
+    assert find_job(workspace, second.id).state == "finished"
+
+
+def test_a_job_that_does_not_answer_can_be_ended_but_only_then(workspace, monkeypatch):
+    deaf = put(workspace, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
+    thread = in_background(workspace)
+    wait_for(lambda: last_words(deaf) == "asleep")
+    end_job(workspace, deaf.id)
+    assert find_job(workspace, deaf.id).state == "running", "nobody has asked it to stop yet"
+    stop_job(workspace, deaf.id)
+    end_job(workspace, deaf.id)
+    assert find_job(workspace, deaf.id).state == "running", "it may still be saving"
+    monkeypatch.setattr("workbench.jobs.job.PATIENCE", -1.0)
+    end_job(workspace, deaf.id)
+    thread.join(30)
+    assert find_job(workspace, deaf.id).state == "stopped"
+
+
+def test_a_job_that_ended_is_left_alone_by_stop_and_can_be_forgotten(workspace):
+    job = put(workspace, "print('done')")
+    with pytest.raises(InputError, match="queued: stop it first"):
+        forget_job(workspace, job.id)
+    supervise(workspace)
+    stop_job(workspace, job.id)
+    assert find_job(workspace, job.id).state == "finished"
+    forget_job(workspace, job.id)
+    assert list_jobs(workspace) == [] and not job.log.exists()
+    with pytest.raises(InputError, match="no job"):
+        stop_job(workspace, job.id)
+
+
+def test_a_training_into_the_same_folder_is_refused_while_one_waits(workspace):
+    enqueue(workspace, "train", "a", ("pass",), Path("runs/a"))
+    with pytest.raises(InputError, match="runs/a is in the queue already"):
+        enqueue(workspace, "train", "a", ("pass",), workspace.root / "runs" / "a")
+    put(workspace, "pass"), put(workspace, "pass")  # evaluations may share their folder
+    supervise(workspace)
+    enqueue(workspace, "train", "a", ("pass",), Path("runs/a"))
+
+
+def test_many_threads_lose_no_job(workspace):
+    threads = [threading.Thread(target=put, args=(workspace, "pass", str(i))) for i in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(list_jobs(workspace)) == 12
+
+
+def test_a_second_supervisor_leaves_at_once(workspace):
+    job = put(workspace, PATIENT)
+    thread = in_background(workspace)
+    wait_for(lambda: last_words(job) == "asleep")
+    supervise(workspace)  # returns although the job still runs
+    assert find_job(workspace, job.id).state == "running"
+    stop_job(workspace, job.id)
+    thread.join(30)
+    assert not (jobs_folder(workspace) / "supervisor").exists()
+
+
+def orphan(workspace: Workspace, process: "subprocess.Popen[bytes]", kind: str = "train"):
+    """A job whose supervisor is gone."""
+    job = put(workspace, "pass", "orphan", kind)
+    tree = json.loads(job_file(workspace, job.id).read_text())
+    tree |= {
+        "state": "running", "pid": process.pid, "process_start": process_start(process.pid),
+        "started": time.time(),
+    }  # fmt: skip
+    job_file(workspace, job.id).write_text(json.dumps(tree))
+    return job
+
+
+def test_a_job_outlives_its_supervisor_and_the_next_one_waits_for_it(workspace, monkeypatch):
+    monkeypatch.setattr(launch, "POLL_SECONDS", 0.02)
+    process = subprocess.Popen([sys.executable, "-c", SLEEP])
+    job, after = orphan(workspace, process), put(workspace, "pass", "after")
+    assert find_job(workspace, job.id).state == "running"
+    thread = in_background(workspace)
+    time.sleep(0.2)
+    assert find_job(workspace, after.id).state == "queued"
+    process.kill(), process.wait()
+    thread.join(30)
+    assert find_job(workspace, job.id).state == "killed" and find_job(workspace, after.id).state == "finished"
+
+
+def test_how_an_unwatched_training_ended_is_read_from_the_run(workspace):
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    job = orphan(workspace, process)
+    process.wait()
+    assert find_job(workspace, job.id).state == "killed"
+    job.out.mkdir(parents=True)
+    RunLog(job.out).heartbeat("finished", 5, 5)
+    assert find_job(workspace, job.id).state == "finished"
+
+
+def test_an_end_that_an_earlier_training_told_does_not_count(workspace):
+    (workspace.root / "out" / "orphan").mkdir(parents=True)
+    RunLog(workspace.root / "out" / "orphan").heartbeat("finished", 5, 5)
+    time.sleep(0.01)
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    job = orphan(workspace, process)
+    process.wait()
+    assert find_job(workspace, job.id).state == "killed"
+
+
+def test_stop_spares_a_stranger_that_got_the_same_process_id(workspace):
+    process = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
+    job = orphan(workspace, process)
+    stored = read_job(job_file(workspace, job.id))
+    write_job(workspace, launch.dataclasses.replace(stored, process_start="another time"))
+    stop_job(workspace, job.id)
+    assert process.poll() is None
+    process.kill(), process.wait()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}', '{"state": "odd"}'])
+def test_a_damaged_job_file_is_left_out(workspace, content):
+    job = put(workspace, "pass")
+    (jobs_folder(workspace) / "broken.json").write_text(content)
+    assert [each.id for each in list_jobs(workspace)] == [job.id]
+
+
+def test_last_words_are_the_last_line_even_of_a_line_that_moves(workspace):
+    job = put(workspace, "pass")
+    job.log.write_bytes(b"step 1\rstep 2\rstep 3 \xff\n\n")
+    assert last_words(job).startswith("step 3")
+
+
+def test_a_dead_process_and_none_are_not_alive():
+    assert is_alive(os.getpid(), process_start(os.getpid()))
+    assert not is_alive(os.getpid(), "another time") and not is_alive(None, None)
+    assert not is_alive(2**22 + 1, None)
+
+
+def test_a_real_supervisor_outlives_who_asked_and_leaves_when_nothing_waits(tmp_path):
+    script = (
+        "from pathlib import Path; from workbench.jobs.queue import enqueue\n"
+        "from workbench.workspace import Workspace\n"
+        "enqueue(Workspace(Path('.').absolute()), 'evaluate', 'bad', ('evaluate', '--nonsense'), Path('out'))"
+    )
+    root = str(Path(__file__).parents[3])
+    environment = {**os.environ, "PYTHONPATH": root}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    workspace = Workspace(tmp_path)
+    wait_for(lambda: all(not job.active for job in list_jobs(workspace)), 60)
+    (job,) = list_jobs(workspace)
+    assert (job.state, job.returncode) == ("failed", 2) and "unknown option '--nonsense'" in last_words(job)
+    wait_for(lambda: not (jobs_folder(workspace) / "supervisor").exists())
+
+
+def test_wake_starts_a_supervisor_only_where_jobs_wait_and_none_is_there(workspace, monkeypatch):
+    started = []
+    monkeypatch.setattr(launch, "_start_supervisor", started.append)
+    wake(workspace)
+    assert started == []
+    put(workspace, "pass")
+    started.clear()
+    wake(workspace)
+    assert started == [workspace]
+
+
+def test_two_real_supervisors_at_once_run_each_job_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "_start_supervisor", lambda workspace: None)
+    workspace = Workspace(tmp_path)
+    for name in "ab":
+        enqueue(workspace, "evaluate", name, ("evaluate", "--nonsense"), Path("out"))
+    command = [sys.executable, "-m", "workbench.jobs.queue", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    both = [subprocess.Popen(command, env=environment) for _ in range(2)]
+    for process in both:
+        assert process.wait(60) == 0
+    jobs = list_jobs(workspace)
+    assert all(job.state == "failed" for job in jobs)
+    assert all(job.log.read_text().count("unknown option") == 1 for job in jobs)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -1,0 +1,59 @@
+"""HTML of samples: strangers' words are escaped, tokens are marked, hidden cells are grey."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from workbench.sources.browse import Broken, Sample
+from workbench.sources.pictures import (
+    HIDDEN,
+    broken_card,
+    cards,
+    chips,
+    data_url,
+    hidden_in_grey,
+    sample_card,
+)
+from workbench.sources.seen import Returned, Token
+
+EVIL = "<script>alert('x')</script>\" onload=\""
+
+
+def sample(caption):
+    pixels = np.zeros((3, 6, 6), np.uint8)
+    return Sample("a/b", caption, pixels, pixels.transpose(1, 2, 0), 6, 6, "PNG")
+
+
+def test_captions_and_names_are_escaped():
+    tokens = [Token(1, EVIL, "known")]
+    html = cards([sample_card(sample(EVIL), tokens), broken_card(Broken(EVIL, EVIL, EVIL))])
+    assert "<script" not in html and '" onload="' not in html and "&lt;script&gt;" in html
+
+
+def test_chips_carry_id_kind_and_meaning():
+    html = chips([Token(7, "red", "known"), Token(9, "x", "cut")])
+    assert 'class="chip known"' in html and "<small>7</small>" in html and "lost, id 9" in html
+
+
+def test_a_card_tells_the_error_of_the_tokenizer_in_levels():
+    back = Returned(np.zeros((1, 3, 6, 6), np.uint8), np.array([2.25]), np.array([17]))
+    assert "error 2.2, at most 17" in sample_card(sample("a"), [], back)
+    exact = Returned(np.zeros((1, 3, 6, 6), np.uint8), np.array([0.0]), np.array([0]))
+    assert "exact" in sample_card(sample("a"), [], exact)
+
+
+def test_pictures_survive_in_their_urls():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    for given in (picture, picture[:5, :5].transpose(2, 0, 1)):
+        content = base64.b64decode(data_url(given).partition(",")[2])
+        opened = np.asarray(Image.open(io.BytesIO(content)))
+        assert (opened == (given if given.shape[-1] == 3 else given.transpose(1, 2, 0))).all()
+
+
+def test_hidden_cells_are_grey_and_visible_ones_untouched():
+    pixels = np.full((3, 6, 6), 20, np.uint8)
+    mask = np.array([True, False, False, False])
+    shown = hidden_in_grey(pixels, mask, side=6)
+    assert (shown[:3, :3] == HIDDEN).all() and (shown[3:] == 20).all() and (shown[:3, 3:] == 20).all()

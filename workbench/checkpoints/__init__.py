@@ -1,0 +1,1 @@
+"""Any checkpoint, read lazily and never unpickled: tensors, statistics, differences, history."""

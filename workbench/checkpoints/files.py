@@ -1,0 +1,285 @@
+"""What a checkpoint file or folder holds, read from headers: parts, parameters, shapes, types, sizes.
+
+Ours (a run, one of its checkpoints, an exported model) and foreign ones (safetensors, torch.save, folders of
+them) look the same afterwards. No tensor is loaded here: see `checkpoint_reader`.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dream.errors import InputError
+from dream.pretrained import checkpoint_of
+from dream.training import checkpoint, run_log
+from workbench.checkpoints import pickles
+from workbench.checkpoints import safetensors_files as safe
+
+AVERAGED = ("ema", "model_ema", "ema_model", "averaged", "state_dict_ema")
+"""Names of parts that hold averaged weights."""
+RAW = ("model", "weights", "state_dict", "module")
+"""Names of parts that hold raw weights."""
+MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer", "max_exp_avg_sq", "step")
+"""What optimisers keep of a parameter."""
+FOREIGN = {
+    b"GGUF": "a GGUF file, which this page does not read", b"\x89HDF": "an HDF5 file: save it as safetensors",
+    b"\x93NUM": "a NumPy array: save it as safetensors", b"\x1f\x8b": "a gzip archive: unpack it first",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A tensor as its header describes it."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    bytes: int
+    file: Path
+    offset: int = 0
+    """Where its values begin in a safetensors file; -1 in one of torch.save."""
+    place: tuple[str, ...] = ()
+    """Its path in a file of torch.save."""
+
+    @property
+    def count(self) -> int:
+        """Values in it."""
+        return math.prod(self.shape)
+
+    @property
+    def readable(self) -> bool:
+        """Whether its values can be looked at; else only shape and size are known."""
+        return self.dtype in safe.TYPES_BY_NAME
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tensors that belong together: weights, averaged weights, an optimiser's moments."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+    @property
+    def count(self) -> int:
+        """Values in it."""
+        return sum(entry.count for entry in self.entries)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its values."""
+        return sum(entry.bytes for entry in self.entries)
+
+    @property
+    def stamp(self) -> str:
+        """Changes when one of its files does."""
+        return f"{self.name}|" + "|".join(_stamp(path) for path in sorted({e.file for e in self.entries}))
+
+    @property
+    def is_optimizer(self) -> bool:
+        """Whether it holds an optimiser's moments."""
+        return any(re.split(r"[./]", entry.name)[-1] in MOMENTS[:3] for entry in self.entries)
+
+    def entry(self, name: str) -> Entry | None:
+        """The tensor of that name, if it is there."""
+        return next((entry for entry in self.entries if entry.name == name), None)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file or folder that was opened."""
+
+    path: Path
+    kind: str
+    """What it is, in words."""
+    parts: tuple[Part, ...]
+    facts: dict[str, str] = field(default_factory=dict)
+    """Plain values beside the tensors."""
+    grid: int | None = None
+    """Cells a side of the picture, where the checkpoint says it."""
+    paintable: bool = False
+    """Whether `load_pretrained` opens it."""
+    raw: bool = True
+    """False for an exported model, whose `model` has the averaged weights."""
+
+    def part(self, name: str) -> Part:
+        """The part of that name; InputError if there is none."""
+        for part in self.parts:
+            if part.name == name:
+                return part
+        raise InputError(
+            f"{self.path.name} has no part '{name}', only {', '.join(p.name for p in self.parts)}"
+        )
+
+    @property
+    def weights(self) -> Part:
+        """The part that is the model: raw weights where they are, else averaged ones, else the largest."""
+        for wanted in (*RAW, *AVERAGED):
+            for part in self.parts:
+                if part.name == wanted:
+                    return part
+        others = [part for part in self.parts if not part.is_optimizer] or list(self.parts)
+        return max(others, key=lambda part: part.bytes)
+
+    @property
+    def averaged(self) -> Part | None:
+        """Averaged weights beside raw ones, if it has both."""
+        weights = self.weights
+        found = [part for part in self.parts if part.name in AVERAGED and part != weights]
+        return found[0] if found else None
+
+    @property
+    def optimizer(self) -> Part | None:
+        """The optimiser's state, if it is there."""
+        return next((part for part in self.parts if part.is_optimizer), None)
+
+
+def open_checkpoint(path: Path) -> Checkpoint:
+    """What lies at `path` (a file, a checkpoint folder, a run, a folder of weights).
+
+    Reads headers only. Raises InputError in one sentence for what is missing, damaged, refused, or none.
+    """
+    try:
+        return _open(path)
+    except PermissionError as error:
+        raise InputError(f"{path} may not be read: change its rights") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+
+
+def stamp_of(path: Path) -> str:
+    """Changes when what lies at `path` does; cheap, for caches."""
+    if path.is_file():
+        return _stamp(path)
+    if not path.is_dir():
+        return f"{path}:missing"
+    inside = [*path.iterdir(), *path.glob("checkpoints/*/state.json")]
+    return f"{path}|" + "|".join(_stamp(file) for file in sorted(inside) if file.is_file())
+
+
+def _open(path: Path) -> Checkpoint:
+    if not path.exists():
+        raise InputError(f"there is no {path}; expected a checkpoint file, a checkpoint folder or a run")
+    if path.is_dir():
+        if (path / "state.json").is_file() or run_log.holds_run(path):
+            return _open_ours(checkpoint_of(path))
+        return _open_folder(path)
+    if not path.is_file():
+        raise InputError(f"{path.name} is neither a file nor a folder")
+    parts, facts, kind = _open_file(path)
+    return _checked(Checkpoint(path, kind, parts, facts))
+
+
+def _open_ours(folder: Path) -> Checkpoint:
+    state = checkpoint.read_state(folder)
+    files = sorted(folder.glob("*.safetensors"), key=lambda file: _rank(file.stem))
+    parts = tuple(Part(file.stem, _entries(file)[0]) for file in files)
+    loss = state.validation_loss
+    facts = {
+        "step": f"{state.step:,}", "data": state.source, "optimiser": state.config.train.optimizer,
+        "validation loss": "not measured" if loss is None else f"{loss:.4f}",
+    }  # fmt: skip
+    raw = checkpoint.holds(folder, "ema")
+    kind = "checkpoint of a run" if raw else "exported model"
+    return _checked(Checkpoint(folder, kind, parts, facts, state.config.image.grid, paintable=True, raw=raw))
+
+
+def _open_folder(folder: Path) -> Checkpoint:
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix == ".safetensors")
+    if files:
+        groups: dict[str, list[Path]] = {}
+        for file in files:
+            groups.setdefault(re.sub(r"-\d+-of-\d+$", "", file.stem), []).append(file)
+        parts = tuple(
+            Part(name, tuple(entry for file in group for entry in _entries(file)[0]))
+            for name, group in sorted(groups.items(), key=lambda pair: _rank(pair[0]))
+        )
+        return _checked(Checkpoint(folder, f"folder of {len(files)} safetensors file(s)", parts))
+    others = sorted(file for file in folder.iterdir() if file.suffix in (".pth", ".pt", ".bin"))
+    if len(others) > 1:
+        names = ", ".join(file.name for file in others[:5])
+        raise InputError(f"{folder.name} holds several torch files ({names}): name the one to open")
+    if not others:
+        raise InputError(
+            f"{folder} holds no checkpoint: neither state.json nor a run's config.json, no .safetensors, "
+            ".pth, .pt or .bin; name the file or folder that does"
+        )
+    return _open(others[0])
+
+
+def _open_file(path: Path) -> tuple[tuple[Part, ...], dict[str, str], str]:
+    with path.open("rb") as file:
+        start = file.read(9)
+    if not start:
+        raise InputError(f"{path.name} is empty")
+    if start.startswith(pickles.MAGIC):
+        return *_pickle_parts(path), "torch file"
+    if safe.looks_like(path):
+        entries, notes = _entries(path)
+        return (Part("weights", entries),), notes, "safetensors file"
+    if start.startswith(pickles.LEGACY):
+        raise InputError(
+            f"{path.name} was written by torch before 1.6 or by pickle, and can only be loaded whole: "
+            "load it in torch with weights_only=True and save its tensors again"
+        )
+    what = next((text for magic, text in FOREIGN.items() if start.startswith(magic)), None)
+    if what is None and path.suffix == ".safetensors":
+        what = "damaged or no safetensors file: its header is not readable"
+    raise InputError(
+        f"{path.name} is {what or 'no checkpoint: neither safetensors nor written by torch.save'}"
+    )
+
+
+def _entries(path: Path) -> tuple[tuple[Entry, ...], dict[str, str]]:
+    found, notes = safe.read_header(path)
+    for one, other in safe.overlapping(found):
+        raise InputError(f"{path.name} is damaged: '{one}' and '{other}' claim the same bytes")
+    return tuple(Entry(s.name, s.shape, s.dtype, s.bytes, path, s.offset) for s in found), notes
+
+
+def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:
+    tree = pickles.read_tree(path)
+    tensors, facts = pickles.flatten(tree)
+    groups: dict[str, list[Entry]] = {}
+    for place, tensor in tensors.items():
+        group, name = (place[0], place[1:]) if len(place) > 1 else ("weights", place)
+        if _is_map_of_weights(tree):
+            group, name = "weights", place
+        groups.setdefault(group, []).append(_pickled(path, place, ".".join(name), tensor))
+    order = sorted(groups.items(), key=lambda pair: _rank(pair[0]))
+    return tuple(Part(name, tuple(entries)) for name, entries in order), facts
+
+
+def _is_map_of_weights(tree: Any) -> bool:
+    return isinstance(tree, dict) and any(isinstance(v, Tensor) and "." in str(k) for k, v in tree.items())
+
+
+def _pickled(path: Path, place: tuple[str, ...], name: str, tensor: Tensor) -> Entry:
+    dtype, size = str(tensor.dtype).removeprefix("torch."), tensor.numel() * tensor.element_size()
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
+        return Entry(name, tuple(tensor.shape), f"{dtype}, not plain", 0, path, -1, place)
+    if size > tensor.untyped_storage().nbytes():
+        raise InputError(f"{path.name} is damaged: '{name}' claims {size:,} bytes and the file holds fewer")
+    return Entry(name, tuple(tensor.shape), dtype, size, path, -1, place)
+
+
+def _checked(found: Checkpoint) -> Checkpoint:
+    if not any(part.entries for part in found.parts):
+        raise InputError(f"{found.path.name} holds no tensors")
+    return found
+
+
+def _rank(name: str) -> tuple[int, str]:
+    """Raw weights first, then averaged ones, then the rest, the optimiser last."""
+    order: Iterable[str] = (*RAW, *AVERAGED)
+    places = {word: i for i, word in enumerate(order)}
+    return (places.get(name, len(places) + (name.startswith("optim"))), name)
+
+
+def _stamp(path: Path) -> str:
+    about = path.stat()
+    return f"{path}:{about.st_mtime_ns}:{about.st_size}"

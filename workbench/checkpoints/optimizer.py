@@ -1,0 +1,96 @@
+"""An optimiser's state as rows, a parameter each: steps taken, momentum, size of recent gradients.
+
+Reads what `checkpoint_statistics` found of the moments; it opens no file.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from workbench.checkpoints.statistics import Statistics
+from workbench.checkpoints.words import layer_of
+
+MOMENTUM = ("exp_avg", "momentum_buffer")
+SECOND = ("exp_avg_sq", "max_exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What the optimiser keeps of one parameter; NaN where it keeps no such thing."""
+
+    parameter: str
+    rule: str
+    """`AdamW`-like (two moments), or momentum only (Muon, SGD)."""
+    step: float
+    count: int
+    momentum: float
+    """RMS of the running mean of its gradients."""
+    gradient: float
+    """RMS of recent gradients, from the running mean of their squares."""
+    nonfinite: int
+
+    @property
+    def agreement(self) -> float:
+        """Momentum over gradient size: near 1 where recent gradients agree, near 0 where they cancel."""
+        return self.momentum / self.gradient if self.gradient else math.nan
+
+
+def moments(statistics: Iterable[Statistics]) -> list[Moments]:
+    """A row a parameter, in their order."""
+    groups: dict[str, dict[str, Statistics]] = {}
+    for one in statistics:
+        parameter, _, kind = one.name.rpartition("/" if "/" in one.name else ".")
+        groups.setdefault(_short(parameter), {})[kind] = one
+    return [_row(parameter, kinds) for parameter, kinds in groups.items() if _first(kinds, MOMENTUM)]
+
+
+def by_layer(rows: Iterable[Moments]) -> list[Moments]:
+    """The rows of each layer's parameters taken together, in their order."""
+    groups: dict[str, list[Moments]] = {}
+    for row in rows:
+        groups.setdefault(layer_of(row.parameter), []).append(row)
+    return [_together(name, group) for name, group in groups.items()]
+
+
+def _together(name: str, group: list[Moments]) -> Moments:
+    rules, steps = {row.rule for row in group}, [row.step for row in group if row.step == row.step]
+    return Moments(
+        parameter=name,
+        rule=rules.pop() if len(rules) == 1 else "both",
+        step=max(steps, default=math.nan),
+        count=sum(row.count for row in group),
+        momentum=_rms([(row.momentum, row.count) for row in group]),
+        gradient=_rms([(row.gradient, row.count) for row in group]),
+        nonfinite=sum(row.nonfinite for row in group),
+    )
+
+
+def _rms(parts: list[tuple[float, int]]) -> float:
+    """RMS over several, each with its count; NaN ones are left out."""
+    known = [(value, count) for value, count in parts if value == value]
+    count = sum(count for _, count in known)
+    return math.sqrt(sum(value**2 * count for value, count in known) / count) if count else math.nan
+
+
+def _row(parameter: str, kinds: dict[str, Statistics]) -> Moments:
+    momentum, second, step = _first(kinds, MOMENTUM), _first(kinds, SECOND), kinds.get("step")
+    assert momentum is not None
+    return Moments(
+        parameter=parameter,
+        rule="two moments (Adam)" if second else "momentum (Muon, SGD)",
+        step=step.mean if step else math.nan,
+        count=momentum.count,
+        momentum=momentum.rms,
+        gradient=math.sqrt(second.mean) if second and second.mean >= 0 else math.nan,
+        nonfinite=sum(one.nonfinite for one in kinds.values()),
+    )
+
+
+def _first(kinds: dict[str, Statistics], names: tuple[str, ...]) -> Statistics | None:
+    return next((kinds[name] for name in names if name in kinds), None)
+
+
+def _short(parameter: str) -> str:
+    """torch numbers parameters where a checkpoint does not name them."""
+    return re.sub(r"^state\.(\d+)$", r"parameter \1", parameter)

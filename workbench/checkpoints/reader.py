@@ -1,0 +1,53 @@
+"""Pieces of a checkpoint's tensors on demand, from either kind of file. Nothing is held whole in memory."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor
+
+from dream.errors import InputError
+from workbench.checkpoints import pickles
+from workbench.checkpoints import safetensors_files as safe
+from workbench.checkpoints.files import Entry
+
+CHUNK = 2**20
+"""Most values that are looked at in one go; 8 MB as float64, whatever the tensor."""
+
+
+class Reader:
+    """Pieces of tensors, each file opened once; a context manager. Nothing is held whole in memory."""
+
+    def __enter__(self) -> "Reader":
+        self._stack = ExitStack()
+        self._files: dict[Path, BinaryIO] = {}
+        self._trees: dict[Path, dict[tuple[str, ...], Tensor]] = {}
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stack.close()
+        self._trees.clear()
+
+    def piece(self, entry: Entry, start: int, stop: int) -> Tensor:
+        """Values `start` to `stop` in row-major order, flat, in the stored data type."""
+        if entry.offset < 0:
+            return pickles.piece(self._tensor(entry), start, stop, CHUNK)
+        stored = safe.Stored(entry.name, entry.shape, entry.dtype, entry.bytes, entry.offset)
+        return safe.read_piece(self._file(entry.file), stored, start, stop)
+
+    def whole(self, entry: Entry, most: int = 8 * CHUNK) -> Tensor:
+        """The tensor as float32; InputError where it has more than `most` values."""
+        if entry.count > most:
+            raise InputError(f"{entry.name} has {entry.count:,} values, too many to show at once")
+        return self.piece(entry, 0, entry.count).to(torch.float32).reshape(entry.shape)
+
+    def _file(self, path: Path) -> BinaryIO:
+        if path not in self._files:
+            self._files[path] = self._stack.enter_context(path.open("rb", buffering=0))  # type: ignore[arg-type]
+        return self._files[path]
+
+    def _tensor(self, entry: Entry) -> Tensor:
+        if entry.file not in self._trees:
+            self._trees[entry.file] = pickles.flatten(pickles.read_tree(entry.file))[0]
+        return self._trees[entry.file][entry.place].detach()

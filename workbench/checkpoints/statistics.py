@@ -1,0 +1,300 @@
+"""Norms, histograms, non-finite and dead values of every tensor, in one pass that memory does not grow with.
+
+A tensor is read in pieces of at most `CHUNK` values; one that is longer is read twice, the second time for
+its histogram. It knows nothing of files.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.reader import CHUNK, Reader
+from workbench.checkpoints.words import layer_of
+from workbench.work import Work
+
+BINS = 60
+"""Bars of a tensor's histogram, between its lowest and its highest value."""
+DECADES = (-12.0, 6.0)
+"""Range of magnitudes that are counted, as powers of ten; what lies beyond counts at the end."""
+PER_DECADE = 4
+MAGNITUDES = int(DECADES[1] - DECADES[0]) * PER_DECADE
+"""Bins of magnitudes."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the values of one tensor are like. Numbers are of its finite values, NaN where there are none."""
+
+    name: str
+    dtype: str
+    count: int
+    mean: float
+    rms: float
+    low: float
+    high: float
+    nans: int
+    infinities: int
+    zeros: int
+    """Values that are exactly zero."""
+    rows: int
+    """Length of the first axis, 0 for vectors and scalars (and for rows too long to follow)."""
+    zero_rows: int
+    """Rows that are zero throughout."""
+    columns: int
+    zero_columns: int
+    histogram: tuple[int, ...]
+    """Finite values in BINS equal bins from `low` to `high`."""
+    magnitudes: tuple[int, ...]
+    """Finite values other than zero by the logarithm of their magnitude."""
+
+    @property
+    def weights(self) -> bool:
+        """Whether these are weights; integers are counters, indices or masks."""
+        return "float" in self.dtype
+
+    @property
+    def nonfinite(self) -> int:
+        """NaN and infinities."""
+        return self.nans + self.infinities
+
+    @property
+    def largest(self) -> float:
+        """Largest magnitude."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def norm(self) -> float:
+        """L2 norm of the finite values."""
+        return self.rms * math.sqrt(self.count - self.nonfinite) if self.rms == self.rms else math.nan
+
+    @property
+    def constant(self) -> bool:
+        """Whether all of several values are the same."""
+        return self.count > 1 and self.low == self.high and not self.nonfinite
+
+    @property
+    def problems(self) -> list[str]:
+        """What is suspicious about it, in words."""
+        rows = f"{self.zero_rows:,} of {self.rows:,} rows zero"
+        columns = f"{self.zero_columns:,} of {self.columns:,} columns zero"
+        found = [
+            (self.nans, f"{self.nans:,} NaN"),
+            (self.infinities, f"{self.infinities:,} infinite"),
+            (self.constant, f"constant {self.low:.4g}"),
+            (not self.constant and self.zero_rows, rows),
+            (not self.constant and self.zero_columns, columns),
+        ]
+        return [text for there, text in found if there]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dict, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> "Statistics":
+        """The statistics of `to_dict`'s result; TypeError for another one."""
+        histogram, magnitudes = tuple(tree["histogram"]), tuple(tree["magnitudes"])
+        return cls(**{**tree, "histogram": histogram, "magnitudes": magnitudes})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Several tensors taken together."""
+
+    name: str
+    tensors: int
+    count: int
+    mean: float
+    rms: float
+    largest: float
+    nonfinite: int
+    zeros: int
+    magnitudes: tuple[int, ...]
+
+
+def measure_part(part: Part, work: Work[Any]) -> list[Statistics]:
+    """Statistics of every tensor that can be read; what is done is shown as it comes."""
+    found: list[Statistics] = []
+    entries = [entry for entry in part.entries if entry.readable]
+    total, done, shown = max(1, sum(entry.bytes for entry in entries)), 0, time.monotonic()
+    with Reader() as reader:
+        for entry in entries:
+            base, share = done / total, entry.bytes / total
+            work.tell(base, f"reading {entry.name}")
+            found.append(measure(entry, reader, lambda part, b=base, s=share: work.tell(b + s * part)))  # type: ignore[misc]
+            done += entry.bytes
+            if time.monotonic() - shown > 0.5:
+                work.show(tuple(found))
+                shown = time.monotonic()
+    return found
+
+
+def measure(entry: Entry, reader: Reader, tell: Callable[[float], None] = lambda share: None) -> Statistics:
+    """Statistics of one tensor; `tell` is given the share that is done."""
+    tally, passes = _Tally(entry), 1 if entry.count <= CHUNK else 2
+    for start, values in _pieces(entry, reader):
+        tally.add(values)
+        tell((start + len(values)) / max(1, entry.count) / passes)
+    if entry.count <= CHUNK:
+        return tally.finished(tally.histogram(values) if entry.count else torch.zeros(BINS))
+    histogram = torch.zeros(BINS, dtype=torch.float64)
+    for start, values in _pieces(entry, reader):
+        histogram += tally.histogram(values)
+        tell(0.5 + (start + len(values)) / entry.count / passes)
+    return tally.finished(histogram)
+
+
+def by_layer(statistics: Iterable[Statistics]) -> list[Layer]:
+    """The floating-point tensors' statistics taken together by layer, in their order."""
+    groups: dict[str, list[Statistics]] = {}
+    for one in (one for one in statistics if one.weights):
+        groups.setdefault(layer_of(one.name), []).append(one)
+    return [_layer(name, group) for name, group in groups.items()]
+
+
+def edges(one: Statistics) -> list[float]:
+    """The BINS + 1 bounds of its histogram's bins."""
+    return torch.linspace(one.low, one.high, BINS + 1, dtype=torch.float64).tolist()
+
+
+def magnitude_centres() -> list[float]:
+    """The magnitude in the middle of each bin of `magnitudes`."""
+    return [10 ** (DECADES[0] + (i + 0.5) / PER_DECADE) for i in range(MAGNITUDES)]
+
+
+def total(statistics: Sequence[Statistics]) -> Layer:
+    """All floating-point tensors taken together."""
+    return _layer("all", [one for one in statistics if one.weights])
+
+
+class _Tally:
+    """Sums over the pieces of a tensor."""
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.sum = self.squares = 0.0
+        self.low, self.high = math.inf, -math.inf
+        self.nans = self.infinities = self.zeros = self.zero_rows = 0
+        self.magnitudes = torch.zeros(MAGNITUDES, dtype=torch.float64)
+        self.row = _row_length(entry)
+        self.columns = torch.zeros(entry.shape[1] if self.row else 0, dtype=torch.bool)
+
+    def add(self, values: Tensor) -> None:
+        """Counts a piece (n,); whole rows where rows are followed."""
+        if self.row:
+            self._follow_rows(values != 0)
+        finite, together = values, values.sum(dtype=torch.float64)
+        if not together.isfinite():  # only then is anything among them not finite
+            self.nans += int(values.isnan().sum())
+            self.infinities += int(values.isinf().sum())
+            finite = values[values.isfinite()]
+            together = finite.sum(dtype=torch.float64)
+        self.zeros += values.numel() - int(values.count_nonzero())
+        if finite.numel():
+            self.sum += float(together)
+            low, high = (float(bound) for bound in finite.aminmax())
+            self.low, self.high = min(self.low, low), max(self.high, high)
+            self.squares += _squares(finite, max(-low, high))
+            self.magnitudes += _magnitudes(finite)
+
+    def histogram(self, values: Tensor) -> Tensor:
+        """(BINS,) counts of a piece between the lowest and highest value of all."""
+        if self.nans or self.infinities:
+            values = values[values.isfinite()]
+        counts = torch.zeros(BINS, dtype=torch.float64)
+        if not values.numel() or self.low > self.high:
+            return counts
+        if self.low == self.high:  # histc takes equal bounds for "find them yourself"
+            counts[BINS // 2] = values.numel()
+            return counts
+        values, low, high = values / 2, self.low / 2, self.high / 2  # halves: the range must not overflow
+        return torch.histc((values - low) / (high - low), BINS, 0.0, 1.0).double()
+
+    def _follow_rows(self, alive: Tensor) -> None:
+        by_column = alive.view(-1, len(self.columns), self.row // len(self.columns)).any(dim=2)
+        self.zero_rows += int((~by_column.any(dim=1)).sum())
+        self.columns |= by_column.any(dim=0)
+
+    def finished(self, histogram: Tensor) -> Statistics:
+        """Everything as plain numbers."""
+        finite = self.entry.count - self.nans - self.infinities
+        return Statistics(
+            name=self.entry.name,
+            dtype=self.entry.dtype,
+            count=self.entry.count,
+            mean=self.sum / finite if finite else math.nan,
+            rms=math.sqrt(self.squares / finite) if finite else math.nan,
+            low=self.low if finite else math.nan,
+            high=self.high if finite else math.nan,
+            nans=self.nans,
+            infinities=self.infinities,
+            zeros=self.zeros,
+            rows=self.entry.shape[0] if self.row else 0,
+            zero_rows=self.zero_rows,
+            columns=len(self.columns),
+            zero_columns=int((~self.columns).sum()),
+            histogram=tuple(int(count) for count in histogram),
+            magnitudes=tuple(int(count) for count in self.magnitudes),
+        )
+
+
+def _row_length(entry: Entry) -> int:
+    """Values a row of the first axis; 0 where rows are not followed."""
+    if len(entry.shape) < 2 or entry.count == 0:
+        return 0
+    length = entry.count // entry.shape[0]
+    return length if length <= CHUNK else 0
+
+
+def _pieces(entry: Entry, reader: Reader) -> Iterator[tuple[int, Tensor]]:
+    """Where each piece begins and its values (n,) as floats; whole rows where they fit.
+
+    Float32 holds all of the narrower types; integers and doubles need float64.
+    """
+    narrow = entry.dtype in ("float32", "float16", "bfloat16", "bool") or entry.dtype.startswith("float8")
+    wide = torch.float32 if narrow else torch.float64
+    row = _row_length(entry) or 1
+    step = CHUNK // row * row
+    for start in range(0, entry.count, step):
+        stop = min(start + step, entry.count)
+        yield start, reader.piece(entry, start, stop).to(wide)
+
+
+def _squares(values: Tensor, largest: float) -> float:
+    """Sum of squares in float64, of float32 values only where they cannot overflow."""
+    if values.dtype == torch.float32 and 1e-15 < largest < 1e15:
+        return float(values.square().sum(dtype=torch.float64))
+    return float(values.double().square().sum())
+
+
+def _magnitudes(values: Tensor) -> Tensor:
+    """(MAGNITUDES,) counts of the values that are not zero, by the logarithm of their magnitude."""
+    logs = values.abs().log10_()
+    counts = torch.histc(logs, MAGNITUDES, *DECADES).double()
+    above = int((logs > DECADES[1]).sum())
+    below = int(values.count_nonzero() - above - counts.sum())
+    counts[0], counts[-1] = counts[0] + max(0, below), counts[-1] + above
+    return counts
+
+
+def _layer(name: str, group: list[Statistics]) -> Layer:
+    known = [one for one in group if one.rms == one.rms]
+    finite = sum(one.count - one.nonfinite for one in known)
+    squares = sum(one.rms**2 * (one.count - one.nonfinite) for one in known)
+    return Layer(
+        name=name,
+        tensors=len(group),
+        count=sum(one.count for one in group),
+        mean=sum(one.mean * (one.count - one.nonfinite) for one in known) / finite if finite else math.nan,
+        rms=math.sqrt(squares / finite) if finite else math.nan,
+        largest=max((one.largest for one in known), default=math.nan),
+        nonfinite=sum(one.nonfinite for one in group),
+        zeros=sum(one.zeros for one in group),
+        magnitudes=tuple(map(sum, zip(*(one.magnitudes for one in group), strict=True))),
+    )

@@ -1,0 +1,1 @@
+"""One decode: request, painting, the player's data, exports, and settings read back from a file."""

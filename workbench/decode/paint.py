@@ -1,0 +1,151 @@
+"""A prompt into a stored decode, step by step: painted, shown while it is, and kept with all that made it.
+
+`about` of a stored decode holds what is needed to paint it again. It knows nothing of pages.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from dream.decoding.decode import paint_iter, previews
+from dream.decoding.record import About, RecordWriter
+from dream.decoding.state import Given, StepRecord
+from dream.errors import InputError
+from workbench import store
+from workbench.decode.request import Picture, Request, Start, Stretch, check_request, stretches
+from workbench.pictures import image_of
+from workbench.store import Stored
+from workbench.work import Work
+from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+GIVEN_PICTURE = "given.png"
+"""In the folder of a stored decode: the picture of which it kept a part."""
+
+
+@dataclass(frozen=True)
+class Painting:
+    """What can be seen of a decode while it is painted."""
+
+    picture: Picture
+    step: int
+    """Steps done."""
+    steps: int
+    decoded_fraction: float
+
+
+def paint(work: Work[Stored], workspace: Workspace, pretrained: "Pretrained", request: Request) -> Stored:
+    """Paints, showing a `Painting` after every step, and stores the decode; cancelled, it leaves nothing.
+
+    Raises InputError as `check_request` does, and for another model than painted a fork's parent.
+    """
+    check_request(pretrained.config, request)
+    _check_model(pretrained, request)
+    with store.begin(workspace, "decode", request.prompt, _about(workspace, pretrained, request)) as draft:
+        painted = []  # written once it is all there, so that the first picture does not wait for the disk
+        for step in _steps(pretrained, request):
+            shown = previews(pretrained.images, pretrained.config.image, step)
+            painted.append((step, shown))
+            work.show(Painting(shown[0].numpy(), step.step + 1, step.num_steps, step.decoded_fraction))
+            work.tell(0.98 * step.decoded_fraction, f"painting: step {step.step + 1} of {step.num_steps}")
+        _write(draft, pretrained, request, painted)
+        work.check()
+        return draft.finish(image_of(painted[-1][1][0].numpy()))
+
+
+def _steps(pretrained: "Pretrained", request: Request) -> Iterator[StepRecord]:
+    """The steps that are painted; of a fork, those after it. All rows are candidate 0 of the record."""
+    scored = bool(pretrained.config.objective.contrastive_weight)
+    given, midway = None, None
+    ids: tuple[int, ...] = (0,)
+    if request.fork is not None:
+        midway = request.fork.record.midway(request.fork.steps, candidate=request.fork.candidate)
+        ids = request.fork.record.about.picture_ids[:1]
+    elif request.start is not None:
+        given = _given(pretrained, request.start)
+    for step in paint_iter(
+        pretrained, [request.prompt], request.settings, picture_ids=ids, given=given, midway=midway,
+        record_scores=scored, score_finished=scored,
+    ):  # fmt: skip
+        yield replace(step, candidates=torch.zeros_like(step.candidates))
+
+
+def _given(pretrained: "Pretrained", start: Start) -> Given:
+    kept = torch.zeros(pretrained.config.image.num_tokens, dtype=torch.bool)
+    kept[list(start.kept)] = True
+    if start.tokens is not None:
+        return Given(torch.from_numpy(start.tokens)[None], kept)
+    with torch.no_grad():
+        return Given(pretrained.images.encode(torch.from_numpy(start.picture)[None]), kept)
+
+
+def _write(
+    draft: store.Draft, pretrained: "Pretrained", request: Request, painted: list[tuple[StepRecord, Tensor]]
+) -> None:
+    with RecordWriter(draft.record_path, _record_about(pretrained, request)) as writer:
+        if request.fork is not None:
+            writer.take_over(request.fork.record, request.fork.steps, request.fork.candidate)
+        for step, shown in painted:
+            writer.add(step, shown)
+    if request.start is not None:
+        image_of(request.start.picture).save(draft.path / GIVEN_PICTURE)
+    elif request.fork is not None and (request.fork.parent.path / GIVEN_PICTURE).is_file():
+        shutil.copy(request.fork.parent.path / GIVEN_PICTURE, draft.path)
+
+
+def _about(workspace: Workspace, pretrained: "Pretrained", request: Request) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "model": request.model, "weights": request.weights, "model_id": pretrained.model_id,
+        "checkpoint": workspace.shown(pretrained.path), "seed": request.settings.seed,
+        "settings": request.settings.to_dict(),
+    }  # fmt: skip
+    if request.start is not None:
+        about["kept"] = list(request.start.kept)
+    if request.fork is not None:
+        fork, parent = request.fork, request.fork.parent
+        before = [one for one in stretches(parent) if one.first_step < fork.steps]
+        own = Stretch(fork.steps, request.prompt, request.settings)
+        about |= {"parent": parent.id, "fork_step": fork.steps}
+        about["stretches"] = [one.to_dict() for one in [*before, own]]
+        about |= {name: parent.about[name] for name in ("kept",) if name in parent.about}
+    return about
+
+
+def _record_about(pretrained: "Pretrained", request: Request) -> About:
+    image, fork = pretrained.config.image, request.fork
+    about = About(
+        prompts=(request.prompt,),
+        picture_ids=(0,),
+        settings=request.settings,
+        model_id=pretrained.model_id,
+        num_tokens=image.num_tokens,
+        token_dim=image.token_dim,
+        picture_size=image.size,
+        batch_size=1,
+    )
+    if fork is None:
+        return about
+    state = fork.record.midway(fork.steps, candidate=fork.candidate).state
+    return replace(
+        about,
+        picture_ids=fork.record.about.picture_ids[:1],
+        taken_over=fork.steps,
+        noise_candidate=int(state.candidates[0]),
+    )
+
+
+def _check_model(pretrained: "Pretrained", request: Request) -> None:
+    if request.fork is None:
+        return
+    there = request.fork.record.about.model_id
+    if there != pretrained.model_id:
+        raise InputError(
+            f"a fork goes on with the model that painted its parent ({there}), and {request.model} is now "
+            f"another ({pretrained.model_id})"
+        )

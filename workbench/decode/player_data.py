@@ -1,0 +1,270 @@
+"""A decode as the player shows it: what was painted, and what the model computed inside.
+
+It is a stored decode or a bare record. What needs no model is there at once; `look` adds the rest in one pass
+over all steps and leaves it beside a stored record, so that it is computed once. Bounded by: MAX_ENTRIES
+pictures of a kind, PATH_LENGTH patches a token.
+"""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dream.decoding.decode import to_uint8
+from dream.decoding.inspection import (
+    REST_DENOISING_STEPS,
+    Inside,
+    Walk,
+    look_inside,
+    text_memory,
+    walk_of,
+)
+from dream.decoding.record import GIVEN, DecodeRecord, load_record
+from dream.errors import InputError
+from dream.files import replace_text
+from workbench.decode.request import Stretch, stretches, winner
+from workbench.decode.words import caption_words
+from workbench.pictures import Picture, png_url
+from workbench.store import ABOUT, RECORD, Stored, open_folder
+from workbench.work import Work
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+PLAYER, VERSION = "player.json", 1
+MAX_ENTRIES = 64
+"""Most steps of the player; a decode of more shows several of its steps at once."""
+PATH_LENGTH = 17
+"""Most patches of a token's way out of the noise."""
+ATTENTION_NUMBERS = 16_000_000
+"""Attention weights computed at a time bound the steps that are looked at together."""
+PICTURES_AT_A_TIME = 8
+COLOUR = "#D55E00"
+"""What is outlined; the first candidate's colour in every figure."""
+
+
+def opened(decode: Stored | DecodeRecord | str | Path) -> Stored | DecodeRecord:
+    """A decode as the functions here take it; a path is that of a stored decode's folder or of a record.
+
+    Raises InputError where there is none, or it is damaged.
+    """
+    if isinstance(decode, (Stored, DecodeRecord)):
+        return decode
+    path = Path(decode)
+    folder = path.parent if path.name == RECORD else path
+    return open_folder(folder) if (folder / ABOUT).is_file() else load_record(path)
+
+
+def record_of(decode: Stored | DecodeRecord) -> DecodeRecord:
+    """Its record; raises InputError where that is missing or damaged."""
+    return load_record(decode.record_path) if isinstance(decode, Stored) else decode
+
+
+def player_data(decode: Stored | DecodeRecord) -> dict[str, Any]:
+    """The player's data: with what `look` found and left, if it was called; else of the record alone.
+
+    Raises InputError where the record is missing or damaged.
+    """
+    path = decode.path / PLAYER if isinstance(decode, Stored) else None
+    if path is not None and path.is_file():
+        try:
+            tree = json.loads(path.read_text())
+            if tree["version"] == VERSION:
+                return dict(tree["data"])
+        except (ValueError, KeyError, TypeError):
+            pass  # cut or of another version: it is computed anew
+    return _base(record_of(decode), _title(decode))
+
+
+def was_looked_at(data: dict[str, Any]) -> bool:
+    """Whether the player's data holds what needs the model."""
+    return data["rests"] is not None
+
+
+def check_painter(record: DecodeRecord, model_id: str) -> None:
+    """Raises InputError where these weights did not paint the record."""
+    if record.about.model_id != model_id:
+        raise InputError(
+            f"this was painted by model {record.about.model_id}, and the weights there are now "
+            f"{model_id}: only what was stored can be shown"
+        )
+
+
+def look(
+    work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: "Pretrained"
+) -> dict[str, Any]:
+    """The player's data with previews of the rest, attention and denoising paths, also left beside a stored
+    record.
+
+    Raises InputError for another model than painted it.
+    """
+    record = record_of(decode)
+    check_painter(record, pretrained.model_id)
+    walk, made_of = walk_of(record, winner(record)), stretches(decode)
+    data, entries = _base(record, _title(decode)), _entries(record)
+    parts = list(_look(work, record, walk, made_of, pretrained))
+    data |= _rests(work, walk, [inside for inside, _ in parts], entries, pretrained)
+    data |= _attention(walk, parts, made_of, pretrained)
+    data |= _paths(walk, [inside for inside, _ in parts], pretrained)
+    if isinstance(decode, Stored) and decode.path.is_dir():  # it may have been deleted meanwhile
+        replace_text(decode.path / PLAYER, json.dumps({"version": VERSION, "data": data}))
+    return data
+
+
+def picture_after(record: DecodeRecord, step: int) -> Picture:
+    """(3, H, W): what stood after `step` steps, of the candidate that was finished; hidden cells are grey."""
+    return np.asarray(record.previews[step - 1, 0, record.drawn_by(step - 1, 0, winner(record))])
+
+
+def remarks(data: dict[str, Any], record_steps: int) -> list[str]:
+    """What a reader of the player should know of how it was computed."""
+    found = []
+    if len(data["steps"]) < record_steps:
+        found.append(f"{record_steps} steps are shown as {len(data['steps'])}.")
+    if was_looked_at(data):
+        found.append(
+            f"The rest is filled at once, with at most {REST_DENOISING_STEPS} denoising steps and noise of "
+            "its own; attention is the mean over heads and decoder blocks."
+        )
+    return found
+
+
+def _entries(record: DecodeRecord) -> list[list[int]]:
+    """The steps in at most MAX_ENTRIES runs."""
+    parts = np.array_split(record.steps, min(MAX_ENTRIES, len(record.steps)))
+    return [part.tolist() for part in parts]
+
+
+def _title(decode: Stored | DecodeRecord) -> str:
+    return decode.prompt if isinstance(decode, Stored) else decode.about.prompts[0]
+
+
+def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
+    candidate, entries, reveal_step = winner(record), _entries(record), record.reveal_step[0]
+    of_step = {step: i for i, part in enumerate(entries) for step in part}
+    order = [-1 if step == GIVEN else of_step[step] for step in reveal_step.tolist()]
+    steps, frames = [], []
+    for part in entries:
+        last = part[-1]
+        score = float(record.alignment[last, 0, record.drawn_by(last, 0, candidate)])
+        steps.append({
+            "step": last + 1, "of": record.about.settings.steps,
+            "decoded": round(float(record.decoded_fraction[last]), 6),
+            "guidance": round(float(record.guidance[last]), 4),
+            "alignment": None if np.isnan(score) else round(score, 5),
+            "revealed": np.flatnonzero(np.isin(reveal_step, part)).tolist(),
+        })  # fmt: skip
+        frames.append(png_url(picture_after(record, last + 1)))
+    return {
+        "mode": "player", "title": title, "size": record.about.picture_size,
+        "grid": round(record.about.num_tokens**0.5), "steps": steps, "frames": frames, "order": order,
+        "rests": None, "words": None, "cross": None, "self": None, "paths": None, "path_length": 0,
+        "path_values": None, "colour": COLOUR,
+    }  # fmt: skip
+
+
+def _look(
+    work: Work[Any], record: DecodeRecord, walk: Walk, made_of: list[Stretch], pretrained: "Pretrained"
+) -> Iterator[tuple[Inside, int]]:
+    """What was inside, by runs of steps, with the number of the stretch that each belongs to."""
+    config = pretrained.config
+    length = config.encoder.buffer_tokens + config.image.num_tokens
+    at_a_time = max(1, ATTENTION_NUMBERS // (config.decoder.heads * length**2))
+    ends = [one.first_step for one in made_of[1:]] + [record.about.settings.steps]
+    for number, (stretch, end) in enumerate(zip(made_of, ends, strict=True)):
+        inside = [i for i, step in enumerate(walk.steps) if stretch.first_step <= step < end]
+        memory = text_memory(pretrained, stretch.prompt, stretch.settings) if inside else None
+        for first in range(0, len(inside), at_a_time):
+            part = inside[first : first + at_a_time]
+            work.tell(0.7 * part[0] / len(walk.steps), f"looking inside step {part[0] + 1} and on")
+            assert memory is not None
+            steps = walk.part(slice(part[0], part[-1] + 1))
+            picture_id = record.about.picture_ids[0]
+            yield look_inside(pretrained.model, memory, steps, stretch.settings, picture_id), number
+
+
+def _rests(
+    work: Work[Any], walk: Walk, parts: list[Inside], entries: list[list[int]], pretrained: "Pretrained"
+) -> dict[str, Any]:
+    """After each entry: what stands before the next step, filled; after the last, the picture itself."""
+    filled = torch.cat([*(part.rests for part in parts), walk.final[None]])
+    ends = np.cumsum([len(part) for part in entries])
+    urls: list[str] = []
+    for first in range(0, len(ends), PICTURES_AT_A_TIME):
+        work.tell(0.7 + 0.25 * first / len(ends), "drawing the previews of the rest")
+        tokens = filled[ends[first : first + PICTURES_AT_A_TIME]]
+        urls += [png_url(picture) for picture in to_uint8(pretrained.images.decode(tokens)).numpy()]
+    return {"rests": urls}
+
+
+def _attention(
+    walk: Walk, parts: list[tuple[Inside, int]], made_of: list[Stretch], pretrained: "Pretrained"
+) -> dict[str, Any]:
+    """Maps of all places; those that were given looked at nothing."""
+    num_tokens = len(walk.final)
+    words, columns = _columns(made_of, pretrained)
+    cross, own = np.zeros((num_tokens, len(words))), np.zeros((num_tokens, num_tokens))
+    for inside, stretch in parts:
+        rows = inside.positions.numpy()
+        own[rows] = inside.own[:, pretrained.config.encoder.buffer_tokens :].numpy()
+        for column, tokens in columns[stretch]:
+            cross[rows, column] = inside.cross[:, tokens].sum(dim=1).numpy()
+    return {"words": words, "cross": _bytes(cross), "self": _bytes(own)}
+
+
+def _columns(
+    made_of: list[Stretch], pretrained: "Pretrained"
+) -> tuple[list[str], list[list[tuple[int, list[int]]]]]:
+    """All words of all prompts, and for each stretch the (column, caption tokens) of its words."""
+    words: list[str] = []
+    known: dict[str, list[tuple[int, list[int]]]] = {}
+    for stretch in made_of:
+        if stretch.prompt not in known:
+            words += ["⑂"] if words else []
+            found = caption_words(pretrained, stretch.prompt)
+            known[stretch.prompt] = [(len(words) + i, tokens) for i, (_, tokens) in enumerate(found)]
+            words += [word for word, _ in found]
+    return words, [known[stretch.prompt] for stretch in made_of]
+
+
+def _paths(walk: Walk, parts: list[Inside], pretrained: "Pretrained") -> dict[str, Any]:
+    """Every token's way; none where it does not lead to what was recorded."""
+    places = torch.cat([part.positions for part in parts])
+    found = [part.paths for part in parts]
+    length = min(PATH_LENGTH, *(len(path) for path in found))
+    paths = torch.cat([path[_spread(len(path), length)] for path in found], dim=1)  # (length, M, D)
+    final = walk.final[places]
+    if not torch.allclose(paths[-1], final, rtol=1e-2, atol=1e-2):
+        return {}
+    whole = walk.final.repeat(length, 1, 1)  # (length, N, D): given places stand still
+    whole[:, places] = paths
+    distance = (whole - walk.final).square().mean(dim=-1).sqrt()  # (length, N)
+    values = np.nan_to_num(distance.T.double().numpy(), nan=0.0, posinf=1e9).round(4).tolist()
+    return {"path_length": length, "path_values": values, "paths": _strips(whole, pretrained)}
+
+
+def _strips(whole: Tensor, pretrained: "Pretrained") -> list[str] | None:
+    """A strip of patches for each place; None where a token alone is no picture (a VAE's)."""
+    if pretrained.config.image.tokenizer != "pixels":
+        return None
+    length, num_tokens, dim = whole.shape
+    patches = to_uint8(pretrained.images.decode(whole.reshape(-1, 1, dim)))  # (length * N, 3, p, p)
+    strips = patches.unflatten(0, (length, num_tokens)).permute(1, 2, 3, 0, 4).flatten(3).numpy()
+    return [png_url(strip) for strip in strips]
+
+
+def _spread(length: int, wanted: int) -> list[int]:
+    return np.linspace(0, length - 1, wanted).round().astype(int).tolist()
+
+
+def _bytes(weights: NDArray[np.floating]) -> str:
+    """Rows scaled so that the largest of each is 255, as base64."""
+    top = weights.max(axis=1, keepdims=True)
+    scaled = np.divide(weights, top, out=np.zeros_like(weights), where=top > 0)
+    return base64.b64encode((scaled * 255).round().astype(np.uint8).tobytes()).decode()

@@ -1,0 +1,30 @@
+"""What the player takes beside a decode: a picture whose cells are selected, two pictures under a slider."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.decode.player_data import player_data
+from workbench.pictures import Picture, png_url
+from workbench.store import Stored
+
+
+def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str = "keep") -> dict[str, Any]:
+    """A picture of `grid` x `grid` cells, of which some are selected: to `keep` or to `clear`."""
+    return {
+        "mode": "cells", "title": "Cells of the picture", "size": picture.shape[1], "grid": grid,
+        "picture": png_url(picture), "cells": list(cells), "verb": verb,
+    }  # fmt: skip
+
+
+def compare_data(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored) -> dict[str, Any]:
+    """The finished pictures of two decodes under one slider; `first` and `second` are their player's data."""
+    return {
+        "mode": "compare", "title": "A and B under one slider", "size": second["size"],
+        "a": first["frames"][-1], "b": second["frames"][-1],
+        "label_a": f"A · seed {a.about.get('seed')}", "label_b": f"B · seed {b.about.get('seed')}",
+    }  # fmt: skip
+
+
+def compared(a: Stored, b: Stored) -> dict[str, Any]:
+    """The same of two stored decodes. Raises InputError where one is damaged."""
+    return compare_data(player_data(a), player_data(b), a, b)

@@ -1,0 +1,1 @@
+"""Evaluations: the plan of one, its progress, its results and their table."""

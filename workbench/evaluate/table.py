@@ -1,0 +1,112 @@
+"""Results as tables: sections for a page, and files to take away. It measures nothing."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dream.evaluation.paper import metric_of, published_for
+from dream.evaluation.results import Results
+from dream.evaluation.statistics import Measure
+from dream.evaluation.table import Group, conditions, grouped, markdown_table
+from dream.evaluation.tasks import TASKS
+from workbench.evaluate.results import of_task, tasks_in
+
+MEASURE, PAPER = "measure, with its 95 % interval", "the paper, on its own data"
+"""Headings of the first and of the last column."""
+NUMBERS = ("value", "low", "high", "count")
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of one task on one set with one choice of settings."""
+
+    task: str
+    heading: str
+    """Task, data, what is not at its default, and what all rows share."""
+    columns: tuple[str, ...]
+    """Headings: the measure, the models, and the paper where it reports any of the measures."""
+    rows: tuple[dict[str, str], ...]
+    """Cells by heading: a value with its 95 % interval."""
+    notes: tuple[str, ...]
+    """Why a model has no numbers, and whether all saw the same data."""
+
+
+def sections(results: Sequence[Results], query: str = "") -> list[Section]:
+    """The sections in the order of the tasks; only rows that hold all words of the query, if there is one."""
+    found = []
+    for task in [name for name in TASKS if name in tasks_in(results)]:
+        for group in grouped(of_task(results, task)):
+            section = _section(task, group, [result.name for result in results], query.casefold().split())
+            found += [section] if section.rows or (section.notes and not query.strip()) else []
+    return found
+
+
+def _section(task: str, group: Group, models: Sequence[str], words: Sequence[str]) -> Section:
+    rows = []
+    for label, cells in group.rows.items():
+        if all(word in f"{group.heading} {label}".casefold() for word in words):
+            numbers = {model: cell(cells[model]) if model in cells else "–" for model in models}
+            rows.append({MEASURE: label, **numbers, PAPER: paper_cell(cells, group.objectives)})
+    beside = any(row[PAPER] for row in rows)
+    columns = (MEASURE, *models, *([PAPER] if beside else []))
+    kept = tuple({column: row[column] for column in columns} for row in rows)
+    return Section(task, group.heading, columns, kept, tuple(group.notes))
+
+
+def cell(measure: Measure) -> str:
+    """A value with its interval; `undefined` where there is none."""
+    return str(measure.estimate) if measure.estimate.value == measure.estimate.value else "undefined"
+
+
+def paper_cell(cells: dict[str, Measure], objectives: Sequence[str]) -> str:
+    """The paper's figures of the same measure, of the models' objectives; empty if it has none."""
+    figures = published_for(next(iter(cells.values())), objectives)
+    values = ", ".join(f"{figure.model} {figure.value:g}" for figure in figures)
+    return f"{values} ({figures[0].data})" if figures else ""
+
+
+# files
+
+
+def table_markdown(results: Sequence[Results]) -> bytes:
+    """The tables as `dream evaluate --show --markdown` writes them."""
+    return ("\n".join(markdown_table(results)) + "\n").encode()
+
+
+def table_json(results: Sequence[Results]) -> bytes:
+    """All entries with settings, data, seed and weights, a list a model."""
+    tree = {result.name: [entry.to_dict() for entry in result.entries] for result in results}
+    return json.dumps(tree, indent=1, allow_nan=False).encode()
+
+
+def table_csv(results: Sequence[Results]) -> bytes:
+    """A row a measure of a model, with its interval and the paper's figure where it has one."""
+    columns = (
+        "model", "objective", "step", "model_id", "weights", "task", "data", "seed", "settings_changed",
+        "measure", "conditions", *NUMBERS, "paper", "paper_data",
+    )  # fmt: skip
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="")
+    writer.writeheader()
+    for result in results:
+        for entry in result.entries:
+            about = {
+                "model": result.name, "objective": entry.objective, "step": entry.step,
+                "model_id": entry.model_id, "weights": entry.weights, "task": entry.task, "data": entry.data,
+                "seed": entry.seed,
+                "settings_changed": " ".join(f"{key}={value}" for key, value in entry.changed.items()),
+            }  # fmt: skip
+            writer.writerows({**about, **_numbers(measure, entry.objective)} for measure in entry.measures)
+    return text.getvalue().encode()
+
+
+def _numbers(measure: Measure, objective: str) -> dict[str, object]:
+    estimate = measure.estimate
+    numbers = {name: getattr(estimate, name) for name in NUMBERS}
+    row = {"measure": measure.name, "conditions": conditions(measure.where), **numbers}
+    if metric_of(measure):
+        figure = published_for(measure, [objective])[0]
+        row |= {"paper": f"{figure.model} {figure.value:g}", "paper_data": figure.data}
+    return row

@@ -1,0 +1,1 @@
+"""Mask ratios over a training: settings, closed form and draws."""

@@ -1,0 +1,63 @@
+"""Every notebook executed and written as an HTML page with its figures, which opens without a network:
+`python -m workbench.notebook_pages --help`.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dream.__main__ import CommandParser
+from dream.errors import InputError, RunError
+from dream.files import check_writable, replace_text
+from workbench.notebook_pages.execution import execute
+from workbench.notebook_pages.page import index_of, page_of, title_of
+
+FOLDER = Path("notebooks")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of `python -m workbench.notebook_pages`."""
+    try:
+        parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
+        parser.add_argument(
+            "notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)"
+        )
+        parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
+        write_pages(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
+        return 0
+    except (InputError, RunError) as error:
+        print(f"notebook_pages: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print("notebook_pages: stopped; pages that are written stay", file=sys.stderr)
+        return 130
+
+
+def write_pages(args: argparse.Namespace) -> None:
+    """Runs each notebook in an empty workspace and writes its page, then the index."""
+    paths = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
+    if not paths:
+        raise InputError(f"there are no notebooks in {FOLDER.absolute()}: call this in the project's folder")
+    check_writable(args.out)
+    args.out.mkdir(parents=True, exist_ok=True)
+    pages: dict[str, str] = {}
+    for number, path in enumerate(paths):
+        print(f"{path.name} ({number + 1} of {len(paths)}) ...", flush=True)
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="notebook-") as workspace:
+            executed = execute(path, Path(workspace))
+        target = args.out / f"{path.stem}.html"
+        replace_text(target, page_of(executed))
+        pages[target.name] = title_of(executed.notebook)
+        print(
+            f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", flush=True
+        )
+    if not args.notebooks:
+        replace_text(args.out / "index.html", index_of(pages))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Runs on disk: settings, launches, curves, samples, comparisons and notes."""

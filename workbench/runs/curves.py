@@ -1,0 +1,138 @@
+"""What a run's rows say, as arrays that figures draw: over steps, minutes or pictures; smoothed; thinned out.
+
+It reads no file and knows no figure.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.runs.rows import Row, is_number
+
+Axis = Literal["steps", "minutes", "pictures"]
+AXES: dict[Axis, str] = {
+    "steps": "optimiser steps",
+    "minutes": "minutes of training (validations and pauses left out)",
+    "pictures": "pictures seen",
+}
+"""What curves are drawn over, with the axis' title."""
+MOST_POINTS = 1200
+"""A curve is drawn with about so many points at most."""
+NUMBERS = (
+    "loss", "generative_loss", "contrastive_loss", "alignment_loss", "generative_share", "contrastive_share",
+    "contrastive_accuracy", "grad_norm", "lr", "samples_per_second", "data_wait", "progress",
+)  # fmt: skip
+"""Numbers of a training row."""
+RETRIEVAL = (
+    "text_to_image_r1_at_0.00", "image_to_text_r1_at_0.00",
+    "text_to_image_r1_at_0.75", "image_to_text_r1_at_0.75",
+)  # fmt: skip
+"""Shares of a validation row: captions that find their picture and the reverse, nothing and 75 % hidden."""
+
+Numbers = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A run's numbers by row; what a row lacks is NaN."""
+
+    name: str = ""
+    batch_size: int = 1
+    """Pictures an optimiser step."""
+    steps: Numbers = field(default_factory=lambda: np.zeros(0))
+    """Of the training rows."""
+    minutes: Numbers = field(default_factory=lambda: np.zeros(0))
+    """Spent on training steps until then."""
+    train: dict[str, Numbers] = field(default_factory=dict)
+    by_ratio: dict[str, Numbers] = field(default_factory=dict)
+    """Generative loss while training by band of the mask ratio, e.g. `0.5-0.6`."""
+    ratios: list[list[float]] = field(default_factory=list)
+    """Mask ratios that were drawn at each row's step, a number a group."""
+    checked: Numbers = field(default_factory=lambda: np.zeros(0))
+    """Steps of the validations."""
+    validation: dict[str, Numbers] = field(default_factory=dict)
+    generative_at: dict[str, Numbers] = field(default_factory=dict)
+    """Generative loss of the validation pictures by mask ratio, e.g. `0.75`."""
+    contrastive_at: dict[str, Numbers] = field(default_factory=dict)
+    among: int = 0
+    """Captions that retrieval chooses among."""
+
+    def at(self, steps: Numbers, axis: Axis) -> Numbers:
+        """Where these steps are on an axis."""
+        if axis == "minutes":
+            return np.interp(steps, [0, *self.steps], [0, *self.minutes]) if len(self.steps) else 0 * steps
+        return steps * (self.batch_size if axis == "pictures" else 1)
+
+
+def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curves:
+    """The curves of a run's rows."""
+    train = [row for row in rows if row["kind"] == "train"]
+    checks = [row for row in rows if row["kind"] == "validation"]
+    steps, speed = _column(train, "step"), _column(train, "samples_per_second")
+    seconds = np.diff(steps, prepend=0.0).clip(min=0) * batch_size / np.where(speed > 0, speed, np.nan)
+    return Curves(
+        name, batch_size, steps, np.nancumsum(seconds) / 60,
+        {key: _column(train, key) for key in NUMBERS},
+        _table(train, "generative_by_ratio"),
+        [[r for r in _list(row.get("mask_ratios")) if is_number(r)] for row in train],
+        _column(checks, "step"), {key: _column(checks, key) for key in ("loss", *RETRIEVAL)},
+        _table(checks, "generative_by_ratio"), _table(checks, "contrastive_by_ratio"),
+        int(next((row["retrieval_among"] for row in checks if is_number(row.get("retrieval_among"))), 0)),
+    )  # fmt: skip
+
+
+def smoothed(values: Numbers, strength: float) -> Numbers:
+    """A running mean that forgets by `strength` (0 = none, below 1) from row to row; gaps stay gaps.
+
+    The beginning is not pulled to zero: weights are those of the rows that there were.
+    """
+    if not 0 <= strength < 1:
+        raise ValueError(f"strength must be in [0, 1), got {strength}")
+    total = weight = 0.0
+    result = np.full(len(values), np.nan)
+    for i, value in enumerate(values.tolist()):
+        if value == value:
+            total, weight = strength * total + value, strength * weight + 1.0
+            result[i] = total / weight
+    return result
+
+
+def thinned(count: int, most: int = MOST_POINTS) -> NDArray[np.int64]:
+    """Indices of about `most` of `count` rows, evenly spread, the last among them."""
+    stride = max(1, -(-count // most))
+    return np.arange(count - 1, -1, -stride)[::-1] if count else np.zeros(0, dtype=np.int64)
+
+
+def drawn_by_step(curves: Curves, bins: int = 40, bands: int = 20) -> tuple[Numbers, Numbers, Numbers]:
+    """How often each mask ratio was drawn over the training.
+
+    Edges of the steps (bins + 1), middles of the bands, and (bands, bins) shares of a bin's draws; NaN where
+    nothing was drawn. With fewer rows than bins a bin is a row.
+    """
+    bins = max(1, min(bins, len(curves.steps)))
+    last = curves.steps[-1] if len(curves.steps) else 1.0
+    edges = np.linspace(0, last, bins + 1)
+    steps = np.repeat(curves.steps, [len(ratios) for ratios in curves.ratios])
+    ratios = np.array([ratio for row in curves.ratios for ratio in row], dtype=float)
+    counts, _, _ = np.histogram2d(ratios, steps, bins=[np.linspace(0, 1, bands + 1), edges])
+    totals = counts.sum(axis=0)
+    shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
+    return edges, (np.arange(bands) + 0.5) / bands, shares
+
+
+def _column(rows: Sequence[Row], key: str) -> Numbers:
+    return np.array([row[key] if is_number(row.get(key)) else np.nan for row in rows], dtype=np.float64)
+
+
+def _table(rows: Sequence[Row], key: str) -> dict[str, Numbers]:
+    """A column for every name that any row's table has."""
+    tables: list[Row] = [row[key] if isinstance(row.get(key), dict) else {} for row in rows]
+    names = sorted({name for table in tables for name in table})
+    return {name: _column(tables, name) for name in names}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,78 @@
+"""A run as pages follow it: its record and its curves, read again only where its files have changed.
+
+It opens no weights and knows no figure.
+"""
+
+import dataclasses
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from dream.config import DreamConfig
+from dream.errors import InputError
+from workbench.runs.curves import Curves, curves_of
+from workbench.runs.folders import read_record
+from workbench.runs.rows import RowReader
+
+
+class RunFeed:
+    """What one run has told so far. Several threads may ask."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.reader = RowReader(folder)
+        self._lock = threading.Lock()
+        self._curves: tuple[tuple[int, int], Curves] | None = None
+        self._record: tuple[int, dict[str, Any], DreamConfig | None] = (-1, {}, None)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The run's `config.json`; empty while there is none, or if it is damaged."""
+        return self._read()[1]
+
+    @property
+    def config(self) -> DreamConfig | None:
+        """The run's configuration; none where its record does not hold one."""
+        return self._read()[2]
+
+    def curves(self) -> tuple[int, Curves]:
+        """A number that grows with what is new, and the run's curves."""
+        with self._lock:
+            rows = self.reader.rows()
+            config = self.config
+            batch = config.train.batch_size if config else 1
+            key = (self.reader.version, batch)
+            if self._curves is None or self._curves[0] != key:
+                self._curves = key, curves_of(rows, self.folder.name, batch)
+            return self.reader.version, self._curves[1]
+
+    def named_curves(self, name: str) -> Curves:
+        """The run's curves under another name than its folder's."""
+        return dataclasses.replace(self.curves()[1], name=name)
+
+    def _read(self) -> tuple[int, dict[str, Any], DreamConfig | None]:
+        try:
+            stamp = (self.folder / "config.json").stat().st_mtime_ns
+        except OSError:
+            return -1, {}, None
+        if stamp != self._record[0]:
+            record, _ = read_record(self.folder)
+            self._record = stamp, record, _config(record)
+        return self._record
+
+
+def broken_data(folder: Path) -> dict[str, Any]:
+    """What the run found broken in its data (`report.json`); empty if nothing is said."""
+    try:
+        tree = json.loads((folder / "report.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return tree if isinstance(tree, dict) else {}
+
+
+def _config(record: dict[str, Any]) -> DreamConfig | None:
+    try:
+        return DreamConfig.from_dict(record["config"])
+    except (InputError, KeyError, TypeError, AttributeError):
+        return None

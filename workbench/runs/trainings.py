@@ -1,0 +1,293 @@
+"""Trainings of a workspace: what a form asks for as a command line, how each one stands, and what can be done
+with it.
+
+A training is a run's folder, a job of the queue, or both. It opens no weights and knows nothing of pages.
+"""
+
+import os
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dream.config import DreamConfig, override
+from dream.errors import InputError
+from dream.presets import preset
+from dream.training import run_log
+from workbench.jobs.queue import Job, enqueue, forget_job, last_words, list_jobs, stop_job
+from workbench.runs import notes
+from workbench.runs.folders import RunSummary, list_runs
+from workbench.workspace import Workspace
+
+Budget = Literal["minutes", "steps"]
+DEVICE_OPTIONS = ("--devices", "--strategy", "--accelerator")
+"""Options that a resumed training takes over from its job."""
+
+
+@dataclass(frozen=True)
+class TrainForm:
+    """What a user asks for."""
+
+    name: str
+    """Of the run's folder under the workspace's runs."""
+    source: str = "shapes"
+    """As typed."""
+    preset: str = "tiny"
+    objective: str = "dream"
+    budget: Budget = "minutes"
+    amount: float = 10.0
+    """Minutes or steps."""
+    seed: int = 0
+    assignments: tuple[str, ...] = ()
+    devices: str = "auto"
+    strategy: str = "auto"
+    accelerator: str = "auto"
+    precision: str = "32-true"
+
+
+def assignments_in(text: str) -> tuple[str, ...]:
+    """The `section.key=value` lines of a text; empty lines and those that begin with # do not count."""
+    lines = (line.strip() for line in text.splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def form_config(form: TrainForm) -> DreamConfig:
+    """The configuration that the form means; raises InputError as `dream train` does."""
+    return override(preset(form.preset, form.objective), form.assignments)
+
+
+def source_of(workspace: Workspace, form: TrainForm) -> str:
+    """The source as the command line has it: from the workspace on where it lies inside.
+
+    Raises InputError for a path outside of the workspace.
+    """
+    source = workspace.source(form.source)
+    return source if source == "shapes" or source.startswith("hf:") else workspace.shown(source)
+
+
+def run_folder(workspace: Workspace, name: str) -> Path:
+    """The folder of the run of this name; InputError where the name is none, or leads out of the runs."""
+    if not name.strip():
+        raise InputError("give the run a name")
+    folder = (workspace.runs / name.strip()).resolve()
+    inside = folder.is_relative_to(workspace.runs.resolve()) and folder != workspace.runs.resolve()
+    if not inside or any(part.startswith((".", "-")) for part in Path(name.strip()).parts):
+        raise InputError(f"'{name}' cannot be the name of a run: use letters, digits, - and _")
+    return workspace.runs / name.strip()
+
+
+def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
+    """Arguments of `dream` that the form stands for, to be run in the workspace's folder."""
+    optional = {
+        "--seed": (str(form.seed), "0"), "--devices": (form.devices, "auto"),
+        "--strategy": (form.strategy, "auto"), "--accelerator": (form.accelerator, "auto"),
+        "--precision": (form.precision, "32-true"),
+    }  # fmt: skip
+    others = [part for name, (value, usual) in optional.items() if value != usual for part in (name, value)]
+    out = workspace.shown(run_folder(workspace, form.name))
+    return (
+        "train", "--preset", form.preset, "--objective", form.objective, "--data", source_of(workspace, form),
+        f"--{form.budget}", _amount(form.budget, form.amount), "--out", out, *others,
+        *(("--set", *form.assignments) if form.assignments else ()),
+    )  # fmt: skip
+
+
+def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
+    """The arguments, once all that can be checked before a start was; InputError says what is wrong."""
+    from dream.training.request import TrainRequest, check_request
+
+    arguments, folder = train_arguments(workspace, form), run_folder(workspace, form.name)
+    if run_log.holds_run(folder):
+        raise InputError(
+            f"{workspace.shown(folder)} holds a run already: choose another name, or resume it under Watch"
+        )
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+        raise InputError(f"{workspace.shown(folder)} holds other files: choose another name")
+    source, config = workspace.source(form.source), form_config(form)
+    _check_source(source, config)
+    minutes, steps = _budget(form.budget, form.amount)
+    request = TrainRequest(
+        out=folder, source=source, config=override(config, [f"train.precision={form.precision}"]),
+        strategy=form.strategy, accelerator=form.accelerator, minutes=minutes, steps=steps,
+    )  # fmt: skip
+    check_request(request)
+    return arguments
+
+
+def start_training(workspace: Workspace, form: TrainForm) -> Job:
+    """The job that was put into the queue; InputError for whatever does not fit."""
+    return enqueue(
+        workspace, "train", form.name.strip(), check_form(workspace, form), run_folder(workspace, form.name)
+    )
+
+
+def free_name(workspace: Workspace, wanted: str) -> str:
+    """`wanted`, or with a number behind it where a run or a waiting job has that name."""
+    taken = {training.name for training in list_trainings(workspace)}
+    number = 1
+    while (name := wanted if number == 1 else f"{wanted}-{number}") in taken or (
+        workspace.runs / name
+    ).exists():
+        number += 1
+    return name
+
+
+def _check_source(source: str, config: DreamConfig) -> None:
+    """InputError where a local source is not there; what lies on the hub is not asked for."""
+    if source == "shapes" or source.startswith("hf:"):
+        return
+    from dream.data.sources import open_corpora
+
+    open_corpora(source, config)
+
+
+# how each training stands
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run, with the job that last worked on it."""
+
+    name: str
+    path: Path
+    state: str
+    """`queued`, `starting`, `running`, `stopping`, `finished`, `stopped`, `failed`, `killed` or `damaged`."""
+    sentence: str = ""
+    """Why it failed, or what can be done."""
+    run: RunSummary | None = None
+    job: Job | None = None
+    place: int = 0
+    """In the queue, from 1; 0 for what does not wait."""
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or runs."""
+        return self.state in ("queued", "starting", "running", "stopping")
+
+
+def list_trainings(workspace: Workspace) -> list[Training]:
+    """Running ones, then the queue in its order, then the others, last changed first."""
+    runs = {run.path: run for run in list_runs(workspace.runs)}
+    latest: dict[Path, Job] = {}
+    jobs = list_jobs(workspace)
+    for job in jobs:  # newest first
+        if job.kind == "train":
+            latest.setdefault(job.out, job)
+    waiting = [job.id for job in reversed(jobs) if job.state == "queued"]
+    found = [
+        _training(workspace, path, runs.get(path), latest.get(path), waiting)
+        for path in dict.fromkeys([*latest, *runs])
+    ]
+    return sorted(found, key=_rank)
+
+
+def _training(
+    workspace: Workspace, path: Path, run: RunSummary | None, job: Job | None, waiting: Sequence[str]
+) -> Training:
+    inside = path.is_relative_to(workspace.runs)
+    name = str(path.relative_to(workspace.runs)) if inside else workspace.shown(path)
+    state = _state(run, job)
+    place = waiting.index(job.id) + 1 if job is not None and job.id in waiting else 0
+    return Training(name, path, state, _sentence(state, run, job), run, job, place)
+
+
+def _state(run: RunSummary | None, job: Job | None) -> str:
+    """How it stands: what the job says while it is about, else what the run says of itself."""
+    if job is None:
+        assert run is not None
+        return "damaged" if run.problem else run.status
+    if job.state == "running":
+        if job.stop_asked is not None:
+            return "stopping"
+        begun = run is not None and run.changed >= (job.started or 0.0) and run.status == "running"
+        return "running" if begun else "starting"
+    if job.state == "queued" or run is None:
+        return job.state
+    if run.problem:
+        return "damaged"
+    later = run.changed > (job.ended or job.queued) + 1 or run.status in ("starting", "running")
+    return run.status if later else job.state
+
+
+def _sentence(state: str, run: RunSummary | None, job: Job | None) -> str:
+    if state == "damaged" and run is not None:
+        return run.problem
+    if state == "failed":
+        told = run.message if run is not None else ""
+        return told or (last_words(job) if job is not None else "") or "it ended without a word"
+    if state == "killed":
+        return "its process went without a word (killed, or the machine was restarted): resume goes on"
+    return ""
+
+
+def _rank(training: Training) -> tuple[int, float, float]:
+    if training.state == "queued":
+        return 1, training.place, 0.0
+    times = [training.run.changed if training.run else 0.0]
+    times += [training.job.ended or training.job.queued] if training.job else []
+    return (0 if training.active else 2), 0.0, -max(times)
+
+
+# what can be done with it
+
+
+def stop_training(workspace: Workspace, training: Training) -> None:
+    """Takes it out of the queue, or asks it to save a checkpoint and leave, wherever it was started."""
+    if training.job is not None and training.job.active:
+        stop_job(workspace, training.job.id)
+        return
+    beat = run_log.read_heartbeat(training.path)
+    if beat is not None and run_log.is_alive(beat):
+        with suppress(ProcessLookupError):
+            os.kill(beat.pid, signal.SIGTERM)
+
+
+def resume_arguments(
+    workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0
+) -> tuple[str, ...]:
+    """Arguments of `dream` that go on with a run: to its planned end, or for so much more."""
+    more = () if budget is None else (f"--{budget}", _amount(budget, amount))
+    before = training.job.arguments if training.job is not None else ()
+    devices = [
+        part for at, name in enumerate(before) if name in DEVICE_OPTIONS for part in (name, before[at + 1])
+    ]
+    return ("train", "--out", workspace.shown(training.path), "--resume", *more, *devices)
+
+
+def resume_training(
+    workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0
+) -> Job:
+    """The job that goes on with it; InputError where there is nothing to go on with."""
+    from dream.training.request import TrainRequest, check_request
+
+    minutes, steps = _budget(budget, amount)
+    check_request(TrainRequest(out=training.path, resume=True, minutes=minutes, steps=steps))
+    arguments = resume_arguments(workspace, training, budget, amount)
+    return enqueue(workspace, "train", training.name, arguments, training.path)
+
+
+def delete_training(workspace: Workspace, training: Training) -> None:
+    """Deletes what the run owns in its folder, its jobs and its notes; other files of the folder stay.
+
+    Raises InputError while it waits or runs.
+    """
+    if training.active or run_log.is_alive(run_log.read_heartbeat(training.path)):
+        raise InputError(f"{training.name} is {training.state}: stop it first")
+    run_log.delete_run(training.path)
+    if training.path.is_dir() and not any(training.path.iterdir()):
+        training.path.rmdir()
+    for job in list_jobs(workspace, "train"):
+        if job.out == training.path and not job.active:
+            forget_job(workspace, job.id)
+    notes.forget(workspace, training.name)
+
+
+def _budget(budget: Budget | None, amount: float) -> tuple[float | None, int | None]:
+    """Minutes and steps, of which one is none at least."""
+    return amount if budget == "minutes" else None, int(amount) if budget == "steps" else None
+
+
+def _amount(budget: Budget, amount: float) -> str:
+    return f"{amount:g}" if budget == "minutes" else str(int(amount))

@@ -1,0 +1,1 @@
+"""Pictures searched by text or by picture, and what carries a similarity."""

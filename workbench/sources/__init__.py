@@ -1,0 +1,1 @@
+"""Sources of captioned pictures: opening, browsing, counting what they hold."""

@@ -1,0 +1,87 @@
+"""A stored choice among candidates as a file for others: PNG, GIF, MP4, JSON, and the player as one HTML.
+
+Files are made in memory from what is stored, and each says how it was painted; no model is opened.
+"""
+
+import io
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from dream import __version__
+from dream.decoding import pictures as sheets
+from dream.decoding.pictures import Panel
+from workbench.decode.export import FRAME_SECONDS, HOLD_SECONDS, about_file, film
+from workbench.player import player_html
+from workbench.store import Stored
+from workbench.trajectories.race import Race, open_race, place_name
+
+FORMAT = "dream choice"
+IN_A_ROW = 8
+
+
+def race_png(stored: Stored) -> bytes:
+    """All candidates as far as they were painted, the chosen one framed, with the settings inside."""
+    file = io.BytesIO()
+    sheets.write_png(race_sheets(open_race(stored))[-1], file, about_file(stored))
+    return file.getvalue()
+
+
+def race_gif(stored: Stored) -> bytes:
+    """All candidates step by step, as an endless GIF."""
+    file = io.BytesIO()
+    sheets.write_gif(race_sheets(open_race(stored)), file, FRAME_SECONDS, HOLD_SECONDS)
+    return file.getvalue()
+
+
+def race_mp4(stored: Stored) -> bytes:
+    """All candidates step by step, as a film (H.264)."""
+    return film(race_sheets(open_race(stored)), stored.about)
+
+
+def race_html(stored: Stored, played: Mapping[str, Any]) -> bytes:
+    """The player with what it plays (`race_data`), as one file that works offline."""
+    return player_html(played, stored.prompt).encode()
+
+
+def race_json(stored: Stored) -> bytes:
+    """How it was painted, and who was where at every step and with which score."""
+    race = open_race(stored)
+    steps = [
+        {
+            "step": race.steps[i],
+            "decoded_fraction": race.decoded[i],
+            "alignment": [None if math.isnan(a) else a for a in race.alignment[i].tolist()],
+            "alive": race.alive[i].tolist(),
+            "kept": race.kept[i].tolist(),
+        }
+        for i in range(len(race.steps))
+    ]
+    tree = {
+        "format": FORMAT, "version": __version__, "prompt": stored.prompt, "created": stored.created,
+        "about": stored.about, "chosen": race.chosen, "steps": steps,
+    }  # fmt: skip
+    return json.dumps(tree, indent=1, ensure_ascii=False).encode()
+
+
+def race_sheets(race: Race) -> list[Image.Image]:
+    """A sheet a step, all of one size: every candidate as it was, those dropped paled, the chosen one
+    framed."""
+    return [_sheet(race, i) for i in range(len(race.steps))]
+
+
+def _sheet(race: Race, i: int) -> Image.Image:
+    left = race.kept[i].sum() == 1 and any(choice <= i for choice in race.choices)
+    panels = []
+    for k in range(race.candidates):
+        at = race.shown_at(i, k)
+        score = race.alignment[at]
+        chosen = bool(left and race.kept[i, k])
+        out = not race.kept[i, k] and bool(race.choices) and (not race.redraws or bool(left))
+        text = f"candidate {k}: {score:.3f}" if score == score else f"candidate {k}"
+        panels.append(Panel(race.frames[at], text, chosen, out))
+    where = place_name(race.steps[i], race.settings.steps, race.decoded[i])
+    return sheets.draw_sheet(sheets.grid(panels, IN_A_ROW), race.prompt, where, race.decoded[i])

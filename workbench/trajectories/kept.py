@@ -1,0 +1,145 @@
+"""Finished candidates on disk, beside the stored choice that they belong to; and the work that makes them.
+
+A stored choice has `finished.npz` once all its candidates were finished, and their steps as a record in
+`finished.zarr`. What was finished over many prompts is stored as a choice of its own (`about["prompts"]` says
+how many), whose record has the first prompt's candidates.
+"""
+
+import json
+import secrets
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from dream.decoding.record import RecordWriter, load_record
+from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
+from workbench.store import Stored, begin, open_stored
+from workbench.trajectories.finished import Finished, finish_all
+from workbench.trajectories.race import KIND, Race, about_record, open_race, race_of
+from workbench.trajectories.worth import worth_by_step
+from workbench.work import Work
+from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+FILE, RECORD = "finished.npz", "finished.zarr"
+LISTS = ("prompts", "steps", "decoded", "seconds", "plain_seconds")
+ARRAYS = ("scores", "judged", "right", "well_formed", "pictures")
+"""Fields of Finished that are kept."""
+MOST_PROMPTS = 512
+SHOWN_PROMPTS = 6
+"""Prompts on the small picture of a stored study."""
+
+
+def what_if(work: Work[Stored], pretrained: "Pretrained", workspace: Workspace, stored: Stored) -> Stored:
+    """Finishes all candidates of a stored choice and keeps them beside it.
+
+    Raises InputError where another model painted it, or where it was deleted meanwhile.
+    """
+    if stored.about.get("model_id") != pretrained.model_id:
+        raise InputError(
+            f"this was painted by the weights {stored.about.get('model_id')}, and "
+            f"{stored.about.get('model')} now has {pretrained.model_id}: paint it again to finish them all"
+        )
+    settings = DecodeSettings.from_dict(stored.about["settings"])
+    prompts = [stored.prompt]
+    folder = workspace.decodes / f".{stored.id}-{secrets.token_hex(3)}"
+    folder.mkdir(parents=True)
+    try:
+        everything = about_record(pretrained, prompts, replace(settings, selection="none"))
+        with RecordWriter(folder / RECORD, everything) as writer:
+            found = finish_all(pretrained, prompts, settings, tell=work.tell, writer=writer)
+        _save(found, folder)
+        open_stored(workspace, stored.id)
+        for name in (RECORD, FILE):  # last what says that it is there
+            shutil.rmtree(stored.path / name, ignore_errors=True)
+            (folder / name).replace(stored.path / name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return stored
+
+
+def study(
+    work: Work[Stored],
+    pretrained: "Pretrained",
+    workspace: Workspace,
+    model: str,
+    prompts: list[str],
+    settings: DecodeSettings,
+) -> Stored:
+    """Finishes all candidates of many prompts and stores them; the work shows (Finished, worth by step) so
+    far."""
+    if not 2 <= len(prompts) <= MOST_PROMPTS:
+        raise InputError(f"a study takes 2 to {MOST_PROMPTS} different prompts, got {len(prompts)}")
+    about: dict[str, Any] = {
+        "model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(),
+        "seed": settings.seed, "prompts": len(prompts),
+    }  # fmt: skip
+    title = f"{len(prompts)} prompts: {prompts[0]}, ..."
+
+    def show(found: Finished) -> None:
+        work.show((found, worth_by_step(found)))
+
+    with begin(workspace, KIND, title, about) as draft:
+        first = about_record(pretrained, prompts[:1], replace(settings, selection="none"))
+        with RecordWriter(draft.record_path, first) as writer:
+            found = finish_all(pretrained, prompts, settings, tell=work.tell, show=show, writer=writer)
+        _save(found, draft.path)
+        return draft.finish(_sheet(found))
+
+
+def prompts_of(stored: Stored) -> int:
+    """How many prompts a stored choice is of."""
+    return int(stored.about.get("prompts", 1))
+
+
+def has_finished(stored: Stored) -> bool:
+    """Whether all candidates were finished."""
+    return (stored.path / FILE).is_file()
+
+
+def open_finished(stored: Stored) -> Finished:
+    """The finished candidates of a stored choice; raises InputError where they are damaged."""
+    path = stored.path / FILE
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            about = json.loads(str(file["about"]))
+            arrays = {name: file[name] for name in ARRAYS}
+        whole: dict[str, Any] = {**{name: tuple(about[name]) for name in LISTS}, **arrays}
+        settings = DecodeSettings.from_dict(about["settings"])
+        found = Finished(settings=settings, timed_prompts=int(about["timed_prompts"]), **whole)
+        if found.scores.shape[:2] != (len(found.steps), len(found.prompts)):
+            raise ValueError("scores of another shape")
+        return found
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and finish the candidates again") from error
+
+
+def open_finished_race(stored: Stored) -> Race:
+    """The first prompt's candidates as a race that nobody leaves."""
+    if prompts_of(stored) > 1:
+        return open_race(stored)
+    return race_of(load_record(stored.path / RECORD))
+
+
+def _save(found: Finished, folder: Path) -> None:
+    plain = {name: list(getattr(found, name)) for name in LISTS}
+    about = {**plain, "settings": found.settings.to_dict(), "timed_prompts": found.timed_prompts}
+    arrays = {name: getattr(found, name) for name in ARRAYS}
+    with (folder / FILE).open("wb") as file:
+        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def _sheet(found: Finished) -> Image.Image:
+    """A row a prompt, of its finished candidates."""
+    rows = found.pictures[:SHOWN_PROMPTS, :8]  # (Q, k, 3, H, W)
+    q, k, _, height, width = rows.shape
+    sheet = rows.transpose(0, 3, 1, 4, 2).reshape(q * height, k * width, 3)
+    return Image.fromarray(np.ascontiguousarray(sheet))

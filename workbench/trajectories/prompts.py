@@ -1,0 +1,78 @@
+"""Prompts for many races, drawn or typed, and settings of one race that show what a choice can do."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from dream.data.grammar import caption
+from dream.data.shapes import distinct_scenes
+from dream.errors import InputError
+from dream.randomness import seed_of
+from workbench.trajectories.kept import MOST_PROMPTS
+
+MOST_CHARACTERS = 500
+"""Of one prompt."""
+
+
+class Example(NamedTuple):
+    """A race worth looking at with the shipped model, and why."""
+
+    name: str
+    what: str
+    """What it is about, in one line."""
+    prompt: str
+    settings: dict[str, Any]
+    """Values of the controls: candidates, steps, guidance_scale, temperature, seed, selection, tokens (the
+    percentage at which is chosen)."""
+
+
+_PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once"}
+_ROUGH = {**_PLAIN, "steps": 6, "tokens": 30}
+EXAMPLES = (
+    Example(
+        "A choice that matters",
+        "Too few steps and far too strong a guidance: most tries come out malformed, and the score has to "
+        "find a good one.",
+        "a red circle above a blue square on a white background",
+        {**_ROUGH, "guidance_scale": 6.0, "seed": 0},
+    ),
+    Example(
+        "Chosen too early",
+        "Few of these tries come out well. After a third of the tokens it does not show yet which; move the "
+        "choice to 50 % of the tokens and paint again.",
+        "a red circle above a blue square on a white background",
+        {**_ROUGH, "guidance_scale": 5.0, "seed": 0},
+    ),
+    Example(
+        "A choice that errs",
+        "Most of these tries come out well, and the score takes one that does not.",
+        "an orange triangle on a white background", {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
+    ),
+    Example(
+        "Nothing to choose",
+        "The shipped model as it is meant to be used: every try is right, so no choice can gain anything.",
+        "a red circle above a blue square on a white background",
+        {**_PLAIN, "steps": 16, "guidance_scale": 2.0, "seed": 0, "tokens": 30},
+    ),
+)  # fmt: skip
+"""Found by trying: seeds and settings at which the shipped model does what the lines say."""
+
+
+def drawn_prompts(level: int, count: int, seed: int, unseen: bool) -> list[str]:
+    """`count` different captions of drawn shapes; `unseen`: only combinations that training never shows.
+
+    Raises InputError where the level has fewer.
+    """
+    draws = np.random.default_rng(seed_of(seed, "trajectory prompts"))
+    return [caption(scene) for scene in distinct_scenes(level, count, draws, unseen=unseen)]
+
+
+def typed_prompts(text: str) -> list[str]:
+    """The different prompts of a text, one a line. Raises InputError for fewer than two or too many."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    prompts = list(dict.fromkeys(line for line in lines if line))
+    if not 2 <= len(prompts) <= MOST_PROMPTS:
+        raise InputError(f"write 2 to {MOST_PROMPTS} different prompts, one a line; there are {len(prompts)}")
+    if any(len(prompt) > MOST_CHARACTERS for prompt in prompts):
+        raise InputError(f"a prompt may have at most {MOST_CHARACTERS} characters; one line is longer")
+    return prompts

@@ -1,0 +1,105 @@
+"""What a race shows beside its figures: what the player takes, pictures of its candidates in their colours,
+and what was found, in words. App and notebooks show the same.
+"""
+
+import html
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.figures.style import candidate_colour
+from workbench.pictures import png_url
+from workbench.trajectories.finished import Finished, Opinion, opinions
+from workbench.trajectories.race import Race, race_data
+from workbench.trajectories.worth import what_is_seen
+
+
+def verdict(race: Race) -> Opinion | None:
+    """What the judge says of the chosen finished picture; None without either."""
+    return None if race.chosen < 0 else opinions(race.frames[-1, race.chosen][None], [race.prompt])[0]
+
+
+def as_it_went(race: Race, final: Opinion | None = None) -> dict[str, Any]:
+    """The player's data of a race whose dropped candidates end where they were dropped."""
+    right: list[bool | None] = [None] * race.candidates
+    if final is not None:
+        right[race.chosen] = final.well_formed
+    return race_data(race, "Step by step", right)
+
+
+def all_finished(race: Race, found: Finished, full: Race) -> dict[str, Any]:
+    """The player's data where all candidates were finished; `full` is the race that nobody left."""
+    right = found.well_formed[0].tolist() if found.judged[0] else None
+    chosen, choices = (-1, []) if race.redraws else (race.chosen, race.choices)
+    return race_data(full, "All finished, step by step", right, chosen, choices)
+
+
+def explained(found: Finished, race: Race, index: int, strict: bool = True) -> str:
+    """What the choice that was made after the index-th step brought, in words."""
+    if race.redraws:
+        return (
+            "With a choice at every step the picture is put together from draws of many candidates; below "
+            f"is choosing once among {race.candidates} separate ones. "
+            f"{what_is_seen(found, index, strict=strict)}"
+        )
+    return what_is_seen(found, index, race.chosen, strict)
+
+
+class Tile(NamedTuple):
+    """A candidate's picture with what stands below it."""
+
+    number: int
+    picture: NDArray[np.uint8]
+    """(3, H, W)."""
+    note: str
+    out: bool = False
+    """Paled: it was dropped."""
+    chosen: bool = False
+
+
+def gallery(tiles: Sequence[Tile], side: int = 104) -> str:
+    """The tiles in lines that wrap, as HTML."""
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(_tile(t, side) for t in tiles)}</div>'
+
+
+def race_tiles(race: Race) -> list[Tile]:
+    """Every candidate as it is now; those that were dropped as they were last."""
+    tiles = []
+    for k in range(race.candidates):
+        scores = race.alignment[:, k][~np.isnan(race.alignment[:, k])]
+        note = f"{scores[-1]:.3f}" if len(scores) else ""
+        out = not race.kept[-1, k] and not (race.redraws and not race.choices)
+        alone = race.chosen == k and bool(race.choices)
+        tiles.append(Tile(k, race.last_frame(k), note, out, alone))
+    return tiles
+
+
+def finished_tiles(found: Finished, prompt: int, chosen: int) -> list[Tile]:
+    """The finished candidates of one prompt with their final score and what the judge says."""
+    pictures = found.pictures[prompt]
+    said = opinions(pictures, [found.prompts[prompt]] * len(pictures))
+    return [
+        Tile(k, pictures[k], " · ".join([f"{found.scores[-1, prompt, k]:.3f}", *([str(o)] if o else [])]),
+             chosen=k == chosen)
+        for k, o in enumerate(said)
+    ]  # fmt: skip
+
+
+def _tile(tile: Tile, side: int) -> str:
+    colour, note = candidate_colour(tile.number), html.escape(tile.note)
+    fate = ", dropped" if tile.out else ", chosen" if tile.chosen else ""
+    alt = f"Candidate {tile.number}: {note}{fate}"
+    shadow = f"box-shadow:0 0 0 3px {colour};" if tile.chosen else ""
+    weight = "700" if tile.chosen else "400"
+    return (
+        f'<figure style="margin:3px;width:{side}px;opacity:{0.4 if tile.out else 1}">'
+        f'<img src="{png_url(tile.picture)}" alt="{alt}" width="{side}" height="{side}" '
+        f'style="display:block;image-rendering:pixelated;border:2px solid {colour};border-radius:4px;'
+        f'{shadow}">'
+        f'<figcaption style="font-size:12px;line-height:1.3;margin-top:6px;font-weight:{weight};'
+        f'font-variant-numeric:tabular-nums"><span style="color:{colour}">&#9632;</span> '
+        f"{tile.number}{' &middot; ' + note if note else ''}{' &middot; chosen' if tile.chosen else ''}"
+        "</figcaption></figure>"
+    )

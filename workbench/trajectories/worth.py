@@ -1,0 +1,191 @@
+"""What choosing at each step is worth, from finished candidates: how it ranks them, what is lost, what it
+costs; and what is to be seen there, in a sentence. Pure functions of arrays.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dream.evaluation.choices import chosen, rank_correlations
+from dream.evaluation.statistics import Estimate, auc, mean
+from workbench.trajectories.finished import Finished
+
+RESAMPLED = 0
+"""Seed of the intervals."""
+
+
+class Worth(NamedTuple):
+    """A choice among all K after one step; intervals are over prompts, and of one prompt there are none."""
+
+    step: int
+    of: int
+    decoded: float
+    """Share of the tokens decoded when chosen."""
+    rank: Estimate
+    """Spearman's rank correlation of the scores there and at the end."""
+    regret: Estimate
+    """Best final score less the chosen one's (cosine)."""
+    auc: Estimate | None
+    """How well the score tells right from wrong candidates; None without both."""
+    right: Estimate | None
+    """Share of the chosen that are right; None without a judge."""
+    gain: Estimate | None
+    """That less the share of the same prompt's candidates that are right."""
+    picture_steps: float
+    """Cost in decoding steps of one candidate, over those of one plain picture."""
+    seconds: float
+    """Measured: K up to here, then one to the end."""
+    seconds_all: float
+    """Measured: all K to the end."""
+    seconds_plain: float
+    """Measured: one."""
+
+    @property
+    def slower(self) -> float:
+        """Measured time over that of one plain picture."""
+        return self.seconds / self.seconds_plain if self.seconds_plain else math.nan
+
+
+def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
+    """What choosing after each step that reveals tokens is worth; at the last one it is choosing at the end.
+
+    `strict` takes malformed pictures for wrong.
+    """
+    draws = np.random.default_rng(RESAMPLED)
+    flags, final, total = found.flags(strict), found.scores[-1], len(found.steps)
+    mixed = bool((flags.any(1) & ~flags.all(1)).any())
+    rows = []
+    for i in range(total):
+        scores = found.scores[i]
+        rho = rank_correlations(scores, final)
+        known = scores[found.judged]
+        right = chosen(known, flags) if len(flags) else np.zeros(0)
+        rows.append(
+            Worth(
+                found.steps[i], found.settings.steps, found.decoded[i], mean(rho[~np.isnan(rho)], draws),
+                mean(final.max(1) - chosen(scores, final), draws),
+                auc(known, flags, draws) if mixed else None,
+                mean(right, draws) if len(flags) else None,
+                mean(right - flags.mean(1), draws) if len(flags) else None,
+                1 + (found.candidates - 1) * (i + 1) / total,
+                sum(found.seconds[: i + 1]) + sum(found.plain_seconds[i + 1 :]),
+                sum(found.seconds), sum(found.plain_seconds),
+            )
+        )  # fmt: skip
+    return rows
+
+
+def random_regret(found: Finished) -> float:
+    """What a random candidate loses of the best final score on average (cosine)."""
+    final = found.scores[-1]
+    return float((final.max(1) - final.mean(1)).mean())
+
+
+def random_right(found: Finished, strict: bool = True) -> float | None:
+    """Share of the candidates that are right; None without a judge."""
+    flags = found.flags(strict)
+    return float(flags.mean()) if len(flags) else None
+
+
+def index_of(found: Finished, step: int) -> int:
+    """The index of the last scored step up to `step`; the first where there is none."""
+    return max((i for i, done in enumerate(found.steps) if done <= step), default=0)
+
+
+COLUMNS = (
+    "step", "steps", "share of the steps", "share of the tokens",
+    *(name + end for name in (
+        "rank correlation", "regret (cosine)", "AUC", "chosen is right (share)",
+        "gain over a random one (share)",
+    ) for end in ("", ", low", ", high")),
+    "cost (plain pictures, in steps)", "time (s)", "time over a plain picture's", "prompts",
+)  # fmt: skip
+"""Of the table; low and high are the ends of 95 % intervals over prompts."""
+
+
+def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
+    """A row a step, of COLUMNS; None where there is no number."""
+
+    def three(e: Estimate | None) -> list[float | None]:
+        numbers = (e.value, e.low, e.high) if e is not None else (math.nan,) * 3
+        return [round(n, 6) if math.isfinite(n) else None for n in numbers]
+
+    return [
+        [
+            row.step, row.of, round(row.step / row.of, 6), round(row.decoded, 6),
+            *three(row.rank), *three(row.regret), *three(row.auc), *three(row.right), *three(row.gain),
+            round(row.picture_steps, 6), round(row.seconds, 4), round(row.slower, 4), row.regret.count,
+        ]
+        for row in rows
+    ]  # fmt: skip
+
+
+def worth_csv(rows: Sequence[Worth]) -> bytes:
+    """The table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(COLUMNS)
+    writer.writerows(["" if cell is None else cell for cell in row] for row in worth_table(rows))
+    return text.getvalue().encode()
+
+
+def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: bool = True) -> str:
+    """What choosing after the index-th step brought for one prompt, in a sentence or two.
+
+    `taken` is the candidate that was chosen, where it was (default: the best scored).
+    """
+    k, final = found.candidates, found.scores[-1, 0]
+    taken = int(found.scores[index, 0].argmax()) if taken is None else taken
+    rank = 1 + int((final > final[taken]).sum())
+    regret, by_lot = float(final.max() - final[taken]), float((final.max() - final).mean())
+    by_score = (
+        f"By the score, candidate {taken} ended {_place(rank, k)}: {regret:.3f} below the best, where a "
+        f"random one loses {by_lot:.3f}."
+    )
+    flags = found.flags(strict)
+    if not len(flags):
+        return f"The judge knows only drawn shapes, so right and wrong are yours to see. {by_score}"
+    right, good = int(flags[0].sum()), bool(flags[0, taken])
+    if right == k:
+        return (
+            f"All {k} finished candidates are right, so there was nothing to gain: any of them would do, and "
+            f"the score only tells which one the model finds most like its prompt. {by_score}"
+        )
+    if right == 0:
+        return f"None of the {k} finished candidates is right: no choice could have helped. {by_score}"
+    fate = "is one of them" if good else "is not: the choice erred"
+    return (
+        f"{right} of {k} finished candidates {'is' if right == 1 else 'are'} right, and the chosen one "
+        f"({taken}) {fate}. {by_score}"
+    )
+
+
+def what_is_seen_over(found: Finished, rows: Sequence[Worth], index: int, strict: bool = True) -> str:
+    """What choosing after the index-th step brought over many prompts, in a sentence or two."""
+    row, by_lot = rows[index], random_regret(found)
+    text = (
+        f"Chosen after step {row.step} of {row.of} ({100 * row.decoded:.3g} % of the tokens), the regret is "
+        f"{row.regret.value:.3f} where a random candidate's is {by_lot:.3f}."
+    )
+    share = random_right(found, strict)
+    if share is None or row.right is None or row.gain is None:
+        return f"{text} The judge knows none of these prompts, so only the score itself is compared."
+    if share == 1.0:
+        return (
+            f"{text} Every candidate of every judged prompt is right: there is nothing to gain by choosing "
+            "here, whatever the score says."
+        )
+    gain, low, high = (100 * n for n in (row.gain.value, row.gain.low, row.gain.high))
+    sure = "more than chance" if low > 0 or high < 0 else "no more than chance may bring"
+    return (
+        f"{text} {100 * row.right.value:.0f} % of the chosen are right against {100 * share:.0f} % of all "
+        f"candidates: {gain:+.1f} points [{low:.1f}, {high:.1f}], {sure} with {row.gain.count} prompts."
+    )
+
+
+def _place(rank: int, of: int) -> str:
+    return "first" if rank == 1 else f"{rank} of {of}" if rank < of else "last"

@@ -1,0 +1,284 @@
+"""The checkpoint browser: any checkpoint's tensors, layers, averages, positions, and its distance to another.
+
+Headers are read at once; values piece by piece in the background. What was read is kept while the browser
+lives, so stopping loses nothing.
+"""
+
+import html
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import ipywidgets
+import pandas as pd
+import torch
+
+from dream.errors import RunError
+from dream.pretrained import SHIPPED
+from workbench.checkpoints.difference import Difference, by_layer, compare
+from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint
+from workbench.checkpoints.statistics import Statistics, measure_part
+from workbench.checkpoints.words import size_words
+from workbench.widgets.checkpoint_positions import PositionView
+from workbench.widgets.checkpoint_tables import distance_table, tensor_table
+from workbench.widgets.checkpoint_views import LABEL, DistanceView, LayerView, TensorView
+from workbench.widgets.instrument import Instrument
+from workbench.work import Work
+
+T = TypeVar("T")
+
+SMALL = 300_000_000
+"""Bytes of a part up to which its values are read without being asked; about ten seconds."""
+TENSORS, LAYERS, AVERAGED, POSITIONS, DIFFERENCE = "Tensors", "Layers", "Averaged", "Positions", "Difference"
+VIEWS = {
+    TENSORS: "Tree, list, and one tensor", LAYERS: "Norms and magnitudes by layer",
+    AVERAGED: "Averaged weights beside raw ones", POSITIONS: "Position tables as pictures",
+    DIFFERENCE: "Distance to another checkpoint",
+}  # fmt: skip
+"""What can be looked at, and what it is."""
+
+
+class CheckpointBrowser(Instrument[pd.DataFrame]):
+    """See `workbench.widgets.checkpoint_browser`.
+
+    `result` is a frame of the chosen part, a row a tensor: name, layer, shape, dtype, values, bytes; as soon
+    as values were read also norm (L2), rms, mean, min, max, zeros, nonfinite and problems. `averaged` and
+    `compared` are the last distances of averaged from raw weights, and of `difference`; None before.
+
+    `statistics` are behind the result, for figures. `controls`: view, part, read; of tensors find, tensor,
+    log; of positions table, side, centred, component, position.
+    """
+
+    def __init__(self, path: str | Path, *, theme: str = "light") -> None:
+        super().__init__()
+        self.found = _opened(path)
+        self.averaged: Difference | None = None
+        self.compared: Difference | None = None
+        self._measured: dict[str, dict[str, Statistics]] = {part.name: {} for part in self.found.parts}
+        self._asked = {part.name for part in self.found.parts if part.bytes <= SMALL}
+        self._build(theme)
+        self._connect()
+        self._show_part()
+        self._show_view()
+        self._go_on()
+
+    @property
+    def part(self) -> Part:
+        """The part of the checkpoint that is chosen."""
+        return self.found.part(self.controls["part"].value)
+
+    @property
+    def statistics(self) -> list[Statistics]:
+        """What was measured of the chosen part's tensors so far, in their order; figures take it."""
+        measured = self._measured[self.part.name]
+        return [measured[entry.name] for entry in self.part.entries if entry.name in measured]
+
+    def difference(
+        self, other: str | Path, *, part: str | None = None, other_part: str | None = None
+    ) -> pd.DataFrame:
+        """How far another checkpoint is from this one, a row a layer; the view Difference shows the figure.
+
+        Columns: name, values, relative (L2 norm of the change over that of this one), cosine, largest (change
+        of one value), equal. Parts default to each one's weights. Raises InputError for what is no
+        checkpoint, or has no tensor of the same name; RunError where it was stopped.
+        """
+        there = _opened(other)
+        a = self.found.part(part) if part else self.found.weights
+        b = there.part(other_part) if other_part else there.weights
+        self.compared = None
+        names = f"{_name(self.found)} ({a.name})", f"{_name(there)} ({b.name})"
+        reading = _in_one_thread(partial(compare, a, b))
+        self.begin(reading, done=lambda found: self._take_difference(found, *names))
+        self.wait()
+        if self.compared is None:
+            raise RunError("the comparison was stopped before its end")
+        return distance_table(by_layer(self.compared.weights))
+
+    # parts
+
+    def _build(self, theme: str) -> None:
+        found = self.found
+        why = (
+            "A checkpoint of a training run has raw and averaged weights; this one has "
+            + ("averaged weights only." if not found.raw else "one set of weights.")
+            if found.averaged is None
+            else "Not compared yet."
+        )
+        self._tensors = TensorView(theme, self._clicked)
+        self._layers = LayerView(theme)
+        self._averages = DistanceView(theme, why)
+        self._positions = PositionView(theme)
+        self._differences = DistanceView(theme, "Call difference(other) from a cell to compare with another.")
+        self._views: dict[str, ipywidgets.Widget] = {
+            TENSORS: self._tensors, LAYERS: self._layers, AVERAGED: self._averages,
+            POSITIONS: self._positions, DIFFERENCE: self._differences,
+        }  # fmt: skip
+        view = ipywidgets.ToggleButtons(
+            options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "96px"},
+        )  # fmt: skip
+        part = ipywidgets.Dropdown(
+            options=[one.name for one in found.parts], value=found.weights.name, description="Part",
+            style=LABEL, tooltip="Raw weights, averaged weights and the optimiser's state may lie in one.",
+            layout={"width": "230px"},
+        )  # fmt: skip
+        read = ipywidgets.Button(
+            description="Read values", tooltip="Reads them in the background; stop it any time.",
+            layout={"width": "110px", "display": "none"},
+        )  # fmt: skip
+        tensors, positions = self._tensors, self._positions
+        self.controls |= {
+            "view": view, "part": part, "read": read, "find": tensors.find, "tensor": tensors.tensor,
+            "log": tensors.logarithmic, "table": positions.table, "side": positions.side,
+            "centred": positions.centred, "component": positions.component, "position": positions.position,
+        }  # fmt: skip
+        above = ipywidgets.HBox([view, part, read], layout={"flex_flow": "row wrap"})
+        self._place = ipywidgets.VBox(layout={"width": "100%"})
+        self.body.children = [ipywidgets.HTML(_head(found)), above, self._place]
+
+    def _connect(self) -> None:
+        self.react(self.controls["view"], lambda _: self._show_view())
+        self.react(self.controls["part"], lambda _: self._show_part())
+        self.press(self.controls["read"], self._read)
+        for name, draw in (
+            ("find", self._tensors.list_tensors), ("tensor", self._tensors.show_tensor),
+            ("log", self._tensors.show_tensor), ("table", self._positions.take_table),
+            ("side", self._positions.lay), ("centred", self._positions.measure_similarity),
+            ("component", self._positions.draw_component), ("position", self._positions.draw_similarity),
+        ):  # fmt: skip
+            self.react(self.controls[name], partial(_without, draw))
+
+    # what is shown
+
+    def _show_part(self) -> None:
+        self._show_values()
+        if self.controls["view"].value == POSITIONS:
+            self._positions.show(self.part, self.found.grid)
+        self._go_on()
+
+    def _show_view(self) -> None:
+        view = self.controls["view"].value
+        if view == POSITIONS:
+            self._positions.show(self.part, self.found.grid)
+        else:
+            self._show_values()
+        self._place.children = [self._views[view]]
+        self._go_on()
+
+    def _show_values(self) -> None:
+        """The result, and the view of values that is looked at."""
+        part, measured = self.part, self._measured[self.part.name]
+        self.result = tensor_table(part, measured)
+        if self.controls["view"].value == LAYERS:
+            self._layers.show(self.statistics)
+        else:
+            self._tensors.show(part, measured)
+
+    def _clicked(self, kind: str, name: str) -> None:
+        """Takes a click in the tree: a tensor is chosen, a layer or the whole narrows the list."""
+        self.controls["find"].value = name if kind == "layer" else ""
+        if kind == "tensor":
+            self.controls["tensor"].value = name
+
+    # reading
+
+    def _read(self) -> None:
+        self._asked.add(self.part.name)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Reads what the view wants and is not known yet, if nothing is being read for it already."""
+        job = self._next()
+        waits = self.part.name not in self._asked and bool(self._left(self.part).entries)
+        self.controls["read"].layout.display = "flex" if waits else "none"
+        if job is None or (self.running and job == getattr(self, "_job", None)):
+            return
+        self._job: tuple[str, str] | None = job
+        if job[0] == AVERAGED:
+            assert self.found.averaged is not None
+            self.begin(partial(compare, self.found.weights, self.found.averaged), done=self._take_averaged)
+            return
+        part = self.found.part(job[1])
+        self.begin(
+            _in_one_thread(partial(measure_part, self._left(part))),
+            show=lambda some: self._take_values(part, some), done=lambda all: self._finish_values(part, all),
+        )  # fmt: skip
+
+    def _next(self) -> tuple[str, str] | None:
+        if self.controls["view"].value == AVERAGED and self.found.averaged and self.averaged is None:
+            return AVERAGED, ""
+        part = self.part
+        if part.name in self._asked and self._left(part).entries:
+            return TENSORS, part.name
+        return None
+
+    def _left(self, part: Part) -> Part:
+        """What of a part's tensors can be read and has not been."""
+        known = self._measured[part.name]
+        left = [entry for entry in part.entries if entry.readable and entry.name not in known]
+        return replace(part, entries=tuple(left))
+
+    def _take_values(self, part: Part, some: "tuple[Statistics, ...] | list[Statistics]") -> None:
+        self._measured[part.name] |= {one.name: one for one in some}
+        if part.name == self.part.name:
+            self._show_values()
+
+    def _finish_values(self, part: Part, every: list[Statistics]) -> None:
+        self._take_values(part, every)
+        self._after()
+
+    def _take_averaged(self, found: Difference) -> None:
+        self.averaged = found
+        averaged = self.found.averaged
+        self._averages.show(found, self.found.weights.name, averaged.name if averaged else "")
+        self._after()
+
+    def _take_difference(self, found: Difference, a: str, b: str) -> None:
+        self.compared = found
+        self._differences.show(found, a, b)
+        self.controls["view"].value = DIFFERENCE
+        self._after()
+
+    def _after(self) -> None:
+        self._job = None
+        self._go_on()
+
+
+def _in_one_thread(read: Callable[[Work[T]], T]) -> Callable[[Work[T]], T]:
+    """The reading with torch on one thread: a second one gains little on pieces of a file, and where another
+    process is busy they wait for each other tenfold."""
+
+    def run(work: Work[T]) -> T:
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return read(work)
+        finally:
+            torch.set_num_threads(before)
+
+    return run
+
+
+def _without(draw: Callable[[], None], value: Any) -> None:
+    draw()
+
+
+def _opened(path: str | Path) -> Checkpoint:
+    shipped = str(path) in SHIPPED and not Path(path).exists()
+    return open_checkpoint(SHIPPED[str(path)] if shipped else Path(path))
+
+
+def _name(found: Checkpoint) -> str:
+    return found.path.name
+
+
+def _head(found: Checkpoint) -> str:
+    part, facts = found.weights, found.facts if found.paintable else {}
+    words = [
+        f"<b>{html.escape(found.path.name)}</b>", html.escape(found.kind),
+        f"{part.count:,} values in {len(part.entries):,} tensors of '{html.escape(part.name)}'",
+        f"{size_words(sum(one.bytes for one in found.parts))} in all",
+        *(html.escape(f"{name} {value}") for name, value in facts.items()),
+    ]  # fmt: skip
+    return f'<p style="line-height:1.5">{" · ".join(words)}</p>'

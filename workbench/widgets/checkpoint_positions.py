@@ -1,0 +1,156 @@
+"""The checkpoint browser's view of position tables: as pictures, by component, and by similarity."""
+
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from workbench.checkpoints import positions
+from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.reader import Reader
+from workbench.checkpoints.words import shape_words
+from workbench.figures import checkpoint_positions as figures
+from workbench.figures import style
+from workbench.widgets.checkpoint_views import LABEL, beside
+from workbench.widgets.figures import live, redraw
+from workbench.widgets.fit import Fit
+
+MOST_TILED = 20
+"""Cells a side up to which all similarity maps are drawn at once."""
+NONE = "No tensor here is named like a position table."
+
+
+class PositionView(ipywidgets.VBox):
+    """Colours, one component, all similarity maps, and one position's map; a click on a cell chooses it."""
+
+    children: Any
+
+    def __init__(self, theme: str) -> None:
+        self._part: Part | None = None
+        self._grid: int | None = None
+        self._table: positions.Table | None = None
+        self._scores = self._variance = self._cosines = np.zeros((0, 0))
+        self.table = ipywidgets.Dropdown(
+            description="Table", style=LABEL, tooltip="Tensors that are named like position tables."
+        )
+        self.side = ipywidgets.BoundedIntText(
+            description="Side", style=LABEL, layout={"width": "150px"},
+            tooltip="Cells a side: the last positions fill a square of them; 0 lays all on a line (texts).",
+        )  # fmt: skip
+        self.centred = ipywidgets.Checkbox(
+            value=True, description="Centred", indent=False, layout={"width": "110px"},
+            tooltip="Similarities without what all positions have in common: their mean is taken off first.",
+        )  # fmt: skip
+        self.component = ipywidgets.IntSlider(
+            value=1, min=1, max=1, description="Component", style=LABEL,
+            tooltip="Principal component of the positions, the largest first.",
+        )  # fmt: skip
+        self.position = ipywidgets.IntSlider(
+            value=0, min=0, max=0, description="Position", style=LABEL,
+            tooltip="In raster order; a click on a cell of a similarity map sets it.",
+        )  # fmt: skip
+        self._before = ipywidgets.HTML(f"<p>{NONE}</p>")
+        rows = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in (
+            [self.table, self.side, self.centred], [self.component, self.position],
+        )]  # fmt: skip
+        self._theme = theme
+        super().__init__([Fit(), *rows, self._before])
+
+    def _add_figures(self) -> None:
+        """Late: what nobody looks at is not drawn."""
+        self.colours, self.drawn, self.tiles, self.similarity = (
+            live(style.empty("", NONE), self._theme) for _ in range(4)
+        )
+        self._above = beside(self.colours, self.drawn)
+        self.children = [*self.children, self._above, beside(self.tiles, self.similarity)]
+
+    def show(self, part: Part, grid: int | None) -> None:
+        """The tables of a part; `grid` is the picture's cells a side where the checkpoint says it."""
+        if part is self._part:
+            return
+        self._part, self._grid = part, grid
+        tables = positions.position_tables(part)
+        on_grids = [entry.name for entry in tables if positions.guess_side(entry, part, grid)]
+        self.table.options = [(f"{e.name}  ({shape_words(e.shape)})", e.name) for e in tables]
+        if tables:
+            if not hasattr(self, "_above"):
+                self._add_figures()
+            self.table.value = (on_grids or [tables[0].name])[0]
+            self.take_table()
+
+    def take_table(self) -> None:
+        """Reads the chosen table and lays it on its grid."""
+        entry = self._entry()
+        if entry is not None and self._part is not None:
+            self.side.max = int(positions.length(entry) ** 0.5)
+            self.side.value = positions.guess_side(entry, self._part, self._grid)
+            self.lay()
+
+    def lay(self) -> None:
+        """The chosen table on a grid of the chosen side, and all its figures."""
+        if (entry := self._entry()) is None:
+            return
+        with Reader() as reader:
+            table = positions.on_grid(reader.whole(entry).numpy(), self.side.value)
+        self._table = table
+        self._scores, self._variance = positions.components(table)
+        self._cosines = positions.similarities(table, self.centred.value)
+        self.component.max = int(min(self._scores.shape[1], 64))
+        self.position.max = len(self._cosines) - 1
+        self.position.value = (table.rows // 2) * table.columns + table.columns // 2
+        self._before.value = (
+            f"<p>The first {table.before} of {positions.length(entry)} positions are buffer tokens, not on "
+            "the grid.</p>" if table.before else ""
+        )  # fmt: skip
+        self._above.children[0].layout.display = "none" if table.rows == 1 else "flex"
+        if table.rows > 1:
+            colours = positions.as_colours(self._scores, table)
+            redraw(self.colours, figures.plot_colours(colours, table, self._variance))
+        self.draw_component()
+        self.draw_tiles()
+        self.draw_similarity()
+
+    def measure_similarity(self) -> None:
+        """The cosines anew, and what shows them."""
+        if self._table is not None:
+            self._cosines = positions.similarities(self._table, self.centred.value)
+            self.draw_tiles()
+            self.draw_similarity()
+
+    def draw_component(self) -> None:
+        """The chosen component over the positions."""
+        if self._table is not None:
+            number = self.component.value
+            label = f"Component {number} · {self._variance[number - 1]:.1%} of the variance"
+            redraw(self.drawn, figures.plot_component(self._scores[:, number - 1], self._table, label))
+
+    def draw_tiles(self) -> None:
+        """Every position's map at its place; of a line, the cosines of all pairs."""
+        table = self._table
+        if table is None:
+            return
+        if table.rows == 1:
+            redraw(self.tiles, figures.plot_pairs(self._cosines, "Cosine between positions"))
+        elif table.rows > MOST_TILED:
+            why = f"All maps at once are drawn up to {MOST_TILED} cells a side."
+            redraw(self.tiles, style.empty("All similarity maps", why))
+        else:
+            redraw(self.tiles, figures.plot_mosaic(positions.mosaic(self._cosines, table), table))
+            self._clickable(self.tiles)
+
+    def draw_similarity(self) -> None:
+        """The chosen position's cosine to all others."""
+        if self._table is not None and self.position.value < len(self._cosines):
+            figure = figures.plot_similarity(self._cosines, self._table, self.position.value)
+            redraw(self.similarity, figure)
+            self._clickable(self.similarity)
+
+    def _clickable(self, figure: object) -> None:
+        figure.data[-1].on_click(self._click)  # type: ignore[attr-defined]
+
+    def _click(self, trace: object, points: object, state: object) -> None:
+        for place in points.point_inds[:1]:  # type: ignore[attr-defined]
+            self.position.value = int(trace.customdata[place])  # type: ignore[attr-defined]
+
+    def _entry(self) -> Entry | None:
+        return self._part.entry(self.table.value) if self._part and self.table.value else None

@@ -1,0 +1,186 @@
+"""What the checkpoint browser shows one at a time: tensors with their tree, layers, and distances.
+
+A view has its controls by name and draws what it is given; it reads nothing.
+"""
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+
+from workbench.checkpoints.difference import Difference, by_layer, together
+from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.statistics import Statistics, total
+from workbench.checkpoints.statistics import by_layer as layers_of
+from workbench.checkpoints.words import shape_words, size_words
+from workbench.figures import checkpoint_tree, style
+from workbench.figures import checkpoints as figures
+from workbench.widgets.figures import live, redraw
+from workbench.widgets.fit import Fit
+
+MOST_ROWS = 120
+"""Layers in one figure: the first, of distances the farthest."""
+HALF = {"flex": "1 1 330px", "min_width": "0", "overflow": "hidden"}
+"""Of a column, in which figures take the whole width."""
+LABEL = {"description_width": "72px"}
+
+
+def beside(*parts: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Widgets side by side, below each other where the page is narrow."""
+    boxes = [ipywidgets.VBox([part], layout=HALF) for part in parts]
+    return ipywidgets.HBox(boxes, layout={"flex_flow": "row wrap", "width": "100%"})
+
+
+class TensorView(ipywidgets.VBox):
+    """The tree, the list of tensors, and one of them looked at closely."""
+
+    def __init__(self, theme: str, chosen: Callable[[str, str], None]) -> None:
+        self._part: Part | None = None
+        self._measured: Mapping[str, Statistics] = {}
+        self._chosen = chosen
+        self.find = ipywidgets.Text(
+            description="Find", placeholder="part of a name: attn, blocks.3, bias ...", style=LABEL,
+            tooltip="Lists only tensors whose name contains this.", layout={"width": "98%"},
+        )  # fmt: skip
+        self.tensor = ipywidgets.Select(
+            description="Tensor", rows=9, style=LABEL, layout={"width": "98%"},
+            tooltip="The tensor that is looked at; a click in the tree chooses it too.",
+        )  # fmt: skip
+        self.logarithmic = ipywidgets.Checkbox(
+            description="Logarithmic count", indent=False, tooltip="Shows the few values far out."
+        )
+        self._facts = ipywidgets.HTML()
+        self.tree = live(style.empty("", ""), theme)
+        self.histogram = live(style.empty("", ""), theme)
+        close = ipywidgets.VBox([self.find, self.tensor, self._facts, self.logarithmic, self.histogram])
+        close.layout = {"width": "100%", "min_width": "0", "overflow": "hidden"}
+        super().__init__([Fit(), beside(self.tree, close)])
+
+    def show(self, part: Part, measured: Mapping[str, Statistics]) -> None:
+        """Another part, or more that is known of its values."""
+        new, self._part, self._measured = part is not self._part, part, measured
+        if new:
+            redraw(self.tree, checkpoint_tree.plot_tree(part))
+            if self.tree.data:
+                self.tree.data[0].on_click(self._click)
+            self.list_tensors()
+        self.show_tensor()
+
+    def list_tensors(self) -> None:
+        """The tensors that fit what is typed; the chosen one stays chosen, else the largest."""
+        entries, wanted = (self._part.entries if self._part else ()), self.find.value.strip().lower()
+        shown = [entry for entry in entries if wanted in entry.name.lower()]
+        kept = self.tensor.value
+        self.tensor.options = [(_label(entry), entry.name) for entry in shown]
+        if shown:
+            names = [entry.name for entry in shown]
+            largest = max(shown, key=lambda entry: entry.bytes).name
+            self.tensor.value = kept if kept in names else largest
+
+    def show_tensor(self) -> None:
+        """The chosen tensor's numbers and histogram."""
+        entry = self._part.entry(self.tensor.value) if self._part and self.tensor.value else None
+        one = self._measured.get(entry.name) if entry else None
+        self._facts.value = _facts(entry, one)
+        if entry is None:
+            redraw(self.histogram, style.empty("", "No tensor has such a name."))
+        elif one is None:
+            why = (
+                "Its values have not been read yet."
+                if entry.readable
+                else "Values of this type cannot be read."
+            )
+            redraw(self.histogram, style.empty(entry.name, why))
+        else:
+            redraw(self.histogram, figures.plot_histogram(one, self.logarithmic.value))
+
+    def _click(self, trace: object, points: object, state: object) -> None:
+        for place in points.point_inds[:1]:  # type: ignore[attr-defined]
+            self._chosen(*checkpoint_tree.clicked_name(trace.ids[place]))  # type: ignore[attr-defined]
+
+
+class LayerView(ipywidgets.VBox):
+    """Norms and magnitudes by layer, and everything suspicious."""
+
+    children: Any
+
+    def __init__(self, theme: str) -> None:
+        self._theme, self._health = theme, ipywidgets.HTML()
+        super().__init__([Fit(), self._health])
+
+    def show(self, measured: Sequence[Statistics]) -> None:
+        """What is known so far."""
+        if len(self.children) == 2:  # late: what nobody looks at is not drawn
+            self.norms = live(figures.plot_norms([]), self._theme)
+            self.magnitudes = live(figures.plot_magnitudes([]), self._theme)
+            self.children = [*self.children, beside(self.norms, self.magnitudes)]
+        layers = layers_of(measured)
+        self._health.value = _health(measured)
+        redraw(self.norms, figures.plot_norms(layers[:MOST_ROWS]))
+        redraw(self.magnitudes, figures.plot_magnitudes(layers[:MOST_ROWS]))
+
+
+class DistanceView(ipywidgets.VBox):
+    """How far one set of weights is from another, by layer."""
+
+    children: Any
+
+    def __init__(self, theme: str, why: str) -> None:
+        self._theme, self._words = theme, ipywidgets.HTML(f"<p>{html.escape(why)}</p>")
+        super().__init__([Fit(), self._words])
+
+    def show(self, found: Difference, a: str, b: str) -> None:
+        """B beside A."""
+        if len(self.children) == 2:
+            self.distances = live(figures.plot_distances([]), self._theme)
+            self.children = [*self.children, beside(self.distances)]
+        rows = [row for row in by_layer(found.weights) if not row.equal]
+        farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
+        every = together("all", found.weights)
+        words = [f"A: {a} · B: {b}"]
+        words += [
+            "the two are equal in every value" if found.equal else
+            f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest {every.largest:.3g}, "
+            f"{every.count:,} values"
+        ]  # fmt: skip
+        for count, what in (
+            (len(found.added), "only in B"), (len(found.missing), "only in A"),
+            (len(found.reshaped), "of another shape"), (len(rows) - len(farthest), "layers left out"),
+        ):  # fmt: skip
+            words += [f"{count} {what}"] if count else []
+        self._words.value = f"<p>{html.escape(' · '.join(words))}</p>"
+        redraw(self.distances, figures.plot_distances([row for row in rows if row.name in farthest]))
+
+
+def _label(entry: Entry) -> str:
+    return f"{entry.name}   {shape_words(entry.shape)}"
+
+
+def _facts(entry: Entry | None, one: Statistics | None) -> str:
+    if entry is None:
+        return ""
+    words = f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}"
+    if one is not None:
+        cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
+        words += "<br>" + " · ".join(f"{label} <b>{value:.3g}</b>" for label, value in cells)
+        words += f" · {one.zeros:,} exact zeros"
+        words += f"<br>noticed: {html.escape(', '.join(one.problems))}" if one.problems else ""
+    return f'<p style="line-height:1.5">{words}</p>'
+
+
+def _health(measured: Sequence[Statistics]) -> str:
+    every, odd = total(measured), [one for one in measured if one.problems]
+    words = f"{len(measured):,} tensors measured · {every.nonfinite:,} values not finite"
+    words += f" · {every.zeros:,} exact zeros"
+    words += f" · RMS of all {every.rms:.3g}" if every.rms == every.rms else ""
+    if not odd:
+        return f"<p>{words} · no tensor is constant or has dead rows or columns</p>"
+    rows = "".join(
+        f"<tr><td>{html.escape(one.name)}</td><td>{html.escape(', '.join(one.problems))}</td></tr>"
+        for one in odd[:MOST_ROWS]
+    )
+    return (
+        f"<p>{words}</p><details><summary>{len(odd)} tensors with something dead, constant or not finite"
+        f"</summary><table>{rows}</table></details>"
+    )

@@ -1,0 +1,300 @@
+"""The mask ratio's schedule as an instrument in a notebook: what the Masking page shows,
+with its result as data.
+
+Numbers come from `workbench.masking.study`, figures from `workbench.figures`; it draws and computes none.
+"""
+
+import html
+from dataclasses import dataclass
+from pathlib import Path
+
+import ipywidgets as w
+import plotly.graph_objects as go
+
+from dream.config import MaskingConfig, ObjectiveConfig
+from workbench.figures import masking as figures
+from workbench.figures.masks import plot_masks
+from workbench.masking.drawn import DrawnRatios, near, read_drawn
+from workbench.masking.form import Settings
+from workbench.masking.picture import data_url, drawing, uploaded
+from workbench.masking.settings import assignments, check, command, preset_config, presets, python
+from workbench.masking.study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
+from workbench.widgets import words
+from workbench.widgets.figures import live, redraw
+from workbench.widgets.instrument import Instrument
+from workbench.widgets.masking_controls import OWN, MaskingControls
+from workbench.widgets.masking_parts import (
+    GivenPicture,
+    comparison,
+    picture_bytes,
+    readings,
+    runs_to_lay_over,
+)
+
+MASKS = 8
+"""Groups whose masks are shown; smaller batches are drawn until there are as many."""
+NO_RUN = "none"
+HEAT, RIDGES = "Heat map", "Ridges"
+HALF = {"flex": "1 1 340px", "min_width": "0", "overflow": "hidden"}
+"""One of two figures beside each other, below each other where it is narrow."""
+
+
+@dataclass(frozen=True)
+class MaskingShown:
+    """What the explorer shows."""
+
+    masking: MaskingConfig
+    objective: ObjectiveConfig
+    grid: int
+    """Tokens a side."""
+    schedule: Schedule
+    """Density, location, true mean, shares and chances over the training."""
+    moment: Moment
+    """Closed form and draws at the slider's moment."""
+    masks: list[DrawnMask]
+    """Of the first groups drawn at that moment."""
+    assignments: list[str]
+    """What differs from the model's preset, as `--set` reads it."""
+    command: str
+    """The `dream train` line that trains with this."""
+    python: str
+    """Python text that makes the same configuration."""
+
+
+class MaskingExplorer(Instrument[MaskingShown]):
+    """Sliders for everything about the mask ratio, and what its draws train; `result` is a `MaskingShown`.
+
+    `controls` has every control by name; `figures` the five figures: `density`, `moment`, `shares`, `chance`,
+    `masks`. A combination that training refuses is said in a sentence, and the last good figures stay.
+    """
+
+    def __init__(
+        self,
+        masking: MaskingConfig | None = None,
+        objective: ObjectiveConfig | None = None,
+        *,
+        grid: int = 5,
+        run: str | Path | None = None,
+        theme: str = "light",
+    ) -> None:
+        """Raises InputError for settings that training refuses, and for a run without drawn ratios."""
+        super().__init__()
+        masking, objective = masking or MaskingConfig(), objective or ObjectiveConfig()
+        check(masking, objective)
+        self._drawn: DrawnRatios | None = None
+        self._picture: bytes | None = None
+        self._words, self._number, self._draw = "", 0, 0
+        self._settings = MaskingControls(objective)
+        self._settings.set(masking, objective, grid)
+        self._runs = runs_to_lay_over(run)
+        self.controls = self._settings.all | self._own_controls()
+        if run is not None:
+            self.controls["run"].value = next(iter(self._runs))
+            self._drawn = read_drawn(self._runs[self.controls["run"].value])
+            self.controls["use"].disabled = False
+        self.figures = self._first_figures(theme)
+        self._readings, self._table, self._caption = w.HTML(), w.HTML(), w.HTML()
+        self._command = w.HTML()
+        self.body.children = [self._placed()]
+        self._show_words()
+        self._listen()
+
+    def show_picture(self, picture: GivenPicture | None) -> None:
+        """Shows the masks on a picture of one's own: a file, a PIL image or an array of (H, W, 3) uint8.
+
+        None goes back to drawings. Raises InputError for what is no picture.
+        """
+        with self._lock:
+            before = self._picture, self._words
+            self._picture, self._words = picture_bytes(picture) if picture is not None else (None, "")
+            try:
+                self._show_masks()
+            except Exception:
+                self._picture, self._words = before
+                raise
+            self._tell()
+
+    # parts
+
+    def _own_controls(self) -> dict[str, w.Widget]:
+        """Those that change what is shown, not the masking."""
+        button = w.Layout(width="150px")
+        return {
+            "moment": w.IntSlider(
+                30, 0, 100, description="Moment (% of the training)", layout=w.Layout(width="98%"),
+                style={"description_width": "initial"},
+                tooltip="Moves the readings, the upright lines, the histogram and the masks.",
+            ),
+            "view": w.ToggleButtons(
+                options=[HEAT, RIDGES], description="Density as",
+                tooltips=["The density from above.", "The density as a row of curves."],
+                style={"button_width": "90px", "description_width": "initial"},
+            ),
+            "run": w.Dropdown(
+                options=[NO_RUN, *self._runs], description="Lay over what a run drew",
+                style={"description_width": "initial"}, layout=w.Layout(width="330px"),
+                tooltip="Dots in the density, marks in the shares, an outline in the histogram.",
+            ),
+            "use": w.Button(description="Use its settings", layout=button, disabled=True,
+                            tooltip="Sets the controls to what the run was trained with."),
+            "again": w.Button(description="Draw again", layout=button,
+                              tooltip="Other ratios and other masks at the same moment."),
+            "drawing": w.Button(description="Another drawing", layout=button,
+                                tooltip="Another picture under the same masks."),
+        }  # fmt: skip
+
+    def _first_figures(self, theme: str) -> dict[str, go.FigureWidget]:
+        said = self._settings.read()
+        self._take(said)
+        drawn = {**self._over_time(), "moment": self._moment_figure(), "masks": self._masks_figure()}
+        return {name: live(figure, theme) for name, figure in drawn.items()}
+
+    def _placed(self) -> w.Box:
+        row = w.Layout(flex_flow="row wrap", align_items="center")
+        pairs = [
+            w.HBox([w.VBox([self.figures[name]], layout=HALF) for name in pair],
+                   layout=w.Layout(flex_flow="row wrap", width="100%"))
+            for pair in (("moment", "shares"), ("chance", "masks"))
+        ]  # fmt: skip
+        right = w.VBox(
+            [
+                self._readings, self.controls["moment"],
+                w.HBox([self.controls["view"], self.controls["run"], self.controls["use"]], layout=row),
+                w.VBox([self.figures["density"]], layout=w.Layout(width="100%", overflow="hidden")), *pairs,
+                w.HBox([self.controls["again"], self.controls["drawing"]], layout=row),
+                self._caption, self._table, self._command,
+            ],
+            layout=w.Layout(flex="1 1 420px", min_width="0"),
+        )  # fmt: skip
+        return w.HBox([self._settings.box, right], layout=w.Layout(flex_flow="row wrap", width="100%"))
+
+    def _listen(self) -> None:
+        for name, control in self._settings.all.items():
+            if name not in ("preset", "size"):
+                self.react(control, lambda _: self._changed())
+        self.react(self.controls["preset"], self._take_preset)
+        self.react(self.controls["size"], lambda _: self._tell())
+        self.react(self.controls["moment"], lambda _: self._move())
+        self.react(self.controls["view"], lambda _: redraw(self.figures["density"], self._density_figure()))
+        self.react(self.controls["run"], self._take_run)
+        self.press(self.controls["use"], self._use_run)
+        self.press(self.controls["again"], lambda: self._other(draw=1))
+        self.press(self.controls["drawing"], lambda: self._other(number=1))
+
+    # what happens
+
+    def _changed(self) -> None:
+        """The masking is another one: all figures."""
+        if self._settings.quiet:
+            return
+        self._take(self._settings.read())
+        for name, figure in self._over_time().items():
+            redraw(self.figures[name], figure)
+        redraw(self.figures["moment"], self._moment_figure())
+        self._show_masks()
+        self._show_words()
+
+    def _take(self, said: Settings) -> None:
+        """Computes what these settings mean; raises InputError and changes nothing where they do not go."""
+        check(said.masking, said.objective)
+        schedule = over_training(said.masking, said.objective, said.num_tokens)
+        self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
+        self._schedule, self._said = schedule, said
+        self._settings.tidy(said)
+
+    def _move(self) -> None:
+        """Another moment of the same masking: the curves over the training stay as they are."""
+        said = self._said
+        self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
+        for name in ("density", "shares", "chance"):
+            if name == "density" and self.controls["view"].value == RIDGES:
+                redraw(self.figures[name], self._density_figure())
+            else:  # its line is the last that these figures draw
+                self.figures[name].layout.shapes[-1].update(x0=100 * self._progress, x1=100 * self._progress)
+        redraw(self.figures["moment"], self._moment_figure())
+        self._show_masks()
+        self._show_words()
+        self._check_again()
+
+    def _other(self, draw: int = 0, number: int = 0) -> None:
+        self._draw, self._number = self._draw + draw, self._number + number
+        self._show_masks()
+        self._tell()
+        self._check_again()
+
+    def _check_again(self) -> None:
+        """While the controls say what does not go together, the sentence about it stays."""
+        now = self._settings.read()
+        check(now.masking, now.objective)
+
+    def _take_preset(self, name: str) -> None:
+        if not self._settings.quiet and name != OWN:
+            chosen = next(preset.masking for preset in presets() if preset.name == name)
+            self._settings.set(chosen, self._said.objective)
+            self._changed()
+
+    def _take_run(self, name: str) -> None:
+        self._drawn = read_drawn(self._runs[name]) if name != NO_RUN else None
+        self.controls["use"].disabled = self._drawn is None
+        self._changed()
+
+    def _use_run(self) -> None:
+        if self._drawn is not None:
+            config = self._drawn.config
+            self._settings.set(config.masking, config.objective, config.image.grid)
+            self._changed()
+
+    # what is shown
+
+    @property
+    def _progress(self) -> float:
+        return float(self.controls["moment"].value / 100)
+
+    def _over_time(self) -> dict[str, go.Figure]:
+        return {
+            "density": self._density_figure(),
+            "shares": figures.plot_shares(self._schedule, self._progress, self._drawn),
+            "chance": figures.plot_chance(self._schedule, self._progress),
+        }
+
+    def _density_figure(self) -> go.Figure:
+        plot = figures.plot_density if self.controls["view"].value == HEAT else figures.plot_ridges
+        return plot(self._schedule, self._progress, self._drawn)
+
+    def _moment_figure(self) -> go.Figure:
+        drawn, at = self._drawn, self._progress
+        return figures.plot_moment(
+            self._moment, near(drawn, at) if drawn else None, drawn.name if drawn else ""
+        )
+
+    def _masks_figure(self) -> go.Figure:
+        said, grid = self._said, self._said.grid
+        if self._picture is None:
+            pixels, words = drawing(self._number, grid)
+        else:
+            pixels, words = uploaded(self._picture, grid, self._words), self._words
+        self._masks = draw_masks(self._progress, said.masking, said.objective, grid, MASKS, self._draw)
+        self._under = words
+        return plot_masks(self._masks, data_url(pixels))
+
+    def _show_masks(self) -> None:
+        redraw(self.figures["masks"], self._masks_figure())
+
+    def _show_words(self) -> None:
+        self._readings.value = readings(self._moment, self._said.masking.groups)
+        self._table.value = comparison(self._moment, self._drawn)
+        self._tell()
+
+    def _tell(self) -> None:
+        """The texts to take along, and the result."""
+        said, size = self._said, self.controls["size"].value
+        changes = assignments(said.masking, said.objective, preset_config(size))
+        self.result = shown = MaskingShown(
+            said.masking, said.objective, said.grid, self._schedule, self._moment, self._masks, changes,
+            command(changes, size), python(said.masking, said.objective, size),
+        )  # fmt: skip
+        self._caption.value = (
+            f"<small>“{html.escape(self._under)}”. Above each picture the ratio drawn (share of tokens "
+            "hidden), below it the loss that it trains.</small>"
+        )
+        self._command.value = words.text(shown.command, "Train with this")

@@ -1,0 +1,265 @@
+"""Semantically Aligned Decoding in a notebook: candidates that grow side by side, the choice, and what
+choosing at each step is worth once all are finished.
+
+Painting and finishing run off the kernel's thread. The arithmetic is in `workbench.trajectories.worth`, the
+drawing in `workbench.figures`; the form above the race is in `race_form`.
+"""
+
+import html
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import ipywidgets
+import pandas as pd
+
+from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings
+from dream.errors import InputError
+from workbench.figures.trajectories import plot_race, plot_worth
+from workbench.opening import config_of, name_of, open_model, place_of, set_threads
+from workbench.player.widget import DecodePlayer
+from workbench.store import Stored
+from workbench.trajectories.finished import Finished, Opinion
+from workbench.trajectories.kept import open_finished, open_finished_race, what_if
+from workbench.trajectories.race import Race, asked, open_race, paint_race, place_name, race_data, refusal
+from workbench.trajectories.shown import all_finished, as_it_went, explained, verdict
+from workbench.trajectories.worth import COLUMNS, Worth, index_of, worth_by_step, worth_table
+from workbench.widgets.figures import live, redraw
+from workbench.widgets.instrument import Instrument
+from workbench.widgets.race_form import RaceForm
+from workbench.work import Work
+from workbench.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from dream.pretrained import Pretrained
+
+BYTES_A_SECOND = 4_000_000
+"""Of pictures to the browser while a race grows; larger ones are shown less often."""
+WIDE = {"width": "98%"}
+
+
+class Painted(NamedTuple):
+    """A race that was painted and stored."""
+
+    stored: Stored
+    race: Race
+    final: Opinion | None
+    """What the judge says of the chosen one."""
+
+
+class All(NamedTuple):
+    """All its candidates, finished."""
+
+    found: Finished
+    full: Race
+    """The race that nobody left."""
+    rows: dict[bool, list[Worth]]
+    """What choosing at each step is worth, by whether malformed pictures are wrong."""
+
+
+class TrajectoryRace(Instrument[Race]):
+    """K candidates of a prompt; `result` is the `Race` as far as it is.
+
+    `controls`: those of the form (`prompt`, `candidates`, `selection`, `select_at`, `steps`,
+    `guidance_scale`, `seed`), the buttons `paint` (anew, with the form's values) and `finish`, and once all
+    are finished `played` (`all` or `as it went`) and `strict` (malformed pictures are wrong). `stored` is the
+    stored race; `worth` and `seen` say what choosing is worth; `player`, `lines` and `curves` are shown.
+    """
+
+    def __init__(
+        self,
+        model: "Pretrained | str",
+        prompt: str,
+        *,
+        candidates: int = 8,
+        selection: str = "once",
+        select_at: str | None = None,
+        workspace: Workspace | None = None,
+        theme: str = "light",
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.workspace = workspace or open_workspace()
+        self._name, self._pretrained, config = self._named(model)
+        if reason := refusal(config):
+            raise InputError(f"among this model's candidates nothing can be chosen: {reason}")
+        whole = {"candidates": candidates, "selection": selection, **(settings or {})}
+        self._form = RaceForm(config, prompt, select_at or DEFAULT_SELECT_AT, whole)
+        self.stored: Stored | None = None
+        self.seen = ""
+        self._painted: Painted | None = None
+        self._all: All | None = None
+        self.player = DecodePlayer(events=["step", "candidate"])
+        self.lines, self.curves = live(plot_race(None), theme, 400), live(plot_worth(None, []), theme)
+        self._moment, self._sentence = ipywidgets.HTML(), ipywidgets.HTML()
+        self.controls = {**self._form.controls, **_buttons()}
+        self._lay_out()
+        self.press(self.controls["paint"], self._paint)
+        self.press(self.controls["finish"], self._finish)
+        self.react(self.controls["played"], lambda _: self._show_all())
+        self.react(self.controls["strict"], lambda _: self._show_all())
+        self._paint()
+
+    def paint(self) -> Self:
+        """Itself, painting anew what the form says. Raises InputError as `trajectory_race` does."""
+        with self._lock:
+            self._paint()
+        return self
+
+    def finish_all(self) -> Self:
+        """Itself, finishing every candidate of the race, once that is painted: then there is a `worth`."""
+        if self._painted is None:
+            self.wait()
+        with self._lock:
+            self._finish()
+        return self
+
+    @property
+    def worth(self) -> pd.DataFrame | None:
+        """A row a step at which could be chosen; None before all candidates are finished."""
+        if self._all is None:
+            return None
+        return pd.DataFrame(worth_table(self._all.rows[self.controls["strict"].value]), columns=list(COLUMNS))
+
+    # painting
+
+    def _paint(self) -> None:
+        settings, points = self._form.read()
+        prompt = asked(self.controls["prompt"].value)
+        self._painted, self._all, self.stored, self.seen = None, None, None, ""
+        self._urls: dict[tuple[int, int], str] = {}
+        self._next = 0.0
+        self._moment.value = _moment(settings, [(p.step, p.decoded_fraction) for p in points])
+        self._arrange()
+        self.begin(
+            lambda work: self._race(work, prompt, settings), show=self._grow, done=self._end_race,
+        )  # fmt: skip
+
+    def _race(self, work: Work[Any], prompt: str, settings: DecodeSettings) -> Painted:
+        stored = paint_race(work, self._opened(work), self.workspace, self._name, prompt, settings)
+        race = open_race(stored)
+        return Painted(stored, race, verdict(race))
+
+    def _grow(self, race: Race) -> None:
+        self._result = race
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self.player.data = race_data(race, "Step by step", urls=self._urls)
+        redraw(self.lines, plot_race(race))
+        self._next = now + sum(map(len, self._urls.values())) / BYTES_A_SECOND
+
+    def _end_race(self, painted: Painted) -> None:
+        self._painted, self.stored, self.result = painted, painted.stored, painted.race
+        self.player.data = as_it_went(painted.race, painted.final)
+        redraw(self.lines, plot_race(painted.race))
+        self._arrange()
+
+    # finishing
+
+    def _finish(self) -> None:
+        if self._painted is None:
+            raise InputError("there is no race to finish: it is being painted, or was cancelled; paint it")
+        painted = self._painted
+        self.begin(lambda work: self._everything(work, painted), done=self._end_all)
+
+    def _everything(self, work: Work[Any], painted: Painted) -> All:
+        stored = what_if(work, self._opened(work), self.workspace, painted.stored)
+        found = open_finished(stored)
+        rows = {strict: worth_by_step(found, strict) for strict in (True, False)}
+        return All(found, open_finished_race(stored), rows)
+
+    def _end_all(self, everything: All) -> None:
+        self._all = everything
+        self._show_all()
+        self._arrange()
+
+    def _show_all(self) -> None:
+        """Shows what is finished as the controls say."""
+        if self._all is None or self._painted is None:
+            return
+        (found, full, rows), race = self._all, self._painted.race
+        strict, all_played = self.controls["strict"].value, self.controls["played"].value == "all"
+        index = index_of(found, race.steps[race.choices[0]] if race.choices else race.steps[0])
+        self.seen = explained(found, race, index, strict)
+        self._sentence.value = f"<p>{html.escape(self.seen)}</p>"
+        self.player.data = (
+            all_finished(race, found, full) if all_played else as_it_went(race, self._painted.final)
+        )
+        title = "Alignment of all candidates to the end"
+        redraw(self.lines, plot_race(full, title) if all_played else plot_race(race))
+        redraw(self.curves, plot_worth(found, rows[strict], rows[strict][index].decoded, strict))
+
+    # parts
+
+    def _named(self, model: "Pretrained | str") -> tuple[str, "Pretrained | None", Any]:
+        """Its name in the workspace, itself if it is opened, and its configuration."""
+        if isinstance(model, str):
+            place = place_of(model, self.workspace)
+            self._place = place
+            return self.workspace.shown(place), None, config_of(place)
+        return name_of(model, self.workspace), model, model.config
+
+    def _opened(self, work: Work[Any]) -> "Pretrained":
+        if self._pretrained is None:
+            work.tell(0.0, "opening the model")
+            self._pretrained = open_model(self._place)
+        set_threads(self._pretrained)
+        return self._pretrained
+
+    def _lay_out(self) -> None:
+        play = {"display": "block", "flex": "3 1 420px", "min_width": "320px"}
+        row = ipywidgets.HBox(
+            [ipywidgets.Box([self.player], layout=play),
+             ipywidgets.VBox([self.lines], layout={"flex": "2 1 400px", "min_width": "360px"})],
+            layout={"flex_flow": "row wrap", **WIDE},
+        )  # fmt: skip
+        self._actions = ipywidgets.HBox(
+            [self.controls[name] for name in ("finish", "played", "strict")], layout={"flex_flow": "row wrap"}
+        )
+        self._worth = ipywidgets.VBox(layout=WIDE)
+        self.body.children = [
+            self._form.box(self.controls["paint"]),
+            self._moment,
+            row,
+            self._actions,
+            self._worth,
+        ]
+
+    def _arrange(self) -> None:
+        """Shows the controls and figures that there is something for."""
+        finished = self._all is not None
+        self.controls["finish"].disabled = self._painted is None
+        for name in ("finish", "played", "strict"):
+            self.controls[name].layout.display = None if finished != (name == "finish") else "none"
+        wanted = (self._sentence, self.curves) if finished else ()
+        if self._worth.children != wanted:
+            self._worth.children = wanted
+
+
+def _buttons() -> dict[str, ipywidgets.Widget]:
+    return {
+        "paint": ipywidgets.Button(
+            description="Paint", button_style="primary", tooltip="Paints anew with the values of the form."
+        ),
+        "finish": ipywidgets.Button(
+            description="What if all were finished?", layout={"width": "220px"},
+            tooltip="Finishes the dropped candidates too, judges them, and times it.",
+        ),
+        "played": ipywidgets.ToggleButtons(
+            options=[("all finished", "all"), ("as it went", "as it went")], description="Played",
+            tooltips=["All candidates to their end.", "The dropped ones only as far as they were painted."],
+        ),
+        "strict": ipywidgets.Checkbox(
+            value=True, indent=False, description="malformed is wrong", layout={"width": "180px"},
+            tooltip="Off: a ragged cross counts as the cross that it resembles.",
+        ),
+    }  # fmt: skip
+
+
+def _moment(settings: DecodeSettings, points: list[tuple[int, float]]) -> str:
+    """When candidates are compared, by both of its names."""
+    if settings.selection == "none" or settings.candidates == 1:
+        return "<small>All candidates are finished; nothing is chosen.</small>"
+    where = "; ".join(place_name(step, settings.steps, decoded) for step, decoded in points)
+    how = {"once": "Chosen after", "every": "Chosen at every step after", "halving": "Thinned out after"}
+    return f"<small>{how[settings.selection]} {where}.</small>"
