@@ -30,10 +30,14 @@ ENTRIES = {
     "datasets": {"dream/data/hub.py"},
     "diffusers": {"dream/model/latents.py"},
     "lightning_fabric": {"dream/training/devices.py"},
-    "h5py": {"dream/evaluation/nyu_mat.py"},
-    "timm": {"dream/evaluation/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
+    "h5py": {"dream/evaluation/dense/nyu_mat.py"},
+    "timm": {"dream/evaluation/painted/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
     "tokenizers": {"dream/data/text.py"},
-    "transformers": {"dream/data/text.py", "dream/evaluation/encoders.py", "dream/model/conditioning.py"},
+    "transformers": {
+        "dream/data/text.py",
+        "dream/evaluation/painted/encoders.py",
+        "dream/model/conditioning.py",
+    },
     "zarr": {"dream/decoding/record.py"},
 }
 EXTRAS = {

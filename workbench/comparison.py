@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.__main__ import CommandParser
+from dream.console import Console, duration
 from dream.errors import InputError, RunError
 from dream.evaluation.results import read_results, results_path, write_results
 from dream.evaluation.table import markdown_table
@@ -28,7 +29,6 @@ from dream.evaluation.tasks import named_tasks
 from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
-from dream.training.console import Console, duration
 from workbench.figures import evaluation as figures
 from workbench.jobs.side_by_side import Command, Running, cores, last_words, run_side_by_side
 from workbench.means import mean_over_seeds

@@ -342,7 +342,7 @@ def _footer(job: Job) -> str:
 
 
 def _say(text: str) -> None:
-    from dream.training.console import Console
+    from dream.console import Console
 
     Console(True).say(text)
 
@@ -351,8 +351,8 @@ class _Progress:
     """Time left, from the rows and tokens that are still to come."""
 
     def __init__(self, job: Job, given: int) -> None:
+        from dream.console import Console
         from dream.decoding.selection import plan_steps
-        from dream.training.console import Console
 
         num_tokens = job.pretrained.config.image.num_tokens
         plans = plan_steps(job.settings, num_tokens - given)
@@ -366,7 +366,7 @@ class _Progress:
 
     def done(self, record: "StepRecord") -> None:
         """One more step of a batch."""
-        from dream.training.console import duration
+        from dream.console import duration
 
         self.finished += self.work[record.step] * record.pictures
         share = min(1.0, self.finished / self.total)

@@ -61,8 +61,8 @@ def run(args: argparse.Namespace) -> None:
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
+    from dream.console import Console
     from dream.evaluation.session import Request, evaluate
-    from dream.training.console import Console
 
     console = Console(True)
     request = Request(

@@ -21,7 +21,7 @@ from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
 from dream.evaluation.held_out import held_out, part
 from dream.evaluation.limits import at_least, shares
-from dream.evaluation.painting import Progress, quiet
+from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, mean
 from dream.losses import generative_loss
 from dream.masking import counts_in_contrast, counts_in_generation, mask_from_order, sample_orders

@@ -16,7 +16,7 @@ from torch import Tensor
 from dream.data.drawing import draw
 from dream.data.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.shapes import sample_scenes
-from dream.evaluation.features import MASK_RATIOS, caption_features, picture_features
+from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
 from dream.evaluation.limits import at_least, needs_answer_key, shares
 from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator, seed_of

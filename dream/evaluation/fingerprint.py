@@ -9,7 +9,7 @@ from typing import Any
 
 from dream.config import DreamConfig
 from dream.data.paths import shard_paths
-from dream.evaluation.few_shot_sets import resolve
+from dream.evaluation.classes.few_shot_sets import resolve
 
 SHAPES_VERSION = 1
 """Goes up when the same seed draws other pictures, captions or answer keys."""

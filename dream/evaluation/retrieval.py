@@ -19,7 +19,7 @@ from dream.data.grammar import caption
 from dream.data.shapes import distinct_scenes
 from dream.data.sources import open_source
 from dream.errors import InputError
-from dream.evaluation.features import MASK_RATIOS, caption_features, picture_features
+from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
 from dream.evaluation.limits import at_least, shares
 from dream.evaluation.statistics import Estimate, Measure, mean, share
 from dream.randomness import generator, seed_of

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from dream.console import Console, duration
 from dream.data.report import DataReport, reports_made
 from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
@@ -17,7 +18,6 @@ from dream.evaluation.results import Entry, Results, add_entry, changed_fields, 
 from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
 from dream.pretrained import Pretrained, checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
-from dream.training.console import Console, duration
 from dream.training.run_log import git_commit, versions
 
 NAMES = 10

@@ -88,46 +88,46 @@ _ALL = (
     ),
     Task(
         "zero_shot", "classes told by the captions that name them",
-        "zero_shot:zero_shot", (SHAPES, LABELS), (JOINT,), 14,
+        "classes.zero_shot:zero_shot", (SHAPES, LABELS), (JOINT,), 14,
     ),
-    Task("knn", "nearest neighbours of frozen features", "knn:knn", (SHAPES, LABELS), seconds=15),
-    Task("probe", "linear classifier on frozen features", "probe:linear_probe", (SHAPES, LABELS), seconds=33),
+    Task("knn", "nearest neighbours of frozen features", "classes.knn:knn", (SHAPES, LABELS), seconds=15),
+    Task("probe", "linear classifier on frozen features", "classes.probe:linear_probe", (SHAPES, LABELS), seconds=33),
     Task(
-        "few_shot", "5 classes from 5 pictures each, frozen features", "few_shot:few_shot",
+        "few_shot", "5 classes from 5 pictures each, frozen features", "classes.few_shot:few_shot",
         (SHAPES, LABELS), seconds=17,
     ),
     Task(
-        "fine_tune", "all weights trained on to tell classes", "fine_tune:fine_tune",
+        "fine_tune", "all weights trained on to tell classes", "classes.fine_tune:fine_tune",
         (SHAPES, LABELS), seconds=300, named_only=True,
     ),
     Task(
-        "robustness", "the same classes in pictures of another kind", "robustness:robustness",
+        "robustness", "the same classes in pictures of another kind", "classes.robustness:robustness",
         (SHAPES, LABELS), seconds=26,
     ),
     Task(
-        "segmentation", "what is where, from frozen features", "segmentation:segmentation",
+        "segmentation", "what is where, from frozen features", "dense.segmentation:segmentation",
         (SHAPES, SEGMENTATION), seconds=20,
     ),
-    Task("depth", "how near everything is, from frozen features", "depth:depth", (SHAPES, DEPTH), seconds=15),
+    Task("depth", "how near everything is, from frozen features", "dense.depth:depth", (SHAPES, DEPTH), seconds=15),
     Task(
         "prompts", "painted pictures that show all that the prompt asks for",
-        "prompts:prompt_accuracy", (SHAPES,), (PROMPTING,), 43,
+        "painted.prompts:prompt_accuracy", (SHAPES,), (PROMPTING,), 43,
     ),
     Task(
-        "generation", "distance of painted pictures from real ones", "generation:generation",
+        "generation", "distance of painted pictures from real ones", "painted.generation:generation",
         (SHAPES, CAPTIONS), (PAINTING,), 40,
     ),
     Task(
         "selection", "gain from choosing among unfinished candidates, by the moment of the choice",
-        "selection:selection", (SHAPES, CAPTIONS), (PROMPTING, JOINT), 240,
+        "painted.selection:selection", (SHAPES, CAPTIONS), (PROMPTING, JOINT), 240,
     ),
     Task(
         "headroom", "what any score could gain by choosing among unfinished candidates",
-        "headroom:headroom", (SHAPES,), (PROMPTING,), 300, named_only=True,
+        "painted.headroom:headroom", (SHAPES,), (PROMPTING,), 300, named_only=True,
     ),
     Task(
         "judge", "how far the judge of prompts and selection can be trusted; says nothing of the model",
-        "agreement:judge_agreement", (SHAPES,), seconds=10, named_only=True,
+        "judging.agreement:judge_agreement", (SHAPES,), seconds=10, named_only=True,
     ),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ import torch
 from torch import Generator, Tensor
 
 from dream.config import DreamConfig
+from dream.console import duration
 from dream.data.batch import Batch, prefetch
 from dream.diffusion import sample_draw
 from dream.errors import RunError
@@ -26,7 +27,6 @@ from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
 from dream.training import budget, monitor, optim
-from dream.training.console import duration
 from dream.training.devices import any_rank, sum_over_ranks
 from dream.training.planning import plan, rank_batch
 from dream.training.request import TrainRequest, check_request

@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
+from dream.console import Console
 from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
-from dream.training.console import Console
 from dream.training.devices import launch
 from dream.training.parts import Parts, build_parts, compile_blocks, obtain_tokenizer
 from dream.training.request import Start, TrainRequest

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dream.config import DreamConfig
+from dream.console import Console
 from dream.data.sources import Source
 from dream.training import checkpoint, monitor
-from dream.training.console import Console
 from dream.training.devices import Fabric, gather_objects, sum_over_ranks
 from dream.training.optim import Ema
 from dream.training.parts import Parts

@@ -21,7 +21,7 @@ from dream.decoding.selection import DecodeSettings
 from dream.masking import ratio_distribution
 from dream.model.dream import Dream
 from dream.presets import base
-from tests.dream.decode_fakes import small_config, small_model
+from tests.dream.decoding.decode_fakes import small_config, small_model
 
 
 def published_config():

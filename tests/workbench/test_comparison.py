@@ -18,7 +18,7 @@ from dream.evaluation.statistics import Estimate
 from dream.evaluation.table import text_table
 from dream.presets import preset
 from dream.training.run_log import RunLog
-from tests.dream.training_small import settings, small_config
+from tests.dream.training.training_small import settings, small_config
 from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
 from workbench.comparison import MAIN, VARIANTS, Plan, slug, write_report

@@ -11,7 +11,7 @@ from dream.commands.evaluate import NAME
 from dream.config import DreamConfig
 from dream.data.paths import shard_paths
 from dream.errors import InputError
-from dream.evaluation.few_shot_sets import ALL, SETS, resolve
+from dream.evaluation.classes.few_shot_sets import ALL, SETS, resolve
 from dream.evaluation.tasks import TASKS, Task, chosen_settings, may_take, named_tasks
 from dream.files import check_writable
 from dream.pretrained import SHIPPED, checkpoint_of

@@ -17,7 +17,7 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
-from dream.evaluation.features import caption_features
+from dream.evaluation.classes.features import caption_features
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.pretrained import Pretrained
 from dream.randomness import generator

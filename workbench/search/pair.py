@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.evaluation.features import caption_features
+from dream.evaluation.classes.features import caption_features
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.pretrained import Pretrained
 from dream.randomness import generator

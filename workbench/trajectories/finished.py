@@ -17,7 +17,7 @@ from dream.decoding.record import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
-from dream.evaluation.judge import load_judge
+from dream.evaluation.judging.judge import load_judge
 from workbench.trajectories.race import timed
 
 if TYPE_CHECKING:

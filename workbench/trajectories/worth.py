@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dream.evaluation.choices import chosen, rank_correlations
+from dream.evaluation.painted.choices import chosen, rank_correlations
 from dream.evaluation.statistics import Estimate, auc, mean
 from workbench.trajectories.finished import Finished
 

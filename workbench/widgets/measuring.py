@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
+from dream.console import Console
 from dream.evaluation.results import Results, read_folder
 from dream.evaluation.session import Request, evaluate
 from dream.evaluation.tasks import named_tasks
-from dream.training.console import Console
 from workbench.figures.evaluation import plot_comparison
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument

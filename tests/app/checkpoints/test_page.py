@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from dream.data.text import train_tokenizer
 from tests.app.opening import page_of
-from tests.dream.training_small import small_config
+from tests.dream.training.training_small import small_config
 from tests.workbench.checkpoints.checkpoint_files import weights, write_pth, write_run, write_safetensors
 
 PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"

@@ -14,7 +14,7 @@ from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.presets import preset
 from tests.app.opening import page_of
-from tests.dream.decode_fakes import PROMPTS, save_run, small_pretrained
+from tests.dream.decoding.decode_fakes import PROMPTS, save_run, small_pretrained
 from workbench.decode.export import decode_png
 from workbench.decode.paint import paint
 from workbench.decode.player_data import PLAYER

@@ -13,7 +13,7 @@ from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.official import to_state_dict
 from dream.pretrained import load_pretrained
-from tests.dream.training_small import small_config
+from tests.dream.training.training_small import small_config
 from tests.workbench.checkpoints.checkpoint_files import (
     done,
     weights,

@@ -11,7 +11,7 @@ from PIL import Image
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from tests.dream.decode_fakes import PROMPTS, small_pretrained
+from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode.export import (
     can_write_mp4,
     decode_gif,

@@ -10,7 +10,7 @@ from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from dream.presets import preset
-from tests.dream.decode_fakes import PROMPTS, small_pretrained
+from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode.paint import GIVEN_PICTURE, Painting, paint
 from workbench.decode.request import (
     Fork,

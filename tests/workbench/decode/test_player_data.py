@@ -12,7 +12,7 @@ from PIL import Image
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from tests.dream.decode_fakes import PROMPTS, small_pretrained
+from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode import player_data as decode_player
 from workbench.decode.paint import paint
 from workbench.decode.player_data import PATH_LENGTH, PLAYER, look, player_data, remarks, was_looked_at

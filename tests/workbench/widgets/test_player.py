@@ -9,7 +9,7 @@ import pytest
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from tests.dream.decode_fakes import PROMPTS, small_pretrained
+from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode.paint import paint
 from workbench.decode.player_data import PLAYER, look
 from workbench.decode.request import Fork, Request, final_picture

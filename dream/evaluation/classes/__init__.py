@@ -1,0 +1,1 @@
+"""Tasks on pictures with classes: probe, neighbours, few shots, zero shots, fine-tuning, robustness."""

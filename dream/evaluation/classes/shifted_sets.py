@@ -1,0 +1,156 @@
+"""Stored sets that share classes with a training set: which of their pictures count, and what is right.
+
+ImageNet-A, -R and -Sketch have folders named as the training set's (wnids); ObjectNet has its own names and
+the files that map them. Only pictures of classes that both sets have are shown, and only these classes can be
+answered, as these benchmarks have it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dream.data.report import DataReport
+from dream.data.transforms import Pixels, center_crop, load_pixels, open_picture
+from dream.errors import InputError
+from dream.evaluation.classes.pictures import (
+    LabelledPictures,
+    choose_rows,
+    class_folders,
+    class_rows,
+    of_datasets,
+    read_rows,
+    split_homes,
+)
+from dream.evaluation.classes.zero_shot import read_names
+
+MAPPINGS = "mappings"
+"""ObjectNet's folder of class maps."""
+BORDER = 2
+"""Pixels of ObjectNet's red border."""
+
+Answers = tuple[tuple[int, ...], ...]
+"""For each class of a shifted set the numbers of the trained classes that are right; none: not shared."""
+
+
+@dataclass(frozen=True)
+class ShiftedSet:
+    """Pictures of a set's shared classes; their labels count into `answers`."""
+
+    name: str
+    answers: Answers
+    chunks: Iterator[LabelledPictures]
+
+    @property
+    def shared(self) -> list[int]:
+        """The trained classes that can be answered."""
+        return sorted({number for numbers in self.answers for number in numbers})
+
+
+def open_shifted(
+    source: str,
+    trained: Sequence[str],
+    size: int,
+    *,
+    names: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+) -> ShiftedSet:
+    """The set of a folder of class folders, of ObjectNet's folder (it has `mappings`), or of a hub name.
+
+    `trained` are the classifier's classes, `names` a file that says what they are called (ObjectNet only).
+    `limit`: at most so many pictures, evenly over the classes. Raises InputError for no shared class.
+    """
+    path = Path(source).expanduser()
+    if of_datasets(source):
+        return _of_hub(source, trained, size, limit, seed)
+    if not path.is_dir():
+        raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
+    mapped = (path / MAPPINGS).is_dir()
+    folders = class_folders(path / "images" if mapped else split_homes(path)["test"])
+    found = (
+        objectnet_answers(path / MAPPINGS, list(folders), trained, names)
+        if mapped
+        else _equal_names(list(folders), trained)
+    )
+    answers = _some(source, list(folders), trained, found)
+    rows = class_rows(folders, {name: number for number, name in enumerate(folders)})
+    chosen = choose_rows([row for row in rows if answers[row.label]], limit, seed)
+    load = _without_border if mapped else load_pixels
+    return ShiftedSet(path.resolve().name, answers, read_rows(chosen, tuple(folders), size, load))
+
+
+def objectnet_answers(
+    mappings: Path, folders: Sequence[str], trained: Sequence[str], names: str | None = None
+) -> Answers:
+    """Answers of ObjectNet's folders, by its own files. Raises InputError for a file that is not there."""
+    labels = _json(mappings / "folder_to_objectnet_label.json")
+    imagenet = _json(mappings / "objectnet_to_imagenet_1k.json")
+    numbers = _numbers(mappings, trained, names)
+    wanted = [map(_plain, imagenet.get(labels.get(folder, ""), "").split(";")) for folder in folders]
+    return tuple(tuple(sorted({numbers[n] for n in some if n in numbers})) for some in wanted)
+
+
+def _numbers(mappings: Path, trained: Sequence[str], names: str | None) -> dict[str, int]:
+    """The number of each trained class by what ImageNet calls it: all its names, or the first alone.
+
+    That is what the file `names` says, else ObjectNet's own list, which is in the order of a thousand wnids,
+    else what the class folders are called.
+    """
+    known = read_names(Path(names)) if names else {}
+    called = {number: known.get(name, name) for number, name in enumerate(trained)}
+    listed = mappings / "imagenet_to_label_2012_v2"
+    if not names and len(trained) == 1000 and listed.is_file():
+        places = _json(mappings / "pytorch_to_imagenet_2012_id.json")  # ours, by the line of the list
+        ours = {int(line): int(number) for number, line in places.items()}
+        lines = listed.read_text(encoding="utf-8").splitlines()
+        called = {ours[number]: line for number, line in enumerate(lines) if number in ours}
+    first = {_plain(name.split(",")[0]): number for number, name in called.items()}
+    return first | {_plain(name): number for number, name in called.items()}
+
+
+def _plain(name: str) -> str:
+    return name.strip().replace("_", " ").casefold()
+
+
+def _equal_names(names: Sequence[str], trained: Sequence[str]) -> Answers:
+    numbers = {name: number for number, name in enumerate(trained)}
+    return tuple((numbers[name],) if name in numbers else () for name in names)
+
+
+def _some(source: str, names: Sequence[str], trained: Sequence[str], answers: Answers) -> Answers:
+    if not any(answers):
+        theirs, ours = (", ".join(some[:3]) or "none" for some in (names, trained))
+        raise InputError(
+            f"'{source}' shares no class with the training set: its are {theirs}, ..., the trained "
+            f"ones {ours}, ...; for ObjectNet and wnids give robustness.names, a file of lines 'wnid name'"
+        )
+    return answers
+
+
+def _of_hub(source: str, trained: Sequence[str], size: int, limit: int | None, seed: int) -> ShiftedSet:
+    from dream.evaluation.classes.hub import hub_labels
+
+    labels = replace(hub_labels(source, "test"), share=None)
+    answers = _some(source, labels.classes, trained, _equal_names(labels.classes, trained))
+    kept = {value: number for value, number in labels.numbers.items() if answers[number]}
+    labels, report = replace(labels, numbers=kept), DataReport()
+    rows = labels.rows(report, labels.chosen(limit, seed, report))
+    return ShiftedSet(source, answers, read_rows(rows, labels.classes, size, report=report))
+
+
+def _without_border(content: bytes, size: int) -> Pixels:
+    """As `load_pixels`, of a picture whose outer pixels are cut off."""
+    image = open_picture(content).rgb
+    inner = image.crop((BORDER, BORDER, max(image.width - BORDER, 3), max(image.height - BORDER, 3)))
+    return np.ascontiguousarray(np.asarray(center_crop(inner, size), np.uint8).transpose(2, 0, 1))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise InputError(f"ObjectNet needs its file {path}: {error}") from None

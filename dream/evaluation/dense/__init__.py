@@ -1,0 +1,1 @@
+"""Tasks with an answer per pixel: segmentation and depth."""

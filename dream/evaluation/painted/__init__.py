@@ -1,0 +1,1 @@
+"""Tasks on painted pictures: prompts, generation, selection, headroom."""

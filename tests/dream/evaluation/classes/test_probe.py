@@ -1,0 +1,246 @@
+"""Linear probe and nearest neighbours: against known data, scikit-learn and literal definitions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from dream.errors import InputError
+from dream.evaluation.classes.examples import Examples, example_chunks, featured
+from dream.evaluation.classes.features import POOLINGS, encoder_features, patch_features, picture_features
+from dream.evaluation.classes.knn import KnnSettings, knn, neighbour_votes
+from dream.evaluation.classes.probe import (
+    ProbeSettings,
+    accuracy,
+    fit,
+    fit_lars,
+    fit_logistic,
+    lars_step,
+    linear_probe,
+    passes_of,
+    schedule,
+)
+from dream.randomness import generator
+from tests.dream.evaluation.classes.labelled_small import write_set
+from tests.dream.evaluation.evaluation_small import small_pretrained
+
+QUICK = ProbeSettings(epochs=60, warmup_epochs=6, least_steps=60, train_count=200, test_count=100)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    return small_pretrained(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def pictures(pretrained):
+    chunks = example_chunks("shapes", pretrained.config, "test", labels=("shape",), count=6)
+    return next(iter(chunks)).inputs
+
+
+def blobs(count, classes=4, width=16, seed=0):
+    """Separable Gaussian features and their labels."""
+    draws = np.random.default_rng(seed)
+    labels = draws.integers(classes, size=count)
+    features = draws.standard_normal((count, width)) + 8 * np.eye(classes, width)[labels]
+    return torch.from_numpy(features).float(), torch.from_numpy(labels)
+
+
+# features
+
+
+def test_poolings_are_means_of_the_encoders_tokens(pretrained, pictures):
+    tokens = pretrained.images.encode(pictures)
+    with torch.no_grad():
+        encoded = pretrained.model.encode(tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool))
+    front = pretrained.config.encoder.buffer_tokens
+    wanted = {"image": encoded[:, front:], "buffer": encoded[:, :front], "all": encoded}
+    for pooling, kept in wanted.items():
+        torch.testing.assert_close(encoder_features(pretrained, pictures, pooling), kept.mean(1))
+    torch.testing.assert_close(patch_features(pretrained, pictures), encoded[:, front:])
+    joint = picture_features(pretrained, pictures, 0.0, generator(0))
+    torch.testing.assert_close(encoder_features(pretrained, pictures, "joint"), joint)
+    assert all(len(encoder_features(pretrained, pictures[:0], pooling)) == 0 for pooling in POOLINGS)
+
+
+def test_features_do_not_depend_on_the_batch(pretrained, pictures, monkeypatch):
+    together = encoder_features(pretrained, pictures)
+    monkeypatch.setattr("dream.evaluation.classes.features.CHUNK", 4)
+    torch.testing.assert_close(encoder_features(pretrained, pictures), together)
+
+
+def test_another_pooling_is_refused(pretrained, pictures):
+    with pytest.raises(InputError, match="one of image, buffer, all, joint, got 'cls'"):
+        encoder_features(pretrained, pictures, "cls")
+
+
+# probe
+
+
+@pytest.mark.parametrize("form", ["lars", "logistic"])
+def test_separable_classes_are_told_apart(form):
+    features, labels = blobs(600)
+    train = Examples(features[:400], {"class": labels[:400]}, {"class": tuple("abcd")})
+    found = fit(train, "class", form).logits(features[400:])
+    assert accuracy("probe", "a", found, labels[400:], {})[0].estimate.value > 0.99
+
+
+def test_random_labels_are_guessed_by_chance():
+    features, labels = blobs(600)
+    train = Examples(features[:400], {"class": labels[:400]}, {"class": tuple("abcd")})
+    shuffled = labels[400:][torch.randperm(200, generator=generator(0))]
+    for form in ("lars", "logistic"):
+        found = fit(train, "class", form, QUICK).logits(features[400:])
+        assert 0.1 < accuracy("probe", "a", found, shuffled, {})[0].estimate.value < 0.4
+
+
+def test_logistic_is_scikit_learns():
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    features, labels = blobs(300, classes=3)
+    features[:, 0] *= 50
+    known = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(features, labels)
+    ours = fit_logistic(features, labels, 3).logits(features).softmax(1)
+    assert np.abs(ours.numpy() - known.predict_proba(features)).max() < 0.01
+
+
+@pytest.mark.parametrize("classes", [(0, 2), (0, 1, 3)])
+def test_a_class_that_was_not_trained_is_never_answered(classes):
+    features, labels = blobs(400)
+    kept = torch.isin(labels, torch.tensor(classes))
+    logits = fit_logistic(features[kept], labels[kept], 4).logits(features)
+    assert set(logits.argmax(1).tolist()) == set(classes)
+    assert (logits[kept].argmax(1) == labels[kept]).float().mean() > 0.99
+
+
+def test_a_lars_step_is_timms():
+    """MAE's: the trust ratio 0.001 |w| / |g| for the matrix, plain steps for the bias, momentum 0.9."""
+    from timm.optim import Lars
+
+    ours, theirs = ([torch.randn(*s, generator=generator(0)) for s in ((3, 5), (3,))] for _ in range(2))
+    known = Lars([{"params": theirs[:1], "always_adapt": True}, {"params": theirs[1:]}], lr=2.0, momentum=0.9)
+    momenta = [torch.zeros_like(parameter) for parameter in ours]
+    for step in range(4):
+        for mine, other, momentum in zip(ours, theirs, momenta, strict=True):
+            mine.grad = torch.randn(mine.shape, generator=generator(step, mine.ndim))
+            other.grad = mine.grad.clone()
+            lars_step(mine, momentum, 2.0)
+        known.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing():
+    assert [schedule(p, 0.2) for p in (0.0, 0.1, 0.2)] == [0.0, 0.5, 1.0]
+    assert schedule(0.6, 0.2) == pytest.approx(0.5) and schedule(1.0, 0.2) == pytest.approx(0.0)
+    assert schedule(0.0, 0.0) == 1.0
+
+
+def test_features_scale_and_shift_do_not_matter_to_lars():
+    """LayerNorm: a picture's features times a number, plus another, are the same features."""
+    features, labels = blobs(200)
+    plain = fit_lars(features, labels, 4, QUICK).logits(features)
+    moved = fit_lars(7 * features + 3, labels, 4, QUICK).logits(7 * features + 3)
+    torch.testing.assert_close(plain, moved, rtol=1e-3, atol=1e-3)
+
+
+def test_a_small_set_is_passed_more_often():
+    """ImageNet's 1.28 million pictures are MAE's 90 epochs of 78 batches."""
+    counts = (200, 16384, 50_000, 1_281_167)
+    assert [passes_of(n, ProbeSettings()) for n in counts] == [(1, 500), (1, 500), (3, 167), (78, 90)]
+
+
+def test_an_untrained_encoder_still_shows_the_ground(pretrained):
+    measures = linear_probe(pretrained, settings=QUICK)
+    assert len(measures) == 4 * 2
+    ground = [m for m in measures if m.where["label"] == "ground"]
+    assert all(m.estimate.value > m.where["chance"] + 0.2 and m.estimate.count == 100 for m in ground)
+    assert measures == linear_probe(pretrained, settings=QUICK)
+
+
+def test_the_model_and_the_global_generator_are_left_alone(pretrained):
+    before = {name: tensor.clone() for name, tensor in pretrained.model.state_dict().items()}
+    state = torch.get_rng_state()
+    linear_probe(pretrained, settings=QUICK)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in pretrained.model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_stored_set_has_one_label(pretrained, tmp_path):
+    source = str(write_set(tmp_path, {"red": "a", "blue": "c"}, 30))
+    measures = linear_probe(
+        pretrained, data=source, settings=replace(QUICK, form="logistic", train_count=None)
+    )
+    assert len(measures) == 1 and "label" not in measures[0].where
+    assert measures[0].estimate.value == 1.0
+
+
+def test_of_many_classes_the_top_five_count_too():
+    logits = torch.eye(30)
+    first, among = accuracy("probe", "accuracy", logits, torch.arange(30), {})
+    assert first.estimate.value == among.estimate.value == 1.0 and among.name == "top-5 accuracy"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"form": "svm"}, "lars, logistic or both, got 'svm'"),
+        ({"epochs": 0}, "probe.epochs must be at least 1"),
+        ({"base_lr": 0.0}, "probe.base_lr"),
+        ({"warmup_epochs": 91}, "at most probe.epochs"),
+        ({"pooling": "cls"}, "pooling must be"),
+        ({"labels": ("mood",)}, "no label 'mood'"),
+    ],
+)
+def test_bad_probe_settings_are_refused(pretrained, change, message):
+    with pytest.raises(InputError, match=message):
+        linear_probe(pretrained, settings=replace(QUICK, **change))
+
+
+def test_a_single_class_is_refused(pretrained, tmp_path):
+    source = str(write_set(tmp_path, {"red": "a"}, 30))
+    with pytest.raises(InputError, match="two classes"):
+        linear_probe(pretrained, data=source, settings=replace(QUICK, train_count=None))
+
+
+# nearest neighbours
+
+
+def test_votes_are_weighed_by_closeness():
+    known, labels = blobs(50, classes=3, width=6)
+    asked, _ = blobs(300, classes=3, width=6, seed=1)
+    settings = KnnSettings(k=(1, 7, 99), temperature=0.2)
+    votes = neighbour_votes(known, labels, asked, 3, settings)
+    cosine = F.normalize(asked, dim=1) @ F.normalize(known, dim=1).T
+    for k, found in zip((1, 7, 50), votes, strict=True):
+        for row in range(0, 300, 37):
+            nearest = cosine[row].argsort(descending=True)[:k]
+            literal = torch.zeros(3)
+            for i in nearest.tolist():
+                literal[labels[i]] += torch.exp((cosine[row, i] - cosine[row, nearest[0]]) / 0.2)
+            torch.testing.assert_close(found[row], literal)
+
+
+def test_its_own_nearest_neighbour_is_always_right(pretrained, monkeypatch):
+    data = featured(
+        pretrained, example_chunks("shapes", pretrained.config, "train", labels=("shape",), count=80), "image"
+    )
+    monkeypatch.setattr("dream.evaluation.classes.examples.featured", lambda *args: data)
+    measures = knn(pretrained, settings=KnnSettings(k=(1, 80)))
+    assert measures[0].estimate.value == 1.0 and measures[1].estimate.value < 1.0
+
+
+def test_knn_counts_by_label_and_k(pretrained):
+    settings = KnnSettings(train_count=150, test_count=60, pooling="joint")
+    measures = knn(pretrained, settings=settings)
+    assert [(m.where["label"], m.where["k"]) for m in measures] == [
+        (label, k) for label in settings.labels for k in (1, 5, 20)
+    ]
+    assert measures == knn(pretrained, settings=settings)
+    for change in ({"k": ()}, {"k": (0,)}, {"temperature": 0.0}):
+        with pytest.raises(InputError, match="knn"):
+            knn(pretrained, settings=replace(settings, **change))

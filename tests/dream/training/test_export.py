@@ -1,0 +1,90 @@
+"""Exported models: the averaged weights in few bits, opened as any other model."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dream.__main__ import main
+from dream.errors import InputError
+from dream.presets import preset
+from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
+from tests.dream.training.training_small import run_training, small_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("export") / "run"
+    run_training(folder, small_config(steps=3))
+    return folder
+
+
+def test_an_exported_model_is_the_averaged_one_rounded(run, tmp_path):
+    assert main(["export", "--model", str(run), "--out", str(tmp_path / "small")]) == 0
+    whole, small = load_pretrained(run), load_pretrained(tmp_path / "small")
+    assert small.config == whole.config and small.step == 3
+    for name, tensor in whole.model.state_dict().items():
+        stored = small.model.state_dict()[name]
+        wanted = tensor.bfloat16().float() if tensor.is_floating_point() and tensor.ndim else tensor
+        assert torch.equal(stored, wanted), name
+
+
+def test_in_float32_it_is_the_same_model_in_a_third_of_the_bytes_of_a_checkpoint(run, tmp_path):
+    assert main(["export", "--model", str(run), "--out", str(tmp_path / "m"), "--dtype", "float32"]) == 0
+    whole, small = load_pretrained(run), load_pretrained(tmp_path / "m")
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.model.parameters(), small.model.parameters(), strict=True)
+    )
+    stored, kept = (
+        sum(f.stat().st_size for f in folder.glob("*.safetensors"))
+        for folder in (checkpoint_of(run), tmp_path / "m")
+    )
+    assert kept < 0.4 * stored
+
+
+def test_record_and_log_of_the_run_come_along(run, tmp_path):
+    main(["export", "--model", str(run), "--out", str(tmp_path / "m")])
+    assert json.loads((tmp_path / "m" / "recipe.json").read_text())["legs"] == [3]
+    assert (tmp_path / "m" / "metrics.jsonl").read_text() == (run / "metrics.jsonl").read_text()
+
+
+def test_there_are_no_raw_weights_to_ask_for(run, tmp_path):
+    main(["export", "--model", str(run), "--out", str(tmp_path / "m")])
+    with pytest.raises(InputError, match="averaged weights only"):
+        load_pretrained(tmp_path / "m", ema=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--dtype", "int8"], "--dtype must be one of bfloat16, float16, float32, got 'int8'"),
+        (["--out", "{there}"], "is there already"),
+        (["--out", "{there}", "--overwrite"], "is no exported model"),
+        (["--model", "{there}"], "is neither a run"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_nothing_is_lost(run, tmp_path, capsys, arguments, sentence):
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "precious.txt").write_text("kept")
+    given = [a.format(there=there) for a in arguments]
+    assert main(["export", "--model", str(run), "--out", str(tmp_path / "new"), *given]) == 2
+    assert sentence in capsys.readouterr().err
+    assert (there / "precious.txt").read_text() == "kept"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_models_open_by_name_and_are_small(name):
+    pretrained = load_pretrained(name)
+    assert (pretrained.path / "model.safetensors").stat().st_size <= 12e6
+    assert pretrained.step > 0
+
+
+def test_the_shipped_demo_is_what_make_demo_trains():
+    config = load_pretrained("demo").config
+    wanted = preset("demo")
+    text = replace(wanted.text, vocab_size=config.text.vocab_size)  # as many as the captions have
+    assert config == replace(wanted, text=text)
+    record = json.loads((SHIPPED["demo"] / "recipe.json").read_text())
+    assert record["source"] == "shapes" and record["legs"] == [config.train.steps]
