@@ -26,9 +26,15 @@ if TYPE_CHECKING:
 
 MAIN = Path(__file__).parent / "main.py"
 ARGUMENTS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 START_SECONDS = 90
 PATIENCE = 120_000
 """Milliseconds for what a busy machine takes."""
@@ -49,9 +55,13 @@ def served(workspace: Path, *options: str) -> Iterator[str]:
     log = workspace / "streamlit.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command, cwd=workspace, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            command,
+            cwd=workspace,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
             env={**os.environ, VARIABLE: str(workspace)},
-        )  # fmt: skip
+        )
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", process, log)
         yield f"http://127.0.0.1:{port}"
@@ -76,10 +86,7 @@ def chromium() -> "Iterator[Browser]":
 
 
 def open_page(
-    browser: "Browser",
-    address: str,
-    theme: Literal["light", "dark"] = "light",
-    size: tuple[int, int] = (1440, 1000),
+    browser: "Browser", address: str, theme: Literal["light", "dark"] = "light", size: tuple[int, int] = (1440, 1000)
 ) -> "Page":
     """A tab of its own at this address, once the app has drawn it."""
     context = browser.new_context(

@@ -19,8 +19,7 @@ def main() -> None:
     keep_inputs()
     sections = {
         section: [
-            st.Page(f"{name}/page.py", title=title, url_path=name, default=name == "home")
-            for name, title in pages
+            st.Page(f"{name}/page.py", title=title, url_path=name, default=name == "home") for name, title in pages
         ]
         for section, pages in PAGES.items()
     }
@@ -35,14 +34,22 @@ def _neighbours(pages: list[st.Page], chosen: st.Page) -> None:
     at = pages.index(chosen)
     with st.sidebar:
         if st.button(
-            "‹ Back", key="do.page.back", shortcut="Alt+PageUp", disabled=at == 0, width="stretch",
+            "‹ Back",
+            key="do.page.back",
+            shortcut="Alt+PageUp",
+            disabled=at == 0,
+            width="stretch",
             help="The page before this one.",
-        ):  # fmt: skip
+        ):
             st.switch_page(pages[at - 1])
         if st.button(
-            "Next ›", key="do.page.next", shortcut="Alt+PageDown", disabled=at == len(pages) - 1,
-            width="stretch", help="The page after this one.",
-        ):  # fmt: skip
+            "Next ›",
+            key="do.page.next",
+            shortcut="Alt+PageDown",
+            disabled=at == len(pages) - 1,
+            width="stretch",
+            help="The page after this one.",
+        ):
             st.switch_page(pages[at + 1])
 
 

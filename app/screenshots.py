@@ -63,9 +63,15 @@ def furnish(workspace: Path) -> None:
         _dream(workspace, "train", "--preset", "tiny", "--data", "shapes", *budget)
     if not (workspace / "results").is_dir():
         _dream(
-            workspace, "evaluate", "--model", "demo", "--tasks", "losses,retrieval,edits",
-            "--out", str(workspace / "results"),
-        )  # fmt: skip
+            workspace,
+            "evaluate",
+            "--model",
+            "demo",
+            "--tasks",
+            "losses,retrieval,edits",
+            "--out",
+            str(workspace / "results"),
+        )
 
 
 def _dream(workspace: Path, *arguments: str) -> None:

@@ -78,9 +78,7 @@ def show_failure(error: BaseException) -> None:
         return
     here = workspace()
     details = here.note_failure(error)
-    st.error(
-        f"Something went wrong that should not: {sentence(error)} The details are in {here.shown(here.log)}."
-    )
+    st.error(f"Something went wrong that should not: {sentence(error)} The details are in {here.shown(here.log)}.")
     with st.expander("Details"):
         st.code(details, language="text", wrap_lines=True)
 
@@ -112,7 +110,8 @@ def _pretrained(folder: str, stamp: int, ema: bool) -> Pretrained:
 
 def models() -> list[str]:
     """Models to choose from: those shipped, then the workspace's runs that hold a checkpoint, newest
-    first."""
+    first.
+    """
     here = workspace()
     runs = [run.path for run in list_runs(here.runs)]
     return [*SHIPPED, *(here.shown(run) for run in runs if any(run.glob("checkpoints/*/state.json")))]
@@ -157,9 +156,7 @@ def show_progress(running: Work[Any], key: str) -> None:
     text = running.text or "starting"
     bar, button = st.columns([6, 1], vertical_alignment="center")
     bar.progress(running.share, text=text + (f" · {duration(left)} left" if left is not None else ""))
-    button.button(
-        "Cancel", key=f"do.cancel.{key}", on_click=running.cancel, help="Stop this; nothing else is lost."
-    )
+    button.button("Cancel", key=f"do.cancel.{key}", on_click=running.cancel, help="Stop this; nothing else is lost.")
 
 
 def follow(key: str, show: Callable[[Work[Any]], None], every: float = 0.3) -> None:
@@ -205,9 +202,10 @@ def show_figure(figure: go.Figure, key: str, *, alt: str, name: str = "", **opti
     name = name or key.replace(".", "-")
     style.themed(figure, theme())
     config = {
-        "displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2, "filename": name},
+        "displaylogo": False,
+        "toImageButtonOptions": {"format": "png", "scale": 2, "filename": name},
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
-    }  # fmt: skip
+    }
     event = st.plotly_chart(figure, key=f"do.{key}", theme=None, config=config, alt=alt, **options)
     with st.container(key=f"{SAVE}{name}", horizontal=True, horizontal_alignment="right"):
         _downloads(figure, key, name)
@@ -226,9 +224,14 @@ def _downloads(figure: go.Figure, key: str, name: str) -> None:
                 st.caption("PNG: by the camera at the chart's upper right.")
                 continue
             st.download_button(
-                label, data=lambda make=make: make(figure), file_name=f"{name}.{suffix}", mime=mime,
-                key=f"do.{key}.{suffix}", on_click="ignore", width="stretch",
-            )  # fmt: skip
+                label,
+                data=lambda make=make: make(figure),
+                file_name=f"{name}.{suffix}",
+                mime=mime,
+                key=f"do.{key}.{suffix}",
+                on_click="ignore",
+                width="stretch",
+            )
 
 
 # from page to page

@@ -83,9 +83,7 @@ def _run(arguments: list[str]) -> None:
         return
     name, *rest = arguments
     if name not in COMMANDS:
-        raise InputError(
-            f"unknown command '{name}'{_did_you_mean(name, COMMANDS)} (commands: {', '.join(COMMANDS)})"
-        )
+        raise InputError(f"unknown command '{name}'{_did_you_mean(name, COMMANDS)} (commands: {', '.join(COMMANDS)})")
     command = importlib.import_module(f"dream.commands.{name}")
     summary = COMMANDS[name]
     description = f"{summary[0].upper()}{summary[1:]}."

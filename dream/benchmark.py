@@ -75,7 +75,8 @@ def matmul_rate(width: int, repeats: int = 5) -> float:
 @dataclass(frozen=True)
 class StepSplit:
     """A mean decode step of one prompt: seconds and matrix FLOP in encoder, decoder and head; seconds of the
-    rest."""
+    rest.
+    """
 
     seconds: dict[str, float]
     flop: dict[str, float]
@@ -156,9 +157,7 @@ def decode_split(model: Dream, settings: DecodeSettings) -> StepSplit:
     whole = _seconds(lambda: decode(watched, *_prompt(model.config), plain))  # type: ignore[arg-type]
     seconds = {**watched.spent, "rest": whole - sum(watched.spent.values())}
     steps = sum(count > 0 for count in masking.reveal_schedule(model.config.image.num_tokens, plain.steps))
-    return StepSplit(
-        {k: v / steps for k, v in seconds.items()}, {k: v / steps for k, v in flop.items()}, steps
-    )
+    return StepSplit({k: v / steps for k, v in seconds.items()}, {k: v / steps for k, v in flop.items()}, steps)
 
 
 def selection_times(model: Dream, settings: DecodeSettings, repeats: int, say: Say) -> SelectionTimes:
@@ -207,10 +206,7 @@ def training_times(config: DreamConfig, batch: int, repeats: int, say: Say) -> T
     for index, weight in enumerate(ratio_weights(config)):
         step = _TrainingStep(model, batch, (index + 0.5) / RATIO_BINS)
         losses, gradients = step.compare()
-        loss_difference, gradient_difference = (
-            max(loss_difference, losses),
-            max(gradient_difference, gradients),
-        )
+        loss_difference, gradient_difference = (max(loss_difference, losses), max(gradient_difference, gradients))
         with FlopCounterMode(display=False) as counter:
             step.ours()
         seconds = interleaved({"ours": step.ours, "published": step.published}, repeats)
@@ -219,14 +215,13 @@ def training_times(config: DreamConfig, batch: int, repeats: int, say: Say) -> T
         say(f"  mask ratio {step.ratio:.2f}: {times}")
         ours, published = ours + weight * seconds["ours"], published + weight * seconds["published"]
         flop += weight * counter.get_total_flops()
-    return TrainingTimes(
-        ours, published, flop, statistics.median(rates), loss_difference, gradient_difference
-    )
+    return TrainingTimes(ours, published, flop, statistics.median(rates), loss_difference, gradient_difference)
 
 
 def ratio_weights(config: DreamConfig, moments: int = 100) -> list[float]:
     """Share of the groups of a whole training whose ratio falls into each of RATIO_BINS equal bins; sums to
-    1."""
+    1.
+    """
     weights = [0.0] * RATIO_BINS
     for moment in range(moments):
         distribution = masking.ratio_distribution((moment + 0.5) / moments, config.masking)
@@ -247,7 +242,8 @@ def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str
 
 def random_model(config: DreamConfig) -> Dream:
     """A model whose parameters are all drawn: the head's would start at zero, and any two results be
-    equal."""
+    equal.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = Dream(config)
@@ -277,8 +273,7 @@ class _TrainingStep:
         return self._backward(
             lambda: (
                 total_loss(
-                    self.model(self.tokens, self.mask, self.text_ids, self.conditioning, self.draws),
-                    self.model.config,
+                    self.model(self.tokens, self.mask, self.text_ids, self.conditioning, self.draws), self.model.config
                 ).total
             )
         )

@@ -371,9 +371,7 @@ class DreamConfig:
                 raise InputError(f"unknown configuration section '{name}'{_nearest(name, _section_types())}")
             for key in value:
                 if key not in _field_types(section):
-                    raise InputError(
-                        f"unknown configuration key '{name}.{key}'{_nearest(key, _field_types(section))}"
-                    )
+                    raise InputError(f"unknown configuration key '{name}.{key}'{_nearest(key, _field_types(section))}")
             sections[name] = section(
                 **{key: _checked(f"{name}.{key}", v, _field_types(section)[key]) for key, v in value.items()}
             )
@@ -400,9 +398,7 @@ def override(config: DreamConfig, assignments: Iterable[str]) -> DreamConfig:
     return DreamConfig(**assign(sections, assignments, "section.key=value", "masking.std=0.3"))
 
 
-def assign(
-    sections: Mapping[str, Any], assignments: Iterable[str], form: str, example: str
-) -> dict[str, Any]:
+def assign(sections: Mapping[str, Any], assignments: Iterable[str], form: str, example: str) -> dict[str, Any]:
     """Dataclasses by name, with the command line's `name.field=value` applied by the fields' types.
 
     Raises InputError for what is not of this `form` (giving the `example`), a misspelt field (naming the
@@ -516,27 +512,42 @@ def _problems(config: DreamConfig) -> Iterable[str]:
     if config.text.context_length < 3:
         yield f"text.context_length must be at least 3, got {config.text.context_length}"
     positive = {
-        "head.width": config.head.width, "head.draws": config.head.draws, "joint.width": config.joint.width,
-        "head.sampling_steps": config.head.sampling_steps, "train.batch_size": train.batch_size,
-        "train.accumulate": train.accumulate, "train.log_every": train.log_every, "train.lr": train.lr,
-        "masking.groups": masking.groups, "data.family_size": data.family_size,
+        "head.width": config.head.width,
+        "head.draws": config.head.draws,
+        "joint.width": config.joint.width,
+        "head.sampling_steps": config.head.sampling_steps,
+        "train.batch_size": train.batch_size,
+        "train.accumulate": train.accumulate,
+        "train.log_every": train.log_every,
+        "train.lr": train.lr,
+        "masking.groups": masking.groups,
+        "data.family_size": data.family_size,
         "decode.steps": config.decode.steps,
-        "masking.std": masking.std, "train.save_every": train.save_every, "train.keep_last": train.keep_last,
-        "train.clip": train.clip, "data.shuffle_buffer": data.shuffle_buffer,
+        "masking.std": masking.std,
+        "train.save_every": train.save_every,
+        "train.keep_last": train.keep_last,
+        "train.clip": train.clip,
+        "data.shuffle_buffer": data.shuffle_buffer,
         "text.vocab_size": config.text.vocab_size,
-    }  # fmt: skip
+    }
     for name, value in positive.items():
         if not value > 0:
             yield f"{name} must be above 0, got {value}"
     shares = {
-        "objective.min_visible": objective.min_visible, "objective.min_masked": objective.min_masked,
-        "objective.caption_drop": objective.caption_drop, "masking.low": masking.low,
+        "objective.min_visible": objective.min_visible,
+        "objective.min_masked": objective.min_masked,
+        "objective.caption_drop": objective.caption_drop,
+        "masking.low": masking.low,
         "masking.high": masking.high,
-        "masking.hold": masking.hold, "masking.warmup_end": masking.warmup_end, "train.warmup": train.warmup,
-        "train.ema": train.ema, "train.decay_start": train.decay_start, "data.near_misses": data.near_misses,
+        "masking.hold": masking.hold,
+        "masking.warmup_end": masking.warmup_end,
+        "train.warmup": train.warmup,
+        "train.ema": train.ema,
+        "train.decay_start": train.decay_start,
+        "data.near_misses": data.near_misses,
         "data.canonical_until": data.canonical_until,
         "masking.generation_share": masking.generation_share or 0.0,
-    }  # fmt: skip
+    }
     for name, value in shares.items():
         if not 0 <= value <= 1:
             yield f"{name} must be in [0, 1], got {value}"
@@ -545,11 +556,7 @@ def _problems(config: DreamConfig) -> Iterable[str]:
     if masking.hold > masking.warmup_end:
         found = f"{masking.hold} and {masking.warmup_end}"
         yield f"masking.hold must not be above masking.warmup_end, got {found}"
-    if (
-        masking.groups >= 1
-        and train.accumulate >= 1
-        and train.batch_size % (masking.groups * train.accumulate)
-    ):
+    if masking.groups >= 1 and train.accumulate >= 1 and train.batch_size % (masking.groups * train.accumulate):
         yield (
             f"train.batch_size must be a multiple of masking.groups * train.accumulate = "
             f"{masking.groups * train.accumulate}, got {train.batch_size}"

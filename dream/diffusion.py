@@ -6,6 +6,7 @@ rectified flow with x-prediction and velocity loss, a departure of the small pre
 .. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -131,9 +132,7 @@ def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw
     error = (predicted_noise - draw.noise).square().mean(-1)
     noised = add_noise(config, clean, draw)
     frozen = torch.cat([predicted_noise.detach(), raw_variance], dim=-1)
-    return RowTerms(
-        error, _variance_term(noise_schedule(config.train_steps), frozen, clean, noised, draw.times)
-    )
+    return RowTerms(error, _variance_term(noise_schedule(config.train_steps), frozen, clean, noised, draw.times))
 
 
 def denoise(config: HeadConfig, predict: Predict, noise: Tensor, temperature: float = 1.0) -> Tensor:
@@ -161,18 +160,13 @@ def noise_draws(config: HeadConfig) -> int:
     return 1 if config.objective == "flow" else config.sampling_steps + 1
 
 
-def reverse_step(
-    schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def reverse_step(schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, log-variance and predicted clean token (M, D_tok) of one reverse step; x_0 is not clipped."""
     steps = torch.tensor([step], device=noised.device)
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     level = schedule.alphas_cumprod[step]
     clean = (1 / level).sqrt().float() * noised - (1 / level - 1).sqrt().float() * predicted_noise
-    mean = (
-        schedule.at("posterior_mean_clean", steps) * clean
-        + schedule.at("posterior_mean_noised", steps) * noised
-    )
+    mean = schedule.at("posterior_mean_clean", steps) * clean + schedule.at("posterior_mean_noised", steps) * noised
     return mean, _log_variance(schedule, raw_variance, steps), clean
 
 
@@ -189,7 +183,7 @@ def _flow(config: HeadConfig, predict: Predict, noised: Tensor) -> Tensor:
     """Euler steps from time 0 to 1 on a grid that `time_shift` moves towards noise."""
     grid = torch.linspace(0, 1, config.sampling_steps + 1, dtype=torch.float64)
     grid = (grid / (grid + config.time_shift * (1 - grid))).to(noised)
-    for now, then in zip(grid[:-1], grid[1:], strict=True):
+    for now, then in itertools.pairwise(grid):
         clean = predict(noised, now)
         noised = noised + (then - now) / (1 - now) * (clean - noised)
     return noised
@@ -203,19 +197,14 @@ def _log_variance(schedule: NoiseSchedule, raw: Tensor, steps: Tensor) -> Tensor
     return share * upper + (1 - share) * lower
 
 
-def _variance_term(
-    schedule: NoiseSchedule, output: Tensor, clean: Tensor, noised: Tensor, times: Tensor
-) -> Tensor:
+def _variance_term(schedule: NoiseSchedule, output: Tensor, clean: Tensor, noised: Tensor, times: Tensor) -> Tensor:
     """(M,) bits per dimension: KL of the true posterior to the predicted one; at t = 0 the discretised
     likelihood.
     """
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     inverse = 1 / schedule.alphas_cumprod.to(times.device)[times].unsqueeze(-1)
     predicted = inverse.sqrt().float() * noised - (inverse - 1).sqrt().float() * predicted_noise
-    of_clean, of_noised = (
-        schedule.at("posterior_mean_clean", times),
-        schedule.at("posterior_mean_noised", times),
-    )
+    of_clean, of_noised = (schedule.at("posterior_mean_clean", times), schedule.at("posterior_mean_noised", times))
     true_mean, mean = of_clean * clean + of_noised * noised, of_clean * predicted + of_noised * noised
     true_log, log_variance = (
         schedule.at("posterior_log_variance", times),

@@ -70,10 +70,7 @@ def contrastive_loss(
         others = same_caption & ~torch.eye(total, dtype=torch.bool, device=same_caption.device)
         to_text = to_text.masked_fill(others[kept], float("-inf"))
         to_image = to_image.masked_fill(others[kept][:, kept], float("-inf"))
-    loss = (
-        F.cross_entropy(to_text, kept)
-        + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))
-    ) / 2
+    loss = (F.cross_entropy(to_text, kept) + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))) / 2
     accuracy = (to_text.argmax(dim=1) == kept).float().mean()
     return Contrastive(loss, counted.float().mean(), accuracy.detach())
 
@@ -130,12 +127,5 @@ def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None 
     )
     share = counted.float().mean()
     return Losses(
-        total,
-        generative,
-        contrastive.loss,
-        alignment,
-        share,
-        contrastive.share,
-        contrastive.accuracy,
-        by_picture,
+        total, generative, contrastive.loss, alignment, share, contrastive.share, contrastive.accuracy, by_picture
     )

@@ -24,33 +24,49 @@ from dream.model.dream import Dream
 
 # (pattern of the authors' name, ours); the inverse is derived
 _NAMES = [
-    ("z_proj", "encoder.embed"), ("z_proj_ln", "encoder.norm_in"), ("encoder_blocks", "encoder.blocks"),
-    ("encoder_norm", "encoder.norm_out"), ("encoder_pos_embed_learned", "encoder.positions"),
+    ("z_proj", "encoder.embed"),
+    ("z_proj_ln", "encoder.norm_in"),
+    ("encoder_blocks", "encoder.blocks"),
+    ("encoder_norm", "encoder.norm_out"),
+    ("encoder_pos_embed_learned", "encoder.positions"),
     ("class_emb.weight", "encoder.buffer"),
-    ("decoder_embed", "decoder.embed"), ("decoder_proj_ln", "decoder.norm_in"), ("mask_token",
-    "decoder.mask_token"),
-    ("decoder_pos_embed_learned", "decoder.positions"), ("decoder_blocks", "decoder.blocks"),
-    ("decoder_norm", "decoder.norm_out"), ("diffusion_pos_embed_learned", "decoder.output_positions"),
-    ("text_proj", "aligner.embed"), ("text_proj_ln", "aligner.norm_in"), ("text_pos_emb",
-    "aligner.positions"),
+    ("decoder_embed", "decoder.embed"),
+    ("decoder_proj_ln", "decoder.norm_in"),
+    ("mask_token", "decoder.mask_token"),
+    ("decoder_pos_embed_learned", "decoder.positions"),
+    ("decoder_blocks", "decoder.blocks"),
+    ("decoder_norm", "decoder.norm_out"),
+    ("diffusion_pos_embed_learned", "decoder.output_positions"),
+    ("text_proj", "aligner.embed"),
+    ("text_proj_ln", "aligner.norm_in"),
+    ("text_pos_emb", "aligner.positions"),
     ("text_aligner", "aligner.blocks"),
-    ("token_embedding", "text_tower.embedding"), ("positional_embedding", "text_tower.positions"),
-    ("transformer.resblocks", "text_tower.blocks"), ("ln_final", "text_tower.norm_out"),
-    ("text_projection", "text_tower.projection.weight"), ("image_projection", "joint"), ("logit_scale",
-    "logit_scale"),
-    ("diffloss.net.time_embed.mlp", "head.time_embed"), ("diffloss.net.cond_embed", "head.project"),
-    ("diffloss.net.input_proj", "head.embed"), ("diffloss.net.res_blocks", "head.blocks"),
+    ("token_embedding", "text_tower.embedding"),
+    ("positional_embedding", "text_tower.positions"),
+    ("transformer.resblocks", "text_tower.blocks"),
+    ("ln_final", "text_tower.norm_out"),
+    ("text_projection", "text_tower.projection.weight"),
+    ("image_projection", "joint"),
+    ("logit_scale", "logit_scale"),
+    ("diffloss.net.time_embed.mlp", "head.time_embed"),
+    ("diffloss.net.cond_embed", "head.project"),
+    ("diffloss.net.input_proj", "head.embed"),
+    ("diffloss.net.res_blocks", "head.blocks"),
     ("diffloss.net.final_layer.linear", "head.out"),
     ("diffloss.net.final_layer.adaLN_modulation.1", "head.modulation_out"),
-]  # fmt: skip
+]
 _INNER = {
     "text_tower.blocks": [
-        ("ln_1", "norm1"), ("ln_2", "norm2"), ("attn.in_proj_weight", "attn.qkv.weight"),
-        ("attn.in_proj_bias", "attn.qkv.bias"), ("attn.out_proj", "attn.proj"), ("mlp.c_fc", "mlp.fc1"),
+        ("ln_1", "norm1"),
+        ("ln_2", "norm2"),
+        ("attn.in_proj_weight", "attn.qkv.weight"),
+        ("attn.in_proj_bias", "attn.qkv.bias"),
+        ("attn.out_proj", "attn.proj"),
+        ("mlp.c_fc", "mlp.fc1"),
         ("mlp.c_proj", "mlp.fc2"),
     ],
     "head.blocks": [("in_ln", "norm"), ("adaLN_modulation.1", "modulation")],
-}  # fmt: skip
+}
 _NEVER_TRAINED = {"fake_latent"}
 _SHAPED = {
     "encoder.positions",
@@ -109,30 +125,44 @@ def config_from_settings(settings: Mapping[str, Any]) -> DreamConfig:
     s, text = dict(settings), dict(settings["text_cfg"])
     return DreamConfig(
         image=ImageConfig(
-            size=s["img_size"], patch_size=s["patch_size"], channels=s["vae_embed_dim"],
-            stride=s["vae_stride"]
+            size=s["img_size"], patch_size=s["patch_size"], channels=s["vae_embed_dim"], stride=s["vae_stride"]
         ),
         text=TextConfig(
-            vocab_size=text["vocab_size"], context_length=text["context_length"], width=text["width"],
-            depth=text["layers"], heads=text["heads"], conditioning_length=s["text_max_len"],
+            vocab_size=text["vocab_size"],
+            context_length=text["context_length"],
+            width=text["width"],
+            depth=text["layers"],
+            heads=text["heads"],
+            conditioning_length=s["text_max_len"],
             conditioning_width=s["t5_embed_dim"],
         ),
         encoder=EncoderConfig(
-            width=s["encoder_embed_dim"], depth=s["encoder_depth"], heads=s["encoder_num_heads"],
-            mlp_ratio=float(s["mlp_ratio"]), buffer_tokens=s["buffer_size"],
+            width=s["encoder_embed_dim"],
+            depth=s["encoder_depth"],
+            heads=s["encoder_num_heads"],
+            mlp_ratio=float(s["mlp_ratio"]),
+            buffer_tokens=s["buffer_size"],
         ),
         decoder=DecoderConfig(
-            width=s["decoder_embed_dim"], depth=s["decoder_depth"], heads=s["decoder_num_heads"],
-            mlp_ratio=float(s["mlp_ratio"]), aligner_depth=s["text_aligner_depth"],
+            width=s["decoder_embed_dim"],
+            depth=s["decoder_depth"],
+            heads=s["decoder_num_heads"],
+            mlp_ratio=float(s["mlp_ratio"]),
+            aligner_depth=s["text_aligner_depth"],
         ),
         head=HeadConfig(
-            width=s["diffloss_w"], depth=s["diffloss_d"], sampling_steps=int(s["num_sampling_steps"]),
+            width=s["diffloss_w"],
+            depth=s["diffloss_d"],
+            sampling_steps=int(s["num_sampling_steps"]),
             draws=s["diffusion_batch_mul"],
         ),
         joint=JointConfig(width=s["embed_dim"], hidden=s["ssl_mlp_dim"]),
         masking=MaskingConfig(
-            center_start=s["mask_ratio_mu_start"], center_end=s["mask_ratio_mu_end"], std=s["mask_ratio_std"],
-            low=s["mask_ratio_min"], high=s["mask_ratio_max"],
+            center_start=s["mask_ratio_mu_start"],
+            center_end=s["mask_ratio_mu_end"],
+            std=s["mask_ratio_std"],
+            low=s["mask_ratio_min"],
+            high=s["mask_ratio_max"],
             warmup_end=s["masking_warmup_end"] / s["epochs"],
             moving_interval=not s["fixed_masking_boundary"],
             schedule="warmup" if s["variable_masking"] else "constant",
@@ -142,7 +172,7 @@ def config_from_settings(settings: Mapping[str, Any]) -> DreamConfig:
             min_masked=s["min_masked_ratio_for_mar_loss"],
         ),
         train=TrainConfig(),
-    )  # fmt: skip
+    )
 
 
 def _translate(name: str, names: list[tuple[str, str]], inner: dict[str, list[tuple[str, str]]]) -> str:
@@ -152,9 +182,7 @@ def _translate(name: str, names: list[tuple[str, str]], inner: dict[str, list[tu
             for old_part, new_part in inner.get(new if new in inner else old, []):
                 rest = re.sub(rf"(?<=\.){re.escape(old_part)}(?=\.|$)", new_part, rest)
             return new + rest
-    raise InputError(
-        f"'{name}' is no parameter of DREAM; expected names as in the authors' `model` or `model_ema` map"
-    )
+    raise InputError(f"'{name}' is no parameter of DREAM; expected names as in the authors' `model` or `model_ema` map")
 
 
 def _to_our_shape(name: str, value: Tensor) -> Tensor:

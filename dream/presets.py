@@ -68,8 +68,15 @@ def tiny() -> DreamConfig:
         config,
         image=ImageConfig(tokenizer="pixels", size=30, patch_size=6, channels=3, stride=1, scale=1.0),
         text=TextConfig(
-            vocab_size=1024, context_length=20, width=64, depth=2, heads=2, embedding_std=0.02,
-            conditioning="learned", conditioning_length=20, conditioning_width=128,
+            vocab_size=1024,
+            context_length=20,
+            width=64,
+            depth=2,
+            heads=2,
+            embedding_std=0.02,
+            conditioning="learned",
+            conditioning_length=20,
+            conditioning_width=128,
         ),
         encoder=EncoderConfig(
             width=128, depth=4, heads=4, buffer_tokens=4, dropout=0.0, positions="sincos", rotary=True
@@ -77,18 +84,25 @@ def tiny() -> DreamConfig:
         decoder=DecoderConfig(width=128, depth=4, heads=4, dropout=0.0, aligner_depth=1),
         head=HeadConfig(width=128, depth=3, objective="flow", sampling_steps=16, draws=2, time_std=0.8),
         joint=JointConfig(
-            width=128, hidden=256, pooling_maps=4, buffer_features=True, positional_text=True,
-            max_logit_scale=100.0,
+            width=128, hidden=256, pooling_maps=4, buffer_features=True, positional_text=True, max_logit_scale=100.0
         ),
         masking=MaskingConfig(groups=8, stratified=True, generation_share=0.375),
         objective=ObjectiveConfig(contrastive_weight=1.0, distinct_negatives=True),
         data=DataConfig(flip=False, near_misses=0.75, canonical_until=0.3),
         train=TrainConfig(
-            batch_size=64, optimizer="muon", lr=8e-4, muon_lr=0.006, weight_decay=0.02, warmup=0.03,
-            decay="linear", decay_start=0.1, clip=1.0, ema=0.998,
+            batch_size=64,
+            optimizer="muon",
+            lr=8e-4,
+            muon_lr=0.006,
+            weight_decay=0.02,
+            warmup=0.03,
+            decay="linear",
+            decay_start=0.1,
+            clip=1.0,
+            ema=0.998,
         ),
         decode=DecodeConfig(steps=16, guidance_scale=2.0),
-    )  # fmt: skip
+    )
 
 
 def demo() -> DreamConfig:
@@ -142,9 +156,7 @@ def repa(config: DreamConfig) -> DreamConfig:
 
 
 SIZES: dict[str, Callable[[], DreamConfig]] = {f.__name__: f for f in (tiny, demo, base, large, huge, giant)}
-OBJECTIVES: dict[str, Callable[[DreamConfig], DreamConfig]] = {
-    f.__name__: f for f in (dream, fluid, clip, mar, repa)
-}
+OBJECTIVES: dict[str, Callable[[DreamConfig], DreamConfig]] = {f.__name__: f for f in (dream, fluid, clip, mar, repa)}
 
 
 def preset(size: str, objective: str = "dream") -> DreamConfig:
@@ -159,13 +171,7 @@ def preset(size: str, objective: str = "dream") -> DreamConfig:
 def _constant(config: DreamConfig) -> MaskingConfig:
     """Masking of MAR and FLUID: normal(1, 0.25) on [0.7, 1]."""
     return replace(
-        config.masking,
-        schedule="constant",
-        center_end=1.0,
-        std=0.25,
-        low=0.7,
-        high=1.0,
-        generation_share=None,
+        config.masking, schedule="constant", center_end=1.0, std=0.25, low=0.7, high=1.0, generation_share=None
     )
 
 

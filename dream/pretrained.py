@@ -1,5 +1,6 @@
 """A trained model with everything that is needed to use it, opened from a run or a checkpoint. It trains
-nothing."""
+nothing.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -109,7 +109,8 @@ def training_loss_published(
 
 def full_context_features(tower: TextTower, text_ids: Tensor) -> Tensor:
     """(B, E): the text tower run over the whole context, padding after the end included (no positional
-    text)."""
+    text).
+    """
     batch, length = text_ids.shape
     x = (tower.embedding(text_ids) + tower.positions).flatten(0, 1)
     for block in tower.blocks:
@@ -130,11 +131,7 @@ def _step(
 ) -> Tensor:
     """Tokens (B, N, D_tok) of one candidate with `count` more revealed, so that `left` are hidden."""
     mask, after = masking.mask_from_order(orders, left + count), masking.mask_from_order(orders, left)
-    wanted, scale, head = (
-        mask & ~after,
-        settings.guidance_at(left, mask.shape[1]),
-        settings.head(model.config.head),
-    )
+    wanted, scale, head = (mask & ~after, settings.guidance_at(left, mask.shape[1]), settings.head(model.config.head))
     halves = 2 if settings.guided else 1
     encoded = model.encode(torch.cat([tokens] * halves), torch.cat([mask] * halves))
     cache = model.cross_cache(model.text_states(text))

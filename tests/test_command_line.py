@@ -38,7 +38,7 @@ def outcome(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "error, code, said",
+    ("error", "code", "said"),
     [
         (InputError("data.level must be in [0, 3], got 9"), 2, "data.level must be in [0, 3], got 9"),
         (RunError("nothing is left to read"), 1, "nothing is left to read"),
@@ -46,11 +46,7 @@ def outcome(monkeypatch, capsys):
         (OSError(errno.ENOSPC, "No space left on device", "runs/a"), 1, "the disk is full: runs/a"),
         (OSError(errno.EROFS, "Read-only file system", "/cd/a"), 2, "no permission to read or write: /cd/a"),
         (PermissionError(errno.EACCES, "Permission denied", "/a"), 2, "no permission to read or write: /a"),
-        (
-            FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b"),
-            2,
-            "no such file or folder: /a/b",
-        ),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b"), 2, "no such file or folder: /a/b"),
         (FileNotFoundError("nothing matches *.tar"), 2, "nothing matches *.tar"),
         (FileExistsError(errno.EEXIST, "File exists", "runs/a"), 2, "left as it is: runs/a"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "a folder was expected: a/b"),
@@ -81,7 +77,7 @@ def test_the_traceback_is_there_for_who_asks(outcome, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "argv, said",
+    ("argv", "said"),
     [
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
         (["xyzzy"], "unknown command 'xyzzy' (commands: train, decode, evaluate, data, export, bench)"),
@@ -122,9 +118,7 @@ def test_every_command_line_that_we_show_is_one_that_we_take(line, monkeypatch):
 
 def test_help_imports_nothing_heavy():
     script = "import sys; from dream.__main__ import main; main(['trian']); print(*sys.modules)"
-    modules = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "numpy", "datasets", "transformers", "dream.commands.train"} & set(modules.split())
 
 

@@ -33,23 +33,10 @@ ENTRIES = {
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
     "timm": {"dream/evaluation/painted/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
     "tokenizers": {"dream/data/text.py"},
-    "transformers": {
-        "dream/data/text.py",
-        "dream/evaluation/painted/encoders.py",
-        "dream/model/conditioning.py",
-    },
+    "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py"},
 }
-EXTRAS = {
-    "diffusers",
-    "h5py",
-    "scipy",
-    "sklearn",
-    "torchmetrics",
-    "playwright",
-    "kaleido",
-    "imageio_ffmpeg",
-}
+EXTRAS = {"diffusers", "h5py", "scipy", "sklearn", "torchmetrics", "playwright", "kaleido", "imageio_ffmpeg"}
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
 
 

@@ -53,7 +53,10 @@ VARIANTS = {
     "dream, constant masking": Variant(
         "dream",
         (
-            "masking.schedule=constant", "masking.center_end=1.0", "masking.std=0.25", "masking.low=0.7",
+            "masking.schedule=constant",
+            "masking.center_end=1.0",
+            "masking.std=0.25",
+            "masking.low=0.7",
             "masking.generation_share=none",
         ),
     ),
@@ -65,7 +68,7 @@ VARIANTS = {
     "dream, mixed phrasings": Variant("dream", ("data.canonical_until=0",)),
     "dream, mean pooling": Variant("dream", ("joint.pooling_maps=0", "joint.buffer_features=false")),
     "dream, end-of-text feature": Variant("dream", ("joint.positional_text=false",)),
-}  # fmt: skip
+}
 """By the name of their column."""
 MAIN = tuple(VARIANTS)[:7]
 """The objectives and maskings that the paper compares, and ratio groups."""
@@ -143,9 +146,7 @@ def _train(plan: Plan, jobs: int, threads: int, console: Console) -> None:
 
     def tell(waiting: Sequence[Command], running: Sequence[Running]) -> None:
         ended = whole - len(waiting) - len(running)
-        left = _seconds_left(
-            plan, len(waiting), [(each, folders[each.command.name]) for each in running], jobs
-        )
+        left = _seconds_left(plan, len(waiting), [(each, folders[each.command.name]) for each in running], jobs)
         words = ", ".join(f"{each.command.name} {_share(folders[each.command.name]):.0%}" for each in running)
         text = f"training: {ended} of {whole} runs done; {words}"
         console.progress(text + (f"; {duration(left)} left" if left is not None else ""))
@@ -171,9 +172,20 @@ def _training(plan: Plan, variant: str, seed: int) -> Command:
     budget = ["--minutes", f"{plan.minutes:g}"] if plan.steps is None else ["--steps", str(plan.steps)]
     settings = [*plan.assignments, *what.assignments]
     arguments = [
-        "train", "--preset", plan.preset, "--objective", what.objective, "--data", plan.data, *budget,
-        "--seed", str(seed), "--out", str(folder), *(["--set", *settings] if settings else []),
-    ]  # fmt: skip
+        "train",
+        "--preset",
+        plan.preset,
+        "--objective",
+        what.objective,
+        "--data",
+        plan.data,
+        *budget,
+        "--seed",
+        str(seed),
+        "--out",
+        str(folder),
+        *(["--set", *settings] if settings else []),
+    ]
     return Command(_name(variant, seed), arguments, log)
 
 
@@ -187,9 +199,7 @@ def _share(folder: Path) -> float:
     return beat.step / beat.end if beat and beat.end else 0.0
 
 
-def _seconds_left(
-    plan: Plan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int
-) -> float | None:
+def _seconds_left(plan: Plan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int) -> float | None:
     """Estimate of what is left of all runs; None while nothing is known of how long one takes."""
     lasts = [60 * plan.minutes] if plan.steps is None and plan.minutes else []
     lefts: list[float | None] = []
@@ -230,10 +240,17 @@ def _evaluate(plan: Plan, jobs: int, threads: int, console: Console) -> None:
 def _evaluation(plan: Plan, variant: str, seed: int) -> Command:
     name = _name(variant, seed)
     arguments = [
-        "evaluate", "--model", f"{name}={plan.folder(variant, seed)}", "--tasks", plan.tasks,
-        "--data", plan.data, "--out", str(plan.out),
+        "evaluate",
+        "--model",
+        f"{name}={plan.folder(variant, seed)}",
+        "--tasks",
+        plan.tasks,
+        "--data",
+        plan.data,
+        "--out",
+        str(plan.out),
         *(["--set", *plan.task_settings] if plan.task_settings else []),
-    ]  # fmt: skip
+    ]
     return Command(name, arguments, plan.out / "logs" / f"{name}.log")
 
 
@@ -266,22 +283,22 @@ def write_report(plan: Plan, threads: int) -> list[Path]:
 
 def _preface(plan: Plan, threads: int) -> list[str]:
     one = len(plan.seeds) == 1
-    spread = (
-        "of one seed, so intervals are within it" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
-    )
+    spread = "of one seed, so intervals are within it" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
     lines = [
-        "# Joint and single objectives at an equal budget", "",
+        "# Joint and single objectives at an equal budget",
+        "",
         f"Every run: preset {plan.preset} on {plan.data}, {plan.budget} with {threads} threads"
         + (f", {' '.join(plan.assignments)}" if plan.assignments else "")
-        + f". Numbers are means {spread}" + ("." if one else ", with the 95 % interval of Student's t."), "",
-        "| variant | objective | settings | steps |", "| --- | --- | --- | ---: |",
-    ]  # fmt: skip
+        + f". Numbers are means {spread}"
+        + ("." if one else ", with the 95 % interval of Student's t."),
+        "",
+        "| variant | objective | settings | steps |",
+        "| --- | --- | --- | ---: |",
+    ]
     for name in plan.variants:
         beats = [run_log.read_heartbeat(plan.folder(name, seed)) for seed in plan.seeds]
         steps = ", ".join(f"{beat.step:,}" for beat in beats if beat)
-        lines.append(
-            f"| {name} | {VARIANTS[name].objective} | {' '.join(VARIANTS[name].assignments)} | {steps} |"
-        )
+        lines.append(f"| {name} | {VARIANTS[name].objective} | {' '.join(VARIANTS[name].assignments)} | {steps} |")
     return [*lines, ""]
 
 
@@ -303,9 +320,12 @@ def _check(plan: Plan) -> None:
     check_writable(plan.out)
     path = plan.runs / "plan.json"
     ours = {
-        "preset": plan.preset, "data": plan.data, "minutes": plan.minutes, "steps": plan.steps,
+        "preset": plan.preset,
+        "data": plan.data,
+        "minutes": plan.minutes,
+        "steps": plan.steps,
         "assignments": list(plan.assignments),
-    }  # fmt: skip
+    }
     if path.exists():
         try:
             theirs = json.loads(path.read_text())
@@ -326,27 +346,41 @@ def _check(plan: Plan) -> None:
 
 def _parsed(argv: Sequence[str] | None) -> tuple[Plan, int, int]:
     parser = CommandParser(
-        prog="python -m workbench.comparison",
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        prog="python -m workbench.comparison", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     known = "\n".join(f"  {name:<26}{v.objective} {' '.join(v.assignments)}" for name, v in VARIANTS.items())
     parser.epilog = f"variants:\n{known}"
     add, plan = parser.add_argument, Plan()
-    add("--variants", default=";".join(MAIN),
-        help=f"some of the variants, separated by ';', or all (default: the first {len(MAIN)})")  # fmt: skip
+    add(
+        "--variants",
+        default=";".join(MAIN),
+        help=f"some of the variants, separated by ';', or all (default: the first {len(MAIN)})",
+    )
     add("--seeds", default="0,1,2", help="comma-separated (default: 0,1,2)")
     add("--preset", default=plan.preset, choices=tuple(SIZES), help="size of the model (default: tiny)")
     add("--data", default=plan.data, help="where all learn from and are tested on (default: shapes)")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--minutes", type=float, help=f"minutes of training a run (default: {plan.minutes:g})"
-    )
+    budget.add_argument("--minutes", type=float, help=f"minutes of training a run (default: {plan.minutes:g})")
     budget.add_argument("--steps", type=int, help="optimiser steps a run, in place of minutes")
-    add("--set", nargs="+", action="extend", default=[], dest="assignments", metavar="section.key=value",
-        help="settings of every run")  # fmt: skip
+    add(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="assignments",
+        metavar="section.key=value",
+        help="settings of every run",
+    )
     add("--tasks", default=plan.tasks, help="tasks of the evaluation, as in dream evaluate (default: all)")
-    add("--set-task", nargs="+", action="extend", default=[], dest="task_settings",
-        metavar="TASK.FIELD=VALUE", help="settings of the tasks")  # fmt: skip
+    add(
+        "--set-task",
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="task_settings",
+        metavar="TASK.FIELD=VALUE",
+        help="settings of the tasks",
+    )
     add("--runs", type=Path, default=plan.runs, help=f"where the runs are (default: {plan.runs})")
     add("--out", type=Path, default=plan.out, help=f"where results, table, figures go (default: {plan.out})")
     add("--jobs", type=int, default=1, help="runs side by side (default: 1)")
@@ -373,9 +407,18 @@ def _plan(args: argparse.Namespace) -> tuple[Plan, int, int]:
     named_tasks(args.tasks, [args.data])
     minutes = None if args.steps else args.minutes or Plan().minutes
     plan = Plan(
-        variants, seeds, args.preset, args.data, minutes, args.steps, tuple(args.assignments), args.tasks,
-        tuple(args.task_settings), args.runs, args.out,
-    )  # fmt: skip
+        variants,
+        seeds,
+        args.preset,
+        args.data,
+        minutes,
+        args.steps,
+        tuple(args.assignments),
+        args.tasks,
+        tuple(args.task_settings),
+        args.runs,
+        args.out,
+    )
     return plan, args.jobs, threads
 
 

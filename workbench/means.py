@@ -10,8 +10,28 @@ import numpy as np
 from dream.evaluation.results import Entry, Results
 from dream.evaluation.statistics import Estimate, Measure
 
-T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
-       2.131, 2.120, 2.110, 2.101, 2.093, 2.086)  # fmt: skip
+T95 = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+    2.228,
+    2.201,
+    2.179,
+    2.160,
+    2.145,
+    2.131,
+    2.120,
+    2.110,
+    2.101,
+    2.093,
+    2.086,
+)
 """97.5 % quantiles of Student's t distribution with 1 to 20 degrees of freedom."""
 
 
@@ -29,9 +49,7 @@ def _mean_entry(entries: Sequence[Entry]) -> Entry:
     for entry in entries:
         for measure in entry.measures:
             found.setdefault((measure.name, json.dumps(measure.where)), []).append(measure)
-    measures = tuple(
-        replace(same[0], estimate=over_seeds([m.estimate for m in same])) for same in found.values()
-    )
+    measures = tuple(replace(same[0], estimate=over_seeds([m.estimate for m in same])) for same in found.values())
     return replace(entries[0], measures=measures, model_id="mean", seconds=sum(e.seconds for e in entries))
 
 

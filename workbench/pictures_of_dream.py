@@ -63,9 +63,8 @@ def paint(pretrained: Pretrained, work: Work[Painted]) -> Painted:
     picked = np.linspace(0, len(seen) - 1, SHOWN + 1).round().astype(int)[1:]
     frames = [seen[i][1][chosen if len(seen[i][1]) > 1 else 0] for i in picked]
     return Painted(
-        np.array([seen[i][0] for i in picked]), np.stack(frames), candidates, alignment, chosen,
-        point.decoded_fraction,
-    )  # fmt: skip
+        np.array([seen[i][0] for i in picked]), np.stack(frames), candidates, alignment, chosen, point.decoded_fraction
+    )
 
 
 def place(folder: Path) -> Path:
@@ -91,9 +90,7 @@ def kept(path: Path) -> Painted | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in Painted.__dataclass_fields__}
-        return Painted(
-            **{**found, "chosen": int(found["chosen"]), "compared_at": float(found["compared_at"])}
-        )
+        return Painted(**{**found, "chosen": int(found["chosen"]), "compared_at": float(found["compared_at"])})
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 

@@ -88,9 +88,12 @@ class Draft:
         """Puts it into the list, with a small picture of it."""
         _fitted(thumbnail).save(self.path / THUMBNAIL)
         tree = {
-            "format": FORMAT, "kind": self.kind, "prompt": self.prompt, "created": self.created,
+            "format": FORMAT,
+            "kind": self.kind,
+            "prompt": self.prompt,
+            "created": self.created,
             "about": self.about,
-        }  # fmt: skip
+        }
         (self.path / ABOUT).write_text(json.dumps(tree, indent=1, ensure_ascii=False), encoding="utf-8")
         self.path.rename(self.folder / self.id)
         return open_folder(self.folder / self.id)
@@ -140,9 +143,7 @@ def open_folder(folder: Path) -> Stored:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
     picture = folder / THUMBNAIL
-    return Stored(
-        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
-    )
+    return Stored(folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None)
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:

@@ -79,7 +79,8 @@ class Workspace:
 
     def source(self, text: str) -> str:
         """The data source that a user named (`shapes`, `hf:...`, a path, a pattern of shards), as it is
-        opened."""
+        opened.
+        """
         name = text.strip()
         if name == "shapes" or name.startswith("hf:"):
             return name

@@ -43,10 +43,13 @@ def pick(key: str, label: str, default: str | None = None) -> str:
     if given and given not in options:
         options = [given, *options]
     chosen = st.selectbox(
-        label, options, key=key, accept_new_options=True,
+        label,
+        options,
+        key=key,
+        accept_new_options=True,
         help="A checkpoint of this workspace, a shipped model, or a path typed in: a run, a folder, "
         ".safetensors, .pth, .pt or .bin.",
-    )  # fmt: skip
+    )
     return chosen or ""
 
 
@@ -77,9 +80,14 @@ def statistics_of(part: Part) -> list[Statistics] | None:
 
 
 def by_work(
-    key: tuple[str, ...], compute: Callable[[Work[T]], T], *, keep: Callable[[T], Any],
-    take: Callable[[Any], T], size: int, doing: str,
-) -> T | None:  # fmt: skip
+    key: tuple[str, ...],
+    compute: Callable[[Work[T]], T],
+    *,
+    keep: Callable[[T], Any],
+    take: Callable[[Any], T],
+    size: int,
+    doing: str,
+) -> T | None:
     """What `compute` finds, computed once for all times and kept beside the workspace as JSON.
 
     None while it runs, failed, was stopped or waits for a click, which the page then shows.

@@ -65,9 +65,13 @@ def _pick_part(key: str, label: str, found: Checkpoint) -> Part:
 
 def _compared(a: Part, b: Part) -> Difference | None:
     return by_work(
-        ("difference", a.stamp, b.stamp), lambda work: compare(a, b, work), keep=Difference.to_dict,
-        take=Difference.from_dict, size=a.bytes + b.bytes, doing="compare the two",
-    )  # fmt: skip
+        ("difference", a.stamp, b.stamp),
+        lambda work: compare(a, b, work),
+        keep=Difference.to_dict,
+        take=Difference.from_dict,
+        size=a.bytes + b.bytes,
+        doing="compare the two",
+    )
 
 
 def _show(result: Difference, key: str) -> None:
@@ -89,9 +93,12 @@ def _show(result: Difference, key: str) -> None:
     rows_key = f"in.checkpoints.{key}_rows"
     st.session_state.setdefault(rows_key, "layers")
     by = st.segmented_control(
-        "Rows", ["layers", "tensors"], key=rows_key, required=True,
+        "Rows",
+        ["layers", "tensors"],
+        key=rows_key,
+        required=True,
         help="A layer is what stands before the first number of its tensors' names, and the number.",
-    )  # fmt: skip
+    )
     rows = result.weights if by == "tensors" else by_layer(result.weights)
     _show_left_out(rows, by or "layers")
     rows = [row for row in rows if not row.equal]
@@ -100,9 +107,10 @@ def _show(result: Difference, key: str) -> None:
         st.caption(f"The {MOST_ROWS} farthest of {len(rows):,} are drawn.")
         rows = [row for row in rows if row.name in farthest]
     show_figure(
-        figures.plot_distances(rows), f"checkpoints.{key}",
+        figures.plot_distances(rows),
+        f"checkpoints.{key}",
         alt=f"Relative L2 distance and one minus cosine of {len(rows)} {by}",
-    )  # fmt: skip
+    )
 
 
 def _show_left_out(rows: list[Distance], by: str) -> None:
@@ -111,18 +119,18 @@ def _show_left_out(rows: list[Distance], by: str) -> None:
         st.caption(f"{equal:,} {by} are equal in every value and not drawn.")
     if broken:
         names = ", ".join(f"{row.name} ({row.nonfinite:,})" for row in broken[:6])
-        st.warning(
-            f"Values that are not finite, left out of every sum: {names}{' ...' if broken[6:] else ''}."
-        )
+        st.warning(f"Values that are not finite, left out of every sum: {names}{' ...' if broken[6:] else ''}.")
 
 
 def _show_leftovers(result: Difference) -> None:
     if result.translated:
         st.caption("The authors' names were translated to ours before tensors were matched.")
     groups = (
-        ("Added (only in B)", result.added), ("Missing (only in A)", result.missing),
-        ("Reshaped", result.reshaped), ("Not readable", result.unread),
-    )  # fmt: skip
+        ("Added (only in B)", result.added),
+        ("Missing (only in A)", result.missing),
+        ("Reshaped", result.reshaped),
+        ("Not readable", result.unread),
+    )
     for label, names in groups:
         if names:
             with st.expander(f"{label}: {len(names):,}", expanded=len(names) <= 12):

@@ -19,14 +19,16 @@ def show_history(found: Checkpoint) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_figure(
-            figures.plot_losses(past), "checkpoints.losses",
+            figures.plot_losses(past),
+            "checkpoints.losses",
             alt=f"Losses over the training; this checkpoint is at step {past.step:,}",
-        )  # fmt: skip
+        )
     with right:
         show_figure(
-            figures.plot_scales(past), "checkpoints.scales",
+            figures.plot_scales(past),
+            "checkpoints.scales",
             alt=f"Factor on the cosines in {len({scale.step for scale in past.scales})} checkpoints",
-        )  # fmt: skip
+        )
         st.caption("A training logs no logit scale; it is read from every checkpoint that is left.")
 
 
@@ -36,8 +38,11 @@ def _show_cells(found: Checkpoint, factors: dict[str, float]) -> None:
         for part, factor in factors.items()
         if factor
     ]
-    cells += [(name.capitalize(), value, "From the checkpoint.") for name, value in found.facts.items()
-              if name in ("step", "validation loss", "epoch")]  # fmt: skip
+    cells += [
+        (name.capitalize(), value, "From the checkpoint.")
+        for name, value in found.facts.items()
+        if name in ("step", "validation loss", "epoch")
+    ]
     if not cells:
         st.caption("There is no logit scale in this checkpoint.")
         return

@@ -31,14 +31,16 @@ def show_layers(found: Checkpoint) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         show_figure(
-            figures.plot_norms(layers), f"checkpoints.norms.{part.name}",
+            figures.plot_norms(layers),
+            f"checkpoints.norms.{part.name}",
             alt=f"RMS, largest magnitude and mean of {len(layers)} layers, on a logarithmic axis",
-        )  # fmt: skip
+        )
     with right:
         show_figure(
-            figures.plot_magnitudes(layers), f"checkpoints.magnitudes.{part.name}",
+            figures.plot_magnitudes(layers),
+            f"checkpoints.magnitudes.{part.name}",
             alt=f"Heat map: share of the values of {len(layers)} layers by magnitude",
-        )  # fmt: skip
+        )
 
 
 def _show_health(measured: list[Statistics]) -> None:
@@ -49,11 +51,7 @@ def _show_health(measured: list[Statistics]) -> None:
         ("Not finite", f"{all.nonfinite:,}", "NaN and infinities among the floating-point values."),
         ("Exact zeros", f"{all.zeros / max(1, all.count):.3%}", f"{all.zeros:,} of {all.count:,} values."),
         ("Zero rows", f"{rows:,}", "Rows of the first axis that are zero throughout: dead outputs."),
-        (
-            "Zero columns",
-            f"{columns:,}",
-            "Places of the second axis that are zero throughout: unread inputs.",
-        ),
+        ("Zero columns", f"{columns:,}", "Places of the second axis that are zero throughout: unread inputs."),
         ("Constant tensors", f"{sum(one.constant for one in measured):,}", "All of several values the same."),
         ("RMS of all", f"{all.rms:.3g}" if all.rms == all.rms else "-", "Over all floating-point values."),
     )
@@ -62,11 +60,11 @@ def _show_health(measured: list[Statistics]) -> None:
     if not suspicious:
         st.caption("✓ Every value is finite, and no tensor is constant or has dead rows or columns.")
         return
-    names = {
-        "tensor": [one.name for one in suspicious],
-        "noticed": [", ".join(one.problems) for one in suspicious],
-    }
+    names = {"tensor": [one.name for one in suspicious], "noticed": [", ".join(one.problems) for one in suspicious]}
     st.dataframe(
-        names, hide_index=True, key="do.checkpoints.suspicious", height=min(300, 38 + 35 * len(suspicious)),
+        names,
+        hide_index=True,
+        key="do.checkpoints.suspicious",
+        height=min(300, 38 + 35 * len(suspicious)),
         alt=f"{len(suspicious)} tensors with something dead, constant or not finite",
-    )  # fmt: skip
+    )

@@ -22,9 +22,10 @@ def show_optimizer(found: Checkpoint) -> None:
     rows = moments(measured)
     _show_cells(rows, size_words(part.bytes))
     show_figure(
-        figures.plot_moments(by_layer(rows)), "checkpoints.moments",
+        figures.plot_moments(by_layer(rows)),
+        "checkpoints.moments",
         alt=f"RMS of momentum and of recent gradients of {len(rows)} parameters, by layer",
-    )  # fmt: skip
+    )
     st.dataframe(
         {
             "parameter": [row.parameter for row in rows],
@@ -36,16 +37,16 @@ def show_optimizer(found: Checkpoint) -> None:
             "agreement": [row.agreement for row in rows],
             "not finite": [row.nonfinite for row in rows],
         },
-        key="do.checkpoints.moments_table", hide_index=True, column_config=_formats(),
+        key="do.checkpoints.moments_table",
+        hide_index=True,
+        column_config=_formats(),
         alt=f"Optimiser state of {len(rows)} parameters",
-    )  # fmt: skip
+    )
 
 
 def _show_cells(rows: list[Moments], size: str) -> None:
     steps = sorted({row.step for row in rows if row.step == row.step})
-    span = (
-        "not kept" if not steps else f"{steps[0]:,.0f}" + (f" to {steps[-1]:,.0f}" if len(steps) > 1 else "")
-    )
+    span = "not kept" if not steps else f"{steps[0]:,.0f}" + (f" to {steps[-1]:,.0f}" if len(steps) > 1 else "")
     momentum_only = sum(row.gradient != row.gradient for row in rows)
     cells = (
         ("Optimiser steps", span, "Steps that the parameters have had, as the optimiser counts them."),

@@ -15,10 +15,14 @@ from workbench.checkpoints.words import size_words
 
 PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"
 SECTIONS = {
-    "Parameters": show_tensors, "Layers": show_layers, "Averaged": show_averaged,
-    "Difference": show_difference, "Optimiser": show_optimizer, "Positions": show_positions,
+    "Parameters": show_tensors,
+    "Layers": show_layers,
+    "Averaged": show_averaged,
+    "Difference": show_difference,
+    "Optimiser": show_optimizer,
+    "Positions": show_positions,
     "Training": show_history,
-}  # fmt: skip
+}
 MOST_FACTS = 200
 
 
@@ -37,16 +41,23 @@ def render() -> None:
         chosen = pick(PATH, "Checkpoint")
     found = opened(chosen)
     if right.button(
-        "Decode with it", key="do.checkpoints.decode", width="stretch", disabled=not found.paintable,
+        "Decode with it",
+        key="do.checkpoints.decode",
+        width="stretch",
+        disabled=not found.paintable,
         help="Paint with this model; only checkpoints of this workbench can.",
-    ):  # fmt: skip
+    ):
         hand_over("decode", model=chosen)
     _show_facts(found)
     st.session_state.setdefault(SECTION, "Parameters")
     section = st.segmented_control(
-        "Look at", list(SECTIONS), key=SECTION, required=True, label_visibility="collapsed",
+        "Look at",
+        list(SECTIONS),
+        key=SECTION,
+        required=True,
+        label_visibility="collapsed",
         help="What is shown of the checkpoint.",
-    )  # fmt: skip
+    )
     with guarded():
         SECTIONS[section or "Parameters"](found)
 
@@ -72,8 +83,10 @@ def _show_facts(found: Checkpoint) -> None:
             facts = list(found.facts.items())[:MOST_FACTS]
             st.dataframe(
                 {"name": [name for name, _ in facts], "value": [value for _, value in facts]},
-                hide_index=True, key="do.checkpoints.facts", alt="Plain values that the file holds",
-            )  # fmt: skip
+                hide_index=True,
+                key="do.checkpoints.facts",
+                alt="Plain values that the file holds",
+            )
 
 
 def _count(count: int) -> str:

@@ -21,8 +21,13 @@ def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
     )
     key = (*sides, prompts, int(seed))
     name = "checkpoints.paint"
-    if right.button("Paint both", key="do.checkpoints.paint", type="primary", width="stretch",
-                    help="Paints every prompt with both sets of weights."):  # fmt: skip
+    if right.button(
+        "Paint both",
+        key="do.checkpoints.paint",
+        type="primary",
+        width="stretch",
+        help="Paints every prompt with both sets of weights.",
+    ):
         with guarded():
             wanted = read_prompts(prompts)
             opened = [(label, pretrained(path, ema=ema)) for label, path, ema in sides]
@@ -56,9 +61,11 @@ def _show(painted: tuple[Painted, ...], prompts: str) -> None:
             for column, place in zip(st.columns(4), places, strict=False):
                 score = f" · alignment {side.alignment[place]:.3f}" if side.alignment else ""
                 column.image(
-                    enlarged(side.pictures[place]), caption=side.label + score, width=180,
+                    enlarged(side.pictures[place]),
+                    caption=side.label + score,
+                    width=180,
                     alt=f"{texts[place]}, painted with {side.label}",
-                )  # fmt: skip
+                )
         if apart is not None:
             for column, place in zip(st.columns(4), places, strict=False):
                 column.caption(f"differ by {apart[place]:.1f} of 255 grey levels (RMS)")

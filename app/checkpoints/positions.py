@@ -14,9 +14,7 @@ SIMILARITY, MOSAIC = "checkpoints.similarity", "checkpoints.mosaic"
 CENTRED = "in.checkpoints.centred"
 MOST_TILED = 20
 """Cells a side up to which all similarity maps are drawn at once."""
-TABLE, SIDE, COMPONENT, POSITION = (
-    f"in.checkpoints.{name}" for name in ("table", "side", "component", "position")
-)
+TABLE, SIDE, COMPONENT, POSITION = (f"in.checkpoints.{name}" for name in ("table", "side", "component", "position"))
 
 
 def show_positions(found: Checkpoint) -> None:
@@ -25,18 +23,14 @@ def show_positions(found: Checkpoint) -> None:
     part = found.weights
     tables = positions.position_tables(part)
     if not tables:
-        st.info(
-            "No tensor here is named like a position table (positions, pos_embed, positional_embedding ...)."
-        )
+        st.info("No tensor here is named like a position table (positions, pos_embed, positional_embedding ...).")
         return
     entry, side = _pick(tables, part, found.grid)
     table = positions.on_grid(_values(str(entry.file), part.stamp, entry), side)
     scores, variance = _components(part.stamp, entry.name, side, table)
     cosines = _similarities(part.stamp, entry.name, side, st.session_state[CENTRED], table)
     if table.before:
-        st.caption(
-            f"The first {table.before} of {positions.length(entry)} positions (buffer) are not on the grid."
-        )
+        st.caption(f"The first {table.before} of {positions.length(entry)} positions (buffer) are not on the grid.")
     if side == 0:
         _show_line(entry, table, scores, variance, cosines)
     else:
@@ -50,23 +44,31 @@ def _pick(tables: list[Entry], part: Part, grid: int | None) -> tuple[Entry, int
         st.session_state[TABLE] = (on_grids or names)[0]
     left, right, last = st.columns([4, 1, 1], vertical_alignment="bottom")
     name = left.selectbox(
-        "Table", names, key=TABLE, help="Tensors that are named like position tables.",
+        "Table",
+        names,
+        key=TABLE,
+        help="Tensors that are named like position tables.",
         format_func=lambda name: f"{name}  ({shape_words(part.entry(name).shape)})",  # type: ignore[union-attr]
-    )  # fmt: skip
+    )
     entry = part.entry(name)
     assert entry is not None
     key = f"{SIDE}.{name}.{positions.length(entry)}"
     st.session_state.setdefault(key, positions.guess_side(entry, part, grid))
     most = int(positions.length(entry) ** 0.5)
     side = right.number_input(
-        "Cells a side", min_value=0, max_value=most, step=1, key=key,
+        "Cells a side",
+        min_value=0,
+        max_value=most,
+        step=1,
+        key=key,
         help="The last side × side positions fill the grid; 0 lays all of them on a line (texts).",
-    )  # fmt: skip
+    )
     st.session_state.setdefault(CENTRED, True)
     last.toggle(
-        "Centred", key=CENTRED,
+        "Centred",
+        key=CENTRED,
         help="Similarities without what all positions have in common: their mean is taken off first.",
-    )  # fmt: skip
+    )
     return entry, int(side)
 
 
@@ -78,18 +80,21 @@ def _show_grid(
     )
     with colours:
         show_figure(
-            figures.plot_colours(positions.as_colours(scores, table), table, variance), "checkpoints.colours",
+            figures.plot_colours(positions.as_colours(scores, table), table, variance),
+            "checkpoints.colours",
             alt=f"{entry.name}: first three principal components as red, green and blue over the grid",
-        )  # fmt: skip
+        )
     with component:
         _show_component(entry, table, scores, variance)
     with tiles:
         if table.rows <= MOST_TILED:
             show_figure(
-                figures.plot_mosaic(positions.mosaic(cosines, table), table), MOSAIC,
-                on_select="rerun", selection_mode="points",
+                figures.plot_mosaic(positions.mosaic(cosines, table), table),
+                MOSAIC,
+                on_select="rerun",
+                selection_mode="points",
                 alt=f"{entry.name}: similarity map of every position at its place; click one to enlarge it",
-            )  # fmt: skip
+            )
         else:
             st.caption(f"All maps at once are drawn up to {MOST_TILED} cells a side.")
     with similarity:
@@ -102,9 +107,10 @@ def _show_line(
     left, right = st.columns(2, gap="medium")
     with left:
         show_figure(
-            figures.plot_pairs(cosines, "Cosine between positions"), "checkpoints.pairs",
+            figures.plot_pairs(cosines, "Cosine between positions"),
+            "checkpoints.pairs",
             alt=f"{entry.name}: cosine between all pairs of positions",
-        )  # fmt: skip
+        )
     with right:
         _show_component(entry, table, scores, variance)
         _show_similarity(entry, table, cosines)
@@ -114,14 +120,17 @@ def _show_component(entry: Entry, table: positions.Table, scores: np.ndarray, va
     count = int(min(scores.shape[1], 64))
     if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
         st.session_state[COMPONENT] = 1
-    chosen = st.slider(
-        "Component", 1, count, key=COMPONENT, help="Principal component of the positions, the largest first."
-    ) if count > 1 else 1  # fmt: skip
+    chosen = (
+        st.slider("Component", 1, count, key=COMPONENT, help="Principal component of the positions, the largest first.")
+        if count > 1
+        else 1
+    )
     label = f"Component {chosen} · {variance[chosen - 1]:.1%} of the variance"
     show_figure(
-        figures.plot_component(scores[:, chosen - 1], table, label), "checkpoints.component",
+        figures.plot_component(scores[:, chosen - 1], table, label),
+        "checkpoints.component",
         alt=f"{entry.name}: principal component {chosen} over the positions",
-    )  # fmt: skip
+    )
 
 
 def _show_similarity(entry: Entry, table: positions.Table, cosines: np.ndarray) -> None:
@@ -132,9 +141,12 @@ def _show_similarity(entry: Entry, table: positions.Table, cosines: np.ndarray) 
         "Position", 0, last, key=POSITION, help="In raster order; or click a cell in a map of similarity."
     )
     show_figure(
-        figures.plot_similarity(cosines, table, position), SIMILARITY, on_select="rerun",
-        selection_mode="points", alt=f"{entry.name}: cosine of position {position} to all others",
-    )  # fmt: skip
+        figures.plot_similarity(cosines, table, position),
+        SIMILARITY,
+        on_select="rerun",
+        selection_mode="points",
+        alt=f"{entry.name}: cosine of position {position} to all others",
+    )
 
 
 def _take_clicks() -> None:

@@ -24,10 +24,13 @@ def show_tensors(found: Checkpoint) -> None:
     at = _take_click(f"checkpoints.tree.{part.name}")
     with tree:
         show_figure(
-            checkpoint_tree.plot_tree(part, at), f"checkpoints.tree.{part.name}", on_select="rerun",
-            selection_mode="points", name=f"{part.name}-tree",
+            checkpoint_tree.plot_tree(part, at),
+            f"checkpoints.tree.{part.name}",
+            on_select="rerun",
+            selection_mode="points",
+            name=f"{part.name}-tree",
             alt=f"Treemap of {len(part.entries)} tensors of {part.name}, {size_words(part.bytes)} together",
-        )  # fmt: skip
+        )
     _show_table(part, by_name)
     with detail.container(border=True):
         _show_one(part, by_name)
@@ -41,9 +44,12 @@ def pick_part(found: Checkpoint) -> Part:
     if len(names) == 1:
         return found.parts[0]
     st.segmented_control(
-        "Part", names, key=key, required=True,
+        "Part",
+        names,
+        key=key,
+        required=True,
         help="Raw weights, averaged weights and the optimiser's state lie in one checkpoint.",
-    )  # fmt: skip
+    )
     return found.part(st.session_state[key] or found.weights.name)
 
 
@@ -69,26 +75,31 @@ def _take_click(tree: str) -> str:
 def _show_table(part: Part, measured: dict[str, Statistics]) -> None:
     st.session_state.setdefault(FIND, "")
     wanted = st.text_input(
-        "Find", key=FIND, placeholder="part of a name: attn, blocks.3, bias ...",
+        "Find",
+        key=FIND,
+        placeholder="part of a name: attn, blocks.3, bias ...",
         help="Shows only tensors whose name contains this; a click on a layer of the tree fills it in.",
-    )  # fmt: skip
+    )
     shown = [entry for entry in part.entries if wanted.lower() in entry.name.lower()]
     if not shown:
         st.info(f"No tensor's name contains '{wanted}'.")
         return
     event = st.dataframe(
-        _columns(shown, measured), key=f"do.checkpoints.table.{part.name}", hide_index=True, height=330,
-        on_select="rerun", selection_mode="single-row", column_config=_formats(),
+        _columns(shown, measured),
+        key=f"do.checkpoints.table.{part.name}",
+        hide_index=True,
+        height=330,
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config=_formats(),
         alt=f"Table of {len(shown)} tensors with shape, type, size and statistics",
-    )  # fmt: skip
+    )
     rows, seen = event["selection"]["rows"], st.session_state.setdefault(SEEN, {})
     name = shown[rows[0]].name if rows and rows[0] < len(shown) else None
     if name is not None and seen.get("table") != name:
         st.session_state[TENSOR] = name
     seen["table"] = name
-    st.caption(
-        f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row to look closer"
-    )
+    st.caption(f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row to look closer")
 
 
 def _columns(shown: list[Entry], measured: dict[str, Statistics]) -> dict[str, list]:
@@ -132,13 +143,9 @@ def _show_one(part: Part, measured: dict[str, Statistics]) -> None:
     name = st.selectbox("Tensor", names, key=TENSOR, help="Or click one in the tree or in the table.")
     entry, one = part.entry(name), measured.get(name)
     assert entry is not None
-    st.markdown(
-        f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}"
-    )
+    st.markdown(f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}")
     if not entry.readable:
-        st.info(
-            f"Values of the type '{entry.dtype}' cannot be read here; shape and size are from the header."
-        )
+        st.info(f"Values of the type '{entry.dtype}' cannot be read here; shape and size are from the header.")
         return
     if one is None:
         st.caption("Its values have not been read yet.")
@@ -148,9 +155,11 @@ def _show_one(part: Part, measured: dict[str, Statistics]) -> None:
     st.markdown(_health(one))
     log = st.toggle("Logarithmic count", key="in.checkpoints.log", help="Shows the few values far out.")
     show_figure(
-        figures.plot_histogram(one, log), "checkpoints.histogram", name=name,
+        figures.plot_histogram(one, log),
+        "checkpoints.histogram",
+        name=name,
         alt=f"Histogram of {name}: RMS {style.number(one.rms)}, from {one.low:.3g} to {one.high:.3g}",
-    )  # fmt: skip
+    )
 
 
 def _health(one: Statistics) -> str:

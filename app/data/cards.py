@@ -32,11 +32,11 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
     start = (st.session_state["in.data.page"] - 1) * per
     identity = (*opened.identity, shard, start, per, wanted, size)
     page = computed(
-        "data.page", identity, "Reading the page",
-        lambda work: read_page(
-            opened.browsed, shard, start, per, size, wanted=wanted, within=WITHIN, check=work.check
-        ),
-    )  # fmt: skip
+        "data.page",
+        identity,
+        "Reading the page",
+        lambda work: read_page(opened.browsed, shard, start, per, size, wanted=wanted, within=WITHIN, check=work.check),
+    )
     if page is None:
         return
     _turn(turner, page, start)
@@ -63,20 +63,24 @@ def first_page() -> None:
 def _choose(opened: Opened) -> tuple[int, str, int, Turner]:
     shards = opened.browsed.shards
     one = len(shards) == 1
-    columns = st.columns(
-        [4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom"
-    )
+    columns = st.columns([4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom")
     if st.session_state.get("in.data.shard") not in range(len(shards)):
         st.session_state["in.data.shard"] = 0
     if not one:
         columns[0].selectbox(
-            "Shard", range(len(shards)), key="in.data.shard", format_func=shards.__getitem__,
-            on_change=first_page, help="A part of the source; only the one looked at is read.",
-        )  # fmt: skip
+            "Shard",
+            range(len(shards)),
+            key="in.data.shard",
+            format_func=shards.__getitem__,
+            on_change=first_page,
+            help="A part of the source; only the one looked at is read.",
+        )
     wanted = columns[-5].text_input(
-        "Caption contains", key="in.data.wanted", on_change=first_page,
+        "Caption contains",
+        key="in.data.wanted",
+        on_change=first_page,
         help=f"Only samples whose caption has these letters, among the first {WITHIN:,} of the shard.",
-    )  # fmt: skip
+    )
     st.session_state.setdefault("in.data.per", PER_PAGE[0])
     per = columns[-4].selectbox(
         "Per page", PER_PAGE, key="in.data.per", on_change=first_page, help="Samples on a page."
@@ -89,13 +93,11 @@ def _choose(opened: Opened) -> tuple[int, str, int, Turner]:
 def _turn(turner: Turner, page: Page, start: int) -> None:
     """The buttons that turn the page, and where the reader is."""
     turner[0].button(
-        "‹", key="do.data.earlier", on_click=_step(-1), disabled=start == 0, width="stretch",
-        help="The page before.",
-    )  # fmt: skip
+        "‹", key="do.data.earlier", on_click=_step(-1), disabled=start == 0, width="stretch", help="The page before."
+    )
     turner[1].button(
-        "›", key="do.data.later", on_click=_step(1), disabled=not page.more, width="stretch",
-        help="The next page.",
-    )  # fmt: skip
+        "›", key="do.data.later", on_click=_step(1), disabled=not page.more, width="stretch", help="The next page."
+    )
     of = f" of {page.total:,}" if page.total is not None else ""
     if page.found:
         st.caption(f"Samples {start + 1:,} to {start + len(page.found):,}{of}", help=LEGEND)

@@ -35,10 +35,12 @@ class Opened:
 def pick_source(key: str) -> str:
     """A selection box of sources, or what is typed into it. `key` without `in.`."""
     return choose_or_type(
-        "Data source", _listed(str(workspace().root)), INPUT + key,
+        "Data source",
+        _listed(str(workspace().root)),
+        INPUT + key,
         "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`; "
         "type one that is not listed.",
-    )  # fmt: skip
+    )
 
 
 def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
@@ -47,37 +49,37 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     None while (or where) the source cannot be opened.
     """
     source = workspace().source(typed)
-    splits = computed(
-        key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config)
-    )  # fmt: skip
+    splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
     if st.session_state.get(INPUT + key) not in splits or st.session_state.get(f"{key}.of") != source:
         st.session_state[INPUT + key] = first if first in splits else splits[0]
         st.session_state[f"{key}.of"] = source  # another source starts on its own first split
     return st.selectbox(
-        "Split", splits, key=INPUT + key,
+        "Split",
+        splits,
+        key=INPUT + key,
         help="`all` holds nothing back; a training learns from train and checks itself on val.",
-    )  # fmt: skip
+    )
 
 
 def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened | None:
     """The split, once it is open; None until then, with progress or the failure shown here."""
     source = workspace().source(typed)
     identity = (source, stamp(source), split, _digest(config) if source == "shapes" else "")
-    browsed = computed(
-        key, identity, "Opening the source", lambda work: browse(source, config, split)
-    )  # fmt: skip
+    browsed = computed(key, identity, "Opening the source", lambda work: browse(source, config, split))
     return None if browsed is None else Opened(typed, source, split, browsed, identity)
 
 
 def pick_eyes() -> str:
     """A selection box of whose tokenizers look at the source."""
     return choose_or_type(
-        "Seen by", [*models(), ANEW], INPUT + "data.eyes",
+        "Seen by",
+        [*models(), ANEW],
+        INPUT + "data.eyes",
         "Whose caption tokenizer, image tokenizer and picture size are shown: a model's, or those "
         "that a new `tiny` training on this source would have.",
-    )  # fmt: skip
+    )
 
 
 def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
@@ -85,9 +87,11 @@ def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
     if chosen == ANEW:
         source = workspace().source(typed)
         return computed(
-            "data.eyes", (source, stamp(source), level), "Learning a tokenizer",
+            "data.eyes",
+            (source, stamp(source), level),
+            "Learning a tokenizer",
             lambda work: eyes_of_training(source, 1 if level is None else level),
-        )  # fmt: skip
+        )
     path = workspace().model(chosen)
     eyes = _eyes_of_model(path, _changed(path))
     if level is None:
@@ -100,9 +104,11 @@ def pick_level() -> int:
     """A selection box of the difficulty of drawn pictures."""
     st.session_state.setdefault("in.data.level", tiny().data.level)
     return st.selectbox(
-        "Level", LEVELS, key="in.data.level",
+        "Level",
+        LEVELS,
+        key="in.data.level",
         help="0: one large object; 1: one or two; 2: more shapes, colours, sizes; 3: textures, up to three.",
-    )  # fmt: skip
+    )
 
 
 @st.cache_data(ttl=5, show_spinner=False)

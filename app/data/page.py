@@ -1,18 +1,11 @@
 """Data: a source page by page with captions, tokens and what the image tokenizer leaves; its numbers; what is
-broken in it."""
+broken in it.
+"""
 
 import streamlit as st
 
 from app.data.cards import first_page, show_cards
-from app.data.choice import (
-    Opened,
-    eyes_for,
-    open_split,
-    pick_eyes,
-    pick_level,
-    pick_source,
-    pick_split,
-)
+from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_source, pick_split
 from app.data.statistics import show_broken, show_statistics
 from app.session import guarded, hand_over, handed
 from workbench.sources.seen import Eyes
@@ -40,9 +33,13 @@ def render() -> None:
     st.session_state.setdefault("in.data.view", "Pictures")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         name = st.segmented_control(
-            "View", list(VIEWS), key="in.data.view", required=True, label_visibility="collapsed",
+            "View",
+            list(VIEWS),
+            key="in.data.view",
+            required=True,
+            label_visibility="collapsed",
             help="Pictures page by page, the source in numbers, or what cannot be used.",
-        )  # fmt: skip
+        )
         with st.container(horizontal=True, width="content"):
             _carry(opened, eyes)
     with guarded():

@@ -52,10 +52,14 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
     if len(found.problems) > LISTED:
         st.caption(f"The first {LISTED:,} of {len(found.problems):,}; the CSV has all.")
     st.download_button(
-        "All as CSV", data=lambda: problems_csv(found.problems), file_name="broken.csv", mime="text/csv",
-        key="do.data.broken.csv", on_click="ignore",
+        "All as CSV",
+        data=lambda: problems_csv(found.problems),
+        file_name="broken.csv",
+        mime="text/csv",
+        key="do.data.broken.csv",
+        on_click="ignore",
         help="Kind, shard, name and detail of everything broken, a row each.",
-    )  # fmt: skip
+    )
 
 
 def _read(opened: Opened, eyes: Eyes, show: Callable[[Statistics], None]) -> Statistics | None:
@@ -64,16 +68,22 @@ def _read(opened: Opened, eyes: Eyes, show: Callable[[Statistics], None]) -> Sta
     if st.session_state.get("in.data.limit") not in options:
         st.session_state["in.data.limit"] = LIMITS[1]
     limit = st.selectbox(
-        "Samples to read", options, key="in.data.limit", width=220,
+        "Samples to read",
+        options,
+        key="in.data.limit",
+        width=220,
         format_func=lambda value: value if isinstance(value, str) else f"the first {value:,}",
         help="Of a stored source, whatever its split says of holding back; pictures are read one after the "
         "other and only lengths and counts are kept.",
-    )  # fmt: skip
+    )
     most = None if limit == EVERYTHING else int(limit)
     return computed(
-        "data.statistics", (*opened.identity, most, eyes.name, eyes.config.data.level),
-        "Reading the source", partial(_count, opened, eyes, most), show,
-    )  # fmt: skip
+        "data.statistics",
+        (*opened.identity, most, eyes.name, eyes.config.data.level),
+        "Reading the source",
+        partial(_count, opened, eyes, most),
+        show,
+    )
 
 
 def _count(opened: Opened, eyes: Eyes, limit: int | None, work: Work[Statistics]) -> Statistics:
@@ -90,22 +100,23 @@ def _numbers(found: Statistics) -> None:
         return
     columns = st.columns(6)
     share = 100 / found.good
-    columns[0].metric(
-        "Good samples", f"{found.good:,}", help="Picture and caption can be read." + _part(found)
-    )
+    columns[0].metric("Good samples", f"{found.good:,}", help="Picture and caption can be read." + _part(found))
     columns[1].metric("Broken", f"{len(found.problems):,}", help="Problems; what they touch is skipped.")
     columns[2].metric(
-        "Held out", f"{found.held_out:,}",
+        "Held out",
+        f"{found.held_out:,}",
         help="Of those read, what a training keeps for validation; 0 where the source has its own split.",
-    )  # fmt: skip
+    )
     columns[3].metric(
-        "Captions cut", f"{found.cut * share:.1f} %",
+        "Captions cut",
+        f"{found.cut * share:.1f} %",
         help=f"{found.cut:,} captions are longer than the {found.context} tokens that the model reads.",
-    )  # fmt: skip
+    )
     columns[4].metric(
-        "Repeat a caption", f"{(found.good - found.different) * share:.1f} %",
+        "Repeat a caption",
+        f"{(found.good - found.different) * share:.1f} %",
         help=f"{found.different:,} captions are different.",
-    )  # fmt: skip
+    )
     columns[5].metric("Different words", f"{found.vocabulary:,}", help="Of all captions read, in any case.")
 
 
@@ -113,30 +124,32 @@ def _figures(found: Statistics, eyes: Eyes) -> None:
     left, right = st.columns(2)
     with left:
         show_figure(
-            figures.plot_lengths(found.tokens, found.words, found.context), "data.lengths",
+            figures.plot_lengths(found.tokens, found.words, found.context),
+            "data.lengths",
             alt="Histogram of the captions' lengths in tokens and words",
-        )  # fmt: skip
-    with right:
-        show_figure(
-            figures.plot_frequent(found.frequent), "data.words", alt="Bars of the most frequent words"
         )
+    with right:
+        show_figure(figures.plot_frequent(found.frequent), "data.words", alt="Bars of the most frequent words")
     if found.attributes:
         show_figure(
-            figures.plot_attributes(found.attributes), "data.attributes",
+            figures.plot_attributes(found.attributes),
+            "data.attributes",
             alt="Bars of how often each value of each attribute was drawn",
-        )  # fmt: skip
+        )
         return
     left, right = st.columns(2)
     with left:
         show_figure(
-            figures.plot_sizes(found.widths, found.heights, eyes.config.image.size), "data.sizes",
+            figures.plot_sizes(found.widths, found.heights, eyes.config.image.size),
+            "data.sizes",
             alt="Widths and heights of the pictures before the crop",
-        )  # fmt: skip
+        )
     with right:
         show_figure(
-            figures.plot_aspects(found.widths, found.heights), "data.aspects",
+            figures.plot_aspects(found.widths, found.heights),
+            "data.aspects",
             alt="Histogram of the pictures' width over height",
-        )  # fmt: skip
+        )
     formats = ", ".join(f"{name} {count:,}" for name, count in found.formats.items())
     modes = ", ".join(f"{name} {count:,}" for name, count in found.modes.items())
     st.caption(f"Formats: {formats}. Colours in the files: {modes}.")
@@ -156,9 +169,7 @@ def _broken_numbers(found: Statistics) -> None:
     if not kinds:
         return
     for column, (kind, count) in zip(st.columns(max(4, len(kinds))), kinds, strict=False):
-        column.metric(
-            kind.capitalize(), f"{count:,}", help=f"Among {found.rows:,} samples read{_part(found)}."
-        )
+        column.metric(kind.capitalize(), f"{count:,}", help=f"Among {found.rows:,} samples read{_part(found)}.")
 
 
 def _part(found: Statistics) -> str:

@@ -54,11 +54,13 @@ def put(values: Mapping[str, Any]) -> None:
 def form_values(settings: DecodeSettings, own: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the form's fields hold them; `own` are the model's."""
     return {
-        "seed": min(settings.seed, LARGEST_SEED), "steps": settings.steps,
-        "guidance": float(settings.guidance_scale), "schedule": settings.guidance_schedule,
+        "seed": min(settings.seed, LARGEST_SEED),
+        "steps": settings.steps,
+        "guidance": float(settings.guidance_scale),
+        "schedule": settings.guidance_schedule,
         "temperature": float(settings.temperature),
         "sampling": settings.sampling_steps or own.get("sampling", 16),
-    }  # fmt: skip
+    }
 
 
 def own_values(config: DreamConfig) -> dict[str, Any]:
@@ -76,7 +78,8 @@ def values_now() -> dict[str, Any]:
 
 def state_of(model: str) -> TrainingState:
     """What a model's checkpoint says of itself, without its weights. Raises InputError as
-    `checkpoint_of`."""
+    `checkpoint_of`.
+    """
     folder = checkpoint_of(Path(model))
     return _state(str(folder), (folder / "state.json").stat().st_mtime_ns)
 
@@ -103,9 +106,13 @@ def show_form() -> Chosen | None:
     form = values_now()
     sampling = None if form["sampling"] == own["sampling"] else form["sampling"]
     settings = DecodeSettings(
-        steps=form["steps"], guidance_scale=form["guidance"], guidance_schedule=form["schedule"],
-        temperature=form["temperature"], seed=form["seed"], sampling_steps=sampling,
-    )  # fmt: skip
+        steps=form["steps"],
+        guidance_scale=form["guidance"],
+        guidance_schedule=form["schedule"],
+        temperature=form["temperature"],
+        seed=form["seed"],
+        sampling_steps=sampling,
+    )
     return Chosen(model, found.config, " ".join(form["prompt"].split()), single(settings), form["weights"])
 
 
@@ -122,27 +129,36 @@ def _follow_model(own: Mapping[str, Any]) -> None:
 
 
 def _prompt(source: str) -> None:
-    st.text_area(
-        "Prompt", key=FORM + "prompt", height=80, help="What to paint, in the words of its captions."
-    )
+    st.text_area("Prompt", key=FORM + "prompt", height=80, help="What to paint, in the words of its captions.")
     with st.popover("Examples", width="stretch", help="Prompts that the model has words for."):
         if source == "shapes":
             for number, example in enumerate(EXAMPLES):
                 st.button(
-                    example, key=f"do.decode.example.{number}", type="tertiary", on_click=put,
-                    args=({"prompt": example},), help="Puts this into the prompt.",
-                )  # fmt: skip
+                    example,
+                    key=f"do.decode.example.{number}",
+                    type="tertiary",
+                    on_click=put,
+                    args=({"prompt": example},),
+                    help="Puts this into the prompt.",
+                )
         else:
             st.caption(f"This model learned its words from {source}: the Data page shows its captions.")
     seed, new = st.columns(2, vertical_alignment="bottom", gap="small")
     seed.number_input(
-        "Seed", 0, LARGEST_SEED, step=1, key=FORM + "seed",
+        "Seed",
+        0,
+        LARGEST_SEED,
+        step=1,
+        key=FORM + "seed",
         help="Decides the order of revealing and all noise: same seed and settings, same picture.",
-    )  # fmt: skip
+    )
     new.button(
-        "New seed", key="do.decode.seed", on_click=lambda: put({"seed": secrets.randbelow(100_000)}),
-        width="stretch", help="Draws another seed.",
-    )  # fmt: skip
+        "New seed",
+        key="do.decode.seed",
+        on_click=lambda: put({"seed": secrets.randbelow(100_000)}),
+        width="stretch",
+        help="Draws another seed.",
+    )
 
 
 def _numbers(config: DreamConfig) -> None:
@@ -150,28 +166,48 @@ def _numbers(config: DreamConfig) -> None:
     st.session_state[FORM + "sampling"] = min(st.session_state[FORM + "sampling"], limit)
     left, right = st.columns(2, gap="small")
     left.number_input(
-        "Steps", 1, 1024, step=1, key=FORM + "steps",
+        "Steps",
+        1,
+        1024,
+        step=1,
+        key=FORM + "steps",
         help=f"Steps in which the {config.image.num_tokens} tokens are revealed, few at first (cosine).",
-    )  # fmt: skip
+    )
     right.number_input(
-        "Denoising steps", 1, limit, step=1, key=FORM + "sampling",
+        "Denoising steps",
+        1,
+        limit,
+        step=1,
+        key=FORM + "sampling",
         help="Steps of the diffusion head that turn noise into one token.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2, gap="small")
     left.number_input(
-        "Guidance scale", 1.0, 100.0, step=0.5, key=FORM + "guidance",
+        "Guidance scale",
+        1.0,
+        100.0,
+        step=0.5,
+        key=FORM + "guidance",
         help="How much the prompt is exaggerated against no prompt; 1 turns it off and halves the time.",
-    )  # fmt: skip
+    )
     right.selectbox(
-        "Guidance schedule", ["linear", "constant"], key=FORM + "schedule",
+        "Guidance schedule",
+        ["linear", "constant"],
+        key=FORM + "schedule",
         help="Linear: grows from 1 to the scale with the share of tokens that is visible.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2, gap="small")
     left.number_input(
-        "Temperature", 0.0, 10.0, step=0.05, key=FORM + "temperature",
+        "Temperature",
+        0.0,
+        10.0,
+        step=0.05,
+        key=FORM + "temperature",
         help="Factor on the noise of the diffusion head: below 1 safer, above 1 wilder.",
-    )  # fmt: skip
+    )
     right.selectbox(
-        "Weights", list(WEIGHTS), key=FORM + "weights",
+        "Weights",
+        list(WEIGHTS),
+        key=FORM + "weights",
         help="Averaged over the training (EMA), or as they are at its end.",
-    )  # fmt: skip
+    )

@@ -39,9 +39,12 @@ def show_fork(stored: Stored) -> None:
     with st.form("do.decode.fork", border=False):
         place, seed, temperature = st.columns([2, 1, 1])
         place.selectbox(
-            "Go on after", list(places), format_func=places.__getitem__, key=FORK + "after",
+            "Go on after",
+            list(places),
+            format_func=places.__getitem__,
+            key=FORK + "after",
             help="What is painted up to there stays, to the bit; the order of revealing stays as well.",
-        )  # fmt: skip
+        )
         seed.number_input("Seed", 0, LARGEST_SEED, step=1, key=FORK + "seed", help="Noise of the new steps.")
         temperature.number_input(
             "Temperature", 0.0, 10.0, step=0.05, key=FORK + "temperature", help="Factor on that noise."
@@ -52,9 +55,11 @@ def show_fork(stored: Stored) -> None:
             "Guidance scale", 1.0, 100.0, step=0.5, key=FORK + "guidance", help="1 turns guidance off."
         )
         schedule.selectbox(
-            "Guidance schedule", ["linear", "constant"], key=FORK + "schedule",
+            "Guidance schedule",
+            ["linear", "constant"],
+            key=FORK + "schedule",
             help="Linear in the share of tokens that is visible, or constant.",
-        )  # fmt: skip
+        )
         if st.form_submit_button("Fork", type="primary", help="Paints on from there and stores the result."):
             with guarded():
                 _start(stored)
@@ -69,15 +74,22 @@ def show_compare(stored: Stored) -> None:
     if st.session_state.get(OTHER) not in others:
         st.session_state[OTHER] = next(iter(others))
     other = st.selectbox(
-        "Compare with", list(others), format_func=lambda id: _name(others[id], stored), key=OTHER,
+        "Compare with",
+        list(others),
+        format_func=lambda id: _name(others[id], stored),
+        key=OTHER,
         help="A: the decode on the left. B is the one shown above.",
-    )  # fmt: skip
+    )
     st.session_state.setdefault(SIDE, "slider")
     side = st.segmented_control(
-        "As", list(SIDES), format_func=SIDES.__getitem__, key=SIDE, required=True,
+        "As",
+        list(SIDES),
+        format_func=SIDES.__getitem__,
+        key=SIDE,
+        required=True,
         label_visibility="collapsed",
         help="Both finished pictures under one slider, or both decodes step by step.",
-    )  # fmt: skip
+    )
     first, second = data_of(others[other]), data_of(stored)
     if side == "slider":
         _slider(first, second, others[other], stored)
@@ -108,14 +120,21 @@ def _start(stored: Stored) -> None:
     state, settings = st.session_state, stretches(stored)[-1].settings
     opened = model_of(stored)
     wanted = DecodeSettings(
-        steps=settings.steps, guidance_scale=state[FORK + "guidance"], seed=state[FORK + "seed"],
-        guidance_schedule=state[FORK + "schedule"], temperature=state[FORK + "temperature"],
-        sampling_steps=settings.sampling_steps, selection="none",
-    )  # fmt: skip
+        steps=settings.steps,
+        guidance_scale=state[FORK + "guidance"],
+        seed=state[FORK + "seed"],
+        guidance_schedule=state[FORK + "schedule"],
+        temperature=state[FORK + "temperature"],
+        sampling_steps=settings.sampling_steps,
+        selection="none",
+    )
     request = Request(
-        stored.about["model"], stored.about.get("weights", "averaged"),
-        " ".join(state[FORK + "prompt"].split()), wanted, fork=Fork(stored, state[FORK + "after"]),
-    )  # fmt: skip
+        stored.about["model"],
+        stored.about.get("weights", "averaged"),
+        " ".join(state[FORK + "prompt"].split()),
+        wanted,
+        fork=Fork(stored, state[FORK + "after"]),
+    )
     check_request(opened.config, request)
     start_paint(request, str(opened.path))
     st.rerun()

@@ -5,15 +5,7 @@ import streamlit as st
 from app.decode.controls import Chosen, form_values, put, show_form
 from app.decode.fork import fork_at, show_compare, show_fork
 from app.decode.records import show_recall, show_records, shown_decode
-from app.decode.stage import (
-    SHOWN,
-    data_of,
-    show_decode,
-    show_exports,
-    show_running,
-    start_paint,
-    take_result,
-)
+from app.decode.stage import SHOWN, data_of, show_decode, show_exports, show_running, start_paint, take_result
 from app.decode.start import show_start
 from app.session import INPUT, guarded, hand_over, handed, show_figure, work
 from dream.decoding.selection import DecodeSettings
@@ -72,9 +64,13 @@ def _decode(chosen: Chosen, shown: Stored | None) -> None:
     start = show_start(chosen, shown)
     busy = work("decode.paint")
     if place.button(
-        "Decode", key="do.decode.go", type="primary", width="stretch",
-        disabled=busy is not None and busy.running, help="Paints the prompt with these settings.",
-    ):  # fmt: skip
+        "Decode",
+        key="do.decode.go",
+        type="primary",
+        width="stretch",
+        disabled=busy is not None and busy.running,
+        help="Paints the prompt with these settings.",
+    ):
         request = chosen.request(start)
         check_request(chosen.config, request)
         start_paint(request, chosen.model)
@@ -100,10 +96,14 @@ def _stage(shown: Stored | None) -> None:
 def _panel(shown: Stored) -> None:
     st.session_state.setdefault(PANEL, "compare" if "parent" in shown.about else "fork")
     panel = st.segmented_control(
-        "More", list(PANELS), format_func=PANELS.__getitem__, key=PANEL, required=True,
+        "More",
+        list(PANELS),
+        format_func=PANELS.__getitem__,
+        key=PANEL,
+        required=True,
         label_visibility="collapsed",
         help="Go on from a step otherwise, lay it beside another decode, or see it as figures.",
-    )  # fmt: skip
+    )
     if panel == "fork":
         show_fork(shown)
     elif panel == "compare":
@@ -126,9 +126,10 @@ def _figures(shown: Stored) -> None:
 def _settings(shown: Stored) -> None:
     st.json({"id": shown.id, "prompt": shown.prompt, **shown.about})
     if st.button(
-        "Choose among candidates for this prompt", key="do.decode.trajectories",
+        "Choose among candidates for this prompt",
+        key="do.decode.trajectories",
         help="Opens the Trajectories page with this model and prompt.",
-    ):  # fmt: skip
+    ):
         hand_over("trajectories", model=shown.about.get("model", ""), prompt=shown.prompt)
 
 

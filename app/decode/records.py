@@ -19,10 +19,16 @@ AT_FIRST, MORE_AT_A_TIME = 8, 12
 CARD_WIDTH = 228
 """Pixels; cards stand side by side as the page has room."""
 NAMES = {
-    "model": "model", "prompt": "prompt", "seed": "seed", "steps": "steps", "guidance": "guidance scale",
-    "schedule": "guidance schedule", "temperature": "temperature", "sampling": "denoising steps",
+    "model": "model",
+    "prompt": "prompt",
+    "seed": "seed",
+    "steps": "steps",
+    "guidance": "guidance scale",
+    "schedule": "guidance schedule",
+    "temperature": "temperature",
+    "sampling": "denoising steps",
     "weights": "weights",
-}  # fmt: skip
+}
 DROPPED = "decode.dropped"
 """Session key: counts files taken or dismissed, so that the next one meets an empty place."""
 
@@ -46,26 +52,22 @@ def show_records() -> None:
     title, search = st.columns([2, 1], vertical_alignment="bottom")
     title.subheader("Stored decodes", anchor=False)
     query = search.text_input(
-        "Search", key=QUERY, placeholder="words of the prompt, a model, seed 5 ...",
-        label_visibility="collapsed", help="All words must be in the prompt, the model or the settings.",
-    )  # fmt: skip
+        "Search",
+        key=QUERY,
+        placeholder="words of the prompt, a model, seed 5 ...",
+        label_visibility="collapsed",
+        help="All words must be in the prompt, the model or the settings.",
+    )
     found, damaged = list_stored(here, query=query), count_damaged(here)
     if not found:
-        st.caption(
-            f"Nothing stored fits '{query}'."
-            if query
-            else "Nothing is stored yet; every decode is, by itself."
-        )
+        st.caption(f"Nothing stored fits '{query}'." if query else "Nothing is stored yet; every decode is, by itself.")
     count = st.session_state.get(MORE, AT_FIRST)
     shelf = st.container(horizontal=True, gap="small")
     for stored in found[:count]:
         with shelf.container(border=True, width=CARD_WIDTH):
             _card(stored)
     if count < len(found):
-        st.button(
-            f"Show more ({len(found) - count} left)", key="do.decode.more", on_click=_more,
-            help="Older decodes.",
-        )  # fmt: skip
+        st.button(f"Show more ({len(found) - count} left)", key="do.decode.more", on_click=_more, help="Older decodes.")
     if damaged:
         st.caption(f"{damaged} damaged folder(s) in {here.shown(here.decodes)} are left out.")
 
@@ -86,15 +88,24 @@ def _card(stored: Stored) -> None:
     st.caption(" · ".join(parts))
     left, right = st.columns(2, gap="small")
     left.button(
-        "Open", key=f"do.decode.open.{stored.id}", on_click=_open, args=(stored.id,), width="stretch",
-        disabled=st.session_state.get(SHOWN) == stored.id, help="Shows it above, with all its instruments.",
-    )  # fmt: skip
+        "Open",
+        key=f"do.decode.open.{stored.id}",
+        on_click=_open,
+        args=(stored.id,),
+        width="stretch",
+        disabled=st.session_state.get(SHOWN) == stored.id,
+        help="Shows it above, with all its instruments.",
+    )
     with right.popover("Delete", width="stretch", help="Asks before it deletes."):
         st.markdown("Delete this decode for good?")
         st.button(
-            "Delete it", key=f"do.decode.delete.{stored.id}", on_click=_delete, args=(stored.id,),
-            type="primary", help="Record, picture and all.",
-        )  # fmt: skip
+            "Delete it",
+            key=f"do.decode.delete.{stored.id}",
+            on_click=_delete,
+            args=(stored.id,),
+            type="primary",
+            help="Record, picture and all.",
+        )
 
 
 def _open(id: str) -> None:
@@ -115,10 +126,11 @@ def show_recall(size: int | None) -> None:
     """
     number = st.session_state.setdefault(DROPPED, 0)
     given = st.file_uploader(
-        "Recall settings: drop a PNG or JSON saved here", type=["png", "json"],
+        "Recall settings: drop a PNG or JSON saved here",
+        type=["png", "json"],
         key=f"do.decode.recall.{number}",
         help="Nothing changes until you say so; also takes PNGs of `dream decode`.",
-    )  # fmt: skip
+    )
     if given is None:
         return
     with guarded():
@@ -141,14 +153,22 @@ def _propose(recalled: Recalled, size: int | None) -> None:
         st.caption(f"It keeps {len(recalled.kept)} cells of a picture, which comes with it.")
     apply, dismiss = st.columns(2, gap="small")
     apply.button(
-        "Apply", key="do.decode.recall.apply", type="primary", width="stretch", on_click=_apply,
-        args=(then, picture, recalled.kept), disabled=not different and picture is None,
+        "Apply",
+        key="do.decode.recall.apply",
+        type="primary",
+        width="stretch",
+        on_click=_apply,
+        args=(then, picture, recalled.kept),
+        disabled=not different and picture is None,
         help="Puts the file's settings into the form.",
-    )  # fmt: skip
+    )
     dismiss.button(
-        "Leave all as it is", key="do.decode.recall.no", on_click=_next, width="stretch",
+        "Leave all as it is",
+        key="do.decode.recall.no",
+        on_click=_next,
+        width="stretch",
         help="Forgets the file; the form stays.",
-    )  # fmt: skip
+    )
 
 
 def _values(recalled: Recalled, model: str | None) -> dict[str, Any]:

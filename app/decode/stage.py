@@ -57,13 +57,8 @@ def _live(running: Work[Any]) -> None:
     if painting is None:
         st.caption("The first tokens are being painted ...")
         return
-    st.image(
-        enlarged(painting.picture, LIVE_SIDE),
-        alt=f"The picture after step {painting.step} of {painting.steps}",
-    )
-    st.caption(
-        f"step {painting.step} of {painting.steps} · {painting.decoded_fraction:.0%} of the tokens decoded"
-    )
+    st.image(enlarged(painting.picture, LIVE_SIDE), alt=f"The picture after step {painting.step} of {painting.steps}")
+    st.caption(f"step {painting.step} of {painting.steps} · {painting.decoded_fraction:.0%} of the tokens decoded")
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
@@ -124,9 +119,11 @@ def _look_inside(stored: Stored) -> None:
         show_failure(running.error)
     if running.state != "done":
         st.button(
-            "Look inside", key="do.decode.look", on_click=lambda: st.session_state.pop(f"work.{key}"),
+            "Look inside",
+            key="do.decode.look",
+            on_click=lambda: st.session_state.pop(f"work.{key}"),
             help="Previews of the rest, attention and denoising paths; takes about as long as the decode.",
-        )  # fmt: skip
+        )
 
 
 def show_exports(stored: Stored) -> None:
@@ -143,6 +140,11 @@ def show_exports(stored: Stored) -> None:
     row = st.container(horizontal=True, gap="small")
     for label, (suffix, mime, make, about) in files.items():
         row.download_button(
-            label, data=lambda make=make: make(stored), file_name=export.file_name(stored, suffix), mime=mime,
-            key=f"do.decode.export.{suffix}", on_click="ignore", help=about,
-        )  # fmt: skip
+            label,
+            data=lambda make=make: make(stored),
+            file_name=export.file_name(stored, suffix),
+            mime=mime,
+            key=f"do.decode.export.{suffix}",
+            on_click="ignore",
+            help=about,
+        )

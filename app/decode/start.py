@@ -25,17 +25,24 @@ def take_start(picture: Picture, kept: tuple[int, ...]) -> None:
 def show_start(chosen: Chosen, shown: Stored | None) -> Start | None:
     """Draws the choice of a picture and its cells; None where decodes start from nothing."""
     st.toggle(
-        "Start from a picture", key=EDIT,
+        "Start from a picture",
+        key=EDIT,
         help="Keep some cells of a picture, untouched to the bit, and let the model paint the others.",
-    )  # fmt: skip
+    )
     if not st.session_state[EDIT]:
         return None
     st.session_state.setdefault(SOURCE, "shown" if shown else "upload")
     st.session_state.setdefault(VERB, "keep")
     source = st.segmented_control(
-        "Picture", list(SOURCES), format_func=SOURCES.__getitem__, key=SOURCE, required=True,
-        width="stretch", label_visibility="collapsed", help="Which picture a part is kept of.",
-    )  # fmt: skip
+        "Picture",
+        list(SOURCES),
+        format_func=SOURCES.__getitem__,
+        key=SOURCE,
+        required=True,
+        width="stretch",
+        label_visibility="collapsed",
+        help="Which picture a part is kept of.",
+    )
     base = _from_shown(chosen, shown) if source == "shown" else _from_upload(chosen)
     return None if base is None else _cells(chosen, base)
 
@@ -58,10 +65,12 @@ def _from_shown(chosen: Chosen, shown: Stored | None) -> Start | None:
 def _from_upload(chosen: Chosen) -> Start | None:
     size = chosen.config.image.size
     given = st.file_uploader(
-        "Own picture", type=["png", "jpg", "jpeg", "webp", "gif", "bmp"], key="do.decode.upload",
+        "Own picture",
+        type=["png", "jpg", "jpeg", "webp", "gif", "bmp"],
+        key="do.decode.upload",
         label_visibility="collapsed",
         help=f"Its centre square is shrunk to {size} x {size} pixels; at most 20 MB.",
-    )  # fmt: skip
+    )
     if given is not None:
         st.session_state[UPLOADED] = _read(given.getvalue(), size, given.name)
     picture = st.session_state.get(UPLOADED)
@@ -82,10 +91,15 @@ def _read(content: bytes, size: int, name: str) -> Picture:
 def _cells(chosen: Chosen, base: Start) -> Start:
     config = chosen.config.image
     verb = st.segmented_control(
-        "Selected cells", list(VERBS), format_func=VERBS.__getitem__, key=VERB, required=True,
-        width="stretch", label_visibility="collapsed",
+        "Selected cells",
+        list(VERBS),
+        format_func=VERBS.__getitem__,
+        key=VERB,
+        required=True,
+        width="stretch",
+        label_visibility="collapsed",
         help="Keep the selected cells and paint the others, or clear them and keep the others.",
-    )  # fmt: skip
+    )
     selected = [cell for cell in st.session_state.get(CELLS, []) if cell < config.num_tokens]
     data = cells_data(base.picture, config.grid, selected, verb)
     event = show_player(data, "decode.start", events=("cells",))

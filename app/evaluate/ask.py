@@ -66,15 +66,21 @@ def _models_and_data(here: Workspace) -> Plan:
     st.session_state.setdefault(SOURCES, ["shapes"])
     left, right = st.columns(2)
     chosen = left.multiselect(
-        "Models", _with(models(), st.session_state[MODELS]), key=MODELS, accept_new_options=True,
+        "Models",
+        _with(models(), st.session_state[MODELS]),
+        key=MODELS,
+        accept_new_options=True,
         placeholder="Choose models, or type a path",
         help="Shipped models, runs of this workspace, or a typed path; NAME=PATH names the column.",
-    )  # fmt: skip
+    )
     sources = right.multiselect(
-        "Data", _with(list_sources(here), st.session_state[SOURCES]), key=SOURCES, accept_new_options=True,
+        "Data",
+        _with(list_sources(here), st.session_state[SOURCES]),
+        key=SOURCES,
+        accept_new_options=True,
         placeholder="Choose data, or type a path",
         help="shapes (drawn pictures with an answer key), a folder, 'shards-*.tar' or hf:owner/name[:split].",
-    )  # fmt: skip
+    )
     return Plan(tuple(chosen), (), tuple(sources))
 
 
@@ -111,14 +117,18 @@ def _tasks(found: dict[str, Verdict]) -> tuple[str, ...]:
         st.markdown("**Tasks**")
         for key, label, names, settings, help_ in (
             ("quick", "First look", QUICK, QUICK_SETTINGS, "Few tasks, in small: about two minutes a model."),
-            ("minutes", "All that take minutes", [n for n, t in TASKS.items() if not t.named_only], None,
-             "Every task but those that take much longer, or say nothing of the model."),
+            (
+                "minutes",
+                "All that take minutes",
+                [n for n, t in TASKS.items() if not t.named_only],
+                None,
+                "Every task but those that take much longer, or say nothing of the model.",
+            ),
             ("none", "None", [], None, "Tick none."),
-        ):  # fmt: skip
+        ):
             st.button(
-                label, key=f"do.evaluate.{key}", help=help_, type="tertiary", on_click=choose,
-                args=(names, settings),
-            )  # fmt: skip
+                label, key=f"do.evaluate.{key}", help=help_, type="tertiary", on_click=choose, args=(names, settings)
+            )
     columns = st.columns(2)
     sides = (("Captions and pictures", "Choosing"), ("Frozen features", "Painting"))
     for column, groups in zip(columns, sides, strict=True):
@@ -135,10 +145,11 @@ def _task(verdict: Verdict) -> None:
     task = verdict.task
     longer = " · only when ticked by hand" if task.named_only else ""
     st.checkbox(
-        f"**{task.name}** {task.about} :gray[· {duration(task.seconds)}]", key=TASK + task.name,
+        f"**{task.name}** {task.about} :gray[· {duration(task.seconds)}]",
+        key=TASK + task.name,
         disabled=not verdict.fits,
         help=f"Needs {' or '.join(task.takes)}{longer}. Time: usual settings, a small model, two cores.",
-    )  # fmt: skip
+    )
     for reason in verdict.reasons:
         st.caption(f"{'✗' if not verdict.fits else '–'} {reason}")
 
@@ -152,22 +163,36 @@ def _options(here: Workspace) -> tuple[int, bool, bool, str]:
     seed, weights, folder, again = st.columns(4, vertical_alignment="bottom")
     folders = _with(["results", *result_folders(here)], [st.session_state[OUT]])
     return (
-        int(seed.number_input(
-            "Seed", min_value=0, step=1, key=SEED, help="Of pictures, masks, prompts, episodes and noise.",
-        )),
-        bool(weights.selectbox(
-            "Weights", list(WEIGHTS), format_func=WEIGHTS.__getitem__, key=RAW,
-            help="The average over the last steps, which all pages use, or the weights as they were trained.",
-        )),
+        int(
+            seed.number_input(
+                "Seed", min_value=0, step=1, key=SEED, help="Of pictures, masks, prompts, episodes and noise."
+            )
+        ),
+        bool(
+            weights.selectbox(
+                "Weights",
+                list(WEIGHTS),
+                format_func=WEIGHTS.__getitem__,
+                key=RAW,
+                help="The average over the last steps, which all pages use, or the weights as they were trained.",
+            )
+        ),
         again.checkbox(
-            "Measure anew", key=OVERWRITE,
+            "Measure anew",
+            key=OVERWRITE,
             help="Otherwise what was measured with the same weights, data, settings and seed is taken.",
         ),
-        str(folder.selectbox(
-            "Results folder", folders, key=OUT, accept_new_options=True,
-            help="Where the numbers are kept, a file a model; a folder below results makes another table.",
-        ) or "results"),
-    )  # fmt: skip
+        str(
+            folder.selectbox(
+                "Results folder",
+                folders,
+                key=OUT,
+                accept_new_options=True,
+                help="Where the numbers are kept, a file a model; a folder below results makes another table.",
+            )
+            or "results"
+        ),
+    )
 
 
 def _start(here: Workspace, plan: Plan) -> None:
@@ -179,9 +204,15 @@ def _start(here: Workspace, plan: Plan) -> None:
         st.code(command_line(plan.arguments()), language="bash", wrap_lines=True)
     button, words = st.columns([1, 4], vertical_alignment="center")
     button.button(
-        "Measure", key="do.evaluate.start", type="primary", disabled=bool(wrong), width="stretch",
-        on_click=start, args=(here, plan), help="Runs the command above; it goes on without this page.",
-    )  # fmt: skip
+        "Measure",
+        key="do.evaluate.start",
+        type="primary",
+        disabled=bool(wrong),
+        width="stretch",
+        on_click=start,
+        args=(here, plan),
+        help="Runs the command above; it goes on without this page.",
+    )
     words.caption(wrong or f"About {duration(plan.seconds())} with the tasks' usual settings on two cores.")
 
 

@@ -14,9 +14,10 @@ STRICT, COMBINATION = "in.evaluate.strict", "in.evaluate.combination"
 
 def _side_by_side(found: Sequence[Results], look: figures.Look) -> None:
     _figure(
-        figures.plot_comparison(found, look=look, columns=2), "models",
+        figures.plot_comparison(found, look=look, columns=2),
+        "models",
         "Main measures, a panel each, with a mark and 95 % interval for each model.",
-    )  # fmt: skip
+    )
 
 
 def _selection(found: Sequence[Results], look: figures.Look) -> None:
@@ -26,26 +27,32 @@ def _selection(found: Sequence[Results], look: figures.Look) -> None:
         help="On: a ragged cross is wrong. Off: it counts as the cross that it resembles.",
     )
     _figure(
-        figures.plot_selection(found, strict, columns=2), "selection",
+        figures.plot_selection(found, strict, columns=2),
+        "selection",
         "Gain, AUC and rank correlation of the choice by the share decoded, and the gain by K.",
-    )  # fmt: skip
+    )
     _figure(
-        figures.plot_selection_cost(found, strict, columns=2), "selection-cost",
+        figures.plot_selection_cost(found, strict, columns=2),
+        "selection-cost",
         "Accuracy, regret and cost of the choice by the share decoded, and the gain by cost.",
-    )  # fmt: skip
+    )
 
 
 def _edits(found: Sequence[Results], look: figures.Look) -> None:
     st.session_state.setdefault(COMBINATION, "all")
     combination = st.segmented_control(
-        "Pictures", list(figures.COMBINATIONS), key=COMBINATION, required=True,
+        "Pictures",
+        list(figures.COMBINATIONS),
+        key=COMBINATION,
+        required=True,
         format_func=lambda name: f"{name} combinations",
         help="Pictures of combinations of things that training shows, never shows, or both.",
-    )  # fmt: skip
+    )
     _figure(
-        figures.plot_edits(found, combination, look), "edits",
+        figures.plot_edits(found, combination, look),
+        "edits",
         "How often the true caption beats an edited one, a panel a kind of edit, by mask ratio.",
-    )  # fmt: skip
+    )
 
 
 def _plain(plot: Callable[..., go.Figure], name: str, alt: str) -> Callable[..., None]:
@@ -61,15 +68,9 @@ FIGURES: dict[str, Callable[[Sequence[Results], figures.Look], None]] = {
     "Side by side": _side_by_side,
     "Selection": _selection,
     "Edits": _edits,
-    "Losses": _plain(
-        figures.plot_losses, "losses", "Both losses and the alignments of unseen pictures by mask ratio."
-    ),
-    "Retrieval": _plain(
-        figures.plot_retrieval, "retrieval", "Recall at 1, 5 and 10 both ways by mask ratio."
-    ),
-    "Robustness": _plain(
-        figures.plot_robustness, "robustness", "Accuracy by kind of picture, a mark a model."
-    ),
+    "Losses": _plain(figures.plot_losses, "losses", "Both losses and the alignments of unseen pictures by mask ratio."),
+    "Retrieval": _plain(figures.plot_retrieval, "retrieval", "Recall at 1, 5 and 10 both ways by mask ratio."),
+    "Robustness": _plain(figures.plot_robustness, "robustness", "Accuracy by kind of picture, a mark a model."),
     "Beside the paper": _plain(
         figures.plot_paper_beside, "paper", "Our models and the paper's, each relative to its own DREAM."
     ),

@@ -13,9 +13,13 @@ from workbench.workspace import Workspace
 EVERY_SECONDS = 1.0
 MARKS = {"waiting": "○", "at work": "▸", "done": "✓", "cached": "✓", "skipped": "–"}
 COLOURS = {
-    "queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red",
+    "queued": "gray",
+    "running": "blue",
+    "finished": "green",
+    "stopped": "orange",
+    "failed": "red",
     "killed": "red",
-}  # fmt: skip
+}
 SHOWN = 3
 """Evaluations that ended badly and are shown before others are folded away."""
 
@@ -66,17 +70,19 @@ def _active(here: Workspace, job: Job, progress: Progress) -> None:
         title, button = st.columns([6, 1], vertical_alignment="center")
         title.markdown(_title(job))
         button.button(
-            "Stop", key=f"do.evaluate.stop.{job.id}", on_click=_do, args=(stop_job, here, job.id),
-            width="stretch", disabled=job.stop_asked is not None,
+            "Stop",
+            key=f"do.evaluate.stop.{job.id}",
+            on_click=_do,
+            args=(stop_job, here, job.id),
+            width="stretch",
+            disabled=job.stop_asked is not None,
             help="What is measured stays; only the task at work is lost. Measuring again goes on from there.",
-        )  # fmt: skip
+        )
         if job.state == "queued":
             st.caption(f"Waits for what is before it · {len(progress.questions)} tasks to measure")
             return
         now = progress.at_work
-        doing = (
-            f"{now.model}: {now.task} on {now.data}" + (f", {now.note}" if now.note else "") if now else ""
-        )
+        doing = f"{now.model}: {now.task} on {now.data}" + (f", {now.note}" if now.note else "") if now else ""
         words = [doing or last_words(job) or "starting: opening the models", progress.left]
         st.progress(min(1.0, progress.share), text=" · ".join(filter(None, words)))
         _questions(progress)
@@ -98,17 +104,24 @@ def _ended(here: Workspace, job: Job) -> None:
         title, again, log, forget = st.columns([5, 1, 1, 1], vertical_alignment="center")
         title.markdown(_title(job))
         again.button(
-            "Go on" if job.state != "finished" else "Again", key=f"do.evaluate.again.{job.id}",
-            on_click=_do, args=(_again, here, job), width="stretch",
+            "Go on" if job.state != "finished" else "Again",
+            key=f"do.evaluate.again.{job.id}",
+            on_click=_do,
+            args=(_again, here, job),
+            width="stretch",
             help="The same command once more; what it has measured is not measured again.",
-        )  # fmt: skip
+        )
         with log.popover("Log", width="stretch", help="What the command said."):
             st.code(job.command, language="bash", wrap_lines=True)
             st.code(log_tail(job) or "It said nothing.", language="text", wrap_lines=True, height=300)
         forget.button(
-            "Forget", key=f"do.evaluate.forget.{job.id}", on_click=_do, args=(forget_job, here, job.id),
-            width="stretch", help="Takes it off this list, with its log; its results stay.",
-        )  # fmt: skip
+            "Forget",
+            key=f"do.evaluate.forget.{job.id}",
+            on_click=_do,
+            args=(forget_job, here, job.id),
+            width="stretch",
+            help="Takes it off this list, with its log; its results stay.",
+        )
         if job.state in ("failed", "killed"):
             st.error(_why(job))
         elif job.state == "stopped":

@@ -29,9 +29,13 @@ def render() -> None:
     show_jobs(here)
     st.session_state.setdefault(PART, RESULTS)
     part = st.segmented_control(
-        "Part", [RESULTS, MEASURE], key=PART, required=True, label_visibility="collapsed",
+        "Part",
+        [RESULTS, MEASURE],
+        key=PART,
+        required=True,
+        label_visibility="collapsed",
         help="What was measured, or the form that starts a measurement.",
-    )  # fmt: skip
+    )
     if part == MEASURE:
         show_form(here)
     elif not folders:

@@ -26,9 +26,15 @@ ROWS_PIXELS = 35
 MOST_PIXELS = 420
 TABLE = "Table"
 VIEWS = {
-    TABLE: "", "Side by side": "", "Selection": "selection", "Edits": "edits", "Losses": "losses",
-    "Retrieval": "retrieval", "Robustness": "robustness", "Beside the paper": "",
-}  # fmt: skip
+    TABLE: "",
+    "Side by side": "",
+    "Selection": "selection",
+    "Edits": "edits",
+    "Losses": "losses",
+    "Retrieval": "retrieval",
+    "Robustness": "robustness",
+    "Beside the paper": "",
+}
 """What can be shown, and the task that it needs (any if empty)."""
 
 
@@ -46,14 +52,22 @@ def show_nothing(here: Workspace) -> None:
         )
         look, own = st.columns(2)
         look.button(
-            "Measure the demo model", key="do.evaluate.first", type="primary", width="stretch",
-            on_click=start, args=(here, first_look()),
+            "Measure the demo model",
+            key="do.evaluate.first",
+            type="primary",
+            width="stretch",
+            on_click=start,
+            args=(here, first_look()),
             help="Runs on without this page, which shows how far it is.",
-        )  # fmt: skip
+        )
         own.button(
-            "Choose models and tasks", key="do.evaluate.own", width="stretch", on_click=prefer,
-            args=(["demo"],), help="Opens the form.",
-        )  # fmt: skip
+            "Choose models and tasks",
+            key="do.evaluate.own",
+            width="stretch",
+            on_click=prefer,
+            args=(["demo"],),
+            help="Opens the form.",
+        )
 
 
 def show_results(here: Workspace, folders: Sequence[str]) -> None:
@@ -71,9 +85,13 @@ def show_results(here: Workspace, folders: Sequence[str]) -> None:
         return
     st.session_state.setdefault(VIEW, TABLE)
     view = st.segmented_control(
-        "View", list(VIEWS), key=VIEW, required=True, label_visibility="collapsed",
+        "View",
+        list(VIEWS),
+        key=VIEW,
+        required=True,
+        label_visibility="collapsed",
         help="The numbers as a table, or as one of the figures.",
-    )  # fmt: skip
+    )
     if VIEWS[view] and VIEWS[view] not in tasks_in(found):
         _offer(found, VIEWS[view])
     elif view == TABLE:
@@ -88,9 +106,7 @@ def _folder(here: Workspace, folders: Sequence[str]) -> Shelf:
         st.session_state[FOLDER] = folders[0]
     if len(folders) == 1:
         return read_shelf(here.root / folders[0])
-    folder = st.selectbox(
-        "Results of", list(folders), key=FOLDER, help="Folders of this workspace that hold results."
-    )
+    folder = st.selectbox("Results of", list(folders), key=FOLDER, help="Folders of this workspace that hold results.")
     return read_shelf(here.root / folder)
 
 
@@ -106,9 +122,12 @@ def _changed(shelf: Shelf, standings: Mapping[str, Standing]) -> None:
         st.warning(sentence(InputError(standings[result.name].sentence)))
     if changed:
         st.button(
-            "Measure these again", key="do.evaluate.stale", on_click=_again, args=(changed,),
+            "Measure these again",
+            key="do.evaluate.stale",
+            on_click=_again,
+            args=(changed,),
             help="Opens the form with these models and the tasks that were measured.",
-        )  # fmt: skip
+        )
 
 
 def _weights(standings: Mapping[str, Standing]) -> None:
@@ -136,9 +155,7 @@ def _chosen(shelf: Shelf) -> list[Results]:
     st.session_state[SHOWN] = kept or names
     sources = sources_in(shelf.results)
     left, right = st.columns([3, 1])
-    shown = left.pills(
-        "Models", names, key=SHOWN, selection_mode="multi", help="Which columns and lines are shown."
-    )
+    shown = left.pills("Models", names, key=SHOWN, selection_mode="multi", help="Which columns and lines are shown.")
     source = None
     if len(sources) > 1:
         if st.session_state.get(SOURCE_KEY) not in (EVERYWHERE, *sources):
@@ -153,9 +170,12 @@ def _offer(found: Sequence[Results], task: str) -> None:
     """Where a view has nothing to show: the form with its task ticked."""
     st.info(f"The task {task} was not measured for what is chosen above.")
     st.button(
-        f"Measure {task}", key="do.evaluate.offer", on_click=_ask_for, args=(list(found), task),
+        f"Measure {task}",
+        key="do.evaluate.offer",
+        on_click=_ask_for,
+        args=(list(found), task),
         help="Opens the form with these models and this task.",
-    )  # fmt: skip
+    )
 
 
 def _ask_for(found: Sequence[Results], task: str) -> None:
@@ -169,9 +189,11 @@ def _ask_for(found: Sequence[Results], task: str) -> None:
 def _table(found: Sequence[Results]) -> None:
     search, *downloads = st.columns([4, 1, 1, 1], vertical_alignment="bottom")
     query = search.text_input(
-        "Search the table", key=QUERY, placeholder="R@1, mask ratio 0.75, AUC ...",
+        "Search the table",
+        key=QUERY,
+        placeholder="R@1, mask ratio 0.75, AUC ...",
         help="Words that a row (or its heading) must have.",
-    )  # fmt: skip
+    )
     for column, (label, suffix, mime, make) in zip(
         downloads,
         (
@@ -182,10 +204,15 @@ def _table(found: Sequence[Results]) -> None:
         strict=True,
     ):
         column.download_button(
-            label, data=lambda make=make: make(found), file_name=f"results.{suffix}", mime=mime,
-            key=f"do.evaluate.table.{suffix}", on_click="ignore", width="stretch",
+            label,
+            data=lambda make=make: make(found),
+            file_name=f"results.{suffix}",
+            mime=mime,
+            key=f"do.evaluate.table.{suffix}",
+            on_click="ignore",
+            width="stretch",
             help="All rows of what is chosen, whether or not they match the search.",
-        )  # fmt: skip
+        )
     tasks = _picked_tasks(found)
     shown = [section for section in table.sections(found, query) if section.task in tasks]
     if not shown:
@@ -193,9 +220,7 @@ def _table(found: Sequence[Results]) -> None:
     for number, section in enumerate(shown):
         _section(section, number)
     if any(table.PAPER in section.columns for section in shown):
-        st.caption(
-            f"The paper's figures: {SOURCE}; on its own data and model sizes, so compare orders, not values."
-        )
+        st.caption(f"The paper's figures: {SOURCE}; on its own data and model sizes, so compare orders, not values.")
 
 
 def _picked_tasks(found: Sequence[Results]) -> list[str]:
@@ -203,9 +228,13 @@ def _picked_tasks(found: Sequence[Results]) -> list[str]:
     measured = [name for name in TASKS if name in tasks_in(found)]
     st.session_state[PICKED] = [name for name in st.session_state.get(PICKED, []) if name in measured]
     picked = st.pills(
-        "Tasks", measured, key=PICKED, selection_mode="multi", label_visibility="collapsed",
+        "Tasks",
+        measured,
+        key=PICKED,
+        selection_mode="multi",
+        label_visibility="collapsed",
         help="Only these tasks; none picked shows all.",
-    )  # fmt: skip
+    )
     return picked or measured
 
 
@@ -216,8 +245,12 @@ def _section(section: table.Section, number: int) -> None:
         height = min(MOST_PIXELS, ROWS_PIXELS * (len(section.rows) + 1) + 2)
         widths = {table.MEASURE: st.column_config.Column(width="large")}
         st.dataframe(
-            list(section.rows), key=f"do.evaluate.section.{number}", hide_index=True, height=height,
-            column_config=widths, alt=f"{section.heading}: a row a measure, a column a model",
-        )  # fmt: skip
+            list(section.rows),
+            key=f"do.evaluate.section.{number}",
+            hide_index=True,
+            height=height,
+            column_config=widths,
+            alt=f"{section.heading}: a row a measure, a column a model",
+        )
     for note in section.notes:
         st.caption(note)

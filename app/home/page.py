@@ -49,17 +49,21 @@ def _play() -> None:
     st.session_state.setdefault(KEY + "prompt", PROMPT)
     with st.form("do.home.form", border=False):
         st.text_input(
-            "Prompt", key=KEY + "prompt", max_chars=200,
+            "Prompt",
+            key=KEY + "prompt",
+            max_chars=200,
             help="It knows circles, squares, triangles and crosses, alone or two together, in six colours.",
-        )  # fmt: skip
+        )
         asked = st.form_submit_button(
-            "Paint it", key="do.home.decode", type="primary", width="stretch",
+            "Paint it",
+            key="do.home.decode",
+            type="primary",
+            width="stretch",
             help="Opens the Decode page and paints this step by step.",
-        )  # fmt: skip
+        )
     st.pills(
-        "Or one of these", list(PROMPTS), key="do.home.example", on_change=_take_example,
-        help="Fills the box above.",
-    )  # fmt: skip
+        "Or one of these", list(PROMPTS), key="do.home.example", on_change=_take_example, help="Fills the box above."
+    )
     prompt = st.session_state[KEY + "prompt"].strip()
     if asked and prompt:
         hand_over("decode", model="demo", prompt=prompt)
@@ -78,9 +82,7 @@ def _try_first() -> None:
     for row in range(0, len(TRY), 3):
         for column, (page, label, words) in zip(st.columns(3), TRY[row : row + 3], strict=True):
             with column.container(border=True, height="stretch"):
-                pressed = st.button(
-                    label, key=f"do.home.to.{page}", help=f"Opens the page. {words}", width="stretch"
-                )
+                pressed = st.button(label, key=f"do.home.to.{page}", help=f"Opens the page. {words}", width="stretch")
                 st.caption(words)
             if pressed:
                 given = {"model": "demo", "prompt": st.session_state[KEY + "prompt"]}

@@ -26,21 +26,31 @@ def three_pictures() -> None:
     with columns[0].container(border=True, height="stretch"):
         st.markdown("**1 · It learns from half-hidden pictures**")
         show_figure(
-            _hiding(), "home.hiding", name="masking-warmup",
+            _hiding(),
+            "home.hiding",
+            name="masking-warmup",
             alt="Mask ratio over the training: on average a third is hidden at first, two thirds in the end.",
-        )  # fmt: skip
+        )
         st.caption(
             "Telling captions apart wants little hidden, painting wants much: Masking Warmup hides more and "
             "more of each picture, so that one model learns both."
         )
     for column, heading, show, words in (
-        (columns[1], "2 · It paints a few places at a time", _show_steps,
-         f"Everything is hidden at first; each step fills some places, with “{dream_shown.PROMPT}” in mind. "
-         "The share that is decoded stands above."),
-        (columns[2], "3 · It chooses before it has finished", _show_choice,
-         "Its own sense for captions scores several unfinished tries of one prompt (cosine of picture and "
-         "caption); the best, framed, goes on alone, and the others cost little."),
-    ):  # fmt: skip
+        (
+            columns[1],
+            "2 · It paints a few places at a time",
+            _show_steps,
+            f"Everything is hidden at first; each step fills some places, with “{dream_shown.PROMPT}” in mind. "
+            "The share that is decoded stands above.",
+        ),
+        (
+            columns[2],
+            "3 · It chooses before it has finished",
+            _show_choice,
+            "Its own sense for captions scores several unfinished tries of one prompt (cosine of picture and "
+            "caption); the best, framed, goes on alone, and the others cost little.",
+        ),
+    ):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{heading}**")
             if painted is None:
@@ -95,9 +105,11 @@ def _follow_painting() -> None:
     else:
         st.info("The demo model was stopped before it had painted pictures 2 and 3.")
     st.button(
-        "Paint them", key="do.home.paint", on_click=_again,
+        "Paint them",
+        key="do.home.paint",
+        on_click=_again,
         help="Lets the demo model paint the second and third picture; some seconds.",
-    )  # fmt: skip
+    )
 
 
 def _again() -> None:
@@ -106,18 +118,22 @@ def _again() -> None:
 
 def _show_steps(painted: Painted) -> None:
     show_figure(
-        figures.plot_steps(painted), "home.steps", name="decode-steps",
+        figures.plot_steps(painted),
+        "home.steps",
+        name="decode-steps",
         alt=f"“{dream_shown.PROMPT}” after {', '.join(f'{share:.0%}' for share in painted.decoded)} of the "
         "tokens are decoded.",
-    )  # fmt: skip
+    )
 
 
 def _show_choice(painted: Painted) -> None:
     show_figure(
-        figures.plot_choice(painted), "home.choice", name="choice",
+        figures.plot_choice(painted),
+        "home.choice",
+        name="choice",
         alt=f"{len(painted.candidates)} candidates at {painted.compared_at:.0%} of the tokens with scores "
         f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; number {painted.chosen + 1} goes on.",
-    )  # fmt: skip
+    )
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -60,7 +60,9 @@ def _card(run: RunSummary) -> None:
             hand_over("runs", runs=[name])
         saved = any(run.path.glob("checkpoints/*/state.json"))
         if st.button(
-            "Paint with it", key=f"do.home.paint.{name}", disabled=not saved,
+            "Paint with it",
+            key=f"do.home.paint.{name}",
+            disabled=not saved,
             help="Opens the Decode page with its newest checkpoint; it needs one.",
-        ):  # fmt: skip
+        ):
             hand_over("decode", model=here.shown(run.path))

@@ -17,24 +17,35 @@ def controls() -> Settings:
     found = _read()
     st.session_state[KEY + "preset"] = preset_of(found.masking)
     st.pills(
-        "Preset", [preset.name for preset in presets()], key=KEY + "preset", on_change=_take_preset,
+        "Preset",
+        [preset.name for preset in presets()],
+        key=KEY + "preset",
+        on_change=_take_preset,
         help="\n".join(f"- **{preset.name}**: {preset.about}" for preset in presets()),
-    )  # fmt: skip
+    )
     st.segmented_control(
-        "Schedule", list(SCHEDULES), format_func=SCHEDULES.get, key=KEY + "schedule", required=True,
+        "Schedule",
+        list(SCHEDULES),
+        format_func=SCHEDULES.get,
+        key=KEY + "schedule",
+        required=True,
         width="stretch",
         help="Warm-up moves the location of the mask ratios; Constant keeps it; Uniform draws every ratio "
         "equally often; None hides nothing.",
-    )  # fmt: skip
+    )
     schedule = st.session_state[KEY + "schedule"]
     if schedule in ("warmup", "constant"):
         _location(schedule)
         _spread()
     if schedule != "never":
         st.slider(
-            "Allowed ratios", 0.0, 1.0, step=0.05, key=KEY + "interval",
+            "Allowed ratios",
+            0.0,
+            1.0,
+            step=0.05,
+            key=KEY + "interval",
             help="masking.low and masking.high: no ratio is drawn outside.",
-        )  # fmt: skip
+        )
     _groups()
     with st.expander("Who counts, and how many tokens"):
         _counting()
@@ -72,76 +83,122 @@ def _read() -> Settings:
 def _location(schedule: str) -> None:
     if schedule == "warmup":
         st.slider(
-            "Location at the start", -0.5, 1.5, step=0.05, key=KEY + "center_start",
+            "Location at the start",
+            -0.5,
+            1.5,
+            step=0.05,
+            key=KEY + "center_start",
             help="masking.center_start: where the normal sits before the warm-up; not the mean ratio.",
-        )  # fmt: skip
+        )
     st.slider(
-        "Location at the end" if schedule == "warmup" else "Location", -0.5, 1.5, step=0.05,
-        key=KEY + "center_end", help="masking.center_end: where the normal sits in the end.",
-    )  # fmt: skip
+        "Location at the end" if schedule == "warmup" else "Location",
+        -0.5,
+        1.5,
+        step=0.05,
+        key=KEY + "center_end",
+        help="masking.center_end: where the normal sits in the end.",
+    )
     if schedule == "warmup":
         st.slider(
-            "It moves between (% of the training)", 0, 100, step=1, format="%d %%", key=KEY + "times",
+            "It moves between (% of the training)",
+            0,
+            100,
+            step=1,
+            format="%d %%",
+            key=KEY + "times",
             help="masking.hold and masking.warmup_end: before and after, the location stands still.",
-        )  # fmt: skip
+        )
         st.segmented_control(
-            "Path", list(SHAPES), format_func=SHAPES.get, key=KEY + "shape", required=True,
+            "Path",
+            list(SHAPES),
+            format_func=SHAPES.get,
+            key=KEY + "shape",
+            required=True,
             help="masking.shape: Linear moves evenly; Cosine starts and arrives gently.",
-        )  # fmt: skip
+        )
 
 
 def _spread() -> None:
     st.slider(
-        "Spread" + (" at the start" if st.session_state[KEY + "widens"] else ""), 0.05, 1.0, step=0.01,
-        key=KEY + "std", help="masking.std: standard deviation of the normal before it is cut to the ratios.",
-    )  # fmt: skip
+        "Spread" + (" at the start" if st.session_state[KEY + "widens"] else ""),
+        0.05,
+        1.0,
+        step=0.01,
+        key=KEY + "std",
+        help="masking.std: standard deviation of the normal before it is cut to the ratios.",
+    )
     st.toggle("Spread changes", key=KEY + "widens", help="masking.std_end: another spread at the end.")
     st.toggle(
-        "Moving bounds", key=KEY + "moving",
+        "Moving bounds",
+        key=KEY + "moving",
         help="masking.moving_interval: only ratios within one spread of the location.",
-    )  # fmt: skip
+    )
     if st.session_state[KEY + "widens"]:
         st.slider(
-            "Spread at the end", 0.05, 1.0, step=0.01, key=KEY + "std_end",
+            "Spread at the end",
+            0.05,
+            1.0,
+            step=0.01,
+            key=KEY + "std_end",
             help="masking.std_end: the spread moves there evenly over the whole training.",
-        )  # fmt: skip
+        )
 
 
 def _groups() -> None:
     choices = sorted({*GROUPS, st.session_state[KEY + "groups"]})
     st.select_slider(
-        "Groups in a batch", choices, key=KEY + "groups",
+        "Groups in a batch",
+        choices,
+        key=KEY + "groups",
         help="masking.groups: parts of a batch with a ratio each. The paper draws one a rank, on 32 ranks: "
         "together like 32 groups.",
-    )  # fmt: skip
+    )
     st.toggle(
-        "Spread evenly", key=KEY + "stratified",
+        "Spread evenly",
+        key=KEY + "stratified",
         help="masking.stratified: one ratio from each of as many quantile bands as there are groups.",
-    )  # fmt: skip
+    )
     st.toggle(
-        "Shared out", key=KEY + "shared",
+        "Shared out",
+        key=KEY + "shared",
         help="masking.generation_share: some groups draw only where generation counts, the rest only where "
         "contrast does.",
-    )  # fmt: skip
+    )
     if st.session_state[KEY + "shared"]:
         groups = st.session_state[KEY + "groups"]
         st.session_state[KEY + "for_generation"] = min(st.session_state[KEY + "for_generation"], groups)
         st.slider(
-            f"Groups for generation (of {groups})", 0, groups, step=1, key=KEY + "for_generation",
+            f"Groups for generation (of {groups})",
+            0,
+            groups,
+            step=1,
+            key=KEY + "for_generation",
             help="How many groups draw where generation counts.",
-        )  # fmt: skip
+        )
 
 
 def _counting() -> None:
     st.slider(
-        "Contrast needs visible", 0.0, 1.0, step=0.05, key=KEY + "min_visible",
+        "Contrast needs visible",
+        0.0,
+        1.0,
+        step=0.05,
+        key=KEY + "min_visible",
         help="objective.min_visible: share of visible tokens from which the contrastive loss counts.",
-    )  # fmt: skip
+    )
     st.slider(
-        "Generation needs hidden", 0.0, 1.0, step=0.05, key=KEY + "min_masked",
+        "Generation needs hidden",
+        0.0,
+        1.0,
+        step=0.05,
+        key=KEY + "min_masked",
         help="objective.min_masked: share of hidden tokens from which the generative loss counts.",
-    )  # fmt: skip
+    )
     st.number_input(
-        "Tokens a side", 2, 32, step=1, key=KEY + "grid",
+        "Tokens a side",
+        2,
+        32,
+        step=1,
+        key=KEY + "grid",
         help="5 x 5 in the shipped model, 16 x 16 in the paper. A ratio becomes a whole number of tokens.",
-    )  # fmt: skip
+    )

@@ -53,15 +53,23 @@ def _instrument(settings: Settings) -> None:
     st.session_state.setdefault(KEY + "view", HEAT)
     readings = st.container()
     st.slider(
-        "Moment (% of the training)", 0, 100, step=1, format="%d %%", key=KEY + "moment",
+        "Moment (% of the training)",
+        0,
+        100,
+        step=1,
+        format="%d %%",
+        key=KEY + "moment",
         help="Moves the readings above, the upright line in the figures, the histogram and the masks.",
-    )  # fmt: skip
+    )
     how, run = st.columns([1, 2.4], vertical_alignment="bottom")
     with how:
         st.segmented_control(
-            "Density as", [HEAT, RIDGES], key=KEY + "view", required=True,
+            "Density as",
+            [HEAT, RIDGES],
+            key=KEY + "view",
+            required=True,
             help="The same density from above, or as a row of curves.",
-        )  # fmt: skip
+        )
     with run:
         drawn = _pick_run()
     schedule = _over_training(settings.masking, settings.objective, settings.num_tokens)
@@ -75,16 +83,25 @@ def _show_readings(moment: Moment, settings: Settings) -> None:
     shares, groups = moment.shares, settings.masking.groups
     with st.container(horizontal=True):
         for name, value, text in (
-            ("Location", "-" if moment.center is None else f"{moment.center:.2f}",
-             "Where the normal sits at this moment; not where the ratios are on average."),
-            ("True mean ratio", f"{moment.mean:.2f}",
-             "Mean of the ratios drawn: cutting the normal to the allowed ratios holds it well inside."),
+            (
+                "Location",
+                "-" if moment.center is None else f"{moment.center:.2f}",
+                "Where the normal sits at this moment; not where the ratios are on average.",
+            ),
+            (
+                "True mean ratio",
+                f"{moment.mean:.2f}",
+                "Mean of the ratios drawn: cutting the normal to the allowed ratios holds it well inside.",
+            ),
             ("Train contrast", f"{shares.contrast:.0%}", "Share of the draws with enough visible tokens."),
             ("Train generation", f"{shares.generation:.0%}", "Share of the draws with enough hidden tokens."),
             ("Train both", f"{shares.both:.0%}", "Share of the draws that count in both losses."),
-            ("Batch has both", f"{moment.chance:.1%}",
-             f"Chance that a batch of {groups} group{'s' * (groups > 1)} trains contrast and generation."),
-        ):  # fmt: skip
+            (
+                "Batch has both",
+                f"{moment.chance:.1%}",
+                f"Chance that a batch of {groups} group{'s' * (groups > 1)} trains contrast and generation.",
+            ),
+        ):
             st.metric(name, value, help=text)
 
 
@@ -93,27 +110,33 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
     heat = st.session_state[KEY + "view"] == HEAT
     show_figure(
         figure_of(figures.plot_density if heat else figures.plot_ridges, schedule, at, drawn),
-        "masking.density", name="mask-ratio-density",
+        "masking.density",
+        name="mask-ratio-density",
         alt=f"Density of the mask ratio over the training; its mean goes from {schedule.mean[0]:.2f} to "
         f"{schedule.mean[-1]:.2f}.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     with left:
         show_figure(
-            figure_of(figures.plot_moment, moment, near(drawn, at) if drawn else None, run), "masking.moment",
+            figure_of(figures.plot_moment, moment, near(drawn, at) if drawn else None, run),
+            "masking.moment",
             name="mask-ratio-draws",
             alt=f"Histogram of draws at {at:.0%} of the training, and closed form; mean {moment.mean:.2f}.",
-        )  # fmt: skip
+        )
         show_figure(
-            figure_of(figures.plot_chance, schedule, at), "masking.chance", name="both-regimes",
+            figure_of(figures.plot_chance, schedule, at),
+            "masking.chance",
+            name="both-regimes",
             alt=f"Chance that a batch holds both regimes, by number of groups; now {moment.chance:.0%}.",
-        )  # fmt: skip
+        )
     with right:
         show_figure(
-            figure_of(figures.plot_shares, schedule, at, drawn), "masking.shares", name="what-draws-train",
+            figure_of(figures.plot_shares, schedule, at, drawn),
+            "masking.shares",
+            name="what-draws-train",
             alt=f"Shares of draws over the training; now contrast {moment.shares.contrast:.0%}, generation "
             f"{moment.shares.generation:.0%}, both {moment.shares.both:.0%}.",
-        )  # fmt: skip
+        )
         _show_counted(moment, drawn)
 
 
@@ -136,20 +159,25 @@ def _pick_run() -> DrawnRatios | None:
         st.session_state[key] = NO_RUN
     pick, button = st.columns([1.6, 1], vertical_alignment="bottom")
     name = pick.selectbox(
-        "Lay over what a run drew", [NO_RUN, *folders], key=key,
+        "Lay over what a run drew",
+        [NO_RUN, *folders],
+        key=key,
         help="Dots in the density, marks in the shares and an outline in the histogram: ratios from its log.",
-    )  # fmt: skip
+    )
     drawn = None
     if name != NO_RUN:
         with guarded():
             log = folders[name] / "metrics.jsonl"
-            drawn = _read_drawn(
-                str(folders[name]), folders[name].name, log.stat().st_mtime_ns if log.exists() else 0
-            )
+            drawn = _read_drawn(str(folders[name]), folders[name].name, log.stat().st_mtime_ns if log.exists() else 0)
     button.button(
-        "Use its settings", key="do.masking.use", on_click=_use, args=(drawn,), disabled=drawn is None,
-        width="stretch", help="Sets the controls to what the run was trained with.",
-    )  # fmt: skip
+        "Use its settings",
+        key="do.masking.use",
+        on_click=_use,
+        args=(drawn,),
+        disabled=drawn is None,
+        width="stretch",
+        help="Sets the controls to what the run was trained with.",
+    )
     return drawn
 
 
@@ -167,9 +195,7 @@ def _over_training(masking: MaskingConfig, objective: ObjectiveConfig, num_token
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _at_moment(
-    progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int
-) -> Moment:
+def _at_moment(progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int) -> Moment:
     return at_moment(progress, masking, objective, num_tokens)
 
 

@@ -23,32 +23,42 @@ def masked_pictures(settings: Settings, progress: float) -> None:
     left, middle, right, _ = st.columns([1.6, 1, 1, 1.4], vertical_alignment="bottom")
     with left:
         st.segmented_control(
-            "Picture", ["Drawing", OWN], key=KEY + "from", required=True,
+            "Picture",
+            ["Drawing", OWN],
+            key=KEY + "from",
+            required=True,
             help="A drawing of the shapes data, or a picture of yours; it stays on this machine.",
-        )  # fmt: skip
+        )
     middle.button(
-        "Draw again", key="do.masking.again", on_click=_next, args=("masks",), width="stretch",
+        "Draw again",
+        key="do.masking.again",
+        on_click=_next,
+        args=("masks",),
+        width="stretch",
         help="Other ratios and other masks at the same moment.",
-    )  # fmt: skip
+    )
     own = st.session_state[KEY + "from"] == OWN
     right.button(
-        "Another drawing", key="do.masking.drawing", on_click=_next, args=("drawing",), width="stretch",
-        disabled=own, help="Another picture under the same masks.",
-    )  # fmt: skip
+        "Another drawing",
+        key="do.masking.drawing",
+        on_click=_next,
+        args=("drawing",),
+        width="stretch",
+        disabled=own,
+        help="Another picture under the same masks.",
+    )
     with guarded():
         pixels, words = _own_picture(settings.grid) if own else _drawing(_number("drawing"), settings.grid)
         if pixels is None:
             return
-        masks = draw_masks(
-            progress, settings.masking, settings.objective, settings.grid, COUNT, _number("masks")
-        )
+        masks = draw_masks(progress, settings.masking, settings.objective, settings.grid, COUNT, _number("masks"))
         show_figure(
-            figure_of(figures.plot_masks, masks, data_url(pixels)), "masking.masks", name="masks",
+            figure_of(figures.plot_masks, masks, data_url(pixels)),
+            "masking.masks",
+            name="masks",
             alt=f"{words} under {len(masks)} masks; ratios {', '.join(f'{m.ratio:.2f}' for m in masks)}.",
-        )  # fmt: skip
-        one = (
-            f"{COUNT} batches of one group" if settings.masking.groups == 1 else "the first groups of a batch"
         )
+        one = f"{COUNT} batches of one group" if settings.masking.groups == 1 else "the first groups of a batch"
         st.caption(
             f"“{words}”. Above each picture the ratio drawn ({one}), below it the loss that it trains. "
             "All pictures of a group share the ratio; each has its own places."
@@ -57,9 +67,12 @@ def masked_pictures(settings: Settings, progress: float) -> None:
 
 def _own_picture(grid: int) -> tuple[np.ndarray | None, str]:
     file = st.file_uploader(
-        "Own picture", ["png", "jpg", "jpeg", "webp", "gif", "bmp"], key="do.masking.upload",
-        max_upload_size=20, help="PNG, JPEG, WebP, GIF or BMP of up to 20 MB; its centre square is used.",
-    )  # fmt: skip
+        "Own picture",
+        ["png", "jpg", "jpeg", "webp", "gif", "bmp"],
+        key="do.masking.upload",
+        max_upload_size=20,
+        help="PNG, JPEG, WebP, GIF or BMP of up to 20 MB; its centre square is used.",
+    )
     if file is None:
         st.info("Drop a picture above to see it as the encoder would.")
         return None, ""

@@ -15,9 +15,11 @@ def take_along(settings: Settings) -> None:
     left, right = st.columns([1, 2.2], gap="large")
     with left:
         size = st.selectbox(
-            "Model to train", list(SIZES), key=KEY + "size",
+            "Model to train",
+            list(SIZES),
+            key=KEY + "size",
             help="The preset that these settings change: tiny learns shapes in ten minutes on two cores.",
-        )  # fmt: skip
+        )
         changes = assignments(settings.masking, settings.objective, preset_config(size))
         count = len(changes)
         st.caption(
@@ -26,9 +28,12 @@ def take_along(settings: Settings) -> None:
             else "Exactly the preset's own masking."
         )
         if st.button(
-            "Train with this", key="do.masking.train", type="primary", width="stretch",
+            "Train with this",
+            key="do.masking.train",
+            type="primary",
+            width="stretch",
             help="Opens the Train page with these settings filled in; nothing starts yet.",
-        ):  # fmt: skip
+        ):
             hand_over("train", assignments=changes, preset=size, source="shapes")
     with right:
         as_command, as_python = st.tabs(["As command", "As Python"])

@@ -25,12 +25,15 @@ def curves(chosen: list[Training]) -> None:
     st.session_state.setdefault("in.runs.log", True)
     st.session_state.setdefault("in.runs.raw", True)
     over, smooth, toggles = st.columns([3, 3, 2], vertical_alignment="bottom")
-    axis = cast(Axis, over.segmented_control(
-        "Over", list(AXES), key="in.runs.axis", required=True, help="What the curves are drawn over.",
-    ))  # fmt: skip
+    axis = cast(
+        Axis,
+        over.segmented_control(
+            "Over", list(AXES), key="in.runs.axis", required=True, help="What the curves are drawn over."
+        ),
+    )
     smoothing = smooth.slider(
-        "Smoothing", 0.0, 0.99, step=0.01, key="in.runs.smoothing", help="Weight of what came before.",
-    )  # fmt: skip
+        "Smoothing", 0.0, 0.99, step=0.01, key="in.runs.smoothing", help="Weight of what came before."
+    )
     log = toggles.toggle("Logarithmic losses", key="in.runs.log", help="Equal ratios are equally far apart.")
     raw = toggles.toggle("As logged, pale", key="in.runs.raw", help="Shows what was smoothed, too.")
     found, objectives = [], []
@@ -67,10 +70,17 @@ def samples(chosen: list[Training]) -> None:
     key = "in.runs.sheet"
     if st.session_state.get(key) not in steps:
         st.session_state[key] = steps[-1]
-    step = steps[0] if len(steps) == 1 else st.select_slider(
-        "At step", steps, key=key, format_func=lambda value: f"{value:,}",
-        help="Each run shows its last sheet up to this step.",
-    )  # fmt: skip
+    step = (
+        steps[0]
+        if len(steps) == 1
+        else st.select_slider(
+            "At step",
+            steps,
+            key=key,
+            format_func=lambda value: f"{value:,}",
+            help="Each run shows its last sheet up to this step.",
+        )
+    )
     shown = chosen[:MOST_COLUMNS]
     if len(chosen) > MOST_COLUMNS:
         st.caption(f"The first {MOST_COLUMNS} of {len(chosen)} runs.")
@@ -130,9 +140,8 @@ def _note(training: Training, known: list[str]) -> None:
         st.session_state[f"runs.kept.{training.name}"] = kept
         st.session_state[tags], st.session_state[text] = list(kept.tags), kept.text
     given = st.multiselect(
-        "Tags", sorted({*known, *kept.tags}), key=tags, accept_new_options=True,
-        help="Choose or type; kept at once.",
-    )  # fmt: skip
+        "Tags", sorted({*known, *kept.tags}), key=tags, accept_new_options=True, help="Choose or type; kept at once."
+    )
     written = st.text_area("Notes", key=text, height=68, help="Kept as soon as the box is left.")
     wanted = Note(tuple(given), written)
     if wanted != kept:
@@ -145,14 +154,18 @@ def _ways_on(training: Training) -> None:
     model = workspace().shown(training.path)
     painted = any(training.path.glob("checkpoints/*/state.json"))
     if st.button(
-        "Decode with it", key=f"do.runs.decode.{training.name}", disabled=not painted,
+        "Decode with it",
+        key=f"do.runs.decode.{training.name}",
+        disabled=not painted,
         help="Opens the Decode page with this model.",
-    ):  # fmt: skip
+    ):
         hand_over("decode", model=model)
     if st.button(
-        "Checkpoints", key=f"do.runs.checkpoints.{training.name}", disabled=not painted,
+        "Checkpoints",
+        key=f"do.runs.checkpoints.{training.name}",
+        disabled=not painted,
         help="Opens its weights on the Checkpoints page.",
-    ):  # fmt: skip
+    ):
         hand_over("checkpoints", path=model)
     if st.button("Watch", key=f"do.runs.watch.{training.name}", help="Opens it on the Train page."):
         st.session_state["train.started"] = training.name

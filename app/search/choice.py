@@ -56,9 +56,13 @@ def choose() -> Chosen | None:
     st.session_state.setdefault("in.search.count", COUNT)
     st.session_state["in.search.count"] = min(st.session_state["in.search.count"], most)
     count = columns[3].number_input(
-        "Pictures, at most", min_value=1, max_value=most, step=256, key="in.search.count",
+        "Pictures, at most",
+        min_value=1,
+        max_value=most,
+        step=256,
+        key="in.search.count",
         help=f"The first ones of the split are read and held in memory; {most:,} fit for this model.",
-    )  # fmt: skip
+    )
     return Chosen(model, config, opened, count)
 
 
@@ -67,9 +71,11 @@ def ready(chosen: Chosen) -> Ready | None:
     model = pretrained(chosen.model)
     identity = (model.model_id, *chosen.opened.identity, chosen.count)
     index = computed(
-        "search.index", identity, "Reading the pictures",
+        "search.index",
+        identity,
+        "Reading the pictures",
         lambda work: build_index(model, chosen.opened.browsed, chosen.count, work.tell),
-    )  # fmt: skip
+    )
     st.session_state["search.ready"] = identity
     return None if index is None else Ready(model, index, identity)
 
@@ -77,7 +83,9 @@ def ready(chosen: Chosen) -> Ready | None:
 def seen_at(there: Ready, ratio: float) -> bool:
     """Whether the pictures' features at this ratio are there; until then progress is shown here."""
     found = computed(
-        "search.features", (there.identity, ratio), "Looking at the pictures",
+        "search.features",
+        (there.identity, ratio),
+        "Looking at the pictures",
         lambda work: features_at(there.pretrained, there.index, ratio, work.tell),
-    )  # fmt: skip
+    )
     return found is not None

@@ -95,6 +95,4 @@ def show_hits(items: Sequence[Item], key: str, label: str, pick: Callable[[int],
         if event is not None and event.get("picked") is not None:
             pick(int(event["picked"]))
 
-    _component(
-        key=key, data={"items": list(items), "label": label, "cells": cells}, on_picked_change=picked
-    )  # fmt: skip
+    _component(key=key, data={"items": list(items), "label": label, "cells": cells}, on_picked_change=picked)

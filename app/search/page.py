@@ -1,5 +1,6 @@
 """Search: pictures of a source nearest to a text, captions and pictures nearest to a picture, and for one
-pair the patches and words that carry the similarity; at any mask ratio."""
+pair the patches and words that carry the similarity; at any mask ratio.
+"""
 
 import streamlit as st
 
@@ -64,14 +65,10 @@ def _search(chosen: Chosen) -> None:
             show_first(there)
         elif view == TEXT:
             show_for_text(there, text, ratio, picture)
-            st.caption(
-                "Click a picture to see what is like it, and which of its patches carry the similarity."
-            )
+            st.caption("Click a picture to see what is like it, and which of its patches carry the similarity.")
         elif picture is not None and view == NEAR:
             show_for_picture(there, picture, ratio)
-            st.caption(
-                "Click a caption, or type a text, to see which patches of the picture carry the similarity."
-            )
+            st.caption("Click a caption, or type a text, to see which patches of the picture carry the similarity.")
         elif picture is not None:
             show_pair(there, picture, text, ratio)
         if there.index.skipped:
@@ -84,18 +81,26 @@ def _invite(chosen: Chosen) -> None:
         f"{chosen.opened.typed} and looks at each of them once; the ones after it are quick."
     )
     captions = computed(
-        "search.examples", chosen.opened.identity, "Reading captions",
+        "search.examples",
+        chosen.opened.identity,
+        "Reading captions",
         lambda work: first_captions(chosen.opened.browsed, EXAMPLES),
-    )  # fmt: skip
+    )
     for number, caption in enumerate(captions or []):
         st.button(
-            caption, key=f"do.search.example.{number}", on_click=take_text, args=(caption,),
+            caption,
+            key=f"do.search.example.{number}",
+            on_click=take_text,
+            args=(caption,),
             help="Searches for this caption of the source.",
-        )  # fmt: skip
+        )
     st.button(
-        "Read the pictures", key="do.search.read", type="primary", on_click=_want,
+        "Read the pictures",
+        key="do.search.read",
+        type="primary",
+        on_click=_want,
         help="Reads them now and shows the first ones, to click.",
-    )  # fmt: skip
+    )
 
 
 def _want() -> None:

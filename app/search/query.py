@@ -27,16 +27,23 @@ def ask() -> tuple[str, float]:
     """The text (maybe empty) and the mask ratio."""
     words, share = st.columns([3, 1], gap="medium")
     text = words.text_input(
-        "Text", key="in.search.text", placeholder="a red circle above a blue square ...",
-        on_change=_view, args=(TEXT,),
+        "Text",
+        key="in.search.text",
+        placeholder="a red circle above a blue square ...",
+        on_change=_view,
+        args=(TEXT,),
         help="Finds the pictures that are most similar to it in the model's joint space.",
-    )  # fmt: skip
+    )
     st.session_state.setdefault("in.search.hidden", 0)
     percent = share.slider(
-        "Hidden share, %", 0, 95, step=5, key="in.search.hidden",
+        "Hidden share, %",
+        0,
+        95,
+        step=5,
+        key="in.search.hidden",
         help="So much of every picture is hidden from the model, at random places; more hides what less hid, "
         "and more. Similarity is told from the rest.",
-    )  # fmt: skip
+    )
     return text.strip(), percent / 100
 
 
@@ -44,10 +51,14 @@ def ask_picture() -> None:
     """A place to drop a picture, which goes into the session."""
     key = f"do.search.upload.{st.session_state.get(DROPPED, 0)}"
     st.file_uploader(
-        "Picture", type=list(TYPES), key=key, on_change=_take_upload, args=(key,),
+        "Picture",
+        type=list(TYPES),
+        key=key,
+        on_change=_take_upload,
+        args=(key,),
         max_upload_size=UPLOAD_BYTES // 2**20,
         help="Finds captions and pictures similar to yours; or click one of the source's pictures.",
-    )  # fmt: skip
+    )
 
 
 def chosen_picture() -> bool:
@@ -69,17 +80,19 @@ def take_text(text: str) -> None:
 
 def choose_view(text: str, picture: Looked | None) -> str | None:
     """Which of the views that there are is shown; none without a text and a picture."""
-    views = (
-        [TEXT] * bool(text) + [NEAR] * (picture is not None) + [PAIR] * (bool(text) and picture is not None)
-    )
+    views = [TEXT] * bool(text) + [NEAR] * (picture is not None) + [PAIR] * (bool(text) and picture is not None)
     if len(views) < 2:
         return views[0] if views else None
     if st.session_state.get(VIEW) not in views:
         st.session_state[VIEW] = views[0]
     return st.segmented_control(
-        "View", views, key=VIEW, required=True, label_visibility="collapsed",
+        "View",
+        views,
+        key=VIEW,
+        required=True,
+        label_visibility="collapsed",
         help="Pictures like the text, captions and pictures like the picture, or what makes the two similar.",
-    )  # fmt: skip
+    )
 
 
 def asked_picture(there: Ready) -> Looked | None:
@@ -93,9 +106,11 @@ def asked_picture(there: Ready) -> Looked | None:
     _, name, content = chosen
     digest = hashlib.blake2b(content, digest_size=12).hexdigest()
     return computed(
-        "search.upload", (there.pretrained.model_id, digest), "Looking at the picture",
+        "search.upload",
+        (there.pretrained.model_id, digest),
+        "Looking at the picture",
         lambda work: looked_at(there.pretrained, name, content),
-    )  # fmt: skip
+    )
 
 
 def show_picture(there: Ready, picture: Looked, ratio: float) -> None:
@@ -103,12 +118,12 @@ def show_picture(there: Ready, picture: Looked, ratio: float) -> None:
     mask = hidden(there.pretrained, picture.order[None], ratio)[0].numpy()
     caption = there.index.captions[picture.place] if picture.place is not None else picture.name
     st.image(
-        hidden_in_grey(picture.pixels, mask), width="stretch",
-        caption=caption, alt=f"The picture asked about, hidden parts grey: {caption}",
-    )  # fmt: skip
-    st.button(
-        "Without picture", key="do.search.drop", on_click=_drop, help="Goes on with the text alone."
-    )  # fmt: skip
+        hidden_in_grey(picture.pixels, mask),
+        width="stretch",
+        caption=caption,
+        alt=f"The picture asked about, hidden parts grey: {caption}",
+    )
+    st.button("Without picture", key="do.search.drop", on_click=_drop, help="Goes on with the text alone.")
 
 
 def _take_upload(key: str) -> None:

@@ -10,16 +10,7 @@ from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from app.session import show_figure
 from workbench.figures.search import plot_cosines
-from workbench.search.index import (
-    Hit,
-    Looked,
-    captioned,
-    cosines,
-    nearest,
-    picture_features,
-    ranks_of,
-    text_features,
-)
+from workbench.search.index import Hit, Looked, captioned, cosines, nearest, picture_features, ranks_of, text_features
 from workbench.search.words import hits_csv
 from workbench.sources.pictures import SMALL, data_url
 
@@ -44,19 +35,25 @@ def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None)
     title, save = st.columns([5, 1], vertical_alignment="center")
     title.markdown(f"**Pictures nearest to the text**{_own_rank(there, features, query, text)}")
     save.download_button(
-        "CSV", data=lambda: hits_csv(there.index, nearest(features, query, LISTED)), file_name="hits.csv",
-        mime="text/csv", key="do.search.csv", on_click="ignore", width="stretch",
+        "CSV",
+        data=lambda: hits_csv(there.index, nearest(features, query, LISTED)),
+        file_name="hits.csv",
+        mime="text/csv",
+        key="do.search.csv",
+        on_click="ignore",
+        width="stretch",
         help=f"Rank, cosine, name and caption of the {LISTED:,} nearest pictures.",
-    )  # fmt: skip
+    )
     hits = nearest(features, query, SHOWN)
     _pictures(there, hits, "text", picture)
     found = cosines(features, query)
     marked = [("the nearest", hits[0].cosine)] if hits else []
     with st.expander("How all pictures compare"):
         show_figure(
-            plot_cosines(found, marked), "search.cosines",
+            plot_cosines(found, marked),
+            "search.cosines",
             alt=f"Histogram of the cosines of {len(found):,} pictures with the text",
-        )  # fmt: skip
+        )
 
 
 def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
@@ -77,32 +74,48 @@ def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | Non
     index = there.index
     items = [
         Item(
-            id=hit.place, picture=data_url(index.pixels[hit.place]), title=index.captions[hit.place],
-            left=f"{hit.rank}", right=f"{hit.cosine:.3f}" if hit.cosine == hit.cosine else "",
-            hover=f"{index.names[hit.place]}: ask about this picture", share=0,
+            id=hit.place,
+            picture=data_url(index.pixels[hit.place]),
+            title=index.captions[hit.place],
+            left=f"{hit.rank}",
+            right=f"{hit.cosine:.3f}" if hit.cosine == hit.cosine else "",
+            hover=f"{index.names[hit.place]}: ask about this picture",
+            share=0,
             chosen=chosen is not None and hit.place == chosen.place,
         )
         for hit in hits
-    ]  # fmt: skip
+    ]
     show_hits(
-        items, f"do.search.hits.{name}", "Pictures, nearest first", lambda place: take_place(there, place),
+        items,
+        f"do.search.hits.{name}",
+        "Pictures, nearest first",
+        lambda place: take_place(there, place),
         cells=index.pixels.shape[-1] <= SMALL,
-    )  # fmt: skip
+    )
 
 
 def _captions(captions: Sequence[str], hits: Sequence[Hit], own: str) -> None:
     named = {hit.place: captions[hit.place] + " (its own)" * (captions[hit.place] == own) for hit in hits}
     items = [
         Item(
-            id=hit.place, picture="", title=named[hit.place], left=f"{hit.rank}", right=f"{hit.cosine:.3f}",
-            hover="Ask about this text", share=max(0.0, 100 * hit.cosine), chosen=captions[hit.place] == own,
+            id=hit.place,
+            picture="",
+            title=named[hit.place],
+            left=f"{hit.rank}",
+            right=f"{hit.cosine:.3f}",
+            hover="Ask about this text",
+            share=max(0.0, 100 * hit.cosine),
+            chosen=captions[hit.place] == own,
         )
         for hit in hits
-    ]  # fmt: skip
+    ]
     show_hits(
-        items, "do.search.hits.captions", "Captions, nearest first",
-        lambda place: take_text(captions[place]), cells=False,
-    )  # fmt: skip
+        items,
+        "do.search.hits.captions",
+        "Captions, nearest first",
+        lambda place: take_text(captions[place]),
+        cells=False,
+    )
 
 
 def _own_rank(there: Ready, features: Tensor, query: Tensor, text: str) -> str:
@@ -110,7 +123,5 @@ def _own_rank(there: Ready, features: Tensor, query: Tensor, text: str) -> str:
     if not own:
         return f" · of {len(there.index.names):,}; none has exactly this caption"
     best = min(ranks_of(features, query, own))
-    which = (
-        "the one with this caption has" if len(own) == 1 else f"the best of {len(own)} with this caption has"
-    )
+    which = "the one with this caption has" if len(own) == 1 else f"the best of {len(own)} with this caption has"
     return f" · of {len(there.index.names):,}; {which} rank {best}"

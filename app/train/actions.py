@@ -6,14 +6,7 @@ import streamlit as st
 
 from app.session import hand_over, workspace
 from workbench.jobs.queue import command_line
-from workbench.runs.trainings import (
-    Budget,
-    Training,
-    delete_training,
-    resume_arguments,
-    resume_training,
-    stop_training,
-)
+from workbench.runs.trainings import Budget, Training, delete_training, resume_arguments, resume_training, stop_training
 
 TAKE_OUT = "Takes it out of the queue; it has not begun."
 STOP = "Saves a checkpoint and ends; resume goes on from there."
@@ -45,9 +38,11 @@ def stop(training: Training) -> None:
 
 def _resume(training: Training) -> None:
     if st.button(
-        "Resume", key="do.train.resume", type="primary",
+        "Resume",
+        key="do.train.resume",
+        type="primary",
         help="Goes on from the newest checkpoint to the planned end, as if it had never stopped.",
-    ):  # fmt: skip
+    ):
         resume_training(workspace(), training)
         _watch_it(training)
 
@@ -57,18 +52,28 @@ def _extend(training: Training) -> None:
         st.session_state.setdefault("in.train.more.kind", "minutes")
         st.session_state.setdefault("in.train.more.minutes", 5.0)
         st.session_state.setdefault("in.train.more.steps", 500)
-        kind = cast(Budget, st.segmented_control(
-            "More", ["minutes", "steps"], key="in.train.more.kind", required=True, help="What is counted.",
-        ))  # fmt: skip
+        kind = cast(
+            Budget,
+            st.segmented_control(
+                "More", ["minutes", "steps"], key="in.train.more.kind", required=True, help="What is counted."
+            ),
+        )
         if kind == "minutes":
             amount = st.number_input(
-                "Minutes more", 0.1, 100_000.0, step=1.0, format="%g", key="in.train.more.minutes",
+                "Minutes more",
+                0.1,
+                100_000.0,
+                step=1.0,
+                format="%g",
+                key="in.train.more.minutes",
                 help="Wall-clock time from now.",
-            )  # fmt: skip
+            )
         else:
-            amount = float(st.number_input(
-                "Steps more", 1, 100_000_000, step=100, key="in.train.more.steps", help="Beyond those done.",
-            ))  # fmt: skip
+            amount = float(
+                st.number_input(
+                    "Steps more", 1, 100_000_000, step=100, key="in.train.more.steps", help="Beyond those done."
+                )
+            )
         st.code(command_line(resume_arguments(workspace(), training, kind, amount)), "bash", wrap_lines=True)
         if st.button("Go on", key="do.train.extend", type="primary", help="Puts this into the queue."):
             resume_training(workspace(), training, kind, amount)
@@ -79,9 +84,7 @@ def _go_on(training: Training) -> None:
     model = workspace().shown(training.path)
     if st.button("Decode with it", key="do.train.decode", help="Opens the Decode page with this model."):
         hand_over("decode", model=model)
-    if st.button(
-        "Checkpoints", key="do.train.checkpoints", help="Opens its weights on the Checkpoints page."
-    ):
+    if st.button("Checkpoints", key="do.train.checkpoints", help="Opens its weights on the Checkpoints page."):
         hand_over("checkpoints", path=model)
     _compare(training)
 

@@ -62,9 +62,13 @@ def controls() -> Look:
         "Over", list(AXES), key="in.train.axis", required=True, help="What the curves are drawn over."
     )
     smoothing = middle.slider(
-        "Smoothing", 0.0, 0.99, step=0.01, key="in.train.smoothing",
+        "Smoothing",
+        0.0,
+        0.99,
+        step=0.01,
+        key="in.train.smoothing",
         help="Weight of what came before; what was logged stays visible, pale.",
-    )  # fmt: skip
+    )
     log = right.toggle("Logarithmic losses", key="in.train.log", help="Equal ratios are equally far apart.")
     return cast(Axis, axis), smoothing, log
 
@@ -83,18 +87,13 @@ def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
 def _draw(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> dict[str, tuple[Any, str]]:
     _, _, axis, smoothing, log = of
     said = dict(FIGURES, losses=losses_said(curves))
-    return {
-        name: (plot_training(name, curves, feed.config, axis, smoothing, log), alt)
-        for name, alt in said.items()
-    }
+    return {name: (plot_training(name, curves, feed.config, axis, smoothing, log), alt) for name, alt in said.items()}
 
 
 def _sheets(training: Training) -> None:
     sheets = {sheet_step(path): path for path in list_sheets(training.path)}
     if not sheets:
-        st.caption(
-            "Sample sheets: none yet. The first is painted before the first step, others over the training."
-        )
+        st.caption("Sample sheets: none yet. The first is painted before the first step, others over the training.")
         return
     steps, seen = list(sheets), st.session_state.get("train.sheet", (None, None))
     st.markdown("**Samples**, the same prompts and seed over the training")
@@ -103,9 +102,13 @@ def _sheets(training: Training) -> None:
         step = seen[0]
     if len(steps) > 1:
         step = st.select_slider(
-            "Painted at step", steps, step, key=f"do.train.sheet.{training.name}.{len(steps)}",
-            format_func=lambda value: f"{value:,}", help="Arrow keys go from sheet to sheet.",
-        )  # fmt: skip
+            "Painted at step",
+            steps,
+            step,
+            key=f"do.train.sheet.{training.name}.{len(steps)}",
+            format_func=lambda value: f"{value:,}",
+            help="Arrow keys go from sheet to sheet.",
+        )
     st.session_state["train.sheet"] = step, steps[-1]
     if not is_picture(sheets[step]):
         st.warning(f"The sheet of step {step:,} is damaged: {sheets[step]} is no picture.")
@@ -120,10 +123,13 @@ def _broken(training: Training) -> None:
             st.dataframe(
                 [
                     {"kind": kind, "where": shard, "count": found.get("count"), "first": _first(found)}
-                    for kind, shards in report.get("kinds", {}).items() for shard, found in shards.items()
+                    for kind, shards in report.get("kinds", {}).items()
+                    for shard, found in shards.items()
                 ],
-                hide_index=True, key="do.train.broken", alt="What is broken in the data",
-            )  # fmt: skip
+                hide_index=True,
+                key="do.train.broken",
+                alt="What is broken in the data",
+            )
 
 
 def _first(found: dict[str, Any]) -> str:

@@ -21,9 +21,13 @@ def render() -> None:
     if not trainings and st.session_state["in.train.view"] == "Watch":
         st.info("No training yet. **Set up** makes the first: ten minutes on drawn shapes need no data.")
     view = st.segmented_control(
-        "View", VIEWS, key="in.train.view", required=True, label_visibility="collapsed",
+        "View",
+        VIEWS,
+        key="in.train.view",
+        required=True,
+        label_visibility="collapsed",
         help="Set up a training, or watch those that wait, run or have ended.",
-    )  # fmt: skip
+    )
     if view == "Watch":
         train_watch.show(trainings)
     else:

@@ -60,12 +60,12 @@ def _show_end(path: str, config: DreamConfig, wanted: tuple[object, ...]) -> Non
         _show(found)
     if ended.state == "cancelled":
         st.caption("Stopped looking.")
-    if found is not None and not found.endless and not found.complete and ended.state != "failed":
-        if st.button(
-            "Look at everything", key="do.train.everything", help="Reads all samples; this can take long."
-        ):
-            _look(path, config, wanted, None)
-            st.rerun()
+    more = found is not None and not found.endless and not found.complete and ended.state != "failed"
+    if more and st.button(
+        "Look at everything", key="do.train.everything", help="Reads all samples; this can take long."
+    ):
+        _look(path, config, wanted, None)
+        st.rerun()
 
 
 def _show(found: Preview) -> None:
@@ -84,18 +84,16 @@ def _show(found: Preview) -> None:
 
 
 def _counts(found: Preview) -> None:
-    part = (
-        "" if found.complete else " so far" if found.expected is None else f" of the first {found.expected:,}"
-    )
+    part = "" if found.complete else " so far" if found.expected is None else f" of the first {found.expected:,}"
     good, broken, smaller = st.columns(3)
     good.metric("Good samples", f"{found.good:,}", help=f"{found.looked:,} looked at{part}.")
-    broken.metric(
-        "Broken", f"{found.problems:,}", help="What they touch is skipped in training, and named below."
-    )
+    broken.metric("Broken", f"{found.problems:,}", help="What they touch is skipped in training, and named below.")
     smaller.metric("Enlarged", f"{found.smaller:,}", help="Pictures with a side below that of the training.")
     if found.held_out is not None:
-        st.caption(f"A training learns from {found.good - found.held_out:,} of these and keeps "
-                   f"{found.held_out:,} for validation.")  # fmt: skip
+        st.caption(
+            f"A training learns from {found.good - found.held_out:,} of these and keeps "
+            f"{found.held_out:,} for validation."
+        )
     if not found.complete and found.looked:
         st.caption(f"Looked at the first {found.looked:,} samples.")
 
@@ -105,8 +103,11 @@ def _problems(found: Preview) -> None:
     with st.expander(f"What is broken: {kinds}"):
         st.dataframe(
             [{"kind": p.kind, "where": p.shard, "sample": p.key, "why": p.detail} for p in found.named],
-            hide_index=True, height=220, key="do.train.problems", alt="Broken samples",
-        )  # fmt: skip
+            hide_index=True,
+            height=220,
+            key="do.train.problems",
+            alt="Broken samples",
+        )
         if found.problems > len(found.named):
             st.caption(f"The first {len(found.named):,} of {found.problems:,}.")
 

@@ -24,20 +24,34 @@ from workbench.runs.trainings import (
 )
 
 ABOUT_SIZES = {
-    "tiny": "3.4 million · ten minutes on two CPU cores", "demo": "5.8 million · two hours on two CPU cores",
-    "base": "329 million · published", "large": "636 million · published",
-    "huge": "1,128 million · published", "giant": "2,433 million · published",
-}  # fmt: skip
+    "tiny": "3.4 million · ten minutes on two CPU cores",
+    "demo": "5.8 million · two hours on two CPU cores",
+    "base": "329 million · published",
+    "large": "636 million · published",
+    "huge": "1,128 million · published",
+    "giant": "2,433 million · published",
+}
 ABOUT_OBJECTIVES = {
-    "dream": "both losses, Masking Warmup", "fluid": "generation only",
-    "clip": "contrast only, nothing masked", "mar": "generation without text",
+    "dream": "both losses, Masking Warmup",
+    "fluid": "generation only",
+    "clip": "contrast only, nothing masked",
+    "mar": "generation without text",
     "repa": "generation, features aligned to a teacher",
-}  # fmt: skip
+}
 DEFAULTS: dict[str, Any] = {
-    "source": "shapes", "preset": "tiny", "objective": "dream", "budget": "minutes", "minutes": 10.0,
-    "steps": 1000, "seed": 0, "assignments": "", "devices": "auto", "strategy": "auto", "accelerator": "auto",
+    "source": "shapes",
+    "preset": "tiny",
+    "objective": "dream",
+    "budget": "minutes",
+    "minutes": 10.0,
+    "steps": 1000,
+    "seed": 0,
+    "assignments": "",
+    "devices": "auto",
+    "strategy": "auto",
+    "accelerator": "auto",
     "precision": "32-true",
-}  # fmt: skip
+}
 
 
 def take(values: dict[str, Any]) -> None:
@@ -70,47 +84,75 @@ def show() -> None:
 def _form() -> TrainForm:
     source, name = st.columns([3, 2])
     source.text_input(
-        "Data", key="in.train.source",
+        "Data",
+        key="in.train.source",
         help="shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name.",
-    )  # fmt: skip
+    )
     name.text_input("Name of the run", key="in.train.name", help="Its folder under runs/ of the workspace.")
     size, objective = st.columns([3, 2])
     size.selectbox(
-        "Preset", list(SIZES), key="in.train.preset", format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
+        "Preset",
+        list(SIZES),
+        key="in.train.preset",
+        format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
         help="Size and settings to start from. The published ones want a GPU and their frozen models.",
-    )  # fmt: skip
+    )
     objective.selectbox(
-        "Objective", list(OBJECTIVES), key="in.train.objective",
+        "Objective",
+        list(OBJECTIVES),
+        key="in.train.objective",
         format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
         help="DREAM, or one of the baselines that it is compared with.",
-    )  # fmt: skip
+    )
     budget, amount, seed = st.columns([2, 2, 1])
-    kind = cast(Budget, budget.segmented_control(
-        "Budget", ["minutes", "steps"], key="in.train.budget", required=True,
-        help="Minutes become steps after a short measurement; schedule and learning rate fit themselves.",
-    ))  # fmt: skip
+    kind = cast(
+        Budget,
+        budget.segmented_control(
+            "Budget",
+            ["minutes", "steps"],
+            key="in.train.budget",
+            required=True,
+            help="Minutes become steps after a short measurement; schedule and learning rate fit themselves.",
+        ),
+    )
     if kind == "minutes":
         amount.number_input(
-            "Minutes", 0.1, 100_000.0, step=1.0, format="%g", key="in.train.minutes",
+            "Minutes",
+            0.1,
+            100_000.0,
+            step=1.0,
+            format="%g",
+            key="in.train.minutes",
             help="Wall-clock time, validations and sample sheets included.",
-        )  # fmt: skip
+        )
     else:
         amount.number_input("Steps", 1, 100_000_000, step=100, key="in.train.steps", help="Optimiser steps.")
     seed.number_input("Seed", 0, 2**31 - 1, step=1, key="in.train.seed", help="Of everything that is drawn.")
     st.text_area(
-        "Settings that differ from the preset", key="in.train.assignments", height=96,
+        "Settings that differ from the preset",
+        key="in.train.assignments",
+        height=96,
         placeholder="one a line, e.g. masking.std=0.3",
         help="Lines of section.key=value; they are checked as soon as the box is left. All fields are below.",
-    )  # fmt: skip
+    )
     told = st.container()
     with st.expander("Devices, strategy, precision"):
         _devices()
     value = {key: st.session_state[f"in.train.{key}"] for key in (*DEFAULTS, "name")}
     form = TrainForm(
-        value["name"], value["source"], value["preset"], value["objective"], kind, value[kind], value["seed"],
-        assignments_in(value["assignments"]), value["devices"].strip() or "auto", value["strategy"],
-        value["accelerator"], value["precision"],
-    )  # fmt: skip
+        value["name"],
+        value["source"],
+        value["preset"],
+        value["objective"],
+        kind,
+        value[kind],
+        value["seed"],
+        assignments_in(value["assignments"]),
+        value["devices"].strip() or "auto",
+        value["strategy"],
+        value["accelerator"],
+        value["precision"],
+    )
     with told:
         _tell_settings(form)
     return form
@@ -154,9 +196,13 @@ def _start(form: TrainForm, ready: bool) -> None:
         waiting = sum(training.active for training in list_trainings(here))
         label = f"Add to the queue ({waiting} before it)" if waiting else "Start"
         if st.button(
-            label, key="do.train.start", type="primary", disabled=not ready, width="stretch",
+            label,
+            key="do.train.start",
+            type="primary",
+            disabled=not ready,
+            width="stretch",
             help="Runs this command in the background, without this page too. One training runs at a time.",
-        ):  # fmt: skip
+        ):
             st.session_state["train.started"] = start_training(here, form).name
             del st.session_state["in.train.name"]  # the next one gets a name of its own
             st.rerun()
@@ -165,21 +211,24 @@ def _start(form: TrainForm, ready: bool) -> None:
 def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
     with st.expander("All settings of the configuration"):
         query = st.text_input(
-            "Search", key="in.train.query", placeholder="masking, learning rate, ...",
+            "Search",
+            key="in.train.query",
+            placeholder="masking, learning rate, ...",
             help="Words that a field's name or description holds.",
-        )  # fmt: skip
+        )
         base = preset(form.preset, form.objective)
         fields = search_fields(config_fields(config or base, base), query)
         if not fields:
             st.caption("No field has these words.")
             return
         st.dataframe(
-            [
-                {"field": f.key, "value": _shown(f), "takes": f.kind, "what it is": f.doc} for f in fields
-            ],
-            hide_index=True, height=320, key="do.train.fields", alt="Fields of the configuration",
+            [{"field": f.key, "value": _shown(f), "takes": f.kind, "what it is": f.doc} for f in fields],
+            hide_index=True,
+            height=320,
+            key="do.train.fields",
+            alt="Fields of the configuration",
             column_config={"what it is": st.column_config.TextColumn(width="large")},
-        )  # fmt: skip
+        )
         st.caption(f"{len(fields)} fields of {form.preset}, objective {form.objective}; * set above.")
 
 

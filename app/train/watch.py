@@ -12,9 +12,16 @@ from workbench.runs.trainings import Training, list_trainings
 from workbench.runs.words import SIGNS, state_words
 
 COLOURS = {
-    "queued": "gray", "starting": "blue", "running": "green", "stopping": "orange", "finished": "green",
-    "stopped": "gray", "failed": "red", "killed": "orange", "damaged": "red",
-}  # fmt: skip
+    "queued": "gray",
+    "starting": "blue",
+    "running": "green",
+    "stopping": "orange",
+    "finished": "green",
+    "stopped": "gray",
+    "failed": "red",
+    "killed": "orange",
+    "damaged": "red",
+}
 LOG_BYTES = 40_000
 
 
@@ -74,18 +81,18 @@ def _queue_row(training: Training) -> None:
     elif training.job is not None:
         share.caption(last_words(training.job) or "model and data are being made ready")
     if training.job is not None and training.job.overdue:
-        if button.button(
-            "End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END
-        ):
+        if button.button("End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END):
             end_job(workspace(), training.job.id)
             st.rerun()
         return
     waits = training.state == "queued"
     if button.button(
-        "Take out" if waits else "Stop", key=f"do.train.queue.{training.name}", width="stretch",
+        "Take out" if waits else "Stop",
+        key=f"do.train.queue.{training.name}",
+        width="stretch",
         disabled=training.state == "stopping",
         help=train_actions.TAKE_OUT if waits else train_actions.STOP,
-    ):  # fmt: skip
+    ):
         if waits and training.job is not None:
             stop_job(workspace(), training.job.id)
         else:

@@ -59,10 +59,7 @@ def read_controls(one: bool, busy: bool) -> Asked | None:
         words = st.session_state[key("prompt")]
         if prompt is not None:
             words = prompt.text_input(
-                "Prompt",
-                key=key("prompt"),
-                max_chars=MOST_CHARACTERS,
-                help="What is to be painted, in words.",
+                "Prompt", key=key("prompt"), max_chars=MOST_CHARACTERS, help="What is to be painted, in words."
             )
         shown = workspace().shown(name)
         try:
@@ -106,9 +103,12 @@ def _examples() -> None:
         st.markdown("Try", width="content")
         for number, example in enumerate(EXAMPLES):
             st.button(
-                example.name, key=f"do.{PAGE}.example.{number}", on_click=_take, args=(example,),
+                example.name,
+                key=f"do.{PAGE}.example.{number}",
+                on_click=_take,
+                args=(example,),
                 help=f"{example.what} Paints at once.",
-            )  # fmt: skip
+            )
 
 
 def _take(example: Example) -> None:
@@ -134,34 +134,58 @@ def _numbers(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[Select
     most = opened.config.image.num_tokens
     with st.container(horizontal=True, vertical_alignment="bottom"):
         candidates = st.slider(
-            "Candidates (K)", 2, MOST_CANDIDATES, key=key("candidates"), width=190,
+            "Candidates (K)",
+            2,
+            MOST_CANDIDATES,
+            key=key("candidates"),
+            width=190,
             help="Tries of the prompt, painted side by side; they share one order and differ by noise.",
-        )  # fmt: skip
+        )
         steps = st.number_input(
-            "Steps", 2, most, key=key("steps"), width=110,
+            "Steps",
+            2,
+            most,
+            key=key("steps"),
+            width=110,
             help=f"Reveal steps of a picture; at most one for each of its {most} tokens.",
-        )  # fmt: skip
+        )
         guidance = st.number_input(
-            "Guidance", 1.0, MOST["guidance_scale"], step=0.5, key=key("guidance_scale"), width=120,
+            "Guidance",
+            1.0,
+            MOST["guidance_scale"],
+            step=0.5,
+            key=key("guidance_scale"),
+            width=120,
             help="How hard the prompt pulls (classifier-free guidance); 1 = off.",
-        )  # fmt: skip
+        )
         temperature = st.number_input(
-            "Temperature", 0.0, MOST["temperature"], step=0.1, key=key("temperature"), width=120,
+            "Temperature",
+            0.0,
+            MOST["temperature"],
+            step=0.1,
+            key=key("temperature"),
+            width=120,
             help="Factor on the noise of each token's denoising; more makes candidates differ more.",
-        )  # fmt: skip
+        )
         seed = st.number_input(
-            "Seed", 0, LARGEST_SEED, key=key("seed"), width=130,
+            "Seed",
+            0,
+            LARGEST_SEED,
+            key=key("seed"),
+            width=130,
             help="The same seed and settings paint the same candidates again.",
-        )  # fmt: skip
+        )
         if one:
-            st.button(
-                "Next seed", key=f"do.{PAGE}.seed", on_click=_next_seed, help="Paints with the next seed."
-            )
+            st.button("Next seed", key=f"do.{PAGE}.seed", on_click=_next_seed, help="Paints with the next seed.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         selection = st.selectbox(
-            "Choose", list(SELECTIONS), format_func=SELECTIONS.__getitem__, key=key("selection"), width=340,
+            "Choose",
+            list(SELECTIONS),
+            format_func=SELECTIONS.__getitem__,
+            key=key("selection"),
+            width=340,
             help="How K candidates become one, by the model's own score of the unfinished pictures.",
-        )  # fmt: skip
+        )
         unit = st.selectbox(
             "at, counted in",
             list(UNITS),
@@ -172,9 +196,15 @@ def _numbers(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[Select
         amount = _amount(UNITS[unit], unit, steps)
         try:
             settings, points = settings_of(
-                opened.config, f"{amount}{UNITS[unit]}", selection=selection, candidates=candidates,
-                steps=steps, guidance_scale=guidance, temperature=temperature, seed=seed,
-            )  # fmt: skip
+                opened.config,
+                f"{amount}{UNITS[unit]}",
+                selection=selection,
+                candidates=candidates,
+                steps=steps,
+                guidance_scale=guidance,
+                temperature=temperature,
+                seed=seed,
+            )
         except InputError as error:
             st.warning(f"{sentence(error)} Choose earlier or later.", width=420)
             return None
@@ -185,9 +215,12 @@ def _go(points: list[SelectPoint], settings: DecodeSettings, busy: bool) -> bool
     """Whether the button that paints was pressed; beside it stands the moment by all its names."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
-            "Paint", key=f"do.{PAGE}.paint", type="primary", disabled=busy,
+            "Paint",
+            key=f"do.{PAGE}.paint",
+            type="primary",
+            disabled=busy,
             help="Paints the candidates with these settings and stores them.",
-        )  # fmt: skip
+        )
         show_moment(points, settings)
     return pressed
 
@@ -207,9 +240,14 @@ def _amount(suffix: str, unit: str, steps: int) -> int:
     if most == 1:  # a slider of one place is refused
         return 1
     return st.slider(
-        unit, 1, most, key=name, width=240, format="%d" if suffix == "steps" else "%d %%",
+        unit,
+        1,
+        most,
+        key=name,
+        width=240,
+        format="%d" if suffix == "steps" else "%d %%",
         help="When candidates are compared: early is cheap, late is sure.",
-    )  # fmt: skip
+    )
 
 
 def _next_seed() -> None:

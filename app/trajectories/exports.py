@@ -14,18 +14,8 @@ from workbench.trajectories import export
 def show_exports(stored: Stored, played: Mapping[str, Any]) -> None:
     """A menu of files; `played` is what the player above shows."""
     kinds = {
-        "HTML": (
-            "html",
-            "text/html",
-            lambda s: export.race_html(s, played),
-            "What is played above, offline.",
-        ),
-        "PNG": (
-            "png",
-            "image/png",
-            export.race_png,
-            "All candidates; Decode takes its settings.",
-        ),
+        "HTML": ("html", "text/html", lambda s: export.race_html(s, played), "What is played above, offline."),
+        "PNG": ("png", "image/png", export.race_png, "All candidates; Decode takes its settings."),
         "GIF": ("gif", "image/gif", export.race_gif, "All candidates step by step."),
         "MP4": ("mp4", "video/mp4", export.race_mp4, "The same as a film (H.264)."),
         "JSON": ("json", "application/json", export.race_json, "Settings, scores and choices as numbers."),
@@ -34,7 +24,13 @@ def show_exports(stored: Stored, played: Mapping[str, Any]) -> None:
         for name, (suffix, mime, make, what) in kinds.items():
             missing = name == "MP4" and not can_write_mp4()
             st.download_button(
-                name, data=lambda make=make: make(stored), file_name=file_name(stored, suffix), mime=mime,
-                key=f"do.{PAGE}.export.{suffix}", on_click="ignore", width="stretch", disabled=missing,
+                name,
+                data=lambda make=make: make(stored),
+                file_name=file_name(stored, suffix),
+                mime=mime,
+                key=f"do.{PAGE}.export.{suffix}",
+                on_click="ignore",
+                width="stretch",
+                disabled=missing,
                 help="Needs imageio-ffmpeg: pip install -e '.[export]'" if missing else what,
-            )  # fmt: skip
+            )

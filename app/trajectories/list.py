@@ -18,14 +18,14 @@ def render_list() -> None:
     """The list, newest first."""
     st.session_state.setdefault(key("query"), "")
     query = st.text_input(
-        "Search", key=key("query"), placeholder="words of the prompt, the model, e.g. seed 5",
+        "Search",
+        key=key("query"),
+        placeholder="words of the prompt, the model, e.g. seed 5",
         help="All words must occur in the prompt, the model's name or the settings.",
-    )  # fmt: skip
+    )
     found = list_stored(workspace(), KIND, query)
     if not found:
-        st.info(
-            "Nothing stored matches." if query.strip() else "Nothing is stored yet: paint something first."
-        )
+        st.info("Nothing stored matches." if query.strip() else "Nothing is stored yet: paint something first.")
         return
     st.session_state.setdefault(key("most"), AT_ONCE)
     for stored in found[: st.session_state[key("most")]]:
@@ -52,14 +52,20 @@ def _row(stored: Stored) -> None:
         )
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             st.button(
-                "Open", key=f"do.{PAGE}.open.{stored.id}", on_click=_open, args=(stored.id, many),
+                "Open",
+                key=f"do.{PAGE}.open.{stored.id}",
+                on_click=_open,
+                args=(stored.id, many),
                 help="Shows it again; nothing is painted anew.",
-            )  # fmt: skip
+            )
             with st.popover("Delete", help="Removes it."):
                 st.button(
-                    "Delete it for good", key=f"do.{PAGE}.delete.{stored.id}", on_click=forget,
-                    args=(stored.id,), help="Cannot be undone.",
-                )  # fmt: skip
+                    "Delete it for good",
+                    key=f"do.{PAGE}.delete.{stored.id}",
+                    on_click=forget,
+                    args=(stored.id,),
+                    help="Cannot be undone.",
+                )
 
 
 def _open(id: str, many: bool) -> None:

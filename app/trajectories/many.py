@@ -2,17 +2,7 @@
 
 import streamlit as st
 
-from app.session import (
-    follow,
-    guarded,
-    sentence,
-    show_failure,
-    show_figure,
-    start_work,
-    theme,
-    work,
-    workspace,
-)
+from app.session import follow, guarded, sentence, show_failure, show_figure, start_work, theme, work, workspace
 from app.trajectories.controls import PAGE, Asked, key, show_moment
 from app.trajectories.shown import forget, opened_finished, show_worth_table
 from dream.decoding.selection import DecodeSettings
@@ -65,23 +55,28 @@ def _ask(asked: Asked) -> None:
         state.setdefault(key(name), value)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
-            "Prompts", ["drawn", "typed"], key=key("from"), required=True,
+            "Prompts",
+            ["drawn", "typed"],
+            key=key("from"),
+            required=True,
             format_func={"drawn": "drawn shapes", "typed": "typed"}.__getitem__,
             help="Captions from the grammar of drawn shapes, which the judge can read, or your own.",
-        )  # fmt: skip
+        )
         if source == "drawn":
-            count = st.number_input(
-                "How many", 2, MOST_PROMPTS, key=key("count"), width=120, help="Different prompts."
-            )
+            count = st.number_input("How many", 2, MOST_PROMPTS, key=key("count"), width=120, help="Different prompts.")
             unseen = st.toggle(
-                "Unseen combinations", key=key("unseen"),
+                "Unseen combinations",
+                key=key("unseen"),
                 help="Only shapes and colours that training never shows together.",
-            )  # fmt: skip
+            )
     if source == "typed":
         lines = st.text_area(
-            "One prompt a line", key=key("lines"), height=120, max_chars=100_000,
+            "One prompt a line",
+            key=key("lines"),
+            height=120,
+            max_chars=100_000,
             help="Those that the grammar of drawn shapes can read are judged; all are scored.",
-        )  # fmt: skip
+        )
     try:
         if source == "drawn":
             level = asked.opened.config.data.level
@@ -95,10 +90,12 @@ def _ask(asked: Asked) -> None:
     running, here = work(STUDY), workspace()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
-            f"Finish {pictures:,} pictures", key=f"do.{PAGE}.study", type="primary",
+            f"Finish {pictures:,} pictures",
+            key=f"do.{PAGE}.study",
+            type="primary",
             disabled=running is not None and running.running,
             help=f"{asked.settings.candidates} candidates of each of {len(prompts)} prompts.",
-        )  # fmt: skip
+        )
         show_moment(asked.points, asked.settings)
     if pressed:
         start_work(STUDY, lambda w: study(w, asked.opened, here, asked.model, prompts, asked.settings))
@@ -108,10 +105,10 @@ def _ask(asked: Asked) -> None:
 def take_study() -> None:
     """Looks at a study that has just been finished."""
     running = work(STUDY)
-    if running is not None and isinstance(running.result, Stored):
-        if st.session_state.get("trajectories.studied.taken") != running.result.id:
-            st.session_state["trajectories.studied.taken"] = running.result.id
-            st.session_state[STUDIED] = running.result.id
+    if running is None or not isinstance(running.result, Stored):
+        return
+    if st.session_state.get("trajectories.studied.taken") != running.result.id:
+        st.session_state["trajectories.studied.taken"] = st.session_state[STUDIED] = running.result.id
 
 
 def _growing(running: Work) -> None:
@@ -152,9 +149,10 @@ def _rows(found: Finished, strict: bool) -> list[Worth]:
 def _show(found: Finished, rows: list[Worth] | None, settings: DecodeSettings | None, name: str) -> None:
     st.session_state.setdefault(key("strict"), True)
     strict = st.toggle(
-        "Malformed pictures are wrong", key=key("strict"),
+        "Malformed pictures are wrong",
+        key=key("strict"),
         help="Off: a ragged cross counts as the cross that it resembles. Only judged prompts are concerned.",
-    )  # fmt: skip
+    )
     rows = _rows(found, strict)
     step = settings.select_steps[0] if settings and settings.select_steps else found.steps[0]
     index = index_of(found, step)
@@ -163,9 +161,11 @@ def _show(found: Finished, rows: list[Worth] | None, settings: DecodeSettings | 
     if judged < len(found.prompts):
         st.caption(f"{judged} of {len(found.prompts)} prompts are drawn shapes that the judge can read.")
     show_figure(
-        plot_worth(found, rows, rows[index].decoded, strict, "What choosing is worth"), f"{PAGE}.many",
-        name=f"{name}-worth", alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
-    )  # fmt: skip
+        plot_worth(found, rows, rows[index].decoded, strict, "What choosing is worth"),
+        f"{PAGE}.many",
+        name=f"{name}-worth",
+        alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
+    )
     show_worth_table(rows, name)
     _pictures(found, index)
 

@@ -32,9 +32,14 @@ def render() -> None:
     _take_results()
     st.session_state.setdefault(VIEW, "one")
     view = st.segmented_control(
-        "View", list(VIEWS), format_func=VIEWS.__getitem__, key=VIEW, required=True,
-        label_visibility="collapsed", help="One race to watch, many to judge choosing by, or those kept.",
-    )  # fmt: skip
+        "View",
+        list(VIEWS),
+        format_func=VIEWS.__getitem__,
+        key=VIEW,
+        required=True,
+        label_visibility="collapsed",
+        help="One race to watch, many to judge choosing by, or those kept.",
+    )
     if view == "stored":
         render_list()
         return
@@ -61,18 +66,17 @@ def _take_results() -> None:
     """Looks at what has just been finished, once."""
     take_study()
     running = work(RACE)
-    if running is not None and isinstance(running.result, Stored):
-        if st.session_state.get("trajectories.shown.taken") != running.result.id:
-            st.session_state["trajectories.shown.taken"] = st.session_state[SHOWN] = running.result.id
+    if running is None or not isinstance(running.result, Stored):
+        return
+    if st.session_state.get("trajectories.shown.taken") != running.result.id:
+        st.session_state["trajectories.shown.taken"] = st.session_state[SHOWN] = running.result.id
 
 
 def _one(asked: Asked | None) -> None:
     running = work(RACE)
     if asked is not None and asked.go:
         here = workspace()
-        start_work(
-            RACE, lambda w: paint_race(w, asked.opened, here, asked.model, asked.prompt, asked.settings)
-        )
+        start_work(RACE, lambda w: paint_race(w, asked.opened, here, asked.model, asked.prompt, asked.settings))
         st.rerun()
     if running is not None and running.running:
         follow(RACE, _live, every=0.2)

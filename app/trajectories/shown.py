@@ -7,17 +7,7 @@ import numpy as np
 import streamlit as st
 
 from app.player import show_player
-from app.session import (
-    follow,
-    guarded,
-    hand_over,
-    pretrained,
-    show_failure,
-    show_figure,
-    start_work,
-    work,
-    workspace,
-)
+from app.session import follow, guarded, hand_over, pretrained, show_failure, show_figure, start_work, work, workspace
 from app.trajectories.controls import PAGE, take_settings
 from app.trajectories.exports import show_exports
 from dream.decoding.selection import DecodeSettings
@@ -27,15 +17,7 @@ from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import FILE, has_finished, open_finished, open_finished_race, what_if
 from workbench.trajectories.race import Race, open_race, place_name
 from workbench.trajectories.shown import all_finished, as_it_went, explained, finished_tiles, gallery, verdict
-from workbench.trajectories.worth import (
-    COLUMNS,
-    Worth,
-    index_of,
-    random_regret,
-    worth_by_step,
-    worth_csv,
-    worth_table,
-)
+from workbench.trajectories.worth import COLUMNS, Worth, index_of, random_regret, worth_by_step, worth_csv, worth_table
 
 FINISH = "trajectories.finish"
 FINISHING = "trajectories.finishing"
@@ -114,13 +96,15 @@ def _metrics(race: Race, final: Opinion | None) -> None:
         columns[1].metric("After step", f"{race.steps[i]} of {race.settings.steps}", help=where)
         columns[2].metric("Tokens decoded then", f"{100 * race.decoded[i]:.3g} %", help=where)
         columns[3].metric(
-            "Alignment, lead", f"{scores[0]:.3f}, {scores[0] - scores[1]:+.3f}" if len(scores) > 1 else "-",
+            "Alignment, lead",
+            f"{scores[0]:.3f}, {scores[0] - scores[1]:+.3f}" if len(scores) > 1 else "-",
             help="Cosine of the chosen unfinished picture and the prompt; how far ahead of the next it was.",
-        )  # fmt: skip
+        )
     columns[4].metric(
-        "The judge says", str(final) if final else "-",
+        "The judge says",
+        str(final) if final else "-",
         help="Of the chosen finished picture; the judge knows drawn shapes of one or two things only.",
-    )  # fmt: skip
+    )
 
 
 def _which(race: Race) -> bool:
@@ -128,10 +112,14 @@ def _which(race: Race) -> bool:
     labels = {"all": "all finished", "as it went": "as it went"}
     st.session_state.setdefault(f"in.{PAGE}.played", "all")
     shown = st.segmented_control(
-        "Played", list(labels), format_func=labels.__getitem__, key=f"in.{PAGE}.played", required=True,
+        "Played",
+        list(labels),
+        format_func=labels.__getitem__,
+        key=f"in.{PAGE}.played",
+        required=True,
         label_visibility="collapsed",
         help="All candidates to their end, or the dropped ones only as far as they were painted.",
-    )  # fmt: skip
+    )
     return shown == "all"
 
 
@@ -142,12 +130,8 @@ def _player(stored: Stored, race: Race, final: Opinion | None, everything: bool)
     return data
 
 
-@st.cache_resource(
-    max_entries=16, show_spinner=False, hash_funcs={Stored: lambda s: str(s.path), Race: lambda race: 0}
-)
-def _played(
-    stored: Stored, race: Race, final: Opinion | None, everything: bool, stamp: int
-) -> dict[str, Any]:
+@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Stored: lambda s: str(s.path), Race: lambda race: 0})
+def _played(stored: Stored, race: Race, final: Opinion | None, everything: bool, stamp: int) -> dict[str, Any]:
     if not everything:
         return as_it_went(race, final)
     found, _, full = opened_finished(stored)
@@ -159,29 +143,43 @@ def _actions(stored: Stored, race: Race, finished: bool, played: dict[str, Any])
     with st.container(horizontal=True, vertical_alignment="center"):
         if not finished:
             st.button(
-                "What if all were finished?", key=f"do.{PAGE}.finish", type="primary",
-                disabled=running is not None and running.running, on_click=_finish, args=(stored,),
+                "What if all were finished?",
+                key=f"do.{PAGE}.finish",
+                type="primary",
+                disabled=running is not None and running.running,
+                on_click=_finish,
+                args=(stored,),
                 help="Finishes the dropped candidates too, judges them, and times it.",
-            )  # fmt: skip
+            )
         if st.button(
-            "Open the winner in Decode", key=f"do.{PAGE}.decode", disabled=race.chosen < 0,
+            "Open the winner in Decode",
+            key=f"do.{PAGE}.decode",
+            disabled=race.chosen < 0,
             help="Step through the chosen picture there: order, attention, forks.",
-        ):  # fmt: skip
+        ):
             hand_over(
-                "decode", model=stored.about["model"], prompt=stored.prompt, stored=stored.id,
+                "decode",
+                model=stored.about["model"],
+                prompt=stored.prompt,
+                stored=stored.id,
                 settings=stored.about["settings"],
-            )  # fmt: skip
+            )
         st.button(
-            "Take these settings", key=f"do.{PAGE}.take", on_click=take_settings,
+            "Take these settings",
+            key=f"do.{PAGE}.take",
+            on_click=take_settings,
             args=(stored.about["settings"], stored.about["model"], stored.prompt),
             help="Puts its prompt and settings into the controls above.",
-        )  # fmt: skip
+        )
         show_exports(stored, played)
         with st.popover("Delete", help="Removes this stored choice."):
             st.button(
-                "Delete it for good", key=f"do.{PAGE}.delete", on_click=forget, args=(stored.id,),
+                "Delete it for good",
+                key=f"do.{PAGE}.delete",
+                on_click=forget,
+                args=(stored.id,),
                 help="Cannot be undone.",
-            )  # fmt: skip
+            )
 
 
 def _finish(stored: Stored) -> None:
@@ -209,14 +207,18 @@ def _finished(stored: Stored, race: Race) -> None:
     _worth_metrics(found, rows[index])
     st.html(gallery(finished_tiles(found, 0, -1 if race.redraws else race.chosen)))
     show_figure(
-        plot_worth(found, rows, rows[index].decoded), f"{PAGE}.worth", name=f"{stored.id}-worth",
+        plot_worth(found, rows, rows[index].decoded),
+        f"{PAGE}.worth",
+        name=f"{stored.id}-worth",
         alt="Rank correlation, regret and cost of choosing at each step, over the share of tokens decoded",
-    )  # fmt: skip
+    )
     with st.expander("All lines as a figure, and the numbers"):
         show_figure(
-            plot_race(full, "Alignment of all candidates to the end"), f"{PAGE}.lines",
-            name=f"{stored.id}-alignment", alt="Alignment of every candidate by decoded share",
-        )  # fmt: skip
+            plot_race(full, "Alignment of all candidates to the end"),
+            f"{PAGE}.lines",
+            name=f"{stored.id}-alignment",
+            alt="Alignment of every candidate by decoded share",
+        )
         show_worth_table(rows, stored.id)
 
 
@@ -226,34 +228,42 @@ def _worth_metrics(found: Finished, row: Worth) -> None:
         "Rank correlation", _number(row.rank.value), help="Spearman's, of the scores there and at the end."
     )
     columns[1].metric(
-        "Regret (cosine)", _number(row.regret.value),
+        "Regret (cosine)",
+        _number(row.regret.value),
         help=f"Best final score less the chosen one's; a random one's is {random_regret(found):.3f}.",
-    )  # fmt: skip
-    columns[2].metric("AUC", _number(row.auc.value) if row.auc else "-", help=(
-        "How well the score there tells right from wrong ones; none where all are right or all wrong."
-    ))  # fmt: skip
+    )
+    columns[2].metric(
+        "AUC",
+        _number(row.auc.value) if row.auc else "-",
+        help=("How well the score there tells right from wrong ones; none where all are right or all wrong."),
+    )
     columns[3].metric(
-        "Time, chosen there", f"{row.seconds:.2f} s",
+        "Time, chosen there",
+        f"{row.seconds:.2f} s",
         help=f"Measured: all {found.candidates} up to there, then one; {row.slower:.2f} times a plain "
         f"picture. Counted in steps it is {row.picture_steps:.2f} times.",
-    )  # fmt: skip
+    )
     columns[4].metric(
-        "Time, all or one", f"{row.seconds_all:.2f} or {row.seconds_plain:.2f} s",
+        "Time, all or one",
+        f"{row.seconds_all:.2f} or {row.seconds_plain:.2f} s",
         help="Finishing all, and painting a single picture without a choice; measured once, on this machine "
         "as busy as it was.",
-    )  # fmt: skip
+    )
 
 
 def show_worth_table(rows: list[Worth], name: str) -> None:
     """The numbers behind the figure, with their download."""
     cells = worth_table(rows)
-    st.dataframe(
-        {n: [row[i] for row in cells] for i, n in enumerate(COLUMNS)}, hide_index=True, key=f"do.{PAGE}.table"
-    )
+    st.dataframe({n: [row[i] for row in cells] for i, n in enumerate(COLUMNS)}, hide_index=True, key=f"do.{PAGE}.table")
     st.download_button(
-        "Table as CSV", data=worth_csv(rows), file_name=f"{name}.csv", mime="text/csv", on_click="ignore",
-        key=f"do.{PAGE}.csv", help="A row a step; low and high are the ends of 95 % intervals over prompts.",
-    )  # fmt: skip
+        "Table as CSV",
+        data=worth_csv(rows),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        key=f"do.{PAGE}.csv",
+        help="A row a step; low and high are the ends of 95 % intervals over prompts.",
+    )
 
 
 def _number(value: float) -> str:

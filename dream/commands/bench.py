@@ -1,5 +1,6 @@
 """`dream bench`: times decoding and training beside the published algorithm and the machine's own matrix
-product."""
+product.
+"""
 
 import argparse
 import json
@@ -20,9 +21,7 @@ PUBLISHED = ("base", "large", "huge", "giant")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add = parser.add_argument
-    add(
-        "--preset", default="base", help="a published preset is measured as a small copy of it (default base)"
-    )
+    add("--preset", default="base", help="a published preset is measured as a small copy of it (default base)")
     add("--model", type=Path, help="measure decoding with this run or checkpoint instead")
     add("--width", type=int, default=512, help="width of the small copy, a multiple of 64 (default 512)")
     add("--depth", type=int, default=4, help="depth of its encoder and decoder (default 4)")
@@ -113,9 +112,7 @@ def _comparable(model: "Dream") -> bool:
     """Whether the published training step exists for this configuration."""
     c = model.config
     return not (c.objective.distinct_negatives or c.joint.positional_text or c.joint.max_logit_scale) and (
-        c.objective.contrastive_weight > 0
-        and c.objective.generative_weight > 0
-        and not c.objective.alignment_weight
+        c.objective.contrastive_weight > 0 and c.objective.generative_weight > 0 and not c.objective.alignment_weight
     )
 
 

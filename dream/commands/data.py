@@ -29,12 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, tar shards by path, glob or brace range ('name-{000000..000003}.tar'), "
         "hf:owner/name[:split], or shapes",
     )
-    parser.add_argument(
-        "--size", type=int, help="side of the training's pictures, to count those that are smaller"
-    )
-    parser.add_argument(
-        "--limit", type=int, help="look at the first LIMIT samples only (shapes: examples a level)"
-    )
+    parser.add_argument("--size", type=int, help="side of the training's pictures, to count those that are smaller")
+    parser.add_argument("--limit", type=int, help="look at the first LIMIT samples only (shapes: examples a level)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -171,12 +167,7 @@ class Progress:
     def clear(self) -> None:
         """Wipes the line off a terminal."""
         if self._shown and self._on_terminal:
-            print(
-                "\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
+            print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="", file=sys.stderr, flush=True)
 
 
 def _duration(seconds: float) -> str:

@@ -1,5 +1,6 @@
 """`dream decode`: prompts into a sheet, a folder of pictures or an animated trajectory, with a choice among
-candidates."""
+candidates.
+"""
 
 import argparse
 import re
@@ -48,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repaint-box", help="left,top,right,bottom: what is painted anew, the rest of --keep is kept")
     add("--record", type=Path, help="also store the whole decode, as PATH.zarr")
     add("--device", default="cpu", help="cpu or cuda (default cpu)")
-    add(
-        "--out", required=True, type=Path, help="a sheet (.png), a trajectory (.gif), or a folder of pictures"
-    )
+    add("--out", required=True, type=Path, help="a sheet (.png), a trajectory (.gif), or a folder of pictures")
     add("--overwrite", action="store_true", help="replace what is at --out and --record")
 
 
@@ -96,7 +95,8 @@ class Job:
 
 def read_prompts(given: list[str], file: Path | None) -> list[str]:
     """The prompts of --prompt and of the lines of --prompts; InputError where there is none, or an empty
-    one."""
+    one.
+    """
     prompts = [" ".join(prompt.split()) for prompt in given]
     if "" in prompts:
         raise InputError("--prompt is empty; say what to paint")
@@ -112,9 +112,7 @@ def read_prompts(given: list[str], file: Path | None) -> list[str]:
             raise InputError(f"{file} holds no prompt; expected one a line")
         prompts += found
     if not prompts:
-        raise InputError(
-            "nothing to paint: give --prompt TEXT (several times, if you like) or --prompts FILE"
-        )
+        raise InputError("nothing to paint: give --prompt TEXT (several times, if you like) or --prompts FILE")
     return prompts
 
 
@@ -122,17 +120,13 @@ def check_out(out: Path, overwrite: bool) -> None:
     """InputError where `out` is of another kind, exists, or cannot be written."""
     suffix = out.suffix.lower()
     if suffix not in ("", ".png", ".gif"):
-        raise InputError(
-            f"--out must end in .png (a sheet) or .gif (the trajectory), or be a folder, got '{out}'"
-        )
+        raise InputError(f"--out must end in .png (a sheet) or .gif (the trajectory), or be a folder, got '{out}'")
     if suffix and out.is_dir():
         raise InputError(f"--out {out} is a folder; choose another name for the {suffix[1:].upper()}")
     if not suffix and out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; end it in .png or .gif, or choose a folder's name")
     if (out.exists() if suffix else out.is_dir() and any(out.iterdir())) and not overwrite:
-        raise InputError(
-            f"--out {out} is there already; choose another name, or give --overwrite to replace it"
-        )
+        raise InputError(f"--out {out} is there already; choose another name, or give --overwrite to replace it")
     check_writable(out if out.is_dir() else out.parent)
 
 
@@ -152,9 +146,7 @@ def _kept_cells(args: argparse.Namespace, config: "DreamConfig") -> Any:
 
     if not args.keep:
         if args.box or args.repaint_box:
-            raise InputError(
-                "--box and --repaint-box say what is kept of a picture: give it with --keep PICTURE"
-            )
+            raise InputError("--box and --repaint-box say what is kept of a picture: give it with --keep PICTURE")
         return None
     if bool(args.box) == bool(args.repaint_box):
         raise InputError("--keep takes either --box (what is kept) or --repaint-box (what is painted anew)")
@@ -176,23 +168,17 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     }
     changes = {name: value for name, value in given.items() if value is not None}
     # checks all that needs no place of selection
-    plain = DecodeSettings.of(
-        config.decode, **changes, selection="none", candidates=args.candidates, seed=args.seed
-    )
+    plain = DecodeSettings.of(config.decode, **changes, selection="none", candidates=args.candidates, seed=args.seed)
     steps = plain.steps
     if plain.sampling_steps and plain.sampling_steps > config.head.train_steps:
-        raise InputError(
-            f"--sampling-steps must be at most {config.head.train_steps}, got {plain.sampling_steps}"
-        )
+        raise InputError(f"--sampling-steps must be at most {config.head.train_steps}, got {plain.sampling_steps}")
     if args.candidates == 1 or args.selection == "none":
         if args.select_at:
             why = "--candidates is 1" if args.candidates == 1 else "--selection none compares nobody"
             raise InputError(f"--select-at needs candidates to choose among, and {why}")
         return plain
     text = args.select_at or DEFAULT_SELECT_AT
-    points = parse_select_points(
-        text, args.selection, args.candidates, config.image.num_tokens, steps, hidden
-    )
+    points = parse_select_points(text, args.selection, args.candidates, config.image.num_tokens, steps, hidden)
     where = "from " if args.selection == "every" else ""
     default = "" if args.select_at else f" (--select-at {DEFAULT_SELECT_AT}, the default)"
     places = ", ".join(map(str, points))
@@ -334,9 +320,7 @@ def _footer(job: Job) -> str:
         kept = int(job.given.kept.sum()) if job.given else 0
         shares = decoded_fractions(config.image.num_tokens, s.steps, config.image.num_tokens - kept)
         where = ", ".join(str(SelectPoint(step, shares[step])) for step in s.select_steps)
-        compared = (
-            f"compared {'from' if s.selection == 'every' else 'at'} {where}" if where else "all finished"
-        )
+        compared = f"compared {'from' if s.selection == 'every' else 'at'} {where}" if where else "all finished"
         parts.append(f"{s.candidates} candidates {compared}")
     return " · ".join([*parts, f"model {job.pretrained.model_id}"])
 

@@ -1,5 +1,6 @@
 """`dream evaluate`: measures what trained models can do, keeps it as JSON, and prints a table. Trains
-nothing that is kept."""
+nothing that is kept.
+"""
 
 import argparse
 import re
@@ -23,25 +24,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"tasks:\n{described()}\n\n{EXAMPLES}"
     add = parser.add_argument
-    add("--model", action="append", default=[], metavar="[NAME=]PATH",
-        help="a run, a checkpoint, or a shipped model, named as its folder; may be repeated")  # fmt: skip
-    add("--tasks", default="all", metavar="LIST",
-        help="all (that fit the data and take minutes), or some, comma-separated")  # fmt: skip
-    add("--data", action="append", default=[], metavar="SRC",
-        help="shapes (default), a folder, tar shards, or hf:owner/name[:split]; may be repeated")  # fmt: skip
-    add("--out", type=Path, default=Path("results"), metavar="FOLDER",
-        help="where results are kept, a JSON a model; what it answers is not measured again")  # fmt: skip
-    add("--set", action="extend", nargs="+", default=[], dest="assignments", metavar="TASK.FIELD=VALUE",
-        help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100")  # fmt: skip
+    add(
+        "--model",
+        action="append",
+        default=[],
+        metavar="[NAME=]PATH",
+        help="a run, a checkpoint, or a shipped model, named as its folder; may be repeated",
+    )
+    add(
+        "--tasks",
+        default="all",
+        metavar="LIST",
+        help="all (that fit the data and take minutes), or some, comma-separated",
+    )
+    add(
+        "--data",
+        action="append",
+        default=[],
+        metavar="SRC",
+        help="shapes (default), a folder, tar shards, or hf:owner/name[:split]; may be repeated",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=Path("results"),
+        metavar="FOLDER",
+        help="where results are kept, a JSON a model; what it answers is not measured again",
+    )
+    add(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        dest="assignments",
+        metavar="TASK.FIELD=VALUE",
+        help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100",
+    )
     add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise")
     add("--raw", action="store_true", help="the raw weights instead of the averaged ones")
     add("--overwrite", action="store_true", help="measure anew what is there already")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run")
-    add(
-        "--show",
-        action="store_true",
-        help="print the results in --out (of --model, if given); opens no model",
-    )
+    add("--show", action="store_true", help="print the results in --out (of --model, if given); opens no model")
     add("--markdown", action="store_true", help="print the table as Markdown")
 
 
@@ -51,9 +74,7 @@ def run(args: argparse.Namespace) -> None:
         _show(args)
         return
     if not args.model:
-        raise InputError(
-            "--model is missing: give a run or a checkpoint, or --show to print what is in --out"
-        )
+        raise InputError("--model is missing: give a run or a checkpoint, or --show to print what is in --out")
     if args.seed < 0:
         raise InputError(f"--seed must be at least 0, got {args.seed}")
     sources = list(dict.fromkeys(args.data)) or ["shapes"]
@@ -66,10 +87,17 @@ def run(args: argparse.Namespace) -> None:
 
     console = Console(True)
     request = Request(
-        models=models, tasks=tasks, sources=sources, out=args.out, assignments=args.assignments,
-        named=frozenset(t.name for t in tasks if t.name in named), seed=args.seed, raw=args.raw,
-        overwrite=args.overwrite, device=args.device,
-    )  # fmt: skip
+        models=models,
+        tasks=tasks,
+        sources=sources,
+        out=args.out,
+        assignments=args.assignments,
+        named=frozenset(t.name for t in tasks if t.name in named),
+        seed=args.seed,
+        raw=args.raw,
+        overwrite=args.overwrite,
+        device=args.device,
+    )
     try:
         outcome = evaluate(request, console)
     except KeyboardInterrupt:

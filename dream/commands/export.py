@@ -12,19 +12,10 @@ DTYPES = ("bfloat16", "float16", "float32")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
     add = parser.add_argument
-    add(
-        "--model",
-        required=True,
-        type=Path,
-        metavar="PATH",
-        help="a run (its newest checkpoint) or a checkpoint",
-    )
+    add("--model", required=True, type=Path, metavar="PATH", help="a run (its newest checkpoint) or a checkpoint")
     add("--out", required=True, type=Path, metavar="FOLDER", help="the new folder")
     add(
-        "--dtype",
-        default=DTYPES[0],
-        metavar="TYPE",
-        help=f"of the weights: {', '.join(DTYPES)} (default: {DTYPES[0]})",
+        "--dtype", default=DTYPES[0], metavar="TYPE", help=f"of the weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
     )
     add("--overwrite", action="store_true", help="replace an exported model that is there")
 

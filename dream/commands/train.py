@@ -16,27 +16,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dream train`."""
     add = parser.add_argument
     add("--out", required=True, type=Path, metavar="FOLDER", help="the run's folder, e.g. runs/shapes")
-    add(
-        "--data",
-        metavar="SRC",
-        help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]",
-    )
+    add("--data", metavar="SRC", help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]")
     add("--preset", metavar="NAME", help=f"{', '.join(SIZES)} (default: {DEFAULT_PRESET})")
     add("--objective", metavar="NAME", help=f"{', '.join(OBJECTIVES)} (default: {DEFAULT_OBJECTIVE})")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more"
-    )
+    budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more")
     budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: so many more")
     add(
-        "--set", action="extend", nargs="+", default=[], dest="assignments", metavar="section.key=value",
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        dest="assignments",
+        metavar="section.key=value",
         help="change any setting, e.g. --set masking.std=0.3 train.lr=1e-3",
-    )  # fmt: skip
+    )
     add("--seed", type=int, metavar="S", help="seed of everything drawn (default: 0)")
     add(
-        "--resume", nargs="?", const=True, default=False, metavar="CHECKPOINT",
+        "--resume",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="CHECKPOINT",
         help="go on with the run in --out, from its newest checkpoint or the one named, e.g. step-00001200",
-    )  # fmt: skip
+    )
     add("--overwrite", action="store_true", help="delete the run in --out and start again")
     add("--devices", default="auto", metavar="N", help="number of devices, or auto (default)")
     add("--num-nodes", type=int, default=1, metavar="N", help="number of machines (default: 1)")
@@ -53,11 +56,21 @@ def run(args: argparse.Namespace) -> None:
     from dream.training.request import TrainRequest
 
     request = TrainRequest(
-        out=args.out, source=args.data, config=config, preset=name, minutes=args.minutes, steps=args.steps,
-        resume=bool(args.resume), checkpoint=args.resume if isinstance(args.resume, str) else None,
-        overwrite=args.overwrite, devices=args.devices, num_nodes=args.num_nodes, strategy=args.strategy,
-        accelerator=args.accelerator, started=started,
-    )  # fmt: skip
+        out=args.out,
+        source=args.data,
+        config=config,
+        preset=name,
+        minutes=args.minutes,
+        steps=args.steps,
+        resume=bool(args.resume),
+        checkpoint=args.resume if isinstance(args.resume, str) else None,
+        overwrite=args.overwrite,
+        devices=args.devices,
+        num_nodes=args.num_nodes,
+        strategy=args.strategy,
+        accelerator=args.accelerator,
+        started=started,
+    )
     result = train(request)
     if result.rank != 0:
         return

@@ -45,9 +45,7 @@ def prefetch(iterator: Iterable[Item], depth: int = 4) -> "Prefetched[Item]":
         raise ValueError(f"depth must be at least 1, got {depth}")
     told: queue.Queue[_Told[Item]] = queue.Queue(depth)
     stop = threading.Event()
-    thread = threading.Thread(
-        target=_read_ahead, args=(iterator, told, stop), name="dream-prefetch", daemon=True
-    )
+    thread = threading.Thread(target=_read_ahead, args=(iterator, told, stop), name="dream-prefetch", daemon=True)
     return Prefetched(told, stop, thread)
 
 
@@ -57,9 +55,7 @@ class Prefetched(Iterator[Item]):
     A class and no generator: a generator that was closed before it was started does not run its `finally`.
     """
 
-    def __init__(
-        self, told: "queue.Queue[_Told[Item]]", stop: threading.Event, thread: threading.Thread
-    ) -> None:
+    def __init__(self, told: "queue.Queue[_Told[Item]]", stop: threading.Event, thread: threading.Thread) -> None:
         self._told, self._stop, self._thread = told, stop, thread
         self._ended = False
         thread.start()

@@ -157,10 +157,7 @@ def _record(fields: Any) -> tuple[str, str | BadSample]:
 def split_folders(root: Path) -> dict[str, Path]:
     """Each split's folder: its own subfolders `train` and `val` (validation, test), else all is train."""
     found = {
-        split: root / name
-        for split, names in SPLITS.items()
-        for name in reversed(names)
-        if (root / name).is_dir()
+        split: root / name for split, names in SPLITS.items() for name in reversed(names) if (root / name).is_dir()
     }
     loose = any(entry.suffix.lower() in PICTURES for entry in root.iterdir())
     return found if "train" in found and len(found) > 1 and not loose else {"train": root}

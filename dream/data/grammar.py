@@ -217,12 +217,13 @@ def edits(scene: Scene, level: int, generator: np.random.Generator) -> dict[str,
         "swapped": [swapped(scene)] if len(scene.things) > 1 else [],
         "relation": [
             dataclasses.replace(scene, relation=other, places=())
-            for other in RELATIONS_OF_COUNT[len(scene.things)] if other != scene.relation
+            for other in RELATIONS_OF_COUNT[len(scene.things)]
+            if other != scene.relation
         ],
         "ground": [dataclasses.replace(scene, ground=g) for g in GROUNDS if g != scene.ground],
         "size": neighbours(scene, "size", words.sizes, which),
         "texture": neighbours(scene, "texture", words.textures, which),
-    }  # fmt: skip
+    }
     return {kind: found[int(generator.integers(len(found)))] for kind, found in options.items() if found}
 
 
@@ -234,9 +235,7 @@ def neighbours(scene: Scene, attribute: str, values: Sequence[str], which: int) 
     changed = [dataclasses.replace(old, **{attribute: v}) for v in values if v != getattr(old, attribute)]
     places = () if attribute == "size" else scene.places
     return [
-        dataclasses.replace(
-            scene, things=(*scene.things[:which], new, *scene.things[which + 1 :]), places=places
-        )
+        dataclasses.replace(scene, things=(*scene.things[:which], new, *scene.things[which + 1 :]), places=places)
         for new in changed
         if (new.shape, new.colour) not in taken
     ]

@@ -62,9 +62,7 @@ class HubCorpus:
         self.shards = [f"{Path(name).name}:{split}:{index:0{digits}d}" for index in range(files)]
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
-        part = (
-            self._data.shard(num_shards=len(self.shards), index=shard) if len(self.shards) > 1 else self._data
-        )
+        part = self._data.shard(num_shards=len(self.shards), index=shard) if len(self.shards) > 1 else self._data
         number = start
         try:
             for number, row in enumerate(part.skip(start) if start else part, start=start):
@@ -97,13 +95,12 @@ def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
             )
         found = {"train": next(iter(splits))}
     return {
-        split: HubCorpus(name, known, splits[known], window_rows)
-        for split, known in found.items()
-        if known is not None
+        split: HubCorpus(name, known, splits[known], window_rows) for split, known in found.items() if known is not None
     }
 
 
 def name_and_split(text: str) -> tuple[str, str | None]:
+    """Data set and split (None if it names none) of `owner/name[:split]`."""
     name, colon, split = text.rpartition(":")
     if colon and name and split and "/" not in split:
         return name, split
@@ -122,21 +119,15 @@ def load_splits(name: str, source: str) -> Mapping[str, Any]:
         raise InputError(f"there is no folder '{name}' (from '{source}')")
     try:
         found = _opened(datasets, str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
-    except (
-        Exception
-    ) as error:  # no network, no such set, no permission: each its own type, of several packages
+    except Exception as error:  # no network, no such set, no permission: each its own type, of several packages
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(
-            f"cannot open '{source}' ({reason}); check the name, the network, and access to it"
-        ) from None
+        raise InputError(f"cannot open '{source}' ({reason}); check the name, the network, and access to it") from None
     return {str(split): data.decode(False) for split, data in found.items()}
 
 
 def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
     saved = Path(name)
-    if (saved / "dataset_dict.json").is_file() or (
-        saved / "state.json"
-    ).is_file():  # written by `save_to_disk`
+    if (saved / "dataset_dict.json").is_file() or (saved / "state.json").is_file():  # written by `save_to_disk`
         stored = datasets.load_from_disk(name)
         tables = stored if isinstance(stored, dict) else {"train": stored}
         return {split: table.to_iterable_dataset() for split, table in tables.items()}
@@ -144,6 +135,7 @@ def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
 
 
 def column_of(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
+    """The first of `known` that the data set `name` has; raises InputError if it has no column for `what`."""
     found = next((column for column in known if column in columns), None)
     if found is None:
         there = ", ".join(columns) or "none"

@@ -33,9 +33,7 @@ class Position:
     def read(cls, position: dict[str, Any] | None) -> "Position":
         """The place that `asdict` wrote. Raises InputError when the record is none."""
         fields = dict(position or {})
-        if set(fields) - set(cls.__dataclass_fields__) or any(
-            type(v) is not int or v < 0 for v in fields.values()
-        ):
+        if set(fields) - set(cls.__dataclass_fields__) or any(type(v) is not int or v < 0 for v in fields.values()):
             raise InputError(f"{position!r} is no position in a data source")
         return cls(**fields)
 
@@ -56,9 +54,7 @@ class Draw(NamedTuple):
     after: Position
 
 
-def windows(
-    corpus: Corpus, order: Iterable[int], report: DataReport, shard: int = 0, row: int = 0
-) -> Iterator[Window]:
+def windows(corpus: Corpus, order: Iterable[int], report: DataReport, shard: int = 0, row: int = 0) -> Iterator[Window]:
     """The rows of `order`'s shards from a window's start on. Windows are the same wherever one starts."""
     first: tuple[int, int] = (shard, row)
     rows: list[Row] = []

@@ -27,9 +27,7 @@ def expand_braces(pattern: str) -> list[str]:
     elif "," in inner:
         parts = inner.split(",")
     else:
-        raise InputError(
-            f"cannot read {{{inner}}} in '{pattern}': write a range {{000000..000003}} or a list {{a,b}}"
-        )
+        raise InputError(f"cannot read {{{inner}}} in '{pattern}': write a range {{000000..000003}} or a list {{a,b}}")
     head, tail = pattern[: found.start()], pattern[found.end() :]
     return [head + part + rest for part in parts for rest in expand_braces(tail)]
 
@@ -48,9 +46,7 @@ def shard_paths(source: str) -> list[Path]:
             paths += [path for path in matched if path.suffix == ".tar"] or matched
         else:
             missing = sum(not glob.has_magic(p) and not Path(p).exists() for p in patterns)
-            among = (
-                f" (and {missing - 1:,} more of the {len(patterns):,} that are meant)" if missing > 1 else ""
-            )
+            among = f" (and {missing - 1:,} more of the {len(patterns):,} that are meant)" if missing > 1 else ""
             raise InputError(f"there is no '{pattern}'{among}{_whats_there(Path(pattern))}")
     for path in paths:
         if path.is_dir():

@@ -18,9 +18,16 @@ DAMAGED_HEADER = "damaged header"
 TRUNCATED_TAR = "truncated tar"
 UNREADABLE_SHARD = "unreadable shard"
 KINDS = (
-    BROKEN_PICTURE, EMPTY_CAPTION, BROKEN_CAPTION, MISSING_MEMBER, BROKEN_METADATA, DUPLICATE_MEMBER,
-    DAMAGED_HEADER, TRUNCATED_TAR, UNREADABLE_SHARD,
-)  # fmt: skip
+    BROKEN_PICTURE,
+    EMPTY_CAPTION,
+    BROKEN_CAPTION,
+    MISSING_MEMBER,
+    BROKEN_METADATA,
+    DUPLICATE_MEMBER,
+    DAMAGED_HEADER,
+    TRUNCATED_TAR,
+    UNREADABLE_SHARD,
+)
 """In the order in which they are listed; other kinds may be added by a source and come after."""
 
 
@@ -95,9 +102,7 @@ class DataReport:
 
     def problems(self) -> list[tuple[str, str, str, str]]:
         """Every problem as (kind, shard, key, detail), by kind, then shard, then as they were found."""
-        return [
-            (kind, shard, key, text) for kind, shard, named in self._listed() for key, text in named.items()
-        ]
+        return [(kind, shard, key, text) for kind, shard, named in self._listed() for key, text in named.items()]
 
     def to_dict(self, names: int = 100) -> dict[str, Any]:
         """JSON-able: samples seen, problems in all; by kind and shard the count and first `names` names."""

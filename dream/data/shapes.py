@@ -64,17 +64,13 @@ _SMALL = 0.58
 """Radius of a small thing over that of a large one."""
 
 
-def sample_scenes(
-    level: int, count: int, generator: np.random.Generator, *, unseen: bool = False
-) -> list[Scene]:
+def sample_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
     """`count` placed scenes; `unseen`: only combinations that training never shows (`grammar.held_out`)."""
     scenes = [_scene(row, level, unseen) for row in generator.random((count, 12)).tolist()]
     return place(scenes, level, generator)
 
 
-def distinct_scenes(
-    level: int, count: int, generator: np.random.Generator, *, unseen: bool = False
-) -> list[Scene]:
+def distinct_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
     """`count` scenes of different captions; InputError if the level has fewer."""
     found: dict[Scene, Scene] = {}
     for _ in range(50):
@@ -126,9 +122,7 @@ def _scene(row: list[float], level: int, unseen: bool) -> Scene:
 
 
 @cache
-def _pairs(
-    level: int, taken: frozenset[tuple[str, str]], side: tuple[int, bool] | None
-) -> list[tuple[str, str]]:
+def _pairs(level: int, taken: frozenset[tuple[str, str]], side: tuple[int, bool] | None) -> list[tuple[str, str]]:
     """Free pairs of shape and colour; with `side` (residue so far, unseen) those that end up on that side."""
     words = LEVELS[level]
     free = [(s, c) for s in words.shapes for c in words.colours if (s, c) not in taken]

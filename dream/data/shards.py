@@ -43,9 +43,7 @@ class TarRow:
         except ValueError as error:  # not JSON, or not text
             raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is no JSON: {error}") from None
         if not isinstance(record, dict) or record.get("caption") is None:
-            raise BadSample(
-                kinds.MISSING_MEMBER, f"no {self.key}.txt, and no 'caption' in {self.record.name}"
-            )
+            raise BadSample(kinds.MISSING_MEMBER, f"no {self.key}.txt, and no 'caption' in {self.record.name}")
         return caption_in({"caption": record["caption"]})
 
 
@@ -111,15 +109,11 @@ def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) 
         if ending is None:
             continue
         if ending in groups.setdefault(key, {}):
-            report.add(
-                kinds.DUPLICATE_MEMBER, shard, member.name, "a second one of this name; the first is used"
-            )
+            report.add(kinds.DUPLICATE_MEMBER, shard, member.name, "a second one of this name; the first is used")
             continue
         groups[key][ending] = member
     cut_key = _split_name(contents.cut_member)[0] if contents.cut_member else None
-    complete = {
-        key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)
-    }
+    complete = {key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)}
     for key in groups:
         # A sample in whose middle the tar ends is counted there; `000.seg.png` beside sample 000 is an extra.
         if key not in complete and key != cut_key and key.partition(".")[0] not in complete:

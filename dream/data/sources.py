@@ -37,13 +37,7 @@ class Source(Protocol):
 
 
 def open_source(
-    source: str,
-    config: DreamConfig,
-    *,
-    split: str = "train",
-    seed: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
+    source: str, config: DreamConfig, *, split: str = "train", seed: int = 0, rank: int = 0, world_size: int = 1
 ) -> Source:
     """The source that a string means: `shapes`, a folder, tar shards (path, glob, braces), `hf:owner/name`.
 
@@ -56,9 +50,7 @@ def open_source(
         from dream.data.shapes import ShapesSource
 
         return ShapesSource(config, split=split, seed=seed, rank=rank, world_size=world_size)
-    return StoredSource(
-        open_corpora(source, config), config, split=split, seed=seed, rank=rank, world_size=world_size
-    )
+    return StoredSource(open_corpora(source, config), config, split=split, seed=seed, rank=rank, world_size=world_size)
 
 
 def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
@@ -68,9 +60,7 @@ def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
 
         return {**open_hub(source, config.data.shuffle_buffer)}
     if "://" in source:
-        raise InputError(
-            f"'{source}' is an address: download it first, and give the folder or the tar shards"
-        )
+        raise InputError(f"'{source}' is an address: download it first, and give the folder or the tar shards")
     if not source.strip():
         raise InputError(f"the data source is empty: expected {KNOWN}")
     path = os.path.expanduser(source)

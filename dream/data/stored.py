@@ -130,9 +130,7 @@ class StoredSource:
     def _listed(self, part: _Part) -> Iterator[Row]:
         """The rows of a part in an order that only their names decide: the first ones are a fair choice."""
         for window in windows(part.corpus, range(len(part.corpus.shards)), self.report):
-            yield from sorted(
-                self._in_split(window.rows, part.split), key=lambda row: id_hash(sample_id(row))
-            )
+            yield from sorted(self._in_split(window.rows, part.split), key=lambda row: id_hash(sample_id(row)))
 
     def _batches(self, batch_size: int, start: Position) -> Iterator[tuple[Batch, dict[str, Any]]]:
         draws = self._order.draws(start, self.report)
@@ -212,9 +210,7 @@ def held_out_below(rows: Sequence[Row], whole: bool) -> int | None:
 def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
     images = flip_some(np.stack([sample.pixels for sample in samples]), flips)
     return Batch(
-        torch.from_numpy(images),
-        tuple(sample.caption for sample in samples),
-        tuple(sample.name for sample in samples),
+        torch.from_numpy(images), tuple(sample.caption for sample in samples), tuple(sample.name for sample in samples)
     )
 
 

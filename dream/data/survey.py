@@ -109,7 +109,8 @@ class Survey:
 
 def survey(corpus: Corpus, limit: int | None = None, into: Survey | None = None) -> Iterator[Survey]:
     """The same Survey (`into`, else a new one) again and again as it fills: of every sample, or of the first
-    `limit`."""
+    `limit`.
+    """
     found = into or Survey(len(corpus.shards))
     below: int | None = None
     whole: int | None = None

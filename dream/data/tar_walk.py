@@ -96,9 +96,7 @@ def _walk(descriptor: int, end: int, found: TarContents) -> None:
         data = position + BLOCK
         name = override.get("path", header.name).removeprefix("./")
         if data + size > end:
-            found.cut = (
-                f"ends {data + size - end:,} bytes early, in the middle of {name}; what came after it is lost"
-            )
+            found.cut = f"ends {data + size - end:,} bytes early, in the middle of {name}; what came after it is lost"
             found.cut_member = name
             return
         if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):

@@ -40,9 +40,7 @@ class CaptionTokenizer:
 
     pad_id = PAD_ID
 
-    def __init__(
-        self, tokens: Tokenizer, context_length: int, begin_id: int | None, end_id: int | None
-    ) -> None:
+    def __init__(self, tokens: Tokenizer, context_length: int, begin_id: int | None, end_id: int | None) -> None:
         """Raises InputError when the end token is not the last of the vocabulary."""
         if context_length < 3:
             raise InputError(f"text.context_length must be at least 3, got {context_length}")
@@ -180,12 +178,7 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
 def _empty_bpe() -> Tokenizer:
     tokens = Tokenizer(models.BPE())
     tokens.normalizer = normalizers.Sequence(
-        [
-            normalizers.NFC(),
-            normalizers.Lowercase(),
-            normalizers.Replace(Regex(r"\s+"), " "),
-            normalizers.Strip(),
-        ]
+        [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # a word is the same at the start
     tokens.decoder = decoders.ByteLevel()

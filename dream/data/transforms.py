@@ -56,9 +56,7 @@ def open_picture(content: bytes) -> Picture:
         raise
     except UnidentifiedImageError:
         raise BrokenPicture(f"no {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from None
-    except (
-        Exception
-    ) as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError ...
+    except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError ...
         raise BrokenPicture(f"{error}" or type(error).__name__) from error
 
 

@@ -16,16 +16,7 @@ from torch import Tensor
 
 from dream.config import HeadConfig, ImageConfig
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
-from dream.decoding.state import (
-    DecodeState,
-    Given,
-    Midway,
-    NoiseSource,
-    SeededNoise,
-    StepRecord,
-    seeded_orders,
-    start,
-)
+from dream.decoding.state import DecodeState, Given, Midway, NoiseSource, SeededNoise, StepRecord, seeded_orders, start
 from dream.diffusion import denoise, guide, noise_draws
 from dream.masking import mask_from_order
 
@@ -67,9 +58,7 @@ class TextMemory:
     """What decoding computes once for B prompts: text features, keys and values, embedded denoising times."""
 
     @torch.no_grad()
-    def __init__(
-        self, model: "Dream", text_ids: Tensor, conditioning: Tensor, unconditional: Tensor | None
-    ) -> None:
+    def __init__(self, model: "Dream", text_ids: Tensor, conditioning: Tensor, unconditional: Tensor | None) -> None:
         self.features = model.text_features(text_ids)
         self.conditional = model.cross_cache(model.text_states(conditioning))
         self.unconditional = None
@@ -103,10 +92,7 @@ class TextMemory:
         shared = self.unconditional[0][0].shape[0] == 1
         other = torch.zeros_like(images) if shared else images
         pairs = zip(self.conditional, self.unconditional, strict=True)
-        return [
-            (torch.cat([k[images], uk[other]]), torch.cat([v[images], uv[other]]))
-            for (k, v), (uk, uv) in pairs
-        ]
+        return [(torch.cat([k[images], uk[other]]), torch.cat([v[images], uv[other]])) for (k, v), (uk, uv) in pairs]
 
 
 @torch.no_grad()
@@ -127,15 +113,11 @@ def alignment(model: "Dream", memory: TextMemory, state: DecodeState) -> Tensor:
 
 @torch.no_grad()
 def decode_step(
-    model: "Dream",
-    memory: TextMemory,
-    state: DecodeState,
-    plan: StepPlan,
-    settings: DecodeSettings,
-    noise: NoiseSource,
+    model: "Dream", memory: TextMemory, state: DecodeState, plan: StepPlan, settings: DecodeSettings, noise: NoiseSource
 ) -> tuple[DecodeState, StepRecord]:
     """Reveals `plan.reveals` tokens of every row, `plan.draws` times each: new rows, numbered as
-    candidates."""
+    candidates.
+    """
     state = encode(model, state)
     num_tokens, left = state.mask.shape[1], int(state.mask[0].sum()) - plan.reveals
     mask = mask_from_order(state.order, left)
@@ -148,9 +130,9 @@ def decode_step(
     if plan.draws > 1:
         state = replace(state, candidates=torch.arange(plan.draws, device=mask.device).repeat(len(mask)))
     head = settings.head(model.config.head)
-    chain = noise(
-        plan.step, state.images.tolist(), state.candidates.tolist(), plan.reveals, noise_draws(head)
-    ).to(state.tokens)
+    chain = noise(plan.step, state.images.tolist(), state.candidates.tolist(), plan.reveals, noise_draws(head)).to(
+        state.tokens
+    )
     sampled = denoise_tokens(model, memory, head, condition, chain, scale, settings.temperature)
     state.tokens[wanted] = sampled  # take() made a copy
     record = StepRecord(
@@ -278,9 +260,7 @@ def decode(
     picture_ids: Sequence[int] | None = None,
 ) -> Decoded:
     """`decode_iter`, collected."""
-    return collect(
-        decode_iter(model, text_ids, conditioning, unconditional, settings, picture_ids=picture_ids)
-    )
+    return collect(decode_iter(model, text_ids, conditioning, unconditional, settings, picture_ids=picture_ids))
 
 
 def paint_iter(
@@ -366,9 +346,7 @@ def to_uint8(pictures: Tensor) -> Tensor:
     return (pictures.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def _condition(
-    model: "Dream", memory: TextMemory, state: DecodeState, wanted: Tensor, guided: bool
-) -> Tensor:
+def _condition(model: "Dream", memory: TextMemory, state: DecodeState, wanted: Tensor, guided: bool) -> Tensor:
     """(1 or 2, R, M, D): decoder output at the wanted places, conditional and, guided, unconditional."""
     assert state.encoded is not None
     halves = 2 if guided else 1

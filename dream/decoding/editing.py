@@ -30,9 +30,7 @@ def parse_box(text: str, size: int) -> Box:
     """The box 'left,top,right,bottom' within a picture of `size` x `size` pixels, or InputError."""
     match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", text)
     if not match:
-        raise InputError(
-            f"a box is left,top,right,bottom in pixels, e.g. 0,0,{size // 2},{size}, got '{text}'"
-        )
+        raise InputError(f"a box is left,top,right,bottom in pixels, e.g. 0,0,{size // 2},{size}, got '{text}'")
     box = Box(*(int(number) for number in match.groups()))
     if not (box.left < box.right <= size and box.top < box.bottom <= size):
         raise InputError(
@@ -60,11 +58,7 @@ def keep(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Gener
     Raises InputError where no cell is kept, or none is left to paint.
     """
     if not bool(kept.any()) or bool(kept.all()):
-        whole = (
-            "no cell of the picture is kept"
-            if not bool(kept.any())
-            else "every cell is kept: nothing to paint"
-        )
+        whole = "no cell of the picture is kept" if not bool(kept.any()) else "every cell is kept: nothing to paint"
         raise InputError(f"{whole}; choose a larger or smaller box")
     with torch.no_grad():
         return Given(images.encode(picture, generator), kept)
@@ -72,7 +66,8 @@ def keep(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Gener
 
 def open_square(path: Path, size: int) -> Tensor:
     """(1, 3, size, size) uint8: the picture's centre square, as in training. Raises InputError if it is
-    none."""
+    none.
+    """
     from dream.data.transforms import BrokenPicture, load_pixels
 
     if not path.is_file():

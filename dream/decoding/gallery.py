@@ -68,7 +68,8 @@ class Gallery:
 
     def rows(self, columns: int | None = None) -> list[Row]:
         """The sheet: one row a picture where candidates are shown, else all pictures in a grid of
-        `columns`."""
+        `columns`.
+        """
         finished = self.finished()
         if self.settings.candidates > 1 and self.settings.selection != "every":
             return [self._candidates_row(picture, shown) for picture, shown in enumerate(finished)]
@@ -113,13 +114,9 @@ class Gallery:
         panels += [Panel(s.picture, _lines("finished", s.alignment)) for s in finished]
         return Row(panels, prompt)
 
-    def _frame_rows(
-        self, latest: dict[tuple[int, int], Shown], alive: set[tuple[int, int]], single: bool
-    ) -> list[Row]:
+    def _frame_rows(self, latest: dict[tuple[int, int], Shown], alive: set[tuple[int, int]], single: bool) -> list[Row]:
         if single:
-            panels = [
-                Panel(latest[picture, 0].picture, prompt) for picture, prompt in enumerate(self.prompts)
-            ]
+            panels = [Panel(latest[picture, 0].picture, prompt) for picture, prompt in enumerate(self.prompts)]
             return pictures.grid(panels, _columns(len(panels)))
         rows = []
         for picture, prompt in enumerate(self.prompts):

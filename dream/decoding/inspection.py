@@ -58,9 +58,7 @@ class Walk:
         return replace(self, **{name: getattr(self, name)[steps] for name in _BY_STEP})
 
 
-_BY_STEP = (
-    "steps", "tokens", "mask", "revealed", "drawn_by", "guidance", "decoded_fraction", "alignment",
-)  # fmt: skip
+_BY_STEP = ("steps", "tokens", "mask", "revealed", "drawn_by", "guidance", "decoded_fraction", "alignment")
 
 
 class Inside(NamedTuple):
@@ -126,9 +124,7 @@ def look_inside(
     own, cross = attention(model, scattered, memory.cross_cache(rows, False), walk.revealed)
     halves = 2 if settings.guided else 1
     condition = model.decoder(
-        torch.cat([scattered] * halves),
-        memory.cross_cache(rows, settings.guided),
-        torch.cat([walk.mask] * halves),
+        torch.cat([scattered] * halves), memory.cross_cache(rows, settings.guided), torch.cat([walk.mask] * halves)
     ).unflatten(0, (halves, -1))  # (halves, hidden, D)
     rests = _rests(model, memory, walk, settings, condition)
     paths = _paths(model, memory, walk, settings, condition, picture_id)
@@ -136,9 +132,7 @@ def look_inside(
 
 
 @torch.no_grad()
-def attention(
-    model: "Dream", scattered: Tensor, cache: "CrossCache", places: Tensor
-) -> tuple[Tensor, Tensor]:
+def attention(model: "Dream", scattered: Tensor, cache: "CrossCache", places: Tensor) -> tuple[Tensor, Tensor]:
     """(M, R + N) and (M, T): where the M `places` (S, N) bool look, among themselves and in the text.
 
     Means over heads and decoder blocks; `scattered` (S, R + N, D) is what enters the decoder.
@@ -158,11 +152,10 @@ def attention(
     return torch.stack(own).mean(dim=0), torch.stack(cross).mean(dim=0)
 
 
-def _rests(
-    model: "Dream", memory: TextMemory, walk: Walk, settings: DecodeSettings, condition: Tensor
-) -> Tensor:
+def _rests(model: "Dream", memory: TextMemory, walk: Walk, settings: DecodeSettings, condition: Tensor) -> Tensor:
     """All hidden places filled at once; a place's noise is the same at every step, so that what changes is
-    the model's mind."""
+    the model's mind.
+    """
     places = walk.mask.nonzero()[:, 1]
     num_tokens, token_dim = walk.final.shape
     head = settings.head(model.config.head)
@@ -171,9 +164,14 @@ def _rests(
     noise = torch.randn(noise_draws(head), num_tokens, token_dim, generator=own)
     rests = walk.tokens.clone()
     rests[walk.mask] = denoise_tokens(
-        model, memory, head, condition.flatten(0, 1), noise.to(rests)[:, places],
-        settings.guidance_at(0, num_tokens), settings.temperature,
-    )  # fmt: skip
+        model,
+        memory,
+        head,
+        condition.flatten(0, 1),
+        noise.to(rests)[:, places],
+        settings.guidance_at(0, num_tokens),
+        settings.temperature,
+    )
     return rests
 
 
@@ -191,7 +189,5 @@ def _paths(
     wanted = condition[:, walk.revealed[walk.mask]].flatten(0, 1)
     path: list[Tensor] = []
     chain = torch.cat(parts, dim=1).to(walk.tokens)
-    token = denoise_tokens(
-        model, memory, head, wanted, chain, scale.to(chain), settings.temperature, path
-    )  # fmt: skip
+    token = denoise_tokens(model, memory, head, wanted, chain, scale.to(chain), settings.temperature, path)
     return torch.stack([*path, token])

@@ -68,9 +68,7 @@ def enlarged(picture: Picture) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def draw_sheet(
-    rows: Sequence[Row], heading: str = "", footer: str = "", progress: float | None = None
-) -> Image.Image:
+def draw_sheet(rows: Sequence[Row], heading: str = "", footer: str = "", progress: float | None = None) -> Image.Image:
     """The rows below each other, with margins, captions, a heading, a progress bar (share done) and a footer.
 
     Raises ValueError where there is no panel.
@@ -126,15 +124,12 @@ def about_of(content: bytes, name: str) -> dict[str, Any]:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise InputError(
-                    f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
-                )
+                raise InputError(f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
             image.load()
             text = getattr(image, "text", {}).get(_CHUNK)
         if text is None:
             raise InputError(
-                f"{name} does not say how it was painted; expected a PNG written by `dream decode` or the "
-                "workbench"
+                f"{name} does not say how it was painted; expected a PNG written by `dream decode` or the workbench"
             )
         about = json.loads(text)
         if not isinstance(about, dict):
@@ -151,9 +146,7 @@ def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, h
     _write(path, lambda file: write_gif(frames, file, seconds, hold))
 
 
-def write_gif(
-    frames: Sequence[Image.Image], file: IO[bytes], seconds: float = 0.35, hold: float = 2.5
-) -> None:
+def write_gif(frames: Sequence[Image.Image], file: IO[bytes], seconds: float = 0.35, hold: float = 2.5) -> None:
     """Writes such a GIF into an open file."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")
@@ -192,18 +185,14 @@ class _Bar(_Block):
         box = (left, top, left + self.width, top + self.height)
         draw.rounded_rectangle(box, radius=3, fill=TRACK)
         if self.share > 0:
-            draw.rounded_rectangle(
-                (*box[:2], left + max(6, round(self.width * self.share)), box[3]), 3, fill=ACCENT
-            )
+            draw.rounded_rectangle((*box[:2], left + max(6, round(self.width * self.share)), box[3]), 3, fill=ACCENT)
 
 
 class _Panels(_Block):
     def __init__(self, panels: Sequence[Panel], side: int) -> None:
         self.panels, self.side = panels, side
         self.captions = [
-            _Text(panel.caption, TEXT_SIZE, side, ACCENT if panel.chosen else QUIET)
-            if panel.caption
-            else None
+            _Text(panel.caption, TEXT_SIZE, side, ACCENT if panel.chosen else QUIET) if panel.caption else None
             for panel in panels
         ]
         self.height = side + max((6 + text.height for text in self.captions if text), default=0)

@@ -68,7 +68,8 @@ class About:
 
 class RecordWriter:
     """Takes the records of a decode as they come; `with` finishes the store, or leaves nothing behind on an
-    error."""
+    error.
+    """
 
     def __init__(self, path: Path, about: About, *, overwrite: bool = False) -> None:
         """Raises InputError where `path` exists and is not to be overwritten, or is no record."""
@@ -112,9 +113,7 @@ class RecordWriter:
         revealed = record.revealed.cpu().numpy()
         tokens, mask = record.tokens.float().cpu().numpy(), record.mask.cpu().numpy()
         for row, (picture, candidate) in enumerate(zip(pictures, candidates, strict=True)):
-            if not a["alive"][
-                :, picture
-            ].any():  # its first step: what is visible and was not revealed was given
+            if not a["alive"][:, picture].any():  # its first step: what is visible and was not revealed was given
                 given = ~mask[row]
                 given[revealed[row]] = False
                 a["tokens"][picture][:, given] = tokens[row][given]
@@ -131,7 +130,8 @@ class RecordWriter:
 
     def take_over(self, parent: "DecodeRecord", steps: int, candidate: int = 0) -> None:
         """The first `steps` steps of a finished candidate of another decode's first picture, as this one's
-        own."""
+        own.
+        """
         a, done = self.arrays, [step for step in parent.steps if step < steps]
         before = parent.midway(steps, candidate=candidate)
         hidden = before.state.mask[0].numpy()
@@ -147,9 +147,7 @@ class RecordWriter:
             a["alignment"][step, 0, 0] = parent.alignment[step, 0, drawn_by]
             self.previews[step, 0] = parent.previews[step, 0, drawn_by][None]
 
-    def _add_previews(
-        self, step: int, pictures: np.ndarray, candidates: np.ndarray, previews: np.ndarray
-    ) -> None:
+    def _add_previews(self, step: int, pictures: np.ndarray, candidates: np.ndarray, previews: np.ndarray) -> None:
         for picture in np.unique(pictures):
             block = np.zeros(self.previews.shape[2:], np.uint8)
             block[candidates[pictures == picture]] = previews[pictures == picture]
@@ -173,7 +171,8 @@ class RecordWriter:
 @dataclass(frozen=True)
 class DecodeRecord:
     """A stored decode of B pictures, K candidates, S steps. Steps that revealed nothing are NaN and
-    nobody's."""
+    nobody's.
+    """
 
     about: About
     tokens: np.ndarray
@@ -218,7 +217,8 @@ class DecodeRecord:
 
     def drawn_by(self, step: int, picture: int, candidate: int) -> int:
         """Whose draws of `step` are a later candidate's past: its own, or those of the one that alone went
-        on."""
+        on.
+        """
         survivors = np.flatnonzero(self.kept[step, picture])
         return int(survivors[0]) if len(survivors) == 1 else candidate
 
@@ -261,28 +261,20 @@ def load_record(path: Path) -> DecodeRecord:
         raise InputError(f"no such record: {path}; expected a folder that `dream decode --record` wrote")
     try:
         group = zarr.open_group(path, mode="r")
-    except (
-        Exception
-    ) as error:  # zarr raises its own kinds for a folder without metadata, and JSON's for a broken one
+    except Exception as error:  # zarr raises its own kinds for a folder without metadata, and JSON's for a broken one
         raise InputError(f"{path} is no record of a decode: no readable zarr group") from error
     about = dict(group.attrs)
     if about.get("format") != FORMAT or about.get("version") != VERSION:
         found = f"'{about.get('format')}' version {about.get('version')}"
-        raise InputError(
-            f"{path} is not of format '{FORMAT}' version {VERSION} that is read here, but of {found}"
-        )
+        raise InputError(f"{path} is not of format '{FORMAT}' version {VERSION} that is read here, but of {found}")
     names = [name for name in DecodeRecord.__dataclass_fields__ if name not in ("about", "previews")]
     try:
         arrays = {name: np.asarray(group[name]) for name in names}
         return DecodeRecord(
-            about=About.from_dict(cast(Mapping[str, Any], about["about"])),
-            previews=group["previews"],
-            **arrays,
+            about=About.from_dict(cast(Mapping[str, Any], about["about"])), previews=group["previews"], **arrays
         )
     except Exception as error:  # a missing array, a flipped bit (checksum), a cut file: each its own kind
-        raise InputError(
-            f"the record {path} is damaged ({type(error).__name__}: {error}); paint it again"
-        ) from error
+        raise InputError(f"the record {path} is damaged ({type(error).__name__}: {error}); paint it again") from error
 
 
 def replay(record: DecodeRecord, pretrained: "Pretrained") -> Iterator[tuple[int, StepRecord]]:
@@ -295,26 +287,27 @@ def replay(record: DecodeRecord, pretrained: "Pretrained") -> Iterator[tuple[int
         raise InputError(f"the record was painted by model {about.model_id}, this is {pretrained.model_id}")
     if about.taken_over:
         midway = record.midway(about.taken_over)
-        for step in paint_iter(
-            pretrained, about.prompts, about.settings, picture_ids=about.picture_ids, midway=midway
-        ):
+        for step in paint_iter(pretrained, about.prompts, about.settings, picture_ids=about.picture_ids, midway=midway):
             yield 0, replace(step, candidates=torch.zeros_like(step.candidates))
         return
     yield from paint_batches(
-        pretrained, about.prompts, about.settings, picture_ids=about.picture_ids, batch_size=about.batch_size,
+        pretrained,
+        about.prompts,
+        about.settings,
+        picture_ids=about.picture_ids,
+        batch_size=about.batch_size,
         given=record.given(),
-    )  # fmt: skip
+    )
 
 
 def replay_difference(record: DecodeRecord, pretrained: "Pretrained") -> float:
     """Largest absolute difference between recorded and replayed tokens over all steps and candidates; 0 = to
-    the bit."""
+    the bit.
+    """
     largest = 0.0
     for first, step in replay(record, pretrained):
         tokens = step.tokens.masked_fill(step.mask.unsqueeze(-1), torch.nan).cpu().numpy()
-        for row, (picture, candidate) in enumerate(
-            zip(step.images.tolist(), step.candidates.tolist(), strict=True)
-        ):
+        for row, (picture, candidate) in enumerate(zip(step.images.tolist(), step.candidates.tolist(), strict=True)):
             there = record.tokens_at(step.step, first + picture, candidate)
             largest = max(largest, float(np.nanmax(np.abs(tokens[row] - there))))
     return largest
@@ -322,15 +315,14 @@ def replay_difference(record: DecodeRecord, pretrained: "Pretrained") -> float:
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """InputError where a record cannot be put at `path`: something is there, or something that is no
-    record."""
+    record.
+    """
     if not path.exists():
         return
     if not overwrite:
         raise InputError(f"{path} is there already; choose another name, or give --overwrite to replace it")
     if not (path / "zarr.json").is_file():
-        raise InputError(
-            f"{path} is no record (no zarr.json in it) and is not overwritten; choose another name"
-        )
+        raise InputError(f"{path} is no record (no zarr.json in it) and is not overwritten; choose another name")
 
 
 def _create_group(folder: Path) -> Any:

@@ -6,6 +6,7 @@ partial pictures. "At step t" means after t steps, on what they have revealed, w
 with the share of the tokens that is decoded there. Pure functions: it knows nothing of models.
 """
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -148,9 +149,7 @@ def parse_select_at(text: str, num_tokens: int, steps: int, hidden: int | None =
     else:
         raise InputError(f"select-at takes a whole number of steps, got '{text}'")
     if not 1 <= step <= steps - 1:
-        raise InputError(
-            f"select-at must name a step in [1, {steps - 1}] (steps - 1), got {text.strip()}: step {step}"
-        )
+        raise InputError(f"select-at must name a step in [1, {steps - 1}] (steps - 1), got {text.strip()}: step {step}")
     return SelectPoint(step, fractions[step])
 
 
@@ -165,7 +164,7 @@ def parse_select_points(
     points = [parse_select_at(part, num_tokens, steps, hidden) for part in text.split(",")]
     if len(points) > 1 and selection != "halving":
         raise InputError(f"select-at takes one place with --selection {selection}, got '{text}'")
-    if any(later.step <= earlier.step for earlier, later in zip(points, points[1:], strict=False)):
+    if any(later.step <= earlier.step for earlier, later in itertools.pairwise(points)):
         raise InputError(f"select-at must name rising steps, got '{text}'")
     if selection == "halving" and len(points) == 1:
         return _doubling(points[0], candidates, decoded_fractions(num_tokens, steps, hidden))
@@ -188,7 +187,7 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
     """
     counts = reveal_schedule(hidden, settings.steps)
     revealing = [step for step, count in enumerate(counts) if count]
-    following = dict(zip(revealing, revealing[1:] + [settings.steps], strict=True))
+    following = dict(zip(revealing, [*revealing[1:], settings.steps], strict=True))
     kept_after = _kept_after(settings)
     plan, alive = [], 1
     for step in revealing:
@@ -263,9 +262,7 @@ def _select_problems(s: DecodeSettings) -> list[str]:
     if bad:
         return [f"select_steps must be in [1, {s.steps - 1}] (steps - 1), got {bad[0]}"]
     if not s.select_steps or (s.selection != "halving" and len(s.select_steps) > 1):
-        return [
-            f"selection {s.selection} of {s.candidates} candidates needs one select step: {s.select_steps}"
-        ]
+        return [f"selection {s.selection} of {s.candidates} candidates needs one select step: {s.select_steps}"]
     if list(s.select_steps) != sorted(set(s.select_steps)):
         return [f"select_steps must rise, got {s.select_steps}"]
     return []

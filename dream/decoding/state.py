@@ -57,12 +57,7 @@ class DecodeState:
         """The state of `rows` (long) only."""
         encoded = None if self.encoded is None else self.encoded[rows]
         return DecodeState(
-            self.tokens[rows],
-            self.mask[rows],
-            self.order[rows],
-            self.images[rows],
-            self.candidates[rows],
-            encoded,
+            self.tokens[rows], self.mask[rows], self.order[rows], self.images[rows], self.candidates[rows], encoded
         )
 
 

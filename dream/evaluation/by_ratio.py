@@ -132,9 +132,7 @@ def _prepared(pretrained: "Pretrained", number: int, batch: Batch, seed: int) ->
     model, objective = pretrained.model, pretrained.config.objective
     device = next(model.parameters()).device
     ids = pretrained.tokenizer.encode(batch.captions).to(device)
-    orders = sample_orders(
-        len(batch), pretrained.config.image.num_tokens, generator(seed, "losses orders", number)
-    )
+    orders = sample_orders(len(batch), pretrained.config.image.num_tokens, generator(seed, "losses orders", number))
     cache = None
     if objective.generative_weight > 0:
         words: Sequence[str] = batch.captions if objective.text else ("",) * len(batch)
@@ -154,9 +152,7 @@ def _hidden(pretrained: "Pretrained", ratio: float) -> int:
     return min(tokens - 1, hidden_at(ratio, tokens, pretrained.config.objective.min_visible))
 
 
-def _generative(
-    pretrained: "Pretrained", pool: _Pool, encoded: Tensor, mask: Tensor, seed: tuple[int, str]
-) -> Tensor:
+def _generative(pretrained: "Pretrained", pool: _Pool, encoded: Tensor, mask: Tensor, seed: tuple[int, str]) -> Tensor:
     """(P,) mean loss of each picture's masked tokens."""
     model, head, (pictures, _, width) = pretrained.model, pretrained.config.head, pool.tokens.shape
     assert pool.cache is not None

@@ -43,11 +43,7 @@ class EditsSettings:
 
 
 def edit_accuracy(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: EditsSettings = EditsSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: EditsSettings = EditsSettings(), seed: int = 0
 ) -> list[Measure]:
     """Share of the pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
@@ -80,16 +76,11 @@ def _features_by_scene(pretrained: "Pretrained", scenes: Sequence[Scene]) -> dic
     return dict(zip(unique, caption_features(pretrained, [caption(s) for s in unique]), strict=True))
 
 
-def _by_combination(
-    kind: str, mask_ratio: float, wins: NDArray[np.bool_], unseen: NDArray[np.bool_]
-) -> list[Measure]:
+def _by_combination(kind: str, mask_ratio: float, wins: NDArray[np.bool_], unseen: NDArray[np.bool_]) -> list[Measure]:
     chosen = {"all": np.ones_like(unseen), "unseen": unseen, "seen": ~unseen}
     return [
         Measure(
-            "edits",
-            kind,
-            {"data": "shapes", "mask_ratio": mask_ratio, "combination": name},
-            share(wins[chosen[name]]),
+            "edits", kind, {"data": "shapes", "mask_ratio": mask_ratio, "combination": name}, share(wins[chosen[name]])
         )
         for name in COMBINATIONS
     ]

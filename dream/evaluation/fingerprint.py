@@ -1,5 +1,6 @@
 """What a source of pictures is at the moment, in a few words that change when the pictures do. Reads no
-picture."""
+picture.
+"""
 
 import hashlib
 import os
@@ -38,11 +39,7 @@ def paths_in(settings: Mapping[str, Any]) -> dict[str, str]:
     """A hash for each of a task's settings that names something on disk (weights, shifted sets)."""
     found = {}
     for name, value in settings.items():
-        named = [
-            Path(v).expanduser()
-            for v in (value if isinstance(value, list) else [value])
-            if isinstance(v, str)
-        ]
+        named = [Path(v).expanduser() for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
         if there := [path for path in named if path.is_absolute() or os.sep in str(path) if path.exists()]:
             files = [f for path in there for f in (_files_in(path) if path.is_dir() else [path])]
             found[name] = _of_files(files, Path.cwd())["hash"]

@@ -19,8 +19,7 @@ def held_out(
     batch = next(source.batches(count))[0] if drawn and split != "train" else source.fixed(count)
     if len(batch) < least:
         raise InputError(
-            f"task '{task}' needs {least} held-out pictures with different captions, "
-            f"'{data}' has {len(batch)}"
+            f"task '{task}' needs {least} held-out pictures with different captions, '{data}' has {len(batch)}"
         )
     return batch
 

@@ -132,9 +132,7 @@ def read_folder(folder: Path) -> list[Results]:
     """The results of all models in a folder, by name. InputError if there are none."""
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        raise InputError(
-            f"there are no results in {folder}: 'dream evaluate --model PATH --out {folder}' makes some"
-        )
+        raise InputError(f"there are no results in {folder}: 'dream evaluate --model PATH --out {folder}' makes some")
     return [read_results(path) for path in paths]
 
 

@@ -76,11 +76,7 @@ def ranked_before(similarity: Tensor) -> dict[str, Tensor]:
 
 
 def retrieval(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: RetrievalSettings = RetrievalSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: RetrievalSettings = RetrievalSettings(), seed: int = 0
 ) -> list[Measure]:
     """Recall at 1, 5 and 10 both ways by mask ratio: means over the pools.
 
@@ -126,9 +122,7 @@ def _pools(config: "DreamConfig", data: str, pool: int, pools: int, seed: int) -
         return
     batch = open_source(data, config, split="val").fixed(pool * pools)
     if len(batch) < pool:
-        raise InputError(
-            f"{data} has {len(batch)} validation pictures with different captions, {pool} are needed"
-        )
+        raise InputError(f"{data} has {len(batch)} validation pictures with different captions, {pool} are needed")
     for start in range(0, len(batch) - pool + 1, pool):
         part = slice(start, start + pool)
         yield Batch(batch.images[part], batch.captions[part], batch.keys[part])

@@ -112,19 +112,22 @@ def _jobs(name: str, path: Path, request: Request, settings: dict[str, Any]) -> 
             if may_take(task, source):
                 chosen = settings[task.name]
                 wanted = Entry(
-                    task=task.name, data=source, settings=plain(chosen),
-                    changed=changed_fields(chosen, task.defaults()), seed=request.seed,
-                    weights="raw" if request.raw else "ema", model_id=model_id,
+                    task=task.name,
+                    data=source,
+                    settings=plain(chosen),
+                    changed=changed_fields(chosen, task.defaults()),
+                    seed=request.seed,
+                    weights="raw" if request.raw else "ema",
+                    model_id=model_id,
                     fingerprint=data | paths_in(plain(chosen)),
-                    objective=objective_of(state.config), step=state.step,
-                )  # fmt: skip
+                    objective=objective_of(state.config),
+                    step=state.step,
+                )
                 found.append(Job(name, task, chosen, wanted, task.refusal(state.config)))
     return found
 
 
-def _measured(
-    job: Job, pretrained: Pretrained, console: Console, clock: "_Clock"
-) -> tuple[Entry, DataReport]:
+def _measured(job: Job, pretrained: Pretrained, console: Console, clock: "_Clock") -> tuple[Entry, DataReport]:
     """The job's entry, and what was broken; what data or model do not allow is the reason for skipping it."""
     start, skipped, measures = time.monotonic(), "", []
 
@@ -141,9 +144,13 @@ def _measured(
     for part in found:
         report.join(part)
     entry = replace(
-        job.wanted, measures=tuple(measures), skipped=skipped, seconds=round(time.monotonic() - start, 2),
-        time=time.time(), about=_about(pretrained, report),
-    )  # fmt: skip
+        job.wanted,
+        measures=tuple(measures),
+        skipped=skipped,
+        seconds=round(time.monotonic() - start, 2),
+        time=time.time(),
+        about=_about(pretrained, report),
+    )
     return entry, report
 
 

@@ -75,15 +75,11 @@ def bootstrap(
     drawn = _resampled(table, generator, resamples)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(table.mean(0)))
-        low, high = (
-            np.nanquantile(statistic(drawn), [0.025, 0.975]) if value == value else (math.nan, math.nan)
-        )
+        low, high = np.nanquantile(statistic(drawn), [0.025, 0.975]) if value == value else (math.nan, math.nan)
     return Estimate(value, float(low), float(high), n)
 
 
-def _resampled(
-    table: NDArray[np.float64], generator: np.random.Generator, resamples: int
-) -> NDArray[np.float64]:
+def _resampled(table: NDArray[np.float64], generator: np.random.Generator, resamples: int) -> NDArray[np.float64]:
     """(resamples, k): means of as many rows drawn with replacement; in parts that fit the memory."""
     n, parts = len(table), []
     for first in range(0, resamples, at_once := max(1, RESAMPLED_AT_ONCE // n)):

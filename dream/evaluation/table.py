@@ -68,9 +68,7 @@ def _same_everywhere(wheres: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def conditions(where: dict[str, Any]) -> str:
     """`mask ratio 0.75, unseen`: what is false or missing goes without saying."""
-    return ", ".join(
-        _condition(key, value) for key, value in where.items() if value is not False and value is not None
-    )
+    return ", ".join(_condition(key, value) for key, value in where.items() if value is not False and value is not None)
 
 
 def text_table(results: Sequence[Results]) -> list[str]:

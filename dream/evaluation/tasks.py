@@ -57,12 +57,7 @@ class Task:
         return inspect.signature(self.load()).parameters["settings"].default
 
     def measure(
-        self,
-        pretrained: "Pretrained",
-        data: str,
-        settings: Any,
-        seed: int,
-        tell: Callable[[float, str], None],
+        self, pretrained: "Pretrained", data: str, settings: Any, seed: int, tell: Callable[[float, str], None]
     ) -> "list[Measure]":
         """What comes out; `tell` hears how far it is, if the task says so."""
         function = self.load()
@@ -75,61 +70,105 @@ class Task:
 
 
 _ALL = (
+    Task("losses", "losses of unseen pictures by mask ratio", "by_ratio:losses", (SHAPES, CAPTIONS), seconds=25),
     Task(
-        "losses", "losses of unseen pictures by mask ratio", "by_ratio:losses", (SHAPES, CAPTIONS), seconds=25
+        "retrieval",
+        "does a caption find its picture, and a picture its caption, by mask ratio",
+        "retrieval:retrieval",
+        (SHAPES, CAPTIONS),
+        (JOINT,),
+        10,
     ),
     Task(
-        "retrieval", "does a caption find its picture, and a picture its caption, by mask ratio",
-        "retrieval:retrieval", (SHAPES, CAPTIONS), (JOINT,), 10,
+        "edits",
+        "does a picture prefer its caption to one that is wrong in one thing",
+        "edits:edit_accuracy",
+        (SHAPES,),
+        (JOINT,),
+        12,
     ),
     Task(
-        "edits", "does a picture prefer its caption to one that is wrong in one thing",
-        "edits:edit_accuracy", (SHAPES,), (JOINT,), 12,
-    ),
-    Task(
-        "zero_shot", "classes told by the captions that name them",
-        "classes.zero_shot:zero_shot", (SHAPES, LABELS), (JOINT,), 14,
+        "zero_shot",
+        "classes told by the captions that name them",
+        "classes.zero_shot:zero_shot",
+        (SHAPES, LABELS),
+        (JOINT,),
+        14,
     ),
     Task("knn", "nearest neighbours of frozen features", "classes.knn:knn", (SHAPES, LABELS), seconds=15),
     Task("probe", "linear classifier on frozen features", "classes.probe:linear_probe", (SHAPES, LABELS), seconds=33),
     Task(
-        "few_shot", "5 classes from 5 pictures each, frozen features", "classes.few_shot:few_shot",
-        (SHAPES, LABELS), seconds=17,
+        "few_shot",
+        "5 classes from 5 pictures each, frozen features",
+        "classes.few_shot:few_shot",
+        (SHAPES, LABELS),
+        seconds=17,
     ),
     Task(
-        "fine_tune", "all weights trained on to tell classes", "classes.fine_tune:fine_tune",
-        (SHAPES, LABELS), seconds=300, named_only=True,
+        "fine_tune",
+        "all weights trained on to tell classes",
+        "classes.fine_tune:fine_tune",
+        (SHAPES, LABELS),
+        seconds=300,
+        named_only=True,
     ),
     Task(
-        "robustness", "the same classes in pictures of another kind", "classes.robustness:robustness",
-        (SHAPES, LABELS), seconds=26,
+        "robustness",
+        "the same classes in pictures of another kind",
+        "classes.robustness:robustness",
+        (SHAPES, LABELS),
+        seconds=26,
     ),
     Task(
-        "segmentation", "what is where, from frozen features", "dense.segmentation:segmentation",
-        (SHAPES, SEGMENTATION), seconds=20,
+        "segmentation",
+        "what is where, from frozen features",
+        "dense.segmentation:segmentation",
+        (SHAPES, SEGMENTATION),
+        seconds=20,
     ),
     Task("depth", "how near everything is, from frozen features", "dense.depth:depth", (SHAPES, DEPTH), seconds=15),
     Task(
-        "prompts", "painted pictures that show all that the prompt asks for",
-        "painted.prompts:prompt_accuracy", (SHAPES,), (PROMPTING,), 43,
+        "prompts",
+        "painted pictures that show all that the prompt asks for",
+        "painted.prompts:prompt_accuracy",
+        (SHAPES,),
+        (PROMPTING,),
+        43,
     ),
     Task(
-        "generation", "distance of painted pictures from real ones", "painted.generation:generation",
-        (SHAPES, CAPTIONS), (PAINTING,), 40,
+        "generation",
+        "distance of painted pictures from real ones",
+        "painted.generation:generation",
+        (SHAPES, CAPTIONS),
+        (PAINTING,),
+        40,
     ),
     Task(
-        "selection", "gain from choosing among unfinished candidates, by the moment of the choice",
-        "painted.selection:selection", (SHAPES, CAPTIONS), (PROMPTING, JOINT), 240,
+        "selection",
+        "gain from choosing among unfinished candidates, by the moment of the choice",
+        "painted.selection:selection",
+        (SHAPES, CAPTIONS),
+        (PROMPTING, JOINT),
+        240,
     ),
     Task(
-        "headroom", "what any score could gain by choosing among unfinished candidates",
-        "painted.headroom:headroom", (SHAPES,), (PROMPTING,), 300, named_only=True,
+        "headroom",
+        "what any score could gain by choosing among unfinished candidates",
+        "painted.headroom:headroom",
+        (SHAPES,),
+        (PROMPTING,),
+        300,
+        named_only=True,
     ),
     Task(
-        "judge", "how far the judge of prompts and selection can be trusted; says nothing of the model",
-        "judging.agreement:judge_agreement", (SHAPES,), seconds=10, named_only=True,
+        "judge",
+        "how far the judge of prompts and selection can be trusted; says nothing of the model",
+        "judging.agreement:judge_agreement",
+        (SHAPES,),
+        seconds=10,
+        named_only=True,
     ),
-)  # fmt: skip
+)
 
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 

@@ -59,17 +59,11 @@ class Decoder(nn.Module):
         self.mask_token = nn.Parameter(torch.randn(c.width) * 0.02)
         self.positions = position_table(config.encoder.positions, image.grid, self.buffer_tokens, c.width)
         self.norm_in = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
-        self.blocks = nn.ModuleList(
-            DecoderBlock(c.width, c.heads, c.mlp_ratio, c.dropout) for _ in range(c.depth)
-        )
+        self.blocks = nn.ModuleList(DecoderBlock(c.width, c.heads, c.mlp_ratio, c.dropout) for _ in range(c.depth))
         self.norm_out = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
         self.output_positions = position_table(config.encoder.positions, image.grid, 0, c.width)
         self.apply(initialise)
-        table = (
-            rotary_table(image.grid, self.buffer_tokens, c.width // c.heads)
-            if config.encoder.rotary
-            else None
-        )
+        table = rotary_table(image.grid, self.buffer_tokens, c.width // c.heads) if config.encoder.rotary else None
         self.register_buffer("rotary", table, persistent=False)
         self.checkpoint_gradients = config.train.checkpoint_gradients
 

@@ -41,9 +41,7 @@ class DiffusionHead(nn.Module):
         super().__init__()
         c, token_dim = config.head, config.image.token_dim
         self.time_scale = FLOW_TIME_SCALE if c.objective == "flow" else 1.0
-        self.time_embed = nn.Sequential(
-            nn.Linear(TIME_FREQUENCIES, c.width), nn.SiLU(), nn.Linear(c.width, c.width)
-        )
+        self.time_embed = nn.Sequential(nn.Linear(TIME_FREQUENCIES, c.width), nn.SiLU(), nn.Linear(c.width, c.width))
         self.project = nn.Linear(config.decoder.width, c.width)
         self.embed = nn.Linear(token_dim, c.width)
         self.blocks = nn.ModuleList(HeadBlock(c.width) for _ in range(c.depth))

@@ -4,6 +4,7 @@ nothing else.
 It draws nothing at random (but dropout), knows no loss and no sampling loop. The mask is an argument.
 """
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -104,9 +105,7 @@ class Dream(nn.Module):
         if objective.generative_weight:
             generative = self._generative(parts, groups, tokens, mask, conditioning, draw)
         if self.alignment is not None and encoded.middle is not None:
-            visible = [
-                part[:, self.encoder.buffer_tokens :] for part in unpack(encoded.middle, encoded.packing)
-            ]
+            visible = [part[:, self.encoder.buffer_tokens :] for part in unpack(encoded.middle, encoded.packing)]
             aligned = self.alignment(torch.cat([part.flatten(0, 1) for part in visible]))
             alignment = AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))
         return DreamOutput(joint, generative, alignment, masking.masked_share(mask))
@@ -148,9 +147,7 @@ class Dream(nn.Module):
         """Keys and values of the text (B, T, D) in every decoder block; they serve all decoding steps."""
         return self.decoder.cross_cache(text_states)
 
-    def decode(
-        self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None
-    ) -> Tensor:
+    def decode(self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
         """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, row-major."""
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
         return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
@@ -168,9 +165,14 @@ class Dream(nn.Module):
         return JointOutput(image_features, text_features, self.contrastive_scale(), counted, gather(text_ids))
 
     def _generative(
-        self, parts: list[Tensor], groups: list[Group], tokens: Tensor, mask: Tensor, conditioning: Tensor,
+        self,
+        parts: list[Tensor],
+        groups: list[Group],
+        tokens: Tensor,
+        mask: Tensor,
+        conditioning: Tensor,
         draw: Draw | None,
-    ) -> GenerativeOutput:  # fmt: skip
+    ) -> GenerativeOutput:
         counted = masking.counts_in_generation(mask, self.config.objective.min_masked)
         picture = counted.nonzero()[:, 0]  # (Bc,)
         # pictures of one group count together, since they hide equally many
@@ -206,7 +208,7 @@ def alignment_projection(config: DreamConfig) -> nn.Sequential:
     c = config.objective
     sizes = (config.encoder.width, c.alignment_hidden, c.alignment_hidden)
     layers: list[nn.Module] = []
-    for inner, outer in zip(sizes, sizes[1:], strict=False):
+    for inner, outer in itertools.pairwise(sizes):
         layers += [nn.Linear(inner, outer), nn.SiLU()]
     return nn.Sequential(*layers, nn.Linear(c.alignment_hidden, c.teacher_width))
 

@@ -53,10 +53,7 @@ class Encoded(NamedTuple):
 def unpack(tokens: Tensor, packing: Packing) -> list[Tensor]:
     """A packed tensor cut into its groups, each (b, length, D)."""
     parts = tokens.split([rows.batch * rows.length for rows in packing])
-    return [
-        part.view(rows.batch, rows.length, tokens.shape[-1])
-        for part, rows in zip(parts, packing, strict=True)
-    ]
+    return [part.view(rows.batch, rows.length, tokens.shape[-1]) for part, rows in zip(parts, packing, strict=True)]
 
 
 class Encoder(nn.Module):
@@ -72,9 +69,7 @@ class Encoder(nn.Module):
         self.buffer = nn.Parameter(torch.randn(1, c.width) * 0.02)
         self.positions = position_table(c.positions, image.grid, c.buffer_tokens, c.width)
         self.norm_in = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
-        self.blocks = nn.ModuleList(
-            PackedBlock(c.width, c.heads, c.mlp_ratio, c.dropout) for _ in range(c.depth)
-        )
+        self.blocks = nn.ModuleList(PackedBlock(c.width, c.heads, c.mlp_ratio, c.dropout) for _ in range(c.depth))
         self.norm_out = nn.LayerNorm(c.width, eps=LAYER_NORM_EPS)
         self.apply(initialise)
         table = rotary_table(image.grid, c.buffer_tokens, c.width // c.heads) if c.rotary else None

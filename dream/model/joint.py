@@ -67,9 +67,7 @@ class TextTower(nn.Module):
         self.embedding = nn.Embedding(c.vocab_size, c.width)
         nn.init.normal_(self.embedding.weight, std=c.embedding_std)
         self.positions = nn.Parameter(torch.randn(c.context_length, c.width) * 0.02)
-        self.blocks = nn.ModuleList(
-            PackedBlock(c.width, c.heads, 4.0, eps=TEXT_LAYER_NORM_EPS) for _ in range(c.depth)
-        )
+        self.blocks = nn.ModuleList(PackedBlock(c.width, c.heads, 4.0, eps=TEXT_LAYER_NORM_EPS) for _ in range(c.depth))
         self.norm_out = nn.LayerNorm(c.width, eps=TEXT_LAYER_NORM_EPS)
         self.projection = nn.Linear(c.width, joint.width, bias=False)
         self.blocks.apply(initialise)
@@ -77,9 +75,7 @@ class TextTower(nn.Module):
         self.positional = None
         if joint.positional_text:
             self.positional = nn.Sequential(
-                nn.Linear(c.width * c.context_length, joint.hidden),
-                nn.GELU(),
-                nn.Linear(joint.hidden, joint.width),
+                nn.Linear(c.width * c.context_length, joint.hidden), nn.GELU(), nn.Linear(joint.hidden, joint.width)
             )
             self.positional.apply(initialise)
 
@@ -137,9 +133,7 @@ class _Gather(torch.autograd.Function):
 def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
     """BatchNorm in float32. A single row has no variance: it is normalised by the running statistics."""
     if norm.training and x.shape[0] < 2:
-        return F.batch_norm(
-            x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
-        )
+        return F.batch_norm(x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     return norm(x.float())
 
 

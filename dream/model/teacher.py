@@ -30,17 +30,13 @@ class Teacher:
         x = (x.clamp(0, 1) - self.mean.to(x.device)) / self.std.to(x.device)
         features = self.model.forward_features(x)
         if features.ndim == 4:  # a convolutional model: (B, W, h, w), or (B, h, w, W) as timm's Swin
-            features = (
-                features if features.shape[1] == self.model.num_features else features.permute(0, 3, 1, 2)
-            )
+            features = features if features.shape[1] == self.model.num_features else features.permute(0, 3, 1, 2)
         else:
             patches = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
             side = round(patches.shape[1] ** 0.5)
             features = patches.transpose(1, 2).reshape(len(x), -1, side, side)
         if features.shape[-1] != self.grid:
-            features = F.interpolate(
-                features, size=(self.grid, self.grid), mode="bilinear", align_corners=False
-            )
+            features = F.interpolate(features, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
         return features.flatten(2).transpose(1, 2)
 
     def to(self, device: torch.device) -> "Teacher":
@@ -54,17 +50,13 @@ def _load_teacher(config: DreamConfig) -> Any:
     c = config.objective
     if not timm.is_model(c.teacher):
         close = timm.list_models(f"*{c.teacher.split('_')[0]}*")[:3]
-        raise InputError(
-            f"timm has no model '{c.teacher}' (objective.teacher); near are {', '.join(close) or 'none'}"
-        )
+        raise InputError(f"timm has no model '{c.teacher}' (objective.teacher); near are {', '.join(close) or 'none'}")
     options: dict[str, Any] = {"num_classes": 0}
     if "img_size" in _arguments(timm, c.teacher):
         options["img_size"] = c.teacher_size
     try:
         if c.teacher_weights:
-            model = timm.create_model(
-                c.teacher, pretrained=False, checkpoint_path=c.teacher_weights, **options
-            )
+            model = timm.create_model(c.teacher, pretrained=False, checkpoint_path=c.teacher_weights, **options)
         else:
             model = timm.create_model(c.teacher, pretrained=True, **options)
     except Exception as error:  # timm raises whatever its downloader and loader raise

@@ -73,17 +73,12 @@ def latest_checkpoint(run: Path) -> Path:
     """The newest checkpoint; InputError if there is none."""
     found = list_checkpoints(run)
     if not found:
-        raise InputError(
-            f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)"
-        )
+        raise InputError(f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)")
     return found[-1]
 
 
 def save_checkpoint(
-    run: Path,
-    state: TrainingState,
-    tensors: Mapping[str, Tensors],
-    tokenizer: "CaptionTokenizer",
+    run: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: "CaptionTokenizer"
 ) -> Path:
     """The folder of a new checkpoint of `run` (see `write_checkpoint`); older ones are not touched."""
     folder = checkpoint_folder(run, state.step)
@@ -258,17 +253,13 @@ def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
 
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
     """Gives every parameter its moments back; InputError if one of them is not trained here."""
-    owners = {
-        p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]
-    }
+    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     parameters = dict(model.named_parameters())
     for key, tensor in read_tensors(folder, "optimizer").items():
         name, _, moment = key.rpartition("/")
         parameter = parameters.get(name)
         if parameter is None or parameter not in owners:
-            raise InputError(
-                f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here"
-            )
+            raise InputError(f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here")
         placed = _placed(tensor, parameter) if tensor.ndim else tensor.to(parameter.device)
         owners[parameter].state[parameter][moment] = placed
 

@@ -1,5 +1,6 @@
 """Devices and ranks through Lightning Fabric, of which this is the only importer: set-up, sharding,
-agreement of ranks."""
+agreement of ranks.
+"""
 
 import os
 from typing import Any
@@ -23,9 +24,7 @@ def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
     strategy: Any = request.strategy
     if strategy == "fsdp":
         if config.train.optimizer == "muon":
-            raise InputError(
-                "fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw"
-            )
+            raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
         strategy = ModelParallelStrategy(shard)
     try:
         fabric = Fabric(

@@ -184,10 +184,17 @@ def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, fa
     speed = train.batch_size / seconds
     left = (run.end - run.step) * seconds
     run.log.row(
-        "train", run.step, progress=min(1.0, run.step / run.legs[0]), **told, mask_ratios=gradients.ratios,
-        grad_norm=gradients.norm, lr=factor * train.lr, lr_factor=factor, samples_per_second=speed,
+        "train",
+        run.step,
+        progress=min(1.0, run.step / run.legs[0]),
+        **told,
+        mask_ratios=gradients.ratios,
+        grad_norm=gradients.norm,
+        lr=factor * train.lr,
+        lr_factor=factor,
+        samples_per_second=speed,
         data_wait=wait,
-    )  # fmt: skip
+    )
     run.log.heartbeat("running", run.step, run.end, left)
     values = {"generative": told["generative_loss"], "contrastive": told["contrastive_loss"]}
     losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if isinstance(value, float))
@@ -212,10 +219,7 @@ def give_up(run: Run, gradients: StepGradients) -> RunError:
         for term in ("generative", "contrastive", "alignment")
     ]
     broken = [f"the {term} loss is {value:g}" for term, value in told if not math.isfinite(value)]
-    what = (
-        ", ".join(dict.fromkeys(broken))
-        or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
-    )
+    what = ", ".join(dict.fromkeys(broken)) or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
     return RunError(
         f"step {run.step + 1}: {what}; the state before it is saved in {folder}: go on with --resume and "
         f"another setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"

@@ -50,9 +50,7 @@ class Validation(NamedTuple):
 def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
     """Every world_size-th picture of the batch, equally many for each rank."""
     rows = range(rank, len(batch) - len(batch) % world_size, world_size)
-    return Batch(
-        batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows)
-    )
+    return Batch(batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows))
 
 
 @torch.no_grad()
@@ -76,16 +74,13 @@ def validate(
         "contrastive_by_ratio": {r: at.contrastive for r, at in by_ratio.items() if at.contrastive_share > 0},
         "alignment_by_ratio": {r: at.alignment for r, at in by_ratio.items() if fixed.teacher is not None},
     }
-    told = {
-        name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()}
-        for name, part in parts.items()
-        if part
-    }
+    told = {name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()} for name, part in parts.items() if part}
     weights = config.objective
     each = {
-        "generative_by_ratio": weights.generative_weight, "contrastive_by_ratio": weights.contrastive_weight,
+        "generative_by_ratio": weights.generative_weight,
+        "contrastive_by_ratio": weights.contrastive_weight,
         "alignment_by_ratio": weights.alignment_weight,
-    }  # fmt: skip
+    }
     loss = sum(each[name] * sum(part.values()) / len(part) for name, part in told.items())
     return Validation(loss, {"loss": loss, **told, **recalls})
 
@@ -120,9 +115,12 @@ def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: tor
     pretrained = load_pretrained(checkpoint).to(device)
     decode = pretrained.config.decode
     settings = DecodeSettings(
-        steps=decode.steps, guidance_scale=decode.guidance_scale, guidance_schedule=decode.guidance_schedule,
-        temperature=decode.temperature, seed=pretrained.config.train.seed,
-    )  # fmt: skip
+        steps=decode.steps,
+        guidance_scale=decode.guidance_scale,
+        guidance_schedule=decode.guidance_schedule,
+        temperature=decode.temperature,
+        seed=pretrained.config.train.seed,
+    )
     painted = paint(pretrained, prompts, settings).cpu().numpy()
     panels = [pictures.Panel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
     sheet = pictures.draw_sheet(pictures.grid(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")

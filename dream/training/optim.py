@@ -3,6 +3,7 @@
 It knows nothing of data, losses or files.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -52,13 +53,9 @@ def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             muon = config.optimizer == "muon" and is_hidden_matrix(name, parameter)
-            kinds["muon" if muon else "sharded" if hasattr(parameter, "full_tensor") else "whole"][name] = (
-                parameter
-            )
+            kinds["muon" if muon else "sharded" if hasattr(parameter, "full_tensor") else "whole"][name] = parameter
     optimizers: list[Optimizer] = [
-        torch.optim.AdamW(
-            _groups(kinds[kind], config.weight_decay, config.lr), betas=config.betas, fused=True
-        )
+        torch.optim.AdamW(_groups(kinds[kind], config.weight_decay, config.lr), betas=config.betas, fused=True)
         for kind in ("sharded", "whole")
         if kinds[kind]
     ]
@@ -77,9 +74,7 @@ def decays(name: str, parameter: Tensor) -> bool:
     return not name.startswith("head.") and (parameter.ndim != 1 or name.endswith("mask_token"))
 
 
-def _groups(
-    parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: float
-) -> list[dict[str, object]]:
+def _groups(parameters: dict[str, nn.Parameter], weight_decay: float, peak_lr: float) -> list[dict[str, object]]:
     kept = [p for name, p in parameters.items() if decays(name, p)]
     free = [p for name, p in parameters.items() if not decays(name, p)]
     groups = [{"params": kept, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
@@ -158,7 +153,7 @@ def lr_factor(step: int, legs: Sequence[int], config: TrainConfig) -> float:
         return _decay(step / legs[0], max(config.decay_start, config.warmup), config.decay)
     if config.decay == "constant":
         return 1.0
-    start, end = next((pair for pair in zip(legs, legs[1:], strict=False) if step < pair[1]), legs[-2:])
+    start, end = next((pair for pair in itertools.pairwise(legs) if step < pair[1]), legs[-2:])
     return EXTENSION_START * _decay((step - start) / (end - start), 0.0, config.decay)
 
 

@@ -1,5 +1,6 @@
 """How many steps a training has: from what was asked, or from minutes and what a step was measured to cost
-here."""
+here.
+"""
 
 import time
 from collections.abc import Callable
@@ -51,10 +52,7 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
     """Steps that end `minutes` after the request was made, validations, checkpoints and sheets included."""
     seconds = 60 * minutes
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
-    with (
-        rehearsal(run),
-        closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading,
-    ):
+    with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
         cost = budget.measure_steps(
             lambda number, progress: take_step(run, next(reading)[0], number, progress),
             budget.calibration_seconds(seconds),

@@ -85,8 +85,7 @@ def check_request(request: TrainRequest) -> Start:
             return _resumed(request)
         if not request.overwrite:
             raise InputError(
-                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose "
-                "another --out"
+                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose another --out"
             )
     elif request.resume:
         stored_config(request.out)  # says that there is none
@@ -156,20 +155,14 @@ def stored_config(out: Path) -> DreamConfig:
 
 def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
     """`wanted` with the run's own budget and vocabulary; InputError if it is another training."""
-    if (
-        stored.text.tokenizer == wanted.text.tokenizer
-    ):  # a trained vocabulary may be smaller than was asked for
+    if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than was asked for
         wanted = replace(wanted, text=replace(wanted.text, vocab_size=stored.text.vocab_size))
     ckpt.check_same_model(out, stored, wanted)
     for key in ("seed", "optimizer"):
         before, now = getattr(stored.train, key), getattr(wanted.train, key)
         if before != now:
-            raise InputError(
-                f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out"
-            )
-    return replace(
-        wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes)
-    )
+            raise InputError(f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out")
+    return replace(wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes))
 
 
 def _chosen(request: TrainRequest) -> Path | None:

@@ -22,16 +22,7 @@ from typing import Any, Literal
 from dream.errors import InputError
 from dream.files import replace_text
 
-PACKAGES = (
-    "torch",
-    "lightning-fabric",
-    "timm",
-    "numpy",
-    "safetensors",
-    "tokenizers",
-    "datasets",
-    "transformers",
-)
+PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
 """Packages whose versions go into the run's record."""
 CONTENTS = (
     "config.json",

@@ -19,11 +19,7 @@ def set_up(request: TrainRequest, start: Start) -> Run:
     rank, train = fabric.global_rank, start.config.train
     log, console = RunLog(request.out, rank), Console(rank == 0)
     source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
-    facts = {
-        "device": str(fabric.device),
-        "ranks": fabric.world_size,
-        "strategy": type(fabric.strategy).__name__,
-    }
+    facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer
     known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
@@ -38,9 +34,7 @@ def set_up(request: TrainRequest, start: Start) -> Run:
     model = fabric.setup_module(parts.model)
     optimizers = optim.build_optimizers(parts.model, train)
     wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
-    run = Run(
-        fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console
-    )
+    run = Run(fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console)
     if start.checkpoint is not None:
         restore(run, start)
         if rank == 0:
@@ -49,28 +43,31 @@ def set_up(request: TrainRequest, start: Start) -> Run:
     return run
 
 
-def open_run(
-    log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]
-) -> None:
+def open_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
     """Creates the run's folder, with `facts` in its record, or notes in its history that it goes on."""
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:
         checkpoint.remove_unfinished(folder)
-        aside = (
-            [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
-        )
+        aside = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
         log.record({**run_log.read_record(folder), "config": parts.config.to_dict(), "source": start.source})
         log.event("resumed", step=start.step, set_aside=aside, **about)
         log.drop_rows_after(start.step if start.checkpoint else -1)
     else:
         folder.mkdir(parents=True, exist_ok=True)
         run_log.delete_run(folder)
-        log.record({
-            "format": 1, "preset": request.preset, "source": start.source, "config": parts.config.to_dict(),
-            "legs": None, "parameters": sum(p.numel() for p in parts.model.parameters()), **about,
-            "history": [{"time": time.time(), "event": "started"}],
-        })  # fmt: skip
+        log.record(
+            {
+                "format": 1,
+                "preset": request.preset,
+                "source": start.source,
+                "config": parts.config.to_dict(),
+                "legs": None,
+                "parameters": sum(p.numel() for p in parts.model.parameters()),
+                **about,
+                "history": [{"time": time.time(), "event": "started"}],
+            }
+        )
     log.heartbeat("starting", start.step, 0)
     if not (folder / "tokenizer").exists():
         parts.tokenizer.save(folder / "tokenizer")

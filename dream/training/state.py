@@ -1,5 +1,6 @@
 """A training in progress: what it consists of; saving and restoring it, and trying something that leaves
-no trace."""
+no trace.
+"""
 
 import time
 from collections.abc import Iterator
@@ -80,9 +81,7 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
         }
         positions = tuple(gather_objects(run.fabric, run.position))
         if run.log.writes:
-            state = checkpoint.TrainingState(
-                run.step, run.config, run.source_name, positions, validation_loss
-            )
+            state = checkpoint.TrainingState(run.step, run.config, run.source_name, positions, validation_loss)
             checkpoint.save_checkpoint(run.log.folder, state, tensors, run.parts.tokenizer)
             checkpoint.prune(run.log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
@@ -140,9 +139,12 @@ def validate(run: Run) -> float:
         assert run.fixed is not None
         run.model.eval()
         result = monitor.validate(
-            run.model, run.fixed, run.config, fabric.global_rank,
+            run.model,
+            run.fixed,
+            run.config,
+            fabric.global_rank,
             lambda tensor: sum_over_ranks(fabric, tensor) / fabric.world_size,
-        )  # fmt: skip
+        )
         run.model.train()
     run.log.row("validation", run.step, **result.row)
     return result.loss

@@ -1,5 +1,6 @@
 """Sums over the steps between two lines of the log, kept on the device until they are read. It knows
-nothing of files."""
+nothing of files.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -15,9 +16,16 @@ Item = TypeVar("Item")
 BANDS = 10
 """Equal bands of the mask ratio in which the generative loss is told."""
 NAMES = (
-    "parts", "loss", "generative", "contrastive", "contrastive_parts", "alignment", "generative_share",
-    "contrastive_share", "accuracy",
-)  # fmt: skip
+    "parts",
+    "loss",
+    "generative",
+    "contrastive",
+    "contrastive_parts",
+    "alignment",
+    "generative_share",
+    "contrastive_share",
+    "accuracy",
+)
 
 
 class Tally:
@@ -30,9 +38,16 @@ class Tally:
         """Takes in a micro-batch with each picture's masked share (B,)."""
         some = (losses.contrastive_share > 0).double()
         values = (
-            torch.ones_like(losses.total), losses.total, losses.generative, losses.contrastive * some, some,
-            losses.alignment, losses.generative_share, losses.contrastive_share, losses.accuracy * some,
-        )  # fmt: skip
+            torch.ones_like(losses.total),
+            losses.total,
+            losses.generative,
+            losses.contrastive * some,
+            some,
+            losses.alignment,
+            losses.generative_share,
+            losses.contrastive_share,
+            losses.accuracy * some,
+        )
         band = (masked_share * BANDS).long().clamp(max=BANDS - 1)
         counted = (losses.by_picture != 0).double()
         sums = torch.zeros(2, BANDS, dtype=torch.float64, device=self.sums.device)

@@ -3,10 +3,22 @@
 from streamlit.testing.v1 import AppTest
 
 WORKS = (
-    "data.split", "data.open", "data.eyes", "data.page", "data.back", "data.statistics", "search.split",
-    "search.open", "search.index", "search.features", "search.upload", "search.walk", "search.words",
-    "search.context", "search.examples",
-)  # fmt: skip
+    "data.split",
+    "data.open",
+    "data.eyes",
+    "data.page",
+    "data.back",
+    "data.statistics",
+    "search.split",
+    "search.open",
+    "search.index",
+    "search.features",
+    "search.upload",
+    "search.walk",
+    "search.words",
+    "search.context",
+    "search.examples",
+)
 
 
 def settled(app: AppTest) -> AppTest:

@@ -28,10 +28,7 @@ def published_config():
     """The published kind of model, small enough to train in milliseconds."""
     config = small_config("noise")
     text = replace(config.text, conditioning="t5", conditioning_length=6, conditioning_width=10)
-    towers = {
-        "encoder": replace(config.encoder, dropout=0.0),
-        "decoder": replace(config.decoder, dropout=0.0),
-    }
+    towers = {"encoder": replace(config.encoder, dropout=0.0), "decoder": replace(config.decoder, dropout=0.0)}
     return replace(config, text=text, **towers)
 
 
@@ -132,7 +129,7 @@ def test_bench_measures_a_small_preset_as_it_is(capsys):
 
 
 @pytest.mark.parametrize(
-    "arguments, words",
+    ("arguments", "words"),
     [
         (["--width", "100"], "64"),
         (["--repeats", "0"], "--repeats"),

@@ -19,9 +19,7 @@ def test_every_preset_survives_json(size, objective):
 
 def test_an_assignment_changes_just_that_field():
     before = preset("tiny")
-    after = override(
-        before, ["masking.std=0.3", "train.betas=0.8,0.9", "joint.max_logit_scale=none", "data.flip=yes"]
-    )
+    after = override(before, ["masking.std=0.3", "train.betas=0.8,0.9", "joint.max_logit_scale=none", "data.flip=yes"])
     assert after.masking.std == 0.3 and after.train.betas == (0.8, 0.9)
     assert after.joint.max_logit_scale is None and after.data.flip is True
     changed = {
@@ -81,10 +79,7 @@ def test_unknown_presets_name_the_nearest():
 
 def test_model_dict_ignores_what_does_not_change_the_weights():
     config = preset("tiny")
-    assert (
-        override(config, ["masking.std=0.2", "train.lr=1", "head.draws=7"]).model_dict()
-        == config.model_dict()
-    )
+    assert override(config, ["masking.std=0.2", "train.lr=1", "head.draws=7"]).model_dict() == config.model_dict()
     assert override(config, ["encoder.depth=3"]).model_dict() != config.model_dict()
 
 
@@ -99,9 +94,7 @@ class Settings:
 
 def test_any_dataclasses_take_assignments_and_lists_of_any_length():
     sections = {"one": Settings(), "two": Settings()}
-    found = assign(
-        sections, ["one.ratios=0.1,0.2, 0.3", "one.count=3", "two.name=b"], "NAME.FIELD=VALUE", "x"
-    )
+    found = assign(sections, ["one.ratios=0.1,0.2, 0.3", "one.count=3", "two.name=b"], "NAME.FIELD=VALUE", "x")
     assert found == {"one": Settings((0.1, 0.2, 0.3), 3), "two": Settings(name="b")}
     for assignment, said in (
         ("one.ratios=0.1,x", "one.ratios must be a number"),

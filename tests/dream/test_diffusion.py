@@ -107,9 +107,7 @@ def test_temperature_zero_draws_the_same_from_the_same_start():
 def test_guidance_one_is_the_conditional_output_and_spares_the_variance():
     conditional, unconditional = torch.randn(5, 8, generator=rng(1)), torch.randn(5, 8, generator=rng(2))
     for config in (NOISE, FLOW):
-        assert torch.allclose(
-            diffusion.guide(config, conditional, unconditional, 1.0), conditional, atol=1e-6
-        )
+        assert torch.allclose(diffusion.guide(config, conditional, unconditional, 1.0), conditional, atol=1e-6)
     guided = diffusion.guide(NOISE, conditional, unconditional, 3.0)
     assert torch.equal(guided[:, 4:], conditional[:, 4:])
     assert torch.allclose(guided[:, :4], 3 * conditional[:, :4] - 2 * unconditional[:, :4], atol=1e-5)

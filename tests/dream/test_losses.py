@@ -70,9 +70,7 @@ def rows(config, picture, seed=0):
 def test_the_mean_over_groups_includes_those_that_do_not_count(config):
     picture = torch.tensor([1, 1, 3, 3])
     prediction, clean, draw = rows(config, picture)
-    whole = losses.generative_loss(
-        config, GenerativeOutput(prediction, clean, draw, picture.repeat(config.draws)), 4
-    )
+    whole = losses.generative_loss(config, GenerativeOutput(prediction, clean, draw, picture.repeat(config.draws)), 4)
     assert whole.counted.tolist() == [False, True, False, True]
     assert whole.by_picture[[0, 2]].tolist() == [0, 0]
     assert torch.allclose(whole.loss, whole.by_picture.sum() / 4)

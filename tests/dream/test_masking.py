@@ -33,9 +33,7 @@ VARIANTS = [
 @pytest.mark.parametrize("progress", [0.0, 0.3, 0.75, 1.0])
 def test_draws_match_the_closed_form(config, progress):
     wanted = masking.ratio_distribution(progress, config)
-    many = masking.sample_mask_ratios(
-        progress, MaskingConfig(**{**vars(config), "groups": 4000}), OBJECTIVE, rng()
-    )
+    many = masking.sample_mask_ratios(progress, MaskingConfig(**{**vars(config), "groups": 4000}), OBJECTIVE, rng())
     draws = torch.tensor(many, dtype=torch.float64)
     assert (draws >= wanted.low - 1e-9).all() and (draws <= wanted.high + 1e-9).all()
     assert draws.mean() == pytest.approx(wanted.mean, abs=4 * wanted.deviation / math.sqrt(len(many)) + 1e-9)
@@ -52,9 +50,7 @@ def test_density_integrates_to_the_distribution(config):
     density = whole.density(grid)
     assert torch.trapezoid(density, grid).item() == pytest.approx(1.0, abs=1e-3)
     assert torch.trapezoid(density * grid, grid).item() == pytest.approx(whole.mean, abs=1e-3)
-    assert whole.cdf(whole.quantile(torch.tensor(0.3, dtype=torch.float64)).item()) == pytest.approx(
-        0.3, abs=1e-9
-    )
+    assert whole.cdf(whole.quantile(torch.tensor(0.3, dtype=torch.float64)).item()) == pytest.approx(0.3, abs=1e-9)
     assert (whole.density(torch.tensor([-0.1, 1.1])) == 0).all()
 
 
@@ -72,9 +68,7 @@ def test_stratified_draws_hold_one_ratio_of_every_quantile_band():
     config = MaskingConfig(groups=8, stratified=True)
     whole = masking.ratio_distribution(0.5, config)
     for seed in range(20):
-        bands = sorted(
-            int(whole.cdf(r) * 8) for r in masking.sample_mask_ratios(0.5, config, OBJECTIVE, rng(seed))
-        )
+        bands = sorted(int(whole.cdf(r) * 8) for r in masking.sample_mask_ratios(0.5, config, OBJECTIVE, rng(seed)))
         assert bands == list(range(8))
 
 

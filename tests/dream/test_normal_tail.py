@@ -43,9 +43,7 @@ def test_density_mean_and_deviation_are_those_of_the_quantiles(far):
 def test_the_tail_is_the_mirror_of_the_exact_side(away):
     """Above its location a normal's probabilities are lost at 8 spreads, below it they are not."""
     low = -away
-    exact = [
-        0.5 * torch.special.erfc(torch.tensor(z / 2**0.5, dtype=torch.float64)) for z in (away, away + 4)
-    ]
+    exact = [0.5 * torch.special.erfc(torch.tensor(z / 2**0.5, dtype=torch.float64)) for z in (away, away + 4)]
     for share in (0.1, 0.5, 0.9):
         distance = NormalTail(away, 4.0).quantile(torch.tensor(share))
         below = 0.5 * torch.special.erfc((away + distance) / 2**0.5)
@@ -64,8 +62,7 @@ def test_nothing_jumps_where_the_tail_takes_over():
 
 @pytest.mark.parametrize("share", [None, 0.5])
 @pytest.mark.parametrize(
-    "config",
-    [{"center_start": -0.5, "std": 0.05, "low": 0.5}, {"center_end": 1.5, "std": 0.02, "high": 0.6}],
+    "config", [{"center_start": -0.5, "std": 0.05, "low": 0.5}, {"center_end": 1.5, "std": 0.02, "high": 0.6}]
 )
 def test_training_draws_allowed_ratios_however_far_the_location_is(config, share):
     settings = MaskingConfig(groups=8, generation_share=share, **config)

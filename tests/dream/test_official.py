@@ -13,12 +13,27 @@ from dream.presets import preset
 @pytest.fixture
 def model():
     small = [
-        "image.size=64", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "encoder.buffer_tokens=3",
-        "decoder.width=24", "decoder.depth=2", "decoder.heads=3", "decoder.aligner_depth=1", "text.width=14",
-        "text.depth=2", "text.heads=7", "text.vocab_size=30", "text.context_length=6",
+        "image.size=64",
+        "encoder.width=16",
+        "encoder.depth=1",
+        "encoder.heads=2",
+        "encoder.buffer_tokens=3",
+        "decoder.width=24",
+        "decoder.depth=2",
+        "decoder.heads=3",
+        "decoder.aligner_depth=1",
+        "text.width=14",
+        "text.depth=2",
+        "text.heads=7",
+        "text.vocab_size=30",
+        "text.context_length=6",
         "text.conditioning_length=5",
-        "text.conditioning_width=10", "head.width=12", "head.depth=2", "joint.hidden=9", "joint.width=7",
-    ]  # fmt: skip
+        "text.conditioning_width=10",
+        "head.width=12",
+        "head.depth=2",
+        "joint.hidden=9",
+        "joint.width=7",
+    ]
     torch.manual_seed(0)
     return Dream(override(preset("base"), small)).eval()
 
@@ -28,10 +43,7 @@ def test_names_translate_there_and_back(model):
     theirs = [official.their_name(n) for n in names]
     assert len(set(theirs)) == len(names)
     assert [official.our_name(n) for n in theirs] == names
-    assert (
-        "transformer.resblocks.1.attn.in_proj_weight" in theirs
-        and "decoder_blocks.1.cross_attn.kv.bias" in theirs
-    )
+    assert "transformer.resblocks.1.attn.in_proj_weight" in theirs and "decoder_blocks.1.cross_attn.kv.bias" in theirs
 
 
 def test_weights_survive_the_round_trip_with_what_the_authors_carry_beside(model):

@@ -34,9 +34,13 @@ def fixture() -> SimpleNamespace:
     tensors, about = load_file(PATH), json.loads(PATH.with_suffix(".json").read_text())
     state = {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
     return SimpleNamespace(
-        tensors=tensors, about=about, settings=about["config"], scalars=about["scalars"], state=state,
+        tensors=tensors,
+        about=about,
+        settings=about["config"],
+        scalars=about["scalars"],
+        state=state,
         config=official.config_from_settings(about["config"]),
-    )  # fmt: skip
+    )
 
 
 def build(**changes: Tensor) -> Dream:
@@ -113,11 +117,7 @@ def test_encoder_and_picture_features():
 def test_the_buffer_embedding_reaches_the_encoder():
     classes = fixture().state["class_emb.weight"].clone()
     classes[0] = fixture().state["fake_latent"][0]
-    check(
-        "encoder_x_r05_fake",
-        build(**{"class_emb.weight": classes}).encode(tokens(), given("mask_r05").bool()),
-        5e-5,
-    )
+    check("encoder_x_r05_fake", build(**{"class_emb.weight": classes}).encode(tokens(), given("mask_r05").bool()), 5e-5)
 
 
 @torch.no_grad()
@@ -128,11 +128,7 @@ def test_batch_norm_in_training():
     check("image_features_trainbn_r05", trained.pooled_features(trained.encode(tokens(), mask), mask), 5e-5)
     for name in ("bn1", "bn2"):
         norm = getattr(trained.joint, name)
-        assert (
-            isinstance(norm, nn.BatchNorm1d)
-            and norm.running_mean is not None
-            and norm.running_var is not None
-        )
+        assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None and norm.running_var is not None
         check(f"trainbn_{name}_running_mean", norm.running_mean, 5e-5)
         check(f"trainbn_{name}_running_var", norm.running_var, 5e-5)
 
@@ -178,12 +174,8 @@ def test_diffusion_loss_terms():
     scalars = fixture().scalars
     assert total.mean().item() == pytest.approx(scalars["diff_plain_mean"], abs=2e-5, rel=1e-6)
     assert total[masked].mean().item() == pytest.approx(scalars["diff_masked_mean"], abs=2e-5, rel=1e-6)
-    assert terms.error[masked].mean().item() == pytest.approx(
-        scalars["diff_masked_mean_mse"], abs=2e-5, rel=1e-6
-    )
-    assert terms.variance[masked].mean().item() == pytest.approx(
-        scalars["diff_masked_mean_vb"], abs=2e-5, rel=1e-6
-    )
+    assert terms.error[masked].mean().item() == pytest.approx(scalars["diff_masked_mean_mse"], abs=2e-5, rel=1e-6)
+    assert terms.variance[masked].mean().item() == pytest.approx(scalars["diff_masked_mean_vb"], abs=2e-5, rel=1e-6)
 
 
 def sampling_steps() -> int:
@@ -401,16 +393,25 @@ def test_decoding(run: str):
     about, image = fixture().about["runs"][run], fixture().config.image
     candidates, select = about.get("num_candidates", 1), about.get("clip_critic_threshold", 0)
     settings = DecodeSettings(
-        steps=about["num_iter"], guidance_scale=float(about["cfg"]), guidance_schedule=about["cfg_schedule"],
-        temperature=float(about["temperature"]), candidates=candidates, selection="once",
+        steps=about["num_iter"],
+        guidance_scale=float(about["cfg"]),
+        guidance_schedule=about["cfg_schedule"],
+        temperature=float(about["temperature"]),
+        candidates=candidates,
+        selection="once",
         select_steps=(select,) if candidates > 1 else (),
-    )  # fmt: skip
+    )
     prompts, t5 = about["bsz"], given(run + ".t5")
     records = decode_iter(
-        model(), given(run + ".text_tokens"), t5[:prompts], t5[prompts:] if settings.guided else None,
+        model(),
+        given(run + ".text_tokens"),
+        t5[:prompts],
+        t5[prompts:] if settings.guided else None,
         settings,
-        noise=Replay(run, candidates, select), orders=given(run + ".orders"), record_scores=True,
-    )  # fmt: skip
+        noise=Replay(run, candidates, select),
+        orders=given(run + ".orders"),
+        record_scores=True,
+    )
     replay, last = Replay(run, candidates, select), None
     for record in records:
         last = record

@@ -29,9 +29,9 @@ def shown(browser, data, adapter=MOUNT, kinds=None, **options):
     failures = []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.on("console", lambda said: failures.append(said.text) if said.type == "error" else None)
-    page.set_content(PAGE.format(
-        css=player_css(), data=json.dumps(data), kinds=json.dumps(kinds), script=player_script(adapter)
-    ))  # fmt: skip
+    page.set_content(
+        PAGE.format(css=player_css(), data=json.dumps(data), kinds=json.dumps(kinds), script=player_script(adapter))
+    )
     page.wait_for_selector(".dp-stage canvas")
     yield page
     assert not failures

@@ -31,8 +31,9 @@ def test_one_slider_moves_every_panel_and_shows_the_frames_as_they_are(browser):
             assert readouts(page) == [
                 f"{step['step']} / {step['of']}",
                 f"{100 * step['decoded']:.0f} % · {25 - hidden} of 25 tokens",
-                f"{step['guidance']:.2f}", alignment,
-            ]  # fmt: skip
+                f"{step['guidance']:.2f}",
+                alignment,
+            ]
             assert f"revealed at step {step['step']} of" in page.locator(".dp-close-title").inner_text()
             page.keyboard.press("ArrowRight")
 
@@ -40,12 +41,7 @@ def test_one_slider_moves_every_panel_and_shows_the_frames_as_they_are(browser):
 def test_keys_step_play_and_jump_without_scrolling_and_only_with_the_focus(browser):
     with shown(browser, decode_data()) as page:
         assert page.evaluate("document.activeElement.className") == "dream-player"
-        for key, expected in [
-            ("ArrowLeft", "7 / 8"),
-            ("Home", "1 / 8"),
-            ("ArrowRight", "2 / 8"),
-            ("End", "8 / 8"),
-        ]:
+        for key, expected in [("ArrowLeft", "7 / 8"), ("Home", "1 / 8"), ("ArrowRight", "2 / 8"), ("End", "8 / 8")]:
             page.keyboard.press(key)
             assert readouts(page)[0] == expected
         page.locator(".dp-transport select").select_option("60")
@@ -115,9 +111,7 @@ def test_a_clicked_token_shows_its_words_places_and_denoising_and_stays(browser)
         for key in ("Home", "End"):
             page.keyboard.press(key)
             assert "Token row 2, column 3" in page.locator(".dp-close-title").inner_text()
-        looks = page.locator(".dp-word").evaluate_all(
-            "all => all.map(e => +e.style.getPropertyValue('--look'))"
-        )
+        looks = page.locator(".dp-word").evaluate_all("all => all.map(e => +e.style.getPropertyValue('--look'))")
         assert np.allclose(looks, cross[7] / 255, atol=1e-6)
         own = np.frombuffer(base64.b64decode(data["self"]), np.uint8).reshape(25, 25)
         assert np.abs(drawn(page, ".dp-map canvas")[..., 3].ravel().astype(int) - own[7]).max() <= 1
@@ -205,9 +199,7 @@ def test_a_damaged_picture_leaves_the_rest_working(browser):
     data["frames"][7] = "data:image/png;base64,AAAA"
     context = browser.new_context()
     page = context.new_page()
-    page.set_content(PAGE.format(
-        css=player_css(), data=json.dumps(data), kinds="null", script=player_script(MOUNT)
-    ))  # fmt: skip
+    page.set_content(PAGE.format(css=player_css(), data=json.dumps(data), kinds="null", script=player_script(MOUNT)))
     page.wait_for_selector(".dp-stage canvas")
     assert not drawn(page, ".dp-big canvas").any()
     page.keyboard.press("ArrowLeft")

@@ -30,12 +30,7 @@ def test_losers_of_a_race_turn_pale_after_the_choice_and_the_winner_goes_on(brow
             page.keyboard.press("ArrowRight")
         assert page.locator(".dp-won").inner_text().split() == ["2", "0.270", "chosen", "·", "✓", "right"]
         chart = page.locator(".dp-chart").text_content()
-        for words in (
-            "Tokens decoded (share of all)",
-            "Steps done",
-            "Alignment (cosine)",
-            "choice: candidate 2",
-        ):
+        for words in ("Tokens decoded (share of all)", "Steps done", "Alignment (cosine)", "choice: candidate 2"):
             assert words in chart
         page.locator(".dp-racer").nth(1).click()
         assert events(page)[-1] | {"id": 0} == {"kind": "candidate", "number": 1, "id": 0}
@@ -45,10 +40,7 @@ def test_losers_of_a_race_turn_pale_after_the_choice_and_the_winner_goes_on(brow
 def test_a_race_of_finished_candidates_and_one_without_a_choice_show(browser):
     data = race_data(select=7)
     with shown(browser, data | {"select": [3]}) as page:
-        assert (
-            page.locator(".dp-lost").count() == 3
-            and "not chosen" in page.locator(".dp-lost").first.inner_text()
-        )
+        assert page.locator(".dp-lost").count() == 3 and "not chosen" in page.locator(".dp-lost").first.inner_text()
     with shown(browser, data | {"chosen": -1, "select": []}) as page:
         assert page.locator(".dp-lost, .dp-won").count() == 0
         assert readouts(page)[-1] == "none yet"
@@ -103,9 +95,7 @@ def test_cells_given_anew_are_taken_but_their_echo_is_not(browser):
         page.locator(".dp-board").focus()
         for key in (" ", "ArrowRight", " "):
             page.keyboard.press(key)
-        page.evaluate(
-            "data => window.player.update(data)", data | {"cells": [0]}
-        )  # a late answer to the first
+        page.evaluate("data => window.player.update(data)", data | {"cells": [0]})  # a late answer to the first
         page.wait_for_timeout(150)
         assert page.locator("[aria-selected=true]").count() == 2
         page.evaluate("data => window.player.update(data)", data | {"cells": [20, 21, 22]})

@@ -70,12 +70,11 @@ def test_a_cell_shows_one_figure(shown):
 
 
 def test_uses_are_found_through_any_name():
-    text = (
-        "from workbench.figures import masking as m\nfrom workbench.figures.search import plot_cosines as p\n"
-    )
+    text = "from workbench.figures import masking as m\nfrom workbench.figures.search import plot_cosines as p\n"
     assert figures_in(text) == set()
     assert figures_in(f"{text}m.plot_chance(p(1))") == {
-        (f"{FIGURES}.masking", "plot_chance"), (f"{FIGURES}.search", "plot_cosines"),
-    }  # fmt: skip
+        (f"{FIGURES}.masking", "plot_chance"),
+        (f"{FIGURES}.search", "plot_cosines"),
+    }
     via = "from workbench.figures import evaluation\nevaluation.plot_edits([])"
     assert figures_in(via) == {(f"{FIGURES}.by_ratio", "plot_edits")}

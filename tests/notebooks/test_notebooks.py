@@ -32,9 +32,14 @@ def text(cell):
 def test_the_questions_are_there_in_order():
     names = [path.stem for path in NOTEBOOKS]
     assert [name for name in names if name[0].isdigit()] == [
-        "01_masking_warmup", "02_train", "03_look_inside_a_checkpoint", "04_partial_decode",
-        "05_choose_a_trajectory", "06_probe_and_compare", "07_your_own_pictures",
-    ]  # fmt: skip
+        "01_masking_warmup",
+        "02_train",
+        "03_look_inside_a_checkpoint",
+        "04_partial_decode",
+        "05_choose_a_trajectory",
+        "06_probe_and_compare",
+        "07_your_own_pictures",
+    ]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -37,8 +37,7 @@ def failing(*words, capsys):
 
 def test_every_variant_is_a_configuration_that_differs_from_every_other():
     configs = {
-        name: override(preset("tiny", variant.objective), variant.assignments)
-        for name, variant in VARIANTS.items()
+        name: override(preset("tiny", variant.objective), variant.assignments) for name, variant in VARIANTS.items()
     }
     assert len({json.dumps(config.to_dict()) for config in configs.values()}) == len(VARIANTS)
     assert all(configs[name].model_dict() == configs["dream"].model_dict() for name in MAIN)
@@ -108,7 +107,7 @@ def test_the_interval_over_seeds_is_students():
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high), abs=1e-4)
     assert found.count == 4
-    assert T95 == pytest.approx([stats.t.ppf(0.975, n) for n in range(1, len(T95) + 1)], abs=1e-3)
+    assert pytest.approx([stats.t.ppf(0.975, n) for n in range(1, len(T95) + 1)], abs=1e-3) == T95
 
 
 def test_one_seed_keeps_its_own_interval_and_what_is_no_number_is_left_out():
@@ -131,8 +130,12 @@ def test_the_report_is_a_table_and_figures_that_stand_alone(tmp_path):
             write_results(plan.out, named(results(variant), f"{variant}-{seed}"))
     written = write_report(plan, threads=2)
     assert {path.name for path in written} == {
-        "table.md", "models.html", "mask-ratio.html", "selection.html", "paper.html"
-    }  # fmt: skip
+        "table.md",
+        "models.html",
+        "mask-ratio.html",
+        "selection.html",
+        "paper.html",
+    }
     table = (plan.out / "table.md").read_text()
     assert "10 minutes with 2 threads" in table and "means over seeds 0, 1" in table
     assert "| accuracy | 0.900 [0.900, 0.900] | 0.850 [0.850, 0.850] |" in table
@@ -161,9 +164,19 @@ def test_commands_run_a_few_at_a_time_and_failures_are_told(tmp_path):
 # the whole of it, in small
 
 WORDS = [
-    "--tasks", "retrieval,prompts", "--set-task", "retrieval.pool=8", "retrieval.pools=2", "prompts.count=4",
-    "--threads", "1", "--seeds", "0", "--set", *settings(small_config())[1:],
-]  # fmt: skip
+    "--tasks",
+    "retrieval,prompts",
+    "--set-task",
+    "retrieval.pool=8",
+    "retrieval.pools=2",
+    "prompts.count=4",
+    "--threads",
+    "1",
+    "--seeds",
+    "0",
+    "--set",
+    *settings(small_config())[1:],
+]
 
 
 def places(folder):

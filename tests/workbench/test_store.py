@@ -33,23 +33,24 @@ def test_what_was_stored_is_listed_newest_first_and_opened_again(workspace):
 
 
 def test_leaving_without_finish_leaves_nothing(workspace):
-    with pytest.raises(KeyboardInterrupt):
-        with begin(workspace, "decode", "a", {}) as draft:
-            draft.record_path.mkdir()
-            assert list_stored(workspace) == []
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), begin(workspace, "decode", "a", {}) as draft:
+        draft.record_path.mkdir()
+        assert list_stored(workspace) == []
+        raise KeyboardInterrupt
     assert list(workspace.decodes.iterdir()) == []
 
 
 def test_a_search_wants_all_words_in_prompt_model_or_settings(workspace):
-    one, two = (
-        put(workspace, "a red circle", seed=5),
-        put(workspace, "A Blue square", seed=55, kind="trajectories"),
-    )
+    one, two = (put(workspace, "a red circle", seed=5), put(workspace, "A Blue square", seed=55, kind="trajectories"))
     for query, expected in (
-        ("RED", [one]), ("square blue", [two]), ("red square", []), ("seed 5", [two, one]),
-        ("steps 16", [two, one]), ("demo circle", [one]), ("", [two, one]),
-    ):  # fmt: skip
+        ("RED", [one]),
+        ("square blue", [two]),
+        ("red square", []),
+        ("seed 5", [two, one]),
+        ("steps 16", [two, one]),
+        ("demo circle", [one]),
+        ("", [two, one]),
+    ):
         assert list_stored(workspace, query=query) == expected, query
     assert list_stored(workspace, "trajectories") == [two]
 

@@ -27,9 +27,11 @@ RAW = ("model", "weights", "state_dict", "module")
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer", "max_exp_avg_sq", "step")
 """What optimisers keep of a parameter."""
 FOREIGN = {
-    b"GGUF": "a GGUF file, which this page does not read", b"\x89HDF": "an HDF5 file: save it as safetensors",
-    b"\x93NUM": "a NumPy array: save it as safetensors", b"\x1f\x8b": "a gzip archive: unpack it first",
-}  # fmt: skip
+    b"GGUF": "a GGUF file, which this page does not read",
+    b"\x89HDF": "an HDF5 file: save it as safetensors",
+    b"\x93NUM": "a NumPy array: save it as safetensors",
+    b"\x1f\x8b": "a gzip archive: unpack it first",
+}
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,7 @@ class Checkpoint:
         for part in self.parts:
             if part.name == name:
                 return part
-        raise InputError(
-            f"{self.path.name} has no part '{name}', only {', '.join(p.name for p in self.parts)}"
-        )
+        raise InputError(f"{self.path.name} has no part '{name}', only {', '.join(p.name for p in self.parts)}")
 
     @property
     def weights(self) -> Part:
@@ -180,9 +180,11 @@ def _open_ours(folder: Path) -> Checkpoint:
     parts = tuple(Part(file.stem, _entries(file)[0]) for file in files)
     loss = state.validation_loss
     facts = {
-        "step": f"{state.step:,}", "data": state.source, "optimiser": state.config.train.optimizer,
+        "step": f"{state.step:,}",
+        "data": state.source,
+        "optimiser": state.config.train.optimizer,
         "validation loss": "not measured" if loss is None else f"{loss:.4f}",
-    }  # fmt: skip
+    }
     raw = checkpoint.holds(folder, "ema")
     kind = "checkpoint of a run" if raw else "exported model"
     return _checked(Checkpoint(folder, kind, parts, facts, state.config.image.grid, paintable=True, raw=raw))
@@ -229,9 +231,7 @@ def _open_file(path: Path) -> tuple[tuple[Part, ...], dict[str, str], str]:
     what = next((text for magic, text in FOREIGN.items() if start.startswith(magic)), None)
     if what is None and path.suffix == ".safetensors":
         what = "damaged or no safetensors file: its header is not readable"
-    raise InputError(
-        f"{path.name} is {what or 'no checkpoint: neither safetensors nor written by torch.save'}"
-    )
+    raise InputError(f"{path.name} is {what or 'no checkpoint: neither safetensors nor written by torch.save'}")
 
 
 def _entries(path: Path) -> tuple[tuple[Entry, ...], dict[str, str]]:

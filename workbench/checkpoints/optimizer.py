@@ -92,5 +92,5 @@ def _first(kinds: dict[str, Statistics], names: tuple[str, ...]) -> Statistics |
 
 
 def _short(parameter: str) -> str:
-    """torch numbers parameters where a checkpoint does not name them."""
+    """Torch numbers parameters where a checkpoint does not name them."""
     return re.sub(r"^state\.(\d+)$", r"parameter \1", parameter)

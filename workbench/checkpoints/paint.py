@@ -60,9 +60,8 @@ def distance(a: Painted, b: Painted) -> np.ndarray:
 
 
 def _paint(
-    label: str, pretrained: "Pretrained", prompts: Sequence[str], seed: int, base: float, span: float,
-    work: Work[Any],
-) -> Painted:  # fmt: skip
+    label: str, pretrained: "Pretrained", prompts: Sequence[str], seed: int, base: float, span: float, work: Work[Any]
+) -> Painted:
     from dream.decoding.decode import paint_batches, previews
     from dream.decoding.selection import DecodeSettings
 

@@ -28,9 +28,21 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 32
 MAX_FACTS = 400
 ANYTHING = (
-    RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError,
-    MemoryError, OverflowError, RecursionError, OSError, zipfile.BadZipFile, pickle.UnpicklingError,
-)  # fmt: skip
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    OSError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+)
 """What torch raises for a file that is not what it says."""
 
 
@@ -71,9 +83,7 @@ def piece(tensor: Tensor, start: int, stop: int, most: int) -> Tensor:
     first, last = start // row, -(-stop // row)
     if row <= most:
         return tensor[first:last].reshape(-1)[start - first * row : stop - first * row]
-    parts = [
-        piece(tensor[i], max(start - i * row, 0), min(stop - i * row, row), most) for i in range(first, last)
-    ]
+    parts = [piece(tensor[i], max(start - i * row, 0), min(stop - i * row, row), most) for i in range(first, last)]
     return torch.cat(parts)
 
 
@@ -99,9 +109,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             records = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise InputError(
-            f"{path.name} is damaged: it was cut off or changed; fetch or write it again"
-        ) from error
+        raise InputError(f"{path.name} is damaged: it was cut off or changed; fetch or write it again") from error
     pickles = [record for record in records if record.filename.endswith("/data.pkl")]
     if len(pickles) != 1:
         raise InputError(f"{path.name} is a zip archive, but not of torch.save: it has no data.pkl")

@@ -71,7 +71,8 @@ def on_grid(values: np.ndarray, side: int) -> Table:
 
 def components(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Principal components (rows * columns, C) of the positions, largest first, and their shares of variance
-    (C,); values that are not finite count as zero."""
+    (C,); values that are not finite count as zero.
+    """
     values = np.nan_to_num(table.values.astype(np.float64), posinf=0.0, neginf=0.0)
     centred = values - values.mean(axis=0)
     wide = len(centred) <= centred.shape[1]  # the smaller of the two products has all that is needed

@@ -4,6 +4,7 @@ The header alone tells names, shapes, data types and places. It is checked again
 believed. It knows nothing of what the tensors are.
 """
 
+import itertools
 import json
 import math
 import re
@@ -21,11 +22,23 @@ LENGTH_BYTES = 8
 MAX_HEADER = 100_000_000
 """Longest header in bytes, as safetensors itself has it."""
 TYPES: dict[str, torch.dtype] = {
-    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
-    "I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U64": torch.uint64,
-    "U32": torch.uint32, "U16": torch.uint16, "U8": torch.uint8, "BOOL": torch.bool,
-}  # fmt: skip
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E8M0": torch.float8_e8m0fnu,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U64": torch.uint64,
+    "U32": torch.uint32,
+    "U16": torch.uint16,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 """Data types whose values can be read; of others only shape and size are shown."""
 
 
@@ -99,9 +112,7 @@ def _stored(name: str, about: dict[str, Any], first: int, size: int, path: Path)
     if dtype is not None:
         expected = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
         if expected != end - begin:
-            raise _damaged(
-                path, f"'{name}' of shape {shape} needs {expected:,} bytes and has {end - begin:,}"
-            )
+            raise _damaged(path, f"'{name}' of shape {shape} needs {expected:,} bytes and has {end - begin:,}")
     word = str(dtype).removeprefix("torch.") if dtype is not None else str(about["dtype"])
     return Stored(name, shape, word, end - begin, first + begin)
 
@@ -119,6 +130,6 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def overlapping(found: list[Stored]) -> Iterator[tuple[str, str]]:
     """Pairs of tensors that share bytes, which safetensors forbids."""
     ordered = sorted((one for one in found if one.bytes), key=lambda one: one.offset)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if before.offset + before.bytes > after.offset:
             yield before.name, after.name

@@ -23,5 +23,5 @@ def size_words(size: int) -> str:
 
 
 def shape_words(shape: tuple[int, ...]) -> str:
-    """A shape as text: `480 × 160`, `scalar`."""
+    """A shape as text: `480 x 160` with a multiplication sign, or `scalar`."""
     return " × ".join(map(str, shape)) or "scalar"

@@ -87,10 +87,15 @@ def film(images: Iterable[Image.Image], about: Mapping[str, Any]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "decode.mp4"
         film = imageio_ffmpeg.write_frames(
-            str(path), (width, height), fps=FRAMES_A_SECOND, codec="libx264", pix_fmt_out="yuv420p",
-            macro_block_size=2, ffmpeg_log_level="error",
+            str(path),
+            (width, height),
+            fps=FRAMES_A_SECOND,
+            codec="libx264",
+            pix_fmt_out="yuv420p",
+            macro_block_size=2,
+            ffmpeg_log_level="error",
             output_params=["-movflags", "+faststart", "-metadata", f"comment={json.dumps(about)}"],
-        )  # fmt: skip
+        )
         film.send(None)
         for frame, count in zip(frames, repeats, strict=True):
             for _ in range(count):

@@ -70,9 +70,15 @@ def _steps(pretrained: "Pretrained", request: Request) -> Iterator[StepRecord]:
     elif request.start is not None:
         given = _given(pretrained, request.start)
     for step in paint_iter(
-        pretrained, [request.prompt], request.settings, picture_ids=ids, given=given, midway=midway,
-        record_scores=scored, score_finished=scored,
-    ):  # fmt: skip
+        pretrained,
+        [request.prompt],
+        request.settings,
+        picture_ids=ids,
+        given=given,
+        midway=midway,
+        record_scores=scored,
+        score_finished=scored,
+    ):
         yield replace(step, candidates=torch.zeros_like(step.candidates))
 
 
@@ -101,10 +107,13 @@ def _write(
 
 def _about(workspace: Workspace, pretrained: "Pretrained", request: Request) -> dict[str, Any]:
     about: dict[str, Any] = {
-        "model": request.model, "weights": request.weights, "model_id": pretrained.model_id,
-        "checkpoint": workspace.shown(pretrained.path), "seed": request.settings.seed,
+        "model": request.model,
+        "weights": request.weights,
+        "model_id": pretrained.model_id,
+        "checkpoint": workspace.shown(pretrained.path),
+        "seed": request.settings.seed,
         "settings": request.settings.to_dict(),
-    }  # fmt: skip
+    }
     if request.start is not None:
         about["kept"] = list(request.start.kept)
     if request.fork is not None:

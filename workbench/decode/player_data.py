@@ -17,14 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.decoding.decode import to_uint8
-from dream.decoding.inspection import (
-    REST_DENOISING_STEPS,
-    Inside,
-    Walk,
-    look_inside,
-    text_memory,
-    walk_of,
-)
+from dream.decoding.inspection import REST_DENOISING_STEPS, Inside, Walk, look_inside, text_memory, walk_of
 from dream.decoding.record import GIVEN, DecodeRecord, load_record
 from dream.errors import InputError
 from dream.files import replace_text
@@ -96,9 +89,7 @@ def check_painter(record: DecodeRecord, model_id: str) -> None:
         )
 
 
-def look(
-    work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: "Pretrained"
-) -> dict[str, Any]:
+def look(work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: "Pretrained") -> dict[str, Any]:
     """The player's data with previews of the rest, attention and denoising paths, also left beside a stored
     record.
 
@@ -153,20 +144,34 @@ def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
     for part in entries:
         last = part[-1]
         score = float(record.alignment[last, 0, record.drawn_by(last, 0, candidate)])
-        steps.append({
-            "step": last + 1, "of": record.about.settings.steps,
-            "decoded": round(float(record.decoded_fraction[last]), 6),
-            "guidance": round(float(record.guidance[last]), 4),
-            "alignment": None if np.isnan(score) else round(score, 5),
-            "revealed": np.flatnonzero(np.isin(reveal_step, part)).tolist(),
-        })  # fmt: skip
+        steps.append(
+            {
+                "step": last + 1,
+                "of": record.about.settings.steps,
+                "decoded": round(float(record.decoded_fraction[last]), 6),
+                "guidance": round(float(record.guidance[last]), 4),
+                "alignment": None if np.isnan(score) else round(score, 5),
+                "revealed": np.flatnonzero(np.isin(reveal_step, part)).tolist(),
+            }
+        )
         frames.append(png_url(picture_after(record, last + 1)))
     return {
-        "mode": "player", "title": title, "size": record.about.picture_size,
-        "grid": round(record.about.num_tokens**0.5), "steps": steps, "frames": frames, "order": order,
-        "rests": None, "words": None, "cross": None, "self": None, "paths": None, "path_length": 0,
-        "path_values": None, "colour": COLOUR,
-    }  # fmt: skip
+        "mode": "player",
+        "title": title,
+        "size": record.about.picture_size,
+        "grid": round(record.about.num_tokens**0.5),
+        "steps": steps,
+        "frames": frames,
+        "order": order,
+        "rests": None,
+        "words": None,
+        "cross": None,
+        "self": None,
+        "paths": None,
+        "path_length": 0,
+        "path_values": None,
+        "colour": COLOUR,
+    }
 
 
 def _look(
@@ -218,9 +223,7 @@ def _attention(
     return {"words": words, "cross": _bytes(cross), "self": _bytes(own)}
 
 
-def _columns(
-    made_of: list[Stretch], pretrained: "Pretrained"
-) -> tuple[list[str], list[list[tuple[int, list[int]]]]]:
+def _columns(made_of: list[Stretch], pretrained: "Pretrained") -> tuple[list[str], list[list[tuple[int, list[int]]]]]:
     """All words of all prompts, and for each stretch the (column, caption tokens) of its words."""
     words: list[str] = []
     known: dict[str, list[tuple[int, list[int]]]] = {}

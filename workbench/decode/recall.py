@@ -63,15 +63,19 @@ def read_settings(name: str, content: bytes) -> Recalled:
         picture = None if given is None else base64.b64decode(given, validate=True)
         prompts = [line for line in str(about["prompt"]).splitlines() if line.strip()]
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error) as error:
-        raise InputError(
-            f"{name} does not say how it was painted: its settings are damaged ({error})"
-        ) from error
+        raise InputError(f"{name} does not say how it was painted: its settings are damaged ({error})") from error
     weights = about.get("weights")
     return Recalled(
-        prompts[0] if prompts else "", single(settings), _text(about, "model"), _text(about, "model_id"),
-        weights if weights in WEIGHTS else WEIGHTS[0], kept, picture, _text(about, "stored"),
+        prompts[0] if prompts else "",
+        single(settings),
+        _text(about, "model"),
+        _text(about, "model_id"),
+        weights if weights in WEIGHTS else WEIGHTS[0],
+        kept,
+        picture,
+        _text(about, "stored"),
         tuple(_remarks(about, settings, prompts, kept, picture)),
-    )  # fmt: skip
+    )
 
 
 def model_here(workspace: Workspace, recalled: Recalled) -> str | None:

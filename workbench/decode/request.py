@@ -76,24 +76,16 @@ class Stretch:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict, ready for JSON."""
-        return {
-            "first_step": self.first_step,
-            "prompt": self.prompt,
-            "settings": self.settings.to_dict(),
-        }
+        return {"first_step": self.first_step, "prompt": self.prompt, "settings": self.settings.to_dict()}
 
 
 def why_not(config: DreamConfig) -> str | None:
     """Why a model cannot paint a prompt, in a sentence; None where it can."""
     rest = "choose another, or train one with the objective dream or fluid."
     if not config.objective.generative_weight:
-        return (
-            f"This model was trained to tell captions apart only (objective clip), so it cannot paint: {rest}"
-        )
+        return f"This model was trained to tell captions apart only (objective clip), so it cannot paint: {rest}"
     if not config.objective.text:
-        return (
-            f"This model was trained without captions (objective mar), so prompts mean nothing to it: {rest}"
-        )
+        return f"This model was trained without captions (objective mar), so prompts mean nothing to it: {rest}"
     return None
 
 
@@ -134,9 +126,7 @@ def stretches(stored: Stored | DecodeRecord) -> list[Stretch]:
             for one in stored.about.get("stretches") or whole
         ]
     except (TypeError, KeyError, ValueError) as error:
-        raise InputError(
-            f"the stored decode {stored.id} does not say how it was painted ({error})"
-        ) from error
+        raise InputError(f"the stored decode {stored.id} does not say how it was painted ({error})") from error
 
 
 def single(settings: DecodeSettings) -> DecodeSettings:

@@ -11,18 +11,27 @@ from workbench.store import Stored
 def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str = "keep") -> dict[str, Any]:
     """A picture of `grid` x `grid` cells, of which some are selected: to `keep` or to `clear`."""
     return {
-        "mode": "cells", "title": "Cells of the picture", "size": picture.shape[1], "grid": grid,
-        "picture": png_url(picture), "cells": list(cells), "verb": verb,
-    }  # fmt: skip
+        "mode": "cells",
+        "title": "Cells of the picture",
+        "size": picture.shape[1],
+        "grid": grid,
+        "picture": png_url(picture),
+        "cells": list(cells),
+        "verb": verb,
+    }
 
 
 def compare_data(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored) -> dict[str, Any]:
     """The finished pictures of two decodes under one slider; `first` and `second` are their player's data."""
     return {
-        "mode": "compare", "title": "A and B under one slider", "size": second["size"],
-        "a": first["frames"][-1], "b": second["frames"][-1],
-        "label_a": f"A · seed {a.about.get('seed')}", "label_b": f"B · seed {b.about.get('seed')}",
-    }  # fmt: skip
+        "mode": "compare",
+        "title": "A and B under one slider",
+        "size": second["size"],
+        "a": first["frames"][-1],
+        "b": second["frames"][-1],
+        "label_a": f"A · seed {a.about.get('seed')}",
+        "label_b": f"B · seed {b.about.get('seed')}",
+    }
 
 
 def compared(a: Stored, b: Stored) -> dict[str, Any]:

@@ -42,11 +42,14 @@ def all_settings() -> tuple[Setting, ...]:
         kinds, docs = typing.get_type_hints(type(defaults)), field_docs(type(defaults))
         found += [
             Setting(
-                task.name, field.name, _written(getattr(defaults, field.name)), _kind(kinds[field.name]),
+                task.name,
+                field.name,
+                _written(getattr(defaults, field.name)),
+                _kind(kinds[field.name]),
                 docs.get(field.name, ""),
             )
             for field in fields(defaults)
-        ]  # fmt: skip
+        ]
     return tuple(found)
 
 

@@ -27,16 +27,16 @@ GROUPS = {
 """All tasks, by what they are about."""
 QUICK = ("losses", "retrieval", "edits", "zero_shot", "knn")
 """Tasks of a first look."""
-QUICK_SETTINGS = (
-    "losses.pictures=256",
-    "retrieval.pools=8",
-    "edits.count=600",
-)
+QUICK_SETTINGS = ("losses.pictures=256", "retrieval.pools=8", "edits.count=600")
 """Settings with which the first look at the shipped model takes about two minutes on two cores."""
 PATHS = (
-    "zero_shot.names", "robustness.names", "robustness.shifted", "generation.inception",
-    "generation.encoder_weights", "generation.clip",
-)  # fmt: skip
+    "zero_shot.names",
+    "robustness.names",
+    "robustness.shifted",
+    "generation.inception",
+    "generation.encoder_weights",
+    "generation.clip",
+)
 """Settings that name files."""
 
 
@@ -112,7 +112,8 @@ def first_look(model: str = "demo") -> Plan:
 
 def split_model(word: str, root: Path = Path()) -> tuple[str, str]:
     """The column's name and the path of a `NAME=PATH`; the name is empty where there is none, and for a path
-    (from `root` on) that has `=` in it."""
+    (from `root` on) that has `=` in it.
+    """
     name, equals, path = word.partition("=")
     named = equals and not (root / word).exists()
     return (name.strip(), path.strip()) if named else ("", word.strip())

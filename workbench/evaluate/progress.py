@@ -1,5 +1,6 @@
 """How far a started `dream evaluate` is, from its command line and what it has said. It measures nothing."""
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,9 +14,7 @@ from workbench.jobs.queue import Job
 MOST_BYTES = 4_000_000
 """So much of a log's end is read."""
 ENDED = re.compile(r"^(?P<title>.+?: \w+ on .+?): (?P<how>cached|took .+|skipped, .+)$")
-AT_WORK = re.compile(
-    r"^(?P<title>.+?: \w+ on .+?)(?: +(?P<percent>\d+)% (?P<what>.*))?, (?P<left>.+ left in all)$"
-)
+AT_WORK = re.compile(r"^(?P<title>.+?: \w+ on .+?)(?: +(?P<percent>\d+)% (?P<what>.*))?, (?P<left>.+ left in all)$")
 
 
 @dataclass(frozen=True)
@@ -119,4 +118,4 @@ def _asked(arguments: Sequence[str]) -> Iterator[Question]:
 
 
 def _values(arguments: Sequence[str], option: str) -> list[str]:
-    return [value for word, value in zip(arguments, arguments[1:], strict=False) if word == option]
+    return [value for word, value in itertools.pairwise(arguments) if word == option]

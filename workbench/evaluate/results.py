@@ -86,9 +86,7 @@ def standing(workspace: Workspace, result: Results) -> Standing:
         why = f"Whether {result.name} has changed since cannot be told: {error}"
         return Standing("unknown", why, older)
     if now == newest.model_id:
-        return Standing(
-            "same", f"The numbers of {result.name} are of its weights of now, step {step:,}", older
-        )
+        return Standing("same", f"The numbers of {result.name} are of its weights of now, step {step:,}", older)
     measured = f"step {newest.step:,}" if newest.step != step else "other weights"
     return Standing(
         "changed",

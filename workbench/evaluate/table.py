@@ -84,20 +84,37 @@ def table_json(results: Sequence[Results]) -> bytes:
 def table_csv(results: Sequence[Results]) -> bytes:
     """A row a measure of a model, with its interval and the paper's figure where it has one."""
     columns = (
-        "model", "objective", "step", "model_id", "weights", "task", "data", "seed", "settings_changed",
-        "measure", "conditions", *NUMBERS, "paper", "paper_data",
-    )  # fmt: skip
+        "model",
+        "objective",
+        "step",
+        "model_id",
+        "weights",
+        "task",
+        "data",
+        "seed",
+        "settings_changed",
+        "measure",
+        "conditions",
+        *NUMBERS,
+        "paper",
+        "paper_data",
+    )
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="")
     writer.writeheader()
     for result in results:
         for entry in result.entries:
             about = {
-                "model": result.name, "objective": entry.objective, "step": entry.step,
-                "model_id": entry.model_id, "weights": entry.weights, "task": entry.task, "data": entry.data,
+                "model": result.name,
+                "objective": entry.objective,
+                "step": entry.step,
+                "model_id": entry.model_id,
+                "weights": entry.weights,
+                "task": entry.task,
+                "data": entry.data,
                 "seed": entry.seed,
                 "settings_changed": " ".join(f"{key}={value}" for key, value in entry.changed.items()),
-            }  # fmt: skip
+            }
             writer.writerows({**about, **_numbers(measure, entry.objective)} for measure in entry.measures)
     return text.getvalue().encode()
 

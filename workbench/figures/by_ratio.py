@@ -13,13 +13,7 @@ from workbench.figures.panels import Panel, Point, add_lines, cell, grid, point_
 CURVES = (
     Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1"),
     Wanted("Picture finds caption", "R@1 (share)", "retrieval", "image to text R@1"),
-    Wanted(
-        "Things swapped in the caption",
-        "true caption wins (share)",
-        "edits",
-        "swapped",
-        {"combination": "all"},
-    ),
+    Wanted("Things swapped in the caption", "true caption wins (share)", "edits", "swapped", {"combination": "all"}),
     Wanted("Shape edited", "true caption wins (share)", "edits", "shape", {"combination": "all"}),
     Wanted("Zero-shot classes", "accuracy (share)", "zero_shot", "accuracy"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
@@ -29,11 +23,9 @@ CURVES = (
 """What is shown over the mask ratio, of all tasks."""
 RETRIEVAL = tuple(
     Wanted(f"{title}, R@{rank}", f"R@{rank} (share)", "retrieval", f"{way} R@{rank}")
-    for title, way in (
-        ("Caption finds picture", "text to image"), ("Picture finds caption", "image to text")
-    )
+    for title, way in (("Caption finds picture", "text to image"), ("Picture finds caption", "image to text"))
     for rank in (1, 5, 10)
-)  # fmt: skip
+)
 LOSSES = (
     Wanted("Generative loss", "loss (head's units)", "losses", "generative loss", better="lower"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
@@ -82,9 +74,7 @@ def plot_by_mask_ratio(
     """
     panels = mask_ratio_info(results, wanted)
     if not panels:
-        return style.empty(
-            title, f"Nothing measured by mask ratio yet: <b>dream evaluate --tasks {tasks}</b>"
-        )
+        return style.empty(title, f"Nothing measured by mask ratio yet: <b>dream evaluate --tasks {tasks}</b>")
     columns = min(3, len(panels))
     figure = grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
     look = look or Look.of(results)
@@ -113,23 +103,22 @@ def plot_edits(results: Sequence[Results], combination: str = "all", look: Look 
     kinds = tuple(
         Wanted(
             f"{kind.capitalize()} edited" if kind != "swapped" else "Things swapped",
-            "true caption wins (share)", "edits", kind, {"combination": combination},
+            "true caption wins (share)",
+            "edits",
+            kind,
+            {"combination": combination},
         )
         for kind in EDIT_KINDS
-    )  # fmt: skip
-    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals; dotted: guessing"
-    figure = plot_by_mask_ratio(
-        results, "Edited captions by mask ratio", look, wanted=kinds, tasks="edits", note=note
     )
+    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals; dotted: guessing"
+    figure = plot_by_mask_ratio(results, "Edited captions by mask ratio", look, wanted=kinds, tasks="edits", note=note)
     return _with_chance(figure.update_yaxes(matches="y"), results, kinds)
 
 
 def plot_losses(results: Sequence[Results], look: Look | None = None) -> go.Figure:
     """Both losses and the alignments of unseen pictures by mask ratio."""
     note = "unseen pictures; bands: 95 % intervals; dotted: guessing among the pool's captions"
-    figure = plot_by_mask_ratio(
-        results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note
-    )
+    figure = plot_by_mask_ratio(results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note)
     return _with_chance(figure, results, LOSSES)
 
 
@@ -139,13 +128,13 @@ def _with_chance(figure: go.Figure, results: Sequence[Results], wanted: Sequence
     panels = [each for each in wanted if each.title in shown]
     for i, each in enumerate(panels):
         known = [
-            chance_of(measure) for result in results for measure in current_measures(result)
+            chance_of(measure)
+            for result in results
+            for measure in current_measures(result)
             if each.fits(measure) and "mask_ratio" in measure.where
-        ]  # fmt: skip
+        ]
         if known and known[0] is not None:
             figure.add_hline(
-                y=known[0],
-                line={"color": style.PAPER, "width": 1.5, "dash": "dot"},
-                **cell(i, min(3, len(panels))),
+                y=known[0], line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, **cell(i, min(3, len(panels)))
             )
     return figure

@@ -19,9 +19,7 @@ SIDE = 380
 def plot_colours(colours: np.ndarray, table: Table, variance: np.ndarray) -> go.Figure:
     """The first three principal components (rows, columns, 3) of the positions as red, green and blue."""
     share = float(variance[:3].sum())
-    figure = go.Figure(
-        go.Image(z=colours, hovertemplate="row %{y}, column %{x}<br>R, G, B %{z}<extra></extra>")
-    )
+    figure = go.Figure(go.Image(z=colours, hovertemplate="row %{y}, column %{x}<br>R, G, B %{z}<extra></extra>"))
     return _square(figure, table, f"Positions as colours · {share:.0%} of the variance")
 
 
@@ -35,10 +33,18 @@ def plot_similarity(cosines: np.ndarray, table: Table, position: int) -> go.Figu
     figure = _map(similarity_map(cosines, table, position), 1.0, "cosine")
     row, column = table.place(position)
     figure.add_scatter(
-        x=[column], y=[row], mode="markers", hoverinfo="skip", showlegend=False,
-        marker={"symbol": "square-open", "size": max(8, min(36, SIDE // max(table.columns, 1) // 2)),
-                "color": style.TEXT["light"], "line": {"width": 2.5}},
-    )  # fmt: skip
+        x=[column],
+        y=[row],
+        mode="markers",
+        hoverinfo="skip",
+        showlegend=False,
+        marker={
+            "symbol": "square-open",
+            "size": max(8, min(36, SIDE // max(table.columns, 1) // 2)),
+            "color": style.TEXT["light"],
+            "line": {"width": 2.5},
+        },
+    )
     where = f"position {column}" if table.rows == 1 else f"row {row}, column {column}"
     _clickable(figure, table, np.arange(len(cosines)), SIDE // max(table.rows, table.columns))
     return _square(figure, table, f"Cosine to {where}")
@@ -70,47 +76,68 @@ def _map(values: np.ndarray, limit: float | None, unit: str = "value") -> go.Fig
     limit = limit or float(finite.max(initial=0.0)) or 1.0
     return go.Figure(
         go.Heatmap(
-            z=values, zmin=-limit, zmax=limit, colorscale=DIVERGING, hoverongaps=False,
+            z=values,
+            zmin=-limit,
+            zmax=limit,
+            colorscale=DIVERGING,
+            hoverongaps=False,
             colorbar={"title": {"text": unit}, "thickness": 10, "len": 0.9},
             hovertemplate="row %{y}, column %{x}<br>%{z:.3f}<extra></extra>",
         )
-    )  # fmt: skip
+    )
 
 
 def _clickable(
-    figure: go.Figure, table: Table, positions: np.ndarray, size: int,
-    xs: np.ndarray | None = None, ys: np.ndarray | None = None,
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    table: Table,
+    positions: np.ndarray,
+    size: int,
+    xs: np.ndarray | None = None,
+    ys: np.ndarray | None = None,
+) -> None:
     """Invisible markers, since Streamlit reports clicks on points only."""
     places = [table.place(int(position)) for position in positions]
     figure.add_scatter(
         x=[column for _, column in places] if xs is None else xs.ravel(),
         y=[row for row, _ in places] if ys is None else ys.ravel(),
-        customdata=positions, mode="markers", showlegend=False, opacity=0,
+        customdata=positions,
+        mode="markers",
+        showlegend=False,
+        opacity=0,
         marker={"size": max(6, size), "symbol": "square"},
-        selected={"marker": {"opacity": 0}}, unselected={"marker": {"opacity": 0}},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
         text=[f"row {row}, column {column}" for row, column in places],
         hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _square(figure: go.Figure, table: Table, title: str) -> go.Figure:
     """Equal cells, the first row on top."""
     line = table.rows == 1
     style.themed(figure).update_layout(
-        title={"text": title, "font": {"size": 15}}, height=170 if line else SIDE, hovermode="closest",
-        margin={"l": 46, "r": 10, "t": 46, "b": 46}, dragmode=False,
-    )  # fmt: skip
+        title={"text": title, "font": {"size": 15}},
+        height=170 if line else SIDE,
+        hovermode="closest",
+        margin={"l": 46, "r": 10, "t": 46, "b": 46},
+        dragmode=False,
+    )
     if line:
         figure.update_traces(showscale=False, selector={"type": "heatmap"})
     figure.update_xaxes(
-        range=[-0.5, table.columns - 0.5], title="position" if line else "column", constrain="domain",
-        showgrid=False, zeroline=False,
+        range=[-0.5, table.columns - 0.5],
+        title="position" if line else "column",
+        constrain="domain",
+        showgrid=False,
+        zeroline=False,
         dtick=1 if table.columns <= 16 else None,
-    )  # fmt: skip
+    )
     figure.update_yaxes(
-        title="" if line else "row", range=[table.rows - 0.5, -0.5], visible=not line,
-        showgrid=False, zeroline=False,
+        title="" if line else "row",
+        range=[table.rows - 0.5, -0.5],
+        visible=not line,
+        showgrid=False,
+        zeroline=False,
         dtick=1 if table.rows <= 16 else None,
-    )  # fmt: skip
+    )
     return figure if line else figure.update_yaxes(scaleanchor="x", constrain="domain")

@@ -37,15 +37,22 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
     colours = {top: style.candidate_colour(i) for i, top in enumerate(tops)}
     figure = go.Figure(
         go.Treemap(
-            ids=[n.id for n in nodes], labels=[n.label for n in nodes], parents=[n.parent for n in nodes],
-            values=[n.bytes for n in nodes], customdata=[n.hover for n in nodes], branchvalues="total",
-            level=level, maxdepth=4, tiling={"pad": 1}, marker_pad={"t": 18, "l": 2, "r": 2, "b": 2},
+            ids=[n.id for n in nodes],
+            labels=[n.label for n in nodes],
+            parents=[n.parent for n in nodes],
+            values=[n.bytes for n in nodes],
+            customdata=[n.hover for n in nodes],
+            branchvalues="total",
+            level=level,
+            maxdepth=4,
+            tiling={"pad": 1},
+            marker_pad={"t": 18, "l": 2, "r": 2, "b": 2},
             pathbar={"visible": True, "thickness": 22},
             marker={"colors": [_node_colour(n, colours) for n in nodes], "line": {"width": 1}},
             hovertemplate="<b>%{label}</b><br>%{customdata}<br>%{percentRoot:.1%} of all<extra></extra>",
             textfont={"color": "white"},
         )
-    )  # fmt: skip
+    )
     style.themed(figure)
     return figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 30, "b": 34})
 
@@ -83,9 +90,7 @@ def _branch(nodes: list[Node], id: str, label: str, parent: str, entries: list[E
     if len(entries) == 1:
         return parent
     size, count = sum(entry.bytes for entry in entries), sum(entry.count for entry in entries)
-    nodes.append(
-        Node(id, label, parent, size, f"{len(entries)} tensors, {count:,} values, {size_words(size)}")
-    )
+    nodes.append(Node(id, label, parent, size, f"{len(entries)} tensors, {count:,} values, {size_words(size)}"))
     return id
 
 

@@ -4,6 +4,7 @@ Each takes plain data of `workbench.checkpoint_*` and opens nothing. The tree is
 `checkpoint_tree`, position tables are in `checkpoint_positions`.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -37,10 +38,13 @@ def plot_norms(layers: Sequence[Layer]) -> go.Figure:
         ("|mean|", [abs(layer.mean) for layer in layers], GREEN, "line-ns-open"),
     ):
         figure.add_scatter(
-            x=[_positive(value) for value in values], y=names, name=label, mode="markers",
+            x=[_positive(value) for value in values],
+            y=names,
+            name=label,
+            mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 9},
             hovertemplate="%{y}<br>" + label + " %{x:.4g}<extra></extra>",
-        )  # fmt: skip
+        )
     return _rows(figure, names, "Norms by layer", "value (log scale)", log=True)
 
 
@@ -57,12 +61,16 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
     names = [layer.name for layer in counted]
     figure = go.Figure(
         go.Heatmap(
-            x=[math.log10(value) for value in magnitude_centres()[first:last]], y=names,
-            z=shares, zmin=0, zmax=top,
-            colorscale=SHADES, colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10},
+            x=[math.log10(value) for value in magnitude_centres()[first:last]],
+            y=names,
+            z=shares,
+            zmin=0,
+            zmax=top,
+            colorscale=SHADES,
+            colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10},
             hovertemplate="%{y}<br>%{z:.1%} of the values near 10^%{x:.2f}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     _rows(figure, names, "Magnitudes by layer", "magnitude of a value, zeros left out")
     marks = list(range(math.floor(-12 + first / 4), math.ceil(-12 + last / 4) + 1))
     return figure.update_xaxes(tickvals=marks, ticktext=[f"10<sup>{mark}</sup>" for mark in marks])
@@ -74,20 +82,27 @@ def plot_histogram(one: Statistics, log: bool = False) -> go.Figure:
         return style.empty(one.name, "No value of this tensor is finite.")
     bounds = edges(one)
     width = (bounds[-1] - bounds[0]) / len(one.histogram) or 1.0
-    centres = [(a + b) / 2 for a, b in zip(bounds, bounds[1:], strict=False)]
+    centres = [(a + b) / 2 for a, b in itertools.pairwise(bounds)]
     figure = go.Figure(
         go.Bar(
-            x=centres, y=list(one.histogram), width=width, marker={"color": BLUE, "line": {"width": 0}},
-            name="values", hovertemplate="%{y:,} values near %{x:.4g}<extra></extra>",
+            x=centres,
+            y=list(one.histogram),
+            width=width,
+            marker={"color": BLUE, "line": {"width": 0}},
+            name="values",
+            hovertemplate="%{y:,} values near %{x:.4g}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     for at in (-one.rms, one.rms):
         if bounds[0] <= at <= bounds[-1]:
             figure.add_vline(at, line={"color": ORANGE, "dash": "dot", "width": 1.5})
     style.themed(figure).update_layout(
-        height=280, showlegend=False, bargap=0, margin={"t": 46, "b": 50},
+        height=280,
+        showlegend=False,
+        bargap=0,
+        margin={"t": 46, "b": 50},
         title={"text": "Values · dotted: ± RMS", "font": {"size": 14}},
-    )  # fmt: skip
+    )
     figure.update_xaxes(title="value")
     return figure.update_yaxes(title="values (log)" if log else "values", type="log" if log else "linear")
 
@@ -103,14 +118,17 @@ def plot_distances(distances: Sequence[Distance]) -> go.Figure:
         (2, "1 − cosine", [max(0.0, 1 - d.cosine) for d in distances], ORANGE, "diamond"),
     ):
         figure.add_scatter(
-            x=[_positive(value) for value in values], y=names, mode="markers", name=label,
-            marker={"color": colour, "symbol": symbol, "size": 9}, row=1, col=column,
-            customdata=[
-                [d.count, d.largest, style.number(v)] for d, v in zip(distances, values, strict=True)
-            ],
+            x=[_positive(value) for value in values],
+            y=names,
+            mode="markers",
+            name=label,
+            marker={"color": colour, "symbol": symbol, "size": 9},
+            row=1,
+            col=column,
+            customdata=[[d.count, d.largest, style.number(v)] for d, v in zip(distances, values, strict=True)],
             hovertemplate="%{y}<br>" + label + " %{customdata[2]}<br>largest change %{customdata[1]:.3g}"
             "<br>%{customdata[0]:,} values<extra></extra>",
-        )  # fmt: skip
+        )
     _rows(figure, names, "How far B is from A", "")
     figure.update_xaxes(title="L2 norm of the change / that of A (log)", row=1, col=1)
     figure.update_xaxes(title="1 − cosine (log; equal layers left out)", row=1, col=2)
@@ -128,10 +146,13 @@ def plot_moments(rows: Sequence[Moments]) -> go.Figure:
         ("recent gradients", [row.gradient for row in rows], ORANGE, "diamond"),
     ):
         figure.add_scatter(
-            x=[_positive(value) for value in values], y=names, name=label, mode="markers",
+            x=[_positive(value) for value in values],
+            y=names,
+            name=label,
+            mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 8},
             hovertemplate="%{y}<br>" + label + " %{x:.3g}<extra></extra>",
-        )  # fmt: skip
+        )
     return _rows(figure, names, "Momentum and gradients", "RMS (log scale)", log=True)
 
 
@@ -146,10 +167,13 @@ def plot_losses(past: History) -> go.Figure:
         points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
         if points:
             figure.add_scatter(
-                x=[step for step, _ in points], y=[value for _, value in points], name=label,
-                mode="lines" if rows is past.train else "lines+markers", line={"color": colour, "dash": dash},
+                x=[step for step, _ in points],
+                y=[value for _, value in points],
+                name=label,
+                mode="lines" if rows is past.train else "lines+markers",
+                line={"color": colour, "dash": dash},
                 hovertemplate="step %{x:,}<br>" + label + " %{y:.4g}<extra></extra>",
-            )  # fmt: skip
+            )
     if not figure.data:
         return style.empty("Losses", "This training left no metrics.jsonl.")
     figure.add_vline(
@@ -174,11 +198,14 @@ def plot_scales(past: History) -> go.Figure:
         points = [scale for scale in past.scales if scale.part == part]
         if points:
             figure.add_scatter(
-                x=[scale.step for scale in points], y=[scale.factor for scale in points],
-                name=part, mode="lines+markers",
-                marker={"color": colour, "symbol": symbol, "size": 9}, line={"color": colour},
+                x=[scale.step for scale in points],
+                y=[scale.factor for scale in points],
+                name=part,
+                mode="lines+markers",
+                marker={"color": colour, "symbol": symbol, "size": 9},
+                line={"color": colour},
                 hovertemplate="step %{x:,}<br>factor %{y:.4g}<extra></extra>",
-            )  # fmt: skip
+            )
     style.themed(figure).update_layout(
         title={"text": "Logit scale", "font": {"size": 15}}, height=380, margin={"t": 80}, showlegend=True
     )
@@ -191,14 +218,14 @@ def _rows(figure: go.Figure, names: Sequence[str], title: str, axis: str, log: b
     """The figure as high as its rows need, the first row on top."""
     style.themed(figure).update_layout(
         title={"text": title, "font": {"size": 15}, "y": 1, "yref": "container", "pad": {"t": 14}},
-        height=FRAME_PIXELS + ROW_PIXELS * max(6, len(names)), margin={"t": 74, "b": 56, "l": 20},
+        height=FRAME_PIXELS + ROW_PIXELS * max(6, len(names)),
+        margin={"t": 74, "b": 56, "l": 20},
         legend={"y": 1, "yanchor": "bottom", "font": {"size": 12}, "x": 0},
-    )  # fmt: skip
+    )
     order = list(dict.fromkeys(names))[::-1]
     figure.update_yaxes(
-        categoryorder="array", categoryarray=order, tickfont={"size": 11}, dtick=1,
-        range=[-0.7, len(order) - 0.3],
-    )  # fmt: skip
+        categoryorder="array", categoryarray=order, tickfont={"size": 11}, dtick=1, range=[-0.7, len(order) - 0.3]
+    )
     figure.update_xaxes(title=axis, exponentformat="power")
     return _log(figure) if log else figure
 

@@ -21,13 +21,19 @@ def plot_lengths(tokens: Counts, words: Counts, context: int) -> go.Figure:
     for name, values, colour in (("words", words, WORDS), ("tokens", tokens, TOKENS)):
         lengths, counts = np.unique(values, return_counts=True)
         figure.add_bar(
-            x=lengths, y=counts, name=name, marker_color=colour, opacity=0.75,
+            x=lengths,
+            y=counts,
+            name=name,
+            marker_color=colour,
+            opacity=0.75,
             hovertemplate=f"%{{x}} {name}: %{{y:,}} captions<extra></extra>",
-        )  # fmt: skip
+        )
     figure.add_vline(
-        x=context + 0.5, line={"color": style.PAPER, "width": 2, "dash": "dash"},
-        annotation_text=f"the model reads {context}", annotation_position="top right",
-    )  # fmt: skip
+        x=context + 0.5,
+        line={"color": style.PAPER, "width": 2, "dash": "dash"},
+        annotation_text=f"the model reads {context}",
+        annotation_position="top right",
+    )
     figure.update_layout(title=title, barmode="overlay", height=490, margin={"t": 84, "b": 56})
     figure.update_xaxes(title="length, in words or tokens (with begin and end)")
     return figure.update_yaxes(title="captions")
@@ -41,25 +47,33 @@ def plot_sizes(widths: Counts, heights: Counts, size: int) -> go.Figure:
     pairs, counts = np.unique(np.stack([widths, heights]), axis=1, return_counts=True)
     figure = style.themed(go.Figure())
     figure.add_scatter(
-        x=pairs[0], y=pairs[1], mode="markers", name="pictures", customdata=counts,
-        marker={
-            "color": TOKENS, "opacity": 0.6, "size": 6 + 22 * np.sqrt(counts / counts.max()),
-            "line": {"width": 0},
-        },
+        x=pairs[0],
+        y=pairs[1],
+        mode="markers",
+        name="pictures",
+        customdata=counts,
+        marker={"color": TOKENS, "opacity": 0.6, "size": 6 + 22 * np.sqrt(counts / counts.max()), "line": {"width": 0}},
         hovertemplate="%{x} x %{y} pixels: %{customdata:,} pictures<extra></extra>",
-    )  # fmt: skip
+    )
     top = float(max(pairs.max(), size)) * 1.12
     figure.add_scatter(
-        x=[0, top], y=[0, top], mode="lines", name="square", line={"color": style.PAPER, "dash": "dot"},
+        x=[0, top],
+        y=[0, top],
+        mode="lines",
+        name="square",
+        line={"color": style.PAPER, "dash": "dot"},
         hoverinfo="skip",
-    )  # fmt: skip
-    figure.add_shape(
-        type="rect", x0=0, y0=0, x1=size, y1=size, line={"color": WORDS, "width": 1.5}, layer="below"
     )
+    figure.add_shape(type="rect", x0=0, y0=0, x1=size, y1=size, line={"color": WORDS, "width": 1.5}, layer="below")
     figure.add_annotation(
-        x=0, y=size, text=f" the model's {size} x {size}", showarrow=False, xanchor="left",
-        yanchor="bottom", font={"size": 11, "color": WORDS},
-    )  # fmt: skip
+        x=0,
+        y=size,
+        text=f" the model's {size} x {size}",
+        showarrow=False,
+        xanchor="left",
+        yanchor="bottom",
+        font={"size": 11, "color": WORDS},
+    )
     figure.update_layout(title=title, height=340, margin={"t": 84, "b": 56}, showlegend=False)
     figure.update_xaxes(title="width, pixels", range=[0, top])
     return figure.update_yaxes(title="height, pixels", range=[0, top])
@@ -73,9 +87,12 @@ def plot_aspects(widths: Counts, heights: Counts) -> go.Figure:
     ratio = widths / np.maximum(heights, 1)
     figure = style.themed(go.Figure())
     figure.add_histogram(
-        x=np.log2(ratio), xbins={"start": -3.05, "end": 3.05, "size": 0.1}, marker_color=TOKENS,
-        name="pictures", hovertemplate="%{y:,} pictures<extra></extra>",
-    )  # fmt: skip
+        x=np.log2(ratio),
+        xbins={"start": -3.05, "end": 3.05, "size": 0.1},
+        marker_color=TOKENS,
+        name="pictures",
+        hovertemplate="%{y:,} pictures<extra></extra>",
+    )
     ticks = [1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 3 / 2, 2, 3, 4]
     names = ["1:4", "1:3", "1:2", "2:3", "1:1", "3:2", "2:1", "3:1", "4:1"]
     figure.update_layout(title=title, height=340, bargap=0.03, margin={"t": 84, "b": 56})
@@ -93,9 +110,13 @@ def plot_frequent(words: Sequence[tuple[str, int]], most: int = 20) -> go.Figure
     names, counts = zip(*words[:most], strict=True)
     figure = style.themed(go.Figure())
     figure.add_bar(
-        x=counts, y=[name[:24] for name in names], orientation="h", marker_color=WORDS, name="words",
+        x=counts,
+        y=[name[:24] for name in names],
+        orientation="h",
+        marker_color=WORDS,
+        name="words",
         hovertemplate="“%{y}”: %{x:,} times<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_layout(title=title, height=110 + 19 * len(names), margin={"t": 84, "b": 56, "l": 110})
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     return figure.update_xaxes(title="occurrences")
@@ -112,15 +133,18 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
     for number, (name, counts) in enumerate(shown.items()):
         whole = sum(counts.values())
         figure.add_bar(
-            x=list(counts), y=list(counts.values()), name=name, marker_color=style.candidate_colour(number),
+            x=list(counts),
+            y=list(counts.values()),
+            name=name,
+            marker_color=style.candidate_colour(number),
             customdata=[100 * count / whole for count in counts.values()],
             hovertemplate="%{x}: %{y:,} (%{customdata:.1f} %)<extra></extra>",
             **panels.cell(number, columns),
-        )  # fmt: skip
+        )
     figure.update_yaxes(matches=None, showticklabels=True, title=None)
     for row in range(-(-len(shown) // columns)):
         figure.update_yaxes(title="count", row=row + 1, col=1)
     figure.update_xaxes(type="category", showgrid=False)
-    return panels.titled(
-        figure, title, "counts of pictures (objects, background, layout) or of objects"
-    ).update_layout(showlegend=False)
+    return panels.titled(figure, title, "counts of pictures (objects, background, layout) or of objects").update_layout(
+        showlegend=False
+    )

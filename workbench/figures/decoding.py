@@ -32,11 +32,18 @@ def plot_order(player: Mapping[str, Any]) -> go.Figure:
     text = np.array(["given" if at < 0 else f"step {steps[at]['step']}" for at in player["order"]])
     figure = style.themed(go.Figure())
     figure.add_heatmap(
-        z=number, x=list(range(1, grid + 1)), y=list(range(1, grid + 1)), xgap=1, ygap=1,
-        colorscale="Cividis", zmin=1, zmax=max(2, steps[-1]["of"]), customdata=text.reshape(grid, grid),
+        z=number,
+        x=list(range(1, grid + 1)),
+        y=list(range(1, grid + 1)),
+        xgap=1,
+        ygap=1,
+        colorscale="Cividis",
+        zmin=1,
+        zmax=max(2, steps[-1]["of"]),
+        customdata=text.reshape(grid, grid),
         colorbar={"title": {"text": "reveal step"}, "thickness": 12},
         hovertemplate="row %{y}, column %{x}<br>%{customdata}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(title="column (tokens)", constrain="domain", showgrid=False, dtick=_tick(grid))
     figure.update_yaxes(
         title="row (tokens)",
@@ -56,33 +63,48 @@ def plot_course(player: Mapping[str, Any]) -> go.Figure:
     figure = style.themed(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09))
     scored = any(score is not None for score in course.alignment)
     figure.add_bar(
-        x=course.step, y=course.revealed, name="tokens revealed", marker={"color": TOKENS}, row=2, col=1,
-        customdata=hover, hovertemplate="%{customdata}<br>%{y} tokens<extra></extra>",
-    )  # fmt: skip
+        x=course.step,
+        y=course.revealed,
+        name="tokens revealed",
+        marker={"color": TOKENS},
+        row=2,
+        col=1,
+        customdata=hover,
+        hovertemplate="%{customdata}<br>%{y} tokens<extra></extra>",
+    )
     figure.add_scatter(
-        x=course.step, y=course.guidance, name="guidance scale", mode="lines", row=2, col=1,
-        line={"color": GUIDANCE, "dash": "dot"}, customdata=hover,
+        x=course.step,
+        y=course.guidance,
+        name="guidance scale",
+        mode="lines",
+        row=2,
+        col=1,
+        line={"color": GUIDANCE, "dash": "dot"},
+        customdata=hover,
         hovertemplate="%{customdata}<br>guidance %{y:.2f}<extra></extra>",
-    )  # fmt: skip
+    )
     if scored:
         figure.add_scatter(
-            x=course.step, y=course.alignment, name="alignment with the prompt", mode="lines+markers",
-            line={"color": ALIGNMENT}, marker={"size": 6}, customdata=hover, row=1, col=1,
+            x=course.step,
+            y=course.alignment,
+            name="alignment with the prompt",
+            mode="lines+markers",
+            line={"color": ALIGNMENT},
+            marker={"size": 6},
+            customdata=hover,
+            row=1,
+            col=1,
             hovertemplate="%{customdata}<br>alignment %{y:.3f}<extra></extra>",
-        )  # fmt: skip
+        )
     else:
         figure.add_annotation(
-            text="this model has no joint space to score in", x=0.5, y=0.8, xref="paper", yref="paper",
-            showarrow=False,
-        )  # fmt: skip
+            text="this model has no joint space to score in", x=0.5, y=0.8, xref="paper", yref="paper", showarrow=False
+        )
     figure.update_yaxes(title="alignment (cosine)", row=1, col=1)
     figure.update_yaxes(title="tokens; scale", row=2, col=1, rangemode="tozero")
     figure.update_xaxes(title="step", row=2, col=1)
     return figure.update_layout(
-        title="Course of the decode",
-        height=400,
-        margin={"t": 60, "b": 110},
-        legend={"y": -0.28, "yanchor": "top"},
+        title="Course of the decode", height=400, margin={"t": 60, "b": 110}, legend={"y": -0.28, "yanchor": "top"}
     )
 
 

@@ -40,9 +40,11 @@ class Draft:
     def figure(self, **layout: Any) -> go.Figure:
         """The figure, in the light theme; `layout` goes before what the draft began with, key by key."""
         whole = {
-            "template": style.template(), "title": {"text": self.heading}, "shapes": self._shapes,
+            "template": style.template(),
+            "title": {"text": self.heading},
+            "shapes": self._shapes,
             "annotations": self._notes,
-        }  # fmt: skip
+        }
         for given in (self._layout, layout):
             for key, value in given.items():
                 known = whole.get(key)
@@ -52,13 +54,9 @@ class Draft:
 
 def upright(at: float, line: dict[str, Any], x: str = "x", y: str = "y") -> dict[str, Any]:
     """The shape of an upright line as high as the panel of these axes."""
-    return {
-        "type": "line", "x0": at, "x1": at, "xref": x, "y0": 0, "y1": 1, "yref": f"{y} domain", "line": line,
-    }  # fmt: skip
+    return {"type": "line", "x0": at, "x1": at, "xref": x, "y0": 0, "y1": 1, "yref": f"{y} domain", "line": line}
 
 
 def level(at: float, line: dict[str, Any], x: str = "x", y: str = "y") -> dict[str, Any]:
     """The shape of a level line as wide as the panel of these axes."""
-    return {
-        "type": "line", "x0": 0, "x1": 1, "xref": f"{x} domain", "y0": at, "y1": at, "yref": y, "line": line,
-    }  # fmt: skip
+    return {"type": "line", "x0": 0, "x1": 1, "xref": f"{x} domain", "y0": at, "y1": at, "yref": y, "line": line}

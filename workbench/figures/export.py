@@ -43,9 +43,7 @@ def figure_png(figure: go.Figure, width: int = 1200, scale: float = 2) -> bytes:
     """The figure as PNG, `width` pixels before scaling; RunError where kaleido or a browser is missing."""
     browser = find_browser()
     if browser is None or not can_draw_png():
-        raise RunError(
-            "PNG needs kaleido (pip install -e '.[export]') and Chromium; the chart's camera needs neither"
-        )
+        raise RunError("PNG needs kaleido (pip install -e '.[export]') and Chromium; the chart's camera needs neither")
     os.environ.setdefault("BROWSER_PATH", browser)
     return figure.to_image(format="png", width=width, height=figure.layout.height or 500, scale=scale)
 

@@ -27,26 +27,47 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
         height=HEIGHT, margin={"l": 48, "r": 16, "t": 72, "b": 48}, showlegend=False
     )
     figure.add_heatmap(
-        x=100 * schedule.progress, y=middles, z=np.round(schedule.density.T, 4), name="density",
-        showscale=False, colorscale=[[0, style.faded(DENSITY, 0)], [1, DENSITY]], zmin=0,
+        x=100 * schedule.progress,
+        y=middles,
+        z=np.round(schedule.density.T, 4),
+        name="density",
+        showscale=False,
+        colorscale=[[0, style.faded(DENSITY, 0)], [1, DENSITY]],
+        zmin=0,
         hovertemplate="%{x:.0f} % done, ratio %{y:.2f}: density %{z:.2f}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.add_scatter(
-        x=100 * schedule.progress, y=schedule.mean, mode="lines", name="mean",
+        x=100 * schedule.progress,
+        y=schedule.mean,
+        mode="lines",
+        name="mean",
         line={"color": MEAN, "width": 3},
         hovertemplate="%{x:.0f} % done: on average %{y:.0%} hidden<extra></extra>",
-    )  # fmt: skip
+    )
     for time, pixels in zip(times, pictures, strict=True):
         figure.add_layout_image(
-            source=data_url(pixels[:, ::2, ::2]), xref="x", yref="paper", x=100 * time, y=1.04, sizex=24,
-            sizey=0.4, xanchor="center", yanchor="bottom", sizing="contain",
-        )  # fmt: skip
+            source=data_url(pixels[:, ::2, ::2]),
+            xref="x",
+            yref="paper",
+            x=100 * time,
+            y=1.04,
+            sizex=24,
+            sizey=0.4,
+            xanchor="center",
+            yanchor="bottom",
+            sizing="contain",
+        )
     for y, words, colour in ENDS:
         figure.add_annotation(
-            x=98, y=y, text=f"<b>{words}</b>", showarrow=False, xanchor="right",
-            yanchor="bottom" if y < 0.5 else "top", font={"color": colour, "size": 12},
+            x=98,
+            y=y,
+            text=f"<b>{words}</b>",
+            showarrow=False,
+            xanchor="right",
+            yanchor="bottom" if y < 0.5 else "top",
+            font={"color": colour, "size": 12},
             bgcolor="rgba(255, 255, 255, 0.75)",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title=TIME, range=[0, 100], dtick=25)
     return figure.update_yaxes(title="mask ratio", range=[0, 1], dtick=0.5)
 
@@ -55,9 +76,12 @@ def plot_steps(painted: Painted, columns: int = 3) -> go.Figure:
     """The chosen candidate at some moments of its decode, with the share of its tokens that is decoded."""
     rows = -(-len(painted.frames) // columns)
     figure = make_subplots(
-        rows, columns, horizontal_spacing=0.03, vertical_spacing=0.14,
+        rows,
+        columns,
+        horizontal_spacing=0.03,
+        vertical_spacing=0.14,
         subplot_titles=[f"{share:.0%}" for share in painted.decoded],
-    )  # fmt: skip
+    )
     style.themed(figure).update_annotations(font={"size": 12})
     for number, frame in enumerate(painted.frames):
         place = {"row": number // columns + 1, "col": number % columns + 1}
@@ -70,9 +94,12 @@ def plot_choice(painted: Painted, columns: int = 2) -> go.Figure:
     """The candidates as they were compared, with their scores; the chosen one is framed."""
     rows = -(-len(painted.candidates) // columns)
     figure = make_subplots(
-        rows, columns, horizontal_spacing=0.06, vertical_spacing=0.14,
+        rows,
+        columns,
+        horizontal_spacing=0.06,
+        vertical_spacing=0.14,
         subplot_titles=[_score(painted, number) for number in range(len(painted.candidates))],
-    )  # fmt: skip
+    )
     style.themed(figure)
     for number, pixels in enumerate(painted.candidates):
         colour = style.candidate_colour(number)

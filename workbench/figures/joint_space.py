@@ -28,27 +28,46 @@ def plot_similarity_table(
     rows, columns = cosines.shape
     figure = style.themed(go.Figure())
     figure.add_heatmap(
-        z=cosines, x=list(range(columns)), y=list(range(rows)), zmin=-1, zmax=1, colorscale=COLOURS,
-        xgap=2, ygap=2, texttemplate="%{z:.2f}", colorbar={"title": {"text": "cosine"}, "thickness": 12},
+        z=cosines,
+        x=list(range(columns)),
+        y=list(range(rows)),
+        zmin=-1,
+        zmax=1,
+        colorscale=COLOURS,
+        xgap=2,
+        ygap=2,
+        texttemplate="%{z:.2f}",
+        colorbar={"title": {"text": "cosine"}, "thickness": 12},
         customdata=[[caption] * columns for caption in captions],
         hovertemplate="%{customdata}<br>picture %{x}: cosine %{z:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     for place, pixels in enumerate(pictures):
         figure.add_layout_image(
-            source=image_url(enlarge(pixels, 2 * PICTURE_PIXELS)), xref="x", yref="paper", x=place, y=1.02,
-            sizex=0.86, sizey=PICTURE_PIXELS / (rows * ROW_PIXELS), xanchor="center", yanchor="bottom",
+            source=image_url(enlarge(pixels, 2 * PICTURE_PIXELS)),
+            xref="x",
+            yref="paper",
+            x=place,
+            y=1.02,
+            sizex=0.86,
+            sizey=PICTURE_PIXELS / (rows * ROW_PIXELS),
+            xanchor="center",
+            yanchor="bottom",
             sizing="contain",
-        )  # fmt: skip
+        )
     figure.update_xaxes(title="picture", dtick=1, showgrid=False, range=[-0.5, columns - 0.5])
     figure.update_yaxes(
-        tickvals=list(range(rows)), ticktext=[_broken(caption) for caption in captions], showgrid=False,
-        range=[rows - 0.5, -0.5], tickfont={"size": 11},
-    )  # fmt: skip
+        tickvals=list(range(rows)),
+        ticktext=[_broken(caption) for caption in captions],
+        showgrid=False,
+        range=[rows - 0.5, -0.5],
+        tickfont={"size": 11},
+    )
     height = rows * ROW_PIXELS + PICTURE_PIXELS + 50 + 56
     return figure.update_layout(
-        title={"text": title, "y": 1, "yref": "container", "pad": {"t": 14}}, height=height,
+        title={"text": title, "y": 1, "yref": "container", "pad": {"t": 14}},
+        height=height,
         margin={"t": PICTURE_PIXELS + 50, "b": 56, "l": 20, "r": 10},
-    )  # fmt: skip
+    )
 
 
 def _broken(caption: str, most: int = 34) -> str:

@@ -4,6 +4,7 @@ a batch holds both regimes, and draws beside the closed form at one moment.
 Contrast, generation and both have the colours of the objectives that train them alone and together.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,24 +34,33 @@ WIDE = {**MARGIN, "r": 165}
 """Margins of a figure with words at its right."""
 
 
-def plot_density(
-    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
-) -> go.Figure:
+def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
     """Heat map of the mask ratio's density over the training, with location and true mean, the bounds of the
-    two losses, a moment (0 to 1), and the ratios of a run."""
+    two losses, a moment (0 to 1), and the ratios of a run.
+    """
     draft = _started("Mask ratio over the training", 420, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
     draft.add(
         "heatmap",
-        x=100 * schedule.progress, y=middles, z=np.round(schedule.density.T, 4), name="density", zmin=0,
-        zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)), zsmooth=False,
+        x=100 * schedule.progress,
+        y=middles,
+        z=np.round(schedule.density.T, 4),
+        name="density",
+        zmin=0,
+        zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)),
+        zsmooth=False,
         colorscale=[[0, style.faded(DENSITY, 0)], [0.5, style.faded(DENSITY, 0.5)], [1, DENSITY]],
         hovertemplate="%{x:.0f} % done, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
         colorbar={
-            "title": {"text": "density"}, "thickness": 8, "len": 0.95, "nticks": 5,
-            "xref": "container", "x": 1, "xanchor": "right",
+            "title": {"text": "density"},
+            "thickness": 8,
+            "len": 0.95,
+            "nticks": 5,
+            "xref": "container",
+            "x": 1,
+            "xanchor": "right",
         },
-    )  # fmt: skip
+    )
     if drawn is not None:
         _add_drawn(draft, drawn)
     _add_lines(draft, schedule)
@@ -59,9 +69,7 @@ def plot_density(
     return draft.figure(yaxis=RATIOS)
 
 
-def plot_ridges(
-    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
-) -> go.Figure:
+def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
     """The density at some moments of the training, one above the other, with its true mean and a run's."""
     draft = _started("Mask ratio over the training", 420, MARGIN)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
@@ -73,55 +81,77 @@ def plot_ridges(
         lit = at == nearest
         draft.add(
             "scatter",
-            x=[0, 0, *middles, 1, 1], y=[base, *(base + 12 * height * np.pad(ridge, 1, "edge")), base],
-            fill="toself", fillcolor=style.faded(DENSITY, 0.65 if lit else 0.3), name=f"at {base:.0f} %",
-            line={"color": DENSITY, "width": 2.5 if lit else 1.2}, mode="lines", showlegend=False,
+            x=[0, 0, *middles, 1, 1],
+            y=[base, *(base + 12 * height * np.pad(ridge, 1, "edge")), base],
+            fill="toself",
+            fillcolor=style.faded(DENSITY, 0.65 if lit else 0.3),
+            name=f"at {base:.0f} %",
+            line={"color": DENSITY, "width": 2.5 if lit else 1.2},
+            mode="lines",
+            showlegend=False,
             hovertemplate=f"at {base:.0f} % done<br>ratio %{{x:.2f}}<extra></extra>",
-        )  # fmt: skip
+        )
     draft.add(
         "scatter",
-        x=schedule.mean, y=100 * schedule.progress, mode="lines", name="true mean",
-        line={"color": MEAN, "width": 3}, hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
-    )  # fmt: skip
+        x=schedule.mean,
+        y=100 * schedule.progress,
+        mode="lines",
+        name="true mean",
+        line={"color": MEAN, "width": 3},
+        hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
+    )
     if drawn is not None:
         found = windows(drawn)
         draft.add(
             "scatter",
-            x=[w[1] for w in found], y=[100 * w[0] for w in found], mode="markers",
-            name=f"mean of {drawn.name}", marker=RUN_MEAN,
+            x=[w[1] for w in found],
+            y=[100 * w[0] for w in found],
+            mode="markers",
+            name=f"mean of {drawn.name}",
+            marker=RUN_MEAN,
             hovertemplate=f"{drawn.name} around %{{y:.0f}} %: mean %{{x:.3f}}<extra></extra>",
-        )  # fmt: skip
+        )
     for value, colour, words in _bound_words(schedule):
         draft.add_upright(value, color=colour, width=1.5, dash="dot")
         draft.add_note(
-            x=value, y=1, yref="paper", yanchor="bottom", text=words.replace("<br>", " "),
-            font={"color": colour, "size": 12}, xanchor="right" if colour == GENERATION else "left",
-        )  # fmt: skip
+            x=value,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=words.replace("<br>", " "),
+            font={"color": colour, "size": 12},
+            xanchor="right" if colour == GENERATION else "left",
+        )
     times = {"title": {"text": TIME}, "range": [-3, 128], "tickvals": [0, 25, 50, 75, 100]}
     return draft.figure(xaxis=RATIOS, yaxis=times, margin={"t": 96}, legend={"y": 1.07})
 
 
-def plot_shares(
-    schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None
-) -> go.Figure:
+def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
     """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
     draft = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
     found = [] if drawn is None else windows(drawn)
     for name, colour, symbol in KINDS:
         draft.add(
             "scatter",
-            x=100 * schedule.progress, y=100 * schedule.shares[name], mode="lines", name=name,
+            x=100 * schedule.progress,
+            y=100 * schedule.shares[name],
+            mode="lines",
+            name=name,
             line={"color": colour, "width": 2.5, "dash": "dash" if name == "both" else "solid"},
             hovertemplate=f"{name}: %{{y:.1f}} % of the draws<extra></extra>",
-        )  # fmt: skip
+        )
         if drawn is not None:
             draft.add(
                 "scatter",
-                x=[100 * w[0] for w in found], y=[100 * getattr(w[2], name) for w in found], mode="markers",
-                name=f"{name}, {drawn.name}", showlegend=False, customdata=[w[3] for w in found],
+                x=[100 * w[0] for w in found],
+                y=[100 * getattr(w[2], name) for w in found],
+                mode="markers",
+                name=f"{name}, {drawn.name}",
+                showlegend=False,
+                customdata=[w[3] for w in found],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
                 hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
-            )  # fmt: skip
+            )
     _name_ends(draft, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
     _add_moment(draft, moment)
     return draft.figure(yaxis=_percent("share of draws (%)"), hovermode="x unified", showlegend=False)
@@ -137,19 +167,22 @@ def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
         words = f"{groups} group{'s' * (groups > 1)}"
         draft.add(
             "scatter",
-            x=100 * schedule.progress, y=100 * chance, mode="lines", name=words, showlegend=False,
-            line={"color": colours[groups], "width": 4 if own else 1.5}, opacity=1 if own else 0.75,
+            x=100 * schedule.progress,
+            y=100 * chance,
+            mode="lines",
+            name=words,
+            showlegend=False,
+            line={"color": colours[groups], "width": 4 if own else 1.5},
+            opacity=1 if own else 0.75,
             hovertemplate=f"{words}: %{{y:.1f}} %<extra></extra>",
-        )  # fmt: skip
+        )
         ends.append((float(chance[-1]), f"<b>{words}</b>" if own else words, colours[groups]))
     _name_ends(draft, ends)
     _add_moment(draft, moment)
     return draft.figure(yaxis=_percent("chance (%)"), hovermode="x unified")
 
 
-def plot_moment(
-    moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20
-) -> go.Figure:
+def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20) -> go.Figure:
     """Histogram of the draws at a moment beside the closed form; outlined, what a run drew near it."""
     draft = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
@@ -163,39 +196,49 @@ def plot_moment(
         top = max(top, float(height.max()))
         draft.add(
             "bar",
-            x=(edges[1:] + edges[:-1]) / 2, y=height, width=1 / bins, name=f"{len(ratios):,} {name}",
-            marker=look, hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
-        )  # fmt: skip
+            x=(edges[1:] + edges[:-1]) / 2,
+            y=height,
+            width=1 / bins,
+            name=f"{len(ratios):,} {name}",
+            marker=look,
+            hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
+        )
     draft.add(
         "scatter",
-        x=moment.at, y=moment.density, mode="lines", name="closed form",
+        x=moment.at,
+        y=moment.density,
+        mode="lines",
+        name="closed form",
         line={"color": DENSITY, "width": 2.5},
         hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
-    )  # fmt: skip
+    )
     top *= 1.15
     for ratio, share in moment.points:
         draft.add_note(
-            x=ratio, y=0.97 * top, xanchor="left" if ratio < 0.5 else "right",
+            x=ratio,
+            y=0.97 * top,
+            xanchor="left" if ratio < 0.5 else "right",
             text=f"always {ratio:.2f}" if share > 0.999 else f"{ratio:.2f}: {share:.0%} of the draws",
             xshift=8 if ratio < 0.5 else -8,
-        )  # fmt: skip
+        )
     _add_places(draft, moment)
     heights = {"title": {"text": "density (per unit of ratio)"}, "range": [0, top]}
     note = f"bars: {len(moment.ratios):,} draws; line: closed form"
     if near is not None:
         note += f"<br>outline: {len(near):,} draws of {run} near it"
     title = f"{draft.heading}<br><span style='font-size:12px'>{note}</span>"
-    return draft.figure(
-        xaxis=RATIOS, yaxis=heights, barmode="overlay", showlegend=False, title={"text": title}
-    )
+    return draft.figure(xaxis=RATIOS, yaxis=heights, barmode="overlay", showlegend=False, title={"text": title})
 
 
 def _started(title: str, height: int, margin: dict[str, int]) -> Draft:
     return Draft(
-        title, height=height, margin=margin, xaxis={"title": {"text": TIME}, "range": [0, 100], "dtick": 25},
+        title,
+        height=height,
+        margin=margin,
+        xaxis={"title": {"text": TIME}, "range": [0, 100], "dtick": 25},
         title={"font": {"size": 16}, "y": 1 - 16 / height},
         legend={"y": 1, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
-    )  # fmt: skip
+    )
 
 
 def _percent(title: str) -> dict[str, Any]:
@@ -207,15 +250,22 @@ def _add_lines(draft: Draft, schedule: Schedule) -> None:
     if not np.isnan(schedule.center).all():
         draft.add(
             "scatter",
-            x=x, y=schedule.center, mode="lines", name="location",
+            x=x,
+            y=schedule.center,
+            mode="lines",
+            name="location",
             line={"color": INK, "width": 2, "dash": "dash"},
             hovertemplate="%{x:.0f} % done: location %{y:.3f}<extra></extra>",
-        )  # fmt: skip
+        )
     draft.add(
         "scatter",
-        x=x, y=schedule.mean, mode="lines", name="true mean", line={"color": MEAN, "width": 3},
+        x=x,
+        y=schedule.mean,
+        mode="lines",
+        name="true mean",
+        line={"color": MEAN, "width": 3},
         hovertemplate="%{x:.0f} % done: mean %{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _add_bounds(draft: Draft, schedule: Schedule) -> None:
@@ -224,9 +274,15 @@ def _add_bounds(draft: Draft, schedule: Schedule) -> None:
     for (value, colour, text), place in zip(words, places, strict=True):
         draft.add_level(value, color=colour, width=1.5, dash="dot")
         draft.add_note(
-            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=text, align="left",
+            x=1,
+            xref="paper",
+            xanchor="left",
+            xshift=6,
+            y=place,
+            text=text,
+            align="left",
             font={"color": colour, "size": 12},
-        )  # fmt: skip
+        )
 
 
 def _bound_words(schedule: Schedule) -> list[tuple[float, str, str]]:
@@ -251,9 +307,14 @@ def _add_places(draft: Draft, moment: Moment) -> None:
         draft.add_upright(value, color=colour, width=2.5, dash=dash)
         right = value == rightmost if len(places) > 1 else value < 0.5
         draft.add_note(
-            x=value, y=1, yref="paper", yanchor="bottom", text=f"{name} {value:.2f}",
-            xanchor="left" if right and value < 0.8 else "right", font={"color": colour, "size": 12},
-        )  # fmt: skip
+            x=value,
+            y=1,
+            yref="paper",
+            yanchor="bottom",
+            text=f"{name} {value:.2f}",
+            xanchor="left" if right and value < 0.8 else "right",
+            font={"color": colour, "size": 12},
+        )
 
 
 def _name_ends(draft: Draft, ends: Sequence[tuple[float, str, str]]) -> None:
@@ -261,32 +322,37 @@ def _name_ends(draft: Draft, ends: Sequence[tuple[float, str, str]]) -> None:
     places = _apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
         draft.add_note(
-            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words,
-            font={"color": colour, "size": 12},
-        )  # fmt: skip
+            x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, font={"color": colour, "size": 12}
+        )
 
 
 def _add_drawn(draft: Draft, drawn: DrawnRatios) -> None:
     picked = np.linspace(0, len(drawn.ratios) - 1, min(MOST_POINTS, len(drawn.ratios))).round().astype(int)
     draft.add(
         "scatter",
-        x=100 * drawn.progress[picked], y=drawn.ratios[picked], mode="markers", name=drawn.name,
+        x=100 * drawn.progress[picked],
+        y=drawn.ratios[picked],
+        mode="markers",
+        name=drawn.name,
         marker={"color": RUN, "size": 4, "opacity": 0.55},
         hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
-    )  # fmt: skip
+    )
     found = windows(drawn)
     draft.add(
         "scatter",
-        x=[100 * w[0] for w in found], y=[w[1] for w in found], mode="markers", name=f"mean of {drawn.name}",
+        x=[100 * w[0] for w in found],
+        y=[w[1] for w in found],
+        mode="markers",
+        name=f"mean of {drawn.name}",
         marker=RUN_MEAN,
         hovertemplate=f"{drawn.name} around %{{x:.0f}} %: mean %{{y:.3f}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _apart(values: Sequence[float], least: float) -> list[float]:
     """Places near the values that are at least so far apart, moved down from the highest."""
     places = list(values)
     order = sorted(range(len(values)), key=lambda i: -values[i])
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in itertools.pairwise(order):
         places[below] = min(places[below], places[above] - least)
     return places

@@ -20,30 +20,49 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
     for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
         left, top = wide * (number % columns), high * (number // columns)
         words, colour = _trains(mask)
-        images.append({
-            "source": picture, "xref": "x", "yref": "y", "x": left, "y": top, "sizex": grid, "sizey": grid,
-            "sizing": "stretch", "layer": "below",
-        })  # fmt: skip
+        images.append(
+            {
+                "source": picture,
+                "xref": "x",
+                "yref": "y",
+                "x": left,
+                "y": top,
+                "sizex": grid,
+                "sizey": grid,
+                "sizing": "stretch",
+                "layer": "below",
+            }
+        )
         middle = {"x": left + grid / 2, "showarrow": False}
         notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
-        notes.append({
-            **middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12},
-        })  # fmt: skip
-        traces.append({
-            "type": "heatmap", "x": left + np.arange(grid) + 0.5, "y": top + np.arange(grid) + 0.5,
-            "z": mask.hidden.astype(int), "zmin": 0, "zmax": 1, "showscale": False,
-            "name": f"group {number + 1}: ratio {mask.ratio:.3f}",
-            "hovertemplate": "hidden %{z}<extra></extra>",
-            "colorscale": [[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]],
-        })  # fmt: skip
+        notes.append(
+            {**middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12}}
+        )
+        traces.append(
+            {
+                "type": "heatmap",
+                "x": left + np.arange(grid) + 0.5,
+                "y": top + np.arange(grid) + 0.5,
+                "z": mask.hidden.astype(int),
+                "zmin": 0,
+                "zmax": 1,
+                "showscale": False,
+                "name": f"group {number + 1}: ratio {mask.ratio:.3f}",
+                "hovertemplate": "hidden %{z}<extra></extra>",
+                "colorscale": [[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]],
+            }
+        )
     bare = {"visible": False, "constrain": "domain"}
     layout = {
-        "template": style.template(), "images": images, "annotations": notes, "height": 80 + 200 * rows,
+        "template": style.template(),
+        "images": images,
+        "annotations": notes,
+        "height": 80 + 200 * rows,
         "title": {"text": "The groups of a batch, on one picture", "font": {"size": 16}},
         "margin": {"l": 10, "r": 10, "t": 50, "b": 10},
         "xaxis": {"range": [0, wide * columns - 0.06 * grid], **bare},
         "yaxis": {"range": [high * rows - 0.15 * grid, -0.22 * grid], "scaleanchor": "x", **bare},
-    }  # fmt: skip
+    }
     return go.Figure(traces, layout)
 
 

@@ -1,7 +1,8 @@
 """What figures of results share: which measures they show, and how the models look. It draws nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from dream.evaluation.results import Results
@@ -19,7 +20,7 @@ class Wanted(NamedTuple):
     task: str
     name: str
     """Or several, `A or B`."""
-    where: dict[str, Any] = {}
+    where: Mapping[str, Any] = MappingProxyType({})
     better: str = "higher"
 
     def fits(self, measure: Measure) -> bool:
@@ -27,8 +28,7 @@ class Wanted(NamedTuple):
         if measure.task != self.task or measure.name not in self.name.split(" or "):
             return False
         return all(
-            measure.where.get(key, value if value is not True else False) == value
-            for key, value in self.where.items()
+            measure.where.get(key, value if value is not True else False) == value for key, value in self.where.items()
         )
 
 
@@ -77,7 +77,8 @@ def short_name(source: str) -> str:
 
 def span_of(points: Sequence[Point], also: Sequence[float] = ()) -> list[float]:
     """Ends of an axis that shows all intervals (and these values), and never so little that the last digits
-    look large."""
+    look large.
+    """
     ends = [value for point in points for value in (point.low, point.value, point.high)]
     known = [value for value in (*ends, *also) if math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)

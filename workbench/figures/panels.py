@@ -57,10 +57,13 @@ def grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = Tr
     rows = -(-len(titles) // columns)
     inner = rows * row_pixels + (rows - 1) * GAP
     figure = make_subplots(
-        rows, columns, subplot_titles=titles, shared_yaxes=not legend,
+        rows,
+        columns,
+        subplot_titles=titles,
+        shared_yaxes=not legend,
         vertical_spacing=GAP / inner if rows > 1 else 0,
         horizontal_spacing=0.09 if legend else 0.04,
-    )  # fmt: skip
+    )
     top = TOP if legend else TOP - LEGEND
     return style.themed(figure).update_layout(
         height=inner + top + BOTTOM, margin={"t": top, "b": BOTTOM}, legend={"y": 1 + LEGEND / inner}
@@ -107,9 +110,14 @@ def titled(figure: go.Figure, title: str, note: str) -> go.Figure:
 def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:
     """Error bars of the points."""
     return {
-        "type": "data", "symmetric": False, "color": colour, "thickness": 2, "width": 4,
-        "array": [p.high - p.value for p in points], "arrayminus": [p.value - p.low for p in points],
-    }  # fmt: skip
+        "type": "data",
+        "symmetric": False,
+        "color": colour,
+        "thickness": 2,
+        "width": 4,
+        "array": [p.high - p.value for p in points],
+        "arrayminus": [p.value - p.low for p in points],
+    }
 
 
 def hover(point: Point) -> list[str]:
@@ -118,11 +126,7 @@ def hover(point: Point) -> list[str]:
 
 
 def add_lines(
-    figure: go.Figure,
-    panels: Sequence[Panel],
-    colours: dict[str, str],
-    symbols: dict[str, str],
-    named: str = "{}",
+    figure: go.Figure, panels: Sequence[Panel], colours: dict[str, str], symbols: dict[str, str], named: str = "{}"
 ) -> None:
     """In each panel a line and a band for each name of its points; in the legend each name once."""
     figure.add_traces(lines(panels, colours, symbols, named))
@@ -153,16 +157,23 @@ def lines(
 def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[dict[str, Any]]:
     x = [point.at for point in points]
     band: dict[str, Any] = {
-        "x": [*x, *x[::-1]], "y": [*(p.high for p in points), *(p.low for p in points[::-1])],
-        "mode": "lines", "fill": "toself", "fillcolor": style.faded(colour, 0.18), "line": {"width": 0},
+        "x": [*x, *x[::-1]],
+        "y": [*(p.high for p in points), *(p.low for p in points[::-1])],
+        "mode": "lines",
+        "fill": "toself",
+        "fillcolor": style.faded(colour, 0.18),
+        "line": {"width": 0},
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     line: dict[str, Any] = {
-        "x": x, "y": [p.value for p in points], "mode": "lines+markers",
-        "line": {"color": colour, "width": 2}, "marker": {"symbol": symbol, "size": 8},
+        "x": x,
+        "y": [p.value for p in points],
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": 2},
+        "marker": {"symbol": symbol, "size": 8},
         "error_y": bars(points, colour) if len(points) == 1 else None,
         "customdata": [hover(p) for p in points],
         "hovertemplate": f"<b>{name}</b> at %{{x:.3~f}}<br>{style.ESTIMATE}<extra></extra>",
-    }  # fmt: skip
+    }
     common = {"type": "scatter", "name": name, "legendgroup": name}
     return [{**common, **trace} for trace in ([band, line] if len(points) > 1 else [line])]

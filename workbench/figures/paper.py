@@ -45,9 +45,7 @@ def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | No
     known = {name: pair for name, pair in ours.items() if pair[0] in published and pair[1].estimate.value > 0}
     if not known:
         return None
-    reference = next(
-        (name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known))
-    )
+    reference = next((name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known)))
     objective, measure = known[reference]
     ratio = _ratio(metric, measure.estimate.value)
     mine = [(o, name, _relative(name, m, ratio)) for name, (o, m) in known.items()]
@@ -64,9 +62,7 @@ def plot_paper_beside(
     """
     panels = paper_info(results)
     if not panels:
-        return style.empty(
-            title, "No measure that the paper reports: <b>dream evaluate --tasks probe,few_shot</b>"
-        )
+        return style.empty(title, "No measure that the paper reports: <b>dream evaluate --tasks probe,few_shot</b>")
     order = list(MODELS.values())
     columns = min(3, len(panels))
     figure = grid([f"{b.metric.title} (paper: {b.metric.data})" for b in panels], columns, 300)
@@ -79,9 +75,7 @@ def plot_paper_beside(
             place = order.index(objective) + 0.16 * (alike.index(model) - (len(alike) - 1) / 2)
             figure.add_trace(_our_trace(place, model, point, look), **where)
         figure.add_hline(y=1, line={"color": style.PAPER, "width": 1, "dash": "dot"}, **where)
-        figure.update_xaxes(
-            tickvals=list(range(len(order))), ticktext=order, range=[-0.5, len(order) - 0.5], **where
-        )
+        figure.update_xaxes(tickvals=list(range(len(order))), ticktext=order, range=[-0.5, len(order) - 0.5], **where)
         figure.update_yaxes(title_text=f"relative to {beside.reference[1]} (ratio)", **where)
     seen: set[str] = set()
     for trace in figure.data:
@@ -95,21 +89,28 @@ def _paper_trace(beside: Beside, order: Sequence[str]) -> go.Scatter:
     return go.Scatter(
         x=[order.index(objective) for objective, _, _ in beside.paper],
         y=[ratio for _, ratio, _ in beside.paper],
-        mode="markers", name="the paper", legendgroup="the paper",
+        mode="markers",
+        name="the paper",
+        legendgroup="the paper",
         marker={"symbol": "diamond-open", "size": 14, "color": style.PAPER, "line": {"width": 2.5}},
         customdata=[[objective, style.number(value)] for objective, _, value in beside.paper],
         hovertemplate=f"<b>%{{customdata[0]}}</b>, the paper<br>{beside.metric.title}, {beside.metric.data}"
         "<br>%{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _our_trace(place: float, model: str, point: Point, look: "Look") -> go.Scatter:
     return go.Scatter(
-        x=[place], y=[point.value], mode="markers", name=model, legendgroup=model,
-        marker=look.marker(model), error_y=bars([point], look.colours[model]),
+        x=[place],
+        y=[point.value],
+        mode="markers",
+        name=model,
+        legendgroup=model,
+        marker=look.marker(model),
+        error_y=bars([point], look.colours[model]),
         customdata=[[style.number(point.at)]],
         hovertemplate=f"<b>{model}</b>, ours<br>%{{customdata[0]}}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _ratio(metric: Metric, reference: float) -> Callable[[float], float]:

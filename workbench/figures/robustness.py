@@ -14,9 +14,13 @@ from workbench.figures.panels import Point, bars, cell, grid, hover, point_of, t
 APART = 0.22
 """Between two models' marks in a row, in rows."""
 KINDS = {
-    "none": "as trained", "unseen": "unseen combinations", "worn": "worn", "noise": "noise", "blur": "blur",
+    "none": "as trained",
+    "unseen": "unseen combinations",
+    "worn": "worn",
+    "noise": "noise",
+    "blur": "blur",
     "outlines": "outlines only",
-}  # fmt: skip
+}
 """What rows of drawn pictures are called."""
 
 
@@ -87,12 +91,16 @@ def _marks(shifts: Shifts, model: str, models: Sequence[str], look: Look) -> go.
     mine = [(row, point) for row, point in points if point.name == model]
     beside = min(APART, 0.8 / len(models)) * (models.index(model) - (len(models) - 1) / 2)
     scatter = go.Scatter(
-        x=[point.value for _, point in mine], y=[row + beside for row, _ in mine], mode="markers",
-        name=model, legendgroup=model, marker=look.marker(model),
+        x=[point.value for _, point in mine],
+        y=[row + beside for row, _ in mine],
+        mode="markers",
+        name=model,
+        legendgroup=model,
+        marker=look.marker(model),
         customdata=[[*hover(point), KINDS.get(shifts.kinds[row], shifts.kinds[row])] for row, point in mine],
         hovertemplate=f"<b>{model}</b>, %{{customdata[4]}}<br>{style.ESTIMATE}<br>"
         "share of %{customdata[3]}<extra></extra>",
-    )  # fmt: skip
+    )
     scatter.error_x = bars([point for _, point in mine], look.colours[model])
     return scatter
 
@@ -100,8 +108,11 @@ def _marks(shifts: Shifts, model: str, models: Sequence[str], look: Look) -> go.
 def _guessing(shifts: Shifts) -> go.Scatter:
     rows = [(row, shifts.chance[kind]) for row, kind in enumerate(shifts.kinds) if kind in shifts.chance]
     return go.Scatter(
-        x=[chance for _, chance in rows], y=[row for row, _ in rows], mode="markers",
-        name="constant answer", legendgroup="constant answer",
+        x=[chance for _, chance in rows],
+        y=[row for row, _ in rows],
+        mode="markers",
+        name="constant answer",
+        legendgroup="constant answer",
         marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": style.PAPER}},
         hovertemplate="constant answer: %{x:.3f}<extra></extra>",
-    )  # fmt: skip
+    )

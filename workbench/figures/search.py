@@ -25,14 +25,21 @@ def plot_cosines(cosines: Array, marked: Sequence[tuple[str, float]] = ()) -> go
         return style.empty("Cosine of every picture", "There is no picture in the index.")
     figure = style.themed(go.Figure())
     figure.add_histogram(
-        x=cosines, nbinsx=40, name="pictures", marker_color=style.PAPER, showlegend=False,
+        x=cosines,
+        nbinsx=40,
+        name="pictures",
+        marker_color=style.PAPER,
+        showlegend=False,
         hovertemplate="cosine %{x}: %{y:,} pictures<extra></extra>",
-    )  # fmt: skip
+    )
     for label, value in marked:
         figure.add_vline(
-            x=value, line={"color": RAISES, "width": 2}, annotation_text=label,
-            annotation_position="top", annotation_font_size=12,
-        )  # fmt: skip
+            x=value,
+            line={"color": RAISES, "width": 2},
+            annotation_text=label,
+            annotation_position="top",
+            annotation_font_size=12,
+        )
     figure.update_layout(height=230, bargap=0.04, margin={"t": 34, "b": 50, "l": 60, "r": 20})
     figure.update_xaxes(title="cosine with the query", range=_padded(cosines))
     return figure.update_yaxes(title="pictures")
@@ -44,24 +51,41 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
     bound = max(float(np.abs(parts).max(initial=0.0)), 1e-6)
     figure = style.themed(go.Figure())
     figure.add_layout_image(
-        source=_grey(pixels), x=-0.5, y=-0.5, xref="x", yref="y", sizex=grid, sizey=grid,
-        sizing="stretch", layer="below", xanchor="left", yanchor="top",
-    )  # fmt: skip
+        source=_grey(pixels),
+        x=-0.5,
+        y=-0.5,
+        xref="x",
+        yref="y",
+        sizex=grid,
+        sizey=grid,
+        sizing="stretch",
+        layer="below",
+        xanchor="left",
+        yanchor="top",
+    )
     figure.add_heatmap(
-        z=parts, zmin=-bound, zmax=bound, colorscale=_diverging(), xgap=1, ygap=1,
+        z=parts,
+        zmin=-bound,
+        zmax=bound,
+        colorscale=_diverging(),
+        xgap=1,
+        ygap=1,
         colorbar={
             "title": {"text": "fall of the cosine when hidden", "side": "bottom", "font": {"size": 13}},
             "thickness": 12,
-            "tickformat": "+.3~f", "orientation": "h", "y": -0.02, "yanchor": "top", "nticks": 5,
+            "tickformat": "+.3~f",
+            "orientation": "h",
+            "y": -0.02,
+            "yanchor": "top",
+            "nticks": 5,
         },
-        hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>", name="part of the cosine",
-    )  # fmt: skip
+        hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>",
+        name="part of the cosine",
+    )
     figure.update_layout(title={"text": title, "font": {"size": 15}}, height=460, dragmode=False)
     figure.update_layout(margin={"t": 44, "b": 74, "l": 16, "r": 16})
     figure.update_xaxes(visible=False, range=[-0.5, grid - 0.5], constrain="domain")
-    return figure.update_yaxes(
-        visible=False, range=[grid - 0.5, -0.5], scaleanchor="x", constrain="domain"
-    )  # fmt: skip
+    return figure.update_yaxes(visible=False, range=[grid - 0.5, -0.5], scaleanchor="x", constrain="domain")
 
 
 def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
@@ -72,12 +96,17 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
     labels = [f"{number}. {_short(word)}" for number, word in enumerate(words, start=1)]
     figure = style.themed(go.Figure())
     figure.add_bar(
-        x=parts, y=labels, orientation="h", name="part of the cosine",
+        x=parts,
+        y=labels,
+        orientation="h",
+        name="part of the cosine",
         marker_color=[RAISES if part >= 0 else LOWERS for part in parts],
-        text=[f"{part:+.3f}" for part in parts], textposition="outside", cliponaxis=False,
+        text=[f"{part:+.3f}" for part in parts],
+        textposition="outside",
+        cliponaxis=False,
         hovertemplate="without “%{y}” the cosine changes by %{customdata:+.4f}<extra></extra>",
         customdata=-parts,
-    )  # fmt: skip
+    )
     figure.update_layout(title={"text": title, "font": {"size": 15}}, showlegend=False)
     figure.update_layout(height=max(460, 90 + 24 * len(words)), margin={"t": 44, "b": 74, "l": 90, "r": 20})
     figure.update_yaxes(autorange="reversed", showgrid=False)
@@ -95,19 +124,34 @@ def plot_cosine_curve(curve: Curve, ratio: float = 0.0) -> go.Figure:
     figure = style.themed(go.Figure())
     x = curve.ratios * 100
     figure.add_scatter(
-        x=[*x, *x[::-1]], y=[*curve.high, *curve.low[::-1]], fill="toself", mode="lines", line={"width": 0},
-        fillcolor=style.faded(RAISES, 0.2), name="80 % of the masks", hoverinfo="skip",
-    )  # fmt: skip
+        x=[*x, *x[::-1]],
+        y=[*curve.high, *curve.low[::-1]],
+        fill="toself",
+        mode="lines",
+        line={"width": 0},
+        fillcolor=style.faded(RAISES, 0.2),
+        name="80 % of the masks",
+        hoverinfo="skip",
+    )
     hover = "%{x:.0f} % hidden: %{y:.3f}<extra>%{fullData.name}</extra>"
     figure.add_scatter(
-        x=x, y=curve.mean, mode="lines+markers", name="this text, mean over masks", hovertemplate=hover,
-        line={"color": RAISES, "width": 2.5}, marker={"size": 5},
-    )  # fmt: skip
+        x=x,
+        y=curve.mean,
+        mode="lines+markers",
+        name="this text, mean over masks",
+        hovertemplate=hover,
+        line={"color": RAISES, "width": 2.5},
+        marker={"size": 5},
+    )
     if curve.others is not None:
         figure.add_scatter(
-            x=x, y=curve.others, mode="lines", name="other captions, mean", hovertemplate=hover,
+            x=x,
+            y=curve.others,
+            mode="lines",
+            name="other captions, mean",
+            hovertemplate=hover,
             line={"color": style.PAPER, "width": 2, "dash": "dash"},
-        )  # fmt: skip
+        )
     if ratio:
         figure.add_vline(x=100 * ratio, line={"color": style.PAPER, "width": 1, "dash": "dot"})
     figure.update_layout(height=330, margin={"t": 52, "b": 56, "l": 64, "r": 20})

@@ -1,6 +1,8 @@
 """What choosing an unfinished candidate costs and gets: accuracy, regret and cost by the moment of the choice
-and the number of candidates. It opens no file and no model."""
+and the number of candidates. It opens no file and no model.
+"""
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,16 +13,7 @@ from dream.evaluation.statistics import Measure
 from workbench.figures import style
 from workbench.figures.draft import level
 from workbench.figures.measured import current_measures, span_of
-from workbench.figures.panels import (
-    Panel,
-    Point,
-    axes,
-    composed,
-    grid,
-    lines,
-    point_of,
-    titled,
-)
+from workbench.figures.panels import Panel, Point, axes, composed, grid, lines, point_of, titled
 from workbench.figures.selection_curves import DECODED
 
 ACCURACY, REGRET = "Chosen picture right", "Lost against the best of all"
@@ -86,9 +79,8 @@ def _accuracy(measures: Sequence[Measure]) -> Worth | None:
     for measure in measures:
         if measure.name == "reranked candidate right":
             levels.setdefault("all finished", measure.estimate.value)
-        if measure.name.startswith("any of ") and measure.name.endswith(" right"):
-            if measure.name.split()[2].isdigit():
-                levels.setdefault(f"any of {measure.name.split()[2]} right", measure.estimate.value)
+        if any_of := re.fullmatch(r"any of \d+ right", measure.name):
+            levels.setdefault(any_of[0], measure.estimate.value)
     return Worth(Panel(ACCURACY, "right (share of prompts)", points, DECODED), levels)
 
 
@@ -144,7 +136,8 @@ def plot_selection_cost(
     columns: int = 4,
 ) -> go.Figure:
     """By decoded share: accuracy, regret and cost of the choice, a colour for each number of candidates; and
-    its gain by cost. Grey lines are what it is compared with; `columns` panels at most stand in a row."""
+    its gain by cost. Grey lines are what it is compared with; `columns` panels at most stand in a row.
+    """
     found = selection_cost_info(results, malformed_refused)
     if not found:
         return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks selection</b>")
@@ -157,9 +150,11 @@ def plot_selection_cost(
     figure = composed(
         grid([panel.title for panel in panels], columns, 360),
         lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes}),
-        [_across(panel) for panel in panels], [_upwards(worth) for worth in found],
-        [shape for shape, _ in marks], [note for _, note in marks],
-    )  # fmt: skip
+        [_across(panel) for panel in panels],
+        [_upwards(worth) for worth in found],
+        [shape for shape, _ in marks],
+        [note for _, note in marks],
+    )
     counted = "are refused" if malformed_refused else "count as what they resemble"
     return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")
 
@@ -182,9 +177,16 @@ def _levels(number: int, worth: Worth) -> list[tuple[dict[str, Any], dict[str, A
     for dash, (height, name) in zip(DASHES, merged.items(), strict=False):
         line = {"color": style.PAPER, "width": 1.5, "dash": dash}
         note = {
-            "text": name, "showarrow": False, "font": {"size": 11, "color": style.PAPER},
-            "xref": f"{x} domain", "x": 1, "xanchor": "right", "yref": y, "y": height, "yanchor": "bottom",
-        }  # fmt: skip
+            "text": name,
+            "showarrow": False,
+            "font": {"size": 11, "color": style.PAPER},
+            "xref": f"{x} domain",
+            "x": 1,
+            "xanchor": "right",
+            "yref": y,
+            "y": height,
+            "yanchor": "bottom",
+        }
         found.append((level(height, line, x, y), note))
     return found
 

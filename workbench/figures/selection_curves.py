@@ -9,16 +9,7 @@ from dream.evaluation.results import Results
 from workbench.figures import style
 from workbench.figures.draft import level
 from workbench.figures.measured import Wanted, current_measures, span_of
-from workbench.figures.panels import (
-    Panel,
-    Point,
-    axes,
-    composed,
-    grid,
-    lines,
-    point_of,
-    titled,
-)
+from workbench.figures.panels import Panel, Point, axes, composed, grid, lines, point_of, titled
 
 HEADLINE = 0.3
 """Decoded share of the headline's choice."""

@@ -11,12 +11,12 @@ from workbench.figures.panels import Panel, Point, bars, cell, grid, hover, poin
 
 MAIN = (
     Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.0}),
+    Wanted("Caption finds picture, 75 % hidden", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.75}),
     Wanted(
-        "Caption finds picture, 75 % hidden", "R@1 (share)", "retrieval", "text to image R@1",
-        {"mask_ratio": 0.75},
-    ),
-    Wanted(
-        "Things swapped in the caption", "true caption wins (share)", "edits", "swapped",
+        "Things swapped in the caption",
+        "true caption wins (share)",
+        "edits",
+        "swapped",
         {"mask_ratio": 0.0, "combination": "all"},
     ),
     Wanted("Zero-shot classes", "accuracy (share)", "zero_shot", "accuracy", {"mask_ratio": 0.0}),
@@ -24,23 +24,25 @@ MAIN = (
     Wanted("Linear probe", "accuracy (share)", "probe", "accuracy", {"form": "lars"}),
     Wanted("Few shots", "accuracy (share)", "few_shot", "accuracy"),
     Wanted("Fine-tuned", "accuracy (share)", "fine_tune", "accuracy"),
-    Wanted(
-        "Unseen combinations", "accuracy (share)", "robustness", "accuracy", {"shift": "unseen"}
-    ),
+    Wanted("Unseen combinations", "accuracy (share)", "robustness", "accuracy", {"shift": "unseen"}),
     Wanted("Segmentation", "mIoU (share)", "segmentation", "mIoU"),
     Wanted("Depth", "RMSE (depth units)", "depth", "RMSE", better="lower"),
     Wanted(
-        "Prompts painted right", "pictures (share)", "prompts", "every attribute right",
+        "Prompts painted right",
+        "pictures (share)",
+        "prompts",
+        "every attribute right",
         {"combination": "unseen", "things": "all"},
     ),
+    Wanted("Painted against real", "Fréchet distance", "generation", "FID or Frechet distance", better="lower"),
     Wanted(
-        "Painted against real", "Fréchet distance", "generation", "FID or Frechet distance", better="lower"
-    ),
-    Wanted(
-        "Gain from selection at 30 %", "share of prompts", "selection", "gain of the choice",
+        "Gain from selection at 30 %",
+        "share of prompts",
+        "selection",
+        "gain of the choice",
         {"headline": True, "malformed_refused": False},
     ),
-)  # fmt: skip
+)
 """The main table in small."""
 
 
@@ -61,10 +63,7 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
 
 
 def plot_comparison(
-    results: Sequence[Results],
-    title: str = "Models side by side",
-    look: Look | None = None,
-    columns: int = 4,
+    results: Sequence[Results], title: str = "Models side by side", look: Look | None = None, columns: int = 4
 ) -> go.Figure:
     """Small multiples: a panel a measure, a row a model, each number with its 95 % interval."""
     panels = comparison_info(results)
@@ -88,7 +87,13 @@ def plot_comparison(
 def _dot(point: Point, panel: Panel, look: "Look") -> go.Scatter:
     text = f"<b>{point.name}</b><br>{panel.title}<br>{style.ESTIMATE}<br>mean of %{{customdata[3]}}"
     return go.Scatter(
-        x=[point.value], y=[point.name], mode="markers", name=point.name, marker=look.marker(point.name),
-        error_x=bars([point], look.colours[point.name]), customdata=[hover(point)],
-        hovertemplate=f"{text}<extra></extra>", showlegend=False,
-    )  # fmt: skip
+        x=[point.value],
+        y=[point.name],
+        mode="markers",
+        name=point.name,
+        marker=look.marker(point.name),
+        error_x=bars([point], look.colours[point.name]),
+        customdata=[hover(point)],
+        hovertemplate=f"{text}<extra></extra>",
+        showlegend=False,
+    )

@@ -20,9 +20,7 @@ OBJECTIVES = {
     "dream, no groups": "#7F8790",
 }
 """Colour of an objective or variant; a model of that name has it too."""
-SYMBOLS = (
-    "circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon", "star",
-)  # fmt: skip
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon", "star")
 COUNTS = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0578F")
 """Colours of something that is counted, as the number of candidates, from few to many."""
 PAPER = "#7F8790"
@@ -89,22 +87,29 @@ def number(value: float) -> str:
 def template(theme: str = "light") -> go.layout.Template:
     """The template of a theme, `light` or `dark`; with a background of its own, so it is legible anywhere."""
     axis = {
-        "gridcolor": GRID[theme], "zerolinecolor": GRID[theme], "linecolor": GRID[theme],
-        "ticks": "outside", "tickcolor": GRID[theme], "ticklen": 4, "automargin": True,
+        "gridcolor": GRID[theme],
+        "zerolinecolor": GRID[theme],
+        "linecolor": GRID[theme],
+        "ticks": "outside",
+        "tickcolor": GRID[theme],
+        "ticklen": 4,
+        "automargin": True,
         "title": {"font": {"size": 13}, "standoff": 8},
-    }  # fmt: skip
+    }
     return go.layout.Template(
         layout={
             "font": {"family": FONT, "size": 13, "color": TEXT[theme]},
             "title": {"font": {"size": 18}, "x": 0.01, "xanchor": "left", "yanchor": "top"},
-            "paper_bgcolor": BACKGROUND[theme], "plot_bgcolor": BACKGROUND[theme],
+            "paper_bgcolor": BACKGROUND[theme],
+            "plot_bgcolor": BACKGROUND[theme],
             "colorway": list(OBJECTIVES.values()),
-            "xaxis": axis, "yaxis": axis,
+            "xaxis": axis,
+            "yaxis": axis,
             "hoverlabel": {"font": {"family": FONT, "size": 13}, "align": "left"},
             "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom"},
             "margin": {"l": 70, "r": 30, "t": 110, "b": 60},
         }  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def themed(figure: go.Figure, theme: str = "light") -> go.Figure:

@@ -26,19 +26,26 @@ from workbench.runs.curves import AXES, Axis, Curves, drawn_by_step, smoothed
 CONTRAST, GENERATION = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"]
 """Colours of the two losses, everywhere."""
 FIGURES = {
-    "losses": "Both losses", "by_ratio": "Losses by share of hidden tokens",
-    "ratios": "Mask ratios drawn, over the training", "shares": "Share of pictures that counted, by loss",
-    "retrieval": "Share of captions that find their picture", "gradients": "Gradient norm, learning rate",
+    "losses": "Both losses",
+    "by_ratio": "Losses by share of hidden tokens",
+    "ratios": "Mask ratios drawn, over the training",
+    "shares": "Share of pictures that counted, by loss",
+    "retrieval": "Share of captions that find their picture",
+    "gradients": "Gradient norm, learning rate",
     "speed": "Pictures a second and milliseconds a step",
-}  # fmt: skip
+}
 """Figures of a training by the name that `plot_training` takes, with what they show."""
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
 
 
 def plot_training(
-    name: str, curves: Curves, config: DreamConfig | None = None, axis: Axis = "steps",
-    smoothing: float = 0.8, log: bool = True,
-) -> go.Figure:  # fmt: skip
+    name: str,
+    curves: Curves,
+    config: DreamConfig | None = None,
+    axis: Axis = "steps",
+    smoothing: float = 0.8,
+    log: bool = True,
+) -> go.Figure:
     """The figure of this name; `config` is the run's (default: the published one) and says who counts."""
     objective, clip = (config or DreamConfig()).objective, config.train.clip if config else None
     plots: dict[str, Callable[[], go.Figure]] = {
@@ -57,12 +64,8 @@ def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, lo
     """Both losses side by side: as logged (pale) and smoothed."""
     if not len(curves.steps):
         return waiting("Losses")
-    figure = make_subplots(
-        1, 2, subplot_titles=("Contrastive loss", "Generative loss"), horizontal_spacing=0.11
-    )
-    for column, (key, colour) in enumerate(
-        (("contrastive_loss", CONTRAST), ("generative_loss", GENERATION)), 1
-    ):
+    figure = make_subplots(1, 2, subplot_titles=("Contrastive loss", "Generative loss"), horizontal_spacing=0.11)
+    for column, (key, colour) in enumerate((("contrastive_loss", CONTRAST), ("generative_loss", GENERATION)), 1):
         x, y = curves.at(curves.steps, axis), curves.train[key]
         name = key.replace("_", " ")
         for trace in pale_and_smooth(x, y, name, colour, smoothing, axis):
@@ -74,9 +77,7 @@ def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, lo
     return compact(figure, "", axis, height=300)
 
 
-def plot_by_ratio(
-    curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True
-) -> go.Figure:
+def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:
     """The generative loss while training by band of the hidden share, and both losses of the validation
     pictures by mask ratio.
     """
@@ -116,17 +117,29 @@ def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis
     )
     edges, middles, shares = drawn_by_step(curves)
     figure.add_heatmap(
-        x=curves.at((edges[1:] + edges[:-1]) / 2, axis), y=middles, z=shares, colorscale="Viridis", zmin=0,
-        name="share of draws", colorbar={"title": "share", "thickness": 10, "x": 0.62, "len": 1.0},
+        x=curves.at((edges[1:] + edges[:-1]) / 2, axis),
+        y=middles,
+        z=shares,
+        colorscale="Viridis",
+        zmin=0,
+        name="share of draws",
+        colorbar={"title": "share", "thickness": 10, "x": 0.62, "len": 1.0},
         hovertemplate=f"{AXES[axis]} %{{x:,.0f}}<br>ratio %{{y:.2f}}<br>%{{z:.1%}} of draws<extra></extra>",
-        row=1, col=1,
-    )  # fmt: skip
+        row=1,
+        col=1,
+    )
     counts, _ = np.histogram([r for row in latest for r in row], bins=len(middles), range=(0, 1))
     figure.add_bar(
-        x=counts / max(1, counts.sum()), y=middles, orientation="h", name="latest draws", showlegend=False,
-        marker_color=style.PAPER, hovertemplate="ratio %{y:.2f}<br>%{x:.1%} of draws<extra></extra>",
-        row=1, col=2,
-    )  # fmt: skip
+        x=counts / max(1, counts.sum()),
+        y=middles,
+        orientation="h",
+        name="latest draws",
+        showlegend=False,
+        marker_color=style.PAPER,
+        hovertemplate="ratio %{y:.2f}<br>%{x:.1%} of draws<extra></extra>",
+        row=1,
+        col=2,
+    )
     for at, colour in ((min_masked, GENERATION), (max_hidden, CONTRAST)):
         figure.add_hline(y=at, line={"color": colour, "dash": "dot", "width": 2})
     figure.update_yaxes(title_text="share of tokens hidden", range=[0, 1], row=1, col=1)
@@ -180,9 +193,7 @@ def plot_gradients(
         return waiting("Gradients and learning rate")
     figure = make_subplots(1, 2, subplot_titles=("Gradient norm", "Learning rate"), horizontal_spacing=0.2)
     x = curves.at(curves.steps, axis)
-    for trace in pale_and_smooth(
-        x, curves.train["grad_norm"], "gradient norm", style.COUNTS[0], smoothing, axis
-    ):
+    for trace in pale_and_smooth(x, curves.train["grad_norm"], "gradient norm", style.COUNTS[0], smoothing, axis):
         figure.add_trace(trace, row=1, col=1)
     if clip is not None:
         figure.add_hline(y=clip, line={"color": style.PAPER, "dash": "dot", "width": 2}, row=1, col=1)

@@ -13,9 +13,17 @@ WAITING = "The first line of the log comes after some steps."
 
 
 def pale_and_smooth(
-    x: Numbers, y: Numbers, name: str, colour: str, smoothing: float, axis: Axis, *, legend: bool = False,
-    dash: str = "solid", pale: bool = True,
-) -> list[go.Scatter]:  # fmt: skip
+    x: Numbers,
+    y: Numbers,
+    name: str,
+    colour: str,
+    smoothing: float,
+    axis: Axis,
+    *,
+    legend: bool = False,
+    dash: str = "solid",
+    pale: bool = True,
+) -> list[go.Scatter]:
     """The curve as logged, pale, and smoothed; only the first where nothing is smoothed."""
     keep = thinned(len(x))
     bold = line_of(x[keep], smoothed(y, smoothing)[keep], name, colour, axis, dash=dash)
@@ -28,21 +36,41 @@ def pale_and_smooth(
 
 
 def line_of(
-    x: Numbers, y: Numbers, name: str, colour: str, axis: Axis, *, width: float = 2, dash: str = "solid",
-    mode: str = "lines", **look: Any,
-) -> go.Scatter:  # fmt: skip
+    x: Numbers,
+    y: Numbers,
+    name: str,
+    colour: str,
+    axis: Axis,
+    *,
+    width: float = 2,
+    dash: str = "solid",
+    mode: str = "lines",
+    **look: Any,
+) -> go.Scatter:
     """A curve."""
     unit = AXES[axis].split(" (")[0]
     return go.Scatter(
-        x=x, y=y, name=name, mode=mode, line={"color": colour, "width": width, "dash": dash},
-        hovertemplate=f"<b>{name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>", **look,
-    )  # fmt: skip
+        x=x,
+        y=y,
+        name=name,
+        mode=mode,
+        line={"color": colour, "width": width, "dash": dash},
+        hovertemplate=f"<b>{name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>",
+        **look,
+    )
 
 
 def add_line(
-    figure: go.Figure, column: int, x: Numbers, y: Numbers, name: str, colour: str, axis: Axis,
-    mode: str = "lines+markers", dash: str = "solid",
-) -> None:  # fmt: skip
+    figure: go.Figure,
+    column: int,
+    x: Numbers,
+    y: Numbers,
+    name: str,
+    colour: str,
+    axis: Axis,
+    mode: str = "lines+markers",
+    dash: str = "solid",
+) -> None:
     """A line in a panel; a name stands in the legend once."""
     keep = thinned(len(x))
     trace = line_of(x[keep], y[keep], name, colour, axis, mode=mode, dash=dash)
@@ -72,8 +100,7 @@ def scale(log: bool) -> dict[str, Any]:
 def say(figure: go.Figure, text: str, column: int) -> None:
     """A word in a panel that has nothing to draw."""
     number = "" if column == 1 else str(column)
-    figure.add_annotation(text=text, showarrow=False, x=0.5, y=0.5, xref=f"x{number} domain",
-                          yref=f"y{number} domain")  # fmt: skip
+    figure.add_annotation(text=text, showarrow=False, x=0.5, y=0.5, xref=f"x{number} domain", yref=f"y{number} domain")
 
 
 def compact(figure: go.Figure, title: str, axis: Axis, height: int = 270, legend: bool = False) -> go.Figure:
@@ -84,9 +111,12 @@ def compact(figure: go.Figure, title: str, axis: Axis, height: int = 270, legend
     figure.update_annotations(font_size=14)
     figure.update_layout(
         title={"text": title, "font": {"size": 14}, "y": 1 - 12 / height} if title else None,
-        height=height + below, margin={"l": 60, "r": 16, "t": 34, "b": 48 + below}, uirevision="kept",
-        legend={"y": -46 / (height - 82), "yanchor": "top"} if legend else None, showlegend=legend,
-    )  # fmt: skip
+        height=height + below,
+        margin={"l": 60, "r": 16, "t": 34, "b": 48 + below},
+        uirevision="kept",
+        legend={"y": -46 / (height - 82), "yanchor": "top"} if legend else None,
+        showlegend=legend,
+    )
     return figure
 
 

@@ -30,28 +30,33 @@ class Measure(NamedTuple):
 
 
 MEASURES = (
+    Measure("Contrastive loss", "loss (nats)", lambda c: (c.steps, c.train.get("contrastive_loss", c.steps)), True),
     Measure(
-        "Contrastive loss", "loss (nats)", lambda c: (c.steps, c.train.get("contrastive_loss", c.steps)), True
+        "Generative loss", "loss (head's units)", lambda c: (c.steps, c.train.get("generative_loss", c.steps)), True
     ),
     Measure(
-        "Generative loss", "loss (head's units)",
-        lambda c: (c.steps, c.train.get("generative_loss", c.steps)), True,
+        "Caption finds picture, nothing hidden",
+        "R@1 (share)",
+        lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.00", c.checked)),
+        marks=True,
     ),
     Measure(
-        "Caption finds picture, nothing hidden", "R@1 (share)",
-        lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.00", c.checked)), marks=True,
+        "Caption finds picture, 75 % hidden",
+        "R@1 (share)",
+        lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.75", c.checked)),
+        marks=True,
     ),
-    Measure(
-        "Caption finds picture, 75 % hidden", "R@1 (share)",
-        lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.75", c.checked)), marks=True,
-    ),
-)  # fmt: skip
+)
 
 
 def plot_runs(
-    runs: Sequence[Curves], colours: dict[str, str], axis: Axis = "steps", smoothing: float = 0.8,
-    log: bool = True, raw: bool = True,
-) -> go.Figure:  # fmt: skip
+    runs: Sequence[Curves],
+    colours: dict[str, str],
+    axis: Axis = "steps",
+    smoothing: float = 0.8,
+    log: bool = True,
+    raw: bool = True,
+) -> go.Figure:
     """Both losses and retrieval of several runs over each other; what was logged is pale (`raw`)."""
     if not runs:
         return style.empty("Runs", "Choose runs in the table.")

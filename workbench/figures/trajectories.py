@@ -24,12 +24,14 @@ MOST_TICKS = 7
 CHOSEN, LOT, PLAIN = "chosen there", "a random candidate", "one plain picture"
 MEASURED, COUNTED, ALL = "measured time", "counted in steps", "all K finished"
 COLOURS = {
-    CHOSEN: style.OBJECTIVES["dream"], LOT: style.PAPER, PLAIN: style.PAPER,
-    MEASURED: style.OBJECTIVES["dream"], COUNTED: style.OBJECTIVES["clip"], ALL: style.PAPER,
-}  # fmt: skip
-SYMBOLS = {
-    CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle",
-}  # fmt: skip
+    CHOSEN: style.OBJECTIVES["dream"],
+    LOT: style.PAPER,
+    PLAIN: style.PAPER,
+    MEASURED: style.OBJECTIVES["dream"],
+    COUNTED: style.OBJECTIVES["clip"],
+    ALL: style.PAPER,
+}
+SYMBOLS = {CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle"}
 
 
 # the race
@@ -55,10 +57,13 @@ def race_info(race: Race) -> list[Line]:
             dropped = not race.kept[there[-1], k]
             lines.append(
                 Line(
-                    k, [race.steps[i] for i in there], [race.decoded[i] for i in there],
-                    race.alignment[there, k].tolist(), dropped,
+                    k,
+                    [race.steps[i] for i in there],
+                    [race.decoded[i] for i in there],
+                    race.alignment[there, k].tolist(),
+                    dropped,
                 )
-            )  # fmt: skip
+            )
     return lines
 
 
@@ -76,14 +81,22 @@ def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figu
     ticks = plan_ticks(race.steps, race.decoded)
     figure.update_xaxes(title_text=DECODED, range=[-0.02, 1.04], zeroline=False, **ticks)
     figure.update_yaxes(title_text="alignment (cosine of picture so far and prompt)")
-    kind = "each mark is one draw of the step, the line what was kept" if race.redraws else (
-        "x: dropped there; bold: went on alone" if race.choices else "all candidates go on"
-    )  # fmt: skip
+    kind = (
+        "each mark is one draw of the step, the line what was kept"
+        if race.redraws
+        else ("x: dropped there; bold: went on alone" if race.choices else "all candidates go on")
+    )
     figure.update_layout(
-        margin={"t": 80, "b": 110}, uirevision="race",
-        legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0,
-                "title": {"text": "candidate", "side": "left", "font": {"size": 13}}},
-    )  # fmt: skip
+        margin={"t": 80, "b": 110},
+        uirevision="race",
+        legend={
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
+            "x": 0.0,
+            "title": {"text": "candidate", "side": "left", "font": {"size": 13}},
+        },
+    )
     return titled(figure, title, kind)
 
 
@@ -95,15 +108,17 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
     bold = chosen and bool(race.choices) and not race.redraws
     dash = "dot" if line.candidate >= len(style.OBJECTIVES) else "solid"  # colours begin anew there
     return go.Scatter(
-        x=line.decoded, y=line.alignment, name=f"{line.candidate}", legendrank=line.candidate,
+        x=line.decoded,
+        y=line.alignment,
+        name=f"{line.candidate}",
+        legendrank=line.candidate,
         mode="markers" if race.redraws else "lines+markers",
         line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
-        marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols],
-                "color": colour},
+        marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols], "color": colour},
         customdata=[[step, race.settings.steps] for step in line.steps],
         hovertemplate=f"<b>candidate {line.candidate}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of the tokens"
         "<br>step %{customdata[0]} of %{customdata[1]}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def _trunk(race: Race) -> go.Scatter:
@@ -111,17 +126,24 @@ def _trunk(race: Race) -> go.Scatter:
     kept = race.kept.argmax(1)
     scores = race.alignment[np.arange(len(kept)), kept]
     return go.Scatter(
-        x=list(race.decoded), y=scores.tolist(), mode="lines", name="kept", hoverinfo="skip",
+        x=list(race.decoded),
+        y=scores.tolist(),
+        mode="lines",
+        name="kept",
+        hoverinfo="skip",
         line={"color": style.PAPER, "width": 2},
-    )  # fmt: skip
+    )
 
 
 def _mark(figure: go.Figure, decoded: float, text: str, **where: int) -> None:
     figure.add_vline(
-        x=decoded, line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, annotation_text=text,
+        x=decoded,
+        line={"color": style.PAPER, "width": 1.5, "dash": "dot"},
+        annotation_text=text,
         annotation_position="bottom right" if decoded < 0.7 else "bottom left",
-        annotation_font={"size": 12, "color": style.PAPER}, **where,
-    )  # fmt: skip
+        annotation_font={"size": 12, "color": style.PAPER},
+        **where,
+    )
 
 
 def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_TICKS) -> dict[str, list]:
@@ -139,23 +161,27 @@ def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_
 
 def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
     """Panels over the decoded share: rank correlation, regret, AUC and the chosen that are right where they
-    are judged, cost."""
+    are judged, cost.
+    """
 
     def line(name: str, estimates: Sequence[Estimate | None]) -> list[Point]:
         return [
             Point(name, e.value, e.low, e.high, e.count, row.decoded)
-            for row, e in zip(rows, estimates, strict=True) if e is not None and e.value == e.value
-        ]  # fmt: skip
+            for row, e in zip(rows, estimates, strict=True)
+            if e is not None and e.value == e.value
+        ]
 
     def level(name: str, value: float) -> list[Point]:
         return [Point(name, value, value, value, len(found.prompts), row.decoded) for row in rows]
 
     panels = [
-        Panel("Does the score foretell the end?", RANK,
-              line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
-        Panel("What is lost by choosing there", "regret (cosine)",
-              line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(found))),
-    ]  # fmt: skip
+        Panel("Does the score foretell the end?", RANK, line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
+        Panel(
+            "What is lost by choosing there",
+            "regret (cosine)",
+            line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(found)),
+        ),
+    ]
     if any(row.auc for row in rows):
         points = line(CHOSEN, [row.auc for row in rows]) + level(LOT, 0.5)
         panels.append(Panel("Does it tell right from wrong?", AUC, points))
@@ -170,8 +196,9 @@ def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
     def points(name: str, values: Sequence[float]) -> list[Point]:
         return [
             Point(name, value, value, value, found.timed_prompts, row.decoded)
-            for row, value in zip(rows, values, strict=True) if value == value
-        ]  # fmt: skip
+            for row, value in zip(rows, values, strict=True)
+            if value == value
+        ]
 
     everything = [rows[0].seconds_all / rows[0].seconds_plain if rows[0].seconds_plain else float("nan")]
     lines = points(MEASURED, [row.slower for row in rows]) + points(COUNTED, [r.picture_steps for r in rows])
@@ -210,9 +237,10 @@ def plot_worth(
     many = len(found.prompts)
     note = f"means of {many} prompts, bands: 95 % intervals over them" if many > 1 else "one prompt, one seed"
     figure.update_layout(
-        margin={"t": 90, "b": 134}, height=figure.layout.height + 44,
+        margin={"t": 90, "b": 134},
+        height=figure.layout.height + 44,
         legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
-    )  # fmt: skip
+    )
     return titled(figure, title, f"{note}; dotted: where the choice was made" if marked is not None else note)
 
 

@@ -40,9 +40,19 @@ from workbench.jobs.job import (
 from workbench.workspace import Workspace, open_workspace
 
 __all__ = [
-    "Job", "command_line", "end_job", "enqueue", "find_job", "forget_job", "last_words", "list_jobs",
-    "log_tail", "stop_job", "supervise", "wake",
-]  # fmt: skip
+    "Job",
+    "command_line",
+    "end_job",
+    "enqueue",
+    "find_job",
+    "forget_job",
+    "last_words",
+    "list_jobs",
+    "log_tail",
+    "stop_job",
+    "supervise",
+    "wake",
+]
 
 POLL_SECONDS = 0.5
 """Between two looks at a job that an earlier supervisor started and this one cannot wait for."""
@@ -162,9 +172,14 @@ def _launch(workspace: Workspace, job: Job) -> "tuple[Job, subprocess.Popen[byte
     try:
         with job.log.open("ab") as log:
             process = subprocess.Popen(
-                _command(job), cwd=workspace.root, env=_environment(),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+                _command(job),
+                cwd=workspace.root,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
     except OSError as error:
         with suppress(OSError):
             job.log.write_text(f"could not be started: {error}\n")
@@ -217,9 +232,14 @@ def _start_supervisor(workspace: Workspace) -> None:
         return
     with (jobs_folder(workspace) / "supervisor.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "workbench.jobs.queue", str(workspace.root)], env=_environment(),
-            cwd=workspace.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-P", "-m", "workbench.jobs.queue", str(workspace.root)],
+            env=_environment(),
+            cwd=workspace.root,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     threading.Thread(target=process.wait, name="reaper", daemon=True).start()  # or it stays as a zombie
 
 

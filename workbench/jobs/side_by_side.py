@@ -80,9 +80,13 @@ def _started(command: Command, threads: int) -> Running:
     environment = {**os.environ, "OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count}
     with command.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dream", *command.arguments], stdin=subprocess.DEVNULL, stdout=log,
-            stderr=subprocess.STDOUT, start_new_session=True, env=environment,
-        )  # fmt: skip
+            [sys.executable, "-m", "dream", *command.arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
     return Running(command, process, time.monotonic())
 
 

@@ -37,9 +37,7 @@ def read_drawn(folder: Path, name: str = "") -> DrawnRatios:
         if isinstance(row.get("progress"), (int, float)) and row.get("mask_ratios")
     ]
     if not rows:
-        raise InputError(
-            f"{name or folder.name} has logged no mask ratios yet; the first come after some steps"
-        )
+        raise InputError(f"{name or folder.name} has logged no mask ratios yet; the first come after some steps")
     progress = np.concatenate([np.full(len(ratios), at, dtype=float) for at, ratios in rows])
     ratios = np.concatenate([np.array(ratios, dtype=float) for _, ratios in rows])
     return DrawnRatios(name or folder.name, progress, ratios, DreamConfig.from_dict(tree))
@@ -63,7 +61,8 @@ def near(drawn: DrawnRatios, progress: float, within: float = 0.025) -> np.ndarr
 
 def compared(moment: Moment, drawn: DrawnRatios | None = None) -> dict[str, list[str]]:
     """A table by columns, as text: mean and shares at a moment in closed form, of draws, and of a run near
-    it."""
+    it.
+    """
     columns = {
         "": ["mean ratio", *(f"train {name}" for name in Shares._fields[:3])],
         "closed form": _column(moment.mean, moment.shares),

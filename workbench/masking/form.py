@@ -37,12 +37,21 @@ def settings_of(values: Mapping[str, Any], objective: ObjectiveConfig) -> Settin
     groups = values["groups"]
     shared = min(values["for_generation"], groups) / groups if values["shared"] else None
     masking = MaskingConfig(
-        schedule=values["schedule"], center_start=values["center_start"], center_end=values["center_end"],
-        hold=round(values["times"][0] / 100, 6), warmup_end=round(values["times"][1] / 100, 6),
-        shape=values["shape"], std=values["std"], std_end=values["std_end"] if values["widens"] else None,
-        low=values["interval"][0], high=values["interval"][1], moving_interval=values["moving"],
-        groups=groups, stratified=values["stratified"], generation_share=shared,
-    )  # fmt: skip
+        schedule=values["schedule"],
+        center_start=values["center_start"],
+        center_end=values["center_end"],
+        hold=round(values["times"][0] / 100, 6),
+        warmup_end=round(values["times"][1] / 100, 6),
+        shape=values["shape"],
+        std=values["std"],
+        std_end=values["std_end"] if values["widens"] else None,
+        low=values["interval"][0],
+        high=values["interval"][1],
+        moving_interval=values["moving"],
+        groups=groups,
+        stratified=values["stratified"],
+        generation_share=shared,
+    )
     counting = {name: values[name] for name in COUNTING}
     return Settings(idle_reset(masking), replace(objective, **counting), int(values["grid"]))
 
@@ -55,9 +64,12 @@ def values_of(masking: MaskingConfig, objective: ObjectiveConfig, grid: int | No
     return {
         **{name: getattr(masking, name) for name in kept},
         **{name: getattr(objective, name) for name in COUNTING},
-        "moving": masking.moving_interval, "interval": (masking.low, masking.high),
-        "times": (100 * masking.hold, 100 * masking.warmup_end), "widens": masking.std_end is not None,
+        "moving": masking.moving_interval,
+        "interval": (masking.low, masking.high),
+        "times": (100 * masking.hold, 100 * masking.warmup_end),
+        "widens": masking.std_end is not None,
         "std_end": masking.std if masking.std_end is None else masking.std_end,
-        "shared": masking.generation_share is not None, "for_generation": round(share * masking.groups),
+        "shared": masking.generation_share is not None,
+        "for_generation": round(share * masking.groups),
         **({} if grid is None else {"grid": grid}),
-    }  # fmt: skip
+    }

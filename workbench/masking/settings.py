@@ -17,12 +17,7 @@ COUNTING = ("min_visible", "min_masked")
 
 _WARMUP_ONLY = ("center_start", "hold", "warmup_end", "shape")
 _NORMAL_ONLY = (*_WARMUP_ONLY, "center_end", "std", "std_end", "moving_interval")
-IDLE = {
-    "warmup": (),
-    "constant": _WARMUP_ONLY,
-    "uniform": _NORMAL_ONLY,
-    "never": (*_NORMAL_ONLY, "low", "high"),
-}
+IDLE = {"warmup": (), "constant": _WARMUP_ONLY, "uniform": _NORMAL_ONLY, "never": (*_NORMAL_ONLY, "low", "high")}
 """Fields that a schedule does not read."""
 
 
@@ -51,7 +46,7 @@ def presets() -> list[Preset]:
         Preset("To the end", "the location arrives with the last step", replace(paper, warmup_end=1.0)),
         Preset("Moving", "only ratios within a spread of the location", replace(paper, moving_interval=True)),
         Preset("Widening", "the spread grows over the training", replace(paper, std=0.25, std_end=0.65)),
-    ]  # fmt: skip
+    ]
 
 
 def preset_of(masking: MaskingConfig) -> str | None:
@@ -61,7 +56,8 @@ def preset_of(masking: MaskingConfig) -> str | None:
 
 def idle_reset(masking: MaskingConfig) -> MaskingConfig:
     """The same distribution at every moment, with the fields that its schedule does not read at their
-    defaults."""
+    defaults.
+    """
     default = MaskingConfig()
     return replace(masking, **{name: getattr(default, name) for name in IDLE[masking.schedule]})
 
@@ -73,9 +69,7 @@ def check(masking: MaskingConfig, objective: ObjectiveConfig) -> None:
     replace(base, masking=masking, objective=objective, train=batch)
 
 
-def used_parts(
-    whole: RatioDistribution, masking: MaskingConfig, objective: ObjectiveConfig
-) -> list[RatioDistribution]:
+def used_parts(whole: RatioDistribution, masking: MaskingConfig, objective: ObjectiveConfig) -> list[RatioDistribution]:
     """What the groups draw from: the distribution itself, or its parts for generation and for contrast."""
     if masking.generation_share is None:
         return [whole]

@@ -99,9 +99,7 @@ class DrawnMask(NamedTuple):
     generation: bool
 
 
-def mixture(
-    progress: float, masking: MaskingConfig, objective: ObjectiveConfig
-) -> dict[RatioDistribution, float]:
+def mixture(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) -> dict[RatioDistribution, float]:
     """Distribution of a ratio picked from all groups: parts with their weights, which sum to 1."""
     weights: dict[RatioDistribution, float] = {}
     for part, count in zip(_parts(progress, masking, objective), _counts(masking), strict=True):
@@ -124,24 +122,21 @@ def _counts(masking: MaskingConfig) -> list[int]:
 
 def bounds(objective: ObjectiveConfig, num_tokens: int) -> tuple[float, float]:
     """(a, b): a ratio counts in generation above `a`, in contrast up to `b`; whole tokens move both a
-    little."""
+    little.
+    """
     share = np.arange(num_tokens + 1) / num_tokens
     generation = np.flatnonzero((share >= objective.min_masked) & (share > 0))
     contrast = np.flatnonzero(1.0 - share >= objective.min_visible)
     return float(share[generation[0] - 1]), float(share[contrast[-1]])
 
 
-def mean_shares(
-    progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int
-) -> Shares:
+def mean_shares(progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int) -> Shares:
     """Shares of all draws at a moment that train contrast, generation, both or neither."""
     ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
     return Shares(**{name: float(share[0]) for name, share in _trained(ends, masking).items()})
 
 
-def chance_of_both(
-    progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int
-) -> float:
+def chance_of_both(progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int) -> float:
     """Chance that among a batch's groups one trains contrast and one (it may be the same) generation."""
     ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
     return float(_chance(ends, masking)[0])
@@ -155,12 +150,7 @@ def density_in_bins(
 
 
 def over_training(
-    masking: MaskingConfig,
-    objective: ObjectiveConfig,
-    num_tokens: int,
-    *,
-    moments: int = MOMENTS,
-    bins: int = BINS,
+    masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int, *, moments: int = MOMENTS, bins: int = BINS
 ) -> Schedule:
     """The masking at `moments` evenly spaced moments from the start to the end of a training."""
     progress = np.linspace(0.0, 1.0, moments)
@@ -170,11 +160,17 @@ def over_training(
     ends = below[..., -2:]
     chance = {g: _chance(ends, replace(masking, groups=g)) for g in sorted({*GROUP_COUNTS, masking.groups})}
     return Schedule(
-        progress, edges, _density(below[..., :-2], masking, edges),
+        progress,
+        edges,
+        _density(below[..., :-2], masking, edges),
         np.array([center(t, masking) for t in times], dtype=float),
         np.array([true_mean(t, masking, objective) for t in times]),
-        _trained(ends, masking), chance, masking.groups, objective.min_masked, 1.0 - objective.min_visible,
-    )  # fmt: skip
+        _trained(ends, masking),
+        chance,
+        masking.groups,
+        objective.min_masked,
+        1.0 - objective.min_visible,
+    )
 
 
 def _shares_below(
@@ -182,9 +178,7 @@ def _shares_below(
 ) -> np.ndarray:
     """(P, parts, R) probability that a draw from each part is at or below each ratio, at each moment."""
     at = torch.tensor(ratios, dtype=torch.float64)
-    return np.array(
-        [[part.shares_below(at).numpy() for part in _parts(t, masking, objective)] for t in times]
-    )
+    return np.array([[part.shares_below(at).numpy() for part in _parts(t, masking, objective)] for t in times])
 
 
 def _density(below: np.ndarray, masking: MaskingConfig, edges: np.ndarray) -> np.ndarray:
@@ -257,11 +251,17 @@ def at_moment(
             density += weight * part.density(torch.from_numpy(at)).numpy()
     ratios = draw_batches(progress, masking, objective, max(1, draws // masking.groups), seed).ravel()
     return Moment(
-        progress, center(progress, masking), true_mean(progress, masking, objective), ratios, at, density,
-        points, mean_shares(progress, masking, objective, num_tokens),
+        progress,
+        center(progress, masking),
+        true_mean(progress, masking, objective),
+        ratios,
+        at,
+        density,
+        points,
+        mean_shares(progress, masking, objective, num_tokens),
         counted_shares(ratios, objective, num_tokens),
         chance_of_both(progress, masking, objective, num_tokens),
-    )  # fmt: skip
+    )
 
 
 def counted_shares(ratios: np.ndarray, objective: ObjectiveConfig, num_tokens: int) -> Shares:
@@ -279,7 +279,8 @@ def draw_masks(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, grid: int, count: int, seed: int = 0
 ) -> list[DrawnMask]:
     """`count` masks of `grid` x `grid` tokens with the ratios of one batch's groups, or of as many batches as
-    it takes."""
+    it takes.
+    """
     batches = -(-count // masking.groups)
     ratios = draw_batches(progress, masking, objective, batches, seed).ravel()[:count].tolist()
     masks = sample_masks(ratios, count, grid**2, generator(seed, "masking study", "masks")).numpy()

@@ -22,9 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m workbench.notebook_pages`."""
     try:
         parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
-        parser.add_argument(
-            "notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)"
-        )
+        parser.add_argument("notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)")
         parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
         write_pages(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
         return 0
@@ -52,9 +50,7 @@ def write_pages(args: argparse.Namespace) -> None:
         target = args.out / f"{path.stem}.html"
         replace_text(target, page_of(executed))
         pages[target.name] = title_of(executed.notebook)
-        print(
-            f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", flush=True
-        )
+        print(f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", flush=True)
     if not args.notebooks:
         replace_text(args.out / "index.html", index_of(pages))
 

@@ -48,9 +48,12 @@ def execute(path: Path, workspace: Path, then: str = "") -> Executed:
     """
     notebook = _read(path)
     client = NotebookClient(
-        notebook, kernel_name="python3", timeout=SECONDS, resources={"metadata": {"path": str(path.parent)}},
+        notebook,
+        kernel_name="python3",
+        timeout=SECONDS,
+        resources={"metadata": {"path": str(path.parent)}},
         extra_arguments=["--log-level=ERROR"],
-    )  # fmt: skip
+    )
     environment = {**os.environ, VARIABLE: str(workspace)}
     try:
         with client.setup_kernel(env=environment):

@@ -29,11 +29,7 @@ def snapshots(model_ids: list[str], settled: bool = True) -> dict[str, str]:
     """HTML of the kernel's widgets of these ids, as they are now; `settled` leaves out those at work."""
     known = ipywidgets.widgets.widget._instances  # where ipywidgets 8 keeps them
     there = {id: known[id] for id in model_ids if id in known}
-    return {
-        id: html_of(widget)
-        for id, widget in there.items()
-        if not settled or not getattr(widget, "running", False)
-    }
+    return {id: html_of(widget) for id, widget in there.items() if not settled or not getattr(widget, "running", False)}
 
 
 def html_of(widget: Any) -> str:

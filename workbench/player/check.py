@@ -25,8 +25,11 @@ def check_player_data(data: Data) -> None:
     if mode != "compare":
         _count(data, "grid")
     checks: dict[Any, Callable[[Data], None]] = {
-        "player": _check_decode, "race": _check_race, "cells": _check_cells, "compare": _check_compare,
-    }  # fmt: skip
+        "player": _check_decode,
+        "race": _check_race,
+        "cells": _check_cells,
+        "compare": _check_compare,
+    }
     checks[mode](data)
 
 
@@ -49,9 +52,7 @@ def _check_decode(data: Data) -> None:
 def _check_order(order: Sequence[Any], steps: Sequence[Data]) -> None:
     revealed = {position: i for i, step in enumerate(steps) for position in step["revealed"]}
     for position, at in enumerate(order):
-        fine = (
-            at == revealed[position] if position in revealed else at == -1 or _whole(at) and at >= len(steps)
-        )
+        fine = at == revealed[position] if position in revealed else at == -1 or (_whole(at) and at >= len(steps))
         _expect(bool(fine), f"order[{position}] is {at!r}: not the index into steps that reveals it, nor -1")
 
 

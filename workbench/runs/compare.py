@@ -53,9 +53,11 @@ def glance(metrics: Path) -> Glance:
         for key in ("loss", "text_to_image_r1_at_0.00", "text_to_image_r1_at_0.75")
     }
     return Glance(
-        min(best["loss"], default=None), max(best["text_to_image_r1_at_0.00"], default=None),
-        max(best["text_to_image_r1_at_0.75"], default=None), speed if is_number(speed) else None,
-    )  # fmt: skip
+        min(best["loss"], default=None),
+        max(best["text_to_image_r1_at_0.00"], default=None),
+        max(best["text_to_image_r1_at_0.75"], default=None),
+        speed if is_number(speed) else None,
+    )
 
 
 def differences(folders: Mapping[str, Path]) -> list[dict[str, str]]:

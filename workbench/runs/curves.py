@@ -22,14 +22,26 @@ AXES: dict[Axis, str] = {
 MOST_POINTS = 1200
 """A curve is drawn with about so many points at most."""
 NUMBERS = (
-    "loss", "generative_loss", "contrastive_loss", "alignment_loss", "generative_share", "contrastive_share",
-    "contrastive_accuracy", "grad_norm", "lr", "samples_per_second", "data_wait", "progress",
-)  # fmt: skip
+    "loss",
+    "generative_loss",
+    "contrastive_loss",
+    "alignment_loss",
+    "generative_share",
+    "contrastive_share",
+    "contrastive_accuracy",
+    "grad_norm",
+    "lr",
+    "samples_per_second",
+    "data_wait",
+    "progress",
+)
 """Numbers of a training row."""
 RETRIEVAL = (
-    "text_to_image_r1_at_0.00", "image_to_text_r1_at_0.00",
-    "text_to_image_r1_at_0.75", "image_to_text_r1_at_0.75",
-)  # fmt: skip
+    "text_to_image_r1_at_0.00",
+    "image_to_text_r1_at_0.00",
+    "text_to_image_r1_at_0.75",
+    "image_to_text_r1_at_0.75",
+)
 """Shares of a validation row: captions that find their picture and the reverse, nothing and 75 % hidden."""
 
 Numbers = NDArray[np.float64]
@@ -74,14 +86,19 @@ def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curve
     steps, speed = _column(train, "step"), _column(train, "samples_per_second")
     seconds = np.diff(steps, prepend=0.0).clip(min=0) * batch_size / np.where(speed > 0, speed, np.nan)
     return Curves(
-        name, batch_size, steps, np.nancumsum(seconds) / 60,
+        name,
+        batch_size,
+        steps,
+        np.nancumsum(seconds) / 60,
         {key: _column(train, key) for key in NUMBERS},
         _table(train, "generative_by_ratio"),
         [[r for r in _list(row.get("mask_ratios")) if is_number(r)] for row in train],
-        _column(checks, "step"), {key: _column(checks, key) for key in ("loss", *RETRIEVAL)},
-        _table(checks, "generative_by_ratio"), _table(checks, "contrastive_by_ratio"),
+        _column(checks, "step"),
+        {key: _column(checks, key) for key in ("loss", *RETRIEVAL)},
+        _table(checks, "generative_by_ratio"),
+        _table(checks, "contrastive_by_ratio"),
         int(next((row["retrieval_among"] for row in checks if is_number(row.get("retrieval_among"))), 0)),
-    )  # fmt: skip
+    )
 
 
 def smoothed(values: Numbers, strength: float) -> Numbers:

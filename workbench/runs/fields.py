@@ -62,9 +62,7 @@ def _docs() -> dict[str, dict[str, str]]:
 
 def _kind(kind: Any) -> str:
     if isinstance(kind, types.UnionType):
-        return " or ".join(
-            "none" if part is types.NoneType else _kind(part) for part in typing.get_args(kind)
-        )
+        return " or ".join("none" if part is types.NoneType else _kind(part) for part in typing.get_args(kind))
     if typing.get_origin(kind) is Literal:
         return " | ".join(typing.get_args(kind))
     if typing.get_origin(kind) is tuple:

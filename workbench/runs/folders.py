@@ -52,16 +52,12 @@ def run_summary(path: Path) -> RunSummary:
     beat = run_log.read_heartbeat(path)
     if beat is None:
         if (path / "heartbeat.json").exists():
-            problem = (
-                problem or f"{path / 'heartbeat.json'} is damaged: it does not say how the training stands"
-            )
+            problem = problem or f"{path / 'heartbeat.json'} is damaged: it does not say how the training stands"
         changed = _changed(path)
         return RunSummary(path, "starting", step=0, end=0, changed=changed, sheet=sheet, problem=problem)
     gone = beat.status in ("starting", "running") and not run_log.is_alive(beat)
     status = "killed" if gone else beat.status
-    return RunSummary(
-        path, status, beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message, problem
-    )
+    return RunSummary(path, status, beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message, problem)
 
 
 def list_sheets(path: Path) -> list[Path]:

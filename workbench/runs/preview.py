@@ -55,9 +55,7 @@ class Preview:
     named: Sequence[Problem] = ()
 
 
-def look_at(
-    work: Work[Preview] | None, source: str, config: DreamConfig, limit: int | None = LIMIT
-) -> Preview:
+def look_at(work: Work[Preview] | None, source: str, config: DreamConfig, limit: int | None = LIMIT) -> Preview:
     """The preview of a source; `work`, if there is one, shows parts of it as it goes.
 
     Raises InputError where there is nothing of that name, or not one captioned picture in it.
@@ -91,11 +89,20 @@ def _preview(source: str, found: Any, samples: Any, size: int, own_validation: b
     named = [Problem(*problem) for problem in found.report.problems()[:MOST_PROBLEMS]]
     sides = [*found.widths, *found.heights]
     return Preview(
-        source, samples[0], samples[1], looked=found.rows, good=found.good, expected=found.expected,
-        complete=found.complete, held_out=None if own_validation else found.held_out,
-        smaller=found.smaller_than(size), sides=(min(sides), max(sides)) if sides else None,
-        problems=found.report.total, by_kind=found.report.by_kind(), named=named,
-    )  # fmt: skip
+        source,
+        samples[0],
+        samples[1],
+        looked=found.rows,
+        good=found.good,
+        expected=found.expected,
+        complete=found.complete,
+        held_out=None if own_validation else found.held_out,
+        smaller=found.smaller_than(size),
+        sides=(min(sides), max(sides)) if sides else None,
+        problems=found.report.total,
+        by_kind=found.report.by_kind(),
+        named=named,
+    )
 
 
 def _samples(source: str, config: DreamConfig) -> tuple[list[np.ndarray], list[str]]:

@@ -81,17 +81,29 @@ def run_folder(workspace: Workspace, name: str) -> Path:
 def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
     """Arguments of `dream` that the form stands for, to be run in the workspace's folder."""
     optional = {
-        "--seed": (str(form.seed), "0"), "--devices": (form.devices, "auto"),
-        "--strategy": (form.strategy, "auto"), "--accelerator": (form.accelerator, "auto"),
+        "--seed": (str(form.seed), "0"),
+        "--devices": (form.devices, "auto"),
+        "--strategy": (form.strategy, "auto"),
+        "--accelerator": (form.accelerator, "auto"),
         "--precision": (form.precision, "32-true"),
-    }  # fmt: skip
+    }
     others = [part for name, (value, usual) in optional.items() if value != usual for part in (name, value)]
     out = workspace.shown(run_folder(workspace, form.name))
     return (
-        "train", "--preset", form.preset, "--objective", form.objective, "--data", source_of(workspace, form),
-        f"--{form.budget}", _amount(form.budget, form.amount), "--out", out, *others,
+        "train",
+        "--preset",
+        form.preset,
+        "--objective",
+        form.objective,
+        "--data",
+        source_of(workspace, form),
+        f"--{form.budget}",
+        _amount(form.budget, form.amount),
+        "--out",
+        out,
+        *others,
         *(("--set", *form.assignments) if form.assignments else ()),
-    )  # fmt: skip
+    )
 
 
 def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
@@ -109,27 +121,28 @@ def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
     _check_source(source, config)
     minutes, steps = _budget(form.budget, form.amount)
     request = TrainRequest(
-        out=folder, source=source, config=override(config, [f"train.precision={form.precision}"]),
-        strategy=form.strategy, accelerator=form.accelerator, minutes=minutes, steps=steps,
-    )  # fmt: skip
+        out=folder,
+        source=source,
+        config=override(config, [f"train.precision={form.precision}"]),
+        strategy=form.strategy,
+        accelerator=form.accelerator,
+        minutes=minutes,
+        steps=steps,
+    )
     check_request(request)
     return arguments
 
 
 def start_training(workspace: Workspace, form: TrainForm) -> Job:
     """The job that was put into the queue; InputError for whatever does not fit."""
-    return enqueue(
-        workspace, "train", form.name.strip(), check_form(workspace, form), run_folder(workspace, form.name)
-    )
+    return enqueue(workspace, "train", form.name.strip(), check_form(workspace, form), run_folder(workspace, form.name))
 
 
 def free_name(workspace: Workspace, wanted: str) -> str:
     """`wanted`, or with a number behind it where a run or a waiting job has that name."""
     taken = {training.name for training in list_trainings(workspace)}
     number = 1
-    while (name := wanted if number == 1 else f"{wanted}-{number}") in taken or (
-        workspace.runs / name
-    ).exists():
+    while (name := wanted if number == 1 else f"{wanted}-{number}") in taken or (workspace.runs / name).exists():
         number += 1
     return name
 
@@ -250,15 +263,11 @@ def resume_arguments(
     """Arguments of `dream` that go on with a run: to its planned end, or for so much more."""
     more = () if budget is None else (f"--{budget}", _amount(budget, amount))
     before = training.job.arguments if training.job is not None else ()
-    devices = [
-        part for at, name in enumerate(before) if name in DEVICE_OPTIONS for part in (name, before[at + 1])
-    ]
+    devices = [part for at, name in enumerate(before) if name in DEVICE_OPTIONS for part in (name, before[at + 1])]
     return ("train", "--out", workspace.shown(training.path), "--resume", *more, *devices)
 
 
-def resume_training(
-    workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0
-) -> Job:
+def resume_training(workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0) -> Job:
     """The job that goes on with it; InputError where there is nothing to go on with."""
     from dream.training.request import TrainRequest, check_request
 

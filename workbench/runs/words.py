@@ -10,9 +10,16 @@ from workbench.runs.curves import Curves
 from workbench.runs.trainings import Training
 
 SIGNS = {
-    "queued": "…", "starting": "▷", "running": "▶", "stopping": "◼", "finished": "✓", "stopped": "◼",
-    "failed": "✕", "killed": "✕", "damaged": "⚠",
-}  # fmt: skip
+    "queued": "…",
+    "starting": "▷",
+    "running": "▶",
+    "stopping": "◼",
+    "finished": "✓",
+    "stopped": "◼",
+    "failed": "✕",
+    "killed": "✕",
+    "damaged": "⚠",
+}
 """A state is said by a sign and a word; colour only repeats it."""
 Kind = Literal["information", "success", "warning", "error"]
 
@@ -60,9 +67,7 @@ def state_words(training: Training) -> tuple[Kind, str] | None:
         return "information", "Taken out before it began: nothing was written."
     if state == "stopped":
         return "information", "Stopped. Resume goes on as if it had never stopped."
-    return (
-        ("success", "Finished. Paint with it, compare it, or let it go on.") if state == "finished" else None
-    )
+    return ("success", "Finished. Paint with it, compare it, or let it go on.") if state == "finished" else None
 
 
 def readings(training: Training, curves: Curves) -> list[Reading]:
@@ -74,18 +79,21 @@ def readings(training: Training, curves: Curves) -> list[Reading]:
     found = float(recall[-1]) if recall is not None and len(recall) else None
     return [
         Reading("Step", f"{step:,}", "Optimiser steps done." + (f" Of {end:,}." if end else "")),
-        Reading("Time left", duration(left) if left is not None else "–",
-                "Estimate; validations come on top."),
+        Reading("Time left", duration(left) if left is not None else "–", "Estimate; validations come on top."),
         Reading("Pictures / s", _number(speed, "{:,.0f}"), "At the last line of the log."),
-        Reading("A step", _number(1000 * curves.batch_size / speed if speed else None, "{:,.0f} ms"),
-                "Milliseconds; validations and checkpoints left out."),
+        Reading(
+            "A step",
+            _number(1000 * curves.batch_size / speed if speed else None, "{:,.0f} ms"),
+            "Milliseconds; validations and checkpoints left out.",
+        ),
         Reading("Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), "Loss in nats."),
-        Reading("Generative", _number(_last(curves, "generative_loss"), "{:.3f}"),
-                "Loss in the head's units."),
-        Reading("R@1 at 75 %", _number(found, "{:.2f}"),
-                f"Captions that find their picture among {curves.among}, 75 % hidden, at the last "
-                "validation."),
-    ]  # fmt: skip
+        Reading("Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), "Loss in the head's units."),
+        Reading(
+            "R@1 at 75 %",
+            _number(found, "{:.2f}"),
+            f"Captions that find their picture among {curves.among}, 75 % hidden, at the last validation.",
+        ),
+    ]
 
 
 def losses_said(curves: Curves) -> str:

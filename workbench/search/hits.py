@@ -20,8 +20,5 @@ def hits_sheet(
 
 
 def _row(index: Index, title: str, hits: Sequence[Hit], own: set[int]) -> Row:
-    panels = [
-        Panel(index.pixels[hit.place], f"{hit.rank}: {hit.cosine:.3f}", chosen=hit.place in own)
-        for hit in hits
-    ]
+    panels = [Panel(index.pixels[hit.place], f"{hit.rank}: {hit.cosine:.3f}", chosen=hit.place in own) for hit in hits]
     return Row(panels, title)

@@ -98,9 +98,7 @@ def most_pictures(config: DreamConfig) -> int:
     return min(MOST, MEMORY // (3 * image.size**2 + 4 * image.num_tokens * image.token_dim))
 
 
-def build_index(
-    pretrained: Pretrained, browsed: Browsed, count: int, tell: Tell = lambda share, text: None
-) -> Index:
+def build_index(pretrained: Pretrained, browsed: Browsed, count: int, tell: Tell = lambda share, text: None) -> Index:
     """The index of the first `count` readable pictures. `tell` may raise to end it.
 
     Raises InputError for a model without a joint space, and where not one picture can be read.
@@ -125,17 +123,20 @@ def build_index(
     captions = tuple(sample.caption for sample in samples)
     different = tuple(dict.fromkeys(captions))
     return Index(
-        names=tuple(sample.name for sample in samples), captions=captions, pixels=pixels,
-        tokens=_tokens(pretrained, pixels, tell), different=different,
+        names=tuple(sample.name for sample in samples),
+        captions=captions,
+        pixels=pixels,
+        tokens=_tokens(pretrained, pixels, tell),
+        different=different,
         orders=sample_orders(len(samples), pretrained.config.image.num_tokens, generator("search orders")),
-        caption_features=_captions(pretrained, different, tell), skipped=skipped, more=more,
-    )  # fmt: skip
+        caption_features=_captions(pretrained, different, tell),
+        skipped=skipped,
+        more=more,
+    )
 
 
 @torch.no_grad()
-def features_at(
-    pretrained: Pretrained, index: Index, ratio: float, tell: Tell = lambda share, text: None
-) -> Tensor:
+def features_at(pretrained: Pretrained, index: Index, ratio: float, tell: Tell = lambda share, text: None) -> Tensor:
     """(n, E) features of the index's pictures at a mask ratio; computed once."""
     if ratio not in index.features:
         found: list[Tensor] = []

@@ -113,9 +113,16 @@ def browse(source: str, config: DreamConfig, split: str, seed: int = 0) -> Brows
 
 
 def read_page(
-    browsed: Browsed, shard: int, start: int, count: int, size: int, *,
-    wanted: str = "", within: int | None = None, check: Callable[[], None] = lambda: None,
-) -> Page:  # fmt: skip
+    browsed: Browsed,
+    shard: int,
+    start: int,
+    count: int,
+    size: int,
+    *,
+    wanted: str = "",
+    within: int | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> Page:
     """`count` samples of a shard from number `start` on, pictures cropped to `size`.
 
     With `wanted` only those count whose caption contains it (in any case), among the shard's first `within`
@@ -181,9 +188,7 @@ class StoredSamples:
             if window is not None:
                 self._below = held_out_below(window.rows, len(window.rows) < self.corpus.window_rows)
         if not known:
-            raise InputError(
-                f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}"
-            )
+            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}")
 
     @property
     def shards(self) -> Sequence[str]:
@@ -204,7 +209,8 @@ class StoredSamples:
 
     def fresh(self) -> Corpus:
         """The corpus opened anew: one that was read before tells no more what it found wrong with its
-        shards."""
+        shards.
+        """
         source, config, split = self._opened
         corpora = open_corpora(source, config)
         return corpora.get(split, corpora["train"])
@@ -234,9 +240,14 @@ class StoredEntry:
         caption, picture = self.row.caption(), open_picture(self.row.picture())
         square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
         return Sample(
-            self.name, caption, np.ascontiguousarray(square.transpose(2, 0, 1)), _thumbnail(picture.rgb),
-            picture.rgb.width, picture.rgb.height, picture.format,
-        )  # fmt: skip
+            self.name,
+            caption,
+            np.ascontiguousarray(square.transpose(2, 0, 1)),
+            _thumbnail(picture.rgb),
+            picture.rgb.width,
+            picture.rgb.height,
+            picture.format,
+        )
 
 
 class ShapesSamples:
@@ -274,9 +285,7 @@ class DrawnEntry:
 
     def sample(self, size: int) -> Sample:
         height, width = self.pixels.shape[1:]
-        return Sample(
-            self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn"
-        )
+        return Sample(self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn")
 
 
 def _thumbnail(image: Image.Image) -> NDArray[np.uint8]:

@@ -76,9 +76,7 @@ def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None =
         views.append(_view(back.pictures[row], _error(back, row), "back from the image tokens"))
     kept = sum(token.kind != "cut" for token in tokens)
     lost = len(tokens) - kept
-    about = f"{escape(sample.name)} · {escape(sample.format)} · {kept} tokens" + (
-        f", {lost} cut" if lost else ""
-    )
+    about = f"{escape(sample.name)} · {escape(sample.format)} · {kept} tokens" + (f", {lost} cut" if lost else "")
     return (
         f'<div class="card"><div class="views">{"".join(views)}</div>'
         f'<div class="caption">{escape(sample.caption)}</div>{chips(tokens)}'

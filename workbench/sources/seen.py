@@ -88,7 +88,8 @@ def eyes_of_model(model: str) -> Eyes:
 
 def eyes_of_training(source: str, level: int = 1) -> Eyes:
     """The tokenizers that a training of the preset `tiny` on this source would have; it reads up to 20,000
-    captions of its training split. Raises InputError as `open_source` does."""
+    captions of its training split. Raises InputError as `open_source` does.
+    """
     config = tiny()
     config = replace(config, data=replace(config.data, level=level))
     tokenizer = obtain_tokenizer(config, open_source(source, config), None)

@@ -138,9 +138,10 @@ def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[
 def _count_attributes(counts: dict[str, Counter[str]], caption: str) -> None:
     scene = parse_caption(caption)
     values: list[tuple[str, str]] = [
-        ("objects", str(len(scene.things))), ("background", scene.ground),
+        ("objects", str(len(scene.things))),
+        ("background", scene.ground),
         ("layout", scene.relation or "alone"),
-    ]  # fmt: skip
+    ]
     for thing in scene.things:
         values += [("shape", thing.shape), ("colour", thing.colour)]
         values += [("size", thing.size or "large, unsaid"), ("texture", thing.texture or "plain")]
@@ -151,14 +152,22 @@ def _count_attributes(counts: dict[str, Counter[str]], caption: str) -> None:
 def _told(counted: _Counted) -> Statistics:
     different, repeated = counted.repeated(REPEATED) if counted.good else (0, [])
     return Statistics(
-        rows=counted.rows, good=counted.good, held_out=counted.held_out, complete=counted.complete,
+        rows=counted.rows,
+        good=counted.good,
+        held_out=counted.held_out,
+        complete=counted.complete,
         shards=counted.shards,
-        widths=np.array(counted.widths, np.int64), heights=np.array(counted.heights, np.int64),
-        words=np.array(counted.words, np.int64), tokens=np.array(counted.lengths, np.int64),
+        widths=np.array(counted.widths, np.int64),
+        heights=np.array(counted.heights, np.int64),
+        words=np.array(counted.words, np.int64),
+        tokens=np.array(counted.lengths, np.int64),
         context=counted.tokenizer.context_length if counted.tokenizer else 0,
-        formats=dict(counted.formats.most_common()), modes=dict(counted.modes.most_common()),
-        vocabulary=len(counted.vocabulary), frequent=counted.vocabulary.most_common(WORDS),
-        different=different, repeated=repeated,
+        formats=dict(counted.formats.most_common()),
+        modes=dict(counted.modes.most_common()),
+        vocabulary=len(counted.vocabulary),
+        frequent=counted.vocabulary.most_common(WORDS),
+        different=different,
+        repeated=repeated,
         attributes={name: dict(counts.most_common()) for name, counts in counted.attributes.items()},
         problems=counted.report.problems(),
-    )  # fmt: skip
+    )

@@ -61,15 +61,21 @@ def race_json(stored: Stored) -> bytes:
         for i in range(len(race.steps))
     ]
     tree = {
-        "format": FORMAT, "version": __version__, "prompt": stored.prompt, "created": stored.created,
-        "about": stored.about, "chosen": race.chosen, "steps": steps,
-    }  # fmt: skip
+        "format": FORMAT,
+        "version": __version__,
+        "prompt": stored.prompt,
+        "created": stored.created,
+        "about": stored.about,
+        "chosen": race.chosen,
+        "steps": steps,
+    }
     return json.dumps(tree, indent=1, ensure_ascii=False).encode()
 
 
 def race_sheets(race: Race) -> list[Image.Image]:
     """A sheet a step, all of one size: every candidate as it was, those dropped paled, the chosen one
-    framed."""
+    framed.
+    """
     return [_sheet(race, i) for i in range(len(race.steps))]
 
 

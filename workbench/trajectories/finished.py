@@ -47,7 +47,8 @@ class Opinion(NamedTuple):
 
 def opinions(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> list[Opinion | None]:
     """The judge's word on each picture (R, 3, H, W) and its prompt; None where it does not know the
-    prompt."""
+    prompt.
+    """
     result: list[Opinion | None] = [None] * len(prompts)
     rows = [row for row, prompt in enumerate(prompts) if judged(prompt)]
     if not rows:
@@ -120,7 +121,8 @@ def finish_all(
     writer: RecordWriter | None = None,
 ) -> Finished:
     """All candidates of the prompts; `show` gets what is there after every batch, `writer` the first
-    prompt's steps."""
+    prompt's steps.
+    """
     settings = replace(settings, selection="none")
     size = max(1, ROWS // settings.candidates)
     first = list(prompts[:size])
@@ -155,9 +157,8 @@ def _batch(
     p, k = len(prompts), settings.candidates
     scores, steps, decoded, seconds = [], [], [], []
     records = paint_iter(
-        pretrained, prompts, settings, picture_ids=range(start, start + p), record_scores=True,
-        score_finished=True,
-    )  # fmt: skip
+        pretrained, prompts, settings, picture_ids=range(start, start + p), record_scores=True, score_finished=True
+    )
     pictures = np.zeros(0, np.uint8)
     for record, took in timed(records):
         assert record.alignment is not None
@@ -174,27 +175,46 @@ def _batch(
     flags = np.array([(o is not None, bool(o and o.right), bool(o and o.well_formed)) for o in said])
     known, right, well_formed = flags.T.reshape(3, p, k)
     return Finished(
-        tuple(prompts), settings, tuple(steps), tuple(decoded), np.stack(scores), known[:, 0], right,
-        well_formed, tuple(seconds), tuple(plain_seconds), p, pictures.reshape(p, k, *pictures.shape[1:]),
-    )  # fmt: skip
+        tuple(prompts),
+        settings,
+        tuple(steps),
+        tuple(decoded),
+        np.stack(scores),
+        known[:, 0],
+        right,
+        well_formed,
+        tuple(seconds),
+        tuple(plain_seconds),
+        p,
+        pictures.reshape(p, k, *pictures.shape[1:]),
+    )
 
 
 def _of_first(record: StepRecord, count: int) -> StepRecord:
     """The record of the first `count` rows, which are the first prompt's."""
     assert record.alignment is not None
     return replace(
-        record, images=record.images[:count], candidates=record.candidates[:count],
-        order=record.order[:count], revealed=record.revealed[:count], tokens=record.tokens[:count],
-        mask=record.mask[:count], alignment=record.alignment[:count], kept=record.kept[:count],
-    )  # fmt: skip
+        record,
+        images=record.images[:count],
+        candidates=record.candidates[:count],
+        order=record.order[:count],
+        revealed=record.revealed[:count],
+        tokens=record.tokens[:count],
+        mask=record.mask[:count],
+        alignment=record.alignment[:count],
+        kept=record.kept[:count],
+    )
 
 
 def _joined(a: Finished, b: Finished) -> Finished:
     room = PICTURE_BYTES - a.pictures.nbytes
     more = b.pictures[: max(0, room // max(1, b.pictures[0].nbytes))]
     return replace(
-        a, prompts=(*a.prompts, *b.prompts), scores=np.concatenate([a.scores, b.scores], axis=1),
-        judged=np.concatenate([a.judged, b.judged]), right=np.concatenate([a.right, b.right]),
+        a,
+        prompts=(*a.prompts, *b.prompts),
+        scores=np.concatenate([a.scores, b.scores], axis=1),
+        judged=np.concatenate([a.judged, b.judged]),
+        right=np.concatenate([a.right, b.right]),
         well_formed=np.concatenate([a.well_formed, b.well_formed]),
         pictures=np.concatenate([a.pictures, more]),
-    )  # fmt: skip
+    )

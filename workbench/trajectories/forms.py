@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from dream.pretrained import Pretrained
 
 COLUMNS = (
-    "right (share of the prompts)", "low", "high", "cost (plain pictures, in steps)", "time a prompt (s)",
+    "right (share of the prompts)",
+    "low",
+    "high",
+    "cost (plain pictures, in steps)",
+    "time a prompt (s)",
     "prompts",
-)  # fmt: skip
+)
 """Of the table; low and high are the ends of a 95 % interval over prompts."""
 
 

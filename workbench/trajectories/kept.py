@@ -75,13 +75,17 @@ def study(
     settings: DecodeSettings,
 ) -> Stored:
     """Finishes all candidates of many prompts and stores them; the work shows (Finished, worth by step) so
-    far."""
+    far.
+    """
     if not 2 <= len(prompts) <= MOST_PROMPTS:
         raise InputError(f"a study takes 2 to {MOST_PROMPTS} different prompts, got {len(prompts)}")
     about: dict[str, Any] = {
-        "model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(),
-        "seed": settings.seed, "prompts": len(prompts),
-    }  # fmt: skip
+        "model": model,
+        "model_id": pretrained.model_id,
+        "settings": settings.to_dict(),
+        "seed": settings.seed,
+        "prompts": len(prompts),
+    }
     title = f"{len(prompts)} prompts: {prompts[0]}, ..."
 
     def show(found: Finished) -> None:

@@ -46,7 +46,8 @@ EXAMPLES = (
     Example(
         "A choice that errs",
         "Most of these tries come out well, and the score takes one that does not.",
-        "an orange triangle on a white background", {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
+        "an orange triangle on a white background",
+        {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
     ),
     Example(
         "Nothing to choose",
@@ -54,7 +55,7 @@ EXAMPLES = (
         "a red circle above a blue square on a white background",
         {**_PLAIN, "steps": 16, "guidance_scale": 2.0, "seed": 0, "tokens": 30},
     ),
-)  # fmt: skip
+)
 """Found by trying: seeds and settings at which the shipped model does what the lines say."""
 
 

@@ -37,7 +37,8 @@ UNITS = {"% of the tokens": "%tokens", "% of the steps": "%steps", "steps": "ste
 
 def refusal(config: "DreamConfig") -> str | None:
     """Why a model cannot choose among its own candidates, as a clause that begins with 'it'; None if it
-    can."""
+    can.
+    """
     learned = trained_for(config)
     return next((REFUSALS[need] for need in (PAINTING, PROMPTING, JOINT) if need not in learned), None)
 
@@ -145,9 +146,17 @@ class GrowingRace:
         self.seconds.append(seconds)
         part = slice(0, i + 1)  # rows that are written once are never written again
         return Race(
-            self.prompt, self.settings, self.num_tokens, tuple(self.steps), tuple(self.decoded),
-            self.alignment[part], self.alive[part], self.kept[part], self.frames[part], tuple(self.seconds),
-        )  # fmt: skip
+            self.prompt,
+            self.settings,
+            self.num_tokens,
+            tuple(self.steps),
+            tuple(self.decoded),
+            self.alignment[part],
+            self.alive[part],
+            self.kept[part],
+            self.frames[part],
+            tuple(self.seconds),
+        )
 
 
 def timed(records: Iterable[StepRecord]) -> Iterator[tuple[StepRecord, float]]:
@@ -165,9 +174,15 @@ def about_record(pretrained: "Pretrained", prompts: Sequence[str], settings: Dec
     """What a record of these prompts, decoded together, says of itself."""
     image = pretrained.config.image
     return About(
-        tuple(prompts), tuple(range(len(prompts))), settings, pretrained.model_id, image.num_tokens,
-        image.token_dim, image.size, len(prompts),
-    )  # fmt: skip
+        tuple(prompts),
+        tuple(range(len(prompts))),
+        settings,
+        pretrained.model_id,
+        image.num_tokens,
+        image.token_dim,
+        image.size,
+        len(prompts),
+    )
 
 
 def paint_race(
@@ -180,10 +195,7 @@ def paint_race(
 ) -> Stored:
     """Paints and stores one prompt; the work shows the `Race` as it is after every step."""
     prompt, image = asked(prompt), pretrained.config.image
-    about = {
-        "model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(),
-        "seed": settings.seed,
-    }  # fmt: skip
+    about = {"model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(), "seed": settings.seed}
     race = None
     with begin(workspace, KIND, prompt, about) as draft:
         growing = GrowingRace(prompt, settings, image.num_tokens, image.size)
@@ -216,12 +228,17 @@ def race_of(record: DecodeRecord, seconds: tuple[float, ...] = (), picture: int 
     """The race of one prompt of a record."""
     steps = record.steps
     return Race(
-        record.about.prompts[picture], record.about.settings, record.about.num_tokens,
-        tuple(step + 1 for step in steps), tuple(record.decoded_fraction[steps].tolist()),
-        record.alignment[steps, picture], record.alive[steps, picture], record.kept[steps, picture],
+        record.about.prompts[picture],
+        record.about.settings,
+        record.about.num_tokens,
+        tuple(step + 1 for step in steps),
+        tuple(record.decoded_fraction[steps].tolist()),
+        record.alignment[steps, picture],
+        record.alive[steps, picture],
+        record.kept[steps, picture],
         np.stack([np.asarray(record.previews[step, picture]) for step in steps]),
         seconds if len(seconds) == len(steps) else (),
-    )  # fmt: skip
+    )
 
 
 # playing
@@ -248,17 +265,18 @@ def race_data(
     urls = {} if urls is None else urls
     marks = race.choices if select is None else list(select)
     return {
-        "mode": "race", "title": title, "size": int(race.frames.shape[-1]),
-        "grid": round(race.num_tokens**0.5), "steps": steps, "select": marks,
+        "mode": "race",
+        "title": title,
+        "size": int(race.frames.shape[-1]),
+        "grid": round(race.num_tokens**0.5),
+        "steps": steps,
+        "select": marks,
         "chosen": race.chosen if chosen is None else chosen,
-        "candidates": [_candidate(race, k, None if right is None else right[k], urls)
-                       for k in range(race.candidates)],
-    }  # fmt: skip
+        "candidates": [_candidate(race, k, None if right is None else right[k], urls) for k in range(race.candidates)],
+    }
 
 
-def _candidate(
-    race: Race, number: int, right: bool | None, urls: dict[tuple[int, int], str]
-) -> dict[str, Any]:
+def _candidate(race: Race, number: int, right: bool | None, urls: dict[tuple[int, int], str]) -> dict[str, Any]:
     lived = len(race.steps) if race.redraws else int(np.flatnonzero(race.alive[:, number])[-1]) + 1
     scores = race.alignment[:lived, number].tolist()
     places = [race.shown_at(i, number) for i in range(lived)]
@@ -266,8 +284,10 @@ def _candidate(
         if place not in urls:
             urls[place] = png_url(race.frames[place])
     return {
-        "number": number, "colour": candidate_colour(number), "alive": lived,
+        "number": number,
+        "colour": candidate_colour(number),
+        "alive": lived,
         "frames": [urls[place] for place in places],
         "alignment": [None if score != score else round(score, 5) for score in scores],
         "right": right,
-    }  # fmt: skip
+    }

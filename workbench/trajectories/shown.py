@@ -81,10 +81,14 @@ def finished_tiles(found: Finished, prompt: int, chosen: int) -> list[Tile]:
     pictures = found.pictures[prompt]
     said = opinions(pictures, [found.prompts[prompt]] * len(pictures))
     return [
-        Tile(k, pictures[k], " · ".join([f"{found.scores[-1, prompt, k]:.3f}", *([str(o)] if o else [])]),
-             chosen=k == chosen)
+        Tile(
+            k,
+            pictures[k],
+            " · ".join([f"{found.scores[-1, prompt, k]:.3f}", *([str(o)] if o else [])]),
+            chosen=k == chosen,
+        )
         for k, o in enumerate(said)
-    ]  # fmt: skip
+    ]
 
 
 def _tile(tile: Tile, side: int) -> str:

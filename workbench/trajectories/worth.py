@@ -66,16 +66,20 @@ def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
         right = chosen(known, flags) if len(flags) else np.zeros(0)
         rows.append(
             Worth(
-                found.steps[i], found.settings.steps, found.decoded[i], mean(rho[~np.isnan(rho)], draws),
+                found.steps[i],
+                found.settings.steps,
+                found.decoded[i],
+                mean(rho[~np.isnan(rho)], draws),
                 mean(final.max(1) - chosen(scores, final), draws),
                 auc(known, flags, draws) if mixed else None,
                 mean(right, draws) if len(flags) else None,
                 mean(right - flags.mean(1), draws) if len(flags) else None,
                 1 + (found.candidates - 1) * (i + 1) / total,
                 sum(found.seconds[: i + 1]) + sum(found.plain_seconds[i + 1 :]),
-                sum(found.seconds), sum(found.plain_seconds),
+                sum(found.seconds),
+                sum(found.plain_seconds),
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -97,13 +101,26 @@ def index_of(found: Finished, step: int) -> int:
 
 
 COLUMNS = (
-    "step", "steps", "share of the steps", "share of the tokens",
-    *(name + end for name in (
-        "rank correlation", "regret (cosine)", "AUC", "chosen is right (share)",
-        "gain over a random one (share)",
-    ) for end in ("", ", low", ", high")),
-    "cost (plain pictures, in steps)", "time (s)", "time over a plain picture's", "prompts",
-)  # fmt: skip
+    "step",
+    "steps",
+    "share of the steps",
+    "share of the tokens",
+    *(
+        name + end
+        for name in (
+            "rank correlation",
+            "regret (cosine)",
+            "AUC",
+            "chosen is right (share)",
+            "gain over a random one (share)",
+        )
+        for end in ("", ", low", ", high")
+    ),
+    "cost (plain pictures, in steps)",
+    "time (s)",
+    "time over a plain picture's",
+    "prompts",
+)
 """Of the table; low and high are the ends of 95 % intervals over prompts."""
 
 
@@ -116,12 +133,22 @@ def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
 
     return [
         [
-            row.step, row.of, round(row.step / row.of, 6), round(row.decoded, 6),
-            *three(row.rank), *three(row.regret), *three(row.auc), *three(row.right), *three(row.gain),
-            round(row.picture_steps, 6), round(row.seconds, 4), round(row.slower, 4), row.regret.count,
+            row.step,
+            row.of,
+            round(row.step / row.of, 6),
+            round(row.decoded, 6),
+            *three(row.rank),
+            *three(row.regret),
+            *three(row.auc),
+            *three(row.right),
+            *three(row.gain),
+            round(row.picture_steps, 6),
+            round(row.seconds, 4),
+            round(row.slower, 4),
+            row.regret.count,
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def worth_csv(rows: Sequence[Worth]) -> bytes:

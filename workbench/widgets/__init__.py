@@ -4,12 +4,6 @@ Each of the other files makes one thing they consist of. Every widget is an `Ins
 and figures that also gives its result as data. None of this knows Streamlit.
 """
 
-from workbench.widgets.api import (
-    checkpoint_browser,
-    decode_player,
-    masking_explorer,
-    run_monitor,
-    trajectory_race,
-)
+from workbench.widgets.api import checkpoint_browser, decode_player, masking_explorer, run_monitor, trajectory_race
 
 __all__ = ["checkpoint_browser", "decode_player", "masking_explorer", "run_monitor", "trajectory_race"]

@@ -52,10 +52,7 @@ def masking_explorer(
 
 
 def decode_player(
-    record: "Stored | DecodeRecord | str | Path",
-    *,
-    model: "Pretrained | str | None" = None,
-    theme: str = "light",
+    record: "Stored | DecodeRecord | str | Path", *, model: "Pretrained | str | None" = None, theme: str = "light"
 ) -> "DecodePlayback":
     """One decode, a step at a time, in the player that the app and the offline HTML have.
 
@@ -92,9 +89,15 @@ def trajectory_race(
     from workbench.widgets.race import TrajectoryRace
 
     return TrajectoryRace(
-        model, prompt, candidates=candidates, selection=selection, select_at=select_at, workspace=workspace,
-        theme=theme, settings=settings,
-    )  # fmt: skip
+        model,
+        prompt,
+        candidates=candidates,
+        selection=selection,
+        select_at=select_at,
+        workspace=workspace,
+        theme=theme,
+        settings=settings,
+    )
 
 
 def run_monitor(run: "Training | str | Path", *, every: float = 1.0, theme: str = "light") -> "RunMonitor":

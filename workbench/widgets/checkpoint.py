@@ -33,10 +33,12 @@ SMALL = 300_000_000
 """Bytes of a part up to which its values are read without being asked; about ten seconds."""
 TENSORS, LAYERS, AVERAGED, POSITIONS, DIFFERENCE = "Tensors", "Layers", "Averaged", "Positions", "Difference"
 VIEWS = {
-    TENSORS: "Tree, list, and one tensor", LAYERS: "Norms and magnitudes by layer",
-    AVERAGED: "Averaged weights beside raw ones", POSITIONS: "Position tables as pictures",
+    TENSORS: "Tree, list, and one tensor",
+    LAYERS: "Norms and magnitudes by layer",
+    AVERAGED: "Averaged weights beside raw ones",
+    POSITIONS: "Position tables as pictures",
     DIFFERENCE: "Distance to another checkpoint",
-}  # fmt: skip
+}
 """What can be looked at, and what it is."""
 
 
@@ -75,9 +77,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         measured = self._measured[self.part.name]
         return [measured[entry.name] for entry in self.part.entries if entry.name in measured]
 
-    def difference(
-        self, other: str | Path, *, part: str | None = None, other_part: str | None = None
-    ) -> pd.DataFrame:
+    def difference(self, other: str | Path, *, part: str | None = None, other_part: str | None = None) -> pd.DataFrame:
         """How far another checkpoint is from this one, a row a layer; the view Difference shows the figure.
 
         Columns: name, values, relative (L2 norm of the change over that of this one), cosine, largest (change
@@ -112,27 +112,42 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._positions = PositionView(theme)
         self._differences = DistanceView(theme, "Call difference(other) from a cell to compare with another.")
         self._views: dict[str, ipywidgets.Widget] = {
-            TENSORS: self._tensors, LAYERS: self._layers, AVERAGED: self._averages,
-            POSITIONS: self._positions, DIFFERENCE: self._differences,
-        }  # fmt: skip
+            TENSORS: self._tensors,
+            LAYERS: self._layers,
+            AVERAGED: self._averages,
+            POSITIONS: self._positions,
+            DIFFERENCE: self._differences,
+        }
         view = ipywidgets.ToggleButtons(
-            options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "96px"},
-        )  # fmt: skip
+            options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "96px"}
+        )
         part = ipywidgets.Dropdown(
-            options=[one.name for one in found.parts], value=found.weights.name, description="Part",
-            style=LABEL, tooltip="Raw weights, averaged weights and the optimiser's state may lie in one.",
+            options=[one.name for one in found.parts],
+            value=found.weights.name,
+            description="Part",
+            style=LABEL,
+            tooltip="Raw weights, averaged weights and the optimiser's state may lie in one.",
             layout={"width": "230px"},
-        )  # fmt: skip
+        )
         read = ipywidgets.Button(
-            description="Read values", tooltip="Reads them in the background; stop it any time.",
+            description="Read values",
+            tooltip="Reads them in the background; stop it any time.",
             layout={"width": "110px", "display": "none"},
-        )  # fmt: skip
+        )
         tensors, positions = self._tensors, self._positions
         self.controls |= {
-            "view": view, "part": part, "read": read, "find": tensors.find, "tensor": tensors.tensor,
-            "log": tensors.logarithmic, "table": positions.table, "side": positions.side,
-            "centred": positions.centred, "component": positions.component, "position": positions.position,
-        }  # fmt: skip
+            "view": view,
+            "part": part,
+            "read": read,
+            "find": tensors.find,
+            "tensor": tensors.tensor,
+            "log": tensors.logarithmic,
+            "table": positions.table,
+            "side": positions.side,
+            "centred": positions.centred,
+            "component": positions.component,
+            "position": positions.position,
+        }
         above = ipywidgets.HBox([view, part, read], layout={"flex_flow": "row wrap"})
         self._place = ipywidgets.VBox(layout={"width": "100%"})
         self.body.children = [ipywidgets.HTML(_head(found)), above, self._place]
@@ -142,11 +157,15 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self.react(self.controls["part"], lambda _: self._show_part())
         self.press(self.controls["read"], self._read)
         for name, draw in (
-            ("find", self._tensors.list_tensors), ("tensor", self._tensors.show_tensor),
-            ("log", self._tensors.show_tensor), ("table", self._positions.take_table),
-            ("side", self._positions.lay), ("centred", self._positions.measure_similarity),
-            ("component", self._positions.draw_component), ("position", self._positions.draw_similarity),
-        ):  # fmt: skip
+            ("find", self._tensors.list_tensors),
+            ("tensor", self._tensors.show_tensor),
+            ("log", self._tensors.show_tensor),
+            ("table", self._positions.take_table),
+            ("side", self._positions.lay),
+            ("centred", self._positions.measure_similarity),
+            ("component", self._positions.draw_component),
+            ("position", self._positions.draw_similarity),
+        ):
             self.react(self.controls[name], partial(_without, draw))
 
     # what is shown
@@ -202,8 +221,9 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         part = self.found.part(job[1])
         self.begin(
             _in_one_thread(partial(measure_part, self._left(part))),
-            show=lambda some: self._take_values(part, some), done=lambda all: self._finish_values(part, all),
-        )  # fmt: skip
+            show=lambda some: self._take_values(part, some),
+            done=lambda all: self._finish_values(part, all),
+        )
 
     def _next(self) -> tuple[str, str] | None:
         if self.controls["view"].value == AVERAGED and self.found.averaged and self.averaged is None:
@@ -247,7 +267,8 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
 
 def _in_one_thread(read: Callable[[Work[T]], T]) -> Callable[[Work[T]], T]:
     """The reading with torch on one thread: a second one gains little on pieces of a file, and where another
-    process is busy they wait for each other tenfold."""
+    process is busy they wait for each other tenfold.
+    """
 
     def run(work: Work[T]) -> T:
         before = torch.get_num_threads()
@@ -276,9 +297,10 @@ def _name(found: Checkpoint) -> str:
 def _head(found: Checkpoint) -> str:
     part, facts = found.weights, found.facts if found.paintable else {}
     words = [
-        f"<b>{html.escape(found.path.name)}</b>", html.escape(found.kind),
+        f"<b>{html.escape(found.path.name)}</b>",
+        html.escape(found.kind),
         f"{part.count:,} values in {len(part.entries):,} tensors of '{html.escape(part.name)}'",
         f"{size_words(sum(one.bytes for one in found.parts))} in all",
         *(html.escape(f"{name} {value}") for name, value in facts.items()),
-    ]  # fmt: skip
+    ]
     return f'<p style="line-height:1.5">{" · ".join(words)}</p>'

@@ -34,25 +34,39 @@ class PositionView(ipywidgets.VBox):
             description="Table", style=LABEL, tooltip="Tensors that are named like position tables."
         )
         self.side = ipywidgets.BoundedIntText(
-            description="Side", style=LABEL, layout={"width": "150px"},
+            description="Side",
+            style=LABEL,
+            layout={"width": "150px"},
             tooltip="Cells a side: the last positions fill a square of them; 0 lays all on a line (texts).",
-        )  # fmt: skip
+        )
         self.centred = ipywidgets.Checkbox(
-            value=True, description="Centred", indent=False, layout={"width": "110px"},
+            value=True,
+            description="Centred",
+            indent=False,
+            layout={"width": "110px"},
             tooltip="Similarities without what all positions have in common: their mean is taken off first.",
-        )  # fmt: skip
+        )
         self.component = ipywidgets.IntSlider(
-            value=1, min=1, max=1, description="Component", style=LABEL,
+            value=1,
+            min=1,
+            max=1,
+            description="Component",
+            style=LABEL,
             tooltip="Principal component of the positions, the largest first.",
-        )  # fmt: skip
+        )
         self.position = ipywidgets.IntSlider(
-            value=0, min=0, max=0, description="Position", style=LABEL,
+            value=0,
+            min=0,
+            max=0,
+            description="Position",
+            style=LABEL,
             tooltip="In raster order; a click on a cell of a similarity map sets it.",
-        )  # fmt: skip
+        )
         self._before = ipywidgets.HTML(f"<p>{NONE}</p>")
-        rows = [ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}) for row in (
-            [self.table, self.side, self.centred], [self.component, self.position],
-        )]  # fmt: skip
+        rows = [
+            ipywidgets.HBox(row, layout={"flex_flow": "row wrap"})
+            for row in ([self.table, self.side, self.centred], [self.component, self.position])
+        ]
         self._theme = theme
         super().__init__([Fit(), *rows, self._before])
 
@@ -100,8 +114,10 @@ class PositionView(ipywidgets.VBox):
         self.position.value = (table.rows // 2) * table.columns + table.columns // 2
         self._before.value = (
             f"<p>The first {table.before} of {positions.length(entry)} positions are buffer tokens, not on "
-            "the grid.</p>" if table.before else ""
-        )  # fmt: skip
+            "the grid.</p>"
+            if table.before
+            else ""
+        )
         self._above.children[0].layout.display = "none" if table.rows == 1 else "flex"
         if table.rows > 1:
             colours = positions.as_colours(self._scores, table)

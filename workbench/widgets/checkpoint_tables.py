@@ -33,7 +33,8 @@ def tensor_table(part: Part, measured: Mapping[str, Statistics]) -> pd.DataFrame
 
 def distance_table(distances: Iterable[Distance]) -> pd.DataFrame:
     """A row a layer (or tensor): name, values, relative (L2 norm of the change over that of A), cosine,
-    largest (change of one value), equal."""
+    largest (change of one value), equal.
+    """
     names = ("name", "count", "relative", "cosine", "largest", "equal")
     rows = [[getattr(distance, name) for name in names] for distance in distances]
     return pd.DataFrame(rows, columns=list(names)).rename(columns={"count": "values"})
@@ -42,7 +43,12 @@ def distance_table(distances: Iterable[Distance]) -> pd.DataFrame:
 def _numbers(one: Statistics | None) -> dict[str, object]:
     """What was measured of a tensor; None for each number where it was not."""
     return {
-        "norm": one and one.norm, "rms": one and one.rms, "mean": one and one.mean, "min": one and one.low,
-        "max": one and one.high, "zeros": one and one.zeros, "nonfinite": one and one.nonfinite,
+        "norm": one and one.norm,
+        "rms": one and one.rms,
+        "mean": one and one.mean,
+        "min": one and one.low,
+        "max": one and one.high,
+        "zeros": one and one.zeros,
+        "nonfinite": one and one.nonfinite,
         "problems": ", ".join(one.problems) if one else "",
-    }  # fmt: skip
+    }

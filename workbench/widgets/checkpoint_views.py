@@ -40,13 +40,19 @@ class TensorView(ipywidgets.VBox):
         self._measured: Mapping[str, Statistics] = {}
         self._chosen = chosen
         self.find = ipywidgets.Text(
-            description="Find", placeholder="part of a name: attn, blocks.3, bias ...", style=LABEL,
-            tooltip="Lists only tensors whose name contains this.", layout={"width": "98%"},
-        )  # fmt: skip
+            description="Find",
+            placeholder="part of a name: attn, blocks.3, bias ...",
+            style=LABEL,
+            tooltip="Lists only tensors whose name contains this.",
+            layout={"width": "98%"},
+        )
         self.tensor = ipywidgets.Select(
-            description="Tensor", rows=9, style=LABEL, layout={"width": "98%"},
+            description="Tensor",
+            rows=9,
+            style=LABEL,
+            layout={"width": "98%"},
             tooltip="The tensor that is looked at; a click in the tree chooses it too.",
-        )  # fmt: skip
+        )
         self.logarithmic = ipywidgets.Checkbox(
             description="Logarithmic count", indent=False, tooltip="Shows the few values far out."
         )
@@ -86,11 +92,7 @@ class TensorView(ipywidgets.VBox):
         if entry is None:
             redraw(self.histogram, style.empty("", "No tensor has such a name."))
         elif one is None:
-            why = (
-                "Its values have not been read yet."
-                if entry.readable
-                else "Values of this type cannot be read."
-            )
+            why = "Its values have not been read yet." if entry.readable else "Values of this type cannot be read."
             redraw(self.histogram, style.empty(entry.name, why))
         else:
             redraw(self.histogram, figures.plot_histogram(one, self.logarithmic.value))
@@ -140,14 +142,17 @@ class DistanceView(ipywidgets.VBox):
         every = together("all", found.weights)
         words = [f"A: {a} · B: {b}"]
         words += [
-            "the two are equal in every value" if found.equal else
-            f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest {every.largest:.3g}, "
+            "the two are equal in every value"
+            if found.equal
+            else f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest {every.largest:.3g}, "
             f"{every.count:,} values"
-        ]  # fmt: skip
+        ]
         for count, what in (
-            (len(found.added), "only in B"), (len(found.missing), "only in A"),
-            (len(found.reshaped), "of another shape"), (len(rows) - len(farthest), "layers left out"),
-        ):  # fmt: skip
+            (len(found.added), "only in B"),
+            (len(found.missing), "only in A"),
+            (len(found.reshaped), "of another shape"),
+            (len(rows) - len(farthest), "layers left out"),
+        ):
             words += [f"{count} {what}"] if count else []
         self._words.value = f"<p>{html.escape(' · '.join(words))}</p>"
         redraw(self.distances, figures.plot_distances([row for row in rows if row.name in farthest]))

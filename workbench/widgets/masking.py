@@ -23,13 +23,7 @@ from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.masking_controls import OWN, MaskingControls
-from workbench.widgets.masking_parts import (
-    GivenPicture,
-    comparison,
-    picture_bytes,
-    readings,
-    runs_to_lay_over,
-)
+from workbench.widgets.masking_parts import GivenPicture, comparison, picture_bytes, readings, runs_to_lay_over
 
 MASKS = 8
 """Groups whose masks are shown; smaller batches are drawn until there are as many."""
@@ -121,27 +115,40 @@ class MaskingExplorer(Instrument[MaskingShown]):
         button = w.Layout(width="150px")
         return {
             "moment": w.IntSlider(
-                30, 0, 100, description="Moment (% of the training)", layout=w.Layout(width="98%"),
+                30,
+                0,
+                100,
+                description="Moment (% of the training)",
+                layout=w.Layout(width="98%"),
                 style={"description_width": "initial"},
                 tooltip="Moves the readings, the upright lines, the histogram and the masks.",
             ),
             "view": w.ToggleButtons(
-                options=[HEAT, RIDGES], description="Density as",
+                options=[HEAT, RIDGES],
+                description="Density as",
                 tooltips=["The density from above.", "The density as a row of curves."],
                 style={"button_width": "90px", "description_width": "initial"},
             ),
             "run": w.Dropdown(
-                options=[NO_RUN, *self._runs], description="Lay over what a run drew",
-                style={"description_width": "initial"}, layout=w.Layout(width="330px"),
+                options=[NO_RUN, *self._runs],
+                description="Lay over what a run drew",
+                style={"description_width": "initial"},
+                layout=w.Layout(width="330px"),
                 tooltip="Dots in the density, marks in the shares, an outline in the histogram.",
             ),
-            "use": w.Button(description="Use its settings", layout=button, disabled=True,
-                            tooltip="Sets the controls to what the run was trained with."),
-            "again": w.Button(description="Draw again", layout=button,
-                              tooltip="Other ratios and other masks at the same moment."),
-            "drawing": w.Button(description="Another drawing", layout=button,
-                                tooltip="Another picture under the same masks."),
-        }  # fmt: skip
+            "use": w.Button(
+                description="Use its settings",
+                layout=button,
+                disabled=True,
+                tooltip="Sets the controls to what the run was trained with.",
+            ),
+            "again": w.Button(
+                description="Draw again", layout=button, tooltip="Other ratios and other masks at the same moment."
+            ),
+            "drawing": w.Button(
+                description="Another drawing", layout=button, tooltip="Another picture under the same masks."
+            ),
+        }
 
     def _first_figures(self, theme: str) -> dict[str, go.FigureWidget]:
         said = self._settings.read()
@@ -152,20 +159,26 @@ class MaskingExplorer(Instrument[MaskingShown]):
     def _placed(self) -> w.Box:
         row = w.Layout(flex_flow="row wrap", align_items="center")
         pairs = [
-            w.HBox([w.VBox([self.figures[name]], layout=HALF) for name in pair],
-                   layout=w.Layout(flex_flow="row wrap", width="100%"))
+            w.HBox(
+                [w.VBox([self.figures[name]], layout=HALF) for name in pair],
+                layout=w.Layout(flex_flow="row wrap", width="100%"),
+            )
             for pair in (("moment", "shares"), ("chance", "masks"))
-        ]  # fmt: skip
+        ]
         right = w.VBox(
             [
-                self._readings, self.controls["moment"],
+                self._readings,
+                self.controls["moment"],
                 w.HBox([self.controls["view"], self.controls["run"], self.controls["use"]], layout=row),
-                w.VBox([self.figures["density"]], layout=w.Layout(width="100%", overflow="hidden")), *pairs,
+                w.VBox([self.figures["density"]], layout=w.Layout(width="100%", overflow="hidden")),
+                *pairs,
                 w.HBox([self.controls["again"], self.controls["drawing"]], layout=row),
-                self._caption, self._table, self._command,
+                self._caption,
+                self._table,
+                self._command,
             ],
             layout=w.Layout(flex="1 1 420px", min_width="0"),
-        )  # fmt: skip
+        )
         return w.HBox([self._settings.box, right], layout=w.Layout(flex_flow="row wrap", width="100%"))
 
     def _listen(self) -> None:
@@ -263,9 +276,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
 
     def _moment_figure(self) -> go.Figure:
         drawn, at = self._drawn, self._progress
-        return figures.plot_moment(
-            self._moment, near(drawn, at) if drawn else None, drawn.name if drawn else ""
-        )
+        return figures.plot_moment(self._moment, near(drawn, at) if drawn else None, drawn.name if drawn else "")
 
     def _masks_figure(self) -> go.Figure:
         said, grid = self._said, self._said.grid
@@ -290,9 +301,16 @@ class MaskingExplorer(Instrument[MaskingShown]):
         said, size = self._said, self.controls["size"].value
         changes = assignments(said.masking, said.objective, preset_config(size))
         self.result = shown = MaskingShown(
-            said.masking, said.objective, said.grid, self._schedule, self._moment, self._masks, changes,
-            command(changes, size), python(said.masking, said.objective, size),
-        )  # fmt: skip
+            said.masking,
+            said.objective,
+            said.grid,
+            self._schedule,
+            self._moment,
+            self._masks,
+            changes,
+            command(changes, size),
+            python(said.masking, said.objective, size),
+        )
         self._caption.value = (
             f"<small>“{html.escape(self._under)}”. Above each picture the ratio drawn (share of tokens "
             "hidden), below it the loss that it trains.</small>"

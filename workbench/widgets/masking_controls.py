@@ -17,9 +17,16 @@ COUNT_OF = {"min_visible": "Contrast needs visible", "min_masked": "Generation n
 FOLDED = (*COUNT_OF, "grid", "size")
 """Controls that are folded away at first."""
 READ_BY = {
-    "center_start": "center_start", "center_end": "center_end", "times": "hold", "shape": "shape",
-    "std": "std", "widens": "std", "std_end": "std_end", "moving": "moving_interval", "interval": "low",
-}  # fmt: skip
+    "center_start": "center_start",
+    "center_end": "center_end",
+    "times": "hold",
+    "shape": "shape",
+    "std": "std",
+    "widens": "std",
+    "std_end": "std_end",
+    "moving": "moving_interval",
+    "interval": "low",
+}
 """Field that decides whether a schedule reads a control at all."""
 WIDE = {"width": "97%"}
 """Of a control; each gets a layout of its own, or hiding one would hide all."""
@@ -40,9 +47,7 @@ class MaskingControls:
         self.quiet = False
         self.all = _schedule_controls() | _spread_controls() | _group_controls() | _counting_controls()
         named = self.all
-        more = w.Accordion(
-            [w.VBox([named["min_visible"], named["min_masked"], named["grid"], named["size"]])]
-        )
+        more = w.Accordion([w.VBox([named["min_visible"], named["min_masked"], named["grid"], named["size"]])])
         more.set_title(0, "Who counts, tokens, model")
         upper = [control for name, control in named.items() if name not in FOLDED]
         self.box = w.VBox([*upper, more], layout=w.Layout(flex="0 1 340px", min_width="310px"))
@@ -84,64 +89,106 @@ def _schedule_controls() -> dict[str, w.Widget]:
     about = "; ".join(f"{preset.name}: {preset.about}" for preset in presets())
     return {
         "preset": w.Dropdown(
-            options=[*(preset.name for preset in presets()), OWN], description="Preset", layout=WIDE,
-            style=STYLE, tooltip=about,
+            options=[*(preset.name for preset in presets()), OWN],
+            description="Preset",
+            layout=WIDE,
+            style=STYLE,
+            tooltip=about,
         ),
         "schedule": w.Dropdown(
-            options=_names(SCHEDULES), description="Schedule", layout=WIDE, style=STYLE,
+            options=_names(SCHEDULES),
+            description="Schedule",
+            layout=WIDE,
+            style=STYLE,
             tooltip="Warm-up moves the location of the mask ratios; Constant keeps it; Uniform draws every "
             "ratio equally often; None hides nothing.",
         ),
-        "center_start": _slider("Location, start", -0.5, 1.5, 0.05, "masking.center_start: where the normal "
-                                "sits before the warm-up; not the mean ratio."),
-        "center_end": _slider("Location, end", -0.5, 1.5, 0.05,
-                              "masking.center_end: where the normal sits in the end."),
+        "center_start": _slider(
+            "Location, start",
+            -0.5,
+            1.5,
+            0.05,
+            "masking.center_start: where the normal sits before the warm-up; not the mean ratio.",
+        ),
+        "center_end": _slider(
+            "Location, end", -0.5, 1.5, 0.05, "masking.center_end: where the normal sits in the end."
+        ),
         "times": w.FloatRangeSlider(
-            value=(0, 75), min=0, max=100, step=1, description="It moves at (%)", readout_format=".0f",
-            continuous_update=False, layout=WIDE, style=STYLE,
+            value=(0, 75),
+            min=0,
+            max=100,
+            step=1,
+            description="It moves at (%)",
+            readout_format=".0f",
+            continuous_update=False,
+            layout=WIDE,
+            style=STYLE,
             tooltip="masking.hold and masking.warmup_end, in % of the training: before and after, the "
             "location stands still.",
         ),
         "shape": w.Dropdown(
-            options=_names(SHAPES), description="Path", layout=WIDE, style=STYLE,
+            options=_names(SHAPES),
+            description="Path",
+            layout=WIDE,
+            style=STYLE,
             tooltip="masking.shape: Linear moves evenly; Cosine starts and arrives gently.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _spread_controls() -> dict[str, w.Widget]:
     return {
-        "std": _slider("Spread", 0.05, 1.0, 0.01, "masking.std: standard deviation of the normal before it "
-                       "is cut to the ratios."),
-        "widens": _toggle("Spread changes", "masking.std_end: another spread at the end."),
-        "std_end": _slider("Spread, end", 0.05, 1.0, 0.01,
-                           "masking.std_end: the spread moves there evenly over the whole training."),
-        "interval": w.FloatRangeSlider(
-            value=(0, 1), min=0, max=1, step=0.05, description="Allowed ratios", continuous_update=False,
-            layout=WIDE, style=STYLE, tooltip="masking.low and masking.high: no ratio is drawn outside.",
+        "std": _slider(
+            "Spread", 0.05, 1.0, 0.01, "masking.std: standard deviation of the normal before it is cut to the ratios."
         ),
-        "moving": _toggle("Moving bounds", "masking.moving_interval: only ratios within one spread of the "
-                          "location."),
-    }  # fmt: skip
+        "widens": _toggle("Spread changes", "masking.std_end: another spread at the end."),
+        "std_end": _slider(
+            "Spread, end", 0.05, 1.0, 0.01, "masking.std_end: the spread moves there evenly over the whole training."
+        ),
+        "interval": w.FloatRangeSlider(
+            value=(0, 1),
+            min=0,
+            max=1,
+            step=0.05,
+            description="Allowed ratios",
+            continuous_update=False,
+            layout=WIDE,
+            style=STYLE,
+            tooltip="masking.low and masking.high: no ratio is drawn outside.",
+        ),
+        "moving": _toggle("Moving bounds", "masking.moving_interval: only ratios within one spread of the location."),
+    }
 
 
 def _group_controls() -> dict[str, w.Widget]:
     return {
         "groups": w.SelectionSlider(
-            options=GROUPS, description="Groups in a batch", continuous_update=False, layout=WIDE,
+            options=GROUPS,
+            description="Groups in a batch",
+            continuous_update=False,
+            layout=WIDE,
             style=STYLE,
             tooltip="masking.groups: parts of a batch with a ratio each. The paper draws one a rank, on 32 "
             "ranks: together like 32 groups.",
         ),
-        "stratified": _toggle("Spread evenly", "masking.stratified: one ratio from each of as many quantile "
-                              "bands as there are groups."),
-        "shared": _toggle("Shared out", "masking.generation_share: some groups draw only where generation "
-                          "counts, the rest only where contrast does."),
-        "for_generation": w.IntSlider(
-            min=0, max=64, description="... for generation", continuous_update=False, layout=WIDE,
-            style=STYLE, tooltip="How many groups draw where generation counts.",
+        "stratified": _toggle(
+            "Spread evenly", "masking.stratified: one ratio from each of as many quantile bands as there are groups."
         ),
-    }  # fmt: skip
+        "shared": _toggle(
+            "Shared out",
+            "masking.generation_share: some groups draw only where generation "
+            "counts, the rest only where contrast does.",
+        ),
+        "for_generation": w.IntSlider(
+            min=0,
+            max=64,
+            description="... for generation",
+            continuous_update=False,
+            layout=WIDE,
+            style=STYLE,
+            tooltip="How many groups draw where generation counts.",
+        ),
+    }
 
 
 def _counting_controls() -> dict[str, w.Widget]:
@@ -152,22 +199,35 @@ def _counting_controls() -> dict[str, w.Widget]:
     return {
         **{name: _slider(text, 0.0, 1.0, 0.05, why[name]) for name, text in COUNT_OF.items()},
         "grid": w.BoundedIntText(
-            5, min=2, max=32, description="Tokens a side", layout=WIDE, style=STYLE,
-            tooltip="5 x 5 in the shipped model, 16 x 16 in the paper. A ratio becomes a whole number of "
-            "tokens.",
+            5,
+            min=2,
+            max=32,
+            description="Tokens a side",
+            layout=WIDE,
+            style=STYLE,
+            tooltip="5 x 5 in the shipped model, 16 x 16 in the paper. A ratio becomes a whole number of tokens.",
         ),
         "size": w.Dropdown(
-            options=list(SIZES), description="Model to train", layout=WIDE, style=STYLE,
+            options=list(SIZES),
+            description="Model to train",
+            layout=WIDE,
+            style=STYLE,
             tooltip="The preset that the command and the Python text change.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _slider(text: str, low: float, high: float, step: float, tooltip: str) -> w.FloatSlider:
     return w.FloatSlider(
-        min=low, max=high, step=step, description=text, continuous_update=False, layout=WIDE, style=STYLE,
+        min=low,
+        max=high,
+        step=step,
+        description=text,
+        continuous_update=False,
+        layout=WIDE,
+        style=STYLE,
         tooltip=tooltip,
-    )  # fmt: skip
+    )
 
 
 def _toggle(text: str, tooltip: str) -> w.Checkbox:

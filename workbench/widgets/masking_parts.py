@@ -46,15 +46,15 @@ def readings(moment: Moment, groups: int) -> str:
     return words.cards(
         (
             ("Location", "-" if moment.center is None else f"{moment.center:.2f}"),
-            ("True mean ratio", f"{moment.mean:.2f}"), ("Train contrast", f"{shares.contrast:.0%}"),
-            ("Train generation", f"{shares.generation:.0%}"), ("Train both", f"{shares.both:.0%}"),
+            ("True mean ratio", f"{moment.mean:.2f}"),
+            ("Train contrast", f"{shares.contrast:.0%}"),
+            ("Train generation", f"{shares.generation:.0%}"),
+            ("Train both", f"{shares.both:.0%}"),
             (f"Batch of {groups} has both", f"{moment.chance:.1%}"),
         )
-    )  # fmt: skip
+    )
 
 
 def comparison(moment: Moment, drawn: DrawnRatios | None) -> str:
     """Closed form, draws and a run side by side."""
-    return words.table(
-        compared(moment, drawn), f"Closed form and draws at {moment.progress:.0%} of the training"
-    )
+    return words.table(compared(moment, drawn), f"Closed form and draws at {moment.progress:.0%} of the training")

@@ -28,19 +28,19 @@ class Measuring(Instrument[list[Results]]):
     """
 
     def __init__(
-        self, models: Mapping[str, str | Path], tasks: str, out: Path, *, assignments: Sequence[str] = (),
-        seed: int = 0, theme: str = "light",
-    ) -> None:  # fmt: skip
+        self,
+        models: Mapping[str, str | Path],
+        tasks: str,
+        out: Path,
+        *,
+        assignments: Sequence[str] = (),
+        seed: int = 0,
+        theme: str = "light",
+    ) -> None:
         super().__init__()
         paths = {name: Path(path) for name, path in models.items()}
         self._request = Request(
-            paths,
-            named_tasks(tasks, ["shapes"]),
-            ["shapes"],
-            out,
-            tuple(assignments),
-            seed=seed,
-            device="cpu",
+            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed, device="cpu"
         )
         self.figure = live(plot_comparison([]), theme)
         self.body.children = [self.figure]

@@ -124,11 +124,17 @@ class RunMonitor(Instrument[RunShown]):
         details.set_title(0, "Command and log")
         buttons = [named[name] for name in ("stop", "resume", "kind", "amount", "extend", "follow")]
         return [
-            self._state, self._bar, w.HBox(buttons, layout=row), self._more, self._numbers,
+            self._state,
+            self._bar,
+            w.HBox(buttons, layout=row),
+            self._more,
+            self._numbers,
             w.HBox([named[name] for name in ("figure", "axis", "smoothing", "log")], layout=row),
             w.VBox([self.figure], layout={"width": "100%", "overflow": "hidden"}),
-            named["sheet"], self._sheet, details,
-        ]  # fmt: skip
+            named["sheet"],
+            self._sheet,
+            details,
+        ]
 
     def _listen(self) -> None:
         for name in ("figure", "axis", "smoothing", "log"):
@@ -248,9 +254,18 @@ class RunMonitor(Instrument[RunShown]):
     def _tell(self) -> None:
         found = self._look
         self.result = RunShown(
-            found.name, self._path, found.state, found.sentence, found.step, found.end, found.seconds_left,
-            train_frame(found.curves), validation_frame(found.curves), found.sheets, found.command,
-        )  # fmt: skip
+            found.name,
+            self._path,
+            found.state,
+            found.sentence,
+            found.step,
+            found.end,
+            found.seconds_left,
+            train_frame(found.curves),
+            validation_frame(found.curves),
+            found.sheets,
+            found.command,
+        )
 
     # what can be done with the training
 

@@ -6,10 +6,14 @@ from workbench.figures.training import FIGURES
 from workbench.runs.curves import AXES
 
 NAMES = {
-    "losses": "Losses", "by_ratio": "Losses by mask ratio", "ratios": "Mask ratios drawn",
-    "shares": "Pictures that counted", "retrieval": "Retrieval", "gradients": "Gradients and learning rate",
+    "losses": "Losses",
+    "by_ratio": "Losses by mask ratio",
+    "ratios": "Mask ratios drawn",
+    "shares": "Pictures that counted",
+    "retrieval": "Retrieval",
+    "gradients": "Gradients and learning rate",
     "speed": "Speed",
-}  # fmt: skip
+}
 BUTTON = {"width": "110px"}
 
 
@@ -18,40 +22,79 @@ def look_controls() -> dict[str, w.Widget]:
     style = {"description_width": "initial"}
     return {
         "figure": w.Dropdown(
-            options=[(title, name) for name, title in NAMES.items()], description="Figure", style=style,
-            layout={"width": "270px"}, tooltip="; ".join(FIGURES.values()),
+            options=[(title, name) for name, title in NAMES.items()],
+            description="Figure",
+            style=style,
+            layout={"width": "270px"},
+            tooltip="; ".join(FIGURES.values()),
         ),
-        "axis": w.Dropdown(options=list(AXES), description="over", style=style, layout={"width": "150px"},
-                           tooltip="What the curves are drawn over."),
+        "axis": w.Dropdown(
+            options=list(AXES),
+            description="over",
+            style=style,
+            layout={"width": "150px"},
+            tooltip="What the curves are drawn over.",
+        ),
         "smoothing": w.FloatSlider(
-            0.8, min=0.0, max=0.99, step=0.01, description="Smoothing", continuous_update=False, style=style,
+            0.8,
+            min=0.0,
+            max=0.99,
+            step=0.01,
+            description="Smoothing",
+            continuous_update=False,
+            style=style,
             layout={"width": "260px"},
             tooltip="Weight of what came before; what was logged stays visible, pale.",
         ),
-        "log": w.Checkbox(True, description="Logarithmic losses", indent=False, layout={"width": "170px"},
-                          tooltip="Equal ratios are equally far apart."),
+        "log": w.Checkbox(
+            True,
+            description="Logarithmic losses",
+            indent=False,
+            layout={"width": "170px"},
+            tooltip="Equal ratios are equally far apart.",
+        ),
         "sheet": w.SelectionSlider(
-            options=[0], description="Painted at step", style=style,
+            options=[0],
+            description="Painted at step",
+            style=style,
             layout={"width": "98%", "display": "none"},
             tooltip="The same prompts and seed over the training.",
         ),
-    }  # fmt: skip
+    }
 
 
 def run_controls() -> dict[str, w.Widget]:
     """What can be done with the training."""
     return {
-        "stop": w.Button(description="Stop", icon="stop", layout=BUTTON,
-                         tooltip="Saves a checkpoint and ends; Resume goes on from there."),
-        "resume": w.Button(description="Resume", icon="play", layout=BUTTON,
-                           tooltip="Goes on to the planned end as if it had never stopped."),
-        "amount": w.BoundedFloatText(5.0, min=0.01, max=1e8, layout={"width": "90px"},
-                                     tooltip="How many minutes or steps more."),
-        "kind": w.Dropdown(options=["minutes", "steps"], description="Go on for more",
-                           layout={"width": "190px"}, tooltip="What is counted.",
-                           style={"description_width": "initial"}),
-        "extend": w.Button(description="Go on", icon="forward", layout=BUTTON,
-                           tooltip="Trains for so many minutes or steps more."),
-        "follow": w.Button(description="Follow", icon="eye", layout={**BUTTON, "display": "none"},
-                           tooltip="Looks again, and goes on looking while it trains."),
-    }  # fmt: skip
+        "stop": w.Button(
+            description="Stop",
+            icon="stop",
+            layout=BUTTON,
+            tooltip="Saves a checkpoint and ends; Resume goes on from there.",
+        ),
+        "resume": w.Button(
+            description="Resume",
+            icon="play",
+            layout=BUTTON,
+            tooltip="Goes on to the planned end as if it had never stopped.",
+        ),
+        "amount": w.BoundedFloatText(
+            5.0, min=0.01, max=1e8, layout={"width": "90px"}, tooltip="How many minutes or steps more."
+        ),
+        "kind": w.Dropdown(
+            options=["minutes", "steps"],
+            description="Go on for more",
+            layout={"width": "190px"},
+            tooltip="What is counted.",
+            style={"description_width": "initial"},
+        ),
+        "extend": w.Button(
+            description="Go on", icon="forward", layout=BUTTON, tooltip="Trains for so many minutes or steps more."
+        ),
+        "follow": w.Button(
+            description="Follow",
+            icon="eye",
+            layout={**BUTTON, "display": "none"},
+            tooltip="Looks again, and goes on looking while it trains.",
+        ),
+    }

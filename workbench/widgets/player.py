@@ -129,9 +129,11 @@ class DecodePlayback(Instrument[ShownStep]):
         row = ipywidgets.HBox(list(self.controls.values()), layout={"flex_flow": "row wrap", "width": "98%"})
         figures = [ipywidgets.VBox([each], layout=HALF) for each in (self.order, self.course)]
         self.body.children = [
-            row, ipywidgets.Box([self.player], layout={"display": "block", **WIDE}), self._remarks,
+            row,
+            ipywidgets.Box([self.player], layout={"display": "block", **WIDE}),
+            self._remarks,
             ipywidgets.HBox(figures, layout={"flex_flow": "row wrap", **WIDE}),
-        ]  # fmt: skip
+        ]
 
     def _look(self, work: Work[dict[str, Any]], model: "Pretrained | str") -> dict[str, Any]:
         work.tell(0.0, "opening the model")
@@ -172,10 +174,16 @@ class DecodePlayback(Instrument[ShownStep]):
         if position < 0:
             position = step["revealed"][0]
         self.result = ShownStep(
-            step["step"], step["of"], step["decoded"], step["guidance"], step["alignment"],
-            tuple(step["revealed"]), hidden, np.ascontiguousarray(picture.transpose(1, 2, 0)),
+            step["step"],
+            step["of"],
+            step["decoded"],
+            step["guidance"],
+            step["alignment"],
+            tuple(step["revealed"]),
+            hidden,
+            np.ascontiguousarray(picture.transpose(1, 2, 0)),
             _looked_at(data, position),
-        )  # fmt: skip
+        )
         pictures = len(self._record.about.prompts)
         said = remarks(data, len(self._record.steps))
         if pictures > 1:
@@ -186,19 +194,25 @@ class DecodePlayback(Instrument[ShownStep]):
 def _step_slider(data: dict[str, Any]) -> ipywidgets.SelectionSlider:
     options = [(f"{one['step']} of {one['of']}", one["step"]) for one in data["steps"]]
     return ipywidgets.SelectionSlider(
-        options=options, value=options[-1][1], description="Steps done", continuous_update=True,
+        options=options,
+        value=options[-1][1],
+        description="Steps done",
+        continuous_update=True,
         tooltip="Moves the player, the result and the masks; the player's own slider moves this.",
         layout={"width": "420px"},
-    )  # fmt: skip
+    )
 
 
 def _token_box(data: dict[str, Any]) -> ipywidgets.BoundedIntText:
     return ipywidgets.BoundedIntText(
-        min=-1, max=data["grid"] ** 2 - 1, value=-1, description="Token",
+        min=-1,
+        max=data["grid"] ** 2 - 1,
+        value=-1,
+        description="Token",
         tooltip="Place of the token looked at closely, row by row from 0, as a click on the "
         "picture says it; -1: the first one of the step.",
         layout={"width": "170px"},
-    )  # fmt: skip
+    )
 
 
 def _looked_at(data: dict[str, Any], position: int) -> LookedAt | None:

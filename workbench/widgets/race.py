@@ -130,9 +130,7 @@ class TrajectoryRace(Instrument[Race]):
         self._next = 0.0
         self._moment.value = _moment(settings, [(p.step, p.decoded_fraction) for p in points])
         self._arrange()
-        self.begin(
-            lambda work: self._race(work, prompt, settings), show=self._grow, done=self._end_race,
-        )  # fmt: skip
+        self.begin(lambda work: self._race(work, prompt, settings), show=self._grow, done=self._end_race)
 
     def _race(self, work: Work[Any], prompt: str, settings: DecodeSettings) -> Painted:
         stored = paint_race(work, self._opened(work), self.workspace, self._name, prompt, settings)
@@ -182,9 +180,7 @@ class TrajectoryRace(Instrument[Race]):
         index = index_of(found, race.steps[race.choices[0]] if race.choices else race.steps[0])
         self.seen = explained(found, race, index, strict)
         self._sentence.value = f"<p>{html.escape(self.seen)}</p>"
-        self.player.data = (
-            all_finished(race, found, full) if all_played else as_it_went(race, self._painted.final)
-        )
+        self.player.data = all_finished(race, found, full) if all_played else as_it_went(race, self._painted.final)
         title = "Alignment of all candidates to the end"
         redraw(self.lines, plot_race(full, title) if all_played else plot_race(race))
         redraw(self.curves, plot_worth(found, rows[strict], rows[strict][index].decoded, strict))
@@ -209,21 +205,17 @@ class TrajectoryRace(Instrument[Race]):
     def _lay_out(self) -> None:
         play = {"display": "block", "flex": "3 1 420px", "min_width": "320px"}
         row = ipywidgets.HBox(
-            [ipywidgets.Box([self.player], layout=play),
-             ipywidgets.VBox([self.lines], layout={"flex": "2 1 400px", "min_width": "360px"})],
+            [
+                ipywidgets.Box([self.player], layout=play),
+                ipywidgets.VBox([self.lines], layout={"flex": "2 1 400px", "min_width": "360px"}),
+            ],
             layout={"flex_flow": "row wrap", **WIDE},
-        )  # fmt: skip
+        )
         self._actions = ipywidgets.HBox(
             [self.controls[name] for name in ("finish", "played", "strict")], layout={"flex_flow": "row wrap"}
         )
         self._worth = ipywidgets.VBox(layout=WIDE)
-        self.body.children = [
-            self._form.box(self.controls["paint"]),
-            self._moment,
-            row,
-            self._actions,
-            self._worth,
-        ]
+        self.body.children = [self._form.box(self.controls["paint"]), self._moment, row, self._actions, self._worth]
 
     def _arrange(self) -> None:
         """Shows the controls and figures that there is something for."""
@@ -242,18 +234,23 @@ def _buttons() -> dict[str, ipywidgets.Widget]:
             description="Paint", button_style="primary", tooltip="Paints anew with the values of the form."
         ),
         "finish": ipywidgets.Button(
-            description="What if all were finished?", layout={"width": "220px"},
+            description="What if all were finished?",
+            layout={"width": "220px"},
             tooltip="Finishes the dropped candidates too, judges them, and times it.",
         ),
         "played": ipywidgets.ToggleButtons(
-            options=[("all finished", "all"), ("as it went", "as it went")], description="Played",
+            options=[("all finished", "all"), ("as it went", "as it went")],
+            description="Played",
             tooltips=["All candidates to their end.", "The dropped ones only as far as they were painted."],
         ),
         "strict": ipywidgets.Checkbox(
-            value=True, indent=False, description="malformed is wrong", layout={"width": "180px"},
+            value=True,
+            indent=False,
+            description="malformed is wrong",
+            layout={"width": "180px"},
             tooltip="Off: a ragged cross counts as the cross that it resembles.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _moment(settings: DecodeSettings, points: list[tuple[int, float]]) -> str:

@@ -23,32 +23,49 @@ class RaceForm:
         self.rest = {name: value for name, value in wanted.to_dict().items() if name not in taken}
         self.controls: dict[str, ipywidgets.Widget] = {
             "prompt": ipywidgets.Text(
-                value=prompt, description="Prompt", tooltip="What is to be painted.",
-                layout={"flex": "1 1 420px"}, style=LABEL,
+                value=prompt,
+                description="Prompt",
+                tooltip="What is to be painted.",
+                layout={"flex": "1 1 420px"},
+                style=LABEL,
             ),
-            "candidates": _whole("Candidates", wanted.candidates, 1, max(MOST_CANDIDATES, wanted.candidates),
-                                 "K: how many are begun."),
+            "candidates": _whole(
+                "Candidates", wanted.candidates, 1, max(MOST_CANDIDATES, wanted.candidates), "K: how many are begun."
+            ),
             "selection": ipywidgets.Dropdown(
-                options=list(SELECTIONS), value=wanted.selection, description="Choice", layout=SHORT,
-                style=LABEL, tooltip="once: at one step; every: at each step from there on, "
+                options=list(SELECTIONS),
+                value=wanted.selection,
+                description="Choice",
+                layout=SHORT,
+                style=LABEL,
+                tooltip="once: at one step; every: at each step from there on, "
                 "among draws of its tokens; halving: fewer and fewer; none: all are finished.",
             ),
             "select_at": ipywidgets.Text(
-                value=select_at, description="Choice at", layout=SHORT, style=LABEL,
+                value=select_at,
+                description="Choice at",
+                layout=SHORT,
+                style=LABEL,
                 tooltip="30%tokens, 12.5%steps or 8steps. Tokens and steps are far apart.",
             ),
-            "steps": _whole("Steps", wanted.steps, 1, max(256, wanted.steps),
-                            "In how many steps tokens are revealed."),
+            "steps": _whole("Steps", wanted.steps, 1, max(256, wanted.steps), "In how many steps tokens are revealed."),
             "guidance_scale": ipywidgets.BoundedFloatText(
-                value=wanted.guidance_scale, min=1.0, max=100.0, step=0.5, description="Guidance",
-                tooltip="Guidance scale; 1 turns guidance off.", layout=SHORT, style=LABEL,
+                value=wanted.guidance_scale,
+                min=1.0,
+                max=100.0,
+                step=0.5,
+                description="Guidance",
+                tooltip="Guidance scale; 1 turns guidance off.",
+                layout=SHORT,
+                style=LABEL,
             ),
             "seed": _whole("Seed", wanted.seed, 0, 2**53 - 1, "Of the order and of the noise."),
-        }  # fmt: skip
+        }
 
     def read(self) -> tuple[DecodeSettings, list[SelectPoint]]:
         """The settings as they stand, and where candidates are compared; InputError where they do not go
-        together."""
+        together.
+        """
         values = {name: control.value for name, control in self.controls.items()}
         del values["prompt"]
         return _settings(self.config, values.pop("select_at"), {**self.rest, **values})

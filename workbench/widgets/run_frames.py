@@ -16,6 +16,4 @@ def validation_frame(curves: Curves) -> pd.DataFrame:
     """A row a validation: step, loss, R@1, and both losses by mask ratio."""
     columns = {"step": curves.checked.astype(np.int64), **curves.validation}
     columns |= {f"generative at {ratio}": v for ratio, v in curves.generative_at.items()}
-    return pd.DataFrame(
-        columns | {f"contrastive at {ratio}": v for ratio, v in curves.contrastive_at.items()}
-    )
+    return pd.DataFrame(columns | {f"contrastive at {ratio}": v for ratio, v in curves.contrastive_at.items()})

@@ -44,9 +44,7 @@ def sheet(path: Path | None, run: str, step: int) -> str:
     if path is None:
         return "<small>Sample sheets: none yet. The first is painted before the first step.</small>"
     if not is_picture(path):
-        return (
-            f"<small>The sheet of step {step:,} is damaged: {html.escape(str(path))} is no picture.</small>"
-        )
+        return f"<small>The sheet of step {step:,} is damaged: {html.escape(str(path))} is no picture.</small>"
     alt = html.escape(f"Sample sheet of {run} at step {step:,}", quote=True)
     content = base64.b64encode(path.read_bytes()).decode()
     return (

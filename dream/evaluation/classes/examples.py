@@ -15,13 +15,7 @@ from dream.config import DreamConfig
 from dream.data.drawing import draw
 from dream.errors import InputError
 from dream.evaluation.classes.features import check_pooling, encoder_features
-from dream.evaluation.classes.pictures import (
-    CHUNK,
-    labelled_chunks,
-    labelled_scenes,
-    scene_labels,
-    shape_classes,
-)
+from dream.evaluation.classes.pictures import CHUNK, labelled_chunks, labelled_scenes, scene_labels, shape_classes
 
 if TYPE_CHECKING:
     from dream.pretrained import Pretrained
@@ -49,13 +43,7 @@ class Examples:
 
 
 def example_chunks(
-    data: str,
-    config: DreamConfig,
-    split: str,
-    *,
-    labels: Sequence[str],
-    count: int | None = None,
-    seed: int = 0,
+    data: str, config: DreamConfig, split: str, *, labels: Sequence[str], count: int | None = None, seed: int = 0
 ) -> Iterator[Examples]:
     """Pictures of the split `train` or `test`, CHUNK at a time; `labels` and COUNTS are of shapes only.
 
@@ -73,8 +61,7 @@ def featured(pretrained: "Pretrained", chunks: Iterable[Examples], pooling: str)
     """Features (B, D) of the examples, whose pictures are dropped as they are read."""
     check_pooling(pretrained, pooling)
     return together(
-        Examples(encoder_features(pretrained, part.inputs, pooling), part.labels, part.classes)
-        for part in chunks
+        Examples(encoder_features(pretrained, part.inputs, pooling), part.labels, part.classes) for part in chunks
     )
 
 
@@ -91,9 +78,7 @@ def featured_splits(
     """Features of what is learned from and of what is tested on; see `example_chunks` for what raises."""
     train, test = (
         featured(
-            pretrained,
-            example_chunks(data, pretrained.config, split, labels=labels, count=count, seed=seed),
-            pooling,
+            pretrained, example_chunks(data, pretrained.config, split, labels=labels, count=count, seed=seed), pooling
         )
         for split, count in (("train", train_count), ("test", test_count))
     )
@@ -109,9 +94,7 @@ def together(chunks: Iterable[Examples]) -> Examples:
     return Examples(torch.cat([part.inputs for part in parts]), labels, parts[0].classes)
 
 
-def _drawn(
-    config: DreamConfig, split: str, labels: Sequence[str], count: int, seed: int
-) -> Iterator[Examples]:
+def _drawn(config: DreamConfig, split: str, labels: Sequence[str], count: int, seed: int) -> Iterator[Examples]:
     if not labels:
         raise InputError("no label is named; drawn shapes have shape, colour, relation, ground and others")
     level = config.data.level

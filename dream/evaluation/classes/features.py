@@ -25,9 +25,7 @@ CHUNK = 256
 
 
 @torch.no_grad()
-def picture_features(
-    pretrained: "Pretrained", images: Tensor, mask_ratio: float, generator: Generator
-) -> Tensor:
+def picture_features(pretrained: "Pretrained", images: Tensor, mask_ratio: float, generator: Generator) -> Tensor:
     """(B, E) normalised features of pictures (B, 3, H, W) uint8, each with its own random tokens hidden."""
     config, model = pretrained.config.image, pretrained.model
     device = next(model.parameters()).device
@@ -45,9 +43,7 @@ def caption_features(pretrained: "Pretrained", captions: Sequence[str]) -> Tenso
     """(B, E) normalised features of captions."""
     device = next(pretrained.model.parameters()).device
     ids = pretrained.tokenizer.encode(list(captions))
-    return torch.cat(
-        [pretrained.model.text_features(part.to(device)).float().cpu() for part in ids.split(CHUNK)]
-    )
+    return torch.cat([pretrained.model.text_features(part.to(device)).float().cpu() for part in ids.split(CHUNK)])
 
 
 @torch.no_grad()
@@ -105,6 +101,4 @@ def feature_width(pretrained: "Pretrained", pooling: str) -> int:
 def _encoded(pretrained: "Pretrained", images: Tensor) -> Tensor:
     """(B, R + N, D) encoder output of whole pictures."""
     tokens = pretrained.images.encode(images).to(next(pretrained.model.parameters()).device)
-    return pretrained.model.encode(
-        tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-    )
+    return pretrained.model.encode(tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device))

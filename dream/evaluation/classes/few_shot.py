@@ -128,10 +128,7 @@ def few_shot(
 
 
 def draw_episodes(
-    support: NDArray[np.int64],
-    queries: NDArray[np.int64],
-    settings: FewShotSettings,
-    draws: np.random.Generator,
+    support: NDArray[np.int64], queries: NDArray[np.int64], settings: FewShotSettings, draws: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Classes (E, ways), and of each its (E, ways, shots) support and (E, ways, queries) query pictures.
 
@@ -169,8 +166,7 @@ def episode_accuracies(
     """(E,) share of each episode's queries whose nearest class mean is their own class's."""
     classes, shown, asked = draw_episodes(support.counts, queries.counts, settings, draws)
     rows = Episodes(
-        support.starts[classes][..., None] + shown,
-        np.where(asked < 0, -1, queries.starts[classes][..., None] + asked),
+        support.starts[classes][..., None] + shown, np.where(asked < 0, -1, queries.starts[classes][..., None] + asked)
     )
     values = settings.ways * (settings.shots + settings.queries) * support.features.shape[1]
     size = max(1, CHUNK_VALUES // values)
@@ -181,9 +177,7 @@ def episode_accuracies(
     return np.concatenate(parts)
 
 
-def _accuracies(
-    support: Tensor, queries: Tensor, rows: Episodes, part: slice, centred: bool
-) -> NDArray[np.float64]:
+def _accuracies(support: Tensor, queries: Tensor, rows: Episodes, part: slice, centred: bool) -> NDArray[np.float64]:
     there = torch.from_numpy(rows.queries[part] >= 0)  # (E, W, Q)
     shown = support[torch.from_numpy(rows.support[part])]  # (E, W, S, D)
     asked = queries[torch.from_numpy(rows.queries[part].clip(0))]  # (E, W, Q, D)
@@ -229,9 +223,7 @@ def _mean(found: list[Measure], data: str, skipped: dict[str, str]) -> Measure:
 # pictures
 
 
-def _pools(
-    pretrained: "Pretrained", name: str, source: str, settings: FewShotSettings, seed: int
-) -> list[Pool]:
+def _pools(pretrained: "Pretrained", name: str, source: str, settings: FewShotSettings, seed: int) -> list[Pool]:
     """The features of a labelled source's training and test pictures, at most `per_class` a class each."""
     parts = []
     for split in ("train", "test"):

@@ -60,9 +60,7 @@ def resolve(data: str) -> list[tuple[str, str]]:
     found = [(name, str(root / name)) for name in SETS if (root / name).is_dir()]
     if not found:
         there = "no such folder" if not root.is_dir() else "none of them is there"
-        raise InputError(
-            f"'{data}' expects folders of class folders in {root}, named {', '.join(SETS)}: {there}"
-        )
+        raise InputError(f"'{data}' expects folders of class folders in {root}, named {', '.join(SETS)}: {there}")
     return found
 
 

@@ -30,10 +30,7 @@ def drawn_classes(level: int, unseen: bool, seed: int) -> Iterator[tuple[str, Cl
         looks = list(product(words.sizes, words.textures))
         yield (
             "shape and colour",
-            [
-                [Scene(ground, (Thing(*pair, *look),)) for ground in GROUNDS for look in looks]
-                for pair in alone
-            ],
+            [[Scene(ground, (Thing(*pair, *look),)) for ground in GROUNDS for look in looks] for pair in alone],
         )
     near = _near_misses(level, unseen, seed)
     yield "near misses", [[replace(scene, ground=ground) for ground in GROUNDS] for scene in near]

@@ -75,9 +75,7 @@ class FineTuneSettings:
 class Classifier(nn.Module):
     """An encoder with a linear layer on the mean of its image tokens, nothing masked."""
 
-    def __init__(
-        self, encoder: Encoder, images: "ImageTokenizer", classes: tuple[str, ...], draws: Generator
-    ) -> None:
+    def __init__(self, encoder: Encoder, images: "ImageTokenizer", classes: tuple[str, ...], draws: Generator) -> None:
         super().__init__()
         self.classes = classes
         self.encoder = encoder
@@ -116,9 +114,7 @@ def fine_tune(
     count = settings.test_count or (COUNTS["test"] if data == "shapes" else None)
     chunks = example_chunks(data, pretrained.config, "test", labels=(settings.label,), count=count, seed=seed)
     test = together(
-        Examples(classifier.logits(part.inputs), part.labels, part.classes)
-        for part in chunks
-        if len(part.inputs)
+        Examples(classifier.logits(part.inputs), part.labels, part.classes) for part in chunks if len(part.inputs)
     )
     ((label, truth),) = test.labels.items()
     where = {"data": data, **condition(label), "chance": test.chance(label)}
@@ -208,9 +204,7 @@ class TrainingPictures:
                 self._rows, self.count = rows, len(rows)
                 return
         count = settings.train_count or (None if self.photos else COUNTS["train"])
-        held = self._held(
-            example_chunks(data, config, "train", labels=(settings.label,), count=count, seed=seed), data
-        )
+        held = self._held(example_chunks(data, config, "train", labels=(settings.label,), count=count, seed=seed), data)
         ((name, self._labels),) = held.labels.items()
         self._images, self.classes, self.count = held.inputs, held.classes[name], len(held.inputs)
 

@@ -66,9 +66,7 @@ class HubLabels:
         return self.share is None or tested(key) == (self.share == "test")
 
 
-def hub_chunks(
-    source: str, size: int, split: str, limit: int | None, seed: int
-) -> Iterator[LabelledPictures]:
+def hub_chunks(source: str, size: int, split: str, limit: int | None, seed: int) -> Iterator[LabelledPictures]:
     """What `labelled.labelled_chunks` says of hub sets. Raises InputError for a set without labels."""
     labels, report = hub_labels(source, split), DataReport()
     rows = labels.rows(report, labels.chosen(limit, seed, report))
@@ -114,9 +112,7 @@ def _classes(splits: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], d
     features = next(iter(splits.values())).features or {}
     if names := getattr(features.get(column), "names", None):
         return tuple(names), {number: number for number in range(len(names))}
-    values = {
-        _value(row, column) for name, data in splits.items() for _, row in _safely(data, name, DataReport())
-    }
+    values = {_value(row, column) for name, data in splits.items() for _, row in _safely(data, name, DataReport())}
     found = sorted(values - {None}, key=lambda value: (isinstance(value, str), value))
     if not found:
         raise InputError(f"column '{column}' has no labels in the splits {', '.join(splits)}")

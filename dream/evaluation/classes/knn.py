@@ -43,11 +43,7 @@ class KnnSettings:
 
 
 def knn(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: KnnSettings = KnnSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: KnnSettings = KnnSettings(), seed: int = 0
 ) -> list[Measure]:
     """Test accuracy by label and k, with the share of the most frequent class as `chance` beside it.
 
@@ -55,14 +51,17 @@ def knn(
     """
     check(settings)
     train, test = featured_splits(
-        pretrained, data, labels=settings.labels, pooling=settings.pooling,
-        train_count=settings.train_count, test_count=settings.test_count, seed=seed,
-    )  # fmt: skip
+        pretrained,
+        data,
+        labels=settings.labels,
+        pooling=settings.pooling,
+        train_count=settings.train_count,
+        test_count=settings.test_count,
+        seed=seed,
+    )
     measures = []
     for label, truth in test.labels.items():
-        votes = neighbour_votes(
-            train.inputs, train.labels[label], test.inputs, len(test.classes[label]), settings
-        )
+        votes = neighbour_votes(train.inputs, train.labels[label], test.inputs, len(test.classes[label]), settings)
         for k, found in zip(settings.k, votes, strict=True):
             where = {"data": data, **condition(label), "k": k, "chance": test.chance(label)}
             measures.append(Measure("knn", "accuracy", where, share((found.argmax(1) == truth).numpy())))
@@ -78,9 +77,7 @@ def check(settings: KnnSettings) -> None:
         raise InputError(f"knn.temperature must be above 0, got {settings.temperature}")
 
 
-def neighbour_votes(
-    known: Tensor, labels: Tensor, asked: Tensor, classes: int, settings: KnnSettings
-) -> list[Tensor]:
+def neighbour_votes(known: Tensor, labels: Tensor, asked: Tensor, classes: int, settings: KnnSettings) -> list[Tensor]:
     """Votes (A, C) on features (A, D) of their k nearest among (B, D) with labels (B,), for each k."""
     known, asked = F.normalize(known, dim=1), F.normalize(asked, dim=1)
     most = min(max(settings.k), len(known))

@@ -71,26 +71,14 @@ class LabelledRow(NamedTuple):
 
 
 def open_labelled(
-    source: str,
-    config: DreamConfig,
-    *,
-    split: str,
-    limit: int | None = None,
-    label: str = "shape",
-    seed: int = 0,
+    source: str, config: DreamConfig, *, split: str, limit: int | None = None, label: str = "shape", seed: int = 0
 ) -> LabelledPictures:
     """All of `labelled_chunks` in one."""
     return joined(labelled_chunks(source, config, split=split, limit=limit, label=label, seed=seed), source)
 
 
 def labelled_chunks(
-    source: str,
-    config: DreamConfig,
-    *,
-    split: str,
-    limit: int | None = None,
-    label: str = "shape",
-    seed: int = 0,
+    source: str, config: DreamConfig, *, split: str, limit: int | None = None, label: str = "shape", seed: int = 0
 ) -> Iterator[LabelledPictures]:
     """Pictures of a source's `train` or `test` split, CHUNK at a time, so that large sets need no memory.
 
@@ -268,9 +256,7 @@ def split_homes(root: Path) -> dict[str, Path]:
     """The folder that holds the classes of `train` and of `test`; both the same where there is one set."""
     while len(inner := _subfolders(root)) == 1 and _subfolders(inner[0]) and not _pictures(root):
         root = inner[0]  # an archive's own folder, or the only split
-    found = {
-        split: [root / name for name in names if _subfolders(root / name)] for split, names in SPLITS.items()
-    }
+    found = {split: [root / name for name in names if _subfolders(root / name)] for split, names in SPLITS.items()}
     tests = found["test"] + found["val"]
     homes = found["train"][:1] or tests[:1] or [root]
     return {"train": homes[0], "test": (tests or homes)[0]}
@@ -320,9 +306,7 @@ def read_rows(
             good = [(row, p) for row, p in zip(some, pool.map(pixels, some), strict=True) if p is not None]
             report.saw(len(good))
             yield LabelledPictures(
-                torch.from_numpy(
-                    np.stack([p for _, p in good]) if good else np.empty((0, 3, size, size), "u1")
-                ),
+                torch.from_numpy(np.stack([p for _, p in good]) if good else np.empty((0, 3, size, size), "u1")),
                 torch.tensor([row.label for row, _ in good], dtype=torch.int64),
                 classes,
                 tuple(row.key for row, _ in good),
@@ -345,6 +329,5 @@ def _subfolders(folder: Path) -> list[Path]:
 
 def _pictures(folder: Path, pattern: str = "*") -> list[Path]:
     return sorted(
-        path for path in folder.glob(pattern)
-        if path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    )  # fmt: skip
+        path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+    )

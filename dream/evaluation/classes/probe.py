@@ -80,11 +80,7 @@ class LinearClassifier:
 
 
 def linear_probe(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: ProbeSettings = ProbeSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: ProbeSettings = ProbeSettings(), seed: int = 0
 ) -> list[Measure]:
     """Test accuracy by label and form, with the share of the most frequent class as `chance` beside it.
 
@@ -92,9 +88,14 @@ def linear_probe(
     """
     check(settings)
     train, test = featured_splits(
-        pretrained, data, labels=settings.labels, pooling=settings.pooling,
-        train_count=settings.train_count, test_count=settings.test_count, seed=seed,
-    )  # fmt: skip
+        pretrained,
+        data,
+        labels=settings.labels,
+        pooling=settings.pooling,
+        train_count=settings.train_count,
+        test_count=settings.test_count,
+        seed=seed,
+    )
     forms = FORMS if settings.form == "both" else (settings.form,)
     device = next(pretrained.model.parameters()).device
     return [
@@ -222,9 +223,7 @@ def condition(label: str) -> dict[str, object]:
     return {} if label == STORED else {"label": label}
 
 
-def _measures(
-    classifier: LinearClassifier, test: Examples, label: str, where: dict[str, object]
-) -> list[Measure]:
+def _measures(classifier: LinearClassifier, test: Examples, label: str, where: dict[str, object]) -> list[Measure]:
     where = {**where, **condition(label), "chance": test.chance(label)}
     return accuracy("probe", "accuracy", classifier.logits(test.inputs), test.labels[label], where)
 

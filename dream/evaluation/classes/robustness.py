@@ -87,9 +87,7 @@ def robustness(
     ]
     plain = together(
         Examples(trained.logits(part.inputs), part.labels, part.classes)
-        for part in example_chunks(
-            data, pretrained.config, "test", labels=(), count=settings.test_count, seed=seed
-        )
+        for part in example_chunks(data, pretrained.config, "test", labels=(), count=settings.test_count, seed=seed)
         if len(part.inputs)
     )
     measures = []
@@ -104,13 +102,9 @@ def check(pretrained: "Pretrained", data: str, settings: RobustnessSettings) -> 
     at_least("robustness", settings, train_count=2, test_count=1)
     check_pooling(pretrained, settings.pooling)
     if settings.classifier not in CLASSIFIERS:
-        raise InputError(
-            f"robustness.classifier must be one of {', '.join(CLASSIFIERS)}, got '{settings.classifier}'"
-        )
+        raise InputError(f"robustness.classifier must be one of {', '.join(CLASSIFIERS)}, got '{settings.classifier}'")
     if data != "shapes" and not settings.shifted:
-        raise InputError(
-            f"robustness on '{data}' needs sets that differ from it: --set robustness.shifted=PATH,PATH"
-        )
+        raise InputError(f"robustness on '{data}' needs sets that differ from it: --set robustness.shifted=PATH,PATH")
     if data == "shapes" and settings.shifted:
         raise InputError("robustness.shifted is for stored sets: shapes have shifts of their own")
     for source in settings.shifted:
@@ -163,11 +157,7 @@ def constant_answer(labels: Tensor, answers: Answers) -> float:
 
 
 def _on_shapes(
-    pretrained: "Pretrained",
-    trained: Trained,
-    settings: RobustnessSettings,
-    seed: int,
-    where: dict[str, object],
+    pretrained: "Pretrained", trained: Trained, settings: RobustnessSettings, seed: int, where: dict[str, object]
 ) -> list[Measure]:
     level, answers = pretrained.config.data.level, _own(len(trained.classes))
     measures = []
@@ -196,10 +186,7 @@ def _shifted_measures(
     at = {**where, "shift": shifted.name, "classes": len(shifted.shared)}
     return [
         Measure(
-            "robustness",
-            name,
-            {**at, "chance": constant_answer(truth, answers)},
-            share(hits(given, truth, answers)),
+            "robustness", name, {**at, "chance": constant_answer(truth, answers)}, share(hits(given, truth, answers))
         )
         for name, given, truth, answers in found
     ]

@@ -51,13 +51,7 @@ class ShiftedSet:
 
 
 def open_shifted(
-    source: str,
-    trained: Sequence[str],
-    size: int,
-    *,
-    names: str | None = None,
-    limit: int | None = None,
-    seed: int = 0,
+    source: str, trained: Sequence[str], size: int, *, names: str | None = None, limit: int | None = None, seed: int = 0
 ) -> ShiftedSet:
     """The set of a folder of class folders, of ObjectNet's folder (it has `mappings`), or of a hub name.
 

@@ -54,11 +54,7 @@ class ZeroShotSettings:
 
 
 def zero_shot(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: ZeroShotSettings = ZeroShotSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: ZeroShotSettings = ZeroShotSettings(), seed: int = 0
 ) -> list[Measure]:
     """Test accuracy by label and mask ratio, with the share of the most frequent class as `chance` beside it.
 
@@ -121,9 +117,7 @@ def class_names(classes: Sequence[str], path: str | None = None) -> tuple[str, .
     known = read_names(Path(path)) if path else {name: name for name in classes}
     missing = [name for name in classes if name not in known]
     if missing:
-        raise InputError(
-            f"{path} has no name for {len(missing)} of {len(classes)} classes, e.g. '{missing[0]}'"
-        )
+        raise InputError(f"{path} has no name for {len(missing)} of {len(classes)} classes, e.g. '{missing[0]}'")
     return tuple(known[name].split(",")[0].replace("_", " ").strip() for name in classes)
 
 
@@ -138,7 +132,7 @@ def read_names(path: Path) -> dict[str, str]:
     pairs = [line.split(maxsplit=1) for line in text.splitlines() if line.strip()]
     if any(len(pair) < 2 for pair in pairs):
         raise InputError(f"'{path}' must be JSON {{folder: name}} or lines 'folder name'")
-    return {folder: name for folder, name in pairs}
+    return dict(pairs)
 
 
 def shape_prompts(label: str, level: int, contexts: int, seed: int = 0) -> list[list[str]]:
@@ -186,11 +180,7 @@ def _laid_out(scene: Scene, label: str, name: str) -> Scene | None:
 
 
 def _texts(
-    pretrained: "Pretrained",
-    data: str,
-    classes: dict[str, tuple[str, ...]],
-    settings: ZeroShotSettings,
-    seed: int,
+    pretrained: "Pretrained", data: str, classes: dict[str, tuple[str, ...]], settings: ZeroShotSettings, seed: int
 ) -> dict[str, Tensor]:
     """Class features (C, E) of each label."""
     if data == "shapes":
@@ -198,10 +188,7 @@ def _texts(
         prompts = {label: shape_prompts(label, level, settings.contexts, seed) for label in classes}
     else:
         prompts = {
-            label: [
-                [t.replace("{}", name) for t in settings.templates]
-                for name in class_names(names, settings.names)
-            ]
+            label: [[t.replace("{}", name) for t in settings.templates] for name in class_names(names, settings.names)]
             for label, names in classes.items()
         }
     return {label: class_features(pretrained, texts) for label, texts in prompts.items()}

@@ -42,9 +42,7 @@ class DensePictures:
         """`read(i)` gives the i-th picture (3, H, W) uint8 and map (H, W), or raises BadSample, OSError."""
         self.keys, self.report = tuple(keys), DataReport()
         self._read, self._where = read, where
-        self._kept: dict[int, Example | None] | None = (
-            {} if len(self.keys) * example_bytes <= CACHE_BYTES else None
-        )
+        self._kept: dict[int, Example | None] | None = {} if len(self.keys) * example_bytes <= CACHE_BYTES else None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -90,9 +88,7 @@ class Pair:
     map: Path
 
 
-def stored_pictures(
-    pairs: Sequence[Pair], size: int, values: Callable[[Map], Map], where: str
-) -> DensePictures:
+def stored_pictures(pairs: Sequence[Pair], size: int, values: Callable[[Map], Map], where: str) -> DensePictures:
     """Pairs of files at `size`; `values` turns what a map's file holds into what it means (or BadSample)."""
 
     def read(row: int) -> Example:

@@ -16,15 +16,7 @@ from torch import Tensor, nn
 from dream.data.samples import PICTURES
 from dream.errors import InputError
 from dream.evaluation.dense import training as dense
-from dream.evaluation.dense.data import (
-    DensePictures,
-    Map,
-    Pair,
-    chosen,
-    drawn_pictures,
-    matched,
-    stored_pictures,
-)
+from dream.evaluation.dense.data import DensePictures, Map, Pair, chosen, drawn_pictures, matched, stored_pictures
 from dream.evaluation.dense.heads import ConvHead, LinearHead, pixels_a_token
 from dream.evaluation.dense.training import BlockMaps, HeadSettings
 from dream.evaluation.progress import Progress, quiet
@@ -103,9 +95,7 @@ def measured(target: NDArray[np.floating], farthest: float) -> NDArray[np.bool_]
     return (target >= MIN_DEPTH) & (target <= farthest)
 
 
-def errors(
-    predicted: NDArray[np.floating], target: NDArray[np.floating], farthest: float
-) -> NDArray[np.float64]:
+def errors(predicted: NDArray[np.floating], target: NDArray[np.floating], farthest: float) -> NDArray[np.float64]:
     """(B', 3) of pictures (B, H, W): as MEASURES, of the pictures that have a measured pixel."""
     rows = []
     for guess, truth in zip(predicted.astype(float), target.astype(float), strict=True):

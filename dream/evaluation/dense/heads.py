@@ -68,10 +68,7 @@ class UPerHead(nn.Module):
         *finer, coarsest = maps
         coarse = F.max_pool2d(coarsest, 2, ceil_mode=True)
         side = coarse.shape[-1]
-        pools = [
-            resized(c(F.adaptive_avg_pool2d(coarse, k)), side)
-            for c, k in zip(self.pooled, POOLS, strict=True)
-        ]
+        pools = [resized(c(F.adaptive_avg_pool2d(coarse, k)), side) for c, k in zip(self.pooled, POOLS, strict=True)]
         above = self.top(torch.cat([coarse, *pools], 1))
         levels = [above]
         for lateral, smooth, scale, level in zip(

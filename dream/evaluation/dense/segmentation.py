@@ -18,15 +18,7 @@ from dream.data.grammar import LEVELS
 from dream.data.samples import PICTURES, BadSample
 from dream.errors import InputError
 from dream.evaluation.dense import training as dense
-from dream.evaluation.dense.data import (
-    DensePictures,
-    Map,
-    Pair,
-    chosen,
-    drawn_pictures,
-    matched,
-    stored_pictures,
-)
+from dream.evaluation.dense.data import DensePictures, Map, Pair, chosen, drawn_pictures, matched, stored_pictures
 from dream.evaluation.dense.heads import LinearHead, UPerHead, four_blocks, pixels_a_token
 from dream.evaluation.dense.training import BlockMaps, HeadSettings
 from dream.evaluation.progress import Progress, quiet
@@ -96,9 +88,7 @@ def segmentation(
 # numbers
 
 
-def pixel_counts(
-    predicted: NDArray[np.int64], target: NDArray[np.integer], classes: int
-) -> NDArray[np.int64]:
+def pixel_counts(predicted: NDArray[np.int64], target: NDArray[np.integer], classes: int) -> NDArray[np.int64]:
     """(B, 3, C): a picture's pixels of each class that are right, that were predicted, that there are.
 
     These are the diagonal and the two margins of its confusion matrix; pixels of value IGNORE do not count.
@@ -129,9 +119,7 @@ def mean_iou(counts: NDArray[np.floating]) -> NDArray[np.floating]:
         return np.where(occurs, ious, 0).sum(-1) / occurs.sum(-1)
 
 
-def measures(
-    counts: NDArray[np.int64], classes: tuple[str, ...], where: dict[str, object], seed: int
-) -> list[Measure]:
+def measures(counts: NDArray[np.int64], classes: tuple[str, ...], where: dict[str, object], seed: int) -> list[Measure]:
     """What counts (B, 3, C) of pictures amount to, with bootstrap intervals over pictures."""
     shape = counts.shape[1:]
 
@@ -140,17 +128,21 @@ def measures(
         return bootstrap(rows, statistic, draws)  # type: ignore[arg-type]
 
     found = [
-        Measure("segmentation", "mIoU", where,
-                estimate(counts, lambda sums: mean_iou(sums.reshape(*sums.shape[:-1], *shape)), "mean")),
-        Measure("segmentation", "pixel accuracy", where,
-                estimate(counts[:, [0, 2]].sum(2), lambda sums: sums[..., 0] / sums[..., 1], "accuracy")),
-    ]  # fmt: skip
+        Measure(
+            "segmentation",
+            "mIoU",
+            where,
+            estimate(counts, lambda sums: mean_iou(sums.reshape(*sums.shape[:-1], *shape)), "mean"),
+        ),
+        Measure(
+            "segmentation",
+            "pixel accuracy",
+            where,
+            estimate(counts[:, [0, 2]].sum(2), lambda sums: sums[..., 0] / sums[..., 1], "accuracy"),
+        ),
+    ]
     for number, name in enumerate(classes):
-        one = estimate(
-            counts[:, :, number],
-            lambda sums: class_ious(sums[..., None])[..., 0],
-            name,
-        )
+        one = estimate(counts[:, :, number], lambda sums: class_ious(sums[..., None])[..., 0], name)
         if not math.isnan(one.value):
             found.append(Measure("segmentation", "IoU", {**where, "class": name}, one))
     return found
@@ -177,9 +169,7 @@ def _pictures(
         return parts[0], parts[1], ("ground", *LEVELS[level].shapes)
     root = Path(data).expanduser()
     parts = [
-        stored_pictures(
-            chosen(ade_pairs(root, split), settings.limit, seed), size, ade_classes, ADE_SPLITS[split]
-        )
+        stored_pictures(chosen(ade_pairs(root, split), settings.limit, seed), size, ade_classes, ADE_SPLITS[split])
         for split in ("train", "test")
     ]
     return parts[0], parts[1], ade_names(root)
@@ -199,10 +189,13 @@ def ade_pairs(root: Path, split: str) -> list[Pair]:
                 f"with images/training, images/validation, annotations/training and annotations/validation"
             )
     pictures, maps = (
-        {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*"))
-         if path.suffix.lower() in endings and not path.name.startswith(".")}
+        {
+            path.relative_to(folder).with_suffix("").as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.suffix.lower() in endings and not path.name.startswith(".")
+        }
         for folder, endings in zip(folders, (PICTURES, (".png",)), strict=True)
-    )  # fmt: skip
+    )
     if not (pairs := matched(pictures, maps, name)):
         raise InputError(
             f"no picture in '{folders[0]}' has a map of its name in '{folders[1]}' "

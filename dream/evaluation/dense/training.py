@@ -153,11 +153,7 @@ def train_head(
         {"params": list(head.parameters())},
         {"params": maps.parameters(), "lr": settings.encoder_lr},
     ]
-    optimizer = torch.optim.AdamW(
-        groups,
-        lr=settings.lr,
-        weight_decay=settings.weight_decay,
-    )
+    optimizer = torch.optim.AdamW(groups, lr=settings.lr, weight_decay=settings.weight_decay)
     peaks = [group["lr"] for group in optimizer.param_groups]
     head.train()
     maps.train(True)

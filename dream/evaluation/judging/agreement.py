@@ -42,11 +42,7 @@ class JudgeSettings:
 
 
 def judge_agreement(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: JudgeSettings = JudgeSettings(),
-    seed: int = 0,
+    pretrained: "Pretrained", *, data: str = "shapes", settings: JudgeSettings = JudgeSettings(), seed: int = 0
 ) -> list[Measure]:
     """Shares of drawings that the judge reads as their answer key has it, by attribute, and refuses by kind.
 
@@ -78,9 +74,7 @@ def _exact(judge: Judge, level: int, size: int, count: int, draws: np.random.Gen
     for kind in dict.fromkeys(kind for kinds in changed for kind in kinds):
         rows = [i for i, kinds in enumerate(changed) if kind in kinds]
         wrong = ~judge.correct(images[rows], [caption(changed[i][kind]) for i in rows])
-        measures.append(
-            _measure("found wrong", f"exact drawings, {kind} of the caption changed", wrong.numpy())
-        )
+        measures.append(_measure("found wrong", f"exact drawings, {kind} of the caption changed", wrong.numpy()))
     return measures
 
 
@@ -114,7 +108,8 @@ def _readings(
     judge: Judge, count: int, damaged: int, draws: np.random.Generator
 ) -> tuple[dict[str, Flags], dict[str, Flags]]:
     """Right by kind of `count` drawings (the clean ones also by attribute), and refused by kind of damage of
-    `damaged` drawings each, as far as they are malformed."""
+    `damaged` drawings each, as far as they are malformed.
+    """
     clean = damage.clean_drawings(count, draws)
     worn = Drawings(damage.worn(clean.images, draws), clean.labels)
     straying = damage.damaged_drawings("none", count, draws)

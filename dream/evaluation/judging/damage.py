@@ -24,12 +24,7 @@ LEVEL = 1
 """The level of `shapes` that the judge knows (level 0 is part of it)."""
 KNOWN_SHAPES, KNOWN_COLOURS = LEVELS[LEVEL].shapes, LEVELS[LEVEL].colours
 LAYOUTS = ("", *RELATIONS_OF_COUNT[2])
-CLASSES = {
-    "layout": len(LAYOUTS),
-    "ground": len(GROUNDS),
-    "shape": len(KNOWN_SHAPES),
-    "colour": len(KNOWN_COLOURS),
-}
+CLASSES = {"layout": len(LAYOUTS), "ground": len(GROUNDS), "shape": len(KNOWN_SHAPES), "colour": len(KNOWN_COLOURS)}
 """Number of right answers. One more class of layout, ground and shape means 'none of these'."""
 IGNORE = -100
 """Label of what is not there, or too ambiguous to teach anything."""
@@ -106,9 +101,7 @@ def _straying(count: int, generator: np.random.Generator) -> list[Scene]:
     scenes = place(_scenes(count, generator), LEVEL + 1, generator)
     factors = generator.uniform(0.85, 1.06, (count, 2)).tolist()
     return [
-        dataclasses.replace(
-            scene, places=tuple(_resized(p, f) for p, f in zip(scene.places, row, strict=False))
-        )
+        dataclasses.replace(scene, places=tuple(_resized(p, f) for p, f in zip(scene.places, row, strict=False)))
         for scene, row in zip(scenes, factors, strict=True)
     ]
 
@@ -128,8 +121,8 @@ def labels_of(scenes: Sequence[Scene]) -> dict[str, NDArray[np.int64]]:
     return {
         "layout": np.array([LAYOUTS.index(s.relation) for s in scenes]),
         "ground": np.array([GROUNDS.index(s.ground) for s in scenes]),
-        "shape": np.array([(n + [IGNORE])[:2] for n in shapes]),
-        "colour": np.array([(n + [IGNORE])[:2] for n in colours]),
+        "shape": np.array([([*n, IGNORE])[:2] for n in shapes]),
+        "colour": np.array([([*n, IGNORE])[:2] for n in colours]),
     }
 
 
@@ -204,9 +197,7 @@ def _odd_layout(scene: Scene, generator: np.random.Generator) -> Scene:
     return dataclasses.replace(scene, things=things, places=places)
 
 
-def _damaged(
-    kind: str, picture: Pictures, other: Pictures, where: Place, generator: np.random.Generator
-) -> Pictures:
+def _damaged(kind: str, picture: Pictures, other: Pictures, where: Place, generator: np.random.Generator) -> Pictures:
     if kind == "none":
         return picture
     if kind in ("foreign", "layout"):
@@ -227,10 +218,7 @@ def _mixture(where: Place, generator: np.random.Generator) -> Pictures:
         angle, offset = generator.uniform(0, 2 * np.pi), generator.uniform(-0.6, 0.6) * where.radius
         return ((x - where.x) * np.cos(angle) + (y - where.y) * np.sin(angle) > offset).astype(np.float32)
     if form == 1:
-        cell, shift = (
-            int(generator.choice([3, 5, 5, 7])),
-            generator.integers(0, 2) * generator.integers(0, 5, 2),
-        )
+        cell, shift = (int(generator.choice([3, 5, 5, 7])), generator.integers(0, 2) * generator.integers(0, 5, 2))
         cells = generator.random((SIZE, SIZE)) < generator.uniform(0.15, 0.6)
         rows, columns = (np.arange(SIZE) + shift[0]) // cell, (np.arange(SIZE) + shift[1]) // cell
         return cells[np.ix_(rows, columns)].astype(np.float32)
@@ -269,9 +257,7 @@ def _distance(where: Place) -> NDArray[np.float64]:
     return np.hypot(x - where.x, y - where.y)
 
 
-def _wrong_shares(
-    picture: Pictures, right: Sequence[Pictures], scene: Scene, slot: int
-) -> NDArray[np.float64]:
+def _wrong_shares(picture: Pictures, right: Sequence[Pictures], scene: Scene, slot: int) -> NDArray[np.float64]:
     """(K + 1, K): wrong share of the thing's area in each right picture and, last, in this one, against each.
 
     A pixel is wrong by its difference over that between the thing's colour and the ground.

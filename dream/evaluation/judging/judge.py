@@ -46,9 +46,7 @@ class Reading:
         def same(read: Tensor, wanted: Tensor) -> Tensor:
             return ((read == wanted) | (wanted == IGNORE)).reshape(len(read), -1).all(1)
 
-        return {
-            name: same(getattr(self, name), labels[name]) for name in ("layout", "ground", "shape", "colour")
-        }
+        return {name: same(getattr(self, name), labels[name]) for name in ("layout", "ground", "shape", "colour")}
 
 
 class Verdict(NamedTuple):
@@ -70,19 +68,12 @@ class Judge(nn.Module):
 
     def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.sizes = (CLASSES["layout"] + 1, CLASSES["ground"] + 1) + 2 * (
-            CLASSES["shape"] + 1,
-            CLASSES["colour"],
-        )
+        self.sizes = (CLASSES["layout"] + 1, CLASSES["ground"] + 1) + 2 * (CLASSES["shape"] + 1, CLASSES["colour"])
         channels = (3, width, 2 * width, 3 * width, 4 * width, 4 * width)
         strides = (1, 2, 1, 2, 2)
         layers: list[nn.Module] = []
         for inside, outside, stride in zip(channels[:-1], channels[1:], strides, strict=True):
-            layers += [
-                nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-                nn.BatchNorm2d(outside),
-                nn.ReLU(),
-            ]
+            layers += [nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside), nn.ReLU()]
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.heads = nn.Sequential(nn.Linear(4 * width * 16, 128), nn.ReLU(), nn.Linear(128, sum(self.sizes)))
 
@@ -126,9 +117,7 @@ class Judge(nn.Module):
     def _look(self, images: Tensor) -> dict[str, Tensor]:
         pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
         if pictures.shape[-2:] != (SIZE, SIZE):
-            pictures = F.interpolate(
-                pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False
-            )
+            pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
         parts = [self(part) for part in pictures.split(256)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 

@@ -58,7 +58,8 @@ def judge_features(images: Tensor) -> Tensor:
 
 class ClipScorer:
     """CLIP scores by a local Hugging Face CLIP folder (config.json, model.safetensors, vocab.json,
-    merges.txt)."""
+    merges.txt).
+    """
 
     def __init__(self, folder: str, device: torch.device) -> None:
         """Raises InputError where one of the files is missing or damaged."""

@@ -6,6 +6,7 @@ sets' means and covariances. Its estimate is biased upwards by about 1 / number 
 comparable only between sets of the same sizes, and the interval is of the distance at these sizes.
 """
 
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,12 +104,13 @@ def inception_scores(probabilities: ArrayLike, splits: int = 10) -> Array:
     table = np.asarray(probabilities, np.float64)
     splits = min(splits, len(table))
     cuts = [i * len(table) // splits for i in range(splits + 1)]
-    return np.array([_inception_score(table[a:b]) for a, b in zip(cuts, cuts[1:], strict=False)])
+    return np.array([_inception_score(table[a:b]) for a, b in itertools.pairwise(cuts)])
 
 
 class Overlap(NamedTuple):
     """What k-nearest-neighbour balls say of two sets; precision and recall of arXiv 1904.06991, density and
-    coverage of arXiv 2002.09797."""
+    coverage of arXiv 2002.09797.
+    """
 
     precision: NDArray[np.bool_]
     """(painted,): in the ball of some real picture (as far as its k-th nearest real neighbour)."""

@@ -118,11 +118,7 @@ def generation(
         found += _distances("Frechet distance", sets, settings.neighbours, at, seed)
     found += _caption_measures(pretrained, eyes, pictures, where, seed)
     speed = bootstrap(pictures.times, lambda s: s[..., 0] / s[..., 1], _draws(seed, "speed"))
-    on = {
-        "data": data,
-        "batch": int(pictures.times[0, 0]),
-        "device": next(pretrained.model.parameters()).device.type,
-    }
+    on = {"data": data, "batch": int(pictures.times[0, 0]), "device": next(pretrained.model.parameters()).device.type}
     return [*found, Measure("generation", "pictures painted a second", on, speed)]
 
 
@@ -131,9 +127,7 @@ def _eyes(pretrained: "Pretrained", data: str, settings: GenerationSettings) -> 
     if name is None and settings.inception is None:
         name = JUDGE if data == "shapes" else OWN
     if name == JUDGE and data != "shapes":
-        raise InputError(
-            f"generation.encoder=judge knows drawn shapes only, not '{data}': use own or timm:NAME"
-        )
+        raise InputError(f"generation.encoder=judge knows drawn shapes only, not '{data}': use own or timm:NAME")
     device = next(pretrained.model.parameters()).device
     return _Eyes(
         load_inception(settings.inception).to(device) if settings.inception else None,
@@ -147,9 +141,7 @@ def _pictures(
     pretrained: "Pretrained", data: str, settings: GenerationSettings, seed: int, progress: Progress
 ) -> _Pictures:
     least = 2 * (settings.neighbours + 1)  # k neighbours beside the picture itself, in either half
-    batch = held_out(
-        "generation", data, pretrained.config, 2 * settings.count, split=settings.split, least=least
-    )
+    batch = held_out("generation", data, pretrained.config, 2 * settings.count, split=settings.split, least=least)
     count = len(batch) // 2
     asked, others = part(batch, range(count)), part(batch, range(count, 2 * count))
     # a model trained without text reads the empty caption always
@@ -175,9 +167,7 @@ def _images(pictures: _Pictures) -> tuple[Tensor, Tensor, Tensor]:
     return pictures.painted, pictures.asked.images, pictures.others.images
 
 
-def _inception_measures(
-    eyes: _Eyes, pictures: _Pictures, k: int, where: dict[str, Any], seed: int
-) -> list[Measure]:
+def _inception_measures(eyes: _Eyes, pictures: _Pictures, k: int, where: dict[str, Any], seed: int) -> list[Measure]:
     seen: list[Seen] = [eyes.inception.look(images) for images in _images(pictures)]
     at = {**where, "encoder": "inception"}
     found = _distances("FID", [each.features for each in seen], k, at, seed)
@@ -188,9 +178,7 @@ def _inception_measures(
     return found
 
 
-def _distances(
-    distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any], seed: int
-) -> list[Measure]:
+def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any], seed: int) -> list[Measure]:
     """Of painted pictures and of `asked` from `others`, of features (n, D) of each."""
     *compared, others = (features.double().numpy() for features in sets)
     found = []
@@ -214,9 +202,7 @@ def _caption_measures(
     for name, images in (("", pictures.painted), (REAL, pictures.asked.images)):
         if eyes.clip is not None:
             scores = eyes.clip.scores(images, captions).numpy()
-            found.append(
-                Measure("generation", f"{name}CLIP score", where, mean(scores, _draws(seed, "clip")))
-            )
+            found.append(Measure("generation", f"{name}CLIP score", where, mean(scores, _draws(seed, "clip"))))
         if pretrained.config.objective.contrastive_weight > 0:
             bare = picture_features(pretrained, images, 0.0, generator(seed, "generation"))
             cosines = (bare * caption_features(pretrained, captions)).sum(1).numpy()

@@ -75,9 +75,7 @@ def headroom(
     """`headroom_measures` at each of the shares. Raises InputError for data or a level without a judge."""
     needs_answer_key("headroom", data)
     level = judged_level(pretrained.config)
-    scenes = sample_scenes(
-        level, settings.count, np.random.default_rng(seed_of(seed, "headroom prompts")), unseen=True
-    )
+    scenes = sample_scenes(level, settings.count, np.random.default_rng(seed_of(seed, "headroom prompts")), unseen=True)
     measures = []
     for number, share in enumerate(settings.shares):
 
@@ -127,9 +125,7 @@ class _Walk:
         device = next(self.model.parameters()).device
         written = pretrained.conditioning.encode(list(prompts)).to(device)
         empty = pretrained.conditioning.encode([""]).to(device) if settings.guided else None
-        self.memory = TextMemory(
-            self.model, pretrained.tokenizer.encode(list(prompts)).to(device), written, empty
-        )
+        self.memory = TextMemory(self.model, pretrained.tokenizer.encode(list(prompts)).to(device), written, empty)
         image = pretrained.config.image
         self.state = start(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens
@@ -161,11 +157,7 @@ def headroom_measures(found: Completions, seed: int = 0) -> list[Measure]:
     well: the halves' covariance has it without the noise of counting.
     """
     draws = np.random.default_rng(seed)
-    place = {
-        "candidates": found.right.shape[1],
-        "step": found.step,
-        "decoded_fraction": round(found.decoded, 4),
-    }
+    place = {"candidates": found.right.shape[1], "step": found.step, "decoded_fraction": round(found.decoded, 4)}
     measures = []
     for outcomes, refusing in ((found.right, {}), (found.well_formed, {"malformed_refused": True})):
         where = place | refusing

@@ -208,9 +208,7 @@ class Inception(nn.Module):
         """The same, BATCH at a time, on the CPU."""
         device = self.fc.weight.device
         parts = [self(part.to(device)) for part in images.split(BATCH)]
-        return Seen(
-            torch.cat([p.features.cpu() for p in parts]), torch.cat([p.probabilities.cpu() for p in parts])
-        )
+        return Seen(torch.cat([p.features.cpu() for p in parts]), torch.cat([p.probabilities.cpu() for p in parts]))
 
 
 def load_inception(path: str | Path) -> Inception:

@@ -99,9 +99,7 @@ def selection_measures(
     return measures
 
 
-def _alignment(
-    found: Candidates, shown: Shown, at: dict[str, Any], draws: np.random.Generator
-) -> list[Measure]:
+def _alignment(found: Candidates, shown: Shown, at: dict[str, Any], draws: np.random.Generator) -> list[Measure]:
     """Rank correlation with the final score, and what is lost of it against the best of the finished."""
     final, size = found.scores[-1], found.scores.shape[2]
     best = final.max(1)
@@ -137,23 +135,15 @@ def _overview(
     return [
         Measure("selection", "random candidate right", at, mean(right.mean(1), draws)),
         Measure("selection", "chosen candidate right", place, mean(choice, draws)),
-        Measure(
-            "selection", "reranked candidate right", {**at, "cost": count}, mean(chosen(final, right), draws)
-        ),
+        Measure("selection", "reranked candidate right", {**at, "cost": count}, mean(chosen(final, right), draws)),
         Measure("selection", f"any of {count} right", at, share(right.any(1))),
-        Measure(
-            "selection", "gain over plain samples of equal cost, reranked", place, mean(choice - plain, draws)
-        ),
+        Measure("selection", "gain over plain samples of equal cost, reranked", place, mean(choice - plain, draws)),
         Measure("selection", "any of the plain samples of equal cost right", place, mean(some, draws)),
     ]
 
 
 def _by_step(
-    found: Candidates,
-    right: NDArray[np.bool_],
-    shown: Shown,
-    at: dict[str, Any],
-    draws: np.random.Generator,
+    found: Candidates, right: NDArray[np.bool_], shown: Shown, at: dict[str, Any], draws: np.random.Generator
 ) -> list[Measure]:
     reranked, size = chosen(found.scores[-1], right), right.shape[1]
     measures = []
@@ -165,9 +155,7 @@ def _by_step(
             Measure("selection", "AUC", where, auc(found.scores[i], right, draws)),
         ]
         if i < len(found.steps) - 1:
-            measures.append(
-                Measure("selection", "gain over reranking", where, mean(choice - reranked, draws))
-            )
+            measures.append(Measure("selection", "gain over reranking", where, mean(choice - reranked, draws)))
     return measures
 
 
@@ -214,9 +202,7 @@ def _shown(found: Candidates, shares: Sequence[float], points: int) -> Shown:
         i = found.first_with(value)
         reached[i] = f"{reached[i]}, {100 * value:g} %" if i in reached else f"{100 * value:g} %"
     indices = {round(i) for i in np.linspace(0, last, count).tolist()}
-    return {
-        i: reached.get(i, "") for i in sorted(indices | {last, found.first_with(HEADLINE)} | set(reached))
-    }
+    return {i: reached.get(i, "") for i in sorted(indices | {last, found.first_with(HEADLINE)} | set(reached))}
 
 
 def _place(found: Candidates, index: int, size: int, reached: str = "") -> dict[str, Any]:

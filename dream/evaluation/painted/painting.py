@@ -58,6 +58,4 @@ def paint(
 ) -> Tensor:
     """(B, 3, H, W) in [0, 1]: one picture a caption, the chosen candidate where there are several."""
     batches = records_by_batch(pretrained, captions, settings, progress=progress)
-    return torch.cat(
-        [pretrained.images.decode(collect(records).tokens[:, 0]).cpu() for _, records in batches]
-    )
+    return torch.cat([pretrained.images.decode(collect(records).tokens[:, 0]).cpu() for _, records in batches])

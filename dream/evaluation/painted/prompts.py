@@ -94,9 +94,7 @@ def prompt_accuracy(
     return found
 
 
-def _ways(
-    config: "DreamConfig", settings: PromptsSettings, seed: int
-) -> list[tuple[DecodeSettings, dict[str, Any]]]:
+def _ways(config: "DreamConfig", settings: PromptsSettings, seed: int) -> list[tuple[DecodeSettings, dict[str, Any]]]:
     """How the prompts are painted, and what to call it: plainly, and with candidates if there are some."""
     asked = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -111,9 +109,7 @@ def _ways(
     return ways
 
 
-def _judged(
-    pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress
-) -> _Judged:
+def _judged(pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress) -> _Judged:
     captions = [caption(scene) for scene in scenes]
     verdict = load_judge().verdict(paint(pretrained, captions, settings, progress), captions)
     attributes = {name: flags.numpy() for name, flags in verdict.attributes.items()}
@@ -121,11 +117,7 @@ def _judged(
 
 
 def _measures(
-    judged: _Judged,
-    scenes: Sequence[Scene],
-    rows: NDArray[np.bool_],
-    at: dict[str, Any],
-    way: dict[str, Any],
+    judged: _Judged, scenes: Sequence[Scene], rows: NDArray[np.bool_], at: dict[str, Any], way: dict[str, Any]
 ) -> list[Measure]:
     """Of the prompts in `rows` (P,)."""
     things = np.array([len(scene.things) for scene in scenes])
@@ -145,11 +137,7 @@ def _measures(
 
 
 def _gains(
-    plain: _Judged,
-    chosen: _Judged,
-    rows: NDArray[np.bool_],
-    at: dict[str, Any],
-    draws: np.random.Generator,
+    plain: _Judged, chosen: _Judged, rows: NDArray[np.bool_], at: dict[str, Any], draws: np.random.Generator
 ) -> list[Measure]:
     return [
         Measure("prompts", GAIN, {**at, **refusing}, mean((after.astype(int) - before)[rows], draws))

@@ -68,14 +68,17 @@ def selection(
     judge = load_judge() if data == "shapes" else None
     prompts = _prompts(pretrained, data, settings.count, seed)
     first, rest = within(progress, 0.0, FIRST_PART), within(progress, FIRST_PART, 1.0)
-    found = candidate_scores(
-        pretrained, judge, prompts, candidates=settings.candidates, seed=seed, progress=first
-    )
+    found = candidate_scores(pretrained, judge, prompts, candidates=settings.candidates, seed=seed, progress=first)
     longer = None if judge is None else longer_samples(pretrained, judge, prompts, found, seed, rest)
     return selection_measures(
-        found, longer=longer, shares=settings.shares, points=settings.points,
-        every_size=settings.every_size, data=data, seed=seed,
-    )  # fmt: skip
+        found,
+        longer=longer,
+        shares=settings.shares,
+        points=settings.points,
+        every_size=settings.every_size,
+        data=data,
+        seed=seed,
+    )
 
 
 def _prompts(pretrained: "Pretrained", data: str, count: int, seed: int) -> list[str]:

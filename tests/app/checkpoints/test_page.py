@@ -101,14 +101,17 @@ def test_what_was_measured_is_kept_for_the_next_session(workspace, monkeypatch):
     assert "RMS" in app.dataframe[-1].value.columns
 
 
-@pytest.mark.parametrize(
-    "section", ["Layers", "Averaged", "Difference", "Optimiser", "Positions", "Training"]
-)
+@pytest.mark.parametrize("section", ["Layers", "Averaged", "Difference", "Optimiser", "Positions", "Training"])
 def test_every_section_of_a_run_draws_its_figures(workspace, monkeypatch, section):
     app = page(workspace, monkeypatch, "runs/small", section)
     assert charts(app) >= 1 and not app.error
-    expected = {"Averaged": "Relative L2", "Difference": "Cosine", "Optimiser": "Optimiser steps",
-                "Layers": "Not finite", "Training": "Logit scale (averaged)"}  # fmt: skip
+    expected = {
+        "Averaged": "Relative L2",
+        "Difference": "Cosine",
+        "Optimiser": "Optimiser steps",
+        "Layers": "Not finite",
+        "Training": "Logit scale (averaged)",
+    }
     if section in expected:
         assert expected[section] in metrics(app)
 
@@ -130,8 +133,9 @@ def test_a_click_in_the_tree_selects_the_tensor_and_one_on_a_layer_narrows_the_t
     assert app.selectbox(key="in.checkpoints.tensor").value == "encoder.blocks.2.mlp.weight"
     click(app, tree, "layer:encoder.blocks.0")
     assert list(app.dataframe[-1].value["name"]) == [
-        "encoder.blocks.0.attn.qkv.bias", "encoder.blocks.0.attn.qkv.weight",
-    ]  # fmt: skip
+        "encoder.blocks.0.attn.qkv.bias",
+        "encoder.blocks.0.attn.qkv.weight",
+    ]
     app.text_input(key="in.checkpoints.find").set_value("nothing like it").run()
     assert "No tensor's name contains" in text(app)
 
@@ -158,8 +162,9 @@ def test_sick_values_are_named(workspace, monkeypatch):
     assert metrics(app)["Not finite"] == "1" and metrics(app)["Zero rows"] == "1"
     noticed = app.dataframe[-1].value
     assert dict(zip(noticed["tensor"], noticed["noticed"], strict=True)) == {
-        "encoder.blocks.2.mlp.weight": "1 of 4 rows zero", "logit_scale": "1 NaN",
-    }  # fmt: skip
+        "encoder.blocks.2.mlp.weight": "1 of 4 rows zero",
+        "logit_scale": "1 NaN",
+    }
 
 
 def test_a_difference_names_what_has_no_partner(workspace, monkeypatch):

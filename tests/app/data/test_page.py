@@ -73,15 +73,8 @@ def test_numbers_of_a_folder(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 8)
     app = page(source="pictures", view="Statistics")
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert (
-        metrics["Good samples"] == "8"
-        and metrics["Broken"] == "0"
-        and metrics["Repeat a caption"] == "50.0 %"
-    )
-    titles = [
-        json.loads(chart.proto.spec)["layout"].get("title", {}).get("text")
-        for chart in app.get("plotly_chart")
-    ]
+    assert metrics["Good samples"] == "8" and metrics["Broken"] == "0" and metrics["Repeat a caption"] == "50.0 %"
+    titles = [json.loads(chart.proto.spec)["layout"].get("title", {}).get("text") for chart in app.get("plotly_chart")]
     assert "Length of the captions" in titles and "Sizes before the crop" in titles
 
 
@@ -104,10 +97,7 @@ def test_broken_samples_are_listed_by_kind(page, tmp_path):
 
 def test_nothing_broken_is_said(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 3)
-    assert (
-        "Nothing is broken in the 3 samples"
-        in page(source="pictures", view="Broken samples").success[0].value
-    )
+    assert "Nothing is broken in the 3 samples" in page(source="pictures", view="Broken samples").success[0].value
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,7 @@ def test_a_result_is_the_same_object_for_every_session():
 
 def test_a_failure_is_a_sentence_with_a_button_that_tries_again():
     app = AppTest.from_string(script("bad", 2), default_timeout=60).run()
-    assert [error.value for error in app.error] == ["No such thing."] and app.markdown[
-        -1
-    ].value == "found None"
+    assert [error.value for error in app.error] == ["No such thing."] and app.markdown[-1].value == "found None"
     before = app.session_state["work.thing"]
     app.button(key="do.thing.anew").click().run()
     assert app.session_state["work.thing"] is not before

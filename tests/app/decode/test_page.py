@@ -107,9 +107,7 @@ def test_examples_and_new_seeds_fill_the_form(workspace):
     app.button(key="do.decode.example.2").click().run()
     assert app.text_area(key="in.decode.prompt").value == "a purple cross on a grey background"
     before = app.number_input(key="in.decode.seed").value
-    seeds = {
-        app.button(key="do.decode.seed").click().run().number_input(key="in.decode.seed").value for _ in "ab"
-    }
+    seeds = {app.button(key="do.decode.seed").click().run().number_input(key="in.decode.seed").value for _ in "ab"}
     assert seeds != {before}
 
 
@@ -268,11 +266,7 @@ def test_an_own_picture_is_kept_and_what_is_none_is_refused(workspace, tmp_path)
 
 def test_what_another_page_hands_over_is_in_the_form_and_on_the_stage(workspace):
     found = stored(workspace)
-    values = {
-        "model": "demo",
-        "prompt": "a star",
-        "settings": {"steps": 9, "candidates": 4, "select_steps": [2]},
-    }
+    values = {"model": "demo", "prompt": "a star", "settings": {"steps": 9, "candidates": 4, "select_steps": [2]}}
     app = page(**{HANDED + "decode": {**values, "stored": found.id}})
     assert app.text_area(key="in.decode.prompt").value == "a star"
     assert app.number_input(key="in.decode.steps").value == 9

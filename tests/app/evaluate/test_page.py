@@ -44,8 +44,9 @@ def shown(app: AppTest) -> str:
 
 def job(here, state: str, log: str = "", **fields):
     """A job of the queue in some state."""
-    made = launch.enqueue(here, "evaluate", "demo: knn", ("evaluate", "--model", "demo", "--tasks", "knn"),
-                          here.results)  # fmt: skip
+    made = launch.enqueue(
+        here, "evaluate", "demo: knn", ("evaluate", "--model", "demo", "--tasks", "knn"), here.results
+    )
     made.log.write_text(log)
     known = {"started": time.time() - 5, "ended": None if state in ("queued", "running") else time.time()}
     made = dataclasses.replace(made, state=state, **(known | fields))
@@ -85,14 +86,7 @@ def test_every_task_is_listed_with_what_it_asks(here):
     labels = [box.label for box in app.checkbox]
     for task in TASKS.values():
         assert any(f"**{task.name}** {task.about}" in label for label in labels)
-    for widgets in (
-        app.checkbox,
-        app.multiselect,
-        app.selectbox,
-        app.number_input,
-        app.text_area,
-        app.button,
-    ):
+    for widgets in (app.checkbox, app.multiselect, app.selectbox, app.number_input, app.text_area, app.button):
         assert all(widget.help for widget in widgets if widget.key and ".evaluate." in widget.key)
 
 

@@ -16,10 +16,13 @@ from tests.app.opening import MAIN
 from workbench import pictures_of_dream
 
 PAINTED = pictures_of_dream.Painted(
-    decoded=np.array([0.2, 1.0]), frames=np.zeros((2, 3, 8, 8), np.uint8),
-    candidates=np.zeros((4, 3, 8, 8), np.uint8), alignment=np.array([0.1, 0.3, 0.2, 0.25]), chosen=1,
+    decoded=np.array([0.2, 1.0]),
+    frames=np.zeros((2, 3, 8, 8), np.uint8),
+    candidates=np.zeros((4, 3, 8, 8), np.uint8),
+    alignment=np.array([0.1, 0.3, 0.2, 0.25]),
+    chosen=1,
     compared_at=0.32,
-)  # fmt: skip
+)
 
 
 @pytest.fixture

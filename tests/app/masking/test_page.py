@@ -67,9 +67,12 @@ def test_the_moment_moves_readings_and_figures(folder):
 
 @pytest.mark.parametrize(
     ("name", "reading", "value"),
-    [("tiny", "Batch has both", "100.0%"), ("Constant (MAR)", "Train generation", "100%"),
-     ("None (CLIP)", "Location", "-")],
-)  # fmt: skip
+    [
+        ("tiny", "Batch has both", "100.0%"),
+        ("Constant (MAR)", "Train generation", "100%"),
+        ("None (CLIP)", "Location", "-"),
+    ],
+)
 def test_a_preset_fills_the_controls(folder, name, reading, value):
     app = opened()
     app.pills(key="in.masking.preset").set_value(name).run()

@@ -63,13 +63,7 @@ def test_the_table_holds_what_each_run_reached(workspace):
     make_run(workspace, "a")
     write_note(workspace, "a", Note(("good",)))
     row = opened().dataframe[0].value.iloc[0]
-    assert (row["run"], row["state"], row["step"], row["loss"], row["R@1"]) == (
-        "a",
-        "finished",
-        20,
-        2.0,
-        0.25,
-    )
+    assert (row["run"], row["state"], row["step"], row["loss"], row["R@1"]) == ("a", "finished", 20, 2.0, 0.25)
     assert row["pictures/s"] == 64.0 and list(row["tags"]) == ["good"]
 
 
@@ -80,10 +74,7 @@ def test_two_runs_lie_over_each_other_and_only_what_differs_is_listed(workspace)
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
     assert {trace["name"] for trace in figure["data"] if trace.get("showlegend")} == {"a", "b"}
     differing = app.dataframe[1].value
-    assert list(differing["field"]) == ["masking.std"] and set(differing.loc[0, ["a", "b"]]) == {
-        "0.45",
-        "0.3",
-    }
+    assert list(differing["field"]) == ["masking.std"] and set(differing.loc[0, ["a", "b"]]) == {"0.45", "0.3"}
 
 
 def test_the_same_prompts_are_shown_side_by_side(workspace):
@@ -121,9 +112,7 @@ def test_the_way_on_leads_to_decode_with_this_model(workspace):
     assert not opened().button(key="do.runs.decode.a").disabled
 
 
-@pytest.mark.parametrize(
-    "file", ["config.json", "heartbeat.json", "metrics.jsonl", "samples/step-00000020.png"]
-)
+@pytest.mark.parametrize("file", ["config.json", "heartbeat.json", "metrics.jsonl", "samples/step-00000020.png"])
 def test_a_damaged_run_is_in_the_table_and_breaks_nothing(workspace, file):
     make_run(workspace, "good")
     (make_run(workspace, "bad") / file).write_bytes(b"\xff{half")

@@ -33,9 +33,7 @@ def page(tmp_path, monkeypatch):
 
 def words(app: AppTest) -> str:
     assert not app.exception, app.exception
-    return "\n".join(
-        element.value for element in (*app.markdown, *app.caption, *app.info, *app.error, *app.warning)
-    )
+    return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info, *app.error, *app.warning))
 
 
 def hits(app: AppTest, name: str) -> list[dict]:
@@ -91,9 +89,7 @@ def test_a_clicked_picture_and_a_text_make_a_pair(page):
         app.selectbox(key="in.search.way").set_value(way).run()
         assert not settled(app).exception
     app.selectbox(key="in.search.word").set_value("2. red").run()
-    titles = [
-        json.loads(chart.proto.spec)["layout"].get("title", {}) for chart in settled(app).get("plotly_chart")
-    ]
+    titles = [json.loads(chart.proto.spec)["layout"].get("title", {}) for chart in settled(app).get("plotly_chart")]
     assert any("“red”" in title.get("text", "") for title in titles)
 
 

@@ -49,14 +49,20 @@ def make_run(workspace: Workspace, name: str, status: str, rows: int = 3, **beat
     folder = workspace.runs / name
     folder.mkdir(parents=True)
     log = RunLog(folder)
-    log.record(
-        {"config": tiny().to_dict(), "source": "shapes", "legs": [40], "history": [], "preset": "tiny"}
-    )
+    log.record({"config": tiny().to_dict(), "source": "shapes", "legs": [40], "history": [], "preset": "tiny"})
     for step in range(10, 10 * rows + 1, 10):
         log.row(
-            "train", step, contrastive_loss=1.0, generative_loss=0.5, samples_per_second=64.0, lr=1e-3,
-            mask_ratios=[0.2, 0.8], grad_norm=1.0, generative_share=0.5, contrastive_share=0.5,
-        )  # fmt: skip
+            "train",
+            step,
+            contrastive_loss=1.0,
+            generative_loss=0.5,
+            samples_per_second=64.0,
+            lr=1e-3,
+            mask_ratios=[0.2, 0.8],
+            grad_norm=1.0,
+            generative_share=0.5,
+            contrastive_share=0.5,
+        )
     log.heartbeat(status, 10 * rows, 40, 60.0, **beat)
     return folder
 
@@ -64,22 +70,15 @@ def make_run(workspace: Workspace, name: str, status: str, rows: int = 3, **beat
 def test_the_form_stands_for_a_command_and_starting_queues_exactly_it(workspace):
     app = opened()
     command = app.code[0].value
-    assert command == (
-        "dream train --preset tiny --objective dream --data shapes --minutes 10 --out runs/shapes"
-    )
+    assert command == ("dream train --preset tiny --objective dream --data shapes --minutes 10 --out runs/shapes")
     app.text_input(key="in.train.name").set_value("mine").run()
     app.text_area(key="in.train.assignments").set_value("masking.std=0.3").run()
     command = app.code[0].value
-    assert command.endswith("--out runs/mine --set masking.std=0.3") and "1 setting understood" in text_of(
-        app
-    )
+    assert command.endswith("--out runs/mine --set masking.std=0.3") and "1 setting understood" in text_of(app)
     app.button(key="do.train.start").click().run()
     (job,) = list_jobs(workspace)
     assert (job.command, job.state, job.name) == (command, "queued", "mine")
-    assert (
-        "Waits in the queue: it is the next" in text_of(app)
-        and app.selectbox(key="in.train.watch").value == "mine"
-    )
+    assert "Waits in the queue: it is the next" in text_of(app) and app.selectbox(key="in.train.watch").value == "mine"
 
 
 def test_a_wrong_setting_is_said_at_once_and_cannot_be_started(workspace):
@@ -148,9 +147,7 @@ def test_a_training_that_runs_is_shown_first_with_its_numbers_and_figures(worksp
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics["Step"] == "30" and metrics["Pictures / s"] == "64" and metrics["A step"] == "1,000 ms"
     assert metrics["Time left"] == "60 s"
-    assert (
-        len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete for good" not in labels(app)
-    )
+    assert len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete for good" not in labels(app)
 
 
 def test_what_is_logged_later_appears(workspace):
@@ -199,9 +196,7 @@ def test_a_failed_start_shows_its_last_words_and_its_log(workspace):
     job = enqueue(workspace, "train", "a", ("train", "--out", "runs/a"), Path("runs/a"))
     job.log.write_text("reading the data\ndream: the disk is full\n")
     file = job_file(workspace, job.id)
-    file.write_text(
-        json.dumps(json.loads(file.read_text()) | {"state": "failed", "started": 1.0, "ended": 2.0})
-    )
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"state": "failed", "started": 1.0, "ended": 2.0}))
     app = opened(**{"in.train.view": "Watch"})
     assert "Failed: The disk is full." in text_of(app) and "reading the data" in text_of(app)
 

@@ -68,7 +68,7 @@ def test_an_impossible_moment_is_a_sentence_and_nothing_can_be_painted(app):
     assert not [button for button in app.button if button.key == DO + "paint"]
 
 
-@pytest.mark.parametrize("objective, why", [(fluid, "contrastive loss"), (clip, "cannot paint")])
+@pytest.mark.parametrize(("objective", "why"), [(fluid, "contrastive loss"), (clip, "cannot paint")])
 def test_a_model_that_cannot_choose_says_why(app, monkeypatch, objective, why):
     config = objective(load_pretrained("demo").config)
     monkeypatch.setattr("app.trajectories.controls.pretrained", lambda name: SimpleNamespace(config=config))

@@ -39,9 +39,7 @@ def shards(tmp_path: Path) -> str:
         files = {}
         for n in range(30):
             files[f"{shard}{n:03d}.jpg"] = picture(20 + n, 60, "JPEG")
-            files[f"{shard}{n:03d}.txt"] = (
-                b"one of many" if n < 10 else f"picture number {n} of {shard}".encode()
-            )
+            files[f"{shard}{n:03d}.txt"] = b"one of many" if n < 10 else f"picture number {n} of {shard}".encode()
         if shard:
             files |= {f"1{n:03d}.jpg": b"?" for n in range(12)} | {"1020.txt": b""}
             del files["1021.txt"]
@@ -79,9 +77,7 @@ def test_a_limit_looks_at_the_first_samples_only(shards: str, capsys: pytest.Cap
 
 def test_a_cut_and_flipped_shard_is_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = {
-        f"{n:03d}.{end}": picture(16, 16) if end == "png" else b"words"
-        for n in range(40)
-        for end in ("png", "txt")
+        f"{n:03d}.{end}": picture(16, 16) if end == "png" else b"words" for n in range(40) for end in ("png", "txt")
     }
     content = bytearray(write_tar(tmp_path / "whole.tar", files).read_bytes())
     rng = np.random.default_rng(2)

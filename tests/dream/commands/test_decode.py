@@ -38,14 +38,14 @@ def test_a_sheet_carries_prompt_seed_and_settings(decode, tmp_path):
 
 
 def test_a_folder_holds_every_picture_in_its_own_size(decode, tmp_path):
-    assert (
-        decode("--prompt", "a red circle", "--prompt", "Ünïcode!", "--count", "2", "--out", "new/pictures")
-        == 0
-    )
+    assert decode("--prompt", "a red circle", "--prompt", "Ünïcode!", "--count", "2", "--out", "new/pictures") == 0
     files = sorted((tmp_path / "new" / "pictures").iterdir())
     assert [f.name for f in files] == [
-        "0000-a-red-circle-c0.png", "0001-a-red-circle-c0.png", "0002-n-code-c0.png", "0003-n-code-c0.png",
-    ]  # fmt: skip
+        "0000-a-red-circle-c0.png",
+        "0001-a-red-circle-c0.png",
+        "0002-n-code-c0.png",
+        "0003-n-code-c0.png",
+    ]
     assert all(Image.open(f).size == (16, 16) for f in files)
     assert read_about(files[1])["picture_id"] == 1
 

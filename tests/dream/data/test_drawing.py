@@ -113,7 +113,7 @@ def test_the_larger_of_two_overlapping_things_is_nearer_and_in_front():
 def test_things_stay_in_the_picture_and_apart_at_the_easy_levels(level, radii):
     for scene in scenes(level, 500):
         for place in scene.places:
-            assert -0.01 <= min(place.x, place.y) - place.radius
+            assert min(place.x, place.y) - place.radius >= -0.01
             assert max(place.x, place.y) + place.radius <= 1.01
         if level < 2 and len(scene.places) == 2:
             a, b = scene.places

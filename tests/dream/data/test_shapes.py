@@ -21,13 +21,7 @@ from dream.data.grammar import (
     phrasings,
     swapped,
 )
-from dream.data.shapes import (
-    ShapesSource,
-    distinct_scenes,
-    other_phrasing_share,
-    sample_family,
-    sample_scenes,
-)
+from dream.data.shapes import ShapesSource, distinct_scenes, other_phrasing_share, sample_family, sample_scenes
 from dream.errors import InputError
 
 ALL_LEVELS = range(len(LEVELS))
@@ -71,9 +65,7 @@ def test_mirrored_phrasings_name_the_things_the_other_way_round():
     assert "a blue star right of a red ring on a grey background" in phrasings(pair)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a red circle", "a mauve circle on a white background", "a red circle on a sea"]
-)
+@pytest.mark.parametrize("text", ["", "a red circle", "a mauve circle on a white background", "a red circle on a sea"])
 def test_other_text_is_refused(text):
     with pytest.raises(InputError, match="expected for example"):
         parse_caption(text)

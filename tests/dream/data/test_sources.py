@@ -97,9 +97,7 @@ def windowed(source: str, rows: int, **options: Any) -> StoredSource:
 def test_an_epoch_holds_every_sample_once(tmp_path: Path, window: int | None) -> None:
     name = write_shards(tmp_path, 3, 10)
     opened = {
-        split: open_source(name, CONFIG, split=split)
-        if window is None
-        else windowed(name, window, split=split)
+        split: open_source(name, CONFIG, split=split) if window is None else windowed(name, window, split=split)
         for split in ("train", "val", "all")
     }
     everything = {f"s-{n // 10:03d}.tar/{n:05d}" for n in range(30)}
@@ -159,9 +157,7 @@ def test_a_batch_may_be_larger_than_the_data(tmp_path: Path) -> None:
 def resumable(tmp_path: Path) -> Iterator[tuple[str, Any]]:
     shards = write_shards(tmp_path, 9, 5)
     broken = tmp_path / "broken.tar"
-    spoilt = [
-        (name, b"?" if int(name[:5]) % 3 == 0 else content) for name, content in members(range(500, 515))
-    ]
+    spoilt = [(name, b"?" if int(name[:5]) % 3 == 0 else content) for name, content in members(range(500, 515))]
     write_tar(broken, spoilt)
     folder = str(write_folder(tmp_path / "folder", 17))
     yield "shards", lambda **o: open_source(shards, FLIPPING, **o)
@@ -280,9 +276,7 @@ def test_broken_samples_are_named_counted_once_and_skipped(tmp_path: Path) -> No
     assert "no caption beside 00010.png" in problems["00010"][1]
     assert json.loads(json.dumps(source.report.to_dict(names=1)))["kinds"]["broken picture"]["bad.tar"] == {
         "count": 3,
-        "first": [
-            {"key": problems_of(source, "broken picture")[0], "detail": source.report.problems()[0][3]}
-        ],
+        "first": [{"key": problems_of(source, "broken picture")[0], "detail": source.report.problems()[0][3]}],
     }
     text = source.report.summary(names=1)
     assert "broken picture: 3" in text and "and 2 more" in text

@@ -88,9 +88,7 @@ def test_training_is_deterministic_in_the_captions() -> None:
         assert torch.equal(train_tokenizer(CAPTIONS, 300, 16).encode(CAPTIONS), first.encode(CAPTIONS))
 
 
-def test_saved_tokenizers_give_the_same_ids(
-    small: CaptionTokenizer, clip: CaptionTokenizer, tmp_path: Path
-) -> None:
+def test_saved_tokenizers_give_the_same_ids(small: CaptionTokenizer, clip: CaptionTokenizer, tmp_path: Path) -> None:
     for name, tokenizer in (("small", small), ("clip", clip)):
         texts = [*CAPTIONS, "Red ümläut", "<end> <|endoftext|>"]
         tokenizer.save(tmp_path / name)

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.data.transforms import (
-    MAX_PIXELS,
-    BrokenPicture,
-    center_crop,
-    flip_some,
-    load_pixels,
-    open_picture,
-)
+from dream.data.transforms import MAX_PIXELS, BrokenPicture, center_crop, flip_some, load_pixels, open_picture
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -61,10 +54,8 @@ def test_every_mode_comes_out_as_the_same_picture(mode: str) -> None:
     grey.paste("black", (0, 0, 20, 10))
     kind = "JPEG" if mode in ("CMYK", "YCbCr") else "PNG"
     back = np.asarray(open_picture(encoded(grey.convert(mode), kind)).rgb, dtype=float)
-    if mode == "1":
-        back = back.reshape(2, 10, 20, 3).mean(axis=(1, 2))  # dithered
-    else:
-        back = back[[2, 17], 5]
+    dithered = mode == "1"
+    back = back.reshape(2, 10, 20, 3).mean(axis=(1, 2)) if dithered else back[[2, 17], 5]
     assert np.abs(back - [[0.0], [200.0]]).max() < 25
 
 

@@ -6,15 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from dream.config import (
-    DecoderConfig,
-    DreamConfig,
-    EncoderConfig,
-    HeadConfig,
-    ImageConfig,
-    JointConfig,
-    TextConfig,
-)
+from dream.config import DecoderConfig, DreamConfig, EncoderConfig, HeadConfig, ImageConfig, JointConfig, TextConfig
 from dream.data.text import train_tokenizer
 from dream.model.conditioning import LearnedConditioning
 from dream.model.dream import Dream
@@ -29,18 +21,22 @@ PROMPTS = ("a red circle", "a large blue square", "a green circle above a red sq
 def small_config(objective: str = "flow", grid: int = 4) -> DreamConfig:
     """A model of a few thousand parameters on grid x grid tokens."""
     return DreamConfig(
-        image=ImageConfig(
-            tokenizer="pixels", size=grid * PATCH, patch_size=PATCH, channels=3, stride=1, scale=1.0
-        ),
+        image=ImageConfig(tokenizer="pixels", size=grid * PATCH, patch_size=PATCH, channels=3, stride=1, scale=1.0),
         encoder=EncoderConfig(width=16, depth=2, heads=2, buffer_tokens=2),
         decoder=DecoderConfig(width=24, depth=2, heads=2, aligner_depth=1),
         head=HeadConfig(width=16, depth=1, objective=objective, sampling_steps=4, draws=2),
         joint=JointConfig(width=8, hidden=16),
         text=TextConfig(
-            vocab_size=300, context_length=12, width=16, depth=1, heads=2, conditioning="learned",
-            conditioning_width=16, embedding_std=0.02,
+            vocab_size=300,
+            context_length=12,
+            width=16,
+            depth=1,
+            heads=2,
+            conditioning="learned",
+            conditioning_width=16,
+            embedding_std=0.02,
         ),
-    )  # fmt: skip
+    )
 
 
 def small_model(config: DreamConfig) -> Dream:
@@ -58,9 +54,15 @@ def small_pretrained(objective: str = "flow", grid: int = 4) -> Pretrained:
     config = small_config(objective, grid)
     tokenizer = train_tokenizer(list(PROMPTS), 300, config.text.context_length)
     return Pretrained(
-        config, small_model(config), tokenizer, LearnedConditioning(tokenizer), PixelTokenizer(config.image),
-        "abc123", Path("runs/none"), 0,
-    )  # fmt: skip
+        config,
+        small_model(config),
+        tokenizer,
+        LearnedConditioning(tokenizer),
+        PixelTokenizer(config.image),
+        "abc123",
+        Path("runs/none"),
+        0,
+    )
 
 
 class FakeModel(nn.Module):

@@ -1,15 +1,7 @@
 import pytest
 import torch
 
-from dream.decoding.decode import (
-    collect,
-    decode,
-    decode_iter,
-    paint,
-    paint_batches,
-    paint_iter,
-    previews,
-)
+from dream.decoding.decode import collect, decode, decode_iter, paint, paint_batches, paint_iter, previews
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Given, seeded_orders
 from dream.published import decode_published
@@ -115,7 +107,7 @@ def test_the_chosen_candidate_ends_as_it_would_have_without_a_choice(noise):
         torch.testing.assert_close(once.tokens[picture, 0] / scale, expected, atol=2e-5, rtol=0)
 
 
-@pytest.mark.parametrize("selection, places", [("once", (2,)), ("every", (2,)), ("halving", (2,))])
+@pytest.mark.parametrize(("selection", "places"), [("once", (2,)), ("every", (2,)), ("halving", (2,))])
 def test_one_candidate_makes_every_selection_a_plain_decode(flow, selection, places):
     settings = DecodeSettings(steps=6, candidates=1, selection=selection, select_steps=places)
     assert torch.equal(paint(flow, PROMPTS, settings), paint(flow, PROMPTS, DecodeSettings(steps=6)))
@@ -126,9 +118,7 @@ def test_guidance_of_one_is_no_guidance(flow):
     for schedule in ("linear", "constant"):
         settings = DecodeSettings(steps=6, guidance_scale=1.0, guidance_schedule=schedule)
         without = decode(model, text_ids, conditioning, None, settings)
-        assert torch.equal(
-            without.tokens, decode(model, text_ids, conditioning, unconditional, settings).tokens
-        )
+        assert torch.equal(without.tokens, decode(model, text_ids, conditioning, unconditional, settings).tokens)
 
 
 def test_guidance_by_the_same_text_changes_nothing(flow):
@@ -150,9 +140,7 @@ def test_candidates_share_one_order_and_differ_in_noise(flow):
 @pytest.mark.parametrize("name", ["once", "every", "halving"])
 def test_the_best_scored_candidates_go_on(name):
     model = FakeModel(small_config())
-    records = list(
-        decode_iter(model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS[name])
-    )
+    records = list(decode_iter(model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS[name]))
     compared = [r for r in records if not r.kept.all()]
     assert compared
     for record in compared:
@@ -165,13 +153,8 @@ def test_the_best_scored_candidates_go_on(name):
 
 def test_collect_tells_the_comparisons():
     model = FakeModel(small_config())
-    decoded = decode(
-        model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS["halving"]
-    )
-    assert [(c.step, tuple(c.kept.sum(dim=1).tolist())) for c in decoded.comparisons] == [
-        (2, (2, 2)),
-        (4, (1, 1)),
-    ]
+    decoded = decode(model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS["halving"])
+    assert [(c.step, tuple(c.kept.sum(dim=1).tolist())) for c in decoded.comparisons] == [(2, (2, 2)), (4, (1, 1))]
     assert decoded.comparisons[0].candidates.tolist() == [[0, 1, 2, 3]] * 2
     assert decoded.tokens.shape[:2] == decoded.candidates.shape == (2, 1)
 
@@ -200,14 +183,7 @@ def test_what_candidates_share_is_decoded_once():
     )[1]
     arguments = (torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3))
     decode(model, *arguments, SETTINGS["once"])
-    assert seen == [
-        4,
-        12,
-        4,
-        4,
-        4,
-        4,
-    ]  # two prompts, with and without text; three candidates in one step only
+    assert seen == [4, 12, 4, 4, 4, 4]  # two prompts, with and without text; three candidates in one step only
     seen.clear()
     decode(model, *arguments, SETTINGS["every"])
     assert seen == [4] * 6

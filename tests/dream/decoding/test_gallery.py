@@ -32,9 +32,7 @@ def watch(pretrained, settings, keep_steps=False):
     return gallery, seen
 
 
-@pytest.mark.parametrize(
-    "name, steps", [("plain", {5}), ("once", {1, 5}), ("halving", {1, 5}), ("none", {5})]
-)
+@pytest.mark.parametrize(("name", "steps"), [("plain", {5}), ("once", {1, 5}), ("halving", {1, 5}), ("none", {5})])
 def test_previews_are_wanted_at_the_first_comparison_and_the_end(pretrained, name, steps):
     assert watch(pretrained, SETTINGS[name])[1] == steps
 

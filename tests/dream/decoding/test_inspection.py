@@ -40,9 +40,8 @@ def flow():
 def about(pretrained, settings, prompt=PROMPT, **changes) -> About:
     image = pretrained.config.image
     return About(
-        (prompt,), (0,), settings, pretrained.model_id, image.num_tokens, image.token_dim, image.size, 1,
-        **changes,
-    )  # fmt: skip
+        (prompt,), (0,), settings, pretrained.model_id, image.num_tokens, image.token_dim, image.size, 1, **changes
+    )
 
 
 def store(pretrained, path, settings, given=None):
@@ -88,19 +87,14 @@ def test_the_weights_of_a_block_are_those_it_mixes_with():
         assert torch.allclose(torch.cat(weights).sum(-1), torch.ones(()), atol=1e-6)
         heads = list(_heads(layer, inputs))
         mixed = torch.cat(
-            [
-                (w @ value).transpose(1, 2).flatten(0, 1)
-                for w, (_, _, value) in zip(weights, heads, strict=True)
-            ]
+            [(w @ value).transpose(1, 2).flatten(0, 1) for w, (_, _, value) in zip(weights, heads, strict=True)]
         )
         assert torch.allclose(layer.proj(mixed.flatten(1)), layer(*inputs), atol=1e-5)
 
 
 def _heads(layer, inputs):
     if hasattr(layer, "qkv"):
-        return [
-            layer._heads(layer.qkv(inputs[0])[7 * i : 7 * i + 7], rows) for i, rows in enumerate(inputs[1])
-        ]
+        return [layer._heads(layer.qkv(inputs[0])[7 * i : 7 * i + 7], rows) for i, rows in enumerate(inputs[1])]
     return layer._heads(*inputs)
 
 
@@ -137,9 +131,7 @@ def test_the_rest_is_what_a_step_that_reveals_all_would_draw(flow, tmp_path):
         state = record.midway(step).state
         places = state.mask[0]
         plan = StepPlan(step, int(places.sum()), 1, 1, False)
-        filled, _ = decode_step(
-            flow.model, memory, state, plan, settings, lambda *_, places=places: noise[:, places]
-        )
+        filled, _ = decode_step(flow.model, memory, state, plan, settings, lambda *_, places=places: noise[:, places])
         assert torch.allclose(inside.rests[i], filled.tokens[0], atol=1e-4)
         assert torch.equal(inside.rests[i][~places], state.tokens[0][~places])
 
@@ -157,9 +149,7 @@ def test_the_steps_looked_at_together_change_nothing(flow, tmp_path):
     settings = SETTINGS["plain"]
     memory, walk = text_memory(flow, PROMPT, settings), walk_of(store(flow, tmp_path / "a.zarr", settings))
     whole = look_inside(flow.model, memory, walk, settings)
-    parts = [
-        look_inside(flow.model, memory, walk.part(part), settings) for part in (slice(0, 2), slice(2, None))
-    ]
+    parts = [look_inside(flow.model, memory, walk.part(part), settings) for part in (slice(0, 2), slice(2, None))]
     for name, dim in (("rests", 0), ("positions", 0), ("own", 0), ("cross", 0), ("paths", 1)):
         joined = torch.cat([getattr(part, name) for part in parts], dim=dim)
         assert torch.allclose(joined.float(), getattr(whole, name).float(), atol=1e-4)
@@ -182,16 +172,7 @@ def test_a_fork_with_nothing_changed_is_its_parent_to_the_bit(pretrained, tmp_pa
     settings = SETTINGS[name]
     parent = store(pretrained, tmp_path / "a.zarr", settings)
     child = fork(pretrained, tmp_path / "b.zarr", parent, steps, settings)
-    for field in (
-        "tokens",
-        "order",
-        "reveal_step",
-        "mask",
-        "kept",
-        "decoded_fraction",
-        "guidance",
-        "alignment",
-    ):
+    for field in ("tokens", "order", "reveal_step", "mask", "kept", "decoded_fraction", "guidance", "alignment"):
         np.testing.assert_array_equal(getattr(child, field), getattr(parent, field))
     np.testing.assert_array_equal(child.previews[:], parent.previews[:])
 

@@ -49,9 +49,7 @@ def test_a_sheet_shows_every_picture_inside_clean_margins():
     for panel in panels:
         shown = np.asarray(enlarged(panel.picture))
         windows = (
-            sheet[i : i + 150, MARGIN + column * 164 :][:, :150]
-            for column in range(3)
-            for i in range(len(sheet))
+            sheet[i : i + 150, MARGIN + column * 164 :][:, :150] for column in range(3) for i in range(len(sheet))
         )
         assert any(np.array_equal(window, shown) for window in windows)
 
@@ -79,12 +77,7 @@ def test_a_sheet_of_nothing_is_refused():
 
 
 def test_a_png_tells_how_it_was_made(tmp_path):
-    about = {
-        "prompt": "a “red” circle ☺",
-        "seed": 3,
-        "settings": {"steps": 16, "select_steps": [4]},
-        "score": 0.25,
-    }
+    about = {"prompt": "a “red” circle ☺", "seed": 3, "settings": {"steps": 16, "select_steps": [4]}, "score": 0.25}
     save_png(enlarged(noise()), tmp_path / "new" / "a.png", about)
     assert read_about(tmp_path / "new" / "a.png") == about
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]

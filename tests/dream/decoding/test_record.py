@@ -31,18 +31,10 @@ def pretrained():
 def write(pretrained, path, settings, given=None, overwrite=False):
     """Paints into a record, two pictures a batch; returns the steps as (first, record, previews)."""
     image, steps = pretrained.config.image, []
-    about = About(
-        PROMPTS, (4, 5, 6), settings, pretrained.model_id, image.num_tokens, image.token_dim, image.size, 2
-    )
+    about = About(PROMPTS, (4, 5, 6), settings, pretrained.model_id, image.num_tokens, image.token_dim, image.size, 2)
     with RecordWriter(path, about, overwrite=overwrite) as writer:
         for first, record in paint_batches(
-            pretrained,
-            PROMPTS,
-            settings,
-            picture_ids=(4, 5, 6),
-            batch_size=2,
-            given=given,
-            record_scores=True,
+            pretrained, PROMPTS, settings, picture_ids=(4, 5, 6), batch_size=2, given=given, record_scores=True
         ):
             shown = previews(pretrained.images, image, record)
             writer.add(record, shown, first)
@@ -64,9 +56,7 @@ def test_every_state_of_a_decode_is_read_back(pretrained, tmp_path, name):
             np.testing.assert_array_equal(stored.tokens_at(record.step, picture, candidate), expected)
             np.testing.assert_array_equal(stored.mask[record.step, picture], record.mask[row].numpy())
             np.testing.assert_array_equal(stored.order[picture], record.order[row].numpy())
-            np.testing.assert_array_equal(
-                stored.previews[record.step, picture, candidate], shown[row].numpy()
-            )
+            np.testing.assert_array_equal(stored.previews[record.step, picture, candidate], shown[row].numpy())
             assert stored.kept[record.step, picture, candidate] == record.kept[row]
             if record.alignment is not None:
                 assert stored.alignment[record.step, picture, candidate] == record.alignment[row]
@@ -103,9 +93,9 @@ def test_a_failed_decode_leaves_nothing_and_the_old_record_whole(pretrained, tmp
     write(pretrained, path, SETTINGS["plain"])
     about = load_record(path).about
     for target in (path, tmp_path / "b.zarr"):
-        with pytest.raises(KeyboardInterrupt):
-            with RecordWriter(target, replace(about, settings=other), overwrite=True):
-                raise KeyboardInterrupt
+        writer = RecordWriter(target, replace(about, settings=other), overwrite=True)
+        with pytest.raises(KeyboardInterrupt), writer:
+            raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["a.zarr"]
     assert load_record(path).about.settings.seed == 5
 

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -19,7 +21,7 @@ def test_a_share_of_the_tokens_and_of_the_steps_are_different_places():
     assert parse_select_at("32 steps", 256, 64).decoded_fraction == pytest.approx(0.29, abs=0.005)
 
 
-@pytest.mark.parametrize("num_tokens, steps", [(256, 64), (36, 16), (16, 8), (9, 30)])
+@pytest.mark.parametrize(("num_tokens", "steps"), [(256, 64), (36, 16), (16, 8), (9, 30)])
 @pytest.mark.parametrize("share", [1, 12.5, 30, 75])
 def test_a_share_of_tokens_is_the_first_step_that_shows_it(num_tokens, steps, share):
     step, fraction = parse_select_at(f"{share}%tokens", num_tokens, steps)
@@ -47,10 +49,7 @@ def test_half_a_step_is_refused():
 def test_halving_goes_on_where_the_share_has_doubled():
     points = parse_select_points("12.5%tokens", "halving", 8, 256, 64)
     assert len(points) == 3
-    assert all(
-        later.decoded_fraction >= 2 * earlier.decoded_fraction
-        for earlier, later in zip(points, points[1:], strict=False)
-    )
+    assert all(later.decoded_fraction >= 2 * earlier.decoded_fraction for earlier, later in itertools.pairwise(points))
     assert [p.step for p in parse_select_points("8steps,20steps", "halving", 8, 256, 64)] == [8, 20]
 
 
@@ -61,7 +60,7 @@ def test_several_places_need_halving_and_must_rise():
         parse_select_points("20steps,8steps", "halving", 8, 256, 64)
 
 
-@pytest.mark.parametrize("num_tokens, steps", [(36, 16), (9, 30), (16, 1)])
+@pytest.mark.parametrize(("num_tokens", "steps"), [(36, 16), (9, 30), (16, 1)])
 def test_the_plan_reveals_every_token_and_skips_empty_steps(num_tokens, steps):
     plan = plan_steps(DecodeSettings(steps=steps), num_tokens)
     assert sum(step.reveals for step in plan) == num_tokens
@@ -90,9 +89,7 @@ def test_a_comparison_at_an_empty_step_is_made_after_the_last_that_reveals():
 def test_halving_of_any_number_ends_with_one():
     for candidates in range(2, 12):
         for places in ((3,), (3, 4), (2, 3, 4)):
-            settings = DecodeSettings(
-                steps=8, candidates=candidates, selection="halving", select_steps=places
-            )
+            settings = DecodeSettings(steps=8, candidates=candidates, selection="halving", select_steps=places)
             kept = [step.keep for step in plan_steps(settings, 64)]
             assert kept[-1] == 1 and kept == sorted(kept, reverse=True)
 
@@ -106,22 +103,28 @@ def test_best_takes_the_first_of_equals():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"steps": 0}, {"candidates": 0}, {"guidance_scale": 0.5}, {"guidance_scale": float("nan")},
-        {"temperature": -1.0}, {"seed": -1}, {"sampling_steps": 0}, {"selection": "best"},
-        {"guidance_schedule": "square"}, {"candidates": 2}, {"candidates": 2, "select_steps": (16,)},
+        {"steps": 0},
+        {"candidates": 0},
+        {"guidance_scale": 0.5},
+        {"guidance_scale": float("nan")},
+        {"temperature": -1.0},
+        {"seed": -1},
+        {"sampling_steps": 0},
+        {"selection": "best"},
+        {"guidance_schedule": "square"},
+        {"candidates": 2},
+        {"candidates": 2, "select_steps": (16,)},
         {"candidates": 2, "select_steps": (3, 4)},
         {"candidates": 4, "selection": "halving", "select_steps": (5, 4)},
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(InputError):
         DecodeSettings(**wrong)
 
 
 def test_settings_survive_json():
-    settings = DecodeSettings(
-        candidates=4, selection="halving", select_steps=(3, 6), seed=7, sampling_steps=25
-    )
+    settings = DecodeSettings(candidates=4, selection="halving", select_steps=(3, 6), seed=7, sampling_steps=25)
     assert DecodeSettings.from_dict(settings.to_dict()) == settings
     with pytest.raises(InputError, match="guidance"):
         DecodeSettings.from_dict({"guidence": 3})

@@ -60,11 +60,7 @@ def test_everything_is_told_at_every_ratio_with_its_interval(pretrained):
 
 
 def test_what_training_does_not_count_is_marked(pretrained):
-    marked = {
-        (m.name, m.where["mask_ratio"])
-        for m in losses(pretrained, settings=FEW)
-        if m.where.get("not_trained")
-    }
+    marked = {(m.name, m.where["mask_ratio"]) for m in losses(pretrained, settings=FEW) if m.where.get("not_trained")}
     assert marked == {(GENERATIVE, 0.4), (CONTRASTIVE, 0.95)}
 
 

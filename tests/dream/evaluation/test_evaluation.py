@@ -176,7 +176,7 @@ def test_changed_data_is_measured_anew(evaluate, model, tmp_path):
     pictures = write_pictures(tmp_path / "pictures", 3)
     for _ in range(2):
         evaluate("--model", model, "--tasks", "count", "--data", pictures)
-    assert ASKED == [("count", str(pictures))]
+    assert [("count", str(pictures))] == ASKED
     (pictures / "new.txt").write_text("a new one")
     evaluate("--model", model, "--tasks", "count", "--data", pictures)
     assert len(ASKED) == 2

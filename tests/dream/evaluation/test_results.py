@@ -43,12 +43,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
 def test_an_entry_takes_the_place_of_the_one_that_answers_the_same_question(tmp_path):
     add_entry(tmp_path, "a", "runs/a", entry(measure(value=0.1)))
     add_entry(tmp_path, "a", "runs/a", entry(measure(value=0.2)))
-    for changed in (
-        {"seed": 1},
-        {"settings": {"count": 4}},
-        {"model_id": "new"},
-        {"fingerprint": {"level": 2}},
-    ):
+    for changed in ({"seed": 1}, {"settings": {"count": 4}}, {"model_id": "new"}, {"fingerprint": {"level": 2}}):
         add_entry(tmp_path, "a", "runs/a", entry(measure(), **changed))
     (found,) = read_folder(tmp_path)
     assert len(found.entries) == 5
@@ -170,9 +165,8 @@ def test_the_paper_stands_beside_with_its_model_and_data_set():
     lines = text_table(columns())
     assert "paper (on its own data)" in lines[0]
     assert lines[2].endswith("0.500 [0.400, 0.600]                     -  CLIP 0.716 (ImageNet-1K)")
-    assert (
-        "| accuracy, label shape | 0.500 [0.400, 0.600] | - | CLIP 0.716 (ImageNet-1K) |"
-        in markdown_table(columns())
+    assert "| accuracy, label shape | 0.500 [0.400, 0.600] | - | CLIP 0.716 (ImageNet-1K) |" in markdown_table(
+        columns()
     )
     knn = [Results("a", "", (entry(measure("knn"), task="knn"),))]
     assert "paper" not in "\n".join(text_table(knn) + markdown_table(knn))
@@ -201,9 +195,7 @@ def test_nothing_is_an_empty_table():
 
 
 def test_the_papers_table_has_a_figure_for_each_model_that_can_have_one():
-    counts = {
-        m: sum(p.model == m and p.metric in METRICS for p in PUBLISHED) for m in ("MAR", "CLIP", "DREAM")
-    }
+    counts = {m: sum(p.model == m and p.metric in METRICS for p in PUBLISHED) for m in ("MAR", "CLIP", "DREAM")}
     assert counts == {"MAR": 5, "CLIP": 5, "DREAM": 7}
     assert all(p.source for p in PUBLISHED)
 
@@ -211,8 +203,9 @@ def test_the_papers_table_has_a_figure_for_each_model_that_can_have_one():
 def test_published_figures_are_of_the_models_objective_or_of_dream():
     probe = measure(form="lars")
     assert [(p.model, p.value) for p in published_for(probe, ["clip", "mar", "clip"])] == [
-        ("CLIP", 0.716), ("MAR", 0.507)
-    ]  # fmt: skip
+        ("CLIP", 0.716),
+        ("MAR", 0.507),
+    ]
     assert [p.model for p in published_for(measure("generation", "FID"), ["clip"])] == ["DREAM"]
     assert published_for(measure(form="logistic")) == [] and metric_of(measure("knn")) is None
 

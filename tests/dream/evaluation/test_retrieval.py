@@ -38,9 +38,7 @@ def test_an_untrained_model_retrieves_by_chance(pretrained):
     settings = RetrievalSettings(pool=32, pools=10, mask_ratios=(0.0, 0.75))
     measures = retrieval(pretrained, settings=settings)
     assert len(measures) == 2 * 2 * 3
-    assert all(
-        e.low <= e.value <= e.high and e.value < 0.7 and e.count == 10 for e in by_name(measures).values()
-    )
+    assert all(e.low <= e.value <= e.high and e.value < 0.7 and e.count == 10 for e in by_name(measures).values())
     assert measures == retrieval(pretrained, settings=settings)
 
 

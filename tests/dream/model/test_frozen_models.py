@@ -78,8 +78,7 @@ def test_a_vae_that_does_not_fit_or_is_not_there_is_named(vae_folder, tmp_path):
 
 def with_t5(folder, width=16):
     return override(
-        preset("base"),
-        [f"text.t5={folder}", f"text.conditioning_width={width}", "text.conditioning_length=9"],
+        preset("base"), [f"text.t5={folder}", f"text.conditioning_width={width}", "text.conditioning_length=9"]
     ).text
 
 
@@ -114,9 +113,7 @@ def teaching(tmp_path, name, *more):
     torch.manual_seed(0)
     path = tmp_path / "teacher.safetensors"
     save_file(timm.create_model(name, num_classes=0).state_dict(), path)
-    return override(
-        preset("tiny", "repa"), [f"objective.teacher={name}", f"objective.teacher_weights={path}", *more]
-    )
+    return override(preset("tiny", "repa"), [f"objective.teacher={name}", f"objective.teacher_weights={path}", *more])
 
 
 @pytest.mark.parametrize(("name", "width", "size"), [("test_vit", 64, 160), ("test_convnext", 64, 64)])
@@ -140,7 +137,6 @@ def test_a_teacher_that_is_unknown_or_does_not_fit_is_named(tmp_path):
     with pytest.raises(InputError, match="cannot load the teacher"):
         Teacher(
             override(
-                preset("tiny", "repa"),
-                ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"],
+                preset("tiny", "repa"), ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"]
             )
         )

@@ -15,25 +15,30 @@ from dream.model.latents import build_image_tokenizer, patchify, unpatchify
 from dream.presets import preset
 
 SMALL = [
-    "encoder.width=32", "encoder.depth=2", "encoder.heads=2", "decoder.width=48", "decoder.depth=2",
+    "encoder.width=32",
+    "encoder.depth=2",
+    "encoder.heads=2",
+    "decoder.width=48",
+    "decoder.depth=2",
     "decoder.heads=4",
-    "text.width=16", "text.vocab_size=50", "text.context_length=8", "text.conditioning_width=12",
+    "text.width=16",
+    "text.vocab_size=50",
+    "text.context_length=8",
+    "text.conditioning_width=12",
     "head.width=24",
-    "joint.hidden=20", "joint.width=10", "encoder.dropout=0", "decoder.dropout=0", "masking.groups=4",
+    "joint.hidden=20",
+    "joint.width=10",
+    "encoder.dropout=0",
+    "decoder.dropout=0",
+    "masking.groups=4",
     "train.batch_size=8",
-]  # fmt: skip
+]
 
 
 def config_of(name):
     if name == "tiny":
         return override(preset("tiny"), SMALL)
-    published = [
-        "image.size=64",
-        "encoder.buffer_tokens=6",
-        "text.depth=2",
-        "decoder.aligner_depth=1",
-        "head.depth=2",
-    ]
+    published = ["image.size=64", "encoder.buffer_tokens=6", "text.depth=2", "decoder.aligner_depth=1", "head.depth=2"]
     return override(preset("base"), SMALL + published + ["text.heads=2", "text.conditioning_length=9"])
 
 
@@ -66,9 +71,13 @@ def mixed_mask(config, ratios=(0.0, 0.3, 0.6, 1.0)):
 
 @pytest.mark.parametrize(
     ("size", "millions", "encoder", "decoder", "aligner"),
-    [("base", 329, 85, 113, 43), ("large", 636, 202, 269, 76), ("huge", 1128, 394, 525, 118), ("giant",
-    2433, 921, 1187, 230)],
-)  # fmt: skip
+    [
+        ("base", 329, 85, 113, 43),
+        ("large", 636, 202, 269, 76),
+        ("huge", 1128, 394, 525, 118),
+        ("giant", 2433, 921, 1187, 230),
+    ],
+)
 def test_published_presets_have_the_published_sizes(size, millions, encoder, decoder, aligner):
     with torch.device("meta"):
         model = Dream(preset(size))
@@ -77,9 +86,7 @@ def test_published_presets_have_the_published_sizes(size, millions, encoder, dec
     assert count(model.encoder) == pytest.approx(encoder, rel=0.02)
     assert count(model.decoder) == pytest.approx(decoder, rel=0.02)
     assert count(model.aligner) == pytest.approx(aligner, rel=0.02)
-    assert count(model.text_tower) == pytest.approx(63, rel=0.01) and count(model.head) == pytest.approx(
-        20, rel=0.05
-    )
+    assert count(model.text_tower) == pytest.approx(63, rel=0.01) and count(model.head) == pytest.approx(20, rel=0.05)
 
 
 @pytest.mark.parametrize("name", ["tiny", "base"])
@@ -120,9 +127,7 @@ def test_wanted_places_are_those_of_the_full_decode(name):
     mask = masking.sample_masks([0.6], 3, model.config.image.num_tokens, torch.Generator().manual_seed(0))
     tokens, _, reading, _ = inputs(model.config, mask)
     encoded, cache = model.encode(tokens, mask), model.cross_cache(model.text_states(reading))
-    wanted = masking.mask_from_order(
-        masking.sample_orders(3, mask.shape[1], torch.Generator().manual_seed(2)), 4
-    )
+    wanted = masking.mask_from_order(masking.sample_orders(3, mask.shape[1], torch.Generator().manual_seed(2)), 4)
     full = model.decode(encoded, mask, cache)
     assert torch.allclose(model.decode(encoded, mask, cache, wanted), full[wanted], atol=1e-5)
 
@@ -240,10 +245,7 @@ def test_a_baseline_computes_only_its_own_loss(objective):
     config = override(preset("tiny", objective), SMALL)
     model = Dream(config)
     mask = masking.sample_masks(
-        [0.0] * 4 if objective == "clip" else [0.8] * 4,
-        8,
-        config.image.num_tokens,
-        torch.Generator().manual_seed(0),
+        [0.0] * 4 if objective == "clip" else [0.8] * 4, 8, config.image.num_tokens, torch.Generator().manual_seed(0)
     )
     output = model(*reorder(inputs(config, mask), mask))
     losses = total_loss(output, config)

@@ -39,9 +39,7 @@ class SharedBatches:
         return [f"picture {i} of batch {n}" for i in range(64) for n in range(9)]
 
     def whole(self, number: int, count: int) -> Batch:
-        pixels = np.random.default_rng(number).integers(
-            0, 256, (count, 3, self.size, self.size), dtype=np.uint8
-        )
+        pixels = np.random.default_rng(number).integers(0, 256, (count, 3, self.size, self.size), dtype=np.uint8)
         captions = tuple(f"picture {i} of batch {number}" for i in range(count))
         return Batch(torch.from_numpy(pixels), captions, captions)
 

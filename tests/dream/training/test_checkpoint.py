@@ -32,9 +32,7 @@ def config(tokenizer: CaptionTokenizer) -> DreamConfig:
     return replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
 
 
-def write(
-    run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int, loss: float | None = None
-) -> Path:
+def write(run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int, loss: float | None = None) -> Path:
     """A checkpoint of random weights."""
     torch.manual_seed(step)
     model = Dream(config)
@@ -47,9 +45,10 @@ def write(
     for optimizer in optimizers:
         optimizer.step()
     tensors = {
-        "model": ckpt.model_tensors(model), "ema": ckpt.named_tensors(ema.names, ema.averages),
+        "model": ckpt.model_tensors(model),
+        "ema": ckpt.named_tensors(ema.names, ema.averages),
         "optimizer": ckpt.optimizer_tensors(model, optimizers),
-    }  # fmt: skip
+    }
     state = ckpt.TrainingState(step, config, "shapes", ({"batch": step},), loss)
     return ckpt.save_checkpoint(run, state, tensors, tokenizer)
 
@@ -62,10 +61,7 @@ def test_what_is_written_comes_back_to_the_bit(tmp_path, config, tokenizer):
     optimizers = build_optimizers(model, config.train)
     ckpt.copy_tensors(folder, "model", model.state_dict())
     ckpt.restore_optimizers(folder, model, optimizers)
-    for name, there in (
-        ("model", ckpt.model_tensors(model)),
-        ("optimizer", ckpt.optimizer_tensors(model, optimizers)),
-    ):
+    for name, there in (("model", ckpt.model_tensors(model)), ("optimizer", ckpt.optimizer_tensors(model, optimizers))):
         stored = ckpt.read_tensors(folder, name)
         assert stored.keys() == there.keys()
         assert all(torch.equal(stored[key], there[key]) for key in stored)

@@ -63,9 +63,7 @@ def agrees(two: Path, one: Path) -> None:
     """Both runs saw the same global batches: losses and gradients differ by rounding only."""
     for name in ("contrastive_loss", "contrastive_accuracy", "grad_norm"):
         assert rows(two, "train", name) == pytest.approx(rows(one, "train", name), rel=1e-3), name
-    for ours, theirs in zip(
-        *(rows(run, "validation", "contrastive_by_ratio") for run in (two, one)), strict=True
-    ):
+    for ours, theirs in zip(*(rows(run, "validation", "contrastive_by_ratio") for run in (two, one)), strict=True):
         assert ours["0.00"] == pytest.approx(theirs["0.00"], rel=1e-3)
     ours, theirs = (flat(weights(run, "optimizer")) for run in (two, one))
     # Adam's first steps are as large where the gradient is but rounding, so runs drift apart a little
@@ -109,8 +107,7 @@ def test_both_objectives_train_where_ranks_mask_differently(tmp_path, strategy):
     config = replace(config, masking=replace(config.masking, groups=1, generation_share=None))
     more = ("--devices", "2", "--strategy", strategy, "--accelerator", "cpu")
     finish(
-        command("train", "--data", "shapes", "--out", str(tmp_path / "run"), *more, *settings(config)),
-        tmp_path / "log",
+        command("train", "--data", "shapes", "--out", str(tmp_path / "run"), *more, *settings(config)), tmp_path / "log"
     )
     assert all(bool(tensor.isfinite().all()) for tensor in weights(tmp_path / "run").values())
     assert (tmp_path / "run/samples/step-00000006.png").is_file()

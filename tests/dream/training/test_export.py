@@ -33,12 +33,9 @@ def test_an_exported_model_is_the_averaged_one_rounded(run, tmp_path):
 def test_in_float32_it_is_the_same_model_in_a_third_of_the_bytes_of_a_checkpoint(run, tmp_path):
     assert main(["export", "--model", str(run), "--out", str(tmp_path / "m"), "--dtype", "float32"]) == 0
     whole, small = load_pretrained(run), load_pretrained(tmp_path / "m")
-    assert all(
-        torch.equal(a, b) for a, b in zip(whole.model.parameters(), small.model.parameters(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(whole.model.parameters(), small.model.parameters(), strict=True))
     stored, kept = (
-        sum(f.stat().st_size for f in folder.glob("*.safetensors"))
-        for folder in (checkpoint_of(run), tmp_path / "m")
+        sum(f.stat().st_size for f in folder.glob("*.safetensors")) for folder in (checkpoint_of(run), tmp_path / "m")
     )
     assert kept < 0.4 * stored
 

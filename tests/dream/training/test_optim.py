@@ -1,5 +1,6 @@
 """Groups, learning rate, Muon and averages: laws of the optimiser side."""
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -20,12 +21,7 @@ def model() -> Dream:
 
 
 def members(optimizers: list[torch.optim.Optimizer]) -> list[tuple[nn.Parameter, float]]:
-    return [
-        (p, group["weight_decay"])
-        for each in optimizers
-        for group in each.param_groups
-        for p in group["params"]
-    ]
+    return [(p, group["weight_decay"]) for each in optimizers for group in each.param_groups for p in group["params"]]
 
 
 @pytest.mark.parametrize("name", ["adamw", "muon"])
@@ -90,10 +86,7 @@ def test_muon_in_batches_is_torchs_muon(bfloat16, monkeypatch):
     starts = [torch.randn(shape) for shape in shapes]
     ours = [nn.Parameter(start.clone()) for start in starts]
     theirs = [nn.Parameter(start.clone()) for start in starts]
-    optimizers = [
-        optim.BatchedMuon(ours, lr=0.1, weight_decay=0.1),
-        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1),
-    ]
+    optimizers = [optim.BatchedMuon(ours, lr=0.1, weight_decay=0.1), torch.optim.Muon(theirs, lr=0.1, weight_decay=0.1)]
     for _ in range(3):
         gradients = [torch.randn(shape) for shape in shapes]
         for parameters, optimizer in zip((ours, theirs), optimizers, strict=True):
@@ -102,9 +95,7 @@ def test_muon_in_batches_is_torchs_muon(bfloat16, monkeypatch):
             optimizer.step()
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=5e-3, rtol=0)  # bfloat16 products in another order
-        assert torch.equal(
-            optimizers[0].state[a]["momentum_buffer"], optimizers[1].state[b]["momentum_buffer"]
-        )
+        assert torch.equal(optimizers[0].state[a]["momentum_buffer"], optimizers[1].state[b]["momentum_buffer"])
 
 
 def test_untrained_parts_are_frozen():
@@ -132,7 +123,7 @@ def test_learning_rate_rises_to_its_peak_and_never_above(decay):
     assert factors[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert factors[20:50] == [1.0] * 30
     assert all(0 < factor <= 1 for factor in factors)
-    assert all(a >= b for a, b in zip(factors[50:], factors[51:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(factors))
     assert factors[-1] == 1.0 if decay == "constant" else factors[-1] < 0.03
 
 

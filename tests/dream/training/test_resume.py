@@ -71,9 +71,7 @@ def test_a_stored_source_goes_on_in_mid_epoch(tmp_path, monkeypatch):
     from dream.training.request import TrainRequest
 
     def run(name, **request):
-        return train(
-            TrainRequest(out=tmp_path / name, source=pictures, accelerator="cpu", devices="1", **request)
-        )
+        return train(TrainRequest(out=tmp_path / name, source=pictures, accelerator="cpu", devices="1", **request))
 
     run("whole", config=config)
     stop_after(monkeypatch, 2)
@@ -206,20 +204,9 @@ def test_objectives_without_text_or_contrast_resume_too(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_sigkill_between_checkpoints_costs_nothing_but_time(tmp_path):
-    config = replace(
-        small_config(steps=60, log_every=1), encoder=replace(small_config().encoder, dropout=0.1)
-    )
+    config = replace(small_config(steps=60, log_every=1), encoder=replace(small_config().encoder, dropout=0.1))
     run_training(tmp_path / "whole", config)
-    arguments = [
-        "train",
-        "--data",
-        "shapes",
-        "--out",
-        str(tmp_path / "run"),
-        "--accelerator",
-        "cpu",
-        *settings(config),
-    ]
+    arguments = ["train", "--data", "shapes", "--out", str(tmp_path / "run"), "--accelerator", "cpu", *settings(config)]
     process = start(command(*arguments), tmp_path / "log", OMP_NUM_THREADS="1")
     try:
         wait_for(lambda: len(run_log.read_metrics(tmp_path / "run")) >= 20, process, tmp_path / "log")

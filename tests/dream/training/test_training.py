@@ -59,8 +59,9 @@ def test_a_run_leaves_a_complete_folder(tmp_path):
     assert beat is not None and (beat.status, beat.step, beat.end) == ("finished", 6, 6)
     assert json.loads((tmp_path / "run/report.json").read_text())["problems"] == 0
     assert [path.name for path in sorted((tmp_path / "run/samples").iterdir())] == [
-        "step-00000000.png", "step-00000006.png",
-    ]  # fmt: skip
+        "step-00000000.png",
+        "step-00000006.png",
+    ]
 
 
 def test_validation_tells_losses_by_ratio_and_retrieval(tmp_path):
@@ -279,16 +280,10 @@ def test_micro_batches_cut_the_batch_in_order():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "changes", [{"precision": "bf16-mixed"}, {"checkpoint_gradients": True}, {"compile": True}]
-)
+@pytest.mark.parametrize("changes", [{"precision": "bf16-mixed"}, {"checkpoint_gradients": True}, {"compile": True}])
 def test_options_of_speed_and_memory_train(tmp_path, monkeypatch, changes):
-    compile_block = (
-        nn.Module.compile
-    )  # graphs are captured as always, but no C++ is compiled, which takes minutes
-    monkeypatch.setattr(
-        nn.Module, "compile", lambda *args, **kwargs: compile_block(*args, **kwargs, backend="eager")
-    )
+    compile_block = nn.Module.compile  # graphs are captured as always, but no C++ is compiled, which takes minutes
+    monkeypatch.setattr(nn.Module, "compile", lambda *args, **kwargs: compile_block(*args, **kwargs, backend="eager"))
     run_training(tmp_path / "run", small_config(steps=3, log_every=1, evaluations=1, samples=1, **changes))
     run_training(tmp_path / "plain", small_config(steps=3, log_every=1))
     option, plain = (

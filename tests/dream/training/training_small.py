@@ -22,15 +22,19 @@ def small_config(**changes: object) -> DreamConfig:
     """`tiny` at the smallest size that still learns; `changes` are fields of `train`."""
     config = tiny()
     train_defaults = {
-        "steps": 8, "minutes": None, "batch_size": 16, "log_every": 2, "samples": 0, "evaluations": 0,
-        "save_every": 60.0, "warmup": 0.1,
-    }  # fmt: skip
+        "steps": 8,
+        "minutes": None,
+        "batch_size": 16,
+        "log_every": 2,
+        "samples": 0,
+        "evaluations": 0,
+        "save_every": 60.0,
+        "warmup": 0.1,
+    }
     return replace(
         config,
         image=replace(config.image, size=16, patch_size=4),
-        text=replace(
-            config.text, vocab_size=320, context_length=16, width=16, depth=1, conditioning_width=16
-        ),
+        text=replace(config.text, vocab_size=320, context_length=16, width=16, depth=1, conditioning_width=16),
         encoder=replace(config.encoder, width=32, depth=2, heads=2, buffer_tokens=2, dropout=0.1),
         decoder=replace(config.decoder, width=32, depth=2, heads=2, dropout=0.1),
         head=replace(config.head, width=32, depth=1, sampling_steps=4, draws=2),
@@ -43,9 +47,7 @@ def small_config(**changes: object) -> DreamConfig:
 
 def run_training(out: Path, config: DreamConfig | None = None, **request: object) -> TrainResult:
     """A training on drawn shapes, in this process."""
-    return train(
-        TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request)
-    )
+    return train(TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request))
 
 
 def weights(run: Path, name: str = "model") -> dict[str, Tensor]:

@@ -50,18 +50,19 @@ def write_pth(path: Path, seed: int = 0) -> Path:
     state = {0: {"step": torch.tensor(3.0), "exp_avg": torch.ones(4), "exp_avg_sq": torch.full((4,), 4.0)}}
     torch.save(
         {
-            "model": model, "model_ema": {name: value * 2 for name, value in model.items()},
+            "model": model,
+            "model_ema": {name: value * 2 for name, value in model.items()},
             "optimizer": {"state": state, "param_groups": [{"lr": 0.1, "params": [0]}]},
-            "epoch": 7, "scaler": {"scale": 65536.0}, "args": argparse.Namespace(lr=0.1, name="dream"),
+            "epoch": 7,
+            "scaler": {"scale": 65536.0},
+            "args": argparse.Namespace(lr=0.1, name="dream"),
         },
         path,
-    )  # fmt: skip
+    )
     return path
 
 
-def write_run(
-    folder: Path, config: DreamConfig, tokenizer: CaptionTokenizer, steps: tuple[int, ...] = (3, 5)
-) -> Path:
+def write_run(folder: Path, config: DreamConfig, tokenizer: CaptionTokenizer, steps: tuple[int, ...] = (3, 5)) -> Path:
     """A run with checkpoints of random weights at these steps; no training."""
     folder.mkdir(parents=True)
     log = RunLog(folder)

@@ -14,13 +14,7 @@ from dream.model.dream import Dream
 from dream.official import to_state_dict
 from dream.pretrained import load_pretrained
 from tests.dream.training.training_small import small_config
-from tests.workbench.checkpoints.checkpoint_files import (
-    done,
-    weights,
-    write_pth,
-    write_run,
-    write_safetensors,
-)
+from tests.workbench.checkpoints.checkpoint_files import done, weights, write_pth, write_run, write_safetensors
 from workbench.checkpoints.difference import Difference, by_layer, compare, together
 from workbench.checkpoints.files import open_checkpoint
 from workbench.checkpoints.history import before, history, logit_scales
@@ -114,12 +108,27 @@ def test_the_authors_names_find_ours(tmp_path):
     from dream.presets import preset
 
     small = [
-        "image.size=64", "encoder.width=16", "encoder.depth=1", "encoder.heads=2", "encoder.buffer_tokens=3",
-        "decoder.width=24", "decoder.depth=1", "decoder.heads=3", "decoder.aligner_depth=1", "text.width=14",
-        "text.depth=1", "text.heads=7", "text.vocab_size=30", "text.context_length=6", "head.width=12",
-        "text.conditioning_length=5", "text.conditioning_width=10", "head.depth=1", "joint.hidden=9",
+        "image.size=64",
+        "encoder.width=16",
+        "encoder.depth=1",
+        "encoder.heads=2",
+        "encoder.buffer_tokens=3",
+        "decoder.width=24",
+        "decoder.depth=1",
+        "decoder.heads=3",
+        "decoder.aligner_depth=1",
+        "text.width=14",
+        "text.depth=1",
+        "text.heads=7",
+        "text.vocab_size=30",
+        "text.context_length=6",
+        "head.width=12",
+        "text.conditioning_length=5",
+        "text.conditioning_width=10",
+        "head.depth=1",
+        "joint.hidden=9",
         "joint.width=7",
-    ]  # fmt: skip
+    ]
     model = Dream(override(preset("base"), small)).eval()
     torch.save({"model": to_state_dict(model)}, tmp_path / "theirs.pth")
     ours = of(tmp_path, "ours", {n: v.clone() for n, v in model.state_dict().items()})

@@ -22,9 +22,19 @@ from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import layer_of, shape_words, size_words
 
 TYPES = [
-    torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2,
-    torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool,
-]  # fmt: skip
+    torch.float64,
+    torch.float32,
+    torch.float16,
+    torch.bfloat16,
+    torch.float8_e4m3fn,
+    torch.float8_e5m2,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+]
 
 
 def read(path: Path, part: str | None = None) -> dict[str, torch.Tensor]:
@@ -38,9 +48,13 @@ def read(path: Path, part: str | None = None) -> dict[str, torch.Tensor]:
 def test_the_header_tells_names_shapes_types_and_sizes_in_natural_order(tmp_path):
     found = open_checkpoint(write_safetensors(tmp_path / "a.safetensors"))
     assert [entry.name for entry in found.weights.entries] == [
-        "encoder.blocks.0.attn.qkv.bias", "encoder.blocks.0.attn.qkv.weight", "encoder.blocks.2.mlp.weight",
-        "encoder.blocks.10.mlp.weight", "encoder.positions", "logit_scale",
-    ]  # fmt: skip
+        "encoder.blocks.0.attn.qkv.bias",
+        "encoder.blocks.0.attn.qkv.weight",
+        "encoder.blocks.2.mlp.weight",
+        "encoder.blocks.10.mlp.weight",
+        "encoder.positions",
+        "logit_scale",
+    ]
     entry = found.weights.entry("encoder.blocks.0.attn.qkv.weight")
     assert (entry.shape, entry.dtype, entry.bytes, entry.count) == ((12, 4), "float32", 192, 48)
     assert found.facts == {"format": "pt"} and found.optimizer is None and not found.paintable
@@ -138,9 +152,22 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
 
 
 BROKEN = (
-    "missing", "empty", "cut header", "cut data", "cut torch file", "text", "text named so", "code",
-    "plain pickle", "another archive", "no tensors", "folder", "wrong name", "gguf", "packed",
-)  # fmt: skip
+    "missing",
+    "empty",
+    "cut header",
+    "cut data",
+    "cut torch file",
+    "text",
+    "text named so",
+    "code",
+    "plain pickle",
+    "another archive",
+    "no tensors",
+    "folder",
+    "wrong name",
+    "gguf",
+    "packed",
+)
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -223,9 +250,13 @@ def test_the_stamp_changes_with_the_file(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "layer"),
-    [("encoder.blocks.3.attn.qkv.weight", "encoder.blocks.3"), ("joint.bn1.bias", "joint.bn1"),
-     ("logit_scale", "logit_scale"), ("encoder.embed.weight/exp_avg", "encoder.embed")],
-)  # fmt: skip
+    [
+        ("encoder.blocks.3.attn.qkv.weight", "encoder.blocks.3"),
+        ("joint.bn1.bias", "joint.bn1"),
+        ("logit_scale", "logit_scale"),
+        ("encoder.embed.weight/exp_avg", "encoder.embed"),
+    ],
+)
 def test_a_layer_is_the_name_up_to_its_first_number(name, layer):
     assert layer_of(name) == layer
 

@@ -19,22 +19,34 @@ def part_of(folder, **shapes):
 
 def test_tables_are_found_by_their_names_ours_and_others(tmp_path):
     part = part_of(
-        tmp_path, encoder__positions=(13, 4), decoder__output_positions=(9, 4), pos_embed=(1, 17, 4),
-        encoder_pos_embed_learned=(1, 13, 4), positional_embedding=(77, 4), encoder__embed__weight=(9, 4),
-        position_ids=(77,), positions_bias=(1, 4), deposit__weight=(4, 4),
-    )  # fmt: skip
+        tmp_path,
+        encoder__positions=(13, 4),
+        decoder__output_positions=(9, 4),
+        pos_embed=(1, 17, 4),
+        encoder_pos_embed_learned=(1, 13, 4),
+        positional_embedding=(77, 4),
+        encoder__embed__weight=(9, 4),
+        position_ids=(77,),
+        positions_bias=(1, 4),
+        deposit__weight=(4, 4),
+    )
     names = {entry.name for entry in positions.position_tables(part)}
     assert names == {
-        "encoder.positions", "decoder.output_positions", "pos_embed", "encoder_pos_embed_learned",
+        "encoder.positions",
+        "decoder.output_positions",
+        "pos_embed",
+        "encoder_pos_embed_learned",
         "positional_embedding",
-    }  # fmt: skip
+    }
 
 
 def test_the_grid_is_guessed_from_the_checkpoint_then_from_square_tables(tmp_path):
     part = part_of(
-        tmp_path, encoder_pos_embed_learned=(1, 64 + 256, 4), diffusion_pos_embed_learned=(1, 256, 4),
+        tmp_path,
+        encoder_pos_embed_learned=(1, 64 + 256, 4),
+        diffusion_pos_embed_learned=(1, 256, 4),
         text_pos_emb=(1, 16, 4),
-    )  # fmt: skip
+    )
     entry = part.entry("encoder_pos_embed_learned")
     assert positions.guess_side(entry, part, None) == 16
     assert positions.guess_side(entry, part, 17) == 17

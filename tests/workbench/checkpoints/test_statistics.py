@@ -66,9 +66,7 @@ def test_a_tensor_of_nothing_finite_and_an_empty_one_have_no_numbers(tmp_path):
     assert math.isnan(total(list(found.values())).rms)
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int32, torch.uint8, torch.bool]
-)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64, torch.int32, torch.uint8, torch.bool])
 def test_narrow_and_whole_numbers_do_not_overflow(tmp_path, dtype):
     high = 1 if dtype == torch.bool else 200
     one = measured(tmp_path, x=torch.full((300, 300), high).to(dtype))["x"]
@@ -149,9 +147,8 @@ def added_kilobytes(tmp_path: Path, rows: int, chunk: int) -> int:
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size + size)
     ended = subprocess.run(
-        [sys.executable, "-c", MEASURE, str(path), str(chunk)],
-        capture_output=True, text=True, cwd=ROOT, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", MEASURE, str(path), str(chunk)], capture_output=True, text=True, cwd=ROOT, check=False
+    )
     assert ended.returncode == 0, ended.stderr
     return int(ended.stdout)
 

@@ -27,9 +27,7 @@ from workbench.decode.request import Request, Start, final_picture
 from workbench.work import Work
 from workbench.workspace import Workspace
 
-SETTINGS = DecodeSettings(
-    steps=5, seed=3, guidance_scale=2.5, temperature=0.8, sampling_steps=6, selection="none"
-)
+SETTINGS = DecodeSettings(steps=5, seed=3, guidance_scale=2.5, temperature=0.8, sampling_steps=6, selection="none")
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +116,7 @@ def plain_png() -> bytes:
         ("a.json", b'{"format": "dream decode", "prompt": "a", "settings": {"steps": -1}}', "damaged"),
         ("a.json", b'{"format": "dream decode", "prompt": "a", "settings": {"_": 1}}', "damaged"),
         ("a.json", b'{"format": "dream decode", "prompt": "a", "settings": {}, "kept": ["x"]}', "damaged"),
-        (
-            "a.json",
-            b'{"format": "dream decode", "prompt": "a", "settings": {}, "given_picture": "?"}',
-            "damaged",
-        ),
+        ("a.json", b'{"format": "dream decode", "prompt": "a", "settings": {}, "given_picture": "?"}', "damaged"),
         ("a.json", b" " * (MAX_BYTES + 1), "more than"),
     ],
 )
@@ -134,18 +128,17 @@ def test_what_is_not_ours_is_refused_in_one_sentence(name, content, words):
 
 def test_what_the_form_cannot_take_over_is_said():
     tree = {
-        "format": "dream decode", "prompt": "a\nb", "kept": [1], "parent": "x", "fork_step": 3,
+        "format": "dream decode",
+        "prompt": "a\nb",
+        "kept": [1],
+        "parent": "x",
+        "fork_step": 3,
         "settings": {"candidates": 4, "select_steps": [3]},
-    }  # fmt: skip
+    }
     found = read_settings("a.json", json.dumps(tree).encode())
     assert found.prompt == "a" and found.settings.candidates == 1 and found.weights == "averaged"
     text = " ".join(found.remarks)
-    assert (
-        "2 prompts" in text
-        and "4 candidates" in text
-        and "after step 3" in text
-        and "not in the file" in text
-    )
+    assert "2 prompts" in text and "4 candidates" in text and "after step 3" in text and "not in the file" in text
 
 
 def test_only_what_differs_would_change():

@@ -12,16 +12,7 @@ from dream.errors import InputError
 from dream.presets import preset
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode.paint import GIVEN_PICTURE, Painting, paint
-from workbench.decode.request import (
-    Fork,
-    Request,
-    Start,
-    check_request,
-    final_picture,
-    start_of,
-    stretches,
-    why_not,
-)
+from workbench.decode.request import Fork, Request, Start, check_request, final_picture, start_of, stretches, why_not
 from workbench.store import list_stored
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -40,9 +31,7 @@ def workspace(tmp_path) -> Workspace:
 
 
 def request(**changes) -> Request:
-    return Request(
-        **{"model": "small", "weights": "averaged", "prompt": PROMPTS[0], "settings": SETTINGS, **changes}
-    )
+    return Request(**{"model": "small", "weights": "averaged", "prompt": PROMPTS[0], "settings": SETTINGS, **changes})
 
 
 def done(workspace, pretrained, wanted: Request):

@@ -19,9 +19,20 @@ def estimate(value: float, half: float = 0.02) -> Estimate:
 
 def entry(task: str, measures: list[Measure], objective: str = "dream", **fields) -> Entry:
     known = Entry(
-        task, "shapes", {"count": 300}, {}, 0, "ema", f"id-{objective}", {"level": 1},
-        objective=objective, step=100, measures=tuple(measures), seconds=1.0, time=1.0,
-    )  # fmt: skip
+        task,
+        "shapes",
+        {"count": 300},
+        {},
+        0,
+        "ema",
+        f"id-{objective}",
+        {"level": 1},
+        objective=objective,
+        step=100,
+        measures=tuple(measures),
+        seconds=1.0,
+        time=1.0,
+    )
     return replace(known, **fields)
 
 
@@ -71,9 +82,7 @@ def selection() -> list[Measure]:
             where = {"candidates": size, "decoded_fraction": share, "step": int(16 * share)}
             where |= {"headline": True} if share == 0.3 else {}
             gain = 0.05 * np.log2(size) * share
-            for name, value in (
-                ("gain of the choice", gain), ("AUC", 0.5 + 0.4 * share), ("rank correlation", share)
-            ):  # fmt: skip
+            for name, value in (("gain of the choice", gain), ("AUC", 0.5 + 0.4 * share), ("rank correlation", share)):
                 found.append(Measure("selection", name, where, estimate(float(value), 0.01)))
     return found
 

@@ -111,9 +111,7 @@ def test_what_is_missing_is_said_before_anything_starts(here):
 
 def test_a_plan_speaks_of_the_workspace_by_short_paths(here):
     (here.root / "pictures").mkdir()
-    plan = checked(
-        here, Plan(("demo",), ("knn",), (str(here.root / "pictures"), "pictures"), out="results/a")
-    )
+    plan = checked(here, Plan(("demo",), ("knn",), (str(here.root / "pictures"), "pictures"), out="results/a"))
     assert (plan.sources, plan.out) == (("pictures",), "results/a")
 
 

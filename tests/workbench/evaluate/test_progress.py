@@ -26,10 +26,7 @@ def states(progress) -> dict[str, str]:
 def test_questions_are_in_the_order_in_which_they_are_asked(tmp_path):
     progress = progress_of(job(tmp_path, "", arguments=(*ARGUMENTS, "--data", "shapes", "--data", "birds")))
     assert [(q.model, q.data, q.task) for q in progress.questions] == [
-        (model, data, task)
-        for model in ("demo", "x")
-        for data in ("shapes", "birds")
-        for task in ("losses", "knn")
+        (model, data, task) for model in ("demo", "x") for data in ("shapes", "birds") for task in ("losses", "knn")
     ]
     assert progress.share == 0.0 and progress.at_work is None and progress.left == ""
 
@@ -46,9 +43,7 @@ def test_the_log_tells_what_is_done_at_work_and_skipped(tmp_path):
     assert progress.at_work is not None and progress.at_work.note == "features"
     assert progress.left == "12 s left in all" and progress.ended == 3
     usual = TASKS["losses"].seconds + TASKS["knn"].seconds
-    assert progress.share == pytest.approx(
-        (usual + TASKS["losses"].seconds + 0.45 * TASKS["knn"].seconds) / usual / 2
-    )
+    assert progress.share == pytest.approx((usual + TASKS["losses"].seconds + 0.45 * TASKS["knn"].seconds) / usual / 2)
 
 
 def test_a_job_that_ended_is_at_work_at_nothing(tmp_path):

@@ -14,15 +14,7 @@ from dream.pretrained import SHIPPED, weights_file
 from dream.training import checkpoint
 from tests.workbench.evaluate.sample_results import all_results, entry, estimate, named, results
 from workbench.evaluate import table
-from workbench.evaluate.results import (
-    of_task,
-    read_shelf,
-    result_folders,
-    selected,
-    sources_in,
-    standing,
-    tasks_in,
-)
+from workbench.evaluate.results import of_task, read_shelf, result_folders, selected, sources_in, standing, tasks_in
 from workbench.workspace import open_workspace
 
 

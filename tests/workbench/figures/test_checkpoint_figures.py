@@ -65,8 +65,11 @@ def test_norms_magnitudes_and_histograms_show_what_was_measured(part):
 
 
 def test_distances_equal_and_infinite_ones_do_not_break_the_log_axis():
-    rows = [Distance("a", 3, 4.0, 4.0, 1.0, 3.5, 0.5), Distance("b", 3, 4.0, 4.0, 0.0, 4.0, 0.0),
-            Distance("c", 3, 0.0, 4.0, 4.0, 0.0, 1.0)]  # fmt: skip
+    rows = [
+        Distance("a", 3, 4.0, 4.0, 1.0, 3.5, 0.5),
+        Distance("b", 3, 4.0, 4.0, 0.0, 4.0, 0.0),
+        Distance("c", 3, 0.0, 4.0, 4.0, 0.0, 1.0),
+    ]
     relative, angle = checkpoints.plot_distances(rows).data
     assert relative.x == (0.5, None, None) and angle.x == (0.125, None, None)
 
@@ -76,9 +79,11 @@ def test_moments_losses_and_scales_are_drawn_by_name():
     figure = checkpoints.plot_moments([row, replace(row, parameter="b", gradient=math.nan)])
     assert [trace.name for trace in figure.data] == ["momentum", "recent gradients"]
     past = History(
-        5, [{"step": 1, "generative_loss": 2.0, "contrastive_loss": None}], [{"step": 1, "loss": 3.0}],
+        5,
+        [{"step": 1, "generative_loss": 2.0, "contrastive_loss": None}],
+        [{"step": 1, "loss": 3.0}],
         [Scale(5, "raw", 14.0), Scale(5, "averaged", 13.0)],
-    )  # fmt: skip
+    )
     assert [trace.name for trace in checkpoints.plot_losses(past).data] == ["generative", "validation, both"]
     assert [trace.name for trace in checkpoints.plot_scales(past).data] == ["raw", "averaged"]
     assert "1 / temperature" in checkpoints.plot_scales(past).layout.yaxis.title.text
@@ -88,10 +93,15 @@ def test_nothing_to_draw_is_said(part):
     nothing = History(0, [], [], [])
     empty = replace(done(lambda work: measure_part(part, work))[0], rms=math.nan)
     for figure in (
-        checkpoint_tree.plot_tree(Part("x", ())), checkpoints.plot_norms([]), checkpoints.plot_magnitudes([]),
-        checkpoints.plot_distances([]), checkpoints.plot_moments([]), checkpoints.plot_losses(nothing),
-        checkpoints.plot_scales(nothing), checkpoints.plot_histogram(empty),
-    ):  # fmt: skip
+        checkpoint_tree.plot_tree(Part("x", ())),
+        checkpoints.plot_norms([]),
+        checkpoints.plot_magnitudes([]),
+        checkpoints.plot_distances([]),
+        checkpoints.plot_moments([]),
+        checkpoints.plot_losses(nothing),
+        checkpoints.plot_scales(nothing),
+        checkpoints.plot_histogram(empty),
+    ):
         assert said(figure).endswith(".")
 
 

@@ -18,8 +18,7 @@ def test_lengths_are_counted_and_the_models_limit_is_marked():
 def test_equal_sizes_are_one_dot():
     dots = plot_sizes(np.array([64, 64, 30]), np.array([64, 64, 40]), 32).data[0]
     assert (
-        sorted(dots.customdata) == [1, 2]
-        and max(dots.marker.size) == dots.marker.size[list(dots.customdata).index(2)]
+        sorted(dots.customdata) == [1, 2] and max(dots.marker.size) == dots.marker.size[list(dots.customdata).index(2)]
     )
 
 

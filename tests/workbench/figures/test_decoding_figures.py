@@ -7,17 +7,8 @@ from workbench.figures.decoding import plot_course, plot_order
 
 def data(alignment=(0.1, None, 0.3)):
     steps = [
-        {
-            "step": i + 1,
-            "of": 3,
-            "decoded": share,
-            "guidance": 1.0 + i,
-            "alignment": score,
-            "revealed": places,
-        }
-        for i, (share, score, places) in enumerate(
-            zip((0.5, 0.75, 1.0), alignment, ([1], [2], [3]), strict=True)
-        )
+        {"step": i + 1, "of": 3, "decoded": share, "guidance": 1.0 + i, "alignment": score, "revealed": places}
+        for i, (share, score, places) in enumerate(zip((0.5, 0.75, 1.0), alignment, ([1], [2], [3]), strict=True))
     ]
     return {"grid": 2, "order": [-1, 0, 1, 2], "steps": steps}
 

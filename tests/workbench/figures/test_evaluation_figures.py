@@ -6,9 +6,7 @@ from dream.evaluation.results import Results
 from tests.workbench.evaluate.sample_results import OBJECTIVES, all_results, entry, estimate, named, results
 from workbench.figures import evaluation as figures
 
-PLOTS = (
-    figures.plot_comparison, figures.plot_by_mask_ratio, figures.plot_selection, figures.plot_paper_beside,
-)  # fmt: skip
+PLOTS = (figures.plot_comparison, figures.plot_by_mask_ratio, figures.plot_selection, figures.plot_paper_beside)
 
 
 def by_title(panels):
@@ -33,7 +31,7 @@ def test_every_axis_has_a_title_with_its_unit_and_every_number_an_interval(plot)
     numbers = [trace for trace in figure.data if trace.mode != "lines" and trace.name != "the paper"]
     assert numbers
     assert "95 %" in figure.layout.title.text or all(trace.error_y.array for trace in numbers)
-    axes = [axis for axis in figure.select_xaxes()] + [axis for axis in figure.select_yaxes()]
+    axes = list(figure.select_xaxes()) + list(figure.select_yaxes())
     assert any(axis.title.text and "(" in axis.title.text for axis in axes)
     assert all(trace.hovertemplate for trace in numbers)
 
@@ -78,7 +76,7 @@ def test_curves_run_over_the_ratios_and_need_more_than_one():
     assert [p.at for p in curve] == [0.0, 0.25, 0.5, 0.75]
     assert curve[-1].value == pytest.approx(0.85 - 0.75**2 / 3)
     assert "Contrastive loss" not in panels
-    one = Results("a", "", (entry("retrieval", [m for m in results("clip").entries[0].measures][:1]),))
+    one = Results("a", "", (entry("retrieval", list(results("clip").entries[0].measures)[:1]),))
     assert figures.mask_ratio_info([one]) == []
 
 
@@ -109,9 +107,7 @@ def test_models_with_selection_have_panels_of_their_own():
 
 def test_what_is_counted_with_refusals_is_another_figure():
     measures = results("dream").entries[-1].measures
-    refused = [
-        type(m)(m.task, m.name, {**m.where, "malformed_refused": True}, estimate(0.7)) for m in measures
-    ]
+    refused = [type(m)(m.task, m.name, {**m.where, "malformed_refused": True}, estimate(0.7)) for m in measures]
     mixed = [Results("a", "", (entry("selection", [*measures, *refused]),))]
     plain, strict = figures.selection_info(mixed), figures.selection_info(mixed, malformed_refused=True)
     assert plain[0].points[0].value != 0.7 and strict[0].points[0].value == 0.7

@@ -18,11 +18,7 @@ def losses(good: float) -> list[Measure]:
     return [
         Measure("losses", name, {"mask_ratio": ratio} | where, estimate(good + ratio))
         for ratio in RATIOS
-        for name, where in (
-            ("generative loss", {}),
-            ("contrastive loss", {"pool": 64}),
-            ("alignment gap", {}),
-        )
+        for name, where in (("generative loss", {}), ("contrastive loss", {"pool": 64}), ("alignment gap", {}))
     ]
 
 
@@ -41,9 +37,7 @@ def one(name: str, good: float) -> Results:
 def selection_with_levels() -> Results:
     """As the task leaves it: a choice among 8 at every share, among 2 and 4 at the headline."""
     (found,) = (e for e in results("dream").entries if e.task == "selection")
-    measures = [
-        Measure(m.task, m.name, {**m.where, "cost": cost(m.where)}, m.estimate) for m in found.measures
-    ]
+    measures = [Measure(m.task, m.name, {**m.where, "cost": cost(m.where)}, m.estimate) for m in found.measures]
     at = {"candidates": 8}
     measures += [
         Measure("selection", "random candidate right", at, estimate(0.6)),
@@ -53,9 +47,7 @@ def selection_with_levels() -> Results:
         Measure("selection", "regret in alignment of a random candidate", at, estimate(0.04)),
     ]
     measures += [
-        Measure("selection", "regret in alignment", m.where, estimate(0.03))
-        for m in measures
-        if m.name == "AUC"
+        Measure("selection", "regret in alignment", m.where, estimate(0.03)) for m in measures if m.name == "AUC"
     ]
     return Results("dream", "", (entry("selection", measures),))
 
@@ -73,9 +65,12 @@ def colours_of(figure):
 
 
 PLOTS = (
-    figures.plot_losses, figures.plot_retrieval, figures.plot_edits, figures.plot_robustness,
+    figures.plot_losses,
+    figures.plot_retrieval,
+    figures.plot_edits,
+    figures.plot_robustness,
     figures.plot_selection_cost,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("plot", PLOTS)
@@ -90,9 +85,7 @@ def test_axes_have_units_and_models_their_colours(plot):
     two = [one("a", 0.5), one("b", 0.4)]
     figure = plot(two)
     assert any(axis.title.text and "(" in axis.title.text for axis in figure.select_xaxes())
-    colours = {
-        trace.name: (trace.marker.color or trace.line.color) for trace in figure.data if trace.showlegend
-    }
+    colours = {trace.name: (trace.marker.color or trace.line.color) for trace in figure.data if trace.showlegend}
     assert colours["a"] != colours["b"]
     alone = plot(two[1:], look=figures.Look.of(two))
     assert colours_of(alone)["b"] == colours["b"]
@@ -185,7 +178,9 @@ def test_a_panel_without_a_number_says_why():
     nothing = Estimate(math.nan, math.nan, math.nan, 5)
     measures = [
         Measure(m.task, m.name, m.where, nothing if m.name == "AUC" else m.estimate)
-        for e in results("dream").entries if e.task == "selection" for m in e.measures
-    ]  # fmt: skip
+        for e in results("dream").entries
+        if e.task == "selection"
+        for m in e.measures
+    ]
     figure = figures.plot_selection([Results("a", "", (entry("selection", measures),))])
     assert any("undefined" in text for text in titles(figure))

@@ -28,8 +28,11 @@ def test_a_heat_map_has_a_row_a_cell_with_its_coordinates():
     cells = np.arange(6).reshape(2, 3)
     found = rows(go.Figure(go.Heatmap(z=cells, x=[10, 20, 30], y=[0, 1])))
     assert [(row["x"], row["y"], row["z"]) for row in found][:4] == [
-        ("10", "0", "0"), ("20", "0", "1"), ("30", "0", "2"), ("10", "1", "3"),
-    ]  # fmt: skip
+        ("10", "0", "0"),
+        ("20", "0", "1"),
+        ("30", "0", "2"),
+        ("10", "1", "3"),
+    ]
     assert len(rows(go.Figure(go.Heatmap(z=cells)))) == 6
 
 

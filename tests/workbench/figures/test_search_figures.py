@@ -2,14 +2,7 @@
 
 import numpy as np
 
-from workbench.figures.search import (
-    LOWERS,
-    RAISES,
-    plot_cosine_curve,
-    plot_cosines,
-    plot_patch_map,
-    plot_word_parts,
-)
+from workbench.figures.search import LOWERS, RAISES, plot_cosine_curve, plot_cosines, plot_patch_map, plot_word_parts
 from workbench.search.pair import Curve
 
 PIXELS = np.zeros((3, 18, 18), np.uint8)
@@ -42,8 +35,6 @@ def test_the_curve_has_band_text_and_others():
 
 
 def test_cosines_mark_the_nearest_and_an_empty_index_says_so():
-    assert (
-        plot_cosines(np.array([0.1, 0.2]), [("the nearest", 0.2)]).layout.annotations[0].text == "the nearest"
-    )
+    assert plot_cosines(np.array([0.1, 0.2]), [("the nearest", 0.2)]).layout.annotations[0].text == "the nearest"
     assert "no picture" in plot_cosines(np.array([])).layout.annotations[0].text
     assert plot_word_parts([], np.array([])).layout.annotations

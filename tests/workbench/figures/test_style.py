@@ -53,8 +53,7 @@ def test_counts_are_ordered_from_one_end_to_the_other():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [(0.12345, "0.123"), (4.567, "4.57"), (1234.5, "1,234"), (float("nan"), "-"), (-0.5, "-0.500")],
+    ("value", "shown"), [(0.12345, "0.123"), (4.567, "4.57"), (1234.5, "1,234"), (float("nan"), "-"), (-0.5, "-0.500")]
 )
 def test_numbers_are_short(value, shown):
     assert style.number(value) == shown

@@ -10,26 +10,42 @@ from workbench.runs.curves import Curves, curves_of
 
 ROWS = [
     {
-        "kind": "train", "step": step, "contrastive_loss": 4.0 / step, "generative_loss": 1.0 / step,
-        "generative_share": 0.5, "contrastive_share": 0.8,
+        "kind": "train",
+        "step": step,
+        "contrastive_loss": 4.0 / step,
+        "generative_loss": 1.0 / step,
+        "generative_share": 0.5,
+        "contrastive_share": 0.8,
         "generative_by_ratio": {"0.5-0.6": 1.0, "0.9-1.0": 2.0},
-        "mask_ratios": [0.1, 0.6, 0.9], "grad_norm": 3.0, "lr": 1e-3, "samples_per_second": 100.0,
+        "mask_ratios": [0.1, 0.6, 0.9],
+        "grad_norm": 3.0,
+        "lr": 1e-3,
+        "samples_per_second": 100.0,
     }
     for step in (10, 20, 30)
 ] + [
     {
-        "kind": "validation", "step": step, "loss": 1.0, "generative_by_ratio": {"0.75": 1.0},
-        "contrastive_by_ratio": {"0.00": 0.5}, "text_to_image_r1_at_0.00": 0.5, "retrieval_among": 64,
+        "kind": "validation",
+        "step": step,
+        "loss": 1.0,
+        "generative_by_ratio": {"0.75": 1.0},
+        "contrastive_by_ratio": {"0.00": 0.5},
+        "text_to_image_r1_at_0.00": 0.5,
+        "retrieval_among": 64,
     }
     for step in (0, 30)
-]  # fmt: skip
+]
 CURVES = curves_of(ROWS, "run", 64)
 ALL = [
-    lambda c, axis: one.plot_losses(c, axis), lambda c, axis: one.plot_by_ratio(c, axis),
-    lambda c, axis: one.plot_ratios(c, 0.5, 0.75, axis), lambda c, axis: one.plot_shares(c, axis),
-    lambda c, axis: one.plot_retrieval(c, axis), lambda c, axis: one.plot_gradients(c, 1.0, axis),
-    lambda c, axis: one.plot_speed(c, axis), lambda c, axis: plot_runs([c], {"run": "#D55E00"}, axis),
-]  # fmt: skip
+    lambda c, axis: one.plot_losses(c, axis),
+    lambda c, axis: one.plot_by_ratio(c, axis),
+    lambda c, axis: one.plot_ratios(c, 0.5, 0.75, axis),
+    lambda c, axis: one.plot_shares(c, axis),
+    lambda c, axis: one.plot_retrieval(c, axis),
+    lambda c, axis: one.plot_gradients(c, 1.0, axis),
+    lambda c, axis: one.plot_speed(c, axis),
+    lambda c, axis: plot_runs([c], {"run": "#D55E00"}, axis),
+]
 
 
 @pytest.mark.parametrize("plot", ALL)
@@ -51,9 +67,7 @@ def test_before_the_first_line_a_figure_says_what_comes(plot):
 def test_losses_are_shown_as_logged_and_smoothed_over_the_chosen_axis():
     figure = one.plot_losses(CURVES, "pictures", smoothing=0.5)
     names = [trace.name for trace in figure.data]
-    assert names == [
-        "contrastive loss, as logged", "contrastive loss", "generative loss, as logged", "generative loss",
-    ]  # fmt: skip
+    assert names == ["contrastive loss, as logged", "contrastive loss", "generative loss, as logged", "generative loss"]
     assert list(figure.data[1].x) == [640, 1280, 1920]
     assert figure.data[1].line.color == one.CONTRAST and figure.data[3].line.color == one.GENERATION
     assert len(one.plot_losses(CURVES, smoothing=0.0).data) == 2
@@ -76,7 +90,5 @@ def test_runs_lie_over_each_other_once_in_the_legend_each_in_its_colour():
     assert [trace.name for trace in figure.data if trace.showlegend] == ["run", "other"]
     assert {trace.line.color for trace in figure.data if trace.name == "other"} == {"#2F7FC1"}
     pale = [t for t in figure.data if t.name.endswith("as logged")]
-    assert len(pale) == 4 and not plot_runs([CURVES], {"run": "#D55E00"}, raw=False).data[0].name.endswith(
-        "logged"
-    )
+    assert len(pale) == 4 and not plot_runs([CURVES], {"run": "#D55E00"}, raw=False).data[0].name.endswith("logged")
     assert plot_runs([], {}).layout.annotations[0].text

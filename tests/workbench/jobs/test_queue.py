@@ -66,8 +66,10 @@ def test_jobs_run_in_the_order_they_were_asked_for_and_are_listed_newest_first(w
     supervise(workspace)
     assert (workspace.root / "order").read_text() == "abc"
     assert [(job.name, job.state) for job in list_jobs(workspace)] == [
-        ("c", "finished"), ("b", "finished"), ("a", "finished"),
-    ]  # fmt: skip
+        ("c", "finished"),
+        ("b", "finished"),
+        ("a", "finished"),
+    ]
     assert list_jobs(workspace, "train") == []
 
 
@@ -79,9 +81,11 @@ def test_exit_codes_and_signals_are_told_apart(workspace):
     supervise(workspace)
     states = {job.name: (job.state, job.returncode) for job in list_jobs(workspace)}
     assert states == {
-        "good": ("finished", 0), "bad": ("failed", 1), "killed": ("killed", -9),
+        "good": ("finished", 0),
+        "bad": ("failed", 1),
+        "killed": ("killed", -9),
         "interrupted": ("stopped", 130),
-    }  # fmt: skip
+    }
     words = {job.name: last_words(job) for job in list_jobs(workspace)}
     assert words["bad"] == "the disk is full" and words["good"] == "all good" and words["killed"] == ""
 
@@ -175,9 +179,11 @@ def orphan(workspace: Workspace, process: "subprocess.Popen[bytes]", kind: str =
     job = put(workspace, "pass", "orphan", kind)
     tree = json.loads(job_file(workspace, job.id).read_text())
     tree |= {
-        "state": "running", "pid": process.pid, "process_start": process_start(process.pid),
+        "state": "running",
+        "pid": process.pid,
+        "process_start": process_start(process.pid),
         "started": time.time(),
-    }  # fmt: skip
+    }
     job_file(workspace, job.id).write_text(json.dumps(tree))
     return job
 

@@ -51,9 +51,7 @@ def test_near_a_moment_are_only_its_draws(run):
 @pytest.mark.parametrize("damage", ["no log", "no record"])
 def test_says_what_is_missing(run, damage):
     (run / ("metrics.jsonl" if damage == "no log" else "config.json")).unlink()
-    with pytest.raises(
-        InputError, match="no mask ratios yet" if damage == "no log" else "no such|missing|not"
-    ):
+    with pytest.raises(InputError, match="no mask ratios yet" if damage == "no log" else "no such|missing|not"):
         read_drawn(run)
 
 
@@ -61,9 +59,7 @@ def test_the_shipped_model_drew_what_its_masking_says():
     drawn = read_drawn(SHIPPED["demo"], "demo")
     for middle, mean, _, count in windows(drawn, 8):
         assert count > 500
-        assert mean == pytest.approx(
-            true_mean(middle, drawn.config.masking, drawn.config.objective), abs=0.02
-        )
+        assert mean == pytest.approx(true_mean(middle, drawn.config.masking, drawn.config.objective), abs=0.02)
 
 
 def test_the_table_has_a_column_for_each_that_is_compared(run):

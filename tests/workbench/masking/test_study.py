@@ -7,12 +7,7 @@ import pytest
 import torch
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.masking import (
-    counts_in_contrast,
-    counts_in_generation,
-    ratio_distribution,
-    sample_mask_ratios,
-)
+from dream.masking import counts_in_contrast, counts_in_generation, ratio_distribution, sample_mask_ratios
 from dream.randomness import generator
 from workbench.masking.settings import presets
 from workbench.masking.study import (
@@ -59,9 +54,7 @@ def test_the_true_mean_is_the_densitys_mean(masking, progress):
 def test_without_shared_groups_the_true_mean_is_the_distributions(progress):
     for masking in MASKINGS.values():
         if masking.generation_share is None:
-            assert true_mean(progress, masking, OBJECTIVE) == pytest.approx(
-                ratio_distribution(progress, masking).mean
-            )
+            assert true_mean(progress, masking, OBJECTIVE) == pytest.approx(ratio_distribution(progress, masking).mean)
 
 
 @each_masking

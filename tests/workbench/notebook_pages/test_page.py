@@ -44,9 +44,7 @@ def test_a_page_without_figures_is_small():
 def test_controls_become_words_and_what_is_hidden_is_left_out():
     slider = ipywidgets.IntSlider(description="Step <1>", value=3)
     hidden = ipywidgets.HBox([ipywidgets.HTML("secret")], layout={"display": "none"})
-    box = ipywidgets.VBox(
-        [slider, hidden, ipywidgets.Button(description="Go"), ipywidgets.HTML("<i>said</i>")]
-    )
+    box = ipywidgets.VBox([slider, hidden, ipywidgets.Button(description="Go"), ipywidgets.HTML("<i>said</i>")])
     made = html_of(box)
     assert "Step &lt;1&gt;: <b>3</b>" in made and "<i>said</i>" in made
     assert "secret" not in made and "Go" not in made
@@ -73,7 +71,4 @@ def test_the_index_leads_to_every_page():
 
 
 def test_a_title_is_the_first_heading():
-    assert (
-        title_of(new_notebook(cells=[new_markdown_cell("text"), new_markdown_cell("# The title")]))
-        == "The title"
-    )
+    assert title_of(new_notebook(cells=[new_markdown_cell("text"), new_markdown_cell("# The title")])) == "The title"

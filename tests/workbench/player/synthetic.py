@@ -43,9 +43,7 @@ def rows_as_bytes(rows: np.ndarray) -> str:
     return base64.b64encode(scaled.round().astype(np.uint8).tobytes()).decode()
 
 
-def decode_data(
-    grid: int = 5, steps: int = 8, side: int = 6, given: int = 0, seed: int = 0
-) -> dict[str, Any]:
+def decode_data(grid: int = 5, steps: int = 8, side: int = 6, given: int = 0, seed: int = 0) -> dict[str, Any]:
     """Data of mode `player`: `given` tokens are there from the start, the others come in equal parts."""
     rng = np.random.default_rng(seed)
     tokens, size = grid * grid, grid * side
@@ -57,21 +55,36 @@ def decode_data(
         hidden[part] = False
         for position in part:
             revealed_at[position] = i
-        entries.append({
-            "step": i + 1, "of": len(parts), "decoded": 1 - hidden.mean().item(),
-            "guidance": 1 + 2 * i / steps, "alignment": None if i == 0 else 0.1 + 0.02 * i,
-            "revealed": sorted(part.tolist()),
-        })  # fmt: skip
+        entries.append(
+            {
+                "step": i + 1,
+                "of": len(parts),
+                "decoded": 1 - hidden.mean().item(),
+                "guidance": 1 + 2 * i / steps,
+                "alignment": None if i == 0 else 0.1 + 0.02 * i,
+                "revealed": sorted(part.tolist()),
+            }
+        )
         frames.append(png(hide(whole, hidden, grid)))
         rests.append(png(np.where(hide(whole, hidden, grid, 0) == 0, whole // 2 + 60, whole)))
     strips = [png(rng.integers(0, 255, (side, 8 * side, 3), dtype=np.uint8)) for _ in range(tokens)]
     return {
-        "mode": "player", "title": "a red circle above a blue square", "size": size, "grid": grid,
-        "steps": entries, "frames": frames, "rests": rests, "order": revealed_at, "words": WORDS,
+        "mode": "player",
+        "title": "a red circle above a blue square",
+        "size": size,
+        "grid": grid,
+        "steps": entries,
+        "frames": frames,
+        "rests": rests,
+        "order": revealed_at,
+        "words": WORDS,
         "cross": rows_as_bytes(rng.random((tokens, len(WORDS))) ** 3),
-        "self": rows_as_bytes(rng.random((tokens, tokens)) ** 4), "paths": strips, "path_length": 8,
-        "path_values": [[1.5 * 0.6**i for i in range(8)] for _ in range(tokens)], "colour": "#D55E00",
-    }  # fmt: skip
+        "self": rows_as_bytes(rng.random((tokens, tokens)) ** 4),
+        "paths": strips,
+        "path_length": 8,
+        "path_values": [[1.5 * 0.6**i for i in range(8)] for _ in range(tokens)],
+        "colour": "#D55E00",
+    }
 
 
 def race_data(candidates: int = 4, select: int = 3, steps: int = 8, chosen: int = 2) -> dict[str, Any]:
@@ -82,32 +95,54 @@ def race_data(candidates: int = 4, select: int = 3, steps: int = 8, chosen: int 
         alive = steps if number == chosen else select + 1
         frames = decode_data(steps=steps, seed=number)["frames"][:alive]
         alignment = [0.1 + 0.02 * i + (0.03 if number == chosen else 0.01 * number) for i in range(alive)]
-        racers.append({
-            "number": number, "colour": candidate_colour(number), "frames": frames, "alignment": alignment,
-            "alive": alive, "right": number == chosen if alive == steps else None,
-        })  # fmt: skip
+        racers.append(
+            {
+                "number": number,
+                "colour": candidate_colour(number),
+                "frames": frames,
+                "alignment": alignment,
+                "alive": alive,
+                "right": number == chosen if alive == steps else None,
+            }
+        )
     entries = [{name: step[name] for name in ("step", "of", "decoded")} for step in base["steps"]]
     return {
-        "mode": "race", "title": base["title"], "size": base["size"], "grid": base["grid"],
-        "steps": entries, "select": [select], "chosen": chosen, "candidates": racers,
-    }  # fmt: skip
+        "mode": "race",
+        "title": base["title"],
+        "size": base["size"],
+        "grid": base["grid"],
+        "steps": entries,
+        "select": [select],
+        "chosen": chosen,
+        "candidates": racers,
+    }
 
 
 def cells_data(grid: int = 5, cells: tuple[int, ...] = (0, 1, 6), verb: str = "keep") -> dict[str, Any]:
     """Data of mode `cells`."""
     shown = png(picture(grid * 6))
     return {
-        "mode": "cells", "title": "Tokens of a picture", "size": grid * 6, "grid": grid, "picture": shown,
-        "cells": list(cells), "verb": verb,
-    }  # fmt: skip
+        "mode": "cells",
+        "title": "Tokens of a picture",
+        "size": grid * 6,
+        "grid": grid,
+        "picture": shown,
+        "cells": list(cells),
+        "verb": verb,
+    }
 
 
 def compare_data() -> dict[str, Any]:
     """Data of mode `compare`."""
     return {
-        "mode": "compare", "title": "Two seeds", "a": png(picture(30, 0)), "b": png(picture(30, 1)),
-        "label_a": "seed 0", "label_b": "seed 1", "size": 30,
-    }  # fmt: skip
+        "mode": "compare",
+        "title": "Two seeds",
+        "a": png(picture(30, 0)),
+        "b": png(picture(30, 1)),
+        "label_a": "seed 0",
+        "label_b": "seed 1",
+        "size": 30,
+    }
 
 
 ALL = {"player": decode_data, "race": race_data, "cells": cells_data, "compare": compare_data}

@@ -12,14 +12,7 @@ from dream.presets import tiny
 from dream.training.run_log import RunLog
 from workbench.runs.compare import common_prompts, cut_sheet, differences, glance, sheet_at, sheet_steps
 
-PROMPTS = [
-    "a red circle",
-    "a very long caption of a thing that needs several lines to be said",
-    "b",
-    "c",
-    "d",
-    "e",
-]
+PROMPTS = ["a red circle", "a very long caption of a thing that needs several lines to be said", "b", "c", "d", "e"]
 
 
 def make_run(folder, *assignments, **record):
@@ -44,7 +37,7 @@ def test_a_glance_holds_the_best_of_the_validations_and_the_last_speed(tmp_path)
         {"kind": "validation", "step": 0, "loss": 3.0, "text_to_image_r1_at_0.00": 0.5},
         {"kind": "train", "step": 10, "lr": 1.0, "samples_per_second": 50.0},
         {"kind": "validation", "step": 10, "loss": 2.0, "text_to_image_r1_at_0.00": 0.4},
-    ]  # fmt: skip
+    ]
     log = tmp_path / "metrics.jsonl"
     log.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"kind": "train", "st')
     assert glance(log) == (2.0, 0.5, None, 50.0)
@@ -56,8 +49,9 @@ def test_only_fields_that_differ_are_listed(tmp_path):
     b = make_run(tmp_path / "b", "masking.std=0.3", parameters=1000, device="cuda")
     rows = differences({"a": a, "b": b})
     assert {row["field"]: (row["a"], row["b"]) for row in rows} == {
-        "device": ("–", "cuda"), "masking.std": ("0.45", "0.3"),
-    }  # fmt: skip
+        "device": ("–", "cuda"),
+        "masking.std": ("0.45", "0.3"),
+    }
     assert differences({"a": a, "again": a}) == []
 
 
@@ -100,10 +94,7 @@ def test_a_sheet_that_cannot_be_cut_is_shown_whole(tmp_path):
     sheet = sheet_at("a", run, 20)
     assert sheet.tiles == {} and sheet.step == 20
     assert (
-        cut_sheet(
-            pictures.draw_sheet([pictures.Row([pictures.Panel(np.zeros((3, 8, 8), np.uint8))])]), PROMPTS
-        )
-        == {}
+        cut_sheet(pictures.draw_sheet([pictures.Row([pictures.Panel(np.zeros((3, 8, 8), np.uint8))])]), PROMPTS) == {}
     )
 
 

@@ -19,10 +19,7 @@ def test_minutes_are_those_of_training_and_pictures_are_steps_times_batch():
 
 
 def test_what_a_row_lacks_is_a_gap():
-    rows = [
-        row(10, contrastive_loss=None),
-        row(20, contrastive_loss=2.0, generative_by_ratio={"0.5-0.6": 1.0}),
-    ]
+    rows = [row(10, contrastive_loss=None), row(20, contrastive_loss=2.0, generative_by_ratio={"0.5-0.6": 1.0})]
     curves = curves_of([*rows, {"kind": "validation", "step": 20, "loss": 3.0, "retrieval_among": 64}])
     np.testing.assert_array_equal(curves.train["contrastive_loss"], [np.nan, 2.0])
     np.testing.assert_array_equal(curves.by_ratio["0.5-0.6"], [np.nan, 1.0])

@@ -13,10 +13,7 @@ def test_every_field_has_a_doc_a_kind_and_its_value():
     tree = config.to_dict()
     assert set(fields) == {f"{section}.{name}" for section, part in tree.items() for name in part}
     assert all(field.doc and field.kind for field in fields.values())
-    assert (
-        fields["masking.std"].doc.startswith("Spread of the normal")
-        and fields["masking.std"].kind == "number"
-    )
+    assert fields["masking.std"].doc.startswith("Spread of the normal") and fields["masking.std"].kind == "number"
     assert fields["masking.schedule"].kind == "warmup | constant | uniform | never"
     assert fields["train.betas"].kind == "2 numbers" and fields["train.steps"].kind == "whole number or none"
 

@@ -49,8 +49,10 @@ def test_a_log_that_was_cut_by_a_resume_is_read_anew(tmp_path):
 
 def test_damaged_lines_are_counted_and_passed_over(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(
-        line(1).encode() + b"{broken\n[]\n\xff\xfe\n" + b'{"kind": "odd", "step": 2}\n{"kind": "train"}\n'
+        line(1).encode()
+        + b"{broken\n[]\n\xff\xfe\n"
+        + b'{"kind": "odd", "step": 2}\n{"kind": "train"}\n'
         + line(5).encode()
-    )  # fmt: skip
+    )
     reader = RowReader(tmp_path)
     assert steps(reader) == [1, 5] and reader.damaged == 5

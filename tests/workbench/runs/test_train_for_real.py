@@ -19,12 +19,31 @@ from workbench.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 SMALL = (
-    "image.size=16", "image.patch_size=4", "text.vocab_size=320", "text.context_length=16", "text.width=16",
-    "text.depth=1", "text.conditioning_width=16", "encoder.width=32", "encoder.depth=2", "encoder.heads=2",
-    "decoder.width=32", "decoder.depth=2", "decoder.heads=2", "head.width=32", "head.depth=1",
-    "head.sampling_steps=4", "joint.width=16", "joint.hidden=32", "masking.groups=4", "train.batch_size=16",
-    "train.log_every=2", "train.samples=0", "train.evaluations=0", "decode.steps=4",
-)  # fmt: skip
+    "image.size=16",
+    "image.patch_size=4",
+    "text.vocab_size=320",
+    "text.context_length=16",
+    "text.width=16",
+    "text.depth=1",
+    "text.conditioning_width=16",
+    "encoder.width=32",
+    "encoder.depth=2",
+    "encoder.heads=2",
+    "decoder.width=32",
+    "decoder.depth=2",
+    "decoder.heads=2",
+    "head.width=32",
+    "head.depth=1",
+    "head.sampling_steps=4",
+    "joint.width=16",
+    "joint.hidden=32",
+    "masking.groups=4",
+    "train.batch_size=16",
+    "train.log_every=2",
+    "train.samples=0",
+    "train.evaluations=0",
+    "decode.steps=4",
+)
 ASK = """
 import sys
 from pathlib import Path
@@ -50,9 +69,7 @@ def wait_for(condition, seconds: float = 120.0) -> None:
 def test_stop_kill_resume_and_extension_of_a_training_whose_asker_is_gone(tmp_path):
     workspace = Workspace(tmp_path)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    subprocess.run(
-        [sys.executable, "-c", ASK, *SMALL], cwd=tmp_path, env=environment, check=True, timeout=120
-    )
+    subprocess.run([sys.executable, "-c", ASK, *SMALL], cwd=tmp_path, env=environment, check=True, timeout=120)
     run = tmp_path / "runs" / "a"
     wait_for(lambda: the_one(workspace).state == "running" and len(read_metrics(run)) > 1)
 

@@ -39,15 +39,11 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     return Workspace(tmp_path)
 
 
-def make_run(
-    workspace: Workspace, name: str, status: str = "stopped", message: str = "", step: int = 5
-) -> Path:
+def make_run(workspace: Workspace, name: str, status: str = "stopped", message: str = "", step: int = 5) -> Path:
     folder = workspace.runs / name
     folder.mkdir(parents=True)
     log = RunLog(folder)
-    log.record(
-        {"config": tiny().to_dict(), "source": "shapes", "legs": [10], "history": [], "preset": "tiny"}
-    )
+    log.record({"config": tiny().to_dict(), "source": "shapes", "legs": [10], "history": [], "preset": "tiny"})
     log.heartbeat(status, step, 10, message=message)  # type: ignore[arg-type]
     return folder
 
@@ -71,9 +67,17 @@ def test_the_command_is_what_dream_understands_as_the_form(workspace):
     from dream.commands import train
 
     form = TrainForm(
-        "my run", preset="demo", objective="clip", budget="steps", amount=40, seed=3,
-        assignments=("masking.std=0.3", "train.lr=1e-3"), devices="2", strategy="ddp", precision="bf16-mixed",
-    )  # fmt: skip
+        "my run",
+        preset="demo",
+        objective="clip",
+        budget="steps",
+        amount=40,
+        seed=3,
+        assignments=("masking.std=0.3", "train.lr=1e-3"),
+        devices="2",
+        strategy="ddp",
+        precision="bf16-mixed",
+    )
     line = shlex.split(launch.command_line(train_arguments(workspace, form)))
     assert line[:2] == ["dream", "train"]
     parser = ArgumentParser()
@@ -81,19 +85,11 @@ def test_the_command_is_what_dream_understands_as_the_form(workspace):
     args = parser.parse_args(line[2:])
     assert (args.out, args.data, args.steps, args.seed) == (Path("runs/my run"), "shapes", 40, 3)
     assert (args.preset, args.objective, args.assignments) == ("demo", "clip", list(form.assignments))
-    assert (args.devices, args.strategy, args.precision, args.accelerator) == (
-        "2",
-        "ddp",
-        "bf16-mixed",
-        "auto",
-    )
+    assert (args.devices, args.strategy, args.precision, args.accelerator) == ("2", "ddp", "bf16-mixed", "auto")
 
 
 def test_lines_of_settings_pass_over_empty_ones_and_remarks():
-    assert assignments_in("\n masking.std=0.3 \n# a remark\n\ntrain.lr=1\n") == (
-        "masking.std=0.3",
-        "train.lr=1",
-    )
+    assert assignments_in("\n masking.std=0.3 \n# a remark\n\ntrain.lr=1\n") == ("masking.std=0.3", "train.lr=1")
 
 
 def test_a_misspelt_setting_is_said_with_the_nearest():
@@ -119,8 +115,7 @@ def test_a_folder_that_holds_something_is_refused_in_a_sentence(workspace):
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"source": "/etc"}, {"source": "nowhere"}, {"source": ""}, {"amount": 0.0}, {"precision": "16"}],
+    "change", [{"source": "/etc"}, {"source": "nowhere"}, {"source": ""}, {"amount": 0.0}, {"precision": "16"}]
 )
 def test_whatever_does_not_fit_is_said_before_anything_is_queued(workspace, change):
     with pytest.raises(InputError):
@@ -144,8 +139,10 @@ def test_waiting_ones_are_numbered_in_their_order_before_what_has_ended(workspac
         start_training(workspace, TrainForm(name))
     found = list_trainings(workspace)
     assert [(t.name, t.state, t.place) for t in found] == [
-        ("first", "queued", 1), ("second", "queued", 2), ("old", "finished", 0),
-    ]  # fmt: skip
+        ("first", "queued", 1),
+        ("second", "queued", 2),
+        ("old", "finished", 0),
+    ]
 
 
 def test_a_job_that_runs_is_starting_until_the_run_says_that_it_trains(workspace):

@@ -11,9 +11,16 @@ from workbench.search.index import Hit, Index
 def index():
     captions = ("a red circle", "A red circle", "a blue cross")
     return Index(
-        captions, captions, np.zeros((3, 3, 30, 30), np.uint8), torch.zeros(3, 25, 108),
-        torch.zeros(3, 25, dtype=torch.long), captions, torch.zeros(3, 4), 0, False,
-    )  # fmt: skip
+        captions,
+        captions,
+        np.zeros((3, 3, 30, 30), np.uint8),
+        torch.zeros(3, 25, 108),
+        torch.zeros(3, 25, dtype=torch.long),
+        captions,
+        torch.zeros(3, 4),
+        0,
+        False,
+    )
 
 
 def test_rows_add_height_and_own_pictures_are_framed():

@@ -1,6 +1,7 @@
 """The joint space searched: cosines as the model has them, nested masks, nothing looked at twice."""
 
 import io
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_a_picture_looked_at_alone_has_the_features_of_the_index(index):
 
 def test_a_higher_ratio_hides_what_a_lower_one_hid_and_one_token_stays(index):
     masks = [hidden(MODEL, index.orders, ratio) for ratio in (0.0, 0.3, 0.6, 0.95, 1.0)]
-    for less, more in zip(masks, masks[1:], strict=False):
+    for less, more in itertools.pairwise(masks):
         assert bool((more | ~less).all())
     assert not masks[0].any() and bool(((~masks[-1]).sum(1) == 1).all())
 

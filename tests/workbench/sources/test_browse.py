@@ -7,15 +7,7 @@ import pytest
 
 from dream.errors import InputError
 from tests.workbench.search.search_small import captioned_folder, small_config, tar_of
-from workbench.sources.browse import (
-    Broken,
-    Sample,
-    all_entries,
-    browse,
-    first_captions,
-    read_page,
-    splits_of,
-)
+from workbench.sources.browse import Broken, Sample, all_entries, browse, first_captions, read_page, splits_of
 
 CONFIG = small_config()
 
@@ -92,10 +84,7 @@ def test_broken_samples_stand_in_their_place(tmp_path):
         (lambda root: root / "absent.tar", "there is no"),
         (lambda root: root / "*.tar", "no file matches"),
         (lambda root: (root / "bare").mkdir() or root / "bare", "no captioned picture"),
-        (
-            lambda root: (root / "cut.tar").write_bytes(b"x" * 700) and root / "cut.tar",
-            "no captioned picture",
-        ),
+        (lambda root: (root / "cut.tar").write_bytes(b"x" * 700) and root / "cut.tar", "no captioned picture"),
         (lambda root: "http://example.org/a.tar", "is an address"),
     ],
 )

@@ -7,15 +7,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.sources.browse import Broken, Sample
-from workbench.sources.pictures import (
-    HIDDEN,
-    broken_card,
-    cards,
-    chips,
-    data_url,
-    hidden_in_grey,
-    sample_card,
-)
+from workbench.sources.pictures import HIDDEN, broken_card, cards, chips, data_url, hidden_in_grey, sample_card
 from workbench.sources.seen import Returned, Token
 
 EVIL = "<script>alert('x')</script>\" onload=\""

@@ -82,7 +82,7 @@ def test_a_step_that_was_not_scored_means_the_one_before():
 
 
 @pytest.mark.parametrize(
-    "flags, said",
+    ("flags", "said"),
     [
         ([True, True, True], "nothing to gain"),
         ([False, False, False], "no choice could have helped"),

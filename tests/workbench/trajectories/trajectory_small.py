@@ -22,9 +22,7 @@ def demo() -> Pretrained:
 
 def settings(selection="once", at="2steps", candidates=3, steps=4) -> DecodeSettings:
     """Of the shipped model, in so few steps that a race takes a tenth of a second."""
-    return settings_of(
-        demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2
-    )[0]
+    return settings_of(demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2)[0]
 
 
 def done(function):
@@ -40,9 +38,7 @@ def painted(workspace: Workspace, **changes) -> Stored:
     return done(lambda work: paint_race(work, demo(), workspace, "demo", PROMPT, settings(**changes)))
 
 
-def finished(
-    scores, well_formed=None, right=None, seconds=(3.0, 3.0), plain=(1.0, 1.0), prompts=None
-) -> Finished:
+def finished(scores, well_formed=None, right=None, seconds=(3.0, 3.0), plain=(1.0, 1.0), prompts=None) -> Finished:
     """Made-up candidates with scores (T, P, K), judged if it is said which are well-formed."""
     scores = np.asarray(scores, np.float32)
     t, p, k = scores.shape
@@ -50,10 +46,17 @@ def finished(
     return Finished(
         tuple(prompts or [f"prompt {i}" for i in range(p)]),
         DecodeSettings(steps=t, candidates=k, selection="none"),
-        tuple(range(1, t + 1)), tuple((i + 1) / t for i in range(t)), scores,
-        np.full(p, well_formed is not None), flags if right is None else np.asarray(right, bool), flags,
-        seconds, plain, 1, np.zeros((p, k, 3, 4, 4), np.uint8),
-    )  # fmt: skip
+        tuple(range(1, t + 1)),
+        tuple((i + 1) / t for i in range(t)),
+        scores,
+        np.full(p, well_formed is not None),
+        flags if right is None else np.asarray(right, bool),
+        flags,
+        seconds,
+        plain,
+        1,
+        np.zeros((p, k, 3, 4, 4), np.uint8),
+    )
 
 
 def race(alive, kept, alignment, selection="once", steps=4) -> Race:
@@ -63,6 +66,14 @@ def race(alive, kept, alignment, selection="once", steps=4) -> Race:
     frames = np.zeros((t, k, 3, 4, 4), np.uint8) + np.arange(k, dtype=np.uint8)[None, :, None, None, None]
     chosen = DecodeSettings(steps=steps, candidates=k, selection=selection, select_steps=(1,))
     return Race(
-        "a prompt", chosen, 4, tuple(range(1, t + 1)), tuple((i + 1) / t for i in range(t)),
-        np.where(alive, np.asarray(alignment, np.float32), np.nan), alive, kept, frames, (),
-    )  # fmt: skip
+        "a prompt",
+        chosen,
+        4,
+        tuple(range(1, t + 1)),
+        tuple((i + 1) / t for i in range(t)),
+        np.where(alive, np.asarray(alignment, np.float32), np.nan),
+        alive,
+        kept,
+        frames,
+        (),
+    )

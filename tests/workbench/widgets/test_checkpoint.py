@@ -49,8 +49,9 @@ def test_find_narrows_the_list_and_a_click_in_the_tree_chooses(path):
     browser = checkpoint_browser(path).wait()
     browser.controls["find"].value = "BLOCKS.0"
     assert [name for _, name in browser.controls["tensor"].options] == [
-        "encoder.blocks.0.attn.qkv.bias", "encoder.blocks.0.attn.qkv.weight",
-    ]  # fmt: skip
+        "encoder.blocks.0.attn.qkv.bias",
+        "encoder.blocks.0.attn.qkv.weight",
+    ]
     browser._clicked("tensor", "logit_scale")
     assert browser.controls["tensor"].value == "logit_scale" and not browser.controls["find"].value
     browser._clicked("layer", "encoder.blocks.10")

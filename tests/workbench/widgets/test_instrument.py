@@ -1,6 +1,7 @@
 """Work beside the kernel's thread is shown, can be cancelled, and its failures are a sentence."""
 
 import threading
+from pathlib import Path
 
 import ipywidgets
 import pytest
@@ -68,7 +69,7 @@ def test_new_work_replaces_what_runs_and_that_is_heard_no_more():
 
 def test_a_failure_is_a_sentence_and_wait_raises_it():
     box = Counter()
-    box.begin(lambda work: open("/nowhere/at/all"))
+    box.begin(lambda work: Path("/nowhere/at/all").read_text())
     with pytest.raises(FileNotFoundError):
         box.wait(30)
     assert "Something went wrong that should not (FileNotFoundError)" in said(box)

@@ -60,14 +60,19 @@ def test_a_preset_sets_every_control(explorer, wanted):
 @pytest.mark.parametrize(
     ("control", "value", "field", "expected"),
     [
-        ("schedule", "uniform", "schedule", "uniform"), ("center_start", 0.2, "center_start", 0.2),
-        ("center_end", 0.8, "center_end", 0.8), ("times", (20, 60), "hold", 0.2),
-        ("times", (20, 60), "warmup_end", 0.6), ("shape", "cosine", "shape", "cosine"),
-        ("std", 0.25, "std", 0.25), ("interval", (0.1, 0.9), "high", 0.9),
-        ("moving", True, "moving_interval", True), ("groups", 8, "groups", 8),
+        ("schedule", "uniform", "schedule", "uniform"),
+        ("center_start", 0.2, "center_start", 0.2),
+        ("center_end", 0.8, "center_end", 0.8),
+        ("times", (20, 60), "hold", 0.2),
+        ("times", (20, 60), "warmup_end", 0.6),
+        ("shape", "cosine", "shape", "cosine"),
+        ("std", 0.25, "std", 0.25),
+        ("interval", (0.1, 0.9), "high", 0.9),
+        ("moving", True, "moving_interval", True),
+        ("groups", 8, "groups", 8),
         ("stratified", True, "stratified", True),
     ],
-)  # fmt: skip
+)
 def test_a_control_is_a_field(explorer, control, value, field, expected):
     before = explorer.result.schedule
     explorer.controls[control].value = value

@@ -48,17 +48,32 @@ class Run:
     def train(self, steps: int = 10, status: str = "running") -> None:
         self.step += steps
         self.log.row(
-            "train", self.step, loss=5.0, generative_loss=1.0, contrastive_loss=400 / self.step,
-            generative_share=0.4, contrastive_share=0.8, samples_per_second=128.0, lr=1e-3, grad_norm=2.0,
-            progress=self.step / self.end, mask_ratios=[0.2, 0.6], generative_by_ratio={"0.5-0.6": 1.5},
-        )  # fmt: skip
+            "train",
+            self.step,
+            loss=5.0,
+            generative_loss=1.0,
+            contrastive_loss=400 / self.step,
+            generative_share=0.4,
+            contrastive_share=0.8,
+            samples_per_second=128.0,
+            lr=1e-3,
+            grad_norm=2.0,
+            progress=self.step / self.end,
+            mask_ratios=[0.2, 0.6],
+            generative_by_ratio={"0.5-0.6": 1.5},
+        )
         self.beat(status)
 
     def validate(self) -> None:
         self.log.row(
-            "validation", self.step, loss=6.0, retrieval_among=64, generative_by_ratio={"0.75": 1.7},
-            contrastive_by_ratio={"0.00": 4.0}, **{"text_to_image_r1_at_0.75": 0.25},
-        )  # fmt: skip
+            "validation",
+            self.step,
+            loss=6.0,
+            retrieval_among=64,
+            generative_by_ratio={"0.75": 1.7},
+            contrastive_by_ratio={"0.00": 4.0},
+            **{"text_to_image_r1_at_0.75": 0.25},
+        )
 
     def paint(self) -> None:
         (self.folder / "samples").mkdir(exist_ok=True)

@@ -62,8 +62,7 @@ def test_slider_and_player_move_each_other_and_the_result(stored):
 
 def test_every_way_to_name_a_decode_shows_the_same(stored):
     shown = [
-        decode_player(each)
-        for each in (stored, stored.path, str(stored.record_path), load_record(stored.record_path))
+        decode_player(each) for each in (stored, stored.path, str(stored.record_path), load_record(stored.record_path))
     ]
     assert all(each.player.data == shown[0].player.data for each in shown)
 

@@ -86,8 +86,7 @@ def test_centring_takes_away_what_all_features_share():
     moved = [replace(pool, features=pool.features + 1000.0) for pool in (support, queries)]
     settings = FewShotSettings(episodes=100)
     plain, shifted = (
-        episode_accuracies(*pools, settings, np.random.default_rng(0))
-        for pools in ((support, queries), moved)
+        episode_accuracies(*pools, settings, np.random.default_rng(0)) for pools in ((support, queries), moved)
     )
     np.testing.assert_allclose(plain, shifted, atol=0.04)
     assert plain.mean() > 0.9

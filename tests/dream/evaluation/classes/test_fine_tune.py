@@ -59,10 +59,7 @@ def test_only_matrices_decay(pretrained):
     encoder = pretrained.model.encoder
     classifier = Classifier(encoder, pretrained.images, ("x", "y"), generator(0))
     free = {
-        id(p)
-        for g in parameter_groups(classifier, FineTuneSettings())
-        if not g["weight_decay"]
-        for p in g["params"]
+        id(p) for g in parameter_groups(classifier, FineTuneSettings()) if not g["weight_decay"] for p in g["params"]
     }
     assert {id(encoder.positions), id(encoder.buffer), id(classifier.head.bias)} < free
     assert id(classifier.head.weight) not in free and id(encoder.embed.weight) not in free

@@ -92,9 +92,7 @@ def test_a_plain_folder_is_cut_in_two_by_names(tmp_path):
     assert train.classes == test.classes == ("cat", "dog", "owl")
     assert not set(train.keys) & set(test.keys) and len(train) + len(test) == 120
     assert 10 < len(test) < 45
-    assert all(
-        key.startswith(train.classes[label]) for key, label in zip(train.keys, train.labels, strict=True)
-    )
+    assert all(key.startswith(train.classes[label]) for key, label in zip(train.keys, train.labels, strict=True))
     assert (middle(train, 0) - torch.tensor([230, 40, 40])).abs().max() < 30
 
 
@@ -130,7 +128,7 @@ def test_broken_pictures_are_named_and_left_out(tmp_path):
     write_set(tmp_path / "train", ABC, 3)
     write_set(tmp_path / "test", ABC, 1)
     (tmp_path / "train" / "cat" / "001.png").write_bytes(b"no picture")
-    train, test = both(tmp_path)
+    train, _test = both(tmp_path)
     assert len(train) == 8 and [p[2] for p in train.report.problems()] == ["cat/001.png"]
     for path in (tmp_path / "test").rglob("*.png"):
         path.write_bytes(b"")
@@ -160,10 +158,7 @@ def saved(tmp_path, splits, names=None):
     from tests.dream.evaluation.classes.labelled_small import COLOURS
 
     features = datasets.Features(
-        {
-            "image": datasets.Image(),
-            "label": datasets.ClassLabel(names=names) if names else datasets.Value("string"),
-        }
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=names) if names else datasets.Value("string")}
     )
     tables = {}
     for split, labels in splits.items():

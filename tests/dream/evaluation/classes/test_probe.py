@@ -172,9 +172,7 @@ def test_the_model_and_the_global_generator_are_left_alone(pretrained):
 
 def test_a_stored_set_has_one_label(pretrained, tmp_path):
     source = str(write_set(tmp_path, {"red": "a", "blue": "c"}, 30))
-    measures = linear_probe(
-        pretrained, data=source, settings=replace(QUICK, form="logistic", train_count=None)
-    )
+    measures = linear_probe(pretrained, data=source, settings=replace(QUICK, form="logistic", train_count=None))
     assert len(measures) == 1 and "label" not in measures[0].where
     assert measures[0].estimate.value == 1.0
 

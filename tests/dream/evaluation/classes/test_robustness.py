@@ -13,13 +13,7 @@ from dream.errors import InputError
 from dream.evaluation.classes import robustness as module
 from dream.evaluation.classes.drawn_shifts import drawn_shifts, outlines
 from dream.evaluation.classes.fine_tune import FineTuneSettings
-from dream.evaluation.classes.robustness import (
-    RobustnessSettings,
-    Trained,
-    constant_answer,
-    hits,
-    robustness,
-)
+from dream.evaluation.classes.robustness import RobustnessSettings, Trained, constant_answer, hits, robustness
 from dream.evaluation.classes.shifted_sets import objectnet_answers, open_shifted
 from tests.dream.evaluation.classes.labelled_small import COLOURS, write_class, write_set
 from tests.dream.evaluation.evaluation_small import small_config, small_pretrained
@@ -135,7 +129,7 @@ def test_hollow_things_keep_their_outline_and_show_the_ground_inside():
     inside = (instances > 0) & ~edge
     assert inside.any() and (hollow == plain)[np.repeat(~inside[:, None], 3, 1)].all()
     for row, scene in enumerate(scenes):
-        assert (hollow[row][:, inside[row]].T == GROUND_RGB[scene.ground]).all()
+        assert (GROUND_RGB[scene.ground] == hollow[row][:, inside[row]].T).all()
 
 
 def test_worn_pictures_come_in_any_size():
@@ -174,9 +168,7 @@ def test_stored_shifts_stand_beside_the_same_classes_unshifted(pretrained, tmp_p
     assert shifted.estimate.value >= 0.5 and shifted.estimate.count == 8
     write_set(tmp_path / "all", {"n01": "a", "n02": "a", "n03": "a"}, 4)
     settings = RobustnessSettings(shifted=(str(tmp_path / "all"),))
-    assert robustness(pretrained, data=str(source), settings=settings)[0].estimate.value == pytest.approx(
-        1 / 3
-    )
+    assert robustness(pretrained, data=str(source), settings=settings)[0].estimate.value == pytest.approx(1 / 3)
 
 
 def test_a_probe_is_trained_on_a_stored_set(pretrained, tmp_path):

@@ -11,13 +11,7 @@ from dream.data.grammar import parse_caption
 from dream.errors import InputError
 from dream.evaluation.classes import zero_shot as module
 from dream.evaluation.classes.pictures import LABELS, scene_class, shape_classes
-from dream.evaluation.classes.zero_shot import (
-    ZeroShotSettings,
-    class_features,
-    class_names,
-    shape_prompts,
-    zero_shot,
-)
+from dream.evaluation.classes.zero_shot import ZeroShotSettings, class_features, class_names, shape_prompts, zero_shot
 from tests.dream.evaluation.classes.labelled_small import COLOURS, write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
@@ -46,9 +40,7 @@ def test_captions_of_a_class_show_it_and_are_otherwise_the_same(label):
 
 
 def test_captions_depend_on_the_seed_alone():
-    assert (
-        shape_prompts("shape", 1, 5, 0) == shape_prompts("shape", 1, 5, 0) != shape_prompts("shape", 1, 5, 1)
-    )
+    assert shape_prompts("shape", 1, 5, 0) == shape_prompts("shape", 1, 5, 0) != shape_prompts("shape", 1, 5, 1)
 
 
 def test_a_class_is_the_normalised_mean_of_its_captions(pretrained):
@@ -82,14 +74,16 @@ def test_classes_are_called_by_their_first_name(tmp_path):
 def knowing(monkeypatch, classes):
     """A joint space that knows colours: a picture is its mean colour, a caption the colour of its class."""
     monkeypatch.setattr(
-        module, "picture_features",
+        module,
+        "picture_features",
         lambda pretrained, images, ratio, draws: F.normalize(images.float().mean((2, 3)) - 128, dim=1),
-    )  # fmt: skip
+    )
     known = {f"a photo of a {name}.": COLOURS[colour] for name, colour in classes.items()}
     monkeypatch.setattr(
-        module, "caption_features",
+        module,
+        "caption_features",
         lambda pretrained, texts: F.normalize(torch.tensor([known[t] for t in texts]).float() - 128, dim=1),
-    )  # fmt: skip
+    )
 
 
 def test_a_model_that_knows_the_classes_is_always_right(pretrained, tmp_path, monkeypatch):

@@ -10,14 +10,7 @@ from PIL import Image
 
 from dream.data.report import reports_made
 from dream.errors import InputError
-from dream.evaluation.dense.depth import (
-    INVARIANCE,
-    DepthSettings,
-    depth,
-    errors,
-    nyu_pairs,
-    scale_invariant_loss,
-)
+from dream.evaluation.dense.depth import INVARIANCE, DepthSettings, depth, errors, nyu_pairs, scale_invariant_loss
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 QUICK = DepthSettings(epochs=1, pictures=64, test_pictures=32, batch_size=16, channels=8)
@@ -29,9 +22,7 @@ def pretrained(tmp_path_factory):
 
 
 def test_errors_by_hand():
-    target = np.array(
-        [[[1.0, 2.0], [0.0, 11.0]], [[0.0, 0.0], [0.0, 20.0]]]
-    )  # the second has nothing to measure
+    target = np.array([[[1.0, 2.0], [0.0, 11.0]], [[0.0, 0.0], [0.0, 20.0]]])  # the second has nothing to measure
     predicted = np.array([[[1.0, 4.0], [5.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]])
     ((rmse, within, relative),) = errors(predicted, target, 10.0)
     assert rmse == pytest.approx(2**0.5) and within == 0.5 and relative == 0.5
@@ -54,10 +45,7 @@ def test_the_loss_forgives_a_share_of_the_scale_and_ignores_unknown_pixels():
     outputs = target.log()[:, None]
     assert float(loss(outputs, target)) == pytest.approx(0.0, abs=1e-9)
     assert float(loss(outputs + 0.3, target)) == pytest.approx((1 - INVARIANCE) * 0.3**2, rel=1e-4)
-    noisy, unknown = (
-        outputs + torch.randn(2, 1, 5, 5, generator=torch.Generator().manual_seed(0)),
-        target.clone(),
-    )
+    noisy, unknown = (outputs + torch.randn(2, 1, 5, 5, generator=torch.Generator().manual_seed(0)), target.clone())
     unknown[:, :2] = 0
     torch.testing.assert_close(loss(noisy, unknown), loss(noisy[:, :, 2:], target[:, 2:]))
     nothing = loss(noisy.requires_grad_(), torch.zeros_like(target))
@@ -119,9 +107,7 @@ def test_nyu_pairs_are_read_and_what_is_broken_is_named(pretrained, tmp_path):
     room = nyu(tmp_path) / "train" / "kitchen_0001"
     (room / "sync_depth_00000.png").write_bytes(b"\x89PNG broken")
     (room / "sync_depth_00001.png").unlink()
-    Image.fromarray(np.ones((48, 64), np.uint16)).save(
-        room / "depth_00002.png"
-    )  # the synchronised one counts
+    Image.fromarray(np.ones((48, 64), np.uint16)).save(room / "depth_00002.png")  # the synchronised one counts
     with reports_made() as reports:
         found = depth(pretrained, data=str(tmp_path), settings=replace(QUICK, epochs=60, lr=1e-2))
     told = {key: detail for report in reports for _, _, key, detail in report.problems()}

@@ -152,10 +152,7 @@ def test_training_is_reproducible_and_learns():
     losses = []
     first = train_judge(seed=3, steps=2)
     again = train_judge(seed=3, steps=2, report=lambda step, loss: losses.append(loss))
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True)
-    )
+    assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values(), strict=True))
     assert set(first.state_dict()) == set(Judge().state_dict()) and losses == []
 
 

@@ -5,14 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from dream.evaluation.painted.choices import (
-    any_hit,
-    between,
-    choice_weights,
-    chosen,
-    rank_correlations,
-    ranks,
-)
+from dream.evaluation.painted.choices import any_hit, between, choice_weights, chosen, rank_correlations, ranks
 
 
 def arrays(prompts=6, count=7, values=9):

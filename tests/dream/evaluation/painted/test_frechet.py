@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from dream.evaluation.painted.frechet import (
-    Moments,
-    frechet_distance,
-    frechet_estimate,
-    inception_scores,
-    overlap,
-)
+from dream.evaluation.painted.frechet import Moments, frechet_distance, frechet_estimate, inception_scores, overlap
 
 
 def features(count, width, seed=0, scale=1.0, shift=0.0):

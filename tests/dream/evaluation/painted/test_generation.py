@@ -102,8 +102,7 @@ def test_a_perfect_painter_gets_what_real_pictures_get(pretrained, monkeypatch):
 
 def test_a_model_without_text_paints_the_empty_caption(pretrained, monkeypatch):
     config = replace(
-        pretrained.config,
-        objective=replace(pretrained.config.objective, text=False, contrastive_weight=0.0),
+        pretrained.config, objective=replace(pretrained.config.objective, text=False, contrastive_weight=0.0)
     )
     asked = []
 
@@ -168,9 +167,7 @@ def test_what_cannot_be_looked_at_with_is_named_before_painting(pretrained, monk
 def test_clip_score_is_a_hundred_times_the_cosine_that_clip_computes(clip_folder):
     from transformers import CLIPModel
 
-    images = torch.randint(
-        0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
+    images = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     captions = ["a red circle", "b", "", "a blue square above it", "x" * 200]
     scorer, model = ClipScorer(str(clip_folder), torch.device("cpu")), CLIPModel.from_pretrained(clip_folder)
     pixels = (images / 255 - torch.tensor([0.4815, 0.4578, 0.4082]).view(3, 1, 1)) / torch.tensor(
@@ -180,9 +177,7 @@ def test_clip_score_is_a_hundred_times_the_cosine_that_clip_computes(clip_folder
         out = model(input_ids=scorer.tokenizer.encode(captions), pixel_values=pixels)
     cosines = (out.logits_per_image / model.logit_scale.exp()).diagonal().detach()
     assert (cosines > 0).any()
-    torch.testing.assert_close(
-        scorer.scores(images, captions), 100 * cosines.clamp(min=0), atol=0.02, rtol=1e-3
-    )
+    torch.testing.assert_close(scorer.scores(images, captions), 100 * cosines.clamp(min=0), atol=0.02, rtol=1e-3)
     larger = scorer.scores(torch.zeros(1, 3, 30, 30, dtype=torch.uint8), captions[:1])
     assert larger.shape == (1,) and 0 <= float(larger) <= 100
 

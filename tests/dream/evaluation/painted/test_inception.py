@@ -91,9 +91,7 @@ def test_files_that_are_no_inception_are_refused_by_name(tensors, tmp_path):
     other["AuxLogits.fc.weight"] = torch.zeros(3)
     other["fc.weight"] = torch.zeros(1000, 2048)
     save_file(other, tmp_path / "other.safetensors")
-    with pytest.raises(
-        InputError, match=r"missing: fc\.bias; unexpected: AuxLogits\.fc\.weight; .*fc\.weight"
-    ):
+    with pytest.raises(InputError, match=r"missing: fc\.bias; unexpected: AuxLogits\.fc\.weight; .*fc\.weight"):
         load_inception(tmp_path / "other.safetensors")
     torch.save({"x": torch.zeros(1)}, tmp_path / "x.pth")
     with pytest.raises(InputError, match=r"Conv2d_1a_3x3\.bn\.bias, .* and \d+ more"):

@@ -42,9 +42,8 @@ def of(measures, name, **where):
     """The estimates of a name, lenient unless told, with these conditions."""
     wanted = {"malformed_refused": False, **where}
     return [
-        m.estimate for m in measures
-        if m.name == name and all(m.where.get(k, False) == v for k, v in wanted.items())
-    ]  # fmt: skip
+        m.estimate for m in measures if m.name == name and all(m.where.get(k, False) == v for k, v in wanted.items())
+    ]
 
 
 def test_an_oracle_gains_all_there_is_and_a_blind_one_nothing():
@@ -77,9 +76,7 @@ def test_steps_are_for_all_candidates_and_fewer_are_compared_at_the_headline():
     right, draws = drawn()
     scores = [draws.random(right.shape) for _ in range(20)]
     measures = selection_measures(candidates(scores, right), points=4)
-    gains = [
-        m.where for m in measures if m.name == "gain of the choice" and "malformed_refused" not in m.where
-    ]
+    gains = [m.where for m in measures if m.name == "gain of the choice" and "malformed_refused" not in m.where]
     assert [w["step"] for w in gains if w["candidates"] == 8] == [1, 3, 5, 6, 7, 10, 14, 20]
     assert {w["step"]: w["first_with"] for w in gains if "first_with" in w} == {
         3: "12.5 % of the tokens",
@@ -97,9 +94,7 @@ def test_every_number_of_candidates_at_every_step_on_request():
     right, draws = drawn(prompts=20, count=4)
     scores = [draws.random(right.shape) for _ in range(3)]
     measures = selection_measures(candidates(scores, right), every_size=True)
-    gains = [
-        m.where for m in measures if m.name == "gain of the choice" and "malformed_refused" not in m.where
-    ]
+    gains = [m.where for m in measures if m.name == "gain of the choice" and "malformed_refused" not in m.where]
     found = sorted((w["candidates"], w["step"]) for w in gains)
     assert found == [(2, 1), (2, 2), (3, 1), (3, 2), (4, 1), (4, 2), (4, 3)]
 
