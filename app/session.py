@@ -66,7 +66,7 @@ def guarded() -> Iterator[None]:
     try:
         yield
     except (InputError, RunError) as error:
-        st.error(sentence(error))
+        st.error(error_sentence(error))
     except Exception as error:  # Streamlit's own control flow is no Exception
         show_failure(error)
 
@@ -74,16 +74,18 @@ def guarded() -> Iterator[None]:
 def show_failure(error: BaseException) -> None:
     """One sentence for a failure, with its details a click away if it is not one of ours."""
     if isinstance(error, (InputError, RunError)):
-        st.error(sentence(error))
+        st.error(error_sentence(error))
         return
     here = workspace()
     details = here.note_failure(error)
-    st.error(f"Something went wrong that should not: {sentence(error)} The details are in {here.shown(here.log)}.")
+    st.error(
+        f"Something went wrong that should not: {error_sentence(error)} The details are in {here.shown(here.log)}."
+    )
     with st.expander("Details"):
         st.code(details, language="text", wrap_lines=True)
 
 
-def sentence(error: BaseException) -> str:
+def error_sentence(error: BaseException) -> str:
     """The error's message as a sentence."""
     return as_sentence(str(error).strip() or type(error).__name__)
 

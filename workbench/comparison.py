@@ -30,7 +30,7 @@ from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
 from workbench.figures import evaluation as figures
-from workbench.jobs.side_by_side import Command, Running, cores, last_words, run_side_by_side
+from workbench.jobs.side_by_side import Command, Running, cores, last_log_line, run_side_by_side
 from workbench.means import mean_over_seeds
 
 
@@ -75,7 +75,7 @@ MAIN = tuple(VARIANTS)[:7]
 
 
 @dataclass(frozen=True)
-class Plan:
+class ComparisonPlan:
     """What is compared."""
 
     variants: tuple[str, ...] = MAIN
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m workbench.comparison`."""
     try:
         plan, jobs, threads = _parsed(argv)
-        compare(plan, jobs, threads, Console(True))
+        run_comparison(plan, jobs, threads, Console(True))
         return 0
     except (InputError, RunError) as error:
         print(f"comparison: {error}", file=sys.stderr)
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def compare(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+def run_comparison(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> None:
     """Trains and evaluates what is not there yet, and writes the table and the figures.
 
     Raises InputError for a plan that does not fit what is there, RunError for runs that failed.
@@ -138,7 +138,7 @@ def compare(plan: Plan, jobs: int, threads: int, console: Console) -> None:
 # training
 
 
-def _train(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+def _train(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> None:
     due = [member for member in plan.members() if not _finished(plan.folder(*member))]
     commands = {_name(*member): _training(plan, *member) for member in due}
     done, whole = len(plan.members()) - len(due), len(plan.members())
@@ -157,13 +157,13 @@ def _train(plan: Plan, jobs: int, threads: int, console: Console) -> None:
     failed = [command for name, command in commands.items() if not _finished(folders[name])]
     if failed:
         raise RunError(
-            f"{len(failed)} of {whole} runs failed; {failed[0].name} said '{last_words(failed[0])}' "
+            f"{len(failed)} of {whole} runs failed; {failed[0].name} said '{last_log_line(failed[0])}' "
             f"(all of it in {failed[0].log}); the same command tries again"
         )
     console.say(f"training: {whole} of {whole} runs done")
 
 
-def _training(plan: Plan, variant: str, seed: int) -> Command:
+def _training(plan: ComparisonPlan, variant: str, seed: int) -> Command:
     """The command that trains a run, or goes on with it."""
     folder, what = plan.folder(variant, seed), VARIANTS[variant]
     log = folder.parent / f"{folder.name}.log"
@@ -199,7 +199,9 @@ def _share(folder: Path) -> float:
     return beat.step / beat.end if beat and beat.end else 0.0
 
 
-def _seconds_left(plan: Plan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int) -> float | None:
+def _seconds_left(
+    plan: ComparisonPlan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int
+) -> float | None:
     """Estimate of what is left of all runs; None while nothing is known of how long one takes."""
     lasts = [60 * plan.minutes] if plan.steps is None and plan.minutes else []
     lefts: list[float | None] = []
@@ -217,7 +219,7 @@ def _seconds_left(plan: Plan, waiting: int, running: Sequence[tuple[Running, Pat
 # evaluation
 
 
-def _evaluate(plan: Plan, jobs: int, threads: int, console: Console) -> None:
+def _evaluate(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> None:
     commands = [_evaluation(plan, *member) for member in plan.members()]
     begin = time.monotonic()
 
@@ -225,19 +227,19 @@ def _evaluate(plan: Plan, jobs: int, threads: int, console: Console) -> None:
         ended = len(commands) - len(waiting) - len(running)
         pace = (time.monotonic() - begin) / ended if ended else None
         left = f"; {duration(pace * (len(commands) - ended))} left" if pace else ""
-        words = "; ".join(last_words(each.command)[:60] for each in running)
+        words = "; ".join(last_log_line(each.command)[:60] for each in running)
         console.progress(f"evaluation: {ended} of {len(commands)} runs done{left}; {words}")
 
     failed = run_side_by_side(commands, jobs, threads, tell)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(commands)} evaluations failed; {failed[0].name} said "
-            f"'{last_words(failed[0])}' (all of it in {failed[0].log}); the same command tries again"
+            f"'{last_log_line(failed[0])}' (all of it in {failed[0].log}); the same command tries again"
         )
     console.say(f"evaluation: {len(commands)} of {len(commands)} runs done")
 
 
-def _evaluation(plan: Plan, variant: str, seed: int) -> Command:
+def _evaluation(plan: ComparisonPlan, variant: str, seed: int) -> Command:
     name = _name(variant, seed)
     arguments = [
         "evaluate",
@@ -257,7 +259,7 @@ def _evaluation(plan: Plan, variant: str, seed: int) -> Command:
 # what comes out
 
 
-def write_report(plan: Plan, threads: int) -> list[Path]:
+def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
     """Means over seeds as results, a Markdown table and HTML figures; the files."""
     results = []
     for variant in plan.variants:
@@ -281,7 +283,7 @@ def write_report(plan: Plan, threads: int) -> list[Path]:
     return written
 
 
-def _preface(plan: Plan, threads: int) -> list[str]:
+def _preface(plan: ComparisonPlan, threads: int) -> list[str]:
     one = len(plan.seeds) == 1
     spread = "of one seed, so intervals are within it" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
     lines = [
@@ -314,7 +316,7 @@ def _name(variant: str, seed: int) -> str:
     return f"{slug(variant)}-{seed}"
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: ComparisonPlan) -> None:
     """InputError for runs that are there of another plan, or places that cannot be written."""
     check_writable(plan.runs, "--runs")
     check_writable(plan.out)
@@ -338,19 +340,19 @@ def _check(plan: Plan) -> None:
             )
     for variant, seed in plan.members():
         folder = plan.folder(variant, seed)
-        if run_log.is_alive(run_log.read_heartbeat(folder)):
+        if run_log.is_training(run_log.read_heartbeat(folder)):
             raise InputError(f"{folder} is being trained by another process: stop that one first")
     plan.runs.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(ours, indent=1) + "\n")
 
 
-def _parsed(argv: Sequence[str] | None) -> tuple[Plan, int, int]:
+def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
     parser = CommandParser(
         prog="python -m workbench.comparison", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     known = "\n".join(f"  {name:<26}{v.objective} {' '.join(v.assignments)}" for name, v in VARIANTS.items())
     parser.epilog = f"variants:\n{known}"
-    add, plan = parser.add_argument, Plan()
+    add, plan = parser.add_argument, ComparisonPlan()
     add(
         "--variants",
         default=";".join(MAIN),
@@ -388,7 +390,7 @@ def _parsed(argv: Sequence[str] | None) -> tuple[Plan, int, int]:
     return _plan(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
 
 
-def _plan(args: argparse.Namespace) -> tuple[Plan, int, int]:
+def _plan(args: argparse.Namespace) -> tuple[ComparisonPlan, int, int]:
     asked = ";".join(VARIANTS) if args.variants.strip() == "all" else args.variants
     variants = tuple(dict.fromkeys(name.strip() for name in asked.split(";") if name.strip()))
     if unknown := [name for name in variants if name not in VARIANTS]:
@@ -405,8 +407,8 @@ def _plan(args: argparse.Namespace) -> tuple[Plan, int, int]:
     if not variants or min(seeds) < 0:
         raise InputError("a comparison needs at least one variant, and seeds that are not negative")
     named_tasks(args.tasks, [args.data])
-    minutes = None if args.steps else args.minutes or Plan().minutes
-    plan = Plan(
+    minutes = None if args.steps else args.minutes or ComparisonPlan().minutes
+    plan = ComparisonPlan(
         variants,
         seeds,
         args.preset,

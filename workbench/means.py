@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dream.evaluation.results import Entry, Results
+from dream.evaluation.results import Results, TaskResult
 from dream.evaluation.statistics import Estimate, Measure
 
 T95 = (
@@ -37,14 +37,14 @@ T95 = (
 
 def mean_over_seeds(name: str, model: str, runs: Sequence[Results]) -> Results:
     """The results of one variant's runs as one: each measure is the mean over those that have it."""
-    groups: dict[tuple[str, str, str], list[Entry]] = {}
+    groups: dict[tuple[str, str, str], list[TaskResult]] = {}
     for run in runs:
         for entry in run.current().entries:
             groups.setdefault(entry.group, []).append(entry)
     return Results(name, model, tuple(_mean_entry(found) for found in groups.values()))
 
 
-def _mean_entry(entries: Sequence[Entry]) -> Entry:
+def _mean_entry(entries: Sequence[TaskResult]) -> TaskResult:
     found: dict[tuple[str, str], list[Measure]] = {}
     for entry in entries:
         for measure in entry.measures:

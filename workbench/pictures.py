@@ -50,7 +50,7 @@ def image_url(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()
 
 
-def captioned(pictures: Mapping[str, Picture | str], side: int = 150) -> str:
+def captioned_pictures(pictures: Mapping[str, Picture | str], side: int = 150) -> str:
     """Pictures (or their data URLs) in a line that wraps, each above its caption, as HTML."""
     looks = f"display:block;width:{side}px;height:{side}px;image-rendering:pixelated"
     urls = {

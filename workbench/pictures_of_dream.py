@@ -28,7 +28,7 @@ SHOWN = 6
 
 
 @dataclass(frozen=True)
-class Painted:
+class ShownDecode:
     """A decode as it is shown: the chosen candidate step by step, and all when they were compared."""
 
     decoded: np.ndarray
@@ -44,7 +44,7 @@ class Painted:
     """Share of the tokens decoded then."""
 
 
-def paint(pretrained: Pretrained, work: Work[Painted]) -> Painted:
+def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecode:
     """PROMPT decoded by the model with CANDIDATES candidates; a second or two on a laptop."""
     own = pretrained.config
     point = parse_select_at(DEFAULT_SELECT_AT, own.image.num_tokens, own.decode.steps)
@@ -62,18 +62,18 @@ def paint(pretrained: Pretrained, work: Work[Painted]) -> Painted:
     candidates, alignment, chosen = compared
     picked = np.linspace(0, len(seen) - 1, SHOWN + 1).round().astype(int)[1:]
     frames = [seen[i][1][chosen if len(seen[i][1]) > 1 else 0] for i in picked]
-    return Painted(
+    return ShownDecode(
         np.array([seen[i][0] for i in picked]), np.stack(frames), candidates, alignment, chosen, point.decoded_fraction
     )
 
 
-def place(folder: Path) -> Path:
+def kept_place(folder: Path) -> Path:
     """Where in `folder` the decode by the model that ships is kept: another file for other weights."""
     about = (SHIPPED["demo"] / "model.safetensors").stat()
     return folder / f"home-{about.st_mtime_ns:x}-{about.st_size:x}.npz"
 
 
-def keep(painted: Painted, path: Path) -> None:
+def save_shown(painted: ShownDecode, path: Path) -> None:
     """Writes it, whole or not at all; a disk that cannot be written is no failure: it is painted again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,12 +85,12 @@ def keep(painted: Painted, path: Path) -> None:
         return
 
 
-def kept(path: Path) -> Painted | None:
+def kept(path: Path) -> ShownDecode | None:
     """What was kept there; None where there is nothing, or it is damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in Painted.__dataclass_fields__}
-        return Painted(**{**found, "chosen": int(found["chosen"]), "compared_at": float(found["compared_at"])})
+            found = {name: arrays[name] for name in ShownDecode.__dataclass_fields__}
+        return ShownDecode(**{**found, "chosen": int(found["chosen"]), "compared_at": float(found["compared_at"])})
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 

@@ -36,7 +36,7 @@ ABANDONED_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredDecode:
     """A decode or a choice among candidates, as the list shows it."""
 
     id: str
@@ -84,7 +84,7 @@ class Draft:
     ) -> None:
         shutil.rmtree(self.path, ignore_errors=True)  # renamed away once it is finished
 
-    def finish(self, thumbnail: Image.Image) -> Stored:
+    def finish(self, thumbnail: Image.Image) -> StoredDecode:
         """Puts it into the list, with a small picture of it."""
         _fitted(thumbnail).save(self.path / THUMBNAIL)
         tree = {
@@ -110,7 +110,7 @@ def begin(workspace: Workspace, kind: str, prompt: str, about: Mapping[str, Any]
     return Draft(workspace.decodes, cast(Kind, kind), prompt, dict(about))
 
 
-def list_stored(workspace: Workspace, kind: str | None = None, query: str = "") -> list[Stored]:
+def list_stored(workspace: Workspace, kind: str | None = None, query: str = "") -> list[StoredDecode]:
     """The stored ones, newest first; `query` names words that prompt, model, seed or settings must hold.
 
     Damaged ones are left out; `count_damaged` says how many there are.
@@ -126,12 +126,12 @@ def count_damaged(workspace: Workspace) -> int:
     return sum(_try(folder) is None for folder in _folders(workspace))
 
 
-def open_stored(workspace: Workspace, id: str) -> Stored:
+def open_stored(workspace: Workspace, id: str) -> StoredDecode:
     """The stored one of this id; raises InputError where there is none, or it is damaged."""
     return open_folder(_folder_of(workspace, id))
 
 
-def open_folder(folder: Path) -> Stored:
+def open_folder(folder: Path) -> StoredDecode:
     """The stored one in a folder, wherever it lies; raises InputError where it is damaged."""
     try:
         tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
@@ -143,7 +143,9 @@ def open_folder(folder: Path) -> Stored:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
     picture = folder / THUMBNAIL
-    return Stored(folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None)
+    return StoredDecode(
+        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
+    )
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:
@@ -171,14 +173,14 @@ def _folder_of(workspace: Workspace, id: str) -> Path:
     return folder
 
 
-def _try(folder: Path) -> Stored | None:
+def _try(folder: Path) -> StoredDecode | None:
     try:
         return open_folder(folder)
     except InputError:
         return None
 
 
-def _text(stored: Stored) -> str:
+def _text(stored: StoredDecode) -> str:
     """What a search looks through, in lower case: names stand before their values, as in `seed 5`."""
     about = dict(stored.about)
     settings = about.pop("settings", {})

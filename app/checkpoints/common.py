@@ -9,9 +9,9 @@ import streamlit as st
 from app.session import duration, follow, show_failure, start_work, work, workspace
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.cache import Findings
-from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, stamp_of
+from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, path_stamp
 from workbench.checkpoints.finder import find_checkpoints
-from workbench.checkpoints.statistics import Statistics, measure_part
+from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
 from workbench.work import Work
 
@@ -36,7 +36,7 @@ def first_choice() -> str:
 
 
 def pick(key: str, label: str, default: str | None = None) -> str:
-    """A selection box of checkpoints, or a path typed in; what `opened` takes."""
+    """A selection box of checkpoints, or a path typed in; what `opened_checkpoint` takes."""
     options = choices()
     st.session_state.setdefault(key, default or first_choice())
     given = st.session_state[key]
@@ -53,12 +53,12 @@ def pick(key: str, label: str, default: str | None = None) -> str:
     return chosen or ""
 
 
-def opened(text: str) -> Checkpoint:
+def opened_checkpoint(text: str) -> Checkpoint:
     """The checkpoint that a user named; opened again only when its files change. Raises InputError."""
     here = workspace()
     shipped = text.strip() in SHIPPED and not (here.root / text.strip()).exists()
     path = SHIPPED[text.strip()] if shipped else here.path(text)
-    return _opened(str(path), stamp_of(path))
+    return _opened(str(path), path_stamp(path))
 
 
 def named(found: Checkpoint) -> str:
@@ -67,13 +67,13 @@ def named(found: Checkpoint) -> str:
     return f"{found.path.name}, shipped with the workbench" if shipped else workspace().shown(found.path)
 
 
-def statistics_of(part: Part) -> list[Statistics] | None:
+def part_statistics(part: Part) -> list[TensorStatistics] | None:
     """What is known of the part's values; None while they are still being read, which is shown."""
     return by_work(
         ("statistics", part.stamp),
         lambda work: measure_part(part, work),
         keep=lambda found: [one.to_dict() for one in found],
-        take=lambda tree: [Statistics.from_dict(one) for one in tree],
+        take=lambda tree: [TensorStatistics.from_dict(one) for one in tree],
         size=part.bytes,
         doing=f"measure the {len(part.entries):,} tensors of '{part.name}'",
     )

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from app.checkpoints.common import by_work, choices, first_choice, named, opened, pick
+from app.checkpoints.common import by_work, choices, first_choice, named, opened_checkpoint, pick
 from app.checkpoints.pictures import show_pictures
 from app.session import show_figure, workspace
 from dream.pretrained import SHIPPED
-from workbench.checkpoints.difference import Difference, Distance, by_layer, compare, together
+from workbench.checkpoints.difference import Difference, Distance, combined_distance, compare_parts, distances_by_layer
 from workbench.checkpoints.files import Checkpoint, Part
 from workbench.checkpoints.history import before
 from workbench.figures import checkpoints as figures
@@ -39,7 +39,7 @@ def show_difference(found: Checkpoint) -> None:
     """How far another checkpoint is from this one."""
     mine, left, right = st.columns([1, 3, 1])
     with left:
-        other = opened(pick("in.checkpoints.other", "B: compare with", _other(found)))
+        other = opened_checkpoint(pick("in.checkpoints.other", "B: compare with", _other(found)))
     with mine:
         a = _pick_part("in.checkpoints.this_part", "A: part of this", found)
     with right:
@@ -66,7 +66,7 @@ def _pick_part(key: str, label: str, found: Checkpoint) -> Part:
 def _compared(a: Part, b: Part) -> Difference | None:
     return by_work(
         ("difference", a.stamp, b.stamp),
-        lambda work: compare(a, b, work),
+        lambda work: compare_parts(a, b, work),
         keep=Difference.to_dict,
         take=Difference.from_dict,
         size=a.bytes + b.bytes,
@@ -78,7 +78,7 @@ def _show(result: Difference, key: str) -> None:
     if result.equal:
         st.success("The two are equal in every value.")
         return
-    every = together("all", result.weights)
+    every = combined_distance("all", result.weights)
     cells = (
         ("Relative L2", f"{every.relative:.3%}", "L2 norm of the change over that of A, over all tensors."),
         ("Cosine", f"{every.cosine:.6f}", "Between the two as one long vector; 1 = same direction."),
@@ -99,7 +99,7 @@ def _show(result: Difference, key: str) -> None:
         required=True,
         help="A layer is what stands before the first number of its tensors' names, and the number.",
     )
-    rows = result.weights if by == "tensors" else by_layer(result.weights)
+    rows = result.weights if by == "tensors" else distances_by_layer(result.weights)
     _show_left_out(rows, by or "layers")
     rows = [row for row in rows if not row.equal]
     if len(rows) > MOST_ROWS:

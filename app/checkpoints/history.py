@@ -19,7 +19,7 @@ def show_history(found: Checkpoint) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         show_figure(
-            figures.plot_losses(past),
+            figures.plot_history(past),
             "checkpoints.losses",
             alt=f"Losses over the training; this checkpoint is at step {past.step:,}",
         )

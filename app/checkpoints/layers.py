@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from app.checkpoints.common import statistics_of
+from app.checkpoints.common import part_statistics
 from app.checkpoints.tensors import pick_part
 from app.session import show_figure
 from workbench.checkpoints.files import Checkpoint
-from workbench.checkpoints.statistics import Statistics, by_layer, total
+from workbench.checkpoints.statistics import TensorStatistics, statistics_by_layer, total
 from workbench.figures import checkpoints as figures
 
 MOST_LAYERS = 120
@@ -16,11 +16,11 @@ MOST_LAYERS = 120
 def show_layers(found: Checkpoint) -> None:
     """Norms and magnitudes by layer, and the list of what is suspicious."""
     part = pick_part(found)
-    measured = statistics_of(part)
+    measured = part_statistics(part)
     if measured is None:
         return
     _show_health(measured)
-    layers = by_layer(measured)
+    layers = statistics_by_layer(measured)
     if len(layers) > MOST_LAYERS:
         wanted = st.text_input(
             "Layers", key="in.checkpoints.layers", help="Shows only layers whose name contains this."
@@ -43,7 +43,7 @@ def show_layers(found: Checkpoint) -> None:
         )
 
 
-def _show_health(measured: list[Statistics]) -> None:
+def _show_health(measured: list[TensorStatistics]) -> None:
     all = total(measured)
     suspicious = [one for one in measured if one.problems]
     rows, columns = (sum(getattr(one, key) for one in measured) for key in ("zero_rows", "zero_columns"))

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app.checkpoints.common import statistics_of
+from app.checkpoints.common import part_statistics
 from app.session import show_figure
 from workbench.checkpoints.files import Checkpoint
-from workbench.checkpoints.optimizer import Moments, by_layer, moments
+from workbench.checkpoints.optimizer import OptimizerMoments, moments, moments_by_layer
 from workbench.checkpoints.words import size_words
 from workbench.figures import checkpoints as figures
 
@@ -16,13 +16,13 @@ def show_optimizer(found: Checkpoint) -> None:
     if part is None:
         st.info("There is no optimiser state here: checkpoints of a run have one, exported models do not.")
         return
-    measured = statistics_of(part)
+    measured = part_statistics(part)
     if measured is None:
         return
     rows = moments(measured)
     _show_cells(rows, size_words(part.bytes))
     show_figure(
-        figures.plot_moments(by_layer(rows)),
+        figures.plot_moments(moments_by_layer(rows)),
         "checkpoints.moments",
         alt=f"RMS of momentum and of recent gradients of {len(rows)} parameters, by layer",
     )
@@ -44,7 +44,7 @@ def show_optimizer(found: Checkpoint) -> None:
     )
 
 
-def _show_cells(rows: list[Moments], size: str) -> None:
+def _show_cells(rows: list[OptimizerMoments], size: str) -> None:
     steps = sorted({row.step for row in rows if row.step == row.step})
     span = "not kept" if not steps else f"{steps[0]:,.0f}" + (f" to {steps[-1]:,.0f}" if len(steps) > 1 else "")
     momentum_only = sum(row.gradient != row.gradient for row in rows)

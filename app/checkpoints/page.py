@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.checkpoints.common import named, opened, pick
+from app.checkpoints.common import named, opened_checkpoint, pick
 from app.checkpoints.difference import show_averaged, show_difference
 from app.checkpoints.history import show_history
 from app.checkpoints.layers import show_layers
@@ -39,7 +39,7 @@ def render() -> None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         chosen = pick(PATH, "Checkpoint")
-    found = opened(chosen)
+    found = opened_checkpoint(chosen)
     if right.button(
         "Decode with it",
         key="do.checkpoints.decode",

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.session import follow, guarded, pretrained, show_failure, start_work, work
-from dream.decoding.pictures import enlarged
-from workbench.checkpoints.paint import SAMPLES, Painted, distance, paint_sides, read_prompts
+from dream.decoding.pictures import enlarged_for_screen
+from workbench.checkpoints.paint import SAMPLES, PaintedWeights, distance, paint_sides, prompts_of_text
 
 PROMPTS, SEED = "in.checkpoints.prompts", "in.checkpoints.seed"
 
@@ -29,7 +29,7 @@ def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
         help="Paints every prompt with both sets of weights.",
     ):
         with guarded():
-            wanted = read_prompts(prompts)
+            wanted = prompts_of_text(prompts)
             opened = [(label, pretrained(path, ema=ema)) for label, path, ema in sides]
             st.session_state[f"{name}.for"] = key
             start_work(name, lambda work: paint_sides(opened, wanted, int(seed), work))
@@ -47,11 +47,11 @@ def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
             _show(tuple(running.result or ()), prompts)
 
 
-def _show(painted: tuple[Painted, ...], prompts: str) -> None:
+def _show(painted: tuple[PaintedWeights, ...], prompts: str) -> None:
     """A column a prompt, a row a side; below, how far the two pictures are apart."""
     if not painted:
         return
-    texts = read_prompts(prompts)
+    texts = prompts_of_text(prompts)
     apart = distance(painted[0], painted[1]) if len(painted) == 2 else None
     for first in range(0, len(texts), 4):
         places = range(first, min(first + 4, len(texts)))
@@ -61,7 +61,7 @@ def _show(painted: tuple[Painted, ...], prompts: str) -> None:
             for column, place in zip(st.columns(4), places, strict=False):
                 score = f" · alignment {side.alignment[place]:.3f}" if side.alignment else ""
                 column.image(
-                    enlarged(side.pictures[place]),
+                    enlarged_for_screen(side.pictures[place]),
                     caption=side.label + score,
                     width=180,
                     alt=f"{texts[place]}, painted with {side.label}",

@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.session import show_figure
 from workbench.checkpoints import positions
-from workbench.checkpoints.files import Checkpoint, Entry, Part
+from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import shape_words
 from workbench.figures import checkpoint_positions as figures
@@ -37,7 +37,7 @@ def show_positions(found: Checkpoint) -> None:
         _show_grid(entry, table, scores, variance, cosines)
 
 
-def _pick(tables: list[Entry], part: Part, grid: int | None) -> tuple[Entry, int]:
+def _pick(tables: list[TensorEntry], part: Part, grid: int | None) -> tuple[TensorEntry, int]:
     names = [entry.name for entry in tables]
     if st.session_state.get(TABLE) not in names:
         on_grids = [e.name for e in tables if positions.guess_side(e, part, grid)]
@@ -73,7 +73,7 @@ def _pick(tables: list[Entry], part: Part, grid: int | None) -> tuple[Entry, int
 
 
 def _show_grid(
-    entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
+    entry: TensorEntry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
 ) -> None:
     (colours, component), (similarity, tiles) = (
         st.columns(2, gap="medium", vertical_alignment="bottom") for _ in range(2)
@@ -102,7 +102,7 @@ def _show_grid(
 
 
 def _show_line(
-    entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
+    entry: TensorEntry, table: positions.Table, scores: np.ndarray, variance: np.ndarray, cosines: np.ndarray
 ) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
@@ -116,7 +116,7 @@ def _show_line(
         _show_similarity(entry, table, cosines)
 
 
-def _show_component(entry: Entry, table: positions.Table, scores: np.ndarray, variance: np.ndarray) -> None:
+def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarray, variance: np.ndarray) -> None:
     count = int(min(scores.shape[1], 64))
     if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
         st.session_state[COMPONENT] = 1
@@ -133,7 +133,7 @@ def _show_component(entry: Entry, table: positions.Table, scores: np.ndarray, va
     )
 
 
-def _show_similarity(entry: Entry, table: positions.Table, cosines: np.ndarray) -> None:
+def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.ndarray) -> None:
     last = len(cosines) - 1
     if not 0 <= st.session_state.get(POSITION, -1) <= last:
         st.session_state[POSITION] = (table.rows // 2) * table.columns + table.columns // 2
@@ -163,7 +163,7 @@ def _take_clicks() -> None:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _values(file: str, stamp: str, _entry: Entry) -> np.ndarray:
+def _values(file: str, stamp: str, _entry: TensorEntry) -> np.ndarray:
     with Reader() as reader:
         return reader.whole(_entry).numpy()
 

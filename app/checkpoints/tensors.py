@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from app.checkpoints.common import statistics_of
+from app.checkpoints.common import part_statistics
 from app.session import show_figure
-from workbench.checkpoints.files import Checkpoint, Entry, Part
-from workbench.checkpoints.statistics import Statistics
+from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
+from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import shape_words, size_words
 from workbench.figures import checkpoint_tree, style
 from workbench.figures import checkpoints as figures
@@ -18,7 +18,7 @@ SEEN = "checkpoints.seen"
 def show_tensors(found: Checkpoint) -> None:
     """The part that is chosen, its tree and table, and the tensor that is chosen."""
     part = pick_part(found)
-    measured = statistics_of(part)
+    measured = part_statistics(part)
     by_name = {one.name: one for one in measured or []}
     tree, detail = st.columns([3, 2], gap="medium")
     at = _take_click(f"checkpoints.tree.{part.name}")
@@ -72,7 +72,7 @@ def _take_click(tree: str) -> str:
     return id
 
 
-def _show_table(part: Part, measured: dict[str, Statistics]) -> None:
+def _show_table(part: Part, measured: dict[str, TensorStatistics]) -> None:
     st.session_state.setdefault(FIND, "")
     wanted = st.text_input(
         "Find",
@@ -102,7 +102,7 @@ def _show_table(part: Part, measured: dict[str, Statistics]) -> None:
     st.caption(f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row to look closer")
 
 
-def _columns(shown: list[Entry], measured: dict[str, Statistics]) -> dict[str, list]:
+def _columns(shown: list[TensorEntry], measured: dict[str, TensorStatistics]) -> dict[str, list]:
     columns: dict[str, list] = {
         "name": [entry.name for entry in shown],
         "shape": [shape_words(entry.shape) for entry in shown],
@@ -136,7 +136,7 @@ def _formats() -> dict:
     }
 
 
-def _show_one(part: Part, measured: dict[str, Statistics]) -> None:
+def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
     names = [entry.name for entry in part.entries]
     if st.session_state.get(TENSOR) not in names:
         st.session_state[TENSOR] = max(part.entries, key=lambda entry: entry.bytes).name
@@ -162,7 +162,7 @@ def _show_one(part: Part, measured: dict[str, Statistics]) -> None:
     )
 
 
-def _health(one: Statistics) -> str:
+def _health(one: TensorStatistics) -> str:
     zeros = f"{one.zeros:,} exact zeros" if one.zeros else "no exact zeros"
     if not one.problems:
         return f"✓ all finite, no dead rows or columns, {zeros}"

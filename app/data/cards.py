@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app.data.choice import Opened
 from app.data.work import computed
 from workbench.sources.browse import Page, Sample, read_page
-from workbench.sources.pictures import broken_card, cards, sample_card
+from workbench.sources.pictures import broken_card, card_grid, sample_card
 from workbench.sources.seen import Eyes, Returned, and_back, tokens_of
 from workbench.work import Work
 
@@ -52,7 +52,7 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
         else broken_card(found)
         for found in page.found
     ]
-    st.html(cards(parts))
+    st.html(card_grid(parts))
 
 
 def first_page() -> None:

@@ -13,7 +13,7 @@ from dream.config import DreamConfig
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
 from workbench.sources.browse import Browsed, browse, splits_of
-from workbench.sources.places import list_sources, stamp_of
+from workbench.sources.places import list_sources, source_stamp
 from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
 
 ANEW = "tiny, to be trained on this source"
@@ -113,8 +113,8 @@ def pick_level() -> int:
 
 @st.cache_data(ttl=5, show_spinner=False)
 def stamp(source: str) -> str:
-    """`stamp_of`, asked again after some seconds at the earliest."""
-    return stamp_of(source)
+    """`source_stamp`, asked again after some seconds at the earliest."""
+    return source_stamp(source)
 
 
 @st.cache_data(ttl=20, show_spinner=False)

@@ -11,7 +11,7 @@ from app.data.work import computed
 from app.session import show_figure
 from workbench.figures import data as figures
 from workbench.sources.seen import Eyes
-from workbench.sources.statistics import Statistics, problems_csv, statistics_of
+from workbench.sources.statistics import SourceStatistics, problems_csv, source_statistics
 from workbench.work import Work
 
 LIMITS = (500, 2_000, 10_000, 100_000)
@@ -62,7 +62,7 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
     )
 
 
-def _read(opened: Opened, eyes: Eyes, show: Callable[[Statistics], None]) -> Statistics | None:
+def _read(opened: Opened, eyes: Eyes, show: Callable[[SourceStatistics], None]) -> SourceStatistics | None:
     endless = opened.source == "shapes"
     options = LIMITS if endless else (*LIMITS, EVERYTHING)
     if st.session_state.get("in.data.limit") not in options:
@@ -86,16 +86,16 @@ def _read(opened: Opened, eyes: Eyes, show: Callable[[Statistics], None]) -> Sta
     )
 
 
-def _count(opened: Opened, eyes: Eyes, limit: int | None, work: Work[Statistics]) -> Statistics:
-    def tell(now: Statistics, expected: int | None) -> None:
+def _count(opened: Opened, eyes: Eyes, limit: int | None, work: Work[SourceStatistics]) -> SourceStatistics:
+    def tell(now: SourceStatistics, expected: int | None) -> None:
         share = now.rows / expected if expected else 0.0
         work.tell(share, f"read {now.rows:,}" + (f" of {expected:,} samples" if expected else " samples"))
         work.show(now)
 
-    return statistics_of(opened.browsed, eyes.tokenizer, limit, tell)
+    return source_statistics(opened.browsed, eyes.tokenizer, limit, tell)
 
 
-def _numbers(found: Statistics) -> None:
+def _numbers(found: SourceStatistics) -> None:
     if not found.good:
         return
     columns = st.columns(6)
@@ -120,7 +120,7 @@ def _numbers(found: Statistics) -> None:
     columns[5].metric("Different words", f"{found.vocabulary:,}", help="Of all captions read, in any case.")
 
 
-def _figures(found: Statistics, eyes: Eyes) -> None:
+def _figures(found: SourceStatistics, eyes: Eyes) -> None:
     left, right = st.columns(2)
     with left:
         show_figure(
@@ -155,7 +155,7 @@ def _figures(found: Statistics, eyes: Eyes) -> None:
     st.caption(f"Formats: {formats}. Colours in the files: {modes}.")
 
 
-def _repetitions(found: Statistics) -> None:
+def _repetitions(found: SourceStatistics) -> None:
     if not found.repeated:
         st.caption("No caption occurs twice.")
         return
@@ -164,7 +164,7 @@ def _repetitions(found: Statistics) -> None:
         st.dataframe(table, hide_index=True, width="stretch", key="do.data.repeated")
 
 
-def _broken_numbers(found: Statistics) -> None:
+def _broken_numbers(found: SourceStatistics) -> None:
     kinds = sorted(found.by_kind.items(), key=lambda pair: -pair[1])
     if not kinds:
         return
@@ -172,5 +172,5 @@ def _broken_numbers(found: Statistics) -> None:
         column.metric(kind.capitalize(), f"{count:,}", help=f"Among {found.rows:,} samples read{_part(found)}.")
 
 
-def _part(found: Statistics) -> str:
+def _part(found: SourceStatistics) -> str:
     return "" if found.complete else ", the first of more"

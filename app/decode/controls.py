@@ -13,7 +13,7 @@ from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
 from dream.training.checkpoint import TrainingState, read_state
-from workbench.decode.request import WEIGHTS, Request, Start, single, why_not
+from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
 
 FORM = INPUT + "decode."
 OWN = "decode.own"
@@ -30,7 +30,7 @@ EXAMPLES = (
 
 
 @dataclass(frozen=True)
-class Chosen:
+class DecodeChoice:
     """What the form says."""
 
     model: str
@@ -40,9 +40,9 @@ class Chosen:
     settings: DecodeSettings
     weights: str
 
-    def request(self, start: Start | None) -> Request:
+    def request(self, start: KeptPicture | None) -> DecodeRequest:
         """The decode it asks for."""
-        return Request(workspace().shown(self.model), self.weights, self.prompt, self.settings, start)
+        return DecodeRequest(workspace().shown(self.model), self.weights, self.prompt, self.settings, start)
 
 
 def put(values: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ def _state(folder: str, stamp: int) -> TrainingState:
     return read_state(Path(folder))
 
 
-def show_form() -> Chosen | None:
+def show_decode_form() -> DecodeChoice | None:
     """Draws the form; None where the model cannot paint, which is said.
 
     Raises InputError where there is no such model.
@@ -113,7 +113,7 @@ def show_form() -> Chosen | None:
         seed=form["seed"],
         sampling_steps=sampling,
     )
-    return Chosen(model, found.config, " ".join(form["prompt"].split()), single(settings), form["weights"])
+    return DecodeChoice(model, found.config, " ".join(form["prompt"].split()), single(settings), form["weights"])
 
 
 def _follow_model(own: Mapping[str, Any]) -> None:

@@ -10,9 +10,9 @@ from app.player import show_player
 from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.decoding.selection import DecodeSettings
 from workbench.decode.recall import changes
-from workbench.decode.request import Fork, Request, check_request, stretches
+from workbench.decode.request import DecodeRequest, Fork, check_decode_request, stretches
 from workbench.decode.sides import compare_data
-from workbench.store import Stored, list_stored
+from workbench.store import StoredDecode, list_stored
 
 FORK = INPUT + "decode.fork."
 OF = "decode.fork_of"
@@ -23,14 +23,14 @@ LISTED = 40
 """Most decodes to compare with."""
 
 
-def fork_at(stored: Stored, entry: int) -> None:
+def fork_at(stored: StoredDecode, entry: int) -> None:
     """Puts the step of the player's entry into the form."""
     _fill(stored)
     places = _places(data_of(stored))
     st.session_state[FORK + "after"] = list(places)[min(entry + 1, len(places) - 1)]
 
 
-def show_fork(stored: Stored) -> None:
+def show_fork(stored: StoredDecode) -> None:
     """The form that goes on from a step with another seed, prompt or settings."""
     places = _places(data_of(stored))
     _fill(stored)
@@ -65,7 +65,7 @@ def show_fork(stored: Stored) -> None:
                 _start(stored)
 
 
-def show_compare(stored: Stored) -> None:
+def show_compare(stored: StoredDecode) -> None:
     """This decode (B) beside another (A): its parent if it is a fork."""
     others = {one.id: one for one in _others(stored)}
     if not others:
@@ -100,7 +100,7 @@ def show_compare(stored: Stored) -> None:
                 show_player(data, f"decode.compare.{name}", events=())
 
 
-def _slider(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored) -> None:
+def _slider(first: dict[str, Any], second: dict[str, Any], a: StoredDecode, b: StoredDecode) -> None:
     row = st.container(horizontal=True, gap="large")
     with row.container(width=SLIDER_WIDTH):
         show_player(compare_data(first, second, a, b), "decode.compare.slider", events=())
@@ -116,7 +116,7 @@ def _slider(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored)
             st.caption("Prompt and settings are the same.")
 
 
-def _start(stored: Stored) -> None:
+def _start(stored: StoredDecode) -> None:
     state, settings = st.session_state, stretches(stored)[-1].settings
     opened = model_of(stored)
     wanted = DecodeSettings(
@@ -128,19 +128,19 @@ def _start(stored: Stored) -> None:
         sampling_steps=settings.sampling_steps,
         selection="none",
     )
-    request = Request(
+    request = DecodeRequest(
         stored.about["model"],
         stored.about.get("weights", "averaged"),
         " ".join(state[FORK + "prompt"].split()),
         wanted,
         fork=Fork(stored, state[FORK + "after"]),
     )
-    check_request(opened.config, request)
+    check_decode_request(opened.config, request)
     start_paint(request, str(opened.path))
     st.rerun()
 
 
-def _fill(stored: Stored) -> None:
+def _fill(stored: StoredDecode) -> None:
     """The form starts from the decode's own settings, anew for another decode."""
     if st.session_state.get(OF) == stored.id and FORK + "seed" in st.session_state:
         return
@@ -164,7 +164,7 @@ def _places(data: dict[str, Any]) -> dict[int, str]:
     return places
 
 
-def _others(stored: Stored) -> list[Stored]:
+def _others(stored: StoredDecode) -> list[StoredDecode]:
     """Decodes of the same model: its parent first, then its forks, then the newest."""
     model = stored.about.get("model_id")
     found = [one for one in list_stored(workspace()) if one.id != stored.id]
@@ -174,12 +174,12 @@ def _others(stored: Stored) -> list[Stored]:
     return found[:LISTED]
 
 
-def _name(other: Stored, stored: Stored) -> str:
+def _name(other: StoredDecode, stored: StoredDecode) -> str:
     kin = " (parent)" if stored.about.get("parent") == other.id else ""
     kin = kin or (" (fork of this)" if other.about.get("parent") == stored.id else "")
     return f"{other.prompt} · seed {other.about.get('seed')} · {other.when}{kin}"
 
 
-def _settings(stored: Stored) -> dict[str, Any]:
+def _settings(stored: StoredDecode) -> dict[str, Any]:
     last = stretches(stored)[-1]
     return {"prompt": last.prompt, **last.settings.to_dict()}

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from app.decode.controls import Chosen, form_values, put, show_form
+from app.decode.controls import DecodeChoice, form_values, put, show_decode_form
 from app.decode.fork import fork_at, show_compare, show_fork
 from app.decode.records import show_recall, show_records, shown_decode
-from app.decode.stage import SHOWN, data_of, show_decode, show_exports, show_running, start_paint, take_result
+from app.decode.stage import SHOWN, data_of, show_decode, show_decode_exports, show_running, start_paint, take_result
 from app.decode.start import show_start
 from app.session import INPUT, guarded, hand_over, handed, show_figure, work
 from dream.decoding.selection import DecodeSettings
-from workbench.decode.request import check_request, single
+from workbench.decode.request import check_decode_request, single
 from workbench.figures.decoding import plot_course, plot_order
-from workbench.store import Stored
+from workbench.store import StoredDecode
 
 FORM_WIDTH = 300  # pixels; the stage takes the rest, and stands below where there is little
 PANEL = INPUT + "decode.panel"
@@ -36,7 +36,7 @@ def render() -> None:
         shown = shown_decode()
         chosen = None
         with guarded():
-            chosen = show_form()
+            chosen = show_decode_form()
         if chosen is not None:
             with guarded():
                 _decode(chosen, shown)
@@ -58,7 +58,7 @@ def _take_handed() -> None:
         st.session_state[SHOWN] = given["stored"]
 
 
-def _decode(chosen: Chosen, shown: Stored | None) -> None:
+def _decode(chosen: DecodeChoice, shown: StoredDecode | None) -> None:
     """The button, above the picture that a decode may start from."""
     place = st.container()
     start = show_start(chosen, shown)
@@ -72,12 +72,12 @@ def _decode(chosen: Chosen, shown: Stored | None) -> None:
         help="Paints the prompt with these settings.",
     ):
         request = chosen.request(start)
-        check_request(chosen.config, request)
+        check_decode_request(chosen.config, request)
         start_paint(request, chosen.model)
         st.rerun()
 
 
-def _stage(shown: Stored | None) -> None:
+def _stage(shown: StoredDecode | None) -> None:
     if shown is None:
         st.info(
             "Nothing is shown yet. Press **Decode**: with the model that ships it takes about a second. Then "
@@ -89,11 +89,11 @@ def _stage(shown: Stored | None) -> None:
         if entry is not None:
             fork_at(shown, entry)
             st.session_state[PANEL] = "fork"
-        show_exports(shown)
+        show_decode_exports(shown)
         _panel(shown)
 
 
-def _panel(shown: Stored) -> None:
+def _panel(shown: StoredDecode) -> None:
     st.session_state.setdefault(PANEL, "compare" if "parent" in shown.about else "fork")
     panel = st.segmented_control(
         "More",
@@ -114,7 +114,7 @@ def _panel(shown: Stored) -> None:
         _settings(shown)
 
 
-def _figures(shown: Stored) -> None:
+def _figures(shown: StoredDecode) -> None:
     data = data_of(shown)
     left, right = st.columns(2)
     with left:
@@ -123,7 +123,7 @@ def _figures(shown: Stored) -> None:
         show_figure(plot_course(data), "decode.course", alt="Tokens revealed, guidance and alignment by step")
 
 
-def _settings(shown: Stored) -> None:
+def _settings(shown: StoredDecode) -> None:
     st.json({"id": shown.id, "prompt": shown.prompt, **shown.about})
     if st.button(
         "Choose among candidates for this prompt",

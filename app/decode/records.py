@@ -12,7 +12,7 @@ from dream.errors import InputError
 from workbench.decode.recall import Recalled, changes, model_here, read_settings
 from workbench.decode.request import Picture
 from workbench.pictures import picture_of
-from workbench.store import Stored, count_damaged, delete_stored, list_stored, open_stored
+from workbench.store import StoredDecode, count_damaged, delete_stored, list_stored, open_stored
 
 QUERY, MORE = INPUT + "decode.query", "decode.records_shown"
 AT_FIRST, MORE_AT_A_TIME = 8, 12
@@ -33,7 +33,7 @@ DROPPED = "decode.dropped"
 """Session key: counts files taken or dismissed, so that the next one meets an empty place."""
 
 
-def shown_decode() -> Stored | None:
+def shown_decode() -> StoredDecode | None:
     """What the page shows; None where there is nothing, or it was deleted elsewhere, which is said."""
     id = st.session_state.get(SHOWN)
     if not id:
@@ -76,7 +76,7 @@ def _more() -> None:
     st.session_state[MORE] = st.session_state.get(MORE, AT_FIRST) + MORE_AT_A_TIME
 
 
-def _card(stored: Stored) -> None:
+def _card(stored: StoredDecode) -> None:
     if stored.thumbnail is not None:
         st.image(str(stored.thumbnail), alt=f"Decode of: {stored.prompt}", width=144)
     st.markdown(stored.prompt.replace("[", "\\[").replace("*", "\\*")[:120])

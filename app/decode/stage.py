@@ -5,15 +5,15 @@ from typing import Any
 import streamlit as st
 
 from app.player import show_player
-from app.session import follow, pretrained, sentence, show_failure, start_work, work, workspace
+from app.session import error_sentence, follow, pretrained, show_failure, start_work, work, workspace
 from dream.errors import InputError
 from dream.pretrained import Pretrained
 from workbench.decode import export
-from workbench.decode.paint import Painting, paint
-from workbench.decode.player_data import PLAYER, look, player_data, remarks, was_looked_at
-from workbench.decode.request import Request
+from workbench.decode.paint import Painting, paint_and_store
+from workbench.decode.player_data import PLAYER, add_inspection, player_data, remarks, was_looked_at
+from workbench.decode.request import DecodeRequest
 from workbench.pictures import enlarged
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.work import Work
 
 PAINT, SHOWN, TAKEN = "decode.paint", "decode.shown", "decode.taken"
@@ -21,13 +21,13 @@ LIVE_SIDE = 420
 """Largest side of the picture while it is painted, in pixels."""
 
 
-def start_paint(request: Request, model: str) -> None:
+def start_paint(request: DecodeRequest, model: str) -> None:
     """Starts a decode in this tab; what was running there is asked to stop."""
     here, opened = workspace(), pretrained(model, ema=request.weights == "averaged")
-    start_work(PAINT, lambda running: paint(running, here, opened, request))
+    start_work(PAINT, lambda running: paint_and_store(running, here, opened, request))
 
 
-def take_result() -> Stored | None:
+def take_result() -> StoredDecode | None:
     """Shows the decode that has just been finished; it comes back once."""
     running = work(PAINT)
     if running is None or running.state != "done" or st.session_state.get(TAKEN) is running:
@@ -62,17 +62,17 @@ def _live(running: Work[Any]) -> None:
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def _data(stored: Stored, stamp: float) -> dict[str, Any]:
+def _data(stored: StoredDecode, stamp: float) -> dict[str, Any]:
     return player_data(stored)
 
 
-def data_of(stored: Stored) -> dict[str, Any]:
+def data_of(stored: StoredDecode) -> dict[str, Any]:
     """The player's data of a stored decode; read once for each state of its folder."""
     path = stored.path / PLAYER
     return _data(stored, path.stat().st_mtime if path.is_file() else 0.0)
 
 
-def show_decode(stored: Stored) -> int | None:
+def show_decode(stored: StoredDecode) -> int | None:
     """The player, and below it what is still computed; the entry at which a fork was asked for, if one."""
     data = data_of(stored)
     event = show_player(data, "decode.player", events=("fork",))
@@ -84,7 +84,7 @@ def show_decode(stored: Stored) -> int | None:
     return event["index"] if event is not None else None
 
 
-def model_of(stored: Stored) -> Pretrained:
+def model_of(stored: StoredDecode) -> Pretrained:
     """The model that painted it. Raises InputError where it is gone or has other weights now."""
     about, why = stored.about, "it does not say which"
     for name in dict.fromkeys([about.get("checkpoint"), about.get("model")]):
@@ -93,7 +93,7 @@ def model_of(stored: Stored) -> Pretrained:
         try:
             found = pretrained(workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
         except InputError as error:
-            why = sentence(error)
+            why = error_sentence(error)
             continue
         if found.model_id == about.get("model_id"):
             return found
@@ -101,7 +101,7 @@ def model_of(stored: Stored) -> Pretrained:
     raise InputError(f"the model that painted this is not here: {why.rstrip('.')}")
 
 
-def _look_inside(stored: Stored) -> None:
+def _look_inside(stored: StoredDecode) -> None:
     """Computes what needs the model, once, in the background; says where it cannot."""
     key = f"decode.look.{stored.id}"
     running = work(key)
@@ -111,7 +111,7 @@ def _look_inside(stored: Stored) -> None:
         except InputError as error:
             st.info(f"Previews of the rest, attention and paths are left out: {error}.")
             return
-        running = start_work(key, lambda one: look(one, stored, opened))
+        running = start_work(key, lambda one: add_inspection(one, stored, opened))
     if running.running:
         follow(key, lambda _: None)
         return
@@ -126,7 +126,7 @@ def _look_inside(stored: Stored) -> None:
         )
 
 
-def show_exports(stored: Stored) -> None:
+def show_decode_exports(stored: StoredDecode) -> None:
     """One button a kind of file."""
     files = {
         "PNG": ("png", "image/png", export.decode_png, "The picture, with its settings inside."),

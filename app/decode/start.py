@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app.decode.controls import Chosen
+from app.decode.controls import DecodeChoice
 from app.player import show_player
 from app.session import INPUT
-from workbench.decode.request import Start, start_of
+from workbench.decode.request import KeptPicture, start_of
 from workbench.decode.sides import cells_data
 from workbench.pictures import Picture, picture_of
-from workbench.store import Stored
+from workbench.store import StoredDecode
 
 CELLS, UPLOADED = "decode.cells", "decode.uploaded"
 EDIT, SOURCE, VERB = INPUT + "decode.edit", INPUT + "decode.edit_source", INPUT + "decode.edit_verb"
@@ -22,7 +22,7 @@ def take_start(picture: Picture, kept: tuple[int, ...]) -> None:
     st.session_state[UPLOADED] = picture
 
 
-def show_start(chosen: Chosen, shown: Stored | None) -> Start | None:
+def show_start(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture | None:
     """Draws the choice of a picture and its cells; None where decodes start from nothing."""
     st.toggle(
         "Start from a picture",
@@ -47,7 +47,7 @@ def show_start(chosen: Chosen, shown: Stored | None) -> Start | None:
     return None if base is None else _cells(chosen, base)
 
 
-def _from_shown(chosen: Chosen, shown: Stored | None) -> Start | None:
+def _from_shown(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture | None:
     if shown is None:
         st.caption("No picture is shown yet: decode one, open a stored one, or use your own.")
         return None
@@ -59,10 +59,10 @@ def _from_shown(chosen: Chosen, shown: Stored | None) -> Start | None:
     tokens = base.tokens
     if tokens is None or tokens.shape != (chosen.config.image.num_tokens, chosen.config.image.token_dim):
         tokens = None
-    return Start(base.picture, (), tokens)
+    return KeptPicture(base.picture, (), tokens)
 
 
-def _from_upload(chosen: Chosen) -> Start | None:
+def _from_upload(chosen: DecodeChoice) -> KeptPicture | None:
     size = chosen.config.image.size
     given = st.file_uploader(
         "Own picture",
@@ -80,7 +80,7 @@ def _from_upload(chosen: Chosen) -> Start | None:
     if picture.shape[1] != size:
         st.caption(f"The picture was shrunk for another model; give it again for {size} x {size} pixels.")
         return None
-    return Start(picture, ())
+    return KeptPicture(picture, ())
 
 
 @st.cache_data(max_entries=8, show_spinner=False)
@@ -88,7 +88,7 @@ def _read(content: bytes, size: int, name: str) -> Picture:
     return picture_of(content, size, name)
 
 
-def _cells(chosen: Chosen, base: Start) -> Start:
+def _cells(chosen: DecodeChoice, base: KeptPicture) -> KeptPicture:
     config = chosen.config.image
     verb = st.segmented_control(
         "Selected cells",
@@ -110,4 +110,4 @@ def _cells(chosen: Chosen, base: Start) -> Start:
         st.caption("Click or drag over cells: at least one is to be kept, and one painted.")
     else:
         st.caption(f"{len(kept)} of {config.num_tokens} cells are kept; Decode paints the others.")
-    return Start(base.picture, tuple(kept), base.tokens)
+    return KeptPicture(base.picture, tuple(kept), base.tokens)

@@ -5,24 +5,25 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from app.evaluate.settings import SETTINGS, show_settings
-from app.session import duration, guarded, models, sentence
+from app.session import duration, error_sentence, guarded, models
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.plan import (
     GROUPS,
     QUICK,
     QUICK_SETTINGS,
-    Plan,
-    Verdict,
+    EvaluationPlan,
+    TaskFit,
     checked,
-    column_of,
-    config_of,
+    model_column,
     named_apart,
     named_sources,
+    planned_config,
     verdicts,
 )
 from workbench.evaluate.results import result_folders
-from workbench.jobs.queue import command_line, enqueue
+from workbench.jobs.job import command_line
+from workbench.jobs.queue import enqueue
 from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 
@@ -38,10 +39,10 @@ def prefer(names: Iterable[str], tasks: Sequence[str] = ()) -> None:
     st.session_state[PART] = "Measure"
     st.session_state[MODELS] = list(names)
     if tasks:
-        choose(tasks)
+        tick_tasks(tasks)
 
 
-def choose(tasks: Iterable[str], settings: Sequence[str] | None = None) -> None:
+def tick_tasks(tasks: Iterable[str], settings: Sequence[str] | None = None) -> None:
     """Ticks these tasks and no other."""
     wanted = set(tasks)
     for name in TASKS:
@@ -50,18 +51,18 @@ def choose(tasks: Iterable[str], settings: Sequence[str] | None = None) -> None:
         st.session_state[SETTINGS] = "\n".join(settings)
 
 
-def show_form(here: Workspace) -> None:
+def show_evaluation_form(here: Workspace) -> None:
     """Everything from the choice of models to the button that starts."""
     plan = _models_and_data(here)
     found = _verdicts(here, plan)
-    plan = Plan(plan.models, _tasks(found), plan.sources)
+    plan = EvaluationPlan(plan.models, _tasks(found), plan.sources)
     assignments = show_settings(plan.tasks)
     seed, raw, overwrite, out = _options(here)
-    plan = Plan(plan.models, plan.tasks, plan.sources, assignments, seed, raw, overwrite, out)
+    plan = EvaluationPlan(plan.models, plan.tasks, plan.sources, assignments, seed, raw, overwrite, out)
     _start(here, plan)
 
 
-def _models_and_data(here: Workspace) -> Plan:
+def _models_and_data(here: Workspace) -> EvaluationPlan:
     st.session_state.setdefault(MODELS, ["demo"])
     st.session_state.setdefault(SOURCES, ["shapes"])
     left, right = st.columns(2)
@@ -81,7 +82,7 @@ def _models_and_data(here: Workspace) -> Plan:
         placeholder="Choose data, or type a path",
         help="shapes (drawn pictures with an answer key), a folder, 'shards-*.tar' or hf:owner/name[:split].",
     )
-    return Plan(tuple(chosen), (), tuple(sources))
+    return EvaluationPlan(tuple(chosen), (), tuple(sources))
 
 
 def _with(options: Sequence[str], chosen: Iterable[str]) -> list[str]:
@@ -92,24 +93,24 @@ def _with(options: Sequence[str], chosen: Iterable[str]) -> list[str]:
 # tasks
 
 
-def _verdicts(here: Workspace, plan: Plan) -> dict[str, Verdict]:
+def _verdicts(here: Workspace, plan: EvaluationPlan) -> dict[str, TaskFit]:
     """Of each task whether it fits; what cannot be opened is named and left out."""
     configs, sources = {}, []
     for model in plan.models:
         try:
             (word,) = named_apart(here, [model])
-            configs[column_of(word)] = config_of(here, word)
+            configs[model_column(word)] = planned_config(here, word)
         except InputError as error:
-            st.error(sentence(error))
+            st.error(error_sentence(error))
     for source in plan.sources:
         try:
             sources += named_sources(here, [source])
         except InputError as error:
-            st.error(sentence(error))
+            st.error(error_sentence(error))
     return verdicts(configs, sources)
 
 
-def _tasks(found: dict[str, Verdict]) -> tuple[str, ...]:
+def _tasks(found: dict[str, TaskFit]) -> tuple[str, ...]:
     """The tasks that are ticked and fit."""
     for name in TASKS:
         st.session_state.setdefault(TASK + name, name in QUICK)
@@ -127,7 +128,12 @@ def _tasks(found: dict[str, Verdict]) -> tuple[str, ...]:
             ("none", "None", [], None, "Tick none."),
         ):
             st.button(
-                label, key=f"do.evaluate.{key}", help=help_, type="tertiary", on_click=choose, args=(names, settings)
+                label,
+                key=f"do.evaluate.{key}",
+                help=help_,
+                type="tertiary",
+                on_click=tick_tasks,
+                args=(names, settings),
             )
     columns = st.columns(2)
     sides = (("Captions and pictures", "Choosing"), ("Frozen features", "Painting"))
@@ -140,7 +146,7 @@ def _tasks(found: dict[str, Verdict]) -> tuple[str, ...]:
     return tuple(name for name in TASKS if st.session_state[TASK + name] and found[name].fits)
 
 
-def _task(verdict: Verdict) -> None:
+def _task(verdict: TaskFit) -> None:
     """A tick with what the task asks; why it does not fit, if it does not, or not everywhere."""
     task = verdict.task
     longer = " · only when ticked by hand" if task.named_only else ""
@@ -195,11 +201,11 @@ def _options(here: Workspace) -> tuple[int, bool, bool, str]:
     )
 
 
-def _start(here: Workspace, plan: Plan) -> None:
+def _start(here: Workspace, plan: EvaluationPlan) -> None:
     try:
         plan, wrong = checked(here, plan), ""
     except InputError as error:
-        wrong = sentence(error)
+        wrong = error_sentence(error)
     if not wrong:
         st.code(command_line(plan.arguments()), language="bash", wrap_lines=True)
     button, words = st.columns([1, 4], vertical_alignment="center")
@@ -209,14 +215,14 @@ def _start(here: Workspace, plan: Plan) -> None:
         type="primary",
         disabled=bool(wrong),
         width="stretch",
-        on_click=start,
+        on_click=queue_plan,
         args=(here, plan),
         help="Runs the command above; it goes on without this page.",
     )
     words.caption(wrong or f"About {duration(plan.seconds())} with the tasks' usual settings on two cores.")
 
 
-def start(here: Workspace, plan: Plan) -> None:
+def queue_plan(here: Workspace, plan: EvaluationPlan) -> None:
     """Puts the plan into the queue and shows the results, where it can be followed."""
     with guarded():
         plan = checked(here, plan)

@@ -12,7 +12,7 @@ from workbench.figures import evaluation as figures
 STRICT, COMBINATION = "in.evaluate.strict", "in.evaluate.combination"
 
 
-def _side_by_side(found: Sequence[Results], look: figures.Look) -> None:
+def _side_by_side(found: Sequence[Results], look: figures.ModelStyles) -> None:
     _figure(
         figures.plot_comparison(found, look=look, columns=2),
         "models",
@@ -20,7 +20,7 @@ def _side_by_side(found: Sequence[Results], look: figures.Look) -> None:
     )
 
 
-def _selection(found: Sequence[Results], look: figures.Look) -> None:
+def _selection(found: Sequence[Results], look: figures.ModelStyles) -> None:
     strict = st.toggle(
         "Malformed things refused",
         key=STRICT,
@@ -38,7 +38,7 @@ def _selection(found: Sequence[Results], look: figures.Look) -> None:
     )
 
 
-def _edits(found: Sequence[Results], look: figures.Look) -> None:
+def _edits(found: Sequence[Results], look: figures.ModelStyles) -> None:
     st.session_state.setdefault(COMBINATION, "all")
     combination = st.segmented_control(
         "Pictures",
@@ -64,12 +64,14 @@ def _figure(figure: go.Figure, name: str, alt: str) -> None:
     show_figure(figure, f"evaluate.{name}", alt=alt, name=name)
 
 
-FIGURES: dict[str, Callable[[Sequence[Results], figures.Look], None]] = {
+FIGURES: dict[str, Callable[[Sequence[Results], figures.ModelStyles], None]] = {
     "Side by side": _side_by_side,
     "Selection": _selection,
     "Edits": _edits,
-    "Losses": _plain(figures.plot_losses, "losses", "Both losses and the alignments of unseen pictures by mask ratio."),
-    "Retrieval": _plain(figures.plot_retrieval, "retrieval", "Recall at 1, 5 and 10 both ways by mask ratio."),
+    "Losses": _plain(
+        figures.plot_losses_by_ratio, "losses", "Both losses and the alignments of unseen pictures by mask ratio."
+    ),
+    "Retrieval": _plain(figures.plot_retrieval_by_ratio, "retrieval", "Recall at 1, 5 and 10 both ways by mask ratio."),
     "Robustness": _plain(figures.plot_robustness, "robustness", "Accuracy by kind of picture, a mark a model."),
     "Beside the paper": _plain(
         figures.plot_paper_beside, "paper", "Our models and the paper's, each relative to its own DREAM."

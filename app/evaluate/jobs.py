@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.session import duration, guarded
-from workbench.evaluate.progress import Progress, progress_of
-from workbench.jobs.queue import Job, enqueue, forget_job, last_words, list_jobs, log_tail, stop_job
+from workbench.evaluate.progress import EvaluationProgress, progress_of
+from workbench.jobs.job import Job, last_message, log_tail
+from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
 from workbench.workspace import Workspace
 
 EVERY_SECONDS = 1.0
@@ -65,7 +66,7 @@ def _split(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
     return bad, [job for job in ended if job not in bad]
 
 
-def _active(here: Workspace, job: Job, progress: Progress) -> None:
+def _active(here: Workspace, job: Job, progress: EvaluationProgress) -> None:
     with st.container(border=True, gap="small"):
         title, button = st.columns([6, 1], vertical_alignment="center")
         title.markdown(_title(job))
@@ -83,12 +84,12 @@ def _active(here: Workspace, job: Job, progress: Progress) -> None:
             return
         now = progress.at_work
         doing = f"{now.model}: {now.task} on {now.data}" + (f", {now.note}" if now.note else "") if now else ""
-        words = [doing or last_words(job) or "starting: opening the models", progress.left]
+        words = [doing or last_message(job) or "starting: opening the models", progress.left]
         st.progress(min(1.0, progress.share), text=" · ".join(filter(None, words)))
         _questions(progress)
 
 
-def _questions(progress: Progress) -> None:
+def _questions(progress: EvaluationProgress) -> None:
     """A line a model and set: each task with its mark."""
     lines: dict[str, list[str]] = {}
     for each in progress.questions:
@@ -130,7 +131,7 @@ def _ended(here: Workspace, job: Job) -> None:
 
 def _why(job: Job) -> str:
     """What became of a job that ended badly."""
-    words = last_words(job)
+    words = last_message(job)
     if job.state == "killed":
         said = f" Its last words: {words}" if words else ""
         return f"The process was gone without a word (killed, or the machine went off).{said}"

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.evaluate.ask import prefer, show_form
+from app.evaluate.ask import prefer, show_evaluation_form
 from app.evaluate.jobs import show_earlier, show_jobs
 from app.evaluate.results import show_nothing, show_results
 from app.session import handed, workspace
@@ -37,7 +37,7 @@ def render() -> None:
         help="What was measured, or the form that starts a measurement.",
     )
     if part == MEASURE:
-        show_form(here)
+        show_evaluation_form(here)
     elif not folders:
         show_nothing(here)
     else:

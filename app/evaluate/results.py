@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app.evaluate.ask import choose, prefer, start
+from app.evaluate.ask import prefer, queue_plan, tick_tasks
 from app.evaluate.figures import FIGURES
-from app.session import sentence
+from app.session import error_sentence
 from dream.errors import InputError
 from dream.evaluation.paper import SOURCE
 from dream.evaluation.results import Results
@@ -56,7 +56,7 @@ def show_nothing(here: Workspace) -> None:
             key="do.evaluate.first",
             type="primary",
             width="stretch",
-            on_click=start,
+            on_click=queue_plan,
             args=(here, first_look()),
             help="Runs on without this page, which shows how far it is.",
         )
@@ -97,7 +97,7 @@ def show_results(here: Workspace, folders: Sequence[str]) -> None:
     elif view == TABLE:
         _table(found)
     else:
-        FIGURES[view](found, figures.Look.of(shelf.results))
+        FIGURES[view](found, figures.ModelStyles.of(shelf.results))
     _weights(standings)
 
 
@@ -119,7 +119,7 @@ def _changed(shelf: Shelf, standings: Mapping[str, Standing]) -> None:
     """Says which models have changed since they were measured, and offers to measure them again."""
     changed = [result for result in shelf.results if standings[result.name].state == "changed"]
     for result in changed:
-        st.warning(sentence(InputError(standings[result.name].sentence)))
+        st.warning(error_sentence(InputError(standings[result.name].sentence)))
     if changed:
         st.button(
             "Measure these again",
@@ -137,7 +137,7 @@ def _weights(standings: Mapping[str, Standing]) -> None:
     if older:
         lines.append(f"{older} results of older weights or data are kept in the files and not shown")
     with st.expander("Which weights these numbers are of"):
-        st.markdown("\n".join(f"- {sentence(InputError(line))}" for line in lines))
+        st.markdown("\n".join(f"- {error_sentence(InputError(line))}" for line in lines))
 
 
 def _again(changed: Sequence[Results]) -> None:
@@ -180,7 +180,7 @@ def _offer(found: Sequence[Results], task: str) -> None:
 
 def _ask_for(found: Sequence[Results], task: str) -> None:
     prefer([_word(result) for result in found])
-    choose([task])
+    tick_tasks([task])
 
 
 # the table

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.session import sentence
+from app.session import error_sentence
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.fields import all_settings, matching
@@ -27,7 +27,7 @@ def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
     idle = [line for line in lines if line.partition(".")[0] in TASKS and line.partition(".")[0] not in tasks]
     used = [line for line in lines if line not in idle]
     if wrong := complaints(tasks, used):
-        st.error("\n\n".join(sentence(InputError(complaint)) for complaint in wrong))
+        st.error("\n\n".join(error_sentence(InputError(complaint)) for complaint in wrong))
     if idle:
         st.caption(f"Left out, since their tasks are not ticked or do not fit: {', '.join(idle)}")
     listed = st.expander("All settings, with their defaults", key="do.evaluate.fields.open", on_change="rerun")

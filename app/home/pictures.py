@@ -11,7 +11,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from workbench import pictures_of_dream as dream_shown
 from workbench.figures import home as figures
 from workbench.masking.study import Schedule, over_training
-from workbench.pictures_of_dream import Painted
+from workbench.pictures_of_dream import ShownDecode
 from workbench.work import Work
 
 WORK = "home.pictures"
@@ -61,9 +61,9 @@ def three_pictures() -> None:
     _follow_painting()
 
 
-def _painted() -> Painted | None:
+def _painted() -> ShownDecode | None:
     """The decode, if it was kept or is done; else its painting is started, or its failure shown."""
-    path = dream_shown.place(workspace().own)
+    path = dream_shown.kept_place(workspace().own)
     found = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
     running = work(WORK)
     if found is None and running is not None and running.state == "done":
@@ -74,9 +74,9 @@ def _painted() -> Painted | None:
 
 
 def _start(path: Path) -> None:
-    def paint(running: Work[Painted]) -> Painted:
-        painted = dream_shown.paint(model, running)
-        dream_shown.keep(painted, path)
+    def paint(running: Work[ShownDecode]) -> ShownDecode:
+        painted = dream_shown.paint_example(model, running)
+        dream_shown.save_shown(painted, path)
         return painted
 
     model = pretrained("demo")
@@ -116,7 +116,7 @@ def _again() -> None:
     st.session_state.pop(f"work.{WORK}", None)
 
 
-def _show_steps(painted: Painted) -> None:
+def _show_steps(painted: ShownDecode) -> None:
     show_figure(
         figures.plot_steps(painted),
         "home.steps",
@@ -126,7 +126,7 @@ def _show_steps(painted: Painted) -> None:
     )
 
 
-def _show_choice(painted: Painted) -> None:
+def _show_choice(painted: ShownDecode) -> None:
     show_figure(
         figures.plot_choice(painted),
         "home.choice",
@@ -137,7 +137,7 @@ def _show_choice(painted: Painted) -> None:
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def _kept(path: str, stamp: int) -> Painted | None:
+def _kept(path: str, stamp: int) -> ShownDecode | None:
     return dream_shown.kept(Path(path))
 
 

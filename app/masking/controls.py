@@ -3,7 +3,7 @@
 import streamlit as st
 
 from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
-from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
+from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, masking_settings_of, values_of
 from workbench.masking.settings import COUNTING, preset_of, presets
 
 KEY = "in.masking."
@@ -11,7 +11,7 @@ GRID = 5
 """Tokens a side at first: those of the model that ships."""
 
 
-def controls() -> Settings:
+def masking_controls() -> Settings:
     """Draws the controls and returns what they say."""
     _defaults()
     found = _read()
@@ -77,7 +77,7 @@ def _take_preset() -> None:
 
 def _read() -> Settings:
     state = {key.removeprefix(KEY): value for key, value in st.session_state.items() if key.startswith(KEY)}
-    return settings_of(state, ObjectiveConfig())
+    return masking_settings_of(state, ObjectiveConfig())
 
 
 def _location(schedule: str) -> None:

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.masking.controls import KEY, apply_config, controls
+from app.masking.controls import KEY, apply_config, masking_controls
 from app.masking.pictures import masked_pictures
 from app.masking.take import take_along
 from app.session import figure_of, guarded, show_figure, workspace
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
-from workbench.masking.drawn import DrawnRatios, compared, near, read_drawn
+from workbench.masking.drawn import DrawnRatios, drawn_table, near, read_drawn
 from workbench.masking.form import Settings
-from workbench.masking.settings import check
+from workbench.masking.settings import check_masking
 from workbench.masking.study import Moment, Schedule, at_moment, over_training
 from workbench.runs.folders import list_runs
 
@@ -39,9 +39,9 @@ def render() -> None:
     )
     left, right = st.columns([1, 2.9], gap="medium")
     with left.container(border=True):
-        settings = controls()
+        settings = masking_controls()
     with right, guarded():
-        check(settings.masking, settings.objective)
+        check_masking(settings.masking, settings.objective)
         _instrument(settings)
         masked_pictures(settings, _progress())
         st.subheader("Take it along")
@@ -143,7 +143,7 @@ def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None)
 def _show_counted(moment: Moment, drawn: DrawnRatios | None) -> None:
     """Closed form, draws and the run side by side, and how to read all this."""
     with st.container(border=True):
-        rows = compared(moment, drawn)
+        rows = drawn_table(moment, drawn)
         st.markdown(f"**Closed form and draws at {moment.progress:.0%} of the training**")
         st.table(rows, border="horizontal")
     with st.expander("How to read this"):

@@ -7,7 +7,7 @@ from app.masking.controls import KEY
 from app.session import figure_of, guarded, show_figure
 from workbench.figures import masks as figures
 from workbench.masking.form import Settings
-from workbench.masking.picture import data_url, drawing, uploaded
+from workbench.masking.picture import drawing, pixels_url, uploaded
 from workbench.masking.study import draw_masks
 
 COUNT = 8
@@ -53,7 +53,7 @@ def masked_pictures(settings: Settings, progress: float) -> None:
             return
         masks = draw_masks(progress, settings.masking, settings.objective, settings.grid, COUNT, _number("masks"))
         show_figure(
-            figure_of(figures.plot_masks, masks, data_url(pixels)),
+            figure_of(figures.plot_masks, masks, pixels_url(pixels)),
             "masking.masks",
             name="masks",
             alt=f"{words} under {len(masks)} masks; ratios {', '.join(f'{m.ratio:.2f}' for m in masks)}.",

@@ -18,7 +18,7 @@ def render() -> None:
         if st.button("Train", key="do.runs.train", type="primary", help="Opens the Train page."):
             st.switch_page("train/page.py")
         return
-    runs_table.show(trainings)
+    runs_table.show_runs_table(trainings)
     chosen = _chosen([training for training in trainings if training.run is not None])
     if not chosen:
         st.caption("Nothing chosen.")

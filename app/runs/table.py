@@ -28,7 +28,7 @@ COLUMNS = {
 }
 
 
-def show(trainings: list[Training]) -> None:
+def show_runs_table(trainings: list[Training]) -> None:
     """Show the table; damaged runs are in it, with a sentence below."""
     st.dataframe(
         [_row(training) for training in trainings],

@@ -16,7 +16,7 @@ COUNT = 512
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SearchChoice:
     """The model (not opened yet) and what it is to look at."""
 
     model: str
@@ -34,7 +34,7 @@ class Ready:
     identity: tuple[object, ...]
 
 
-def choose() -> Chosen | None:
+def choose_search() -> SearchChoice | None:
     """The choice; None while the source opens, and where the model or the source cannot be searched."""
     columns = st.columns([3, 3, 1.3, 1.7])
     with columns[0]:
@@ -63,10 +63,10 @@ def choose() -> Chosen | None:
         key="in.search.count",
         help=f"The first ones of the split are read and held in memory; {most:,} fit for this model.",
     )
-    return Chosen(model, config, opened, count)
+    return SearchChoice(model, config, opened, count)
 
 
-def ready(chosen: Chosen) -> Ready | None:
+def ready(chosen: SearchChoice) -> Ready | None:
     """The index, once it is built; None until then, with progress or the failure shown here."""
     model = pretrained(chosen.model)
     identity = (model.model_id, *chosen.opened.identity, chosen.count)

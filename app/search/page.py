@@ -5,7 +5,7 @@ pair the patches and words that carry the similarity; at any mask ratio.
 import streamlit as st
 
 from app.data.work import computed
-from app.search.choice import Chosen, choose, ready, seen_at
+from app.search.choice import SearchChoice, choose_search, ready, seen_at
 from app.search.pair import show_pair
 from app.search.query import (
     NEAR,
@@ -37,13 +37,13 @@ def render() -> None:
         st.session_state[f"in.search.{name}"] = value
     chosen = None
     with st.container(border=True), guarded():
-        chosen = choose()
+        chosen = choose_search()
     if chosen is not None:
         with guarded():
             _search(chosen)
 
 
-def _search(chosen: Chosen) -> None:
+def _search(chosen: SearchChoice) -> None:
     text, ratio = ask()
     query, found = st.columns([1, 3], gap="medium")
     with query:
@@ -75,7 +75,7 @@ def _search(chosen: Chosen) -> None:
             st.caption(f"{there.index.skipped:,} broken samples were passed over; Data lists them.")
 
 
-def _invite(chosen: Chosen) -> None:
+def _invite(chosen: SearchChoice) -> None:
     st.info(
         f"Type a text or drop a picture. The first search reads up to {chosen.count:,} pictures of "
         f"{chosen.opened.typed} and looks at each of them once; the ones after it are quick."

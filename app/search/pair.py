@@ -16,11 +16,11 @@ from workbench.search.pair import (
     cosine_curve,
     cosine_of_nothing,
     error_of_walks,
+    features_along,
     parts_in_context,
     parts_of_walks,
     patch_map,
     text_parts,
-    walk,
     word_parts,
 )
 
@@ -42,7 +42,10 @@ def show_pair(there: Ready, picture: Looked, text: str, ratio: float) -> None:
     """Everything about the pair; until the picture was looked at, progress."""
     who = (there.pretrained.model_id, picture.name, picture.pixels.tobytes())
     walks = computed(
-        "search.walk", who, "Looking at the picture", lambda work: walk(there.pretrained, picture.tokens, work.tell)
+        "search.walk",
+        who,
+        "Looking at the picture",
+        lambda work: features_along(there.pretrained, picture.tokens, work.tell),
     )
     if walks is None:
         return

@@ -10,7 +10,16 @@ from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from app.session import show_figure
 from workbench.figures.search import plot_cosines
-from workbench.search.index import Hit, Looked, captioned, cosines, nearest, picture_features, ranks_of, text_features
+from workbench.search.index import (
+    Hit,
+    Looked,
+    cosines,
+    looked_features,
+    nearest,
+    places_with_caption,
+    ranks_of,
+    text_features,
+)
 from workbench.search.words import hits_csv
 from workbench.sources.pictures import SMALL, data_url
 
@@ -58,7 +67,7 @@ def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None)
 
 def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
     """Captions and pictures nearest to a picture."""
-    index, query = there.index, picture_features(there.pretrained, picture, ratio)
+    index, query = there.index, looked_features(there.pretrained, picture, ratio)
     captions, pictures = st.columns([2, 3], gap="medium")
     with captions:
         own = index.captions[picture.place] if picture.place is not None else ""
@@ -119,7 +128,7 @@ def _captions(captions: Sequence[str], hits: Sequence[Hit], own: str) -> None:
 
 
 def _own_rank(there: Ready, features: Tensor, query: Tensor, text: str) -> str:
-    own = captioned(there.index, text)
+    own = places_with_caption(there.index, text)
     if not own:
         return f" · of {len(there.index.names):,}; none has exactly this caption"
     best = min(ranks_of(features, query, own))

@@ -5,7 +5,7 @@ from typing import cast
 import streamlit as st
 
 from app.session import hand_over, workspace
-from workbench.jobs.queue import command_line
+from workbench.jobs.job import command_line
 from workbench.runs.trainings import Budget, Training, delete_training, resume_arguments, resume_training, stop_training
 
 TAKE_OUT = "Takes it out of the queue; it has not begun."
@@ -13,7 +13,7 @@ STOP = "Saves a checkpoint and ends; resume goes on from there."
 END = "It has not answered. This ends it without a new checkpoint; resume goes on from the last one."
 
 
-def show(training: Training) -> None:
+def show_actions(training: Training) -> None:
     """A row of buttons; those that make no sense now are left out."""
     has_model = any(training.path.glob("checkpoints/*/state.json"))
     buttons = st.container(horizontal=True)

@@ -10,7 +10,7 @@ from workbench.runs.curves import AXES, Axis, Curves
 from workbench.runs.feed import RunFeed, broken_data
 from workbench.runs.folders import is_picture, list_sheets, sheet_step
 from workbench.runs.trainings import Training
-from workbench.runs.words import losses_said, readings
+from workbench.runs.words import losses_said, run_readings
 
 Look = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses are on a logarithmic scale."""
@@ -33,7 +33,7 @@ def show_numbers(training: Training) -> None:
     _numbers(training, run_feed(str(training.path)).curves()[1])
 
 
-def show(training: Training, look: Look) -> None:
+def show_run(training: Training, look: Look) -> None:
     """Show the figures, the sample sheets and what is broken in the data."""
     feed = run_feed(str(training.path))
     version, curves = feed.curves()
@@ -43,12 +43,12 @@ def show(training: Training, look: Look) -> None:
 
 
 def _numbers(training: Training, curves: Curves) -> None:
-    found = readings(training, curves)
+    found = run_readings(training, curves)
     for column, reading in zip(st.columns(len(found)), found, strict=True):
         column.metric(reading.name, reading.value, help=reading.help)
 
 
-def controls() -> Look:
+def curve_controls() -> Look:
     """What the curves are drawn over, and how.
 
     Not inside of what is drawn every second: a widget that is sent twice before the browser has it forgets

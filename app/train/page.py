@@ -29,9 +29,9 @@ def render() -> None:
         help="Set up a training, or watch those that wait, run or have ended.",
     )
     if view == "Watch":
-        train_watch.show(trainings)
+        train_watch.show_queue(trainings)
     else:
-        train_setup.show()
+        train_setup.show_setup()
 
 
 def _choose_view(active: bool) -> None:

@@ -12,7 +12,7 @@ KEY = "train.preview"
 ACROSS = 6
 
 
-def show(source: str, config: DreamConfig) -> None:
+def show_preview(source: str, config: DreamConfig) -> None:
     """Show the samples; local data are looked at by themselves, the hub when asked."""
     st.markdown("**Data as the training sees it**")
     if not source.strip():

@@ -4,13 +4,13 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.session import guarded, sentence, workspace
+from app.session import error_sentence, guarded, workspace
 from app.train import preview as train_preview
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.presets import OBJECTIVES, SIZES, preset
 from dream.training.request import ACCELERATORS, PRECISIONS, STRATEGIES
-from workbench.jobs.queue import command_line
+from workbench.jobs.job import command_line
 from workbench.runs.fields import Field, config_fields, search_fields, shown_value
 from workbench.runs.trainings import (
     Budget,
@@ -63,7 +63,7 @@ def take(values: dict[str, Any]) -> None:
             st.session_state[f"in.train.{name}"] = values[name]
 
 
-def show() -> None:
+def show_setup() -> None:
     """Show the form, what of the data a training would see, and the command line with its button."""
     st.caption("Choose what to learn from, how large and how long. The command on the right is what is run.")
     for name, value in DEFAULTS.items():
@@ -78,7 +78,7 @@ def show() -> None:
     with right:
         _start(form, config is not None)
     if config is not None:
-        train_preview.show(form.source, config)
+        train_preview.show_preview(form.source, config)
 
 
 def _form() -> TrainForm:
@@ -162,7 +162,7 @@ def _tell_settings(form: TrainForm) -> None:
     try:
         form_config(form)
     except InputError as error:
-        st.error(sentence(error))
+        st.error(error_sentence(error))
         return
     if form.assignments:
         count = len(form.assignments)

@@ -7,7 +7,8 @@ import streamlit as st
 from app.session import duration, guarded, workspace
 from app.train import actions as train_actions
 from app.train import live as train_live
-from workbench.jobs.queue import end_job, last_words, log_tail, stop_job
+from workbench.jobs.job import last_message, log_tail
+from workbench.jobs.queue import end_job, stop_job
 from workbench.runs.trainings import Training, list_trainings
 from workbench.runs.words import SIGNS, state_words
 
@@ -25,7 +26,7 @@ COLOURS = {
 LOG_BYTES = 40_000
 
 
-def show(trainings: list[Training]) -> None:
+def show_queue(trainings: list[Training]) -> None:
     """Show the queue, the choice of a training, and that one."""
     if not trainings:
         return
@@ -39,8 +40,8 @@ def show(trainings: list[Training]) -> None:
     chosen = trainings[names.index(name)]
     _fragment(lambda: _watch(chosen), chosen.active)()
     if chosen.run is not None:
-        look = train_live.controls()
-        _fragment(lambda: train_live.show(chosen, look), chosen.active)()
+        look = train_live.curve_controls()
+        _fragment(lambda: train_live.show_run(chosen, look), chosen.active)()
     _fragment(lambda: _details(chosen), chosen.active)()
 
 
@@ -79,7 +80,7 @@ def _queue_row(training: Training) -> None:
         left = f" · {duration(run.seconds_left)} left" if run.seconds_left is not None else ""
         share.progress(min(1.0, run.step / run.end), text=f"step {run.step:,} of {run.end:,}{left}")
     elif training.job is not None:
-        share.caption(last_words(training.job) or "model and data are being made ready")
+        share.caption(last_message(training.job) or "model and data are being made ready")
     if training.job is not None and training.job.overdue:
         if button.button("End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END):
             end_job(workspace(), training.job.id)
@@ -107,7 +108,7 @@ def _watch(before: Training) -> None:
         st.rerun()
     training = found[0]
     _state(training)
-    train_actions.show(training)
+    train_actions.show_actions(training)
     if training.run is not None:
         train_live.show_numbers(training)
 

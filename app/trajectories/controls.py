@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from app.session import INPUT, LARGEST_SEED, pick_model, pretrained, sentence, workspace
+from app.session import INPUT, LARGEST_SEED, error_sentence, pick_model, pretrained, workspace
 from dream.decoding.selection import DecodeSettings, SelectPoint
 from dream.errors import InputError
 from dream.pretrained import Pretrained
 from workbench.trajectories.prompts import EXAMPLES, MOST_CHARACTERS, Example
-from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, refusal, settings_of
+from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, race_settings_of, refusal
 
 PAGE = "trajectories"
 GO = "trajectories.go"
@@ -65,7 +65,7 @@ def read_controls(one: bool, busy: bool) -> Asked | None:
         try:
             opened = pretrained(name)
         except InputError as error:
-            st.error(sentence(error))
+            st.error(error_sentence(error))
             return None
         if why := refusal(opened.config):
             st.info(f"{shown} cannot choose among its own pictures: {why}. Choose another model, as `demo`.")
@@ -195,7 +195,7 @@ def _numbers(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[Select
         )
         amount = _amount(UNITS[unit], unit, steps)
         try:
-            settings, points = settings_of(
+            settings, points = race_settings_of(
                 opened.config,
                 f"{amount}{UNITS[unit]}",
                 selection=selection,
@@ -206,7 +206,7 @@ def _numbers(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[Select
                 seed=seed,
             )
         except InputError as error:
-            st.warning(f"{sentence(error)} Choose earlier or later.", width=420)
+            st.warning(f"{error_sentence(error)} Choose earlier or later.", width=420)
             return None
     return settings, points
 

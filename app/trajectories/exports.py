@@ -7,11 +7,11 @@ import streamlit as st
 
 from app.trajectories.controls import PAGE
 from workbench.decode.export import can_write_mp4, file_name
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.trajectories import export
 
 
-def show_exports(stored: Stored, played: Mapping[str, Any]) -> None:
+def show_race_exports(stored: StoredDecode, played: Mapping[str, Any]) -> None:
     """A menu of files; `played` is what the player above shows."""
     kinds = {
         "HTML": ("html", "text/html", lambda s: export.race_html(s, played), "What is played above, offline."),

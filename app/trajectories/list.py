@@ -5,8 +5,8 @@ import streamlit as st
 from app.session import workspace
 from app.trajectories.controls import PAGE, key
 from app.trajectories.many import STUDIED
-from app.trajectories.shown import SHOWN, forget
-from workbench.store import Stored, list_stored
+from app.trajectories.shown import SHOWN, delete_choice
+from workbench.store import StoredDecode, list_stored
 from workbench.trajectories.kept import has_finished, prompts_of
 from workbench.trajectories.race import KIND
 
@@ -38,7 +38,7 @@ def _more() -> None:
     st.session_state[key("most")] += AT_ONCE
 
 
-def _row(stored: Stored) -> None:
+def _row(stored: StoredDecode) -> None:
     settings, many = stored.about.get("settings", {}), prompts_of(stored) > 1
     with st.container(border=True):
         picture, text, buttons = st.columns([1, 6, 2], vertical_alignment="center")
@@ -62,7 +62,7 @@ def _row(stored: Stored) -> None:
                 st.button(
                     "Delete it for good",
                     key=f"do.{PAGE}.delete.{stored.id}",
-                    on_click=forget,
+                    on_click=delete_choice,
                     args=(stored.id,),
                     help="Cannot be undone.",
                 )

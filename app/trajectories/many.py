@@ -2,19 +2,19 @@
 
 import streamlit as st
 
-from app.session import follow, guarded, sentence, show_failure, show_figure, start_work, theme, work, workspace
+from app.session import error_sentence, follow, guarded, show_failure, show_figure, start_work, theme, work, workspace
 from app.trajectories.controls import PAGE, Asked, key, show_moment
-from app.trajectories.shown import forget, opened_finished, show_worth_table
+from app.trajectories.shown import delete_choice, opened_finished, show_worth_table
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_worth
-from workbench.store import Stored, open_stored
+from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.finished import Finished
 from workbench.trajectories.kept import MOST_PROMPTS, prompts_of, study
 from workbench.trajectories.prompts import drawn_prompts, typed_prompts
 from workbench.trajectories.shown import finished_tiles, gallery
-from workbench.trajectories.worth import Worth, index_of, what_is_seen_over, worth_by_step
+from workbench.trajectories.worth import Worth, scored_index, what_is_seen_over, worth_by_step
 from workbench.work import Work
 
 STUDY = "trajectories.study"
@@ -84,7 +84,7 @@ def _ask(asked: Asked) -> None:
         else:
             prompts = typed_prompts(lines)
     except InputError as error:
-        st.warning(sentence(error))
+        st.warning(error_sentence(error))
         return
     pictures = len(prompts) * asked.settings.candidates
     running, here = work(STUDY), workspace()
@@ -105,7 +105,7 @@ def _ask(asked: Asked) -> None:
 def take_study() -> None:
     """Looks at a study that has just been finished."""
     running = work(STUDY)
-    if running is None or not isinstance(running.result, Stored):
+    if running is None or not isinstance(running.result, StoredDecode):
         return
     if st.session_state.get("trajectories.studied.taken") != running.result.id:
         st.session_state["trajectories.studied.taken"] = st.session_state[STUDIED] = running.result.id
@@ -120,7 +120,7 @@ def _growing(running: Work) -> None:
     st.plotly_chart(figure, key=f"do.{PAGE}.growing", theme=None, alt="What choosing is worth so far")
 
 
-def _studied(stored: Stored) -> None:
+def _studied(stored: StoredDecode) -> None:
     found, _, _ = opened_finished(stored)
     settings = DecodeSettings.from_dict(stored.about["settings"])
     st.subheader(f"{prompts_of(stored)} prompts, {found.candidates} candidates each", anchor=False)
@@ -132,7 +132,7 @@ def _studied(stored: Stored) -> None:
     _show(found, None, settings, stored.id)
     with st.popover("Delete", help="Removes this study."):
         if st.button("Delete it for good", key=f"do.{PAGE}.study.delete", help="Cannot be undone."):
-            forget(stored.id)
+            delete_choice(stored.id)
             del st.session_state[STUDIED]
             st.rerun()
 
@@ -155,7 +155,7 @@ def _show(found: Finished, rows: list[Worth] | None, settings: DecodeSettings | 
     )
     rows = _rows(found, strict)
     step = settings.select_steps[0] if settings and settings.select_steps else found.steps[0]
-    index = index_of(found, step)
+    index = scored_index(found, step)
     st.markdown(what_is_seen_over(found, rows, index, strict))
     judged = int(found.judged.sum())
     if judged < len(found.prompts):

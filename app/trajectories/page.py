@@ -10,14 +10,14 @@ from app.trajectories.shown import SHOWN, show_stored
 from dream.errors import InputError
 from workbench.figures import style
 from workbench.figures.trajectories import plot_race
-from workbench.store import Stored, open_stored
+from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.kept import prompts_of
 from workbench.trajectories.race import Race, paint_race
 from workbench.trajectories.shown import gallery, race_tiles
 from workbench.work import Work
 
 RACE = "trajectories.race"
-VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "Stored"}
+VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "StoredDecode"}
 
 
 def render() -> None:
@@ -66,7 +66,7 @@ def _take_results() -> None:
     """Looks at what has just been finished, once."""
     take_study()
     running = work(RACE)
-    if running is None or not isinstance(running.result, Stored):
+    if running is None or not isinstance(running.result, StoredDecode):
         return
     if st.session_state.get("trajectories.shown.taken") != running.result.id:
         st.session_state["trajectories.shown.taken"] = st.session_state[SHOWN] = running.result.id

@@ -9,15 +9,23 @@ import streamlit as st
 from app.player import show_player
 from app.session import follow, guarded, hand_over, pretrained, show_failure, show_figure, start_work, work, workspace
 from app.trajectories.controls import PAGE, take_settings
-from app.trajectories.exports import show_exports
+from app.trajectories.exports import show_race_exports
 from dream.decoding.selection import DecodeSettings
 from workbench.figures.trajectories import plot_race, plot_worth
-from workbench.store import Stored, delete_stored
+from workbench.store import StoredDecode, delete_stored
 from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import FILE, has_finished, open_finished, open_finished_race, what_if
 from workbench.trajectories.race import Race, open_race, place_name
 from workbench.trajectories.shown import all_finished, as_it_went, explained, finished_tiles, gallery, verdict
-from workbench.trajectories.worth import COLUMNS, Worth, index_of, random_regret, worth_by_step, worth_csv, worth_table
+from workbench.trajectories.worth import (
+    COLUMNS,
+    Worth,
+    random_regret,
+    scored_index,
+    worth_by_step,
+    worth_csv,
+    worth_table,
+)
 
 FINISH = "trajectories.finish"
 FINISHING = "trajectories.finishing"
@@ -27,7 +35,7 @@ SHOWN = "trajectories.shown"
 """Session key: the id of the stored choice that is looked at."""
 
 
-def show_stored(stored: Stored) -> None:
+def show_stored(stored: StoredDecode) -> None:
     """A stored choice with its player, and below it what if all were finished."""
     race = _race(str(stored.path), stored.id)
     final = verdict(race)
@@ -59,19 +67,19 @@ def _all(path: str, id: str, stamp: int) -> tuple[Finished, list[Worth], Race]:
     return found, worth_by_step(found), open_finished_race(stored)
 
 
-def opened_finished(stored: Stored) -> tuple[Finished, list[Worth], Race]:
+def opened_finished(stored: StoredDecode) -> tuple[Finished, list[Worth], Race]:
     """What was finished, what choosing at each step is worth, and the first prompt's race; read once."""
     return _all(str(stored.path), stored.id, (stored.path / FILE).stat().st_mtime_ns)
 
 
-def _stored(path: str, id: str) -> Stored:
+def _stored(path: str, id: str) -> StoredDecode:
     from workbench.store import open_stored
 
     assert Path(path).name == id
     return open_stored(workspace(), id)
 
 
-def _settings_line(stored: Stored) -> str:
+def _settings_line(stored: StoredDecode) -> str:
     s = DecodeSettings.from_dict(stored.about["settings"])
     return (
         f"{stored.about['model']} · {s.candidates} candidates, {s.selection} · {s.steps} steps · "
@@ -123,22 +131,24 @@ def _which(race: Race) -> bool:
     return shown == "all"
 
 
-def _player(stored: Stored, race: Race, final: Opinion | None, everything: bool) -> dict[str, Any]:
+def _player(stored: StoredDecode, race: Race, final: Opinion | None, everything: bool) -> dict[str, Any]:
     stamp = (stored.path / FILE).stat().st_mtime_ns if everything else 0
     data = _played(stored, race, final, everything, stamp)
     show_player(data, f"{PAGE}.player", events=())
     return data
 
 
-@st.cache_resource(max_entries=16, show_spinner=False, hash_funcs={Stored: lambda s: str(s.path), Race: lambda race: 0})
-def _played(stored: Stored, race: Race, final: Opinion | None, everything: bool, stamp: int) -> dict[str, Any]:
+@st.cache_resource(
+    max_entries=16, show_spinner=False, hash_funcs={StoredDecode: lambda s: str(s.path), Race: lambda race: 0}
+)
+def _played(stored: StoredDecode, race: Race, final: Opinion | None, everything: bool, stamp: int) -> dict[str, Any]:
     if not everything:
         return as_it_went(race, final)
     found, _, full = opened_finished(stored)
     return all_finished(race, found, full)
 
 
-def _actions(stored: Stored, race: Race, finished: bool, played: dict[str, Any]) -> None:
+def _actions(stored: StoredDecode, race: Race, finished: bool, played: dict[str, Any]) -> None:
     running = work(FINISH)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not finished:
@@ -171,18 +181,18 @@ def _actions(stored: Stored, race: Race, finished: bool, played: dict[str, Any])
             args=(stored.about["settings"], stored.about["model"], stored.prompt),
             help="Puts its prompt and settings into the controls above.",
         )
-        show_exports(stored, played)
+        show_race_exports(stored, played)
         with st.popover("Delete", help="Removes this stored choice."):
             st.button(
                 "Delete it for good",
                 key=f"do.{PAGE}.delete",
-                on_click=forget,
+                on_click=delete_choice,
                 args=(stored.id,),
                 help="Cannot be undone.",
             )
 
 
-def _finish(stored: Stored) -> None:
+def _finish(stored: StoredDecode) -> None:
     here = workspace()
     with guarded():
         opened = pretrained(here.model(stored.about["model"]))
@@ -190,7 +200,7 @@ def _finish(stored: Stored) -> None:
         st.session_state[FINISHING] = stored.id
 
 
-def forget(id: str) -> None:
+def delete_choice(id: str) -> None:
     """Deletes a stored choice and shows it no longer."""
     with guarded():
         delete_stored(workspace(), id)
@@ -198,10 +208,10 @@ def forget(id: str) -> None:
         del st.session_state[SHOWN]
 
 
-def _finished(stored: Stored, race: Race) -> None:
+def _finished(stored: StoredDecode, race: Race) -> None:
     found, rows, full = opened_finished(stored)
     first = race.choices[0] if race.choices else 0
-    index = index_of(found, race.steps[first])
+    index = scored_index(found, race.steps[first])
     st.subheader("What if all were finished", anchor=False)
     st.markdown(explained(found, race, index))
     _worth_metrics(found, rows[index])

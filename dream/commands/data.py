@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
 def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_validation: bool) -> None:
     from dream.data.survey import survey
 
-    progress = Progress()
+    progress = ReadingProgress()
     for found in survey(corpus, limit):
         progress.show(found.rows, found.expected)
     progress.clear()
@@ -138,7 +138,7 @@ def _scenes(level: "Level") -> int:
     )
 
 
-class Progress:
+class ReadingProgress:
     """A line on stderr that says how far it is and how long it takes; nothing in the first seconds."""
 
     def __init__(self, quiet_s: float = 2.0) -> None:

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Raises InputError for whatever can be known to be wrong before anything is painted."""
-    prompts = read_prompts(args.prompt, args.prompts)
+    prompts = prompts_given(args.prompt, args.prompts)
     if args.count < 1:
         raise InputError(f"--count must be at least 1, got {args.count}")
     check_out(args.out, args.overwrite)
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True)
-class Job:
+class PaintPlan:
     """What is to be painted, one prompt a picture."""
 
     pretrained: "Pretrained"
@@ -93,7 +93,7 @@ class Job:
         }
 
 
-def read_prompts(given: list[str], file: Path | None) -> list[str]:
+def prompts_given(given: list[str], file: Path | None) -> list[str]:
     """The prompts of --prompt and of the lines of --prompts; InputError where there is none, or an empty
     one.
     """
@@ -186,7 +186,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     return replace(plain, selection=args.selection, select_steps=tuple(point.step for point in points))
 
 
-def _load(args: argparse.Namespace, prompts: list[str], settings: "DecodeSettings", kept: Any) -> Job:
+def _load(args: argparse.Namespace, prompts: list[str], settings: "DecodeSettings", kept: Any) -> PaintPlan:
     import torch
 
     from dream.decoding import editing
@@ -202,13 +202,13 @@ def _load(args: argparse.Namespace, prompts: list[str], settings: "DecodeSetting
     given = None
     if kept is not None:
         picture = editing.open_square(args.keep, pretrained.config.image.size)
-        given = editing.keep(pretrained.images, picture, kept, generator(settings.seed, "kept picture"))
+        given = editing.keep_tokens(pretrained.images, picture, kept, generator(settings.seed, "kept picture"))
     ids = [number for _ in prompts for number in range(args.count)]
     repeated = [prompt for prompt in prompts for _ in range(args.count)]
-    return Job(pretrained, repeated, ids, settings, max(1, ROWS_AT_A_TIME // settings.candidates), given)
+    return PaintPlan(pretrained, repeated, ids, settings, max(1, ROWS_AT_A_TIME // settings.candidates), given)
 
 
-def _paint(job: Job, args: argparse.Namespace) -> "Gallery":
+def _paint(job: PaintPlan, args: argparse.Namespace) -> "Gallery":
     """Paints everything, into a gallery and, where asked for, a record."""
     from contextlib import ExitStack
 
@@ -241,7 +241,7 @@ def _paint(job: Job, args: argparse.Namespace) -> "Gallery":
     return gallery
 
 
-def _record_writer(job: Job, args: argparse.Namespace) -> Any:
+def _record_writer(job: PaintPlan, args: argparse.Namespace) -> Any:
     from dream.decoding.record import About, RecordWriter
 
     image = job.pretrained.config.image
@@ -258,7 +258,7 @@ def _record_writer(job: Job, args: argparse.Namespace) -> Any:
     return RecordWriter(args.record, about, overwrite=args.overwrite)
 
 
-def _write(job: Job, gallery: "Gallery", out: Path) -> None:
+def _write(job: PaintPlan, gallery: "Gallery", out: Path) -> None:
     """The sheet, the trajectory or the folder, and a line for every choice."""
     from dream.decoding import pictures
 
@@ -279,7 +279,7 @@ def _write(job: Job, gallery: "Gallery", out: Path) -> None:
     _say(f"wrote {out}")
 
 
-def _write_folder(job: Job, gallery: "Gallery", out: Path) -> None:
+def _write_folder(job: PaintPlan, gallery: "Gallery", out: Path) -> None:
     """Every finished picture in its own size; earlier ones of ours in the folder go."""
     from PIL import Image
 
@@ -305,7 +305,7 @@ def _write_folder(job: Job, gallery: "Gallery", out: Path) -> None:
             pictures.save_png(Image.fromarray(one.picture.transpose(1, 2, 0).copy()), out / name, about)
 
 
-def _footer(job: Job) -> str:
+def _footer(job: PaintPlan) -> str:
     from dream.decoding.selection import SelectPoint, decoded_fractions
 
     s, config = job.settings, job.pretrained.config
@@ -334,7 +334,7 @@ def _say(text: str) -> None:
 class _Progress:
     """Time left, from the rows and tokens that are still to come."""
 
-    def __init__(self, job: Job, given: int) -> None:
+    def __init__(self, job: PaintPlan, given: int) -> None:
         from dream.console import Console
         from dream.decoding.selection import plan_steps
 

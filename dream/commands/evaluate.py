@@ -83,10 +83,10 @@ def run(args: argparse.Namespace) -> None:
     models = _models(args.model)
     check_writable(args.out)
     from dream.console import Console
-    from dream.evaluation.session import Request, evaluate
+    from dream.evaluation.session import EvaluationRequest, evaluate
 
     console = Console(True)
-    request = Request(
+    request = EvaluationRequest(
         models=models,
         tasks=tasks,
         sources=sources,

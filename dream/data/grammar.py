@@ -192,7 +192,7 @@ def _number(shape: str, colour: str) -> int:
     return SHAPES.index(shape) + 2 * COLOURS.index(colour)
 
 
-def held_out(scene: Scene) -> bool:
+def is_held_out(scene: Scene) -> bool:
     """Whether training never shows this combination of shapes and colours (a fifth of them, at every level).
 
     The rule ignores order, so a scene and its exchanged twin are on the same side, and so is the pair with

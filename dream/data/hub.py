@@ -54,8 +54,8 @@ class HubCorpus:
         self.name = name
         self.window_rows = window_rows
         columns = data.column_names or list(next(iter(data), {}))
-        self._picture = column_of(columns, PICTURE_COLUMNS, name, "pictures")
-        self._caption = column_of(columns, (*CAPTION_COLUMNS, "json"), name, "captions")
+        self._picture = hub_column(columns, PICTURE_COLUMNS, name, "pictures")
+        self._caption = hub_column(columns, (*CAPTION_COLUMNS, "json"), name, "captions")
         self._data = data
         files = max(1, data.num_shards)
         digits = len(str(files - 1))
@@ -134,7 +134,7 @@ def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
     return datasets.load_dataset(name, streaming=True)
 
 
-def column_of(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
+def hub_column(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
     """The first of `known` that the data set `name` has; raises InputError if it has no column for `what`."""
     found = next((column for column in known if column in columns), None)
     if found is None:

@@ -46,7 +46,7 @@ class Window(NamedTuple):
     rows: list[Row]
 
 
-class Draw(NamedTuple):
+class OrderedRow(NamedTuple):
     """A row whose turn it is."""
 
     row: Row
@@ -82,7 +82,7 @@ class Order:
     by_shard: bool
     """Ranks take whole shards; else rows of the same shards."""
 
-    def draws(self, start: Position, report: DataReport) -> Iterator[Draw]:
+    def draws(self, start: Position, report: DataReport) -> Iterator[OrderedRow]:
         """This rank's rows, epoch after epoch. Ends when more than world_size epochs in a row had none."""
         empty = 0
         for epoch in itertools.count(start.epoch):
@@ -101,7 +101,7 @@ class Order:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.corpus.shards)).tolist()
         return [shard for shard in order if not self.by_shard or shard % self.world_size == self._turn(epoch)]
 
-    def _shuffled(self, window: Window, epoch: int, used: int) -> Iterator[Draw]:
+    def _shuffled(self, window: Window, epoch: int, used: int) -> Iterator[OrderedRow]:
         turn = self._turn(epoch)
         rows = self.keep(window.rows)
         if not self.by_shard and self.world_size > 1:
@@ -110,7 +110,7 @@ class Order:
         order, flips = rng.permutation(len(rows)).tolist(), rng.random(len(rows)) < 0.5
         place = Position(epoch, window.shard, window.row)
         for index, chosen in enumerate(order[used:], start=used):
-            yield Draw(rows[chosen], bool(flips[chosen]), replace(place, index=index + 1))
+            yield OrderedRow(rows[chosen], bool(flips[chosen]), replace(place, index=index + 1))
 
     def _turn(self, epoch: int) -> int:
         """Which share is this rank's. Shares are fixed and go round: in world_size epochs a rank sees all."""

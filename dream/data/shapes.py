@@ -25,7 +25,7 @@ from dream.data.grammar import (
     Scene,
     Thing,
     caption,
-    held_out,
+    is_held_out,
     neighbours,
     phrasings,
     residue,
@@ -67,7 +67,7 @@ _SMALL = 0.58
 def sample_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
     """`count` placed scenes; `unseen`: only combinations that training never shows (`grammar.held_out`)."""
     scenes = [_scene(row, level, unseen) for row in generator.random((count, 12)).tolist()]
-    return place(scenes, level, generator)
+    return place_scenes(scenes, level, generator)
 
 
 def distinct_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
@@ -84,7 +84,7 @@ def distinct_scenes(level: int, count: int, generator: np.random.Generator, *, u
     )
 
 
-def place(scenes: Sequence[Scene], level: int, generator: np.random.Generator) -> list[Scene]:
+def place_scenes(scenes: Sequence[Scene], level: int, generator: np.random.Generator) -> list[Scene]:
     """The scenes with fresh places, as their relations and sizes have it, with some jitter."""
     rows = generator.uniform(-1, 1, (len(scenes), 9)).tolist()
     stray = LEVELS[level].jitter
@@ -146,7 +146,7 @@ def sample_family(level: int, size: int, generator: np.random.Generator) -> list
             members += [new for new in (scene, *twins) if new not in members]
         if len(members) >= size:
             break
-    return place(members[:size], level, generator)
+    return place_scenes(members[:size], level, generator)
 
 
 def _family_base(level: int, generator: np.random.Generator) -> Scene:
@@ -164,7 +164,7 @@ def _one_step(scene: Scene, level: int, generator: np.random.Generator) -> list[
     found, weights = [], []
     for which in range(len(scene.things)):
         for attribute, values, weight in (("shape", words.shapes, 2.0), ("colour", words.colours, 1.0)):
-            changed = [s for s in neighbours(scene, attribute, values, which) if not held_out(s)]
+            changed = [s for s in neighbours(scene, attribute, values, which) if not is_held_out(s)]
             found += changed
             weights += [weight / len(changed)] * len(changed) if changed else []
     keys = generator.random(len(found)) ** (1 / np.array(weights))  # weighted order without replacement

@@ -17,7 +17,7 @@ import torch
 from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.batch import Batch
-from dream.data.order import Draw, Order, Position, windows
+from dream.data.order import Order, OrderedRow, Position, windows
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
@@ -151,7 +151,7 @@ class StoredSource:
                 self.report.saw(batch_size)
                 yield _batch(samples, np.array(flips) & self._config.data.flip), asdict(drawn[-1].after)
 
-    def _load_all(self, drawn: Sequence[Draw], pool: ThreadPoolExecutor) -> list[_Sample | None]:
+    def _load_all(self, drawn: Sequence[OrderedRow], pool: ThreadPoolExecutor) -> list[_Sample | None]:
         known = self._cache or {}
         names = [sample_id(draw.row) for draw in drawn]
         if all(name in known or name in self._bad for name in names):  # threads would only cost time

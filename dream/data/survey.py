@@ -43,7 +43,7 @@ def _integers() -> "array[int]":
 
 
 @dataclass(frozen=True)
-class Look:
+class SampleFacts:
     """What one good sample is."""
 
     name: str
@@ -91,7 +91,7 @@ class Survey:
         named = [(self._named[value], count) for count, value in often if count > 1 and value in self._named]
         return len(values), named[:most]
 
-    def add(self, look: Look) -> None:
+    def add(self, look: SampleFacts) -> None:
         """Counts a good sample."""
         self.good += 1
         self.formats[look.format] += 1
@@ -147,7 +147,7 @@ def _expected(corpus: Corpus, whole: int | None, limit: int | None) -> int | Non
     return limit if whole is None else min(whole, limit or whole)
 
 
-def _look(row: Row, report: DataReport) -> Look | None:
+def _look(row: Row, report: DataReport) -> SampleFacts | None:
     """What the sample is, or none (and a line in the report) if it is broken."""
     try:
         caption, picture = row.caption(), open_picture(row.picture())
@@ -157,4 +157,4 @@ def _look(row: Row, report: DataReport) -> Look | None:
     except BrokenPicture as broken:
         report.add(kinds.BROKEN_PICTURE, row.shard, row.key, str(broken))
         return None
-    return Look(sample_id(row), caption, picture.format, picture.mode, picture.rgb.width, picture.rgb.height)
+    return SampleFacts(sample_id(row), caption, picture.format, picture.mode, picture.rgb.width, picture.rgb.height)

@@ -16,7 +16,16 @@ from torch import Tensor
 
 from dream.config import HeadConfig, ImageConfig
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
-from dream.decoding.state import DecodeState, Given, Midway, NoiseSource, SeededNoise, StepRecord, seeded_orders, start
+from dream.decoding.state import (
+    DecodeState,
+    Given,
+    Midway,
+    NoiseSource,
+    SeededNoise,
+    StepRecord,
+    seeded_orders,
+    start_state,
+)
 from dream.diffusion import denoise, guide, noise_draws
 from dream.masking import mask_from_order
 
@@ -96,7 +105,7 @@ class TextMemory:
 
 
 @torch.no_grad()
-def encode(model: "Dream", state: DecodeState) -> DecodeState:
+def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
     """The state with its encoder output; free where it has one."""
     if state.encoded is not None:
         return state
@@ -118,7 +127,7 @@ def decode_step(
     """Reveals `plan.reveals` tokens of every row, `plan.draws` times each: new rows, numbered as
     candidates.
     """
-    state = encode(model, state)
+    state = encode_state(model, state)
     num_tokens, left = state.mask.shape[1], int(state.mask[0].sum()) - plan.reveals
     mask = mask_from_order(state.order, left)
     wanted, scale = state.mask & ~mask, settings.guidance_at(left, num_tokens)
@@ -217,13 +226,13 @@ def decode_iter(
     noise = SeededNoise(settings.seed, ids, image.token_dim) if noise is None else noise
     memory = TextMemory(model, text_ids, conditioning, unconditional if settings.guided else None)
     if midway is None:
-        state = start(orders.to(text_ids.device), image.token_dim, given)
+        state = start_state(orders.to(text_ids.device), image.token_dim, given)
         midway = Midway(state, 0, int(state.mask[0].sum()))
     state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
         state, record = decode_step(model, memory, state, plan, settings, noise)
         if plan.scored or (score_finished if plan is plans[-1] else record_scores):
-            state = encode(model, state)
+            state = encode_state(model, state)
             record = replace(record, alignment=alignment(model, memory, state))
         if plan.scored:
             record = _choose(record, len(text_ids), plan.keep)

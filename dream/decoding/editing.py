@@ -51,7 +51,7 @@ def touched(box: Box, config: ImageConfig) -> Tensor:
     return (rows[1][:, None] & columns[1][None]).flatten()
 
 
-def keep(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Generator | None = None) -> Given:
+def keep_tokens(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Generator | None = None) -> Given:
     """What a decode starts from: the tokens of `picture` (1 or B, 3, H, W) uint8 at the `kept` (N,) bool
     cells.
 

@@ -10,7 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from dream.decoding import pictures
-from dream.decoding.pictures import Panel, Picture, Row
+from dream.decoding.pictures import Picture, SheetPanel, SheetRow
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
 
@@ -28,7 +28,7 @@ class Shown:
 
 
 @dataclass
-class Moment:
+class GalleryStep:
     """All pictures after one step."""
 
     decoded_fraction: float
@@ -41,7 +41,7 @@ class Gallery:
 
     def __init__(self, prompts: Sequence[str], settings: DecodeSettings, *, keep_steps: bool = False) -> None:
         self.prompts, self.settings, self.keep_steps = list(prompts), settings, keep_steps
-        self.moments: dict[int, Moment] = {}
+        self.moments: dict[int, GalleryStep] = {}
         self.compared_at: int | None = None
         self.last = 0
 
@@ -53,7 +53,7 @@ class Gallery:
         """A step of the pictures from `first` on, with the previews (R, 3, H, W) uint8 of its rows."""
         if self._first_comparison(record):
             self.compared_at = record.step
-        moment = self.moments.setdefault(record.step, Moment(record.decoded_fraction))
+        moment = self.moments.setdefault(record.step, GalleryStep(record.decoded_fraction))
         scores = [None] * len(record.kept) if record.alignment is None else record.alignment.tolist()
         parts = (record.images.tolist(), record.candidates.tolist(), previews.cpu().numpy(), scores)
         for picture, candidate, preview, score, kept in zip(*parts, record.kept.tolist(), strict=True):
@@ -66,7 +66,7 @@ class Gallery:
         shown = self.moments[self.last].shown
         return [[s for s in shown[picture] if s.kept] for picture in range(len(self.prompts))]
 
-    def rows(self, columns: int | None = None) -> list[Row]:
+    def rows(self, columns: int | None = None) -> list[SheetRow]:
         """The sheet: one row a picture where candidates are shown, else all pictures in a grid of
         `columns`.
         """
@@ -74,10 +74,10 @@ class Gallery:
         if self.settings.candidates > 1 and self.settings.selection != "every":
             return [self._candidates_row(picture, shown) for picture, shown in enumerate(finished)]
         panels = [
-            Panel(shown[0].picture, _lines(prompt, shown[0].alignment))
+            SheetPanel(shown[0].picture, _lines(prompt, shown[0].alignment))
             for prompt, shown in zip(self.prompts, finished, strict=True)
         ]
-        return pictures.grid(panels, columns or _columns(len(panels)))
+        return pictures.panel_rows(panels, columns or _columns(len(panels)))
 
     def frames(self) -> list[Image]:
         """One sheet a step (`keep_steps`): how far every candidate is; those that were dropped are paled."""
@@ -101,31 +101,33 @@ class Gallery:
     def _first_comparison(self, record: StepRecord) -> bool:
         return self.compared_at in (None, record.step) and not bool(record.kept.all())
 
-    def _candidates_row(self, picture: int, finished: list[Shown]) -> Row:
+    def _candidates_row(self, picture: int, finished: list[Shown]) -> SheetRow:
         """The candidates as they were compared first, the chosen one framed, then the finished picture."""
         prompt = self.prompts[picture]
         if self.compared_at is None:
-            return Row([Panel(s.picture, _candidate(s)) for s in finished], prompt)
+            return SheetRow([SheetPanel(s.picture, _candidate(s)) for s in finished], prompt)
         chosen = {s.candidate for s in finished}
         panels = [
-            Panel(s.picture, _candidate(s), s.candidate in chosen)
+            SheetPanel(s.picture, _candidate(s), s.candidate in chosen)
             for s in self.moments[self.compared_at].shown[picture]
         ]
-        panels += [Panel(s.picture, _lines("finished", s.alignment)) for s in finished]
-        return Row(panels, prompt)
+        panels += [SheetPanel(s.picture, _lines("finished", s.alignment)) for s in finished]
+        return SheetRow(panels, prompt)
 
-    def _frame_rows(self, latest: dict[tuple[int, int], Shown], alive: set[tuple[int, int]], single: bool) -> list[Row]:
+    def _frame_rows(
+        self, latest: dict[tuple[int, int], Shown], alive: set[tuple[int, int]], single: bool
+    ) -> list[SheetRow]:
         if single:
-            panels = [Panel(latest[picture, 0].picture, prompt) for picture, prompt in enumerate(self.prompts)]
-            return pictures.grid(panels, _columns(len(panels)))
+            panels = [SheetPanel(latest[picture, 0].picture, prompt) for picture, prompt in enumerate(self.prompts)]
+            return pictures.panel_rows(panels, _columns(len(panels)))
         rows = []
         for picture, prompt in enumerate(self.prompts):
             panels = []
             for candidate in range(self.settings.candidates):
                 shown, there = latest[picture, candidate], (picture, candidate) in alive
                 alone = sum(key[0] == picture for key in alive) == 1
-                panels.append(Panel(shown.picture, _candidate(shown), there and alone, not there))
-            rows.append(Row(panels, prompt))
+                panels.append(SheetPanel(shown.picture, _candidate(shown), there and alone, not there))
+            rows.append(SheetRow(panels, prompt))
         return rows
 
 

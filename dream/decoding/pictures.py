@@ -32,7 +32,7 @@ _CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
 
 
 @dataclass(frozen=True)
-class Panel:
+class SheetPanel:
     """A picture of a sheet, with what stands below it."""
 
     picture: Picture
@@ -44,16 +44,16 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Row:
+class SheetRow:
     """A line of panels under a title."""
 
-    panels: Sequence[Panel]
+    panels: Sequence[SheetPanel]
     title: str = ""
 
 
-def grid(panels: Sequence[Panel], columns: int) -> list[Row]:
+def panel_rows(panels: Sequence[SheetPanel], columns: int) -> list[SheetRow]:
     """The panels in rows of `columns`."""
-    return [Row(panels[i : i + columns]) for i in range(0, len(panels), columns)]
+    return [SheetRow(panels[i : i + columns]) for i in range(0, len(panels), columns)]
 
 
 def enlargement(side: int) -> int:
@@ -61,21 +61,23 @@ def enlargement(side: int) -> int:
     return max(1, -(-READABLE_SIDE // side))
 
 
-def enlarged(picture: Picture) -> Image.Image:
+def enlarged_for_screen(picture: Picture) -> Image.Image:
     """The picture for a screen: pixels stay pixels (nearest neighbour)."""
     image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
     factor = enlargement(min(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def draw_sheet(rows: Sequence[Row], heading: str = "", footer: str = "", progress: float | None = None) -> Image.Image:
+def draw_sheet(
+    rows: Sequence[SheetRow], heading: str = "", footer: str = "", progress: float | None = None
+) -> Image.Image:
     """The rows below each other, with margins, captions, a heading, a progress bar (share done) and a footer.
 
     Raises ValueError where there is no panel.
     """
     if not any(row.panels for row in rows):
         raise ValueError("a sheet needs at least one picture")
-    side = max(enlarged(panel.picture).width for row in rows for panel in row.panels)
+    side = max(enlarged_for_screen(panel.picture).width for row in rows for panel in row.panels)
     width = max(len(row.panels) for row in rows) * (side + GAP) - GAP
     width = max(width, 3 * READABLE_SIDE if heading or footer or any(row.title for row in rows) else 0)
     blocks = [_Text(heading, TITLE_SIZE + 2, width, INK)] if heading else []
@@ -189,7 +191,7 @@ class _Bar(_Block):
 
 
 class _Panels(_Block):
-    def __init__(self, panels: Sequence[Panel], side: int) -> None:
+    def __init__(self, panels: Sequence[SheetPanel], side: int) -> None:
         self.panels, self.side = panels, side
         self.captions = [
             _Text(panel.caption, TEXT_SIZE, side, ACCENT if panel.chosen else QUIET) if panel.caption else None
@@ -199,7 +201,7 @@ class _Panels(_Block):
 
     def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
         for panel, caption in zip(self.panels, self.captions, strict=True):
-            image = enlarged(panel.picture)
+            image = enlarged_for_screen(panel.picture)
             if panel.faded:
                 image = Image.blend(image, Image.new("RGB", image.size, PAPER), 0.7)
             sheet.paste(image, (left, top))

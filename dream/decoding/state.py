@@ -132,7 +132,7 @@ def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Ten
     return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])
 
 
-def start(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
+def start_state(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
     """One row a picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
     batch, num_tokens = orders.shape
     rows = torch.arange(batch, device=orders.device)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
-from dream.evaluation.held_out import held_out, part
+from dream.evaluation.held_out import held_out_pictures, part
 from dream.evaluation.limits import at_least, shares
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, mean
@@ -85,7 +85,7 @@ def losses(
     The generative loss is the error per masked token, the contrastive loss in nats among the pictures of a
     pool (ln(pool) is chance), pictures with equal captions left out of the negatives.
     """
-    batch = held_out("losses", data, pretrained.config, settings.pictures, split=settings.split)
+    batch = held_out_pictures("losses", data, pretrained.config, settings.pictures, split=settings.split)
     pools = _pools(batch, settings.pool)
     found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
     for number, some in enumerate(pools):

@@ -6,7 +6,7 @@ from dream.data.sources import open_source
 from dream.errors import InputError
 
 
-def held_out(
+def held_out_pictures(
     task: str, data: str, config: DreamConfig, count: int, *, split: str | None = None, least: int = 2
 ) -> Batch:
     """The first `count` pictures of a split (none: `test` of shapes, `val` of other data), always the same.

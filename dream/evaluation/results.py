@@ -21,7 +21,7 @@ FORMAT = 2
 
 
 @dataclass(frozen=True)
-class Entry:
+class TaskResult:
     """One task's measures, and all that they depend on."""
 
     task: str
@@ -52,7 +52,7 @@ class Entry:
     about: dict[str, Any] = field(default_factory=dict)
     """Device, versions, commit, and the report of what was broken in the data."""
 
-    def same_question(self, other: "Entry") -> bool:
+    def same_question(self, other: "TaskResult") -> bool:
         """Whether both are of the same task, data, settings, seed and weights."""
         names = ("task", "data", "settings", "seed", "weights", "model_id")
         same = all(getattr(self, name) == getattr(other, name) for name in names)
@@ -71,7 +71,7 @@ class Entry:
         return {**asdict(self), "measures": [measure.to_dict() for measure in self.measures]}
 
     @classmethod
-    def from_dict(cls, tree: dict[str, Any]) -> "Entry":
+    def from_dict(cls, tree: dict[str, Any]) -> "TaskResult":
         """The entry of `to_dict`'s result."""
         return cls(**{**tree, "measures": tuple(_measure(row) for row in tree["measures"])})
 
@@ -83,9 +83,9 @@ class Results:
     name: str
     model: str
     """Path of the model."""
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[TaskResult, ...] = ()
 
-    def find(self, wanted: Entry) -> Entry | None:
+    def find(self, wanted: TaskResult) -> TaskResult | None:
         """The measured entry that answers the question of `wanted`, if there is one."""
         found = [e for e in self.entries if e.same_question(wanted) and not e.skipped]
         return found[-1] if found else None
@@ -93,7 +93,7 @@ class Results:
     def current(self) -> "Results":
         """The entries of the newest weights, the newest of each group: what is worth showing."""
         newest = {e.weights: e.model_id for e in sorted(self.entries, key=lambda e: e.time)}
-        kept: dict[tuple[str, str, str], Entry] = {}
+        kept: dict[tuple[str, str, str], TaskResult] = {}
         for entry in sorted(self.entries, key=lambda e: e.time):
             if entry.model_id == newest[entry.weights]:
                 kept[entry.group] = entry
@@ -112,7 +112,7 @@ def read_results(path: Path) -> Results:
         tree = json.loads(path.read_text())
         if tree["format"] != FORMAT:
             raise InputError(f"{path} is of another version of the results: move it away and measure anew")
-        return Results(tree["name"], tree["model"], tuple(Entry.from_dict(e) for e in tree["entries"]))
+        return Results(tree["name"], tree["model"], tuple(TaskResult.from_dict(e) for e in tree["entries"]))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, InputError):
             raise
@@ -136,7 +136,7 @@ def read_folder(folder: Path) -> list[Results]:
     return [read_results(path) for path in paths]
 
 
-def add_entry(folder: Path, name: str, model: str, entry: Entry) -> None:
+def add_entry(folder: Path, name: str, model: str, entry: TaskResult) -> None:
     """Writes an entry into the model's file, in place of one that answers the same question.
 
     The file is read again first, so that two evaluations of one model into one folder lose nothing.

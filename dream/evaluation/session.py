@@ -14,7 +14,7 @@ from dream.console import Console, duration
 from dream.data.report import DataReport, reports_made
 from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
-from dream.evaluation.results import Entry, Results, add_entry, changed_fields, plain, read_or_new
+from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
 from dream.pretrained import Pretrained, checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
@@ -25,7 +25,7 @@ NAMES = 10
 
 
 @dataclass(frozen=True)
-class Request:
+class EvaluationRequest:
     """What to measure."""
 
     models: dict[str, Path]
@@ -47,13 +47,13 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Job:
+class Inquiry:
     """One question to one model."""
 
     model: str
     task: Task
     settings: Any
-    wanted: Entry
+    wanted: TaskResult
     """The entry to be, without its measures."""
     refusal: str
     """Why this model cannot be asked; empty if it can."""
@@ -69,7 +69,7 @@ class Outcome:
     """Why a task that was named could not be measured on any set; empty if all could."""
 
 
-def evaluate(request: Request, console: Console) -> Outcome:
+def evaluate(request: EvaluationRequest, console: Console) -> Outcome:
     """Measures what is not in the results yet, and writes each task as soon as it is done.
 
     Raises InputError for what is wrong with models, data, settings or results files, before anything is
@@ -100,7 +100,7 @@ def evaluate(request: Request, console: Console) -> Outcome:
     return _outcome(request, jobs)
 
 
-def _jobs(name: str, path: Path, request: Request, settings: dict[str, Any]) -> list[Job]:
+def _jobs(name: str, path: Path, request: EvaluationRequest, settings: dict[str, Any]) -> list[Inquiry]:
     """The questions to a model, data by data; nothing of it is loaded but its state."""
     folder = checkpoint_of(path)
     state = checkpoint.read_state(folder)
@@ -111,7 +111,7 @@ def _jobs(name: str, path: Path, request: Request, settings: dict[str, Any]) -> 
         for task in request.tasks:
             if may_take(task, source):
                 chosen = settings[task.name]
-                wanted = Entry(
+                wanted = TaskResult(
                     task=task.name,
                     data=source,
                     settings=plain(chosen),
@@ -123,11 +123,11 @@ def _jobs(name: str, path: Path, request: Request, settings: dict[str, Any]) -> 
                     objective=objective_of(state.config),
                     step=state.step,
                 )
-                found.append(Job(name, task, chosen, wanted, task.refusal(state.config)))
+                found.append(Inquiry(name, task, chosen, wanted, task.refusal(state.config)))
     return found
 
 
-def _measured(job: Job, pretrained: Pretrained, console: Console, clock: "_Clock") -> tuple[Entry, DataReport]:
+def _measured(job: Inquiry, pretrained: Pretrained, console: Console, clock: "_Clock") -> tuple[TaskResult, DataReport]:
     """The job's entry, and what was broken; what data or model do not allow is the reason for skipping it."""
     start, skipped, measures = time.monotonic(), "", []
 
@@ -165,7 +165,7 @@ def _code() -> dict[str, Any]:
     return {"versions": versions(), "git_commit": git_commit()}
 
 
-def _outcome(request: Request, jobs: dict[str, list[Job]]) -> Outcome:
+def _outcome(request: EvaluationRequest, jobs: dict[str, list[Inquiry]]) -> Outcome:
     results, refused = [], ""
     for name, path in request.models.items():
         stored = read_or_new(request.out, name, str(path)).entries
@@ -178,15 +178,15 @@ def _outcome(request: Request, jobs: dict[str, list[Job]]) -> Outcome:
     return Outcome(results, refused)
 
 
-def _title(job: Job) -> str:
+def _title(job: Inquiry) -> str:
     return f"{job.model}: {job.task.name} on {job.wanted.data}"
 
 
-def _ended(entry: Entry) -> str:
+def _ended(entry: TaskResult) -> str:
     return f"skipped, {entry.skipped}" if entry.skipped else f"took {duration(entry.seconds)}"
 
 
-def _say_broken(report: DataReport, told: DataReport, job: Job, console: Console) -> None:
+def _say_broken(report: DataReport, told: DataReport, job: Inquiry, console: Console) -> None:
     """Names what is broken in the data, unless an earlier task has."""
     before = told.total
     told.join(report)
@@ -207,18 +207,18 @@ def _device(name: str) -> Any:
 class _Clock:
     """Time left, from the tasks' usual times and how long those took that are done."""
 
-    def __init__(self, jobs: Sequence[Job]) -> None:
+    def __init__(self, jobs: Sequence[Inquiry]) -> None:
         self.left_over = sum(job.task.seconds for job in jobs if not job.refusal)
         self.usual, self.taken, self.begin = 0.0, 0.0, time.monotonic()
 
-    def passed(self, job: Job, seconds: float = 0.0) -> None:
+    def passed(self, job: Inquiry, seconds: float = 0.0) -> None:
         """Notes that a job is over; what took no time says nothing of the others."""
         self.left_over -= 0 if job.refusal else job.task.seconds
         if seconds:
             self.usual, self.taken = self.usual + job.task.seconds, self.taken + seconds
         self.begin = time.monotonic()
 
-    def left(self, job: Job, done: float) -> str:
+    def left(self, job: Inquiry, done: float) -> str:
         """Words for the time left when `done` of a job is done."""
         now = time.monotonic() - self.begin
         pace = self.taken / self.usual if self.usual else 1.0

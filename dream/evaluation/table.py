@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dream.evaluation.paper import Published, published_for
-from dream.evaluation.results import Entry, Results
+from dream.evaluation.results import Results, TaskResult
 from dream.evaluation.statistics import Measure
 
 WIDEST = 72
@@ -17,7 +17,7 @@ PAPER = "paper"
 
 
 @dataclass
-class Group:
+class TableSection:
     """The rows under one heading."""
 
     heading: str
@@ -30,22 +30,22 @@ class Group:
     """Why a model has no measures, and whether the models saw the same data."""
 
 
-def grouped(results: Sequence[Results]) -> list[Group]:
+def grouped(results: Sequence[Results]) -> list[TableSection]:
     """The rows of several models, in the order in which they were measured."""
-    entries: dict[tuple[str, str, str], list[tuple[str, Entry]]] = {}
+    entries: dict[tuple[str, str, str], list[tuple[str, TaskResult]]] = {}
     for result in results:
         for entry in result.entries:
             entries.setdefault(entry.group, []).append((result.name, entry))
     return [_group(key, found) for key, found in entries.items()]
 
 
-def _group(key: tuple[str, str, str], entries: Sequence[tuple[str, Entry]]) -> Group:
+def _group(key: tuple[str, str, str], entries: Sequence[tuple[str, TaskResult]]) -> TableSection:
     task, data, special = key
     wheres = [measure.where for _, entry in entries for measure in entry.measures]
     same = {"data": data} | (_same_everywhere(wheres) if len(wheres) > 1 else {})
     told = {"data"} | entries[0][1].changed.keys()
     shared = conditions({k: v for k, v in same.items() if k not in told or (k == "data" and v != data)})
-    group = Group(", ".join(filter(None, [f"{task} on {data}", special, shared])))
+    group = TableSection(", ".join(filter(None, [f"{task} on {data}", special, shared])))
     for name, entry in entries:
         if entry.skipped:
             group.notes.append(f"{name}: skipped, {entry.skipped}")
@@ -112,7 +112,7 @@ def markdown_table(results: Sequence[Results]) -> list[str]:
     return lines
 
 
-def _papers(group: Group) -> dict[str, str]:
+def _papers(group: TableSection) -> dict[str, str]:
     """Published figures of each row's measure, of the models' own objectives (else DREAM's)."""
     found = {}
     for row, cells in group.rows.items():

@@ -197,19 +197,19 @@ def weights_id(folder: Path, name: str) -> str:
 
 def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
     """InputError naming every key in which `wanted` describes other weights than `folder` holds."""
-    theirs, ours = flatten(stored.model_dict()), flatten(wanted.model_dict())
+    theirs, ours = flatten_tree(stored.model_dict()), flatten_tree(wanted.model_dict())
     keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
     if keys:
         named = ", ".join(f"{key} ({theirs.get(key)} there, {ours.get(key)} here)" for key in keys)
         raise InputError(f"{folder} is of another configuration: {named}; use its settings, or another --out")
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten_tree(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
+            flat |= flatten_tree(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = list(value) if isinstance(value, tuple) else value
     return flat

@@ -29,7 +29,7 @@ from dream.randomness import generator, seed_of
 from dream.training import budget, monitor, optim
 from dream.training.devices import any_rank, sum_over_ranks
 from dream.training.planning import plan, rank_batch
-from dream.training.request import TrainRequest, check_request
+from dream.training.request import TrainRequest, check_train_request
 from dream.training.run_log import Status
 from dream.training.setup import set_up
 from dream.training.state import Run, save_state, validate
@@ -69,7 +69,7 @@ def train(request: TrainRequest) -> TrainResult:
     Raises InputError before anything is written, and RunError for what fails later (the last good state is
     saved).
     """
-    start = check_request(request)
+    start = check_train_request(request)
     run = set_up(request, start)
     try:
         if run.saved_step < 0:
@@ -77,7 +77,7 @@ def train(request: TrainRequest) -> TrainResult:
         plan(run, request, start, _whole_step)
         source = run.source.batches(rank_batch(run), run.position, run.legs[0])
         with stop_signals() as wish, closing(prefetch(source)) as reading:
-            walk(run, reading, wish)
+            train_steps(run, reading, wish)
     except BaseException as error:
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError):  # a full disk must not hide what happened
@@ -88,7 +88,7 @@ def train(request: TrainRequest) -> TrainResult:
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
 
-def walk(run: Run, reading: Iterator[tuple[Batch, Any]], wish: StopWish) -> None:
+def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], wish: StopWish) -> None:
     """From the run's step to its end, or to a stop."""
     config, tally, clock = run.config.train, Tally(run.fabric.device), Clock()
     while run.step < run.end:
@@ -134,10 +134,10 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
         shares.append(output.masked_share)
         ratios += drawn
     optim.fill_missing_gradients(parts.model)
-    return StepGradients(losses, shares, ratios, clip(run), buffers)
+    return StepGradients(losses, shares, ratios, clip_gradients(run), buffers)
 
 
-def clip(run: Run) -> float:
+def clip_gradients(run: Run) -> float:
     """Norm of all gradients before they were scaled down to `train.clip`; the optimisers share one norm."""
     clipped = [
         run.fabric.clip_gradients(run.model, each, max_norm=math.inf, error_if_nonfinite=False)
@@ -172,7 +172,7 @@ def milestone(run: Run, last: bool, stop: bool, save: bool) -> None:
     if painting and run.config.objective.generative_weight and run.log.writes:
         with run.timed("paint"):
             sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
-            monitor.draw_sheet(folder, run.prompts, sheet, run.fabric.device)
+            monitor.draw_samples(folder, run.prompts, sheet, run.fabric.device)
     run.fabric.barrier()
 
 

@@ -54,7 +54,7 @@ def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
 
 
 @torch.no_grad()
-def validate(
+def validation_losses(
     forward: Forward, fixed: FixedInputs, config: DreamConfig, rank: int, mean: Callable[[Tensor], Tensor]
 ) -> Validation:
     """Losses at every mask ratio and retrieval, of all ranks together (`mean` averages a tensor over them).
@@ -106,7 +106,7 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
     }
 
 
-def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
+def draw_samples(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
     """Writes a captioned sheet to `path`: one picture a prompt by the checkpoint's averaged weights."""
     from dream.decoding import pictures
     from dream.decoding.decode import DecodeSettings, paint
@@ -122,8 +122,8 @@ def draw_sheet(checkpoint: Path, prompts: Sequence[str], path: Path, device: tor
         seed=pretrained.config.train.seed,
     )
     painted = paint(pretrained, prompts, settings).cpu().numpy()
-    panels = [pictures.Panel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
-    sheet = pictures.draw_sheet(pictures.grid(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")
+    panels = [pictures.SheetPanel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
+    sheet = pictures.draw_sheet(pictures.panel_rows(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")
     about = {"prompts": list(prompts), "settings": settings.to_dict(), "model_id": pretrained.model_id}
     path.parent.mkdir(exist_ok=True)
     pictures.save_png(sheet, path, {**about, "step": pretrained.step})

@@ -10,7 +10,7 @@ from dataclasses import replace
 from dream.data.batch import Batch, prefetch
 from dream.training import budget, run_log
 from dream.training.devices import any_rank
-from dream.training.request import Start, TrainRequest
+from dream.training.request import TrainingStart, TrainRequest
 from dream.training.state import Run, rehearsal
 
 TakeStep = Callable[[Run, Batch, int, float], object]
@@ -19,7 +19,7 @@ CALIBRATION_LENGTH = 1000
 """Steps that the data source is told of while step times are measured."""
 
 
-def plan(run: Run, request: TrainRequest, start: Start, take_step: TakeStep) -> None:
+def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeStep) -> None:
     """Decides the run's legs and end and writes them down: from there on everything is reproducible."""
     legs, end = start.legs, None
     if legs:

@@ -55,7 +55,7 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
-class Start:
+class TrainingStart:
     """Where a training begins."""
 
     config: DreamConfig
@@ -72,12 +72,12 @@ class Start:
         return self.state.step if self.state else 0
 
 
-def check_request(request: TrainRequest) -> Start:
+def check_train_request(request: TrainRequest) -> TrainingStart:
     """Where the training begins; raises InputError for whatever does not fit, and writes nothing."""
     _check_numbers(request)
     if run_log.holds_run(request.out):
         beat = run_log.read_heartbeat(request.out)
-        if run_log.is_alive(beat):
+        if run_log.is_training(beat):
             raise InputError(
                 f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that one first"
             )
@@ -92,7 +92,7 @@ def check_request(request: TrainRequest) -> Start:
     _check_place(request.out)
     if request.config is None or not request.source:
         raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
-    return Start(_with_budget(request.config, request), request.source)
+    return TrainingStart(_with_budget(request.config, request), request.source)
 
 
 def _check_numbers(request: TrainRequest) -> None:
@@ -128,7 +128,7 @@ def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
     return config
 
 
-def _resumed(request: TrainRequest) -> Start:
+def _resumed(request: TrainRequest) -> TrainingStart:
     record, stored = run_log.read_record(request.out), stored_config(request.out)
     config = stored if request.config is None else check_continues(request.out, stored, request.config)
     legs, folder = tuple(record.get("legs") or ()), _chosen(request)
@@ -136,14 +136,14 @@ def _resumed(request: TrainRequest) -> Start:
     source = request.source or record["source"]
     config = config if legs else _with_budget(config, request)  # killed before its budget was made steps
     if folder is None:  # killed before anything was saved: it starts again, and comes out the same
-        return Start(config, source, legs=legs)
+        return TrainingStart(config, source, legs=legs)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
     if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
         raise InputError(
             f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for that long"
         )
-    return Start(config, source, state, folder, legs)
+    return TrainingStart(config, source, state, folder, legs)
 
 
 def stored_config(out: Path) -> DreamConfig:

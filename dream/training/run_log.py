@@ -140,7 +140,7 @@ def read_heartbeat(folder: Path) -> Heartbeat | None:
         return None
 
 
-def is_alive(beat: Heartbeat | None) -> bool:
+def is_training(beat: Heartbeat | None) -> bool:
     """Whether the process of this heartbeat is still training."""
     if beat is None or beat.status in ("finished", "stopped", "failed"):
         return False

@@ -8,12 +8,12 @@ from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.devices import launch
 from dream.training.parts import Parts, build_parts, compile_blocks, obtain_tokenizer
-from dream.training.request import Start, TrainRequest
+from dream.training.request import TrainingStart, TrainRequest
 from dream.training.run_log import RunLog
 from dream.training.state import Run, restore
 
 
-def set_up(request: TrainRequest, start: Start) -> Run:
+def set_up(request: TrainRequest, start: TrainingStart) -> Run:
     """Ranks, data, model, then the folder: until everything fits nothing is written."""
     fabric = launch(request, start.config)
     rank, train = fabric.global_rank, start.config.train
@@ -43,7 +43,9 @@ def set_up(request: TrainRequest, start: Start) -> Run:
     return run
 
 
-def open_run(log: run_log.RunLog, request: TrainRequest, start: Start, parts: Parts, facts: dict[str, Any]) -> None:
+def open_run(
+    log: run_log.RunLog, request: TrainRequest, start: TrainingStart, parts: Parts, facts: dict[str, Any]
+) -> None:
     """Creates the run's folder, with `facts` in its record, or notes in its history that it goes on."""
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}

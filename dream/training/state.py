@@ -20,7 +20,7 @@ from dream.training import checkpoint, monitor
 from dream.training.devices import Fabric, gather_objects, sum_over_ranks
 from dream.training.optim import Ema
 from dream.training.parts import Parts
-from dream.training.request import Start
+from dream.training.request import TrainingStart
 from dream.training.run_log import RunLog
 
 
@@ -89,7 +89,7 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
     return folder
 
 
-def restore(run: Run, start: Start) -> None:
+def restore(run: Run, start: TrainingStart) -> None:
     """Puts the run where the checkpoint of `start` was; InputError, before anything is changed, if that is
     damaged.
 
@@ -138,7 +138,7 @@ def validate(run: Run) -> float:
             prepare_validation(run)
         assert run.fixed is not None
         run.model.eval()
-        result = monitor.validate(
+        result = monitor.validation_losses(
             run.model,
             run.fixed,
             run.config,

@@ -9,7 +9,7 @@ import pytest
 
 from app.browsing import PATIENCE, open_page, press, settle, widget
 from dream.decoding.pictures import read_about
-from dream.training.run_log import is_alive, read_heartbeat
+from dream.training.run_log import is_training, read_heartbeat
 from tests.e2e.pages import choose, type_into, wait_for_text
 
 pytestmark = pytest.mark.browser
@@ -44,7 +44,7 @@ def beat(workspace, name: str = RUN):
 def wait_for_state(page, workspace, state: str, name: str = RUN) -> None:
     for _ in range(PATIENCE // 500):
         found = beat(workspace, name)
-        if found is not None and found.status == state and (state != "running" or is_alive(found)):
+        if found is not None and found.status == state and (state != "running" or is_training(found)):
             break
         page.wait_for_timeout(500)
     assert beat(workspace, name).status == state

@@ -21,9 +21,9 @@ from dream.training.run_log import RunLog
 from tests.dream.training.training_small import settings, small_config
 from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
-from workbench.comparison import MAIN, VARIANTS, Plan, slug, write_report
+from workbench.comparison import MAIN, VARIANTS, ComparisonPlan, slug, write_report
 from workbench.figures.style import OBJECTIVES
-from workbench.jobs.side_by_side import Command, last_words, run_side_by_side
+from workbench.jobs.side_by_side import Command, last_log_line, run_side_by_side
 from workbench.means import T95, mean_over_seeds, over_seeds
 
 
@@ -47,17 +47,17 @@ def test_every_variant_is_a_configuration_that_differs_from_every_other():
 
 
 def test_all_runs_of_a_plan_have_the_same_budget_and_differ_by_variant_and_seed(tmp_path):
-    plan = Plan(minutes=3.0, runs=tmp_path, assignments=("train.samples=0",))
+    plan = ComparisonPlan(minutes=3.0, runs=tmp_path, assignments=("train.samples=0",))
     commands = [comparison._training(plan, *member) for member in plan.members()]
     assert len({" ".join(c.arguments) for c in commands}) == len({c.name for c in commands}) == 21
     assert all(c.arguments[c.arguments.index("--minutes") + 1] == "3" for c in commands)
     assert [seed for _, seed in plan.members()] == sorted(seed for _, seed in plan.members())
-    equal_steps = comparison._training(Plan(minutes=None, steps=50, runs=tmp_path), "clip", 0).arguments
+    equal_steps = comparison._training(ComparisonPlan(minutes=None, steps=50, runs=tmp_path), "clip", 0).arguments
     assert "--minutes" not in equal_steps and equal_steps[equal_steps.index("--steps") + 1] == "50"
 
 
 def test_a_finished_run_is_kept_and_a_stopped_one_goes_on(tmp_path):
-    plan = Plan(variants=("dream",), seeds=(0,), runs=tmp_path)
+    plan = ComparisonPlan(variants=("dream",), seeds=(0,), runs=tmp_path)
     folder = plan.folder("dream", 0)
     folder.mkdir(parents=True)
     log = RunLog(folder)
@@ -70,13 +70,13 @@ def test_a_finished_run_is_kept_and_a_stopped_one_goes_on(tmp_path):
 
 
 def test_runs_of_another_plan_are_not_mixed_in(tmp_path):
-    comparison._check(Plan(runs=tmp_path / "runs", out=tmp_path / "out"))
-    comparison._check(Plan(seeds=(5,), runs=tmp_path / "runs", out=tmp_path / "out"))
+    comparison._check(ComparisonPlan(runs=tmp_path / "runs", out=tmp_path / "out"))
+    comparison._check(ComparisonPlan(seeds=(5,), runs=tmp_path / "runs", out=tmp_path / "out"))
     with pytest.raises(InputError, match="runs of another plan .minutes is 10.0 there, 3.0 here"):
-        comparison._check(Plan(minutes=3.0, runs=tmp_path / "runs", out=tmp_path / "out"))
+        comparison._check(ComparisonPlan(minutes=3.0, runs=tmp_path / "runs", out=tmp_path / "out"))
     (tmp_path / "runs" / "plan.json").write_text("{")
     with pytest.raises(InputError, match="plan.json is damaged"):
-        comparison._check(Plan(runs=tmp_path / "runs", out=tmp_path / "out"))
+        comparison._check(ComparisonPlan(runs=tmp_path / "runs", out=tmp_path / "out"))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_measures_that_some_runs_lack_are_means_of_the_others():
 
 
 def test_the_report_is_a_table_and_figures_that_stand_alone(tmp_path):
-    plan = Plan(variants=("dream", "clip"), seeds=(0, 1), runs=tmp_path / "runs", out=tmp_path / "out")
+    plan = ComparisonPlan(variants=("dream", "clip"), seeds=(0, 1), runs=tmp_path / "runs", out=tmp_path / "out")
     for variant in plan.variants:
         for seed in plan.seeds:
             write_results(plan.out, named(results(variant), f"{variant}-{seed}"))
@@ -156,9 +156,9 @@ def test_commands_run_a_few_at_a_time_and_failures_are_told(tmp_path):
     seen = []
     failed = run_side_by_side(commands, 2, 1, lambda waiting, running: seen.append(len(running)))
     assert [command.name for command in failed] == ["bad"] and max(seen) == 2
-    assert last_words(commands[0]).startswith("dream-workbench")
-    assert "unknown command 'nonsense'" in last_words(failed[0])
-    assert last_words(Command("none", [], tmp_path / "none.log")) == ""
+    assert last_log_line(commands[0]).startswith("dream-workbench")
+    assert "unknown command 'nonsense'" in last_log_line(failed[0])
+    assert last_log_line(Command("none", [], tmp_path / "none.log")) == ""
 
 
 # the whole of it, in small

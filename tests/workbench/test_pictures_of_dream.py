@@ -16,7 +16,7 @@ from workbench.work import Work
 @pytest.fixture(scope="module")
 def painted():
     """The decode of the shipped model."""
-    return Work(lambda work: shown.paint(load_pretrained("demo"), work)).wait().result
+    return Work(lambda work: shown.paint_example(load_pretrained("demo"), work)).wait().result
 
 
 def test_the_best_scored_candidate_goes_on_and_is_finished(painted):
@@ -30,8 +30,8 @@ def test_the_best_scored_candidate_goes_on_and_is_finished(painted):
 
 
 def test_what_was_kept_reads_back(painted, tmp_path):
-    path = shown.place(tmp_path / "new")
-    shown.keep(painted, path)
+    path = shown.kept_place(tmp_path / "new")
+    shown.save_shown(painted, path)
     again = shown.kept(path)
     assert again.chosen == painted.chosen and (again.frames == painted.frames).all()
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -47,7 +47,7 @@ def test_a_damaged_file_counts_as_none(content, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_no_failure(painted, tmp_path):
     (tmp_path / "file").write_text("")
-    shown.keep(painted, Path(tmp_path / "file" / "home.npz"))
+    shown.save_shown(painted, Path(tmp_path / "file" / "home.npz"))
 
 
 def test_more_and_more_is_hidden():

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dream.errors import InputError
 from dream.official import our_name
-from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.reader import CHUNK, Reader
 from workbench.checkpoints.words import layer_of, shape_words
 from workbench.work import Work
@@ -107,7 +107,7 @@ class Difference:
         return cls(distances, translated=tree["translated"], **lists)
 
 
-def compare(a: Part, b: Part, work: Work[Any]) -> Difference:
+def compare_parts(a: Part, b: Part, work: Work[Any]) -> Difference:
     """How far `b` is from `a`."""
     ours, theirs, translated = _names(a), _names(b), False
     if len(ours.keys() & theirs.keys()) * 10 < min(len(ours), len(theirs)):
@@ -135,15 +135,15 @@ def compare(a: Part, b: Part, work: Work[Any]) -> Difference:
     )
 
 
-def by_layer(distances: Iterable[Distance]) -> list[Distance]:
+def distances_by_layer(distances: Iterable[Distance]) -> list[Distance]:
     """The distances of each layer's tensors taken together, in their order."""
     groups: dict[str, list[Distance]] = {}
     for distance in distances:
         groups.setdefault(layer_of(distance.name), []).append(distance)
-    return [together(name, group) for name, group in groups.items()]
+    return [combined_distance(name, group) for name, group in groups.items()]
 
 
-def together(name: str, group: Iterable[Distance]) -> Distance:
+def combined_distance(name: str, group: Iterable[Distance]) -> Distance:
     """Several tensors as if they were one."""
     parts = list(group)
     a, b, difference, product = (
@@ -155,7 +155,7 @@ def together(name: str, group: Iterable[Distance]) -> Distance:
     return Distance(name, count, a, b, difference, product, largest, nonfinite)
 
 
-def _distances(pairs: list[tuple[str, Entry, Entry]], work: Work[Any]) -> tuple[Distance, ...]:
+def _distances(pairs: list[tuple[str, TensorEntry, TensorEntry]], work: Work[Any]) -> tuple[Distance, ...]:
     total, done, found = max(1, sum(one.count for _, one, _ in pairs)), 0, []
     with Reader() as reader:
         for name, one, other in pairs:
@@ -166,7 +166,7 @@ def _distances(pairs: list[tuple[str, Entry, Entry]], work: Work[Any]) -> tuple[
                 x, y = reader.piece(one, start, stop).double(), reader.piece(other, start, stop).double()
                 pieces.append(_distance(name, x, y))
             done += one.count
-            whole = together(name, pieces)
+            whole = combined_distance(name, pieces)
             found.append(replace(whole, weights="float" in one.dtype))
     return tuple(found)
 
@@ -181,7 +181,7 @@ def _distance(name: str, x: Tensor, y: Tensor) -> Distance:
     return Distance(name, count, *squares, largest, nonfinite=count - len(change))
 
 
-def _names(part: Part, translate: bool = False) -> dict[str, Entry]:
+def _names(part: Part, translate: bool = False) -> dict[str, TensorEntry]:
     """The tensors by the name they are matched by."""
     return {_name(entry.name, translate): entry for entry in part.entries}
 
@@ -196,7 +196,7 @@ def _name(name: str, translate: bool) -> str:
         return name
 
 
-def _shape(entry: Entry) -> tuple[int, ...]:
+def _shape(entry: TensorEntry) -> tuple[int, ...]:
     """The shape without leading ones, which say nothing."""
     shape = entry.shape
     while len(shape) > 1 and shape[0] == 1:

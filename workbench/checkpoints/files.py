@@ -35,7 +35,7 @@ FOREIGN = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class TensorEntry:
     """A tensor as its header describes it."""
 
     name: str
@@ -64,7 +64,7 @@ class Part:
     """Tensors that belong together: weights, averaged weights, an optimiser's moments."""
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[TensorEntry, ...]
 
     @property
     def count(self) -> int:
@@ -86,7 +86,7 @@ class Part:
         """Whether it holds an optimiser's moments."""
         return any(re.split(r"[./]", entry.name)[-1] in MOMENTS[:3] for entry in self.entries)
 
-    def entry(self, name: str) -> Entry | None:
+    def entry(self, name: str) -> TensorEntry | None:
         """The tensor of that name, if it is there."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
@@ -151,7 +151,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
-def stamp_of(path: Path) -> str:
+def path_stamp(path: Path) -> str:
     """Changes when what lies at `path` does; cheap, for caches."""
     if path.is_file():
         return _stamp(path)
@@ -234,17 +234,17 @@ def _open_file(path: Path) -> tuple[tuple[Part, ...], dict[str, str], str]:
     raise InputError(f"{path.name} is {what or 'no checkpoint: neither safetensors nor written by torch.save'}")
 
 
-def _entries(path: Path) -> tuple[tuple[Entry, ...], dict[str, str]]:
+def _entries(path: Path) -> tuple[tuple[TensorEntry, ...], dict[str, str]]:
     found, notes = safe.read_header(path)
     for one, other in safe.overlapping(found):
         raise InputError(f"{path.name} is damaged: '{one}' and '{other}' claim the same bytes")
-    return tuple(Entry(s.name, s.shape, s.dtype, s.bytes, path, s.offset) for s in found), notes
+    return tuple(TensorEntry(s.name, s.shape, s.dtype, s.bytes, path, s.offset) for s in found), notes
 
 
 def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:
     tree = pickles.read_tree(path)
-    tensors, facts = pickles.flatten(tree)
-    groups: dict[str, list[Entry]] = {}
+    tensors, facts = pickles.tensors_by_path(tree)
+    groups: dict[str, list[TensorEntry]] = {}
     for place, tensor in tensors.items():
         group, name = (place[0], place[1:]) if len(place) > 1 else ("weights", place)
         if _is_map_of_weights(tree):
@@ -258,13 +258,13 @@ def _is_map_of_weights(tree: Any) -> bool:
     return isinstance(tree, dict) and any(isinstance(v, Tensor) and "." in str(k) for k, v in tree.items())
 
 
-def _pickled(path: Path, place: tuple[str, ...], name: str, tensor: Tensor) -> Entry:
+def _pickled(path: Path, place: tuple[str, ...], name: str, tensor: Tensor) -> TensorEntry:
     dtype, size = str(tensor.dtype).removeprefix("torch."), tensor.numel() * tensor.element_size()
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type != "cpu":
-        return Entry(name, tuple(tensor.shape), f"{dtype}, not plain", 0, path, -1, place)
+        return TensorEntry(name, tuple(tensor.shape), f"{dtype}, not plain", 0, path, -1, place)
     if size > tensor.untyped_storage().nbytes():
         raise InputError(f"{path.name} is damaged: '{name}' claims {size:,} bytes and the file holds fewer")
-    return Entry(name, tuple(tensor.shape), dtype, size, path, -1, place)
+    return TensorEntry(name, tuple(tensor.shape), dtype, size, path, -1, place)
 
 
 def _checked(found: Checkpoint) -> Checkpoint:

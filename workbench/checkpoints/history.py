@@ -7,7 +7,7 @@ from typing import Any
 
 from dream.errors import InputError
 from dream.training import checkpoint, run_log
-from workbench.checkpoints.files import AVERAGED, Checkpoint, Entry, open_checkpoint
+from workbench.checkpoints.files import AVERAGED, Checkpoint, TensorEntry, open_checkpoint
 from workbench.checkpoints.reader import Reader
 
 SCALE = "logit_scale"
@@ -92,6 +92,6 @@ def _label(found: Checkpoint, part: str) -> str:
     return "averaged" if part in AVERAGED or not found.raw else "raw"
 
 
-def _factor(entry: Entry, reader: Reader) -> float:
+def _factor(entry: TensorEntry, reader: Reader) -> float:
     value = float(reader.piece(entry, 0, 1).double())
     return math.exp(value) if value < 700 else math.inf

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from workbench.checkpoints.statistics import Statistics
+from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import layer_of
 
 MOMENTUM = ("exp_avg", "momentum_buffer")
@@ -16,7 +16,7 @@ SECOND = ("exp_avg_sq", "max_exp_avg_sq")
 
 
 @dataclass(frozen=True)
-class Moments:
+class OptimizerMoments:
     """What the optimiser keeps of one parameter; NaN where it keeps no such thing."""
 
     parameter: str
@@ -36,26 +36,26 @@ class Moments:
         return self.momentum / self.gradient if self.gradient else math.nan
 
 
-def moments(statistics: Iterable[Statistics]) -> list[Moments]:
+def moments(statistics: Iterable[TensorStatistics]) -> list[OptimizerMoments]:
     """A row a parameter, in their order."""
-    groups: dict[str, dict[str, Statistics]] = {}
+    groups: dict[str, dict[str, TensorStatistics]] = {}
     for one in statistics:
         parameter, _, kind = one.name.rpartition("/" if "/" in one.name else ".")
         groups.setdefault(_short(parameter), {})[kind] = one
     return [_row(parameter, kinds) for parameter, kinds in groups.items() if _first(kinds, MOMENTUM)]
 
 
-def by_layer(rows: Iterable[Moments]) -> list[Moments]:
+def moments_by_layer(rows: Iterable[OptimizerMoments]) -> list[OptimizerMoments]:
     """The rows of each layer's parameters taken together, in their order."""
-    groups: dict[str, list[Moments]] = {}
+    groups: dict[str, list[OptimizerMoments]] = {}
     for row in rows:
         groups.setdefault(layer_of(row.parameter), []).append(row)
     return [_together(name, group) for name, group in groups.items()]
 
 
-def _together(name: str, group: list[Moments]) -> Moments:
+def _together(name: str, group: list[OptimizerMoments]) -> OptimizerMoments:
     rules, steps = {row.rule for row in group}, [row.step for row in group if row.step == row.step]
-    return Moments(
+    return OptimizerMoments(
         parameter=name,
         rule=rules.pop() if len(rules) == 1 else "both",
         step=max(steps, default=math.nan),
@@ -73,10 +73,10 @@ def _rms(parts: list[tuple[float, int]]) -> float:
     return math.sqrt(sum(value**2 * count for value, count in known) / count) if count else math.nan
 
 
-def _row(parameter: str, kinds: dict[str, Statistics]) -> Moments:
+def _row(parameter: str, kinds: dict[str, TensorStatistics]) -> OptimizerMoments:
     momentum, second, step = _first(kinds, MOMENTUM), _first(kinds, SECOND), kinds.get("step")
     assert momentum is not None
-    return Moments(
+    return OptimizerMoments(
         parameter=parameter,
         rule="two moments (Adam)" if second else "momentum (Muon, SGD)",
         step=step.mean if step else math.nan,
@@ -87,7 +87,7 @@ def _row(parameter: str, kinds: dict[str, Statistics]) -> Moments:
     )
 
 
-def _first(kinds: dict[str, Statistics], names: tuple[str, ...]) -> Statistics | None:
+def _first(kinds: dict[str, TensorStatistics], names: tuple[str, ...]) -> TensorStatistics | None:
     return next((kinds[name] for name in names if name in kinds), None)
 
 

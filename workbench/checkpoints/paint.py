@@ -22,7 +22,7 @@ SAMPLES = (
 
 
 @dataclass(frozen=True)
-class Painted:
+class PaintedWeights:
     """What one set of weights painted."""
 
     label: str
@@ -32,7 +32,7 @@ class Painted:
     """Cosine of each finished picture with its prompt, by the same weights."""
 
 
-def read_prompts(text: str) -> list[str]:
+def prompts_of_text(text: str) -> list[str]:
     """One prompt a line; InputError for none, or for more than MOST_PROMPTS."""
     prompts = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     if not 1 <= len(prompts) <= MOST_PROMPTS:
@@ -42,16 +42,16 @@ def read_prompts(text: str) -> list[str]:
 
 def paint_sides(
     sides: Sequence[tuple[str, "Pretrained"]], prompts: Sequence[str], seed: int, work: Work[Any]
-) -> list[Painted]:
+) -> list[PaintedWeights]:
     """The prompts painted by each side with its own settings and one seed; noise and order are the same."""
-    found: list[Painted] = []
+    found: list[PaintedWeights] = []
     for number, (label, pretrained) in enumerate(sides):
         found.append(_paint(label, pretrained, prompts, seed, number / len(sides), 1 / len(sides), work))
         work.show(tuple(found))
     return found
 
 
-def distance(a: Painted, b: Painted) -> np.ndarray:
+def distance(a: PaintedWeights, b: PaintedWeights) -> np.ndarray:
     """(P,) RMS difference of the pictures, in grey levels of 255; InputError where their sizes differ."""
     if a.pictures.shape != b.pictures.shape:
         raise InputError(f"the pictures differ in size: {a.pictures.shape[2:]} and {b.pictures.shape[2:]} px")
@@ -61,7 +61,7 @@ def distance(a: Painted, b: Painted) -> np.ndarray:
 
 def _paint(
     label: str, pretrained: "Pretrained", prompts: Sequence[str], seed: int, base: float, span: float, work: Work[Any]
-) -> Painted:
+) -> PaintedWeights:
     from dream.decoding.decode import paint_batches, previews
     from dream.decoding.selection import DecodeSettings
 
@@ -76,4 +76,4 @@ def _paint(
         work.tell(base + span * record.decoded_fraction, f"painting with {label}")
     pictures = previews(pretrained.images, pretrained.config.image, last).numpy()
     scores = [] if last.alignment is None else last.alignment.tolist()
-    return Painted(label, pictures, tuple(scores))
+    return PaintedWeights(label, pictures, tuple(scores))

@@ -58,7 +58,7 @@ def read_tree(path: Path) -> Any:
         raise InputError(_refusal(path, error)) from error
 
 
-def flatten(tree: Any) -> tuple[dict[tuple[str, ...], Tensor], dict[str, str]]:
+def tensors_by_path(tree: Any) -> tuple[dict[tuple[str, ...], Tensor], dict[str, str]]:
     """Tensors by their path in nested dicts and lists, and the plain values beside them as text.
 
     InputError for a tree that is endless or far too large.

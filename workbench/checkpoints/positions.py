@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.files import Part, TensorEntry
 
 NAMED = re.compile(r"(^|[._])(pos|positions?|positional|wpe)([._]|$)|pos_emb|position_embed|positional_embed")
 """How position tables are named, ours and others'."""
@@ -33,17 +33,17 @@ class Table:
         return divmod(position, self.columns)
 
 
-def position_tables(part: Part) -> list[Entry]:
+def position_tables(part: Part) -> list[TensorEntry]:
     """The part's position tables: matrices that are named like one."""
     return [entry for entry in part.entries if _is_table(entry)]
 
 
-def length(entry: Entry) -> int:
+def length(entry: TensorEntry) -> int:
     """Positions in a table."""
     return entry.shape[-2]
 
 
-def guess_side(entry: Entry, part: Part, grid: int | None) -> int:
+def guess_side(entry: TensorEntry, part: Part, grid: int | None) -> int:
     """Cells a side of the grid that the table's last rows fill; 0 where its positions lie on a line.
 
     A known `grid` wins where it fits; then tables of the part that are a square without anything before it;
@@ -119,7 +119,7 @@ def mosaic(cosines: np.ndarray, table: Table) -> np.ndarray:
     return tiles
 
 
-def _is_table(entry: Entry) -> bool:
+def _is_table(entry: TensorEntry) -> bool:
     shape = entry.shape[1:] if len(entry.shape) == 3 and entry.shape[0] == 1 else entry.shape
     fits = len(shape) == 2 and 1 < shape[0] <= MOST_ROWS and shape[1] > 1
     return fits and entry.readable and bool(NAMED.search(entry.name))

@@ -10,7 +10,7 @@ from torch import Tensor
 from dream.errors import InputError
 from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
-from workbench.checkpoints.files import Entry
+from workbench.checkpoints.files import TensorEntry
 
 CHUNK = 2**20
 """Most values that are looked at in one go; 8 MB as float64, whatever the tensor."""
@@ -29,14 +29,14 @@ class Reader:
         self._stack.close()
         self._trees.clear()
 
-    def piece(self, entry: Entry, start: int, stop: int) -> Tensor:
+    def piece(self, entry: TensorEntry, start: int, stop: int) -> Tensor:
         """Values `start` to `stop` in row-major order, flat, in the stored data type."""
         if entry.offset < 0:
             return pickles.piece(self._tensor(entry), start, stop, CHUNK)
-        stored = safe.Stored(entry.name, entry.shape, entry.dtype, entry.bytes, entry.offset)
+        stored = safe.StoredTensor(entry.name, entry.shape, entry.dtype, entry.bytes, entry.offset)
         return safe.read_piece(self._file(entry.file), stored, start, stop)
 
-    def whole(self, entry: Entry, most: int = 8 * CHUNK) -> Tensor:
+    def whole(self, entry: TensorEntry, most: int = 8 * CHUNK) -> Tensor:
         """The tensor as float32; InputError where it has more than `most` values."""
         if entry.count > most:
             raise InputError(f"{entry.name} has {entry.count:,} values, too many to show at once")
@@ -47,7 +47,7 @@ class Reader:
             self._files[path] = self._stack.enter_context(path.open("rb", buffering=0))  # type: ignore[arg-type]
         return self._files[path]
 
-    def _tensor(self, entry: Entry) -> Tensor:
+    def _tensor(self, entry: TensorEntry) -> Tensor:
         if entry.file not in self._trees:
-            self._trees[entry.file] = pickles.flatten(pickles.read_tree(entry.file))[0]
+            self._trees[entry.file] = pickles.tensors_by_path(pickles.read_tree(entry.file))[0]
         return self._trees[entry.file][entry.place].detach()

@@ -42,7 +42,7 @@ TYPES: dict[str, torch.dtype] = {
 """Data types whose values can be read; of others only shape and size are shown."""
 
 
-class Stored(NamedTuple):
+class StoredTensor(NamedTuple):
     """What the header says of a tensor."""
 
     name: str
@@ -61,7 +61,7 @@ def looks_like(path: Path) -> bool:
     return len(start) > LENGTH_BYTES and start[LENGTH_BYTES:] == b"{"
 
 
-def read_header(path: Path) -> tuple[list[Stored], dict[str, str]]:
+def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
     """What the file holds, by name (numbers as numbers), and its writer's notes.
 
     InputError where the header lies.
@@ -85,7 +85,7 @@ def read_header(path: Path) -> tuple[list[Stored], dict[str, str]]:
     return found, {str(key): str(value) for key, value in dict(notes).items()}
 
 
-def read_piece(file: BinaryIO, stored: Stored, start: int, stop: int) -> Tensor:
+def read_piece(file: BinaryIO, stored: StoredTensor, start: int, stop: int) -> Tensor:
     """Values `start` to `stop` of a tensor, flat; InputError where the file ends before them."""
     dtype = TYPES_BY_NAME[stored.dtype]
     width = torch.empty((), dtype=dtype).element_size()
@@ -101,7 +101,7 @@ def read_piece(file: BinaryIO, stored: Stored, start: int, stop: int) -> Tensor:
 TYPES_BY_NAME = {str(dtype).removeprefix("torch."): dtype for dtype in TYPES.values()}
 
 
-def _stored(name: str, about: dict[str, Any], first: int, size: int, path: Path) -> Stored:
+def _stored(name: str, about: dict[str, Any], first: int, size: int, path: Path) -> StoredTensor:
     begin, end = about["data_offsets"]
     shape = tuple(about["shape"])
     if not all(type(value) is int and value >= 0 for value in (begin, end, *shape)) or end < begin:
@@ -114,7 +114,7 @@ def _stored(name: str, about: dict[str, Any], first: int, size: int, path: Path)
         if expected != end - begin:
             raise _damaged(path, f"'{name}' of shape {shape} needs {expected:,} bytes and has {end - begin:,}")
     word = str(dtype).removeprefix("torch.") if dtype is not None else str(about["dtype"])
-    return Stored(name, shape, word, end - begin, first + begin)
+    return StoredTensor(name, shape, word, end - begin, first + begin)
 
 
 def _damaged(path: Path, why: str) -> InputError:
@@ -127,7 +127,7 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in words]
 
 
-def overlapping(found: list[Stored]) -> Iterator[tuple[str, str]]:
+def overlapping(found: list[StoredTensor]) -> Iterator[tuple[str, str]]:
     """Pairs of tensors that share bytes, which safetensors forbids."""
     ordered = sorted((one for one in found if one.bytes), key=lambda one: one.offset)
     for before, after in itertools.pairwise(ordered):

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.reader import CHUNK, Reader
 from workbench.checkpoints.words import layer_of
 from workbench.work import Work
@@ -28,7 +28,7 @@ MAGNITUDES = int(DECADES[1] - DECADES[0]) * PER_DECADE
 
 
 @dataclass(frozen=True)
-class Statistics:
+class TensorStatistics:
     """What the values of one tensor are like. Numbers are of its finite values, NaN where there are none."""
 
     name: str
@@ -97,7 +97,7 @@ class Statistics:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, tree: dict[str, Any]) -> "Statistics":
+    def from_dict(cls, tree: dict[str, Any]) -> "TensorStatistics":
         """The statistics of `to_dict`'s result; TypeError for another one."""
         histogram, magnitudes = tuple(tree["histogram"]), tuple(tree["magnitudes"])
         return cls(**{**tree, "histogram": histogram, "magnitudes": magnitudes})
@@ -118,9 +118,9 @@ class Layer:
     magnitudes: tuple[int, ...]
 
 
-def measure_part(part: Part, work: Work[Any]) -> list[Statistics]:
+def measure_part(part: Part, work: Work[Any]) -> list[TensorStatistics]:
     """Statistics of every tensor that can be read; what is done is shown as it comes."""
-    found: list[Statistics] = []
+    found: list[TensorStatistics] = []
     entries = [entry for entry in part.entries if entry.readable]
     total, done, shown = max(1, sum(entry.bytes for entry in entries)), 0, time.monotonic()
     with Reader() as reader:
@@ -135,7 +135,7 @@ def measure_part(part: Part, work: Work[Any]) -> list[Statistics]:
     return found
 
 
-def measure(entry: Entry, reader: Reader, tell: Callable[[float], None] = lambda share: None) -> Statistics:
+def measure(entry: TensorEntry, reader: Reader, tell: Callable[[float], None] = lambda share: None) -> TensorStatistics:
     """Statistics of one tensor; `tell` is given the share that is done."""
     tally, passes = _Tally(entry), 1 if entry.count <= CHUNK else 2
     for start, values in _pieces(entry, reader):
@@ -150,15 +150,15 @@ def measure(entry: Entry, reader: Reader, tell: Callable[[float], None] = lambda
     return tally.finished(histogram)
 
 
-def by_layer(statistics: Iterable[Statistics]) -> list[Layer]:
+def statistics_by_layer(statistics: Iterable[TensorStatistics]) -> list[Layer]:
     """The floating-point tensors' statistics taken together by layer, in their order."""
-    groups: dict[str, list[Statistics]] = {}
+    groups: dict[str, list[TensorStatistics]] = {}
     for one in (one for one in statistics if one.weights):
         groups.setdefault(layer_of(one.name), []).append(one)
     return [_layer(name, group) for name, group in groups.items()]
 
 
-def edges(one: Statistics) -> list[float]:
+def edges(one: TensorStatistics) -> list[float]:
     """The BINS + 1 bounds of its histogram's bins."""
     return torch.linspace(one.low, one.high, BINS + 1, dtype=torch.float64).tolist()
 
@@ -168,7 +168,7 @@ def magnitude_centres() -> list[float]:
     return [10 ** (DECADES[0] + (i + 0.5) / PER_DECADE) for i in range(MAGNITUDES)]
 
 
-def total(statistics: Sequence[Statistics]) -> Layer:
+def total(statistics: Sequence[TensorStatistics]) -> Layer:
     """All floating-point tensors taken together."""
     return _layer("all", [one for one in statistics if one.weights])
 
@@ -176,7 +176,7 @@ def total(statistics: Sequence[Statistics]) -> Layer:
 class _Tally:
     """Sums over the pieces of a tensor."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: TensorEntry) -> None:
         self.entry = entry
         self.sum = self.squares = 0.0
         self.low, self.high = math.inf, -math.inf
@@ -221,10 +221,10 @@ class _Tally:
         self.zero_rows += int((~by_column.any(dim=1)).sum())
         self.columns |= by_column.any(dim=0)
 
-    def finished(self, histogram: Tensor) -> Statistics:
+    def finished(self, histogram: Tensor) -> TensorStatistics:
         """Everything as plain numbers."""
         finite = self.entry.count - self.nans - self.infinities
-        return Statistics(
+        return TensorStatistics(
             name=self.entry.name,
             dtype=self.entry.dtype,
             count=self.entry.count,
@@ -244,7 +244,7 @@ class _Tally:
         )
 
 
-def _row_length(entry: Entry) -> int:
+def _row_length(entry: TensorEntry) -> int:
     """Values a row of the first axis; 0 where rows are not followed."""
     if len(entry.shape) < 2 or entry.count == 0:
         return 0
@@ -252,7 +252,7 @@ def _row_length(entry: Entry) -> int:
     return length if length <= CHUNK else 0
 
 
-def _pieces(entry: Entry, reader: Reader) -> Iterator[tuple[int, Tensor]]:
+def _pieces(entry: TensorEntry, reader: Reader) -> Iterator[tuple[int, Tensor]]:
     """Where each piece begins and its values (n,) as floats; whole rows where they fit.
 
     Float32 holds all of the narrower types; integers and doubles need float64.
@@ -283,7 +283,7 @@ def _magnitudes(values: Tensor) -> Tensor:
     return counts
 
 
-def _layer(name: str, group: list[Statistics]) -> Layer:
+def _layer(name: str, group: list[TensorStatistics]) -> Layer:
     known = [one for one in group if one.rms == one.rms]
     finite = sum(one.count - one.nonfinite for one in known)
     squares = sum(one.rms**2 * (one.count - one.nonfinite) for one in known)

@@ -18,14 +18,14 @@ from PIL import Image
 
 from dream import __version__
 from dream.decoding import pictures as sheets
-from dream.decoding.pictures import Panel, Row
+from dream.decoding.pictures import SheetPanel, SheetRow
 from dream.decoding.record import DecodeRecord, load_record
 from workbench.decode.paint import GIVEN_PICTURE
 from workbench.decode.player_data import player_data
 from workbench.decode.request import final_picture, winner
 from workbench.pictures import enlarged
 from workbench.player import player_html
-from workbench.store import Stored
+from workbench.store import StoredDecode
 
 PNG_SIDE = 512
 """Small pictures are enlarged by a whole factor to at most this side, in pixels."""
@@ -36,7 +36,7 @@ FRAMES_A_SECOND = 20
 FORMAT = "dream decode"
 
 
-def about_file(stored: Stored) -> dict[str, Any]:
+def about_file(stored: StoredDecode) -> dict[str, Any]:
     """What a file says of its making: enough to paint it again."""
     about = {"prompt": stored.prompt, "stored": stored.id, **stored.about}
     given = stored.path / GIVEN_PICTURE
@@ -45,13 +45,13 @@ def about_file(stored: Stored) -> dict[str, Any]:
     return about
 
 
-def file_name(stored: Stored, suffix: str) -> str:
+def file_name(stored: StoredDecode, suffix: str) -> str:
     """A name for a file of it: the prompt, then the seed."""
     slug = re.sub(r"[^a-z0-9]+", "-", stored.prompt.lower()).strip("-")[:40].strip("-")
     return f"{slug or 'picture'}-seed{stored.about.get('seed', 0)}.{suffix}"
 
 
-def decode_png(stored: Stored) -> bytes:
+def decode_png(stored: StoredDecode) -> bytes:
     """The finished picture, with its settings inside."""
     file = io.BytesIO()
     picture = enlarged(final_picture(load_record(stored.record_path)), PNG_SIDE)
@@ -59,7 +59,7 @@ def decode_png(stored: Stored) -> bytes:
     return file.getvalue()
 
 
-def decode_gif(stored: Stored) -> bytes:
+def decode_gif(stored: StoredDecode) -> bytes:
     """Every step, with how far it is, as an endless GIF."""
     file = io.BytesIO()
     sheets.write_gif(list(_frames(stored)), file, FRAME_SECONDS, HOLD_SECONDS)
@@ -71,7 +71,7 @@ def can_write_mp4() -> bool:
     return importlib.util.find_spec("imageio_ffmpeg") is not None
 
 
-def decode_mp4(stored: Stored) -> bytes:
+def decode_mp4(stored: StoredDecode) -> bytes:
     """Every step as a film (H.264)."""
     return film(_frames(stored), stored.about)
 
@@ -104,12 +104,12 @@ def film(images: Iterable[Image.Image], about: Mapping[str, Any]) -> bytes:
         return path.read_bytes()
 
 
-def decode_html(stored: Stored) -> bytes:
+def decode_html(stored: StoredDecode) -> bytes:
     """The player with this decode as one file that works offline."""
     return player_html(player_data(stored), stored.prompt).encode()
 
 
-def decode_json(stored: Stored) -> bytes:
+def decode_json(stored: StoredDecode) -> bytes:
     """How it was painted, and what every step did."""
     record = load_record(stored.record_path)
     candidate = winner(record)
@@ -137,7 +137,7 @@ def _step(record: DecodeRecord, step: int, candidate: int) -> dict[str, Any]:
     }
 
 
-def _frames(stored: Stored) -> Iterator[Image.Image]:
+def _frames(stored: StoredDecode) -> Iterator[Image.Image]:
     """A sheet a step: the picture so far over its prompt."""
     record = load_record(stored.record_path)
     candidate, steps = winner(record), record.about.settings.steps
@@ -145,7 +145,7 @@ def _frames(stored: Stored) -> Iterator[Image.Image]:
         share = float(record.decoded_fraction[step])
         picture = np.asarray(record.previews[step, 0, record.drawn_by(step, 0, candidate)])
         heading = f"step {step + 1} of {steps}, {share:.0%} of the tokens decoded"
-        yield sheets.draw_sheet([Row([Panel(picture)])], heading, stored.prompt, share)
+        yield sheets.draw_sheet([SheetRow([SheetPanel(picture)])], heading, stored.prompt, share)
 
 
 def _even(image: Image.Image) -> Image.Image:

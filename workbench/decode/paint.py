@@ -16,9 +16,9 @@ from dream.decoding.record import About, RecordWriter
 from dream.decoding.state import Given, StepRecord
 from dream.errors import InputError
 from workbench import store
-from workbench.decode.request import Picture, Request, Start, Stretch, check_request, stretches
+from workbench.decode.request import DecodeRequest, KeptPicture, Picture, Stretch, check_decode_request, stretches
 from workbench.pictures import image_of
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -40,12 +40,14 @@ class Painting:
     decoded_fraction: float
 
 
-def paint(work: Work[Stored], workspace: Workspace, pretrained: "Pretrained", request: Request) -> Stored:
+def paint_and_store(
+    work: Work[StoredDecode], workspace: Workspace, pretrained: "Pretrained", request: DecodeRequest
+) -> StoredDecode:
     """Paints, showing a `Painting` after every step, and stores the decode; cancelled, it leaves nothing.
 
-    Raises InputError as `check_request` does, and for another model than painted a fork's parent.
+    Raises InputError as `check_decode_request` does, and for another model than painted a fork's parent.
     """
-    check_request(pretrained.config, request)
+    check_decode_request(pretrained.config, request)
     _check_model(pretrained, request)
     with store.begin(workspace, "decode", request.prompt, _about(workspace, pretrained, request)) as draft:
         painted = []  # written once it is all there, so that the first picture does not wait for the disk
@@ -59,7 +61,7 @@ def paint(work: Work[Stored], workspace: Workspace, pretrained: "Pretrained", re
         return draft.finish(image_of(painted[-1][1][0].numpy()))
 
 
-def _steps(pretrained: "Pretrained", request: Request) -> Iterator[StepRecord]:
+def _steps(pretrained: "Pretrained", request: DecodeRequest) -> Iterator[StepRecord]:
     """The steps that are painted; of a fork, those after it. All rows are candidate 0 of the record."""
     scored = bool(pretrained.config.objective.contrastive_weight)
     given, midway = None, None
@@ -82,7 +84,7 @@ def _steps(pretrained: "Pretrained", request: Request) -> Iterator[StepRecord]:
         yield replace(step, candidates=torch.zeros_like(step.candidates))
 
 
-def _given(pretrained: "Pretrained", start: Start) -> Given:
+def _given(pretrained: "Pretrained", start: KeptPicture) -> Given:
     kept = torch.zeros(pretrained.config.image.num_tokens, dtype=torch.bool)
     kept[list(start.kept)] = True
     if start.tokens is not None:
@@ -92,7 +94,7 @@ def _given(pretrained: "Pretrained", start: Start) -> Given:
 
 
 def _write(
-    draft: store.Draft, pretrained: "Pretrained", request: Request, painted: list[tuple[StepRecord, Tensor]]
+    draft: store.Draft, pretrained: "Pretrained", request: DecodeRequest, painted: list[tuple[StepRecord, Tensor]]
 ) -> None:
     with RecordWriter(draft.record_path, _record_about(pretrained, request)) as writer:
         if request.fork is not None:
@@ -105,7 +107,7 @@ def _write(
         shutil.copy(request.fork.parent.path / GIVEN_PICTURE, draft.path)
 
 
-def _about(workspace: Workspace, pretrained: "Pretrained", request: Request) -> dict[str, Any]:
+def _about(workspace: Workspace, pretrained: "Pretrained", request: DecodeRequest) -> dict[str, Any]:
     about: dict[str, Any] = {
         "model": request.model,
         "weights": request.weights,
@@ -126,7 +128,7 @@ def _about(workspace: Workspace, pretrained: "Pretrained", request: Request) -> 
     return about
 
 
-def _record_about(pretrained: "Pretrained", request: Request) -> About:
+def _record_about(pretrained: "Pretrained", request: DecodeRequest) -> About:
     image, fork = pretrained.config.image, request.fork
     about = About(
         prompts=(request.prompt,),
@@ -149,7 +151,7 @@ def _record_about(pretrained: "Pretrained", request: Request) -> About:
     )
 
 
-def _check_model(pretrained: "Pretrained", request: Request) -> None:
+def _check_model(pretrained: "Pretrained", request: DecodeRequest) -> None:
     if request.fork is None:
         return
     there = request.fork.record.about.model_id

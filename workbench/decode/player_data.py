@@ -1,6 +1,6 @@
 """A decode as the player shows it: what was painted, and what the model computed inside.
 
-It is a stored decode or a bare record. What needs no model is there at once; `look` adds the rest in one pass
+It is a stored decode or a bare record. What needs no model is there at once; `add_inspection` adds the rest in one pass
 over all steps and leaves it beside a stored record, so that it is computed once. Bounded by: MAX_ENTRIES
 pictures of a kind, PATH_LENGTH patches a token.
 """
@@ -24,7 +24,7 @@ from dream.files import replace_text
 from workbench.decode.request import Stretch, stretches, winner
 from workbench.decode.words import caption_words
 from workbench.pictures import Picture, png_url
-from workbench.store import ABOUT, RECORD, Stored, open_folder
+from workbench.store import ABOUT, RECORD, StoredDecode, open_folder
 from workbench.work import Work
 
 if TYPE_CHECKING:
@@ -42,29 +42,29 @@ COLOUR = "#D55E00"
 """What is outlined; the first candidate's colour in every figure."""
 
 
-def opened(decode: Stored | DecodeRecord | str | Path) -> Stored | DecodeRecord:
+def opened_decode(decode: StoredDecode | DecodeRecord | str | Path) -> StoredDecode | DecodeRecord:
     """A decode as the functions here take it; a path is that of a stored decode's folder or of a record.
 
     Raises InputError where there is none, or it is damaged.
     """
-    if isinstance(decode, (Stored, DecodeRecord)):
+    if isinstance(decode, (StoredDecode, DecodeRecord)):
         return decode
     path = Path(decode)
     folder = path.parent if path.name == RECORD else path
     return open_folder(folder) if (folder / ABOUT).is_file() else load_record(path)
 
 
-def record_of(decode: Stored | DecodeRecord) -> DecodeRecord:
+def record_of(decode: StoredDecode | DecodeRecord) -> DecodeRecord:
     """Its record; raises InputError where that is missing or damaged."""
-    return load_record(decode.record_path) if isinstance(decode, Stored) else decode
+    return load_record(decode.record_path) if isinstance(decode, StoredDecode) else decode
 
 
-def player_data(decode: Stored | DecodeRecord) -> dict[str, Any]:
-    """The player's data: with what `look` found and left, if it was called; else of the record alone.
+def player_data(decode: StoredDecode | DecodeRecord) -> dict[str, Any]:
+    """The player's data: with what `add_inspection` found and left, if it was called; else of the record alone.
 
     Raises InputError where the record is missing or damaged.
     """
-    path = decode.path / PLAYER if isinstance(decode, Stored) else None
+    path = decode.path / PLAYER if isinstance(decode, StoredDecode) else None
     if path is not None and path.is_file():
         try:
             tree = json.loads(path.read_text())
@@ -89,7 +89,9 @@ def check_painter(record: DecodeRecord, model_id: str) -> None:
         )
 
 
-def look(work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: "Pretrained") -> dict[str, Any]:
+def add_inspection(
+    work: Work[dict[str, Any]], decode: StoredDecode | DecodeRecord, pretrained: "Pretrained"
+) -> dict[str, Any]:
     """The player's data with previews of the rest, attention and denoising paths, also left beside a stored
     record.
 
@@ -103,7 +105,7 @@ def look(work: Work[dict[str, Any]], decode: Stored | DecodeRecord, pretrained: 
     data |= _rests(work, walk, [inside for inside, _ in parts], entries, pretrained)
     data |= _attention(walk, parts, made_of, pretrained)
     data |= _paths(walk, [inside for inside, _ in parts], pretrained)
-    if isinstance(decode, Stored) and decode.path.is_dir():  # it may have been deleted meanwhile
+    if isinstance(decode, StoredDecode) and decode.path.is_dir():  # it may have been deleted meanwhile
         replace_text(decode.path / PLAYER, json.dumps({"version": VERSION, "data": data}))
     return data
 
@@ -132,8 +134,8 @@ def _entries(record: DecodeRecord) -> list[list[int]]:
     return [part.tolist() for part in parts]
 
 
-def _title(decode: Stored | DecodeRecord) -> str:
-    return decode.prompt if isinstance(decode, Stored) else decode.about.prompts[0]
+def _title(decode: StoredDecode | DecodeRecord) -> str:
+    return decode.prompt if isinstance(decode, StoredDecode) else decode.about.prompts[0]
 
 
 def _base(record: DecodeRecord, title: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dream.config import DreamConfig
 from dream.decoding.record import DecodeRecord, load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from workbench.store import Stored
+from workbench.store import StoredDecode
 
 Picture = NDArray[np.uint8]
 """(3, H, W) uint8."""
@@ -24,7 +24,7 @@ WEIGHTS = ("averaged", "raw")
 
 
 @dataclass(frozen=True)
-class Start:
+class KeptPicture:
     """A picture of which a part is kept."""
 
     picture: Picture
@@ -38,7 +38,7 @@ class Start:
 class Fork:
     """A stored decode that is to go on otherwise after its first `steps` steps."""
 
-    parent: Stored
+    parent: StoredDecode
     steps: int
 
     @cached_property
@@ -53,7 +53,7 @@ class Fork:
 
 
 @dataclass(frozen=True)
-class Request:
+class DecodeRequest:
     """One decode that is asked for."""
 
     model: str
@@ -62,7 +62,7 @@ class Request:
     """`averaged` or `raw`."""
     prompt: str
     settings: DecodeSettings
-    start: Start | None = None
+    start: KeptPicture | None = None
     fork: Fork | None = None
 
 
@@ -89,7 +89,7 @@ def why_not(config: DreamConfig) -> str | None:
     return None
 
 
-def check_request(config: DreamConfig, request: Request) -> None:
+def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
     """Raises InputError where the request cannot be painted by a model of this configuration."""
     if reason := why_not(config):
         raise InputError(reason)
@@ -106,7 +106,7 @@ def check_request(config: DreamConfig, request: Request) -> None:
         _check_fork(request.fork, request.settings)
 
 
-def stretches(stored: Stored | DecodeRecord) -> list[Stretch]:
+def stretches(stored: StoredDecode | DecodeRecord) -> list[Stretch]:
     """What the decode is made of; the first starts at step 0. Raises InputError where that is damaged.
 
     The bare record of a fork does not say how the steps were painted that it took over: InputError.
@@ -144,13 +144,13 @@ def final_picture(record: DecodeRecord) -> Picture:
     return np.asarray(record.previews[record.steps[-1], 0, winner(record)])
 
 
-def start_of(stored: Stored, kept: tuple[int, ...]) -> Start:
+def start_of(stored: StoredDecode, kept: tuple[int, ...]) -> KeptPicture:
     """A start from a stored decode's finished picture, whose tokens are kept to the bit."""
     record = load_record(stored.record_path)
-    return Start(final_picture(record), kept, record.finished(0)[1][0])
+    return KeptPicture(final_picture(record), kept, record.finished(0)[1][0])
 
 
-def _check_start(config: DreamConfig, start: Start) -> None:
+def _check_start(config: DreamConfig, start: KeptPicture) -> None:
     tokens, size = config.image.num_tokens, config.image.size
     if not 0 < len(start.kept) < tokens:
         what = "no cell of the picture is kept" if not start.kept else "every cell is kept: nothing to paint"

@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.decode.player_data import player_data
 from workbench.pictures import Picture, png_url
-from workbench.store import Stored
+from workbench.store import StoredDecode
 
 
 def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str = "keep") -> dict[str, Any]:
@@ -21,7 +21,7 @@ def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str
     }
 
 
-def compare_data(first: dict[str, Any], second: dict[str, Any], a: Stored, b: Stored) -> dict[str, Any]:
+def compare_data(first: dict[str, Any], second: dict[str, Any], a: StoredDecode, b: StoredDecode) -> dict[str, Any]:
     """The finished pictures of two decodes under one slider; `first` and `second` are their player's data."""
     return {
         "mode": "compare",
@@ -34,6 +34,6 @@ def compare_data(first: dict[str, Any], second: dict[str, Any], a: Stored, b: St
     }
 
 
-def compared(a: Stored, b: Stored) -> dict[str, Any]:
+def compared_decodes(a: StoredDecode, b: StoredDecode) -> dict[str, Any]:
     """The same of two stored decodes. Raises InputError where one is damaged."""
     return compare_data(player_data(a), player_data(b), a, b)

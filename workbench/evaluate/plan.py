@@ -41,7 +41,7 @@ PATHS = (
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvaluationPlan:
     """What to measure, in the words of the command line."""
 
     models: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Plan:
     @property
     def name(self) -> str:
         """What the job is called."""
-        models = ", ".join(column_of(model) for model in self.models)
+        models = ", ".join(model_column(model) for model in self.models)
         return f"{models}: {', '.join(self.tasks)}"
 
     def arguments(self) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TaskFit:
     """Whether a task can be asked of models and data."""
 
     task: Task
@@ -102,9 +102,9 @@ class Verdict:
         return bool(self.sources and self.models)
 
 
-def first_look(model: str = "demo") -> Plan:
+def first_look(model: str = "demo") -> EvaluationPlan:
     """A plan of about two minutes."""
-    return Plan(models=(model,), tasks=QUICK, assignments=QUICK_SETTINGS)
+    return EvaluationPlan(models=(model,), tasks=QUICK, assignments=QUICK_SETTINGS)
 
 
 # models and data
@@ -119,7 +119,7 @@ def split_model(word: str, root: Path = Path()) -> tuple[str, str]:
     return (name.strip(), path.strip()) if named else ("", word.strip())
 
 
-def column_of(word: str) -> str:
+def model_column(word: str) -> str:
     """The name of a model's column: as given, else its folder's, a checkpoint's with its run."""
     name, path = split_model(word)
     full = Path(os.path.abspath(path))
@@ -137,14 +137,14 @@ def named_apart(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]:
         given, path = split_model(word, workspace.root)
         place = workspace.model(path)
         shown = workspace.shown(place)
-        name = given or column_of(place)
+        name = given or model_column(place)
         if name in found and not given:
             name = f"{Path(place).parent.name} {name}"
         if not NAME.fullmatch(name) or name.startswith("."):
             raise InputError(f"'{word}': a column's name must not be '{name}'; give one without '/'")
         if name in found:
             raise InputError(f"two models are named '{name}': name one of them, as in other={shown}")
-        found[name] = shown if name == column_of(shown) else f"{name}={shown}"
+        found[name] = shown if name == model_column(shown) else f"{name}={shown}"
     return tuple(found.values())
 
 
@@ -170,7 +170,7 @@ def _source(workspace: Workspace, word: str) -> str:
     return workspace.source(word)
 
 
-def config_of(workspace: Workspace, word: str) -> DreamConfig:
+def planned_config(workspace: Workspace, word: str) -> DreamConfig:
     """What a model was trained as; reads no weights. InputError if it cannot be opened."""
     return checkpoint.read_state(folder_of(workspace, word)).config
 
@@ -183,18 +183,18 @@ def folder_of(workspace: Workspace, word: str) -> Path:
     return checkpoint_of(workspace.root / path)
 
 
-def verdicts(configs: Mapping[str, DreamConfig], sources: Sequence[str]) -> dict[str, Verdict]:
+def verdicts(configs: Mapping[str, DreamConfig], sources: Sequence[str]) -> dict[str, TaskFit]:
     """For every task which of these models (by column) and data it fits, and why not the others."""
     return {name: _verdict(task, configs, sources) for name, task in TASKS.items()}
 
 
-def _verdict(task: Task, configs: Mapping[str, DreamConfig], sources: Sequence[str]) -> Verdict:
+def _verdict(task: Task, configs: Mapping[str, DreamConfig], sources: Sequence[str]) -> TaskFit:
     fit = tuple(source for source in sources if may_take(task, source))
     reasons = [_unfit(task, source) for source in sources if source not in fit]
     refusals = {column: task.refusal(config) for column, config in configs.items()}
     reasons += [f"{column}: {why}" for column, why in refusals.items() if why]
     able = tuple(column for column, why in refusals.items() if not why)
-    return Verdict(task, fit, able, tuple(reasons))
+    return TaskFit(task, fit, able, tuple(reasons))
 
 
 def _unfit(task: Task, source: str) -> str:
@@ -240,7 +240,7 @@ def _check_paths(workspace: Workspace, assignments: Iterable[str]) -> None:
                 workspace.path(part)
 
 
-def checked(workspace: Workspace, plan: Plan) -> Plan:
+def checked(workspace: Workspace, plan: EvaluationPlan) -> EvaluationPlan:
     """The plan with what can be measured at all, in words for the workspace's folder.
 
     Raises InputError for what is wrong with models, data, settings or the folder, as the command would.
@@ -254,7 +254,7 @@ def checked(workspace: Workspace, plan: Plan) -> Plan:
     if not sources:
         raise InputError("choose the data to measure on, for example shapes")
     for model in models:
-        config_of(workspace, model)
+        planned_config(workspace, model)
     named_tasks(",".join(plan.tasks), sources)
     if wrong := complaints(plan.tasks, plan.assignments):
         raise InputError(wrong[0])

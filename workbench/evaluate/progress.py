@@ -8,8 +8,8 @@ from typing import Literal
 
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS, may_take, named_tasks
-from workbench.evaluate.plan import column_of
-from workbench.jobs.queue import Job
+from workbench.evaluate.plan import model_column
+from workbench.jobs.job import Job
 
 MOST_BYTES = 4_000_000
 """So much of a log's end is read."""
@@ -37,7 +37,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Progress:
+class EvaluationProgress:
     """How far the whole is."""
 
     questions: tuple[Question, ...]
@@ -62,7 +62,7 @@ class Progress:
         return sum(question.share == 1.0 for question in self.questions)
 
 
-def progress_of(job: Job) -> Progress:
+def progress_of(job: Job) -> EvaluationProgress:
     """Where the job stands. What does not run any more is at work at nothing."""
     questions = {question.title: question for question in _asked(job.arguments)}
     left = ""
@@ -82,7 +82,7 @@ def progress_of(job: Job) -> Progress:
         for title, question in questions.items():
             if question.state == "at work":
                 questions[title] = replace(question, state="waiting", note="", share=0.0)
-    return Progress(tuple(questions.values()), left)
+    return EvaluationProgress(tuple(questions.values()), left)
 
 
 def _answered(question: Question, how: str) -> Question:
@@ -104,7 +104,7 @@ def _said(job: Job) -> list[str]:
 
 def _asked(arguments: Sequence[str]) -> Iterator[Question]:
     """The questions of a command, in the order in which it asks them."""
-    models = [column_of(word) for word in _values(arguments, "--model")]
+    models = [model_column(word) for word in _values(arguments, "--model")]
     sources = list(dict.fromkeys(_values(arguments, "--data"))) or ["shapes"]
     try:
         tasks = named_tasks((_values(arguments, "--tasks") or ["all"])[-1], sources)

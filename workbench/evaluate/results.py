@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from dream.errors import InputError
-from dream.evaluation.results import Entry, Results, read_results
+from dream.evaluation.results import Results, TaskResult, read_results
 from dream.pretrained import weights_file
 from dream.training import checkpoint
 from workbench.evaluate.plan import folder_of
@@ -120,7 +120,7 @@ def sources_in(results: Sequence[Results]) -> list[str]:
 
 
 def _only(result: Results, source: str | None = None, task: str | None = None) -> Results:
-    def kept(entry: Entry) -> bool:
+    def kept(entry: TaskResult) -> bool:
         return source in (None, entry.data) and task in (None, entry.task)
 
     return Results(result.name, result.model, tuple(filter(kept, result.entries)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dream.evaluation.paper import metric_of, published_for
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
-from dream.evaluation.table import Group, conditions, grouped, markdown_table
+from dream.evaluation.table import TableSection, conditions, grouped, markdown_table
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.results import of_task, tasks_in
 
@@ -43,11 +43,11 @@ def sections(results: Sequence[Results], query: str = "") -> list[Section]:
     return found
 
 
-def _section(task: str, group: Group, models: Sequence[str], words: Sequence[str]) -> Section:
+def _section(task: str, group: TableSection, models: Sequence[str], words: Sequence[str]) -> Section:
     rows = []
     for label, cells in group.rows.items():
         if all(word in f"{group.heading} {label}".casefold() for word in words):
-            numbers = {model: cell(cells[model]) if model in cells else "–" for model in models}
+            numbers = {model: measure_cell(cells[model]) if model in cells else "–" for model in models}
             rows.append({MEASURE: label, **numbers, PAPER: paper_cell(cells, group.objectives)})
     beside = any(row[PAPER] for row in rows)
     columns = (MEASURE, *models, *([PAPER] if beside else []))
@@ -55,7 +55,7 @@ def _section(task: str, group: Group, models: Sequence[str], words: Sequence[str
     return Section(task, group.heading, columns, kept, tuple(group.notes))
 
 
-def cell(measure: Measure) -> str:
+def measure_cell(measure: Measure) -> str:
     """A value with its interval; `undefined` where there is none."""
     return str(measure.estimate) if measure.estimate.value == measure.estimate.value else "undefined"
 

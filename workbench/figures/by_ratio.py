@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 from dream.data.grammar import EDIT_KINDS
 from dream.evaluation.results import Results
 from workbench.figures import style
-from workbench.figures.measured import Look, Wanted, chance_of, current_measures
-from workbench.figures.panels import Panel, Point, add_lines, cell, grid, point_of, titled
+from workbench.figures.measured import ModelStyles, Wanted, chance_of, current_measures
+from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_grid, point_of, titled
 
 CURVES = (
     Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1"),
@@ -62,7 +62,7 @@ def mask_ratio_info(results: Sequence[Results], wanted: Sequence[Wanted] = CURVE
 def plot_by_mask_ratio(
     results: Sequence[Results],
     title: str = "How much may be hidden",
-    look: Look | None = None,
+    look: ModelStyles | None = None,
     *,
     wanted: Sequence[Wanted] = CURVES,
     tasks: str = "retrieval,edits",
@@ -76,17 +76,17 @@ def plot_by_mask_ratio(
     if not panels:
         return style.empty(title, f"Nothing measured by mask ratio yet: <b>dream evaluate --tasks {tasks}</b>")
     columns = min(3, len(panels))
-    figure = grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
-    look = look or Look.of(results)
+    figure = panel_grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
+    look = look or ModelStyles.of(results)
     add_lines(figure, panels, look.colours, look.symbols)
     for i, panel in enumerate(panels):
-        where = cell(i, columns)
+        where = panel_cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)
         figure.update_xaxes(title_text=RATIO, tickformat=".2~f", **where)
     return titled(figure, title, note)
 
 
-def plot_retrieval(results: Sequence[Results], look: Look | None = None) -> go.Figure:
+def plot_retrieval_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
     """Recall at 1, 5 and 10 both ways by mask ratio, with that of guessing."""
     note = "bands: 95 % intervals; dotted: guessing"
     figure = plot_by_mask_ratio(
@@ -95,7 +95,7 @@ def plot_retrieval(results: Sequence[Results], look: Look | None = None) -> go.F
     return _with_chance(figure.update_yaxes(matches="y"), results, RETRIEVAL)
 
 
-def plot_edits(results: Sequence[Results], combination: str = "all", look: Look | None = None) -> go.Figure:
+def plot_edits(results: Sequence[Results], combination: str = "all", look: ModelStyles | None = None) -> go.Figure:
     """How often a picture prefers its caption to an edited one, a panel a kind of edit, by mask ratio.
 
     `combination` is one of COMBINATIONS.
@@ -115,7 +115,7 @@ def plot_edits(results: Sequence[Results], combination: str = "all", look: Look 
     return _with_chance(figure.update_yaxes(matches="y"), results, kinds)
 
 
-def plot_losses(results: Sequence[Results], look: Look | None = None) -> go.Figure:
+def plot_losses_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
     """Both losses and the alignments of unseen pictures by mask ratio."""
     note = "unseen pictures; bands: 95 % intervals; dotted: guessing among the pool's captions"
     figure = plot_by_mask_ratio(results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note)
@@ -135,6 +135,8 @@ def _with_chance(figure: go.Figure, results: Sequence[Results], wanted: Sequence
         ]
         if known and known[0] is not None:
             figure.add_hline(
-                y=known[0], line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, **cell(i, min(3, len(panels)))
+                y=known[0],
+                line={"color": style.PAPER, "width": 1.5, "dash": "dot"},
+                **panel_cell(i, min(3, len(panels))),
             )
     return figure

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.words import layer_of, shape_words, size_words
 from workbench.figures import style
 
@@ -67,12 +67,12 @@ def _nodes(part: Part) -> list[Node]:
     """Part, top modules, layers and tensors; a level of only one tensor is left out."""
     root = f"{TOP}{part.name}"
     nodes = [Node(root, part.name, "", part.bytes, f"{part.count:,} values, {size_words(part.bytes)}")]
-    tops: dict[str, list[Entry]] = {}
+    tops: dict[str, list[TensorEntry]] = {}
     for entry in part.entries:
         tops.setdefault(_top(entry.name), []).append(entry)
     for top, entries in tops.items():
         parent = _branch(nodes, f"{LAYER}{top}", top, root, entries)
-        layers: dict[str, list[Entry]] = {}
+        layers: dict[str, list[TensorEntry]] = {}
         for entry in entries:
             layers.setdefault(layer_of(entry.name), []).append(entry)
         for layer, inside in layers.items():
@@ -85,7 +85,7 @@ def _nodes(part: Part) -> list[Node]:
     return nodes
 
 
-def _branch(nodes: list[Node], id: str, label: str, parent: str, entries: list[Entry]) -> str:
+def _branch(nodes: list[Node], id: str, label: str, parent: str, entries: list[TensorEntry]) -> str:
     """The id under which the entries go: a new node's, or the parent's for a single one."""
     if len(entries) == 1:
         return parent
@@ -102,7 +102,7 @@ def _rest(name: str, above: str) -> str:
     return name.removeprefix(above).lstrip("./") or name
 
 
-def _hover(entry: Entry) -> str:
+def _hover(entry: TensorEntry) -> str:
     return f"{entry.name}<br>{shape_words(entry.shape)} {entry.dtype}, {size_words(entry.bytes)}"
 
 

@@ -13,8 +13,8 @@ from plotly.subplots import make_subplots
 
 from workbench.checkpoints.difference import Distance
 from workbench.checkpoints.history import History
-from workbench.checkpoints.optimizer import Moments
-from workbench.checkpoints.statistics import Layer, Statistics, edges, magnitude_centres
+from workbench.checkpoints.optimizer import OptimizerMoments
+from workbench.checkpoints.statistics import Layer, TensorStatistics, edges, magnitude_centres
 from workbench.figures import style
 
 BLUE, ORANGE, GREEN = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"], style.OBJECTIVES["fluid"]
@@ -76,7 +76,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
     return figure.update_xaxes(tickvals=marks, ticktext=[f"10<sup>{mark}</sup>" for mark in marks])
 
 
-def plot_histogram(one: Statistics, log: bool = False) -> go.Figure:
+def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
     """How the values of one tensor are spread, with its RMS on both sides of zero."""
     if one.rms != one.rms:
         return style.empty(one.name, "No value of this tensor is finite.")
@@ -135,7 +135,7 @@ def plot_distances(distances: Sequence[Distance]) -> go.Figure:
     return _log(figure)
 
 
-def plot_moments(rows: Sequence[Moments]) -> go.Figure:
+def plot_moments(rows: Sequence[OptimizerMoments]) -> go.Figure:
     """Momentum and size of recent gradients of every row, a parameter or a layer."""
     if not rows:
         return style.empty("Optimiser state", "The optimiser keeps no momentum.")
@@ -156,7 +156,7 @@ def plot_moments(rows: Sequence[Moments]) -> go.Figure:
     return _rows(figure, names, "Momentum and gradients", "RMS (log scale)", log=True)
 
 
-def plot_losses(past: History) -> go.Figure:
+def plot_history(past: History) -> go.Figure:
     """Losses over the training, with a line where the checkpoint stands."""
     figure = go.Figure()
     for label, key, rows, colour, dash in (

@@ -129,7 +129,7 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
     if not shown:
         return style.empty(title, "Not one picture was drawn.")
     columns = min(3, len(shown))
-    figure = panels.grid(list(shown), columns, 150, legend=False)
+    figure = panels.panel_grid(list(shown), columns, 150, legend=False)
     for number, (name, counts) in enumerate(shown.items()):
         whole = sum(counts.values())
         figure.add_bar(
@@ -139,7 +139,7 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
             marker_color=style.candidate_colour(number),
             customdata=[100 * count / whole for count in counts.values()],
             hovertemplate="%{x}: %{y:,} (%{customdata:.1f} %)<extra></extra>",
-            **panels.cell(number, columns),
+            **panels.panel_cell(number, columns),
         )
     figure.update_yaxes(matches=None, showticklabels=True, title=None)
     for row in range(-(-len(shown) // columns)):

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from workbench.figures import style
 
 
-class Draft:
+class FigureDraft:
     """What a figure on one pair of axes will hold; `figure` makes it."""
 
     def __init__(self, heading: str, **layout: Any) -> None:

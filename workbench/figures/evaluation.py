@@ -7,10 +7,10 @@ from workbench.figures.by_ratio import (
     mask_ratio_info,
     plot_by_mask_ratio,
     plot_edits,
-    plot_losses,
-    plot_retrieval,
+    plot_losses_by_ratio,
+    plot_retrieval_by_ratio,
 )
-from workbench.figures.measured import Look
+from workbench.figures.measured import ModelStyles
 from workbench.figures.paper import paper_info, plot_paper_beside
 from workbench.figures.robustness import plot_robustness, robustness_info
 from workbench.figures.selection_cost import plot_selection_cost, selection_cost_info
@@ -19,16 +19,16 @@ from workbench.figures.side_by_side import comparison_info, plot_comparison
 
 __all__ = [
     "COMBINATIONS",
-    "Look",
+    "ModelStyles",
     "comparison_info",
     "mask_ratio_info",
     "paper_info",
     "plot_by_mask_ratio",
     "plot_comparison",
     "plot_edits",
-    "plot_losses",
+    "plot_losses_by_ratio",
     "plot_paper_beside",
-    "plot_retrieval",
+    "plot_retrieval_by_ratio",
     "plot_robustness",
     "plot_selection",
     "plot_selection_cost",

@@ -10,9 +10,9 @@ from plotly.subplots import make_subplots
 
 from workbench.figures import style
 from workbench.figures.masking import CONTRAST, DENSITY, GENERATION, MEAN, TIME
-from workbench.masking.picture import data_url
+from workbench.masking.picture import pixels_url
 from workbench.masking.study import Schedule
-from workbench.pictures_of_dream import Painted
+from workbench.pictures_of_dream import ShownDecode
 
 HEIGHT = 300
 """Of each of the three, in pixels."""
@@ -46,7 +46,7 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
     )
     for time, pixels in zip(times, pictures, strict=True):
         figure.add_layout_image(
-            source=data_url(pixels[:, ::2, ::2]),
+            source=pixels_url(pixels[:, ::2, ::2]),
             xref="x",
             yref="paper",
             x=100 * time,
@@ -72,7 +72,7 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
     return figure.update_yaxes(title="mask ratio", range=[0, 1], dtick=0.5)
 
 
-def plot_steps(painted: Painted, columns: int = 3) -> go.Figure:
+def plot_steps(painted: ShownDecode, columns: int = 3) -> go.Figure:
     """The chosen candidate at some moments of its decode, with the share of its tokens that is decoded."""
     rows = -(-len(painted.frames) // columns)
     figure = make_subplots(
@@ -90,7 +90,7 @@ def plot_steps(painted: Painted, columns: int = 3) -> go.Figure:
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 
 
-def plot_choice(painted: Painted, columns: int = 2) -> go.Figure:
+def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
     """The candidates as they were compared, with their scores; the chosen one is framed."""
     rows = -(-len(painted.candidates) // columns)
     figure = make_subplots(
@@ -116,7 +116,7 @@ def plot_choice(painted: Painted, columns: int = 2) -> go.Figure:
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 
 
-def _score(painted: Painted, number: int) -> str:
+def _score(painted: ShownDecode, number: int) -> str:
     words = f"{number + 1}: {painted.alignment[number]:.3f}"
     return f"<b>★ {words}</b>" if number == painted.chosen else words
 

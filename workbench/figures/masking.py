@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from workbench.figures import style
-from workbench.figures.draft import Draft
-from workbench.masking.drawn import DrawnRatios, windows
+from workbench.figures.draft import FigureDraft
+from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 
 CONTRAST, GENERATION, BOTH = (style.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
@@ -101,7 +101,7 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
         hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
     )
     if drawn is not None:
-        found = windows(drawn)
+        found = drawn_windows(drawn)
         draft.add(
             "scatter",
             x=[w[1] for w in found],
@@ -129,7 +129,7 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
 def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
     """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
     draft = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
-    found = [] if drawn is None else windows(drawn)
+    found = [] if drawn is None else drawn_windows(drawn)
     for name, colour, symbol in KINDS:
         draft.add(
             "scatter",
@@ -230,8 +230,8 @@ def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run"
     return draft.figure(xaxis=RATIOS, yaxis=heights, barmode="overlay", showlegend=False, title={"text": title})
 
 
-def _started(title: str, height: int, margin: dict[str, int]) -> Draft:
-    return Draft(
+def _started(title: str, height: int, margin: dict[str, int]) -> FigureDraft:
+    return FigureDraft(
         title,
         height=height,
         margin=margin,
@@ -245,7 +245,7 @@ def _percent(title: str) -> dict[str, Any]:
     return {"title": {"text": title}, "range": [-2, 104], "dtick": 25}
 
 
-def _add_lines(draft: Draft, schedule: Schedule) -> None:
+def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
     x = 100 * schedule.progress
     if not np.isnan(schedule.center).all():
         draft.add(
@@ -268,7 +268,7 @@ def _add_lines(draft: Draft, schedule: Schedule) -> None:
     )
 
 
-def _add_bounds(draft: Draft, schedule: Schedule) -> None:
+def _add_bounds(draft: FigureDraft, schedule: Schedule) -> None:
     words = _bound_words(schedule)
     places = _apart([value for value, _, _ in words], 0.14)
     for (value, colour, text), place in zip(words, places, strict=True):
@@ -292,12 +292,12 @@ def _bound_words(schedule: Schedule) -> list[tuple[float, str, str]]:
     ]
 
 
-def _add_moment(draft: Draft, moment: float | None) -> None:
+def _add_moment(draft: FigureDraft, moment: float | None) -> None:
     if moment is not None:
         draft.add_upright(100 * moment, color=INK, width=1.5)
 
 
-def _add_places(draft: Draft, moment: Moment) -> None:
+def _add_places(draft: FigureDraft, moment: Moment) -> None:
     """Location and true mean as named upright lines; a location off the axis is left out."""
     places = [("mean", moment.mean, MEAN, "solid")]
     if moment.center is not None and 0 <= moment.center <= 1:
@@ -317,7 +317,7 @@ def _add_places(draft: Draft, moment: Moment) -> None:
         )
 
 
-def _name_ends(draft: Draft, ends: Sequence[tuple[float, str, str]]) -> None:
+def _name_ends(draft: FigureDraft, ends: Sequence[tuple[float, str, str]]) -> None:
     """Names (share, words, colour) at the right of lines that end at these shares."""
     places = _apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
@@ -326,7 +326,7 @@ def _name_ends(draft: Draft, ends: Sequence[tuple[float, str, str]]) -> None:
         )
 
 
-def _add_drawn(draft: Draft, drawn: DrawnRatios) -> None:
+def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
     picked = np.linspace(0, len(drawn.ratios) - 1, min(MOST_POINTS, len(drawn.ratios))).round().astype(int)
     draft.add(
         "scatter",
@@ -337,7 +337,7 @@ def _add_drawn(draft: Draft, drawn: DrawnRatios) -> None:
         marker={"color": RUN, "size": 4, "opacity": 0.55},
         hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
     )
-    found = windows(drawn)
+    found = drawn_windows(drawn)
     draft.add(
         "scatter",
         x=[100 * w[0] for w in found],

@@ -32,14 +32,14 @@ class Wanted(NamedTuple):
         )
 
 
-class Look(NamedTuple):
+class ModelStyles(NamedTuple):
     """Colours and symbols of the models."""
 
     colours: dict[str, str]
     symbols: dict[str, str]
 
     @classmethod
-    def of(cls, results: Sequence[Results]) -> "Look":
+    def of(cls, results: Sequence[Results]) -> "ModelStyles":
         """Of these models. Figures of some of them take the look of all, so that each keeps its colour."""
         objectives = [(r.name, next((e.objective for e in r.entries), "")) for r in results]
         return cls(style.model_colours(objectives), style.model_symbols([name for name, _ in objectives]))

@@ -49,7 +49,7 @@ def point_of(name: str, measure: Measure, at: float = 0.0) -> Point:
     return Point(name, e.value, e.low, e.high, e.count, at)
 
 
-def grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = True) -> go.Figure:
+def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = True) -> go.Figure:
     """Empty panels, row by row, in a figure that is as high as they need.
 
     Without a legend the models are named on the rows' common y axis.
@@ -70,7 +70,7 @@ def grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = Tr
     )
 
 
-def cell(number: int, columns: int) -> dict[str, int]:
+def panel_cell(number: int, columns: int) -> dict[str, int]:
     """Row and column of a panel, as plotly counts them."""
     return {"row": number // columns + 1, "col": number % columns + 1}
 
@@ -89,7 +89,7 @@ def composed(
     shapes: Sequence[dict[str, Any]] = (),
     notes: Sequence[dict[str, Any]] = (),
 ) -> go.Figure:
-    """The panels of `grid` filled at once: plotly checks what is there anew for each thing that is added.
+    """The panels of `panel_grid` filled at once: plotly checks what is there anew for each thing that is added.
 
     `across` and `upwards` are what each panel's axes have; a panel's title is as large as a note.
     """

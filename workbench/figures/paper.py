@@ -9,8 +9,8 @@ from dream.evaluation.paper import MODELS, PUBLISHED, Metric, metric_of
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench.figures import style
-from workbench.figures.measured import Look
-from workbench.figures.panels import Point, bars, cell, grid, titled
+from workbench.figures.measured import ModelStyles
+from workbench.figures.panels import Point, bars, panel_cell, panel_grid, titled
 
 
 class Beside(NamedTuple):
@@ -54,7 +54,7 @@ def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | No
 
 
 def plot_paper_beside(
-    results: Sequence[Results], title: str = "Our models beside the paper's", look: Look | None = None
+    results: Sequence[Results], title: str = "Our models beside the paper's", look: ModelStyles | None = None
 ) -> go.Figure:
     """A panel a measure: filled markers are ours, hollow ones the paper's, each relative to its own DREAM.
 
@@ -65,10 +65,10 @@ def plot_paper_beside(
         return style.empty(title, "No measure that the paper reports: <b>dream evaluate --tasks probe,few_shot</b>")
     order = list(MODELS.values())
     columns = min(3, len(panels))
-    figure = grid([f"{b.metric.title} (paper: {b.metric.data})" for b in panels], columns, 300)
-    look = look or Look.of(results)
+    figure = panel_grid([f"{b.metric.title} (paper: {b.metric.data})" for b in panels], columns, 300)
+    look = look or ModelStyles.of(results)
     for i, beside in enumerate(panels):
-        where = cell(i, columns)
+        where = panel_cell(i, columns)
         figure.add_trace(_paper_trace(beside, order), **where)
         for objective, model, point in beside.ours:
             alike = [name for o, name, _ in beside.ours if o == objective]
@@ -99,7 +99,7 @@ def _paper_trace(beside: Beside, order: Sequence[str]) -> go.Scatter:
     )
 
 
-def _our_trace(place: float, model: str, point: Point, look: "Look") -> go.Scatter:
+def _our_trace(place: float, model: str, point: Point, look: "ModelStyles") -> go.Scatter:
     return go.Scatter(
         x=[place],
         y=[point.value],

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench.figures import style
-from workbench.figures.measured import Look, chance_of, current_measures, short_name, sources_of
-from workbench.figures.panels import Point, bars, cell, grid, hover, point_of, titled
+from workbench.figures.measured import ModelStyles, chance_of, current_measures, short_name, sources_of
+from workbench.figures.panels import Point, bars, hover, panel_cell, panel_grid, point_of, titled
 
 APART = 0.22
 """Between two models' marks in a row, in rows."""
@@ -60,17 +60,17 @@ def _add(shifts: Shifts, model: str, kind: str, measure: Measure) -> None:
 
 
 def plot_robustness(
-    results: Sequence[Results], title: str = "The same classes in other pictures", look: Look | None = None
+    results: Sequence[Results], title: str = "The same classes in other pictures", look: ModelStyles | None = None
 ) -> go.Figure:
     """A row a kind of picture, from the one trained on down; a mark a model, with its 95 % interval."""
     found = robustness_info(results)
     if not found:
         return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks robustness</b>")
     columns, rows = min(2, len(found)), max(len(shifts.kinds) for shifts in found)
-    figure = grid([shifts.title for shifts in found], columns, 60 + 44 * rows)
-    look = look or Look.of(results)
+    figure = panel_grid([shifts.title for shifts in found], columns, 60 + 44 * rows)
+    look = look or ModelStyles.of(results)
     for i, shifts in enumerate(found):
-        where = cell(i, columns)
+        where = panel_cell(i, columns)
         for model in dict.fromkeys(p.name for points in shifts.points.values() for p in points):
             figure.add_trace(_marks(shifts, model, [r.name for r in results], look), **where)
         figure.add_trace(_guessing(shifts), **where)
@@ -86,7 +86,7 @@ def plot_robustness(
     return titled(figure, title, "one classifier on frozen features; 95 % intervals; grey: constant answer")
 
 
-def _marks(shifts: Shifts, model: str, models: Sequence[str], look: Look) -> go.Scatter:
+def _marks(shifts: Shifts, model: str, models: Sequence[str], look: ModelStyles) -> go.Scatter:
     points = [(row, p) for row, kind in enumerate(shifts.kinds) for p in shifts.points[kind]]
     mine = [(row, point) for row, point in points if point.name == model]
     beside = min(APART, 0.8 / len(models)) * (models.index(model) - (len(models) - 1) / 2)

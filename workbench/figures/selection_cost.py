@@ -13,7 +13,7 @@ from dream.evaluation.statistics import Measure
 from workbench.figures import style
 from workbench.figures.draft import level
 from workbench.figures.measured import current_measures, span_of
-from workbench.figures.panels import Panel, Point, axes, composed, grid, lines, point_of, titled
+from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 from workbench.figures.selection_curves import DECODED
 
 ACCURACY, REGRET = "Chosen picture right", "Lost against the best of all"
@@ -22,7 +22,7 @@ COSTS = "cost (decoding steps, in plain samples)"
 DASHES = ("dot", "dash", "dashdot")
 
 
-class Worth(NamedTuple):
+class WorthPanel(NamedTuple):
     """One of a model's panels, with the levels that it is to be compared with."""
 
     panel: Panel
@@ -30,7 +30,7 @@ class Worth(NamedTuple):
     """Heights of lines, by what they are."""
 
 
-def selection_cost_info(results: Sequence[Results], malformed_refused: bool = False) -> list[Worth]:
+def selection_cost_info(results: Sequence[Results], malformed_refused: bool = False) -> list[WorthPanel]:
     """For each model its accuracy, regret and cost by decoded share, and the gain by cost.
 
     A point's `name` is its K. The accuracy of a choice is that of a random candidate plus the gain, and its
@@ -63,7 +63,7 @@ def _by_share(measures: Sequence[Measure], name: str) -> list[Point]:
     return [points[key] for key in sorted(points)]
 
 
-def _accuracy(measures: Sequence[Measure]) -> Worth | None:
+def _accuracy(measures: Sequence[Measure]) -> WorthPanel | None:
     plain = _named(measures, "random candidate right")
     gains = _by_share(measures, "gain of the choice")
     if not plain or not gains:
@@ -81,19 +81,19 @@ def _accuracy(measures: Sequence[Measure]) -> Worth | None:
             levels.setdefault("all finished", measure.estimate.value)
         if any_of := re.fullmatch(r"any of \d+ right", measure.name):
             levels.setdefault(any_of[0], measure.estimate.value)
-    return Worth(Panel(ACCURACY, "right (share of prompts)", points, DECODED), levels)
+    return WorthPanel(Panel(ACCURACY, "right (share of prompts)", points, DECODED), levels)
 
 
-def _regret(measures: Sequence[Measure]) -> Worth | None:
+def _regret(measures: Sequence[Measure]) -> WorthPanel | None:
     points = _by_share(measures, "regret in alignment")
     if not points:
         return None
     random = _named(measures, "regret in alignment of a random candidate")
     levels = {"random candidate": random[0].estimate.value} if random else {}
-    return Worth(Panel(REGRET, "regret in alignment (cosine)", points, DECODED), levels)
+    return WorthPanel(Panel(REGRET, "regret in alignment (cosine)", points, DECODED), levels)
 
 
-def _cost(measures: Sequence[Measure]) -> Worth | None:
+def _cost(measures: Sequence[Measure]) -> WorthPanel | None:
     """Cost by share for every K up to the largest: 1 + (K - 1) s / S after s of S steps."""
     largest = max((int(m.where["candidates"]) for m in measures if "candidates" in m.where), default=0)
     places = {
@@ -108,7 +108,7 @@ def _cost(measures: Sequence[Measure]) -> Worth | None:
         for size in _shown_sizes(largest)
         for at, share in sorted(places.items())
     ]
-    return Worth(Panel(COST, COSTS, points, DECODED), {"one plain sample": 1.0})
+    return WorthPanel(Panel(COST, COSTS, points, DECODED), {"one plain sample": 1.0})
 
 
 def _shown_sizes(largest: int) -> list[int]:
@@ -117,7 +117,7 @@ def _shown_sizes(largest: int) -> list[int]:
     return [*sizes, largest]
 
 
-def _gain_by_cost(measures: Sequence[Measure]) -> Worth | None:
+def _gain_by_cost(measures: Sequence[Measure]) -> WorthPanel | None:
     points: dict[tuple[int, float], Point] = {}
     for measure in _named(measures, "gain of the choice"):
         if "cost" in measure.where:
@@ -126,7 +126,7 @@ def _gain_by_cost(measures: Sequence[Measure]) -> Worth | None:
     if not points:
         return None
     panel = Panel(BY_COST, "gain (share of prompts)", [points[key] for key in sorted(points)], COSTS)
-    return Worth(panel, {"no gain": 0.0})
+    return WorthPanel(panel, {"no gain": 0.0})
 
 
 def plot_selection_cost(
@@ -148,7 +148,7 @@ def plot_selection_cost(
     symbols = style.model_symbols(list(map(str, sizes)))
     marks = [mark for i, worth in enumerate(found) for mark in _levels(i, worth)]
     figure = composed(
-        grid([panel.title for panel in panels], columns, 360),
+        panel_grid([panel.title for panel in panels], columns, 360),
         lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes}),
         [_across(panel) for panel in panels],
         [_upwards(worth) for worth in found],
@@ -164,12 +164,12 @@ def _across(panel: Panel) -> dict[str, Any]:
     return {"title": {"text": panel.across}, **span}
 
 
-def _upwards(worth: Worth) -> dict[str, Any]:
+def _upwards(worth: WorthPanel) -> dict[str, Any]:
     span = span_of(worth.panel.points, list(worth.levels.values()))
     return {"title": {"text": worth.panel.axis}, "range": span}
 
 
-def _levels(number: int, worth: Worth) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+def _levels(number: int, worth: WorthPanel) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Shape and name of each level line of a panel."""
     x, y = axes(number)
     found = []

@@ -9,7 +9,7 @@ from dream.evaluation.results import Results
 from workbench.figures import style
 from workbench.figures.draft import level
 from workbench.figures.measured import Wanted, current_measures, span_of
-from workbench.figures.panels import Panel, Point, axes, composed, grid, lines, point_of, titled
+from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 HEADLINE = 0.3
 """Decoded share of the headline's choice."""
@@ -98,7 +98,7 @@ def plot_selection(
             place = {"x": 0.5, "xref": x, "y": chance, "yref": y, "yshift": 28}
             notes.append({"text": text, "showarrow": False, **place})
     traces = lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes})
-    empty = grid([panel.title for panel in panels], columns, 360)
+    empty = panel_grid([panel.title for panel in panels], columns, 360)
     figure = composed(empty, traces, across, upwards, shapes, notes)
     counted = "are refused" if malformed_refused else "count as what they resemble"
     return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")

@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
 from workbench.figures import style
-from workbench.figures.measured import Look, Wanted, current_measures, short_name, sources_of, span_of
-from workbench.figures.panels import Panel, Point, bars, cell, grid, hover, point_of, titled
+from workbench.figures.measured import ModelStyles, Wanted, current_measures, short_name, sources_of, span_of
+from workbench.figures.panels import Panel, Point, bars, hover, panel_cell, panel_grid, point_of, titled
 
 MAIN = (
     Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.0}),
@@ -63,20 +63,20 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
 
 
 def plot_comparison(
-    results: Sequence[Results], title: str = "Models side by side", look: Look | None = None, columns: int = 4
+    results: Sequence[Results], title: str = "Models side by side", look: ModelStyles | None = None, columns: int = 4
 ) -> go.Figure:
     """Small multiples: a panel a measure, a row a model, each number with its 95 % interval."""
     panels = comparison_info(results)
     if not panels:
         return style.empty(title, "Nothing measured yet: <b>dream evaluate</b> does it.")
-    names, look = [result.name for result in results], look or Look.of(results)
+    names, look = [result.name for result in results], look or ModelStyles.of(results)
     columns = min(columns, len(panels))
-    figure = grid([panel.title for panel in panels], columns, 26 + 30 * len(names), legend=False)
+    figure = panel_grid([panel.title for panel in panels], columns, 26 + 30 * len(names), legend=False)
     figure.update_annotations(font_size=14)
     for i, panel in enumerate(panels):
         for point in panel.points:
-            figure.add_trace(_dot(point, panel, look), **cell(i, columns))
-        figure.update_xaxes(title_text=panel.axis, nticks=5, range=span_of(panel.points), **cell(i, columns))
+            figure.add_trace(_dot(point, panel, look), **panel_cell(i, columns))
+        figure.update_xaxes(title_text=panel.axis, nticks=5, range=span_of(panel.points), **panel_cell(i, columns))
     figure.update_yaxes(
         categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], tickvals=names
     )
@@ -84,7 +84,7 @@ def plot_comparison(
     return titled(figure, title, note)
 
 
-def _dot(point: Point, panel: Panel, look: "Look") -> go.Scatter:
+def _dot(point: Point, panel: Panel, look: "ModelStyles") -> go.Scatter:
     text = f"<b>{point.name}</b><br>{panel.title}<br>{style.ESTIMATE}<br>mean of %{{customdata[3]}}"
     return go.Scatter(
         x=[point.value],

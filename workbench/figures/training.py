@@ -52,7 +52,7 @@ def plot_training(
         "losses": lambda: plot_losses(curves, axis, smoothing, log),
         "by_ratio": lambda: plot_by_ratio(curves, axis, smoothing, log),
         "ratios": lambda: plot_ratios(curves, objective.min_masked, 1 - objective.min_visible, axis),
-        "shares": lambda: plot_shares(curves, axis, smoothing),
+        "shares": lambda: plot_counted_shares(curves, axis, smoothing),
         "retrieval": lambda: plot_retrieval(curves, axis),
         "gradients": lambda: plot_gradients(curves, clip, axis, smoothing),
         "speed": lambda: plot_speed(curves, axis),
@@ -147,7 +147,7 @@ def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis
     return figure.update_xaxes(title_text="share of draws", tickformat=".0%", row=1, col=2)
 
 
-def plot_shares(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8) -> go.Figure:
+def plot_counted_shares(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8) -> go.Figure:
     """The share of a batch's pictures that counted in each loss."""
     if not len(curves.steps):
         return waiting("Pictures that counted")

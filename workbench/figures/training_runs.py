@@ -16,7 +16,7 @@ from workbench.runs.curves import Axis, Curves, Numbers
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
-class Measure(NamedTuple):
+class OverlayPanel(NamedTuple):
     """What an overlay of runs shows in one panel."""
 
     title: str
@@ -30,17 +30,19 @@ class Measure(NamedTuple):
 
 
 MEASURES = (
-    Measure("Contrastive loss", "loss (nats)", lambda c: (c.steps, c.train.get("contrastive_loss", c.steps)), True),
-    Measure(
+    OverlayPanel(
+        "Contrastive loss", "loss (nats)", lambda c: (c.steps, c.train.get("contrastive_loss", c.steps)), True
+    ),
+    OverlayPanel(
         "Generative loss", "loss (head's units)", lambda c: (c.steps, c.train.get("generative_loss", c.steps)), True
     ),
-    Measure(
+    OverlayPanel(
         "Caption finds picture, nothing hidden",
         "R@1 (share)",
         lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.00", c.checked)),
         marks=True,
     ),
-    Measure(
+    OverlayPanel(
         "Caption finds picture, 75 % hidden",
         "R@1 (share)",
         lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.75", c.checked)),
@@ -75,7 +77,7 @@ def plot_runs(
 
 
 def _run_traces(
-    curves: Curves, measure: Measure, colour: str, number: int, axis: Axis, smoothing: float, raw: bool
+    curves: Curves, measure: OverlayPanel, colour: str, number: int, axis: Axis, smoothing: float, raw: bool
 ) -> list[go.Scatter]:
     steps, values = measure.pick(curves)
     x, dash = curves.at(steps, axis), DASHES[number // len(style.OBJECTIVES) % len(DASHES)]

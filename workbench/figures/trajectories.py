@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from dream.evaluation.statistics import Estimate
 from workbench.figures import style
-from workbench.figures.panels import Panel, Point, add_lines, cell, grid, titled
+from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_grid, titled
 from workbench.trajectories.finished import Finished
 from workbench.trajectories.race import Race
 from workbench.trajectories.worth import Worth, random_regret, random_right
@@ -218,12 +218,12 @@ def plot_worth(
         return style.empty(title, "Nothing is finished yet.")
     panels = worth_info(found, rows, strict)
     columns = 2  # three would not be legible on a narrow page
-    figure = grid([panel.title for panel in panels], columns, 260)
+    figure = panel_grid([panel.title for panel in panels], columns, 260)
     add_lines(figure, panels, COLOURS, SYMBOLS)
     figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))
     ticks = plan_ticks(found.steps, found.decoded, 4)
     for i, panel in enumerate(panels):
-        where = cell(i, columns)
+        where = panel_cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)
         figure.update_xaxes(
             title_text=DECODED, title_font_size=11, range=[-0.03, 1.05], zeroline=False, **ticks, **where

@@ -79,7 +79,7 @@ def command_line(arguments: Sequence[str]) -> str:
     return shlex.join(["dream", *arguments])
 
 
-def last_words(job: Job) -> str:
+def last_message(job: Job) -> str:
     """The last line that the job said, without the command's name; empty if it said nothing yet."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", log_tail(job)) if line.strip()]
     return lines[-1].removeprefix("dream: ") if lines else ""

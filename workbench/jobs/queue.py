@@ -23,36 +23,8 @@ from typing import cast, get_args
 from dream.errors import InputError
 from dream.files import replace_text
 from dream.training import run_log
-from workbench.jobs.job import (
-    Job,
-    Kind,
-    State,
-    command_line,
-    is_alive,
-    job_file,
-    jobs_folder,
-    last_words,
-    locked,
-    log_tail,
-    read_job,
-    write_job,
-)
+from workbench.jobs.job import Job, Kind, State, is_alive, job_file, jobs_folder, locked, read_job, write_job
 from workbench.workspace import Workspace, open_workspace
-
-__all__ = [
-    "Job",
-    "command_line",
-    "end_job",
-    "enqueue",
-    "find_job",
-    "forget_job",
-    "last_words",
-    "list_jobs",
-    "log_tail",
-    "stop_job",
-    "supervise",
-    "wake",
-]
 
 POLL_SECONDS = 0.5
 """Between two looks at a job that an earlier supervisor started and this one cannot wait for."""

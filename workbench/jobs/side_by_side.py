@@ -65,7 +65,7 @@ def run_side_by_side(
     return failed
 
 
-def last_words(command: Command) -> str:
+def last_log_line(command: Command) -> str:
     """The last line of a command's log."""
     try:
         lines = command.log.read_text(errors="replace").replace("\r", "\n").split("\n")

@@ -43,7 +43,7 @@ def read_drawn(folder: Path, name: str = "") -> DrawnRatios:
     return DrawnRatios(name or folder.name, progress, ratios, DreamConfig.from_dict(tree))
 
 
-def windows(drawn: DrawnRatios, count: int = 20) -> list[tuple[float, float, Shares, int]]:
+def drawn_windows(drawn: DrawnRatios, count: int = 20) -> list[tuple[float, float, Shares, int]]:
     """(middle, mean ratio, shares, draws) of each of `count` equal stretches of the training with draws."""
     stretch = np.minimum((drawn.progress * count).astype(int), count - 1)
     found = []
@@ -59,7 +59,7 @@ def near(drawn: DrawnRatios, progress: float, within: float = 0.025) -> np.ndarr
     return drawn.ratios[np.abs(drawn.progress - progress) <= within]
 
 
-def compared(moment: Moment, drawn: DrawnRatios | None = None) -> dict[str, list[str]]:
+def drawn_table(moment: Moment, drawn: DrawnRatios | None = None) -> dict[str, list[str]]:
     """A table by columns, as text: mean and shares at a moment in closed form, of draws, and of a run near
     it.
     """

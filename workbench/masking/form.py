@@ -32,7 +32,7 @@ class Settings(NamedTuple):
         return self.grid**2
 
 
-def settings_of(values: Mapping[str, Any], objective: ObjectiveConfig) -> Settings:
+def masking_settings_of(values: Mapping[str, Any], objective: ObjectiveConfig) -> Settings:
     """What the values of all controls mean; fields of `objective` that no control has are kept."""
     groups = values["groups"]
     shared = min(values["for_generation"], groups) / groups if values["shared"] else None

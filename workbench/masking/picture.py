@@ -39,6 +39,6 @@ def side(grid: int) -> int:
     return -(-SIDE // grid) * grid
 
 
-def data_url(pixels: np.ndarray) -> str:
+def pixels_url(pixels: np.ndarray) -> str:
     """(3, H, W) uint8 as a PNG in a data URL."""
     return image_url(image_of(pixels))

@@ -62,7 +62,7 @@ def idle_reset(masking: MaskingConfig) -> MaskingConfig:
     return replace(masking, **{name: getattr(default, name) for name in IDLE[masking.schedule]})
 
 
-def check(masking: MaskingConfig, objective: ObjectiveConfig) -> None:
+def check_masking(masking: MaskingConfig, objective: ObjectiveConfig) -> None:
     """Raises InputError for settings that training refuses."""
     base = DreamConfig()
     batch = replace(base.train, batch_size=masking.groups * base.train.accumulate)

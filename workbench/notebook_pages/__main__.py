@@ -13,7 +13,7 @@ from dream.__main__ import CommandParser
 from dream.errors import InputError, RunError
 from dream.files import check_writable, replace_text
 from workbench.notebook_pages.execution import execute
-from workbench.notebook_pages.page import index_of, page_of, title_of
+from workbench.notebook_pages.page import index_page, page_of, title_of
 
 FOLDER = Path("notebooks")
 
@@ -52,7 +52,7 @@ def write_pages(args: argparse.Namespace) -> None:
         pages[target.name] = title_of(executed.notebook)
         print(f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", flush=True)
     if not args.notebooks:
-        replace_text(args.out / "index.html", index_of(pages))
+        replace_text(args.out / "index.html", index_page(pages))
 
 
 if __name__ == "__main__":

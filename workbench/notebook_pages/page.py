@@ -14,7 +14,7 @@ from pygments.formatters import HtmlFormatter
 
 from workbench.figures.style import FONT
 from workbench.notebook_pages.execution import WIDGET, Executed
-from workbench.notebook_pages.snapshot import figure_html
+from workbench.notebook_pages.snapshot import chart_html
 
 FIGURE = "application/vnd.plotly.v1+json"
 STYLE = """
@@ -70,7 +70,7 @@ def page_of(executed: Executed) -> str:
     return _page(title_of(notebook), body, script)
 
 
-def index_of(pages: dict[str, str]) -> str:
+def index_page(pages: dict[str, str]) -> str:
     """A page that leads to others: titles by file name."""
     rows = "\n".join(
         f'<li><a href="{html.escape(name)}">{html.escape(title)}</a></li>' for name, title in pages.items()
@@ -95,7 +95,7 @@ def _as_html(output: NotebookNode, snapshots: dict[str, str]) -> bool:
     if WIDGET in data:
         output.data = {"text/html": snapshots.get(data[WIDGET]["model_id"], "")}
     elif FIGURE in data:
-        output.data = {"text/html": figure_html(json.loads(json.dumps(data[FIGURE])))}
+        output.data = {"text/html": chart_html(json.loads(json.dumps(data[FIGURE])))}
     else:
         return False
     return True

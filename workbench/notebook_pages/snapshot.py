@@ -37,7 +37,7 @@ def html_of(widget: Any) -> str:
     if getattr(getattr(widget, "layout", None), "display", None) == "none":
         return ""
     if isinstance(widget, go.FigureWidget):
-        return figure_html(widget.to_plotly_json())
+        return chart_html(widget.to_plotly_json())
     if isinstance(widget, DecodePlayer):
         return _player(widget)
     if isinstance(widget, TITLED):
@@ -77,7 +77,7 @@ def _player(widget: DecodePlayer) -> str:
     return PLAYER_FRAME.format(title=html.escape(title, quote=True), page=html.escape(page, quote=True))
 
 
-def figure_html(figure: dict[str, Any]) -> str:
+def chart_html(figure: dict[str, Any]) -> str:
     """A figure's JSON as a chart of a page that has plotly.js."""
     return plotly.io.to_html(
         figure, include_plotlyjs=False, full_html=False, config={"displaylogo": False}, validate=False

@@ -15,7 +15,7 @@ from PIL import Image
 from dream.decoding import pictures
 from dream.errors import InputError
 from workbench.runs.fields import shown_value
-from workbench.runs.folders import list_sheets, read_record, sheet_step
+from workbench.runs.folders import list_sheets, record_or_problem, sheet_step
 from workbench.runs.rows import is_number
 
 ACROSS = 4
@@ -65,7 +65,7 @@ def differences(folders: Mapping[str, Path]) -> list[dict[str, str]]:
 
     Data source, preset, number of parameters and device are compared too. A damaged record has dashes.
     """
-    trees = {name: _flat(read_record(path)[0]) for name, path in folders.items()}
+    trees = {name: _flat(record_or_problem(path)[0]) for name, path in folders.items()}
     keys = dict.fromkeys(key for tree in trees.values() for key in tree)
     rows = []
     for key in keys:

@@ -12,7 +12,7 @@ from typing import Any
 from dream.config import DreamConfig
 from dream.errors import InputError
 from workbench.runs.curves import Curves, curves_of
-from workbench.runs.folders import read_record
+from workbench.runs.folders import record_or_problem
 from workbench.runs.rows import RowReader
 
 
@@ -57,7 +57,7 @@ class RunFeed:
         except OSError:
             return -1, {}, None
         if stamp != self._record[0]:
-            record, _ = read_record(self.folder)
+            record, _ = record_or_problem(self.folder)
             self._record = stamp, record, _config(record)
         return self._record
 

@@ -48,14 +48,14 @@ def run_summary(path: Path) -> RunSummary:
     """What can be said of the run in `path`; a damaged one has a `problem`."""
     sheets = list_sheets(path)
     sheet = sheets[-1] if sheets else None
-    _, problem = read_record(path)
+    _, problem = record_or_problem(path)
     beat = run_log.read_heartbeat(path)
     if beat is None:
         if (path / "heartbeat.json").exists():
             problem = problem or f"{path / 'heartbeat.json'} is damaged: it does not say how the training stands"
         changed = _changed(path)
         return RunSummary(path, "starting", step=0, end=0, changed=changed, sheet=sheet, problem=problem)
-    gone = beat.status in ("starting", "running") and not run_log.is_alive(beat)
+    gone = beat.status in ("starting", "running") and not run_log.is_training(beat)
     status = "killed" if gone else beat.status
     return RunSummary(path, status, beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message, problem)
 
@@ -79,7 +79,7 @@ def is_picture(path: Path) -> bool:
         return False
 
 
-def read_record(path: Path) -> tuple[dict[str, Any], str]:
+def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:
     """The run's record, and what is wrong with it as a sentence (then the record is empty)."""
     try:
         return run_log.read_record(path), ""

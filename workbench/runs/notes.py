@@ -37,7 +37,7 @@ def write_note(workspace: Workspace, run: str, note: Note) -> Note:
     tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
     kept = Note(tags, note.text.strip()[:MOST_TEXT])
     if kept == Note():
-        forget(workspace, run)
+        forget_notes(workspace, run)
         return kept
     file = _file(workspace, run)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +45,7 @@ def write_note(workspace: Workspace, run: str, note: Note) -> Note:
     return kept
 
 
-def forget(workspace: Workspace, run: str) -> None:
+def forget_notes(workspace: Workspace, run: str) -> None:
     """Removes what was written about a run."""
     _file(workspace, run).unlink(missing_ok=True)
 

@@ -16,7 +16,8 @@ from dream.config import DreamConfig, override
 from dream.errors import InputError
 from dream.presets import preset
 from dream.training import run_log
-from workbench.jobs.queue import Job, enqueue, forget_job, last_words, list_jobs, stop_job
+from workbench.jobs.job import Job, last_message
+from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
 from workbench.runs import notes
 from workbench.runs.folders import RunSummary, list_runs
 from workbench.workspace import Workspace
@@ -108,7 +109,7 @@ def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
 
 def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
     """The arguments, once all that can be checked before a start was; InputError says what is wrong."""
-    from dream.training.request import TrainRequest, check_request
+    from dream.training.request import TrainRequest, check_train_request
 
     arguments, folder = train_arguments(workspace, form), run_folder(workspace, form.name)
     if run_log.holds_run(folder):
@@ -129,7 +130,7 @@ def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
         minutes=minutes,
         steps=steps,
     )
-    check_request(request)
+    check_train_request(request)
     return arguments
 
 
@@ -229,7 +230,7 @@ def _sentence(state: str, run: RunSummary | None, job: Job | None) -> str:
         return run.problem
     if state == "failed":
         told = run.message if run is not None else ""
-        return told or (last_words(job) if job is not None else "") or "it ended without a word"
+        return told or (last_message(job) if job is not None else "") or "it ended without a word"
     if state == "killed":
         return "its process went without a word (killed, or the machine was restarted): resume goes on"
     return ""
@@ -252,7 +253,7 @@ def stop_training(workspace: Workspace, training: Training) -> None:
         stop_job(workspace, training.job.id)
         return
     beat = run_log.read_heartbeat(training.path)
-    if beat is not None and run_log.is_alive(beat):
+    if beat is not None and run_log.is_training(beat):
         with suppress(ProcessLookupError):
             os.kill(beat.pid, signal.SIGTERM)
 
@@ -269,10 +270,10 @@ def resume_arguments(
 
 def resume_training(workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0) -> Job:
     """The job that goes on with it; InputError where there is nothing to go on with."""
-    from dream.training.request import TrainRequest, check_request
+    from dream.training.request import TrainRequest, check_train_request
 
     minutes, steps = _budget(budget, amount)
-    check_request(TrainRequest(out=training.path, resume=True, minutes=minutes, steps=steps))
+    check_train_request(TrainRequest(out=training.path, resume=True, minutes=minutes, steps=steps))
     arguments = resume_arguments(workspace, training, budget, amount)
     return enqueue(workspace, "train", training.name, arguments, training.path)
 
@@ -282,7 +283,7 @@ def delete_training(workspace: Workspace, training: Training) -> None:
 
     Raises InputError while it waits or runs.
     """
-    if training.active or run_log.is_alive(run_log.read_heartbeat(training.path)):
+    if training.active or run_log.is_training(run_log.read_heartbeat(training.path)):
         raise InputError(f"{training.name} is {training.state}: stop it first")
     run_log.delete_run(training.path)
     if training.path.is_dir() and not any(training.path.iterdir()):
@@ -290,7 +291,7 @@ def delete_training(workspace: Workspace, training: Training) -> None:
     for job in list_jobs(workspace, "train"):
         if job.out == training.path and not job.active:
             forget_job(workspace, job.id)
-    notes.forget(workspace, training.name)
+    notes.forget_notes(workspace, training.name)
 
 
 def _budget(budget: Budget | None, amount: float) -> tuple[float | None, int | None]:

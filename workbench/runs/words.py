@@ -5,7 +5,7 @@ Of files it reads the end of a job's log alone.
 
 from typing import Literal, NamedTuple
 
-from workbench.jobs.queue import last_words
+from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.trainings import Training
 
@@ -24,7 +24,7 @@ SIGNS = {
 Kind = Literal["information", "success", "warning", "error"]
 
 
-class Reading(NamedTuple):
+class RunReading(NamedTuple):
     """A number of a training."""
 
     name: str
@@ -55,7 +55,7 @@ def state_words(training: Training) -> tuple[Kind, str] | None:
         wait = f"{before} before it" if before else "it is the next"
         return "information", f"Waits in the queue: {wait}. It starts by itself."
     if state == "starting":
-        said = sentence(last_words(job)) if job is not None else ""
+        said = sentence(last_message(job)) if job is not None else ""
         return "information", f"Starting: model, data and first steps take some seconds. {said}".rstrip()
     if state == "stopping":
         return "information", "Stopping: it finishes its step, saves a checkpoint and ends."
@@ -70,7 +70,7 @@ def state_words(training: Training) -> tuple[Kind, str] | None:
     return ("success", "Finished. Paint with it, compare it, or let it go on.") if state == "finished" else None
 
 
-def readings(training: Training, curves: Curves) -> list[Reading]:
+def run_readings(training: Training, curves: Curves) -> list[RunReading]:
     """Its numbers of now."""
     run, speed = training.run, _last(curves, "samples_per_second")
     step, end = (run.step, run.end) if run is not None else (0, 0)
@@ -78,17 +78,17 @@ def readings(training: Training, curves: Curves) -> list[Reading]:
     recall = curves.validation.get("text_to_image_r1_at_0.75")
     found = float(recall[-1]) if recall is not None and len(recall) else None
     return [
-        Reading("Step", f"{step:,}", "Optimiser steps done." + (f" Of {end:,}." if end else "")),
-        Reading("Time left", duration(left) if left is not None else "–", "Estimate; validations come on top."),
-        Reading("Pictures / s", _number(speed, "{:,.0f}"), "At the last line of the log."),
-        Reading(
+        RunReading("Step", f"{step:,}", "Optimiser steps done." + (f" Of {end:,}." if end else "")),
+        RunReading("Time left", duration(left) if left is not None else "–", "Estimate; validations come on top."),
+        RunReading("Pictures / s", _number(speed, "{:,.0f}"), "At the last line of the log."),
+        RunReading(
             "A step",
             _number(1000 * curves.batch_size / speed if speed else None, "{:,.0f} ms"),
             "Milliseconds; validations and checkpoints left out.",
         ),
-        Reading("Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), "Loss in nats."),
-        Reading("Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), "Loss in the head's units."),
-        Reading(
+        RunReading("Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), "Loss in nats."),
+        RunReading("Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), "Loss in the head's units."),
+        RunReading(
             "R@1 at 75 %",
             _number(found, "{:.2f}"),
             f"Captions that find their picture among {curves.among}, 75 % hidden, at the last validation.",

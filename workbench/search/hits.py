@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
-from dream.decoding.pictures import Panel, Row, draw_sheet
-from workbench.search.index import Hit, Index, captioned
+from dream.decoding.pictures import SheetPanel, SheetRow, draw_sheet
+from workbench.search.index import Hit, Index, places_with_caption
 
 
 def hits_sheet(
@@ -15,10 +15,12 @@ def hits_sheet(
 
     Pictures whose caption is `caption` (in any case) are framed. Raises ValueError where nothing was found.
     """
-    own = set(captioned(index, caption)) if caption else set()
+    own = set(places_with_caption(index, caption)) if caption else set()
     return draw_sheet([_row(index, title, hits, own) for title, hits in rows.items()], heading)
 
 
-def _row(index: Index, title: str, hits: Sequence[Hit], own: set[int]) -> Row:
-    panels = [Panel(index.pixels[hit.place], f"{hit.rank}: {hit.cosine:.3f}", chosen=hit.place in own) for hit in hits]
-    return Row(panels, title)
+def _row(index: Index, title: str, hits: Sequence[Hit], own: set[int]) -> SheetRow:
+    panels = [
+        SheetPanel(index.pixels[hit.place], f"{hit.rank}: {hit.cosine:.3f}", chosen=hit.place in own) for hit in hits
+    ]
+    return SheetRow(panels, title)

@@ -143,7 +143,7 @@ def features_at(pretrained: Pretrained, index: Index, ratio: float, tell: Tell =
         count = chunk(index.tokens.shape[1])
         for start in range(0, len(index.tokens), count):
             part = slice(start, start + count)
-            found.append(look(pretrained, index.tokens[part], hidden(pretrained, index.orders[part], ratio)))
+            found.append(features_under(pretrained, index.tokens[part], hidden(pretrained, index.orders[part], ratio)))
             share = min(1.0, (start + count) / len(index.tokens))
             tell(share, f"looking at the pictures with {100 * ratio:.0f} % hidden")
         index.features[ratio] = torch.cat(found)
@@ -151,7 +151,7 @@ def features_at(pretrained: Pretrained, index: Index, ratio: float, tell: Tell =
 
 
 @torch.no_grad()
-def look(pretrained: Pretrained, tokens: Tensor, mask: Tensor) -> Tensor:
+def features_under(pretrained: Pretrained, tokens: Tensor, mask: Tensor) -> Tensor:
     """(B, E) normalised features of pictures (B, N, D_tok) under masks (B, N) that hide equally many."""
     device = next(pretrained.model.parameters()).device
     tokens, mask = tokens.to(device), mask.to(device)
@@ -197,10 +197,10 @@ def looked_at(pretrained: Pretrained, name: str, content: bytes) -> Looked:
     return Looked(name, pixels, tokens, sample_orders(1, config.num_tokens, generator("search upload"))[0])
 
 
-def picture_features(pretrained: Pretrained, picture: Looked, ratio: float) -> Tensor:
+def looked_features(pretrained: Pretrained, picture: Looked, ratio: float) -> Tensor:
     """(E,) normalised features of one picture at a mask ratio, by its own order."""
     mask = hidden(pretrained, picture.order[None], ratio)
-    return look(pretrained, picture.tokens[None], mask)[0]
+    return features_under(pretrained, picture.tokens[None], mask)[0]
 
 
 def nearest(features: Tensor, query: Tensor, count: int, without: int | None = None) -> list[Hit]:
@@ -233,7 +233,7 @@ def ranks_of(features: Tensor, query: Tensor, places: Sequence[int]) -> list[int
     return [int(rank[place]) for place in places]
 
 
-def captioned(index: Index, text: str) -> list[int]:
+def places_with_caption(index: Index, text: str) -> list[int]:
     """The pictures whose caption is this text (in any case)."""
     wanted = " ".join(text.casefold().split())
     return [place for place, caption in enumerate(index.captions) if caption.casefold() == wanted]

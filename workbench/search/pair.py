@@ -20,13 +20,13 @@ from dream.evaluation.classes.features import caption_features
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.pretrained import Pretrained
 from dream.randomness import generator
-from workbench.search.index import chunk, look, text_features
+from workbench.search.index import chunk, features_under, text_features
 
 Way = Literal["shapley", "hide", "show"]
 WAYS: dict[Way, str] = {"shapley": "fair share", "hide": "hide one", "show": "show one"}
 """Each way of measuring a patch's part, as pages call it."""
 PASSES = 500
-"""Looks at a picture that the walks of `walk` may take in all, but for FEWEST walks."""
+"""Looks at a picture that the walks of `features_along` may take in all, but for FEWEST walks."""
 FEWEST, MANY = 4, 24
 CONTEXTS = 6
 """Random contexts of a patch where a share of the others is hidden."""
@@ -68,7 +68,7 @@ class Curve(NamedTuple):
     """Mean cosine with other captions, where there are any."""
 
 
-def walk(pretrained: Pretrained, tokens: Tensor, tell: Tell = lambda share, text: None) -> Walks:
+def features_along(pretrained: Pretrained, tokens: Tensor, tell: Tell = lambda share, text: None) -> Walks:
     """The features of a picture (N, D_tok) along random orders of hiding; `tell` may raise to end it."""
     count = len(tokens)
     many = max(FEWEST, min(MANY, PASSES // (count + 1)))
@@ -77,7 +77,7 @@ def walk(pretrained: Pretrained, tokens: Tensor, tell: Tell = lambda share, text
     for masked in range(count + 1):
         tell(masked / (count + 1), f"looking at the picture with {masked} of {count} patches hidden")
         mask = mask_from_order(orders, masked)
-        found.append(look(pretrained, tokens.expand(many, -1, -1), mask))
+        found.append(features_under(pretrained, tokens.expand(many, -1, -1), mask))
     return Walks(orders, torch.stack(found))
 
 
@@ -110,7 +110,7 @@ def parts_in_context(
     for start in range(0, len(with_it), chunk(count)):
         tell(start / len(with_it), "hiding patches one at a time")
         pairs = [masks[start : start + chunk(count)] for masks in (with_it, without)]
-        seen, gone = (look(pretrained, tokens.expand(len(m), -1, -1), m) for m in pairs)
+        seen, gone = (features_under(pretrained, tokens.expand(len(m), -1, -1), m) for m in pairs)
         found.append(seen - gone)
     return torch.cat(found).view(count, many, -1).mean(1)
 

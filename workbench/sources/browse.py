@@ -56,7 +56,7 @@ class Broken:
     detail: str
 
 
-class Entry(Protocol):
+class SampleEntry(Protocol):
     """A sample that is not read yet. Both readers raise BadSample, `sample` BrokenPicture too."""
 
     @property
@@ -79,7 +79,7 @@ class Browsed(Protocol):
     def shards(self) -> Sequence[str]:
         """Their names."""
 
-    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+    def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
         """The samples of a shard from number `start` on."""
 
     def total(self, shard: int) -> int | None:
@@ -140,7 +140,7 @@ def read_page(
     return Page(tuple(found), more, None if wanted else browsed.total(shard))
 
 
-def read(entry: Entry, size: int) -> Sample | Broken:
+def read(entry: SampleEntry, size: int) -> Sample | Broken:
     """The sample, or what is wrong with it."""
     try:
         return entry.sample(size)
@@ -161,7 +161,7 @@ def first_captions(browsed: Browsed, count: int) -> list[str]:
     return list(found)
 
 
-def all_entries(browsed: Browsed) -> Iterator[Entry]:
+def all_entries(browsed: Browsed) -> Iterator[SampleEntry]:
     """The samples of all shards, one shard after the other."""
     for shard in range(len(browsed.shards)):
         yield from browsed.entries(shard)
@@ -194,7 +194,7 @@ class StoredSamples:
     def shards(self) -> Sequence[str]:
         return self.corpus.shards
 
-    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+    def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
         if self._below is None:
             yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
             return
@@ -260,7 +260,7 @@ class ShapesSamples:
         self._batch = config.train.batch_size
         self._source = ShapesSource(config, split=split, seed=seed)
 
-    def entries(self, shard: int, start: int = 0) -> Iterator[Entry]:
+    def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
         drawn = self._source.batches(self._batch, {"batch": start // self._batch})
         skipped = start % self._batch
         for batch, _ in drawn:
@@ -294,7 +294,7 @@ def _thumbnail(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(small, dtype=np.uint8)
 
 
-def _matching(entries: Iterator[Entry], wanted: str, check: Callable[[], None]) -> Iterator[Entry]:
+def _matching(entries: Iterator[SampleEntry], wanted: str, check: Callable[[], None]) -> Iterator[SampleEntry]:
     for entry in entries:
         check()
         try:

@@ -92,7 +92,7 @@ def broken_card(broken: Broken) -> str:
     )
 
 
-def cards(parts: Sequence[str]) -> str:
+def card_grid(parts: Sequence[str]) -> str:
     """Cards in as many columns as there is room for."""
     return f'{STYLE}<div class="cards">{"".join(parts)}</div>'
 

@@ -16,7 +16,7 @@ SEARCHED = 400
 """Folders of a workspace that are looked into for sources."""
 
 
-def stamp_of(source: str) -> str:
+def source_stamp(source: str) -> str:
     """A short text that changes when the source's files do, as far as sizes and times of change tell.
 
     Of a folder its subfolders and metadata are looked at, not every picture. Raises InputError as

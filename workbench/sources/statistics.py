@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.data.grammar import parse_caption
-from dream.data.survey import Look, Survey, survey
+from dream.data.survey import SampleFacts, Survey, survey
 from dream.data.text import CaptionTokenizer
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples
 
@@ -28,12 +28,12 @@ EVERY = 0.4
 """Seconds between two partial results."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
-Tell = Callable[["Statistics", int | None], None]
+Tell = Callable[["SourceStatistics", int | None], None]
 """Told what is known so far, and how many samples there will be, where that can be said."""
 
 
 @dataclass(frozen=True)
-class Statistics:
+class SourceStatistics:
     """What was found."""
 
     rows: int
@@ -87,16 +87,16 @@ class _Counted(Survey):
     lengths: list[int] = field(default_factory=list)
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, look: Look) -> None:
+    def add(self, look: SampleFacts) -> None:
         super().add(look)
         assert self.tokenizer is not None
         self.vocabulary.update(_WORD.findall(look.caption.casefold()))
         self.lengths += (length + 2 for length in self.tokenizer.lengths([look.caption]))
 
 
-def statistics_of(
+def source_statistics(
     browsed: Browsed, tokenizer: CaptionTokenizer, limit: int | None, tell: Tell = lambda now, of: None
-) -> Statistics:
+) -> SourceStatistics:
     """What the first `limit` samples hold (of a stored source all, if none; all of its splits' rows).
 
     `tell` may raise to end it. Endless sources need a limit.
@@ -130,7 +130,7 @@ def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[
         caption = entry.caption()
         sample = entry.sample(0)
         counted.rows += 1
-        counted.add(Look(entry.name, caption, sample.format, "RGB", sample.width, sample.height))
+        counted.add(SampleFacts(entry.name, caption, sample.format, "RGB", sample.width, sample.height))
         _count_attributes(counted.attributes, caption)
         yield counted
 
@@ -149,9 +149,9 @@ def _count_attributes(counts: dict[str, Counter[str]], caption: str) -> None:
         counts.setdefault(name, Counter())[value] += 1
 
 
-def _told(counted: _Counted) -> Statistics:
+def _told(counted: _Counted) -> SourceStatistics:
     different, repeated = counted.repeated(REPEATED) if counted.good else (0, [])
-    return Statistics(
+    return SourceStatistics(
         rows=counted.rows,
         good=counted.good,
         held_out=counted.held_out,

@@ -13,41 +13,41 @@ from PIL import Image
 
 from dream import __version__
 from dream.decoding import pictures as sheets
-from dream.decoding.pictures import Panel
+from dream.decoding.pictures import SheetPanel
 from workbench.decode.export import FRAME_SECONDS, HOLD_SECONDS, about_file, film
 from workbench.player import player_html
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.trajectories.race import Race, open_race, place_name
 
 FORMAT = "dream choice"
 IN_A_ROW = 8
 
 
-def race_png(stored: Stored) -> bytes:
+def race_png(stored: StoredDecode) -> bytes:
     """All candidates as far as they were painted, the chosen one framed, with the settings inside."""
     file = io.BytesIO()
     sheets.write_png(race_sheets(open_race(stored))[-1], file, about_file(stored))
     return file.getvalue()
 
 
-def race_gif(stored: Stored) -> bytes:
+def race_gif(stored: StoredDecode) -> bytes:
     """All candidates step by step, as an endless GIF."""
     file = io.BytesIO()
     sheets.write_gif(race_sheets(open_race(stored)), file, FRAME_SECONDS, HOLD_SECONDS)
     return file.getvalue()
 
 
-def race_mp4(stored: Stored) -> bytes:
+def race_mp4(stored: StoredDecode) -> bytes:
     """All candidates step by step, as a film (H.264)."""
     return film(race_sheets(open_race(stored)), stored.about)
 
 
-def race_html(stored: Stored, played: Mapping[str, Any]) -> bytes:
+def race_html(stored: StoredDecode, played: Mapping[str, Any]) -> bytes:
     """The player with what it plays (`race_data`), as one file that works offline."""
     return player_html(played, stored.prompt).encode()
 
 
-def race_json(stored: Stored) -> bytes:
+def race_json(stored: StoredDecode) -> bytes:
     """How it was painted, and who was where at every step and with which score."""
     race = open_race(stored)
     steps = [
@@ -88,6 +88,6 @@ def _sheet(race: Race, i: int) -> Image.Image:
         chosen = bool(left and race.kept[i, k])
         out = not race.kept[i, k] and bool(race.choices) and (not race.redraws or bool(left))
         text = f"candidate {k}: {score:.3f}" if score == score else f"candidate {k}"
-        panels.append(Panel(race.frames[at], text, chosen, out))
+        panels.append(SheetPanel(race.frames[at], text, chosen, out))
     where = place_name(race.steps[i], race.settings.steps, race.decoded[i])
-    return sheets.draw_sheet(sheets.grid(panels, IN_A_ROW), race.prompt, where, race.decoded[i])
+    return sheets.draw_sheet(sheets.panel_rows(panels, IN_A_ROW), race.prompt, where, race.decoded[i])

@@ -19,7 +19,7 @@ from PIL import Image
 from dream.decoding.record import RecordWriter, load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from workbench.store import Stored, begin, open_stored
+from workbench.store import StoredDecode, begin, open_stored
 from workbench.trajectories.finished import Finished, finish_all
 from workbench.trajectories.race import KIND, Race, about_record, open_race, race_of
 from workbench.trajectories.worth import worth_by_step
@@ -38,7 +38,9 @@ SHOWN_PROMPTS = 6
 """Prompts on the small picture of a stored study."""
 
 
-def what_if(work: Work[Stored], pretrained: "Pretrained", workspace: Workspace, stored: Stored) -> Stored:
+def what_if(
+    work: Work[StoredDecode], pretrained: "Pretrained", workspace: Workspace, stored: StoredDecode
+) -> StoredDecode:
     """Finishes all candidates of a stored choice and keeps them beside it.
 
     Raises InputError where another model painted it, or where it was deleted meanwhile.
@@ -67,13 +69,13 @@ def what_if(work: Work[Stored], pretrained: "Pretrained", workspace: Workspace, 
 
 
 def study(
-    work: Work[Stored],
+    work: Work[StoredDecode],
     pretrained: "Pretrained",
     workspace: Workspace,
     model: str,
     prompts: list[str],
     settings: DecodeSettings,
-) -> Stored:
+) -> StoredDecode:
     """Finishes all candidates of many prompts and stores them; the work shows (Finished, worth by step) so
     far.
     """
@@ -99,17 +101,17 @@ def study(
         return draft.finish(_sheet(found))
 
 
-def prompts_of(stored: Stored) -> int:
+def prompts_of(stored: StoredDecode) -> int:
     """How many prompts a stored choice is of."""
     return int(stored.about.get("prompts", 1))
 
 
-def has_finished(stored: Stored) -> bool:
+def has_finished(stored: StoredDecode) -> bool:
     """Whether all candidates were finished."""
     return (stored.path / FILE).is_file()
 
 
-def open_finished(stored: Stored) -> Finished:
+def open_finished(stored: StoredDecode) -> Finished:
     """The finished candidates of a stored choice; raises InputError where they are damaged."""
     path = stored.path / FILE
     try:
@@ -126,7 +128,7 @@ def open_finished(stored: Stored) -> Finished:
         raise InputError(f"{path} is damaged ({error}); delete it and finish the candidates again") from error
 
 
-def open_finished_race(stored: Stored) -> Race:
+def open_finished_race(stored: StoredDecode) -> Race:
     """The first prompt's candidates as a race that nobody leaves."""
     if prompts_of(stored) > 1:
         return open_race(stored)

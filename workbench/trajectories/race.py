@@ -21,7 +21,7 @@ from dream.errors import InputError
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
 from workbench.figures.style import candidate_colour
 from workbench.pictures import png_url
-from workbench.store import Stored, begin
+from workbench.store import StoredDecode, begin
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -43,7 +43,7 @@ def refusal(config: "DreamConfig") -> str | None:
     return next((REFUSALS[need] for need in (PAINTING, PROMPTING, JOINT) if need not in learned), None)
 
 
-def settings_of(
+def race_settings_of(
     config: "DreamConfig", select_at: str, *, selection: Selection, candidates: int, **changes: Any
 ) -> tuple[DecodeSettings, list[SelectPoint]]:
     """The model's own settings, changed where told, and where candidates are compared.
@@ -186,13 +186,13 @@ def about_record(pretrained: "Pretrained", prompts: Sequence[str], settings: Dec
 
 
 def paint_race(
-    work: Work[Stored],
+    work: Work[StoredDecode],
     pretrained: "Pretrained",
     workspace: Workspace,
     model: str,
     prompt: str,
     settings: DecodeSettings,
-) -> Stored:
+) -> StoredDecode:
     """Paints and stores one prompt; the work shows the `Race` as it is after every step."""
     prompt, image = asked(prompt), pretrained.config.image
     about = {"model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(), "seed": settings.seed}
@@ -219,7 +219,7 @@ def asked(prompt: str) -> str:
     return words
 
 
-def open_race(stored: Stored) -> Race:
+def open_race(stored: StoredDecode) -> Race:
     """The race that was stored; raises InputError where its record is damaged."""
     return race_of(load_record(stored.record_path), tuple(stored.about.get("seconds", ())))
 

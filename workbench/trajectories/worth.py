@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dream.evaluation.painted.choices import chosen, rank_correlations
+from dream.evaluation.painted.choices import rank_correlations, value_of_choice
 from dream.evaluation.statistics import Estimate, auc, mean
 from workbench.trajectories.finished import Finished
 
@@ -63,14 +63,14 @@ def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
         scores = found.scores[i]
         rho = rank_correlations(scores, final)
         known = scores[found.judged]
-        right = chosen(known, flags) if len(flags) else np.zeros(0)
+        right = value_of_choice(known, flags) if len(flags) else np.zeros(0)
         rows.append(
             Worth(
                 found.steps[i],
                 found.settings.steps,
                 found.decoded[i],
                 mean(rho[~np.isnan(rho)], draws),
-                mean(final.max(1) - chosen(scores, final), draws),
+                mean(final.max(1) - value_of_choice(scores, final), draws),
                 auc(known, flags, draws) if mixed else None,
                 mean(right, draws) if len(flags) else None,
                 mean(right - flags.mean(1), draws) if len(flags) else None,
@@ -95,7 +95,7 @@ def random_right(found: Finished, strict: bool = True) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def index_of(found: Finished, step: int) -> int:
+def scored_index(found: Finished, step: int) -> int:
     """The index of the last scored step up to `step`; the first where there is none."""
     return max((i for i, done in enumerate(found.steps) if done <= step), default=0)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dream.decoding.record import DecodeRecord
     from dream.pretrained import Pretrained
     from workbench.runs.trainings import Training
-    from workbench.store import Stored
+    from workbench.store import StoredDecode
     from workbench.widgets.checkpoint import CheckpointBrowser
     from workbench.widgets.masking import MaskingExplorer
     from workbench.widgets.monitor import RunMonitor
@@ -52,7 +52,7 @@ def masking_explorer(
 
 
 def decode_player(
-    record: "Stored | DecodeRecord | str | Path", *, model: "Pretrained | str | None" = None, theme: str = "light"
+    record: "StoredDecode | DecodeRecord | str | Path", *, model: "Pretrained | str | None" = None, theme: str = "light"
 ) -> "DecodePlayback":
     """One decode, a step at a time, in the player that the app and the offline HTML have.
 

@@ -17,9 +17,9 @@ import torch
 
 from dream.errors import RunError
 from dream.pretrained import SHIPPED
-from workbench.checkpoints.difference import Difference, by_layer, compare
+from workbench.checkpoints.difference import Difference, compare_parts, distances_by_layer
 from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint
-from workbench.checkpoints.statistics import Statistics, measure_part
+from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
 from workbench.widgets.checkpoint_positions import PositionView
 from workbench.widgets.checkpoint_tables import distance_table, tensor_table
@@ -58,7 +58,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self.found = _opened(path)
         self.averaged: Difference | None = None
         self.compared: Difference | None = None
-        self._measured: dict[str, dict[str, Statistics]] = {part.name: {} for part in self.found.parts}
+        self._measured: dict[str, dict[str, TensorStatistics]] = {part.name: {} for part in self.found.parts}
         self._asked = {part.name for part in self.found.parts if part.bytes <= SMALL}
         self._build(theme)
         self._connect()
@@ -72,7 +72,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         return self.found.part(self.controls["part"].value)
 
     @property
-    def statistics(self) -> list[Statistics]:
+    def statistics(self) -> list[TensorStatistics]:
         """What was measured of the chosen part's tensors so far, in their order; figures take it."""
         measured = self._measured[self.part.name]
         return [measured[entry.name] for entry in self.part.entries if entry.name in measured]
@@ -89,12 +89,12 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         b = there.part(other_part) if other_part else there.weights
         self.compared = None
         names = f"{_name(self.found)} ({a.name})", f"{_name(there)} ({b.name})"
-        reading = _in_one_thread(partial(compare, a, b))
+        reading = _in_one_thread(partial(compare_parts, a, b))
         self.begin(reading, done=lambda found: self._take_difference(found, *names))
         self.wait()
         if self.compared is None:
             raise RunError("the comparison was stopped before its end")
-        return distance_table(by_layer(self.compared.weights))
+        return distance_table(distances_by_layer(self.compared.weights))
 
     # parts
 
@@ -216,7 +216,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._job: tuple[str, str] | None = job
         if job[0] == AVERAGED:
             assert self.found.averaged is not None
-            self.begin(partial(compare, self.found.weights, self.found.averaged), done=self._take_averaged)
+            self.begin(partial(compare_parts, self.found.weights, self.found.averaged), done=self._take_averaged)
             return
         part = self.found.part(job[1])
         self.begin(
@@ -239,12 +239,12 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         left = [entry for entry in part.entries if entry.readable and entry.name not in known]
         return replace(part, entries=tuple(left))
 
-    def _take_values(self, part: Part, some: "tuple[Statistics, ...] | list[Statistics]") -> None:
+    def _take_values(self, part: Part, some: "tuple[TensorStatistics, ...] | list[TensorStatistics]") -> None:
         self._measured[part.name] |= {one.name: one for one in some}
         if part.name == self.part.name:
             self._show_values()
 
-    def _finish_values(self, part: Part, every: list[Statistics]) -> None:
+    def _finish_values(self, part: Part, every: list[TensorStatistics]) -> None:
         self._take_values(part, every)
         self._after()
 

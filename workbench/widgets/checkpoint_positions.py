@@ -6,7 +6,7 @@ import ipywidgets
 import numpy as np
 
 from workbench.checkpoints import positions
-from workbench.checkpoints.files import Entry, Part
+from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import shape_words
 from workbench.figures import checkpoint_positions as figures
@@ -168,5 +168,5 @@ class PositionView(ipywidgets.VBox):
         for place in points.point_inds[:1]:  # type: ignore[attr-defined]
             self.position.value = int(trace.customdata[place])  # type: ignore[attr-defined]
 
-    def _entry(self) -> Entry | None:
+    def _entry(self) -> TensorEntry | None:
         return self._part.entry(self.table.value) if self._part and self.table.value else None

@@ -6,11 +6,11 @@ import pandas as pd
 
 from workbench.checkpoints.difference import Distance
 from workbench.checkpoints.files import Part
-from workbench.checkpoints.statistics import Statistics
+from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import layer_of
 
 
-def tensor_table(part: Part, measured: Mapping[str, Statistics]) -> pd.DataFrame:
+def tensor_table(part: Part, measured: Mapping[str, TensorStatistics]) -> pd.DataFrame:
     """A row a tensor: name, layer, shape, dtype, values, bytes.
 
     Once anything was measured also norm (L2), rms, mean, min, max, zeros, nonfinite (counts) and problems
@@ -40,7 +40,7 @@ def distance_table(distances: Iterable[Distance]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(names)).rename(columns={"count": "values"})
 
 
-def _numbers(one: Statistics | None) -> dict[str, object]:
+def _numbers(one: TensorStatistics | None) -> dict[str, object]:
     """What was measured of a tensor; None for each number where it was not."""
     return {
         "norm": one and one.norm,

@@ -9,10 +9,10 @@ from typing import Any
 
 import ipywidgets
 
-from workbench.checkpoints.difference import Difference, by_layer, together
-from workbench.checkpoints.files import Entry, Part
-from workbench.checkpoints.statistics import Statistics, total
-from workbench.checkpoints.statistics import by_layer as layers_of
+from workbench.checkpoints.difference import Difference, combined_distance, distances_by_layer
+from workbench.checkpoints.files import Part, TensorEntry
+from workbench.checkpoints.statistics import TensorStatistics, total
+from workbench.checkpoints.statistics import statistics_by_layer as layers_of
 from workbench.checkpoints.words import shape_words, size_words
 from workbench.figures import checkpoint_tree, style
 from workbench.figures import checkpoints as figures
@@ -37,7 +37,7 @@ class TensorView(ipywidgets.VBox):
 
     def __init__(self, theme: str, chosen: Callable[[str, str], None]) -> None:
         self._part: Part | None = None
-        self._measured: Mapping[str, Statistics] = {}
+        self._measured: Mapping[str, TensorStatistics] = {}
         self._chosen = chosen
         self.find = ipywidgets.Text(
             description="Find",
@@ -63,7 +63,7 @@ class TensorView(ipywidgets.VBox):
         close.layout = {"width": "100%", "min_width": "0", "overflow": "hidden"}
         super().__init__([Fit(), beside(self.tree, close)])
 
-    def show(self, part: Part, measured: Mapping[str, Statistics]) -> None:
+    def show(self, part: Part, measured: Mapping[str, TensorStatistics]) -> None:
         """Another part, or more that is known of its values."""
         new, self._part, self._measured = part is not self._part, part, measured
         if new:
@@ -111,7 +111,7 @@ class LayerView(ipywidgets.VBox):
         self._theme, self._health = theme, ipywidgets.HTML()
         super().__init__([Fit(), self._health])
 
-    def show(self, measured: Sequence[Statistics]) -> None:
+    def show(self, measured: Sequence[TensorStatistics]) -> None:
         """What is known so far."""
         if len(self.children) == 2:  # late: what nobody looks at is not drawn
             self.norms = live(figures.plot_norms([]), self._theme)
@@ -137,9 +137,9 @@ class DistanceView(ipywidgets.VBox):
         if len(self.children) == 2:
             self.distances = live(figures.plot_distances([]), self._theme)
             self.children = [*self.children, beside(self.distances)]
-        rows = [row for row in by_layer(found.weights) if not row.equal]
+        rows = [row for row in distances_by_layer(found.weights) if not row.equal]
         farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
-        every = together("all", found.weights)
+        every = combined_distance("all", found.weights)
         words = [f"A: {a} · B: {b}"]
         words += [
             "the two are equal in every value"
@@ -158,11 +158,11 @@ class DistanceView(ipywidgets.VBox):
         redraw(self.distances, figures.plot_distances([row for row in rows if row.name in farthest]))
 
 
-def _label(entry: Entry) -> str:
+def _label(entry: TensorEntry) -> str:
     return f"{entry.name}   {shape_words(entry.shape)}"
 
 
-def _facts(entry: Entry | None, one: Statistics | None) -> str:
+def _facts(entry: TensorEntry | None, one: TensorStatistics | None) -> str:
     if entry is None:
         return ""
     words = f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}"
@@ -174,7 +174,7 @@ def _facts(entry: Entry | None, one: Statistics | None) -> str:
     return f'<p style="line-height:1.5">{words}</p>'
 
 
-def _health(measured: Sequence[Statistics]) -> str:
+def _health(measured: Sequence[TensorStatistics]) -> str:
     every, odd = total(measured), [one for one in measured if one.problems]
     words = f"{len(measured):,} tensors measured · {every.nonfinite:,} values not finite"
     words += f" · {every.zeros:,} exact zeros"

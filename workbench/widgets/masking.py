@@ -16,14 +16,14 @@ from workbench.figures import masking as figures
 from workbench.figures.masks import plot_masks
 from workbench.masking.drawn import DrawnRatios, near, read_drawn
 from workbench.masking.form import Settings
-from workbench.masking.picture import data_url, drawing, uploaded
-from workbench.masking.settings import assignments, check, command, preset_config, presets, python
+from workbench.masking.picture import drawing, pixels_url, uploaded
+from workbench.masking.settings import assignments, check_masking, command, preset_config, presets, python
 from workbench.masking.study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
 from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.masking_controls import OWN, MaskingControls
-from workbench.widgets.masking_parts import GivenPicture, comparison, picture_bytes, readings, runs_to_lay_over
+from workbench.widgets.masking_parts import GivenPicture, comparison, moment_readings, picture_bytes, runs_to_lay_over
 
 MASKS = 8
 """Groups whose masks are shown; smaller batches are drawn until there are as many."""
@@ -74,7 +74,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         """Raises InputError for settings that training refuses, and for a run without drawn ratios."""
         super().__init__()
         masking, objective = masking or MaskingConfig(), objective or ObjectiveConfig()
-        check(masking, objective)
+        check_masking(masking, objective)
         self._drawn: DrawnRatios | None = None
         self._picture: bytes | None = None
         self._words, self._number, self._draw = "", 0, 0
@@ -209,7 +209,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
 
     def _take(self, said: Settings) -> None:
         """Computes what these settings mean; raises InputError and changes nothing where they do not go."""
-        check(said.masking, said.objective)
+        check_masking(said.masking, said.objective)
         schedule = over_training(said.masking, said.objective, said.num_tokens)
         self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
         self._schedule, self._said = schedule, said
@@ -238,7 +238,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
     def _check_again(self) -> None:
         """While the controls say what does not go together, the sentence about it stays."""
         now = self._settings.read()
-        check(now.masking, now.objective)
+        check_masking(now.masking, now.objective)
 
     def _take_preset(self, name: str) -> None:
         if not self._settings.quiet and name != OWN:
@@ -286,13 +286,13 @@ class MaskingExplorer(Instrument[MaskingShown]):
             pixels, words = uploaded(self._picture, grid, self._words), self._words
         self._masks = draw_masks(self._progress, said.masking, said.objective, grid, MASKS, self._draw)
         self._under = words
-        return plot_masks(self._masks, data_url(pixels))
+        return plot_masks(self._masks, pixels_url(pixels))
 
     def _show_masks(self) -> None:
         redraw(self.figures["masks"], self._masks_figure())
 
     def _show_words(self) -> None:
-        self._readings.value = readings(self._moment, self._said.masking.groups)
+        self._readings.value = moment_readings(self._moment, self._said.masking.groups)
         self._table.value = comparison(self._moment, self._drawn)
         self._tell()
 

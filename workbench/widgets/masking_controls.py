@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.presets import SIZES
-from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, settings_of, values_of
+from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, masking_settings_of, values_of
 from workbench.masking.settings import IDLE, preset_of, presets
 
 OWN = "own settings"
@@ -54,7 +54,7 @@ class MaskingControls:
 
     def read(self) -> Settings:
         """What they say."""
-        return settings_of({name: control.value for name, control in self.all.items()}, self.objective)
+        return masking_settings_of({name: control.value for name, control in self.all.items()}, self.objective)
 
     def set(self, masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:
         """Makes them say this, all at once."""

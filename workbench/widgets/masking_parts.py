@@ -8,7 +8,7 @@ from PIL import Image
 
 from dream.errors import InputError
 from dream.pretrained import SHIPPED
-from workbench.masking.drawn import DrawnRatios, compared
+from workbench.masking.drawn import DrawnRatios, drawn_table
 from workbench.masking.study import Moment
 from workbench.pictures import png_of
 from workbench.runs.folders import list_runs
@@ -40,10 +40,10 @@ def picture_bytes(picture: GivenPicture) -> tuple[bytes, str]:
     return png_of(picture.convert("RGB")), "your picture"
 
 
-def readings(moment: Moment, groups: int) -> str:
+def moment_readings(moment: Moment, groups: int) -> str:
     """The numbers of a moment in a row."""
     shares = moment.shares
-    return words.cards(
+    return words.reading_cards(
         (
             ("Location", "-" if moment.center is None else f"{moment.center:.2f}"),
             ("True mean ratio", f"{moment.mean:.2f}"),
@@ -57,4 +57,4 @@ def readings(moment: Moment, groups: int) -> str:
 
 def comparison(moment: Moment, drawn: DrawnRatios | None) -> str:
     """Closed form, draws and a run side by side."""
-    return words.table(compared(moment, drawn), f"Closed form and draws at {moment.progress:.0%} of the training")
+    return words.table(drawn_table(moment, drawn), f"Closed form and draws at {moment.progress:.0%} of the training")

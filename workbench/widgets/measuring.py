@@ -10,7 +10,7 @@ import torch
 
 from dream.console import Console
 from dream.evaluation.results import Results, read_folder
-from dream.evaluation.session import Request, evaluate
+from dream.evaluation.session import EvaluationRequest, evaluate
 from dream.evaluation.tasks import named_tasks
 from workbench.figures.evaluation import plot_comparison
 from workbench.widgets.figures import live, redraw
@@ -39,7 +39,7 @@ class Measuring(Instrument[list[Results]]):
     ) -> None:
         super().__init__()
         paths = {name: Path(path) for name, path in models.items()}
-        self._request = Request(
+        self._request = EvaluationRequest(
             paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed, device="cpu"
         )
         self.figure = live(plot_comparison([]), theme)
@@ -62,7 +62,7 @@ class Measuring(Instrument[list[Results]]):
 class _Teller(Console):
     """Tells the work what the evaluation says; ends it once it was asked to stop."""
 
-    def __init__(self, work: Work[list[Results]], request: Request) -> None:
+    def __init__(self, work: Work[list[Results]], request: EvaluationRequest) -> None:
         super().__init__(True)
         self.work, self.request, self.done = work, request, 0
         self.total = len(request.models) * len(request.tasks)

@@ -18,16 +18,16 @@ import pandas as pd
 
 from dream.errors import InputError
 from workbench.figures.training import plot_training
-from workbench.jobs.queue import log_tail
+from workbench.jobs.job import log_tail
 from workbench.runs.feed import RunFeed
 from workbench.runs.folders import sheet_step
 from workbench.runs.trainings import Training, resume_arguments, resume_training, stop_training
-from workbench.runs.words import SIGNS, readings, state_words
+from workbench.runs.words import SIGNS, run_readings, state_words
 from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.monitor_controls import look_controls, run_controls
-from workbench.widgets.monitor_look import Look, look_at_run, training_of
+from workbench.widgets.monitor_look import RunView, look_at_run, training_of
 from workbench.widgets.run_frames import train_frame, validation_frame
 from workbench.work import Work
 from workbench.workspace import open_workspace
@@ -155,7 +155,7 @@ class RunMonitor(Instrument[RunShown]):
         self._following = True
         self.controls["follow"].layout.display = "none"
 
-    def _watch(self, work: Work[Look]) -> Look:
+    def _watch(self, work: Work[RunView]) -> RunView:
         """Looks again and again until the training has ended."""
         work.tell(0.0, f"following {self._workspace.shown(self._path)}, read every {self._every:g} s")
         while True:
@@ -168,7 +168,7 @@ class RunMonitor(Instrument[RunShown]):
                 time.sleep(min(0.1, left))
                 work.check()
 
-    def _show(self, found: Look) -> None:
+    def _show(self, found: RunView) -> None:
         """Everything as it is now; what has not changed is not sent again."""
         self._look = found
         self._show_state(found)
@@ -180,7 +180,7 @@ class RunMonitor(Instrument[RunShown]):
         with self._moved:
             self._moved.notify_all()
 
-    def _show_state(self, found: Look) -> None:
+    def _show_state(self, found: RunView) -> None:
         said = state_words(found.training) if found.training else ("information", ABSENT)
         sign = f"{SIGNS.get(found.state, '')} " if found.training else ""
         kind, text = said or ("success", f"Step {found.step:,} of {found.end or '?'}.")
@@ -189,10 +189,10 @@ class RunMonitor(Instrument[RunShown]):
             f'<span style="color:{COLOURS[kind]}">{html.escape(text)}</span>'
         )
         self._bar.value = found.step / found.end if found.end else 0.0
-        numbers = readings(found.training, found.curves) if found.training else []
-        self._numbers.value = words.cards((each.name, each.value) for each in numbers)
+        numbers = run_readings(found.training, found.curves) if found.training else []
+        self._numbers.value = words.reading_cards((each.name, each.value) for each in numbers)
 
-    def _show_buttons(self, found: Look) -> None:
+    def _show_buttons(self, found: RunView) -> None:
         known = found.training is not None and found.state != "damaged"
         self.controls["stop"].disabled = found.state not in ("queued", "starting", "running")
         rests = known and not found.active and found.training.run is not None  # type: ignore[union-attr]
@@ -282,6 +282,6 @@ class RunMonitor(Instrument[RunShown]):
         resume_training(self._workspace, training, budget, self.controls["amount"].value)
         self._follow_run()
 
-    def _now(self) -> Look:
+    def _now(self) -> RunView:
         """How the run stands now: what is shown may be a moment old."""
         return look_at_run(self._workspace, self._path, self._feed)

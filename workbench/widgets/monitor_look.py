@@ -12,7 +12,7 @@ from workbench.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Look:
+class RunView:
     """A run at one moment; without `training` there is none yet."""
 
     name: str
@@ -80,7 +80,7 @@ def training_of(workspace: Workspace, run: Training | str | Path) -> Path:
     return named.get(str(run)) or workspace.path(str(run))
 
 
-def look_at_run(workspace: Workspace, path: Path, feed: RunFeed) -> Look:
+def look_at_run(workspace: Workspace, path: Path, feed: RunFeed) -> RunView:
     """How the run in `path` stands now."""
     training = next((each for each in list_trainings(workspace) if each.path == path), None)
     if training is None and (path / "config.json").exists():
@@ -88,4 +88,4 @@ def look_at_run(workspace: Workspace, path: Path, feed: RunFeed) -> Look:
         state = "damaged" if run.problem else run.status
         training = Training(path.name, path, state, run.problem or run.message, run)
     version, curves = feed.curves()
-    return Look(training.name if training else path.name, training, version, curves, tuple(list_sheets(path)))
+    return RunView(training.name if training else path.name, training, version, curves, tuple(list_sheets(path)))

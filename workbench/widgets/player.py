@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from dream.decoding.record import DecodeRecord
 from workbench.decode.player_data import (
+    add_inspection,
     check_painter,
-    look,
-    opened,
+    opened_decode,
     picture_after,
     player_data,
     record_of,
@@ -30,7 +30,7 @@ from workbench.decode.player_data import (
 from workbench.figures.decoding import plot_course, plot_order
 from workbench.opening import model_id_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.widgets.figures import live
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
@@ -87,13 +87,13 @@ class DecodePlayback(Instrument[ShownStep]):
 
     def __init__(
         self,
-        record: Stored | DecodeRecord | str | Path,
+        record: StoredDecode | DecodeRecord | str | Path,
         *,
         model: "Pretrained | str | None" = None,
         theme: str = "light",
     ) -> None:
         super().__init__()
-        self._decode = opened(record)
+        self._decode = opened_decode(record)
         self._record = record_of(self._decode)
         if model is not None:
             model = self._painter(model)
@@ -122,7 +122,7 @@ class DecodePlayback(Instrument[ShownStep]):
 
     @property
     def _averaged(self) -> bool:
-        about = self._decode.about if isinstance(self._decode, Stored) else {}
+        about = self._decode.about if isinstance(self._decode, StoredDecode) else {}
         return about.get("weights", "averaged") == "averaged"
 
     def _lay_out(self) -> None:
@@ -139,7 +139,7 @@ class DecodePlayback(Instrument[ShownStep]):
         work.tell(0.0, "opening the model")
         pretrained = open_model(model, ema=self._averaged) if isinstance(model, (str, Path)) else model
         set_threads(pretrained)
-        return look(work, self._decode, pretrained)
+        return add_inspection(work, self._decode, pretrained)
 
     def _take(self, data: dict[str, Any]) -> None:
         self.player.data = data

@@ -17,12 +17,12 @@ from dream.errors import InputError
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import open_finished, open_finished_race, what_if
 from workbench.trajectories.race import Race, asked, open_race, paint_race, place_name, race_data, refusal
 from workbench.trajectories.shown import all_finished, as_it_went, explained, verdict
-from workbench.trajectories.worth import COLUMNS, Worth, index_of, worth_by_step, worth_table
+from workbench.trajectories.worth import COLUMNS, Worth, scored_index, worth_by_step, worth_table
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.race_form import RaceForm
@@ -37,10 +37,10 @@ BYTES_A_SECOND = 4_000_000
 WIDE = {"width": "98%"}
 
 
-class Painted(NamedTuple):
+class RaceResult(NamedTuple):
     """A race that was painted and stored."""
 
-    stored: Stored
+    stored: StoredDecode
     race: Race
     final: Opinion | None
     """What the judge says of the chosen one."""
@@ -84,9 +84,9 @@ class TrajectoryRace(Instrument[Race]):
             raise InputError(f"among this model's candidates nothing can be chosen: {reason}")
         whole = {"candidates": candidates, "selection": selection, **(settings or {})}
         self._form = RaceForm(config, prompt, select_at or DEFAULT_SELECT_AT, whole)
-        self.stored: Stored | None = None
+        self.stored: StoredDecode | None = None
         self.seen = ""
-        self._painted: Painted | None = None
+        self._painted: RaceResult | None = None
         self._all: All | None = None
         self.player = DecodePlayer(events=["step", "candidate"])
         self.lines, self.curves = live(plot_race(None), theme, 400), live(plot_worth(None, []), theme)
@@ -132,10 +132,10 @@ class TrajectoryRace(Instrument[Race]):
         self._arrange()
         self.begin(lambda work: self._race(work, prompt, settings), show=self._grow, done=self._end_race)
 
-    def _race(self, work: Work[Any], prompt: str, settings: DecodeSettings) -> Painted:
+    def _race(self, work: Work[Any], prompt: str, settings: DecodeSettings) -> RaceResult:
         stored = paint_race(work, self._opened(work), self.workspace, self._name, prompt, settings)
         race = open_race(stored)
-        return Painted(stored, race, verdict(race))
+        return RaceResult(stored, race, verdict(race))
 
     def _grow(self, race: Race) -> None:
         self._result = race
@@ -146,7 +146,7 @@ class TrajectoryRace(Instrument[Race]):
         redraw(self.lines, plot_race(race))
         self._next = now + sum(map(len, self._urls.values())) / BYTES_A_SECOND
 
-    def _end_race(self, painted: Painted) -> None:
+    def _end_race(self, painted: RaceResult) -> None:
         self._painted, self.stored, self.result = painted, painted.stored, painted.race
         self.player.data = as_it_went(painted.race, painted.final)
         redraw(self.lines, plot_race(painted.race))
@@ -160,7 +160,7 @@ class TrajectoryRace(Instrument[Race]):
         painted = self._painted
         self.begin(lambda work: self._everything(work, painted), done=self._end_all)
 
-    def _everything(self, work: Work[Any], painted: Painted) -> All:
+    def _everything(self, work: Work[Any], painted: RaceResult) -> All:
         stored = what_if(work, self._opened(work), self.workspace, painted.stored)
         found = open_finished(stored)
         rows = {strict: worth_by_step(found, strict) for strict in (True, False)}
@@ -177,7 +177,7 @@ class TrajectoryRace(Instrument[Race]):
             return
         (found, full, rows), race = self._all, self._painted.race
         strict, all_played = self.controls["strict"].value, self.controls["played"].value == "all"
-        index = index_of(found, race.steps[race.choices[0]] if race.choices else race.steps[0])
+        index = scored_index(found, race.steps[race.choices[0]] if race.choices else race.steps[0])
         self.seen = explained(found, race, index, strict)
         self._sentence.value = f"<p>{html.escape(self.seen)}</p>"
         self.player.data = all_finished(race, found, full) if all_played else as_it_went(race, self._painted.final)

@@ -6,7 +6,7 @@ import ipywidgets
 
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings, SelectPoint
-from workbench.trajectories.race import MOST_CANDIDATES, settings_of
+from workbench.trajectories.race import MOST_CANDIDATES, race_settings_of
 
 SELECTIONS = ("once", "every", "halving", "none")
 SHORT, LABEL = {"width": "190px"}, {"description_width": "90px"}
@@ -84,7 +84,7 @@ def _settings(
     # unknown names are refused here; where is chosen comes below
     DecodeSettings.from_dict({**settings, "selection": "none"})
     plain = {name: value for name, value in settings.items() if name != "select_steps"}
-    return settings_of(config, select_at, **plain)
+    return race_settings_of(config, select_at, **plain)
 
 
 def _whole(name: str, value: int, low: int, high: int, about: str) -> ipywidgets.BoundedIntText:

@@ -11,7 +11,7 @@ from pathlib import Path
 from workbench.runs.folders import is_picture
 
 
-def cards(cells: Iterable[tuple[str, str]]) -> str:
+def reading_cards(cells: Iterable[tuple[str, str]]) -> str:
     """Readings (name, value) in a row that breaks where it is narrow."""
     card = "<span><small>{}</small><br><b style='font-size:1.35em'>{}</b></span>"
     inside = "".join(card.format(html.escape(name), html.escape(value)) for name, value in cells)

@@ -60,7 +60,7 @@ def example_chunks(
 def featured(pretrained: "Pretrained", chunks: Iterable[Examples], pooling: str) -> Examples:
     """Features (B, D) of the examples, whose pictures are dropped as they are read."""
     check_pooling(pretrained, pooling)
-    return together(
+    return joined_examples(
         Examples(encoder_features(pretrained, part.inputs, pooling), part.labels, part.classes) for part in chunks
     )
 
@@ -85,7 +85,7 @@ def featured_splits(
     return train, test
 
 
-def together(chunks: Iterable[Examples]) -> Examples:
+def joined_examples(chunks: Iterable[Examples]) -> Examples:
     """The chunks in one. Raises InputError if there is no picture in them."""
     parts = [part for part in chunks if len(part.inputs)]
     if not parts:

@@ -17,7 +17,7 @@ from torch import Tensor
 from dream.data.drawing import draw
 from dream.data.grammar import Scene
 from dream.data.report import DataReport
-from dream.data.shapes import place
+from dream.data.shapes import place_scenes
 from dream.errors import InputError
 from dream.evaluation.classes.features import check_pooling, encoder_features, labelled_features
 from dream.evaluation.classes.few_shot_sets import SETS, is_collection, missing, resolve
@@ -256,7 +256,7 @@ def _drawn_pool(
 ) -> Pool:
     each = settings.per_class or FewShotSettings.per_class
     scenes = [scenes[i] for scenes in kinds for i in draws.integers(len(scenes), size=each).tolist()]
-    placed = place(scenes, pretrained.config.data.level, draws)
+    placed = place_scenes(scenes, pretrained.config.data.level, draws)
     images = torch.from_numpy(draw(placed, pretrained.config.image.size))
     labels = np.arange(len(kinds)).repeat(each)
     return Pool.of(encoder_features(pretrained, images, settings.pooling), labels, len(kinds))

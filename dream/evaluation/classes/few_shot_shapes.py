@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from dream.data.grammar import GROUNDS, LEVELS, Scene, Thing, held_out, neighbours, swapped
+from dream.data.grammar import GROUNDS, LEVELS, Scene, Thing, is_held_out, neighbours, swapped
 from dream.data.shapes import sample_scenes
 from dream.randomness import seed_of
 
@@ -26,7 +26,7 @@ def drawn_classes(level: int, unseen: bool, seed: int) -> Iterator[tuple[str, Cl
     words = LEVELS[level]
     if 1 in words.counts:
         pairs = product(words.shapes, words.colours)
-        alone = [pair for pair in pairs if held_out(Scene(GROUNDS[0], (Thing(*pair),))) == unseen]
+        alone = [pair for pair in pairs if is_held_out(Scene(GROUNDS[0], (Thing(*pair),))) == unseen]
         looks = list(product(words.sizes, words.textures))
         yield (
             "shape and colour",
@@ -45,9 +45,9 @@ def _near_misses(level: int, unseen: bool, seed: int) -> list[Scene]:
         new = [scene for scene in dict.fromkeys(_one_step(center, level)) if scene not in members]
         members |= dict.fromkeys(new)
         queue += new
-        if sum(held_out(scene) == unseen for scene in members) >= NEAR_MISSES:
+        if sum(is_held_out(scene) == unseen for scene in members) >= NEAR_MISSES:
             break
-    return [scene for scene in members if held_out(scene) == unseen][:NEAR_MISSES]
+    return [scene for scene in members if is_held_out(scene) == unseen][:NEAR_MISSES]
 
 
 def _one_step(scene: Scene, level: int) -> list[Scene]:

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from dream.config import DreamConfig
 from dream.errors import InputError
-from dream.evaluation.classes.examples import Examples, example_chunks, together
+from dream.evaluation.classes.examples import Examples, example_chunks, joined_examples
 from dream.evaluation.classes.features import CHUNK
 from dream.evaluation.classes.pictures import choose_rows, folder_rows, read_rows, written_by_datasets
 from dream.evaluation.classes.probe import accuracy, condition, schedule
@@ -113,7 +113,7 @@ def fine_tune(
     classifier = fine_tuned(pretrained, data, settings, seed, progress)
     count = settings.test_count or (COUNTS["test"] if data == "shapes" else None)
     chunks = example_chunks(data, pretrained.config, "test", labels=(settings.label,), count=count, seed=seed)
-    test = together(
+    test = joined_examples(
         Examples(classifier.logits(part.inputs), part.labels, part.classes) for part in chunks if len(part.inputs)
     )
     ((label, truth),) = test.labels.items()
@@ -164,7 +164,7 @@ def fine_tuned(
     return classifier.requires_grad_(False)
 
 
-def layer_of(name: str, depth: int) -> int:
+def parameter_layer(name: str, depth: int) -> int:
     """Layer of a parameter: 0 the embedding, 1 the first block, `depth` + 1 the last norm and the head."""
     parts = name.split(".")
     if parts[:2] == ["encoder", "blocks"]:
@@ -178,7 +178,7 @@ def parameter_groups(classifier: Classifier, settings: FineTuneSettings) -> list
     groups: dict[tuple[int, bool], list[nn.Parameter]] = {}
     for name, parameter in classifier.named_parameters():
         decays = parameter.ndim > 1 and not name.endswith(("positions", "buffer"))
-        groups.setdefault((layer_of(name, depth), decays), []).append(parameter)
+        groups.setdefault((parameter_layer(name, depth), decays), []).append(parameter)
     return [
         {
             "params": parameters,
@@ -243,7 +243,7 @@ class TrainingPictures:
                     f"the pictures of '{data}' do not fit into {MEMORY >> 30} GiB: give "
                     f"fine_tune.train_count, or a folder of class folders, which is read again each epoch"
                 )
-        return together(parts)
+        return joined_examples(parts)
 
 
 def augmented(images: Tensor, settings: FineTuneSettings, draws: Generator) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_shifts import drawn_shifts
-from dream.evaluation.classes.examples import STORED, Examples, example_chunks, featured, together
+from dream.evaluation.classes.examples import STORED, Examples, example_chunks, featured, joined_examples
 from dream.evaluation.classes.features import check_pooling, encoder_features
 from dream.evaluation.classes.fine_tune import FineTuneSettings, fine_tuned
 from dream.evaluation.classes.pictures import scene_labels
@@ -85,7 +85,7 @@ def robustness(
         open_shifted(s, trained.classes, size, names=settings.names, limit=settings.test_count, seed=seed)
         for s in settings.shifted
     ]
-    plain = together(
+    plain = joined_examples(
         Examples(trained.logits(part.inputs), part.labels, part.classes)
         for part in example_chunks(data, pretrained.config, "test", labels=(), count=settings.test_count, seed=seed)
         if len(part.inputs)

@@ -160,7 +160,7 @@ def matched(pictures: dict[str, Path], maps: dict[str, Path], where: str) -> lis
     return [Pair(key, pictures[key], maps[key]) for key in sorted(pictures.keys() & maps.keys())]
 
 
-def chosen(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
+def sampled_pairs(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
     """At most `limit` of the pairs (0 = all), drawn from `seed`, in their order."""
     if not limit or limit >= len(pairs):
         return list(pairs)

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from dream.data.samples import PICTURES
 from dream.errors import InputError
 from dream.evaluation.dense import training as dense
-from dream.evaluation.dense.data import DensePictures, Map, Pair, chosen, drawn_pictures, matched, stored_pictures
+from dream.evaluation.dense.data import (
+    DensePictures,
+    Map,
+    Pair,
+    drawn_pictures,
+    matched,
+    sampled_pairs,
+    stored_pictures,
+)
 from dream.evaluation.dense.heads import ConvHead, LinearHead, pixels_a_token
 from dream.evaluation.dense.training import BlockMaps, HeadSettings
 from dream.evaluation.progress import Progress, quiet
@@ -141,7 +149,7 @@ def _pictures(
         train, test = (mat_pictures(mat, split, size, settings.limit, seed) for split in ("train", "test"))
         return train, test
     train, test = (
-        stored_pictures(chosen(nyu_pairs(path, split), settings.limit, seed), size, metres, split)
+        stored_pictures(sampled_pairs(nyu_pairs(path, split), settings.limit, seed), size, metres, split)
         for split in ("train", "test")
     )
     return train, test

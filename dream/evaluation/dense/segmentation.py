@@ -18,7 +18,15 @@ from dream.data.grammar import LEVELS
 from dream.data.samples import PICTURES, BadSample
 from dream.errors import InputError
 from dream.evaluation.dense import training as dense
-from dream.evaluation.dense.data import DensePictures, Map, Pair, chosen, drawn_pictures, matched, stored_pictures
+from dream.evaluation.dense.data import (
+    DensePictures,
+    Map,
+    Pair,
+    drawn_pictures,
+    matched,
+    sampled_pairs,
+    stored_pictures,
+)
 from dream.evaluation.dense.heads import LinearHead, UPerHead, four_blocks, pixels_a_token
 from dream.evaluation.dense.training import BlockMaps, HeadSettings
 from dream.evaluation.progress import Progress, quiet
@@ -169,7 +177,9 @@ def _pictures(
         return parts[0], parts[1], ("ground", *LEVELS[level].shapes)
     root = Path(data).expanduser()
     parts = [
-        stored_pictures(chosen(ade_pairs(root, split), settings.limit, seed), size, ade_classes, ADE_SPLITS[split])
+        stored_pictures(
+            sampled_pairs(ade_pairs(root, split), settings.limit, seed), size, ade_classes, ADE_SPLITS[split]
+        )
         for split in ("train", "test")
     ]
     return parts[0], parts[1], ade_names(root)

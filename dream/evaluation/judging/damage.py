@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dream.data.drawing import COLOUR_RGB, GROUND_RGB, draw
 from dream.data.grammar import COLOURS, GROUNDS, LEVELS, RELATIONS_OF_COUNT, SHAPES, Place, Scene, Thing
-from dream.data.shapes import place, sample_scenes
+from dream.data.shapes import place_scenes, sample_scenes
 
 SIZE = 30
 """Side of the pictures that the judge reads."""
@@ -98,7 +98,7 @@ def _scenes(count: int, generator: np.random.Generator) -> list[Scene]:
 
 def _straying(count: int, generator: np.random.Generator) -> list[Scene]:
     """Scenes whose things stray half as far again and vary more in size, as a model may paint them."""
-    scenes = place(_scenes(count, generator), LEVEL + 1, generator)
+    scenes = place_scenes(_scenes(count, generator), LEVEL + 1, generator)
     factors = generator.uniform(0.85, 1.06, (count, 2)).tolist()
     return [
         dataclasses.replace(scene, places=tuple(_resized(p, f) for p, f in zip(scene.places, row, strict=False)))

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 
-def chosen(scores: ArrayLike, values: ArrayLike, size: int | None = None) -> Array:
+def value_of_choice(scores: ArrayLike, values: ArrayLike, size: int | None = None) -> Array:
     """(P,): the expected value of the best scored of `size` of the K candidates (default: of all).
 
     Exact over all C(K, size) sets: no set is drawn. `size` must be in [1, K].

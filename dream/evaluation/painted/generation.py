@@ -20,12 +20,12 @@ from dream.data.batch import Batch
 from dream.decoding.decode import paint
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
-from dream.evaluation.held_out import held_out, part
+from dream.evaluation.held_out import held_out_pictures, part
 from dream.evaluation.limits import at_least
 from dream.evaluation.painted.encoders import JUDGE, OWN, ClipScorer, Encoder, open_encoder
 from dream.evaluation.painted.frechet import frechet_estimate, inception_scores, overlap
 from dream.evaluation.painted.inception import Seen, load_inception
-from dream.evaluation.painted.painting import settings_of
+from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, bootstrap, mean, share
 from dream.randomness import generator, seed_of
@@ -141,7 +141,9 @@ def _pictures(
     pretrained: "Pretrained", data: str, settings: GenerationSettings, seed: int, progress: Progress
 ) -> _Pictures:
     least = 2 * (settings.neighbours + 1)  # k neighbours beside the picture itself, in either half
-    batch = held_out("generation", data, pretrained.config, 2 * settings.count, split=settings.split, least=least)
+    batch = held_out_pictures(
+        "generation", data, pretrained.config, 2 * settings.count, split=settings.split, least=least
+    )
     count = len(batch) // 2
     asked, others = part(batch, range(count)), part(batch, range(count, 2 * count))
     # a model trained without text reads the empty caption always
@@ -153,7 +155,7 @@ def _pictures(
 def _painted(
     pretrained: "Pretrained", prompts: Sequence[str], batch: int, seed: int, progress: Progress
 ) -> tuple[Tensor, NDArray[np.float64]]:
-    decode, parts, times = settings_of(pretrained.config, seed_of(seed, "generation")), [], []
+    decode, parts, times = decode_settings_of(pretrained.config, seed_of(seed, "generation")), [], []
     for first in range(0, len(prompts), batch):
         progress(PAINTED_SHARE * first / len(prompts), f"painting {len(prompts):,} pictures")
         some, start = prompts[first : first + batch], time.perf_counter()

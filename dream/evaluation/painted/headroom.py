@@ -19,11 +19,11 @@ from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.decoding.decode import TextMemory, decode_step
 from dream.decoding.selection import DecodeSettings, plan_steps
-from dream.decoding.state import DecodeState, SeededNoise, seeded_orders, start
+from dream.decoding.state import DecodeState, SeededNoise, seeded_orders, start_state
 from dream.evaluation.judging.judge import judged_level, load_judge
 from dream.evaluation.limits import at_least, needs_answer_key, shares
-from dream.evaluation.painted.choices import chosen
-from dream.evaluation.painted.painting import ROWS, settings_of
+from dream.evaluation.painted.choices import value_of_choice
+from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, bootstrap, mean, ordered_pairs
 from dream.randomness import seed_of
@@ -97,7 +97,7 @@ def completions(
 ) -> Completions:
     """Candidates of the prompts, taken to `share` of the tokens and finished 2 `halves` times each."""
     judge, count = load_judge(), 2 * settings.halves
-    decode = settings_of(pretrained.config, seed, candidates=settings.candidates, selection="none")
+    decode = decode_settings_of(pretrained.config, seed, candidates=settings.candidates, selection="none")
     size = max(1, ROWS // settings.candidates)
     right, well_formed, step, decoded = [], [], 0, 0.0
     for first in range(0, len(prompts), size):
@@ -127,7 +127,7 @@ class _Walk:
         empty = pretrained.conditioning.encode([""]).to(device) if settings.guided else None
         self.memory = TextMemory(self.model, pretrained.tokenizer.encode(list(prompts)).to(device), written, empty)
         image = pretrained.config.image
-        self.state = start(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
+        self.state = start_state(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens
         self.plans = plan_steps(settings, image.num_tokens)
 
@@ -163,7 +163,7 @@ def headroom_measures(found: Completions, seed: int = 0) -> list[Measure]:
         where = place | refusing
         half = outcomes.shape[2] // 2
         first, second = outcomes[..., :half].mean(2), outcomes[..., half:].mean(2)  # (P, K)
-        gain = [chosen(score, end) - end.mean(1) for score, end in ((first, second), (second, first))]
+        gain = [value_of_choice(score, end) - end.mean(1) for score, end in ((first, second), (second, first))]
         pairs = sum(
             ordered_pairs(score, outcomes[..., i])
             for score, ends in ((first, range(half, 2 * half)), (second, range(half)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.evaluation.painted.choices import any_hit, between, chosen, rank_correlations
+from dream.evaluation.painted.choices import any_hit, between, rank_correlations, value_of_choice
 from dream.evaluation.statistics import Measure, auc, mean, share
 
 HEADLINE = 0.3
@@ -114,7 +114,7 @@ def _alignment(found: Candidates, shown: Shown, at: dict[str, Any], draws: np.ra
     for i, reached in list(shown.items())[:-1]:  # the last step's are 1 and 0
         where = {**at, **_place(found, i, size, reached)}
         rho = rank_correlations(found.scores[i], final)
-        regret = best - chosen(found.scores[i], final)
+        regret = best - value_of_choice(found.scores[i], final)
         measures += [
             Measure("selection", "rank correlation", where, mean(rho[~np.isnan(rho)], draws)),
             Measure("selection", "regret in alignment", where, mean(regret, draws)),
@@ -129,13 +129,15 @@ def _overview(
     at = {**at, "candidates": count}
     place = {**at, **_place(found, i, count)}
     cost = found.cost(count, i)
-    choice, final = chosen(found.scores[i], right), found.scores[-1]
-    plain = between(lambda size: chosen(final, right, size), cost)
+    choice, final = value_of_choice(found.scores[i], right), found.scores[-1]
+    plain = between(lambda size: value_of_choice(final, right, size), cost)
     some = between(lambda size: any_hit(right, size), cost)
     return [
         Measure("selection", "random candidate right", at, mean(right.mean(1), draws)),
         Measure("selection", "chosen candidate right", place, mean(choice, draws)),
-        Measure("selection", "reranked candidate right", {**at, "cost": count}, mean(chosen(final, right), draws)),
+        Measure(
+            "selection", "reranked candidate right", {**at, "cost": count}, mean(value_of_choice(final, right), draws)
+        ),
         Measure("selection", f"any of {count} right", at, share(right.any(1))),
         Measure("selection", "gain over plain samples of equal cost, reranked", place, mean(choice - plain, draws)),
         Measure("selection", "any of the plain samples of equal cost right", place, mean(some, draws)),
@@ -145,11 +147,11 @@ def _overview(
 def _by_step(
     found: Candidates, right: NDArray[np.bool_], shown: Shown, at: dict[str, Any], draws: np.random.Generator
 ) -> list[Measure]:
-    reranked, size = chosen(found.scores[-1], right), right.shape[1]
+    reranked, size = value_of_choice(found.scores[-1], right), right.shape[1]
     measures = []
     for i, reached in shown.items():
         where = {**at, **_place(found, i, size, reached)}
-        choice = chosen(found.scores[i], right)
+        choice = value_of_choice(found.scores[i], right)
         measures += [
             Measure("selection", "gain of the choice", where, mean(choice - right.mean(1), draws)),
             Measure("selection", "AUC", where, auc(found.scores[i], right, draws)),
@@ -166,7 +168,7 @@ def _by_size(
     measures = []
     for size in range(2, right.shape[1]):
         where = {**at, **_place(found, i, size)}
-        choice, reranked = (chosen(scores, right, size) for scores in (found.scores[i], found.scores[-1]))
+        choice, reranked = (value_of_choice(scores, right, size) for scores in (found.scores[i], found.scores[-1]))
         measures += [
             Measure("selection", "gain of the choice", where, mean(choice - right.mean(1), draws)),
             Measure("selection", "gain over reranking", where, mean(choice - reranked, draws)),
@@ -184,7 +186,7 @@ def _over_longer(
 ) -> list[Measure]:
     i = found.first_with(HEADLINE)
     where = {**at, "steps": longer.steps, "cost": round(longer.cost, 3)}
-    gain = chosen(found.scores[i], right) - longer_right
+    gain = value_of_choice(found.scores[i], right) - longer_right
     place = {**at, **_place(found, i, right.shape[1])}
     beside = {"longer_steps": longer.steps, "longer_cost": round(longer.cost, 3)}
     return [

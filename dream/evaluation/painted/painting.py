@@ -19,7 +19,7 @@ ROWS = 128
 """Pictures painted at once."""
 
 
-def settings_of(config: "DreamConfig", seed: int, **changes: Any) -> DecodeSettings:
+def decode_settings_of(config: "DreamConfig", seed: int, **changes: Any) -> DecodeSettings:
     """The model's own decoding defaults, changed where told."""
     return DecodeSettings.of(config.decode, seed=seed, **changes)
 
@@ -53,7 +53,7 @@ def records_by_batch(
         yield captions[first : first + size], (record for _, record in batch)
 
 
-def paint(
+def paint_captions(
     pretrained: "Pretrained", captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
 ) -> Tensor:
     """(B, 3, H, W) in [0, 1]: one picture a caption, the chosen candidate where there are several."""

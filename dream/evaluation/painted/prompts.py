@@ -18,7 +18,7 @@ from dream.data.shapes import sample_scenes
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.evaluation.judging.judge import judged_level, load_judge
 from dream.evaluation.limits import at_least, needs_answer_key
-from dream.evaluation.painted.painting import paint, settings_of
+from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.statistics import Measure, mean, share
 from dream.randomness import seed_of
@@ -98,20 +98,20 @@ def _ways(config: "DreamConfig", settings: PromptsSettings, seed: int) -> list[t
     """How the prompts are painted, and what to call it: plainly, and with candidates if there are some."""
     asked = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
     changes = {name: value for name, value in asked.items() if value is not None}
-    ways = [(settings_of(config, seed, **changes), {**changes, "candidates": 1})]
+    ways = [(decode_settings_of(config, seed, **changes), {**changes, "candidates": 1})]
     if settings.candidates > 1:
         steps = ways[0][0].steps
         point = parse_select_at(settings.select_at, config.image.num_tokens, steps)
         select = {"candidates": settings.candidates, "selection": "once", "select_steps": (point.step,)}
         place = {"step": point.step, "decoded_fraction": round(point.decoded_fraction, 4)}
         where = {**changes, "candidates": settings.candidates, **place}
-        ways.append((settings_of(config, seed, **changes, **select), where))
+        ways.append((decode_settings_of(config, seed, **changes, **select), where))
     return ways
 
 
 def _judged(pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress) -> _Judged:
     captions = [caption(scene) for scene in scenes]
-    verdict = load_judge().verdict(paint(pretrained, captions, settings, progress), captions)
+    verdict = load_judge().verdict(paint_captions(pretrained, captions, settings, progress), captions)
     attributes = {name: flags.numpy() for name, flags in verdict.attributes.items()}
     return _Judged(attributes, verdict.right.numpy(), verdict.well_formed.numpy())
 

@@ -20,7 +20,7 @@ from dream.errors import InputError
 from dream.evaluation.judging.judge import Judge, judged_level, load_judge
 from dream.evaluation.limits import at_least, shares
 from dream.evaluation.painted.outcomes import HEADLINE, MARKED, Candidates, Longer, selection_measures
-from dream.evaluation.painted.painting import paint, records_by_batch, settings_of
+from dream.evaluation.painted.painting import decode_settings_of, paint_captions, records_by_batch
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.statistics import Measure
 from dream.randomness import seed_of
@@ -106,7 +106,7 @@ def candidate_scores(
 
     This is what takes its time; everything else is arithmetic.
     """
-    settings = settings_of(pretrained.config, seed, candidates=candidates, selection="none")
+    settings = decode_settings_of(pretrained.config, seed, candidates=candidates, selection="none")
     parts = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
     batches = [_scored(pretrained, judge, part, records) for part, records in parts]
     flags: dict[str, Any] = {}
@@ -148,6 +148,6 @@ def longer_samples(
     """
     cost = found.cost(found.scores.shape[2], found.first_with(HEADLINE))
     steps = min(round(cost * len(found.steps)), pretrained.config.image.num_tokens)
-    pictures = paint(pretrained, prompts, settings_of(pretrained.config, seed, steps=steps), progress)
+    pictures = paint_captions(pretrained, prompts, decode_settings_of(pretrained.config, seed, steps=steps), progress)
     verdict = judge.verdict(pictures, prompts)
     return Longer(steps, steps / len(found.steps), verdict.right.numpy(), verdict.well_formed.numpy())

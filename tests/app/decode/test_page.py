@@ -16,9 +16,9 @@ from dream.presets import preset
 from tests.app.opening import page_of
 from tests.dream.decoding.decode_fakes import PROMPTS, save_run, small_pretrained
 from workbench.decode.export import decode_png
-from workbench.decode.paint import paint
+from workbench.decode.paint import paint_and_store
 from workbench.decode.player_data import PLAYER
-from workbench.decode.request import Request
+from workbench.decode.request import DecodeRequest
 from workbench.store import list_stored
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -69,9 +69,9 @@ def stored(workspace: Workspace, **changes):
     """A decode by the run's model."""
     from dream.pretrained import load_pretrained
 
-    wanted = Request("runs/small", "averaged", PROMPTS[0], SETTINGS, **changes)
+    wanted = DecodeRequest("runs/small", "averaged", PROMPTS[0], SETTINGS, **changes)
     opened = load_pretrained(workspace.runs / "small")
-    work = Work(lambda one: paint(one, workspace, opened, wanted)).wait()
+    work = Work(lambda one: paint_and_store(one, workspace, opened, wanted)).wait()
     assert work.error is None, work.error
     return work.result
 

@@ -15,7 +15,7 @@ from dream.training.run_log import RunLog
 from tests.app.opening import MAIN
 from workbench import pictures_of_dream
 
-PAINTED = pictures_of_dream.Painted(
+PAINTED = pictures_of_dream.ShownDecode(
     decoded=np.array([0.2, 1.0]),
     frames=np.zeros((2, 3, 8, 8), np.uint8),
     candidates=np.zeros((4, 3, 8, 8), np.uint8),

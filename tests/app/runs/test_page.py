@@ -34,8 +34,8 @@ def make_run(workspace: Workspace, name: str, *assignments: str, seed: int = 0) 
     for step in (10, 20):
         log.row("train", step, contrastive_loss=1.0, generative_loss=0.5, samples_per_second=64.0, lr=1e-3)
     log.heartbeat("finished", 20, 20)
-    panels = [pictures.Panel(np.full((3, 30, 30), 40 * i, np.uint8), p) for i, p in enumerate(PROMPTS)]
-    sheet = pictures.draw_sheet(pictures.grid(panels, 4), heading="step 20")
+    panels = [pictures.SheetPanel(np.full((3, 30, 30), 40 * i, np.uint8), p) for i, p in enumerate(PROMPTS)]
+    sheet = pictures.draw_sheet(pictures.panel_rows(panels, 4), heading="step 20")
     about = {"prompts": PROMPTS, "settings": {"seed": seed}}
     pictures.save_png(sheet, folder / "samples" / "step-00000020.png", about)
     return folder

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from dream.__main__ import main
-from dream.commands.data import Progress
+from dream.commands.data import ReadingProgress
 from dream.data.shards import TarShards
 from dream.data.survey import Spread, Survey, survey
 
@@ -132,11 +132,11 @@ def test_a_survey_counts_every_row_of_every_window(shards: str) -> None:
 
 
 def test_captions_of_other_case_are_repeats() -> None:
-    from dream.data.survey import Look
+    from dream.data.survey import SampleFacts
 
     found = Survey(shards=1)
     for caption in ("A cat", "a Cat", "a dog"):
-        found.add(Look(caption, caption, "PNG", "RGB", 3, 5))
+        found.add(SampleFacts(caption, caption, "PNG", "RGB", 3, 5))
     assert found.repeated() == (2, [("A cat", 2)])
     assert Spread.of(found.words) == Spread(2, 2.0, 2) and found.smaller_than(4) == 3
 
@@ -146,7 +146,7 @@ def test_progress_waits_then_tells_the_time_left(
 ) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    progress = Progress(quiet_s=2.0)
+    progress = ReadingProgress(quiet_s=2.0)
     for second, done in ((1.0, 10), (12.0, 100), (13.0, 110), (50.0, 500)):
         now[0] = second
         progress.show(done, 1000)

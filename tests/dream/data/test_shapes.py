@@ -16,7 +16,7 @@ from dream.data.grammar import (
     Thing,
     caption,
     edits,
-    held_out,
+    is_held_out,
     parse_caption,
     phrasings,
     swapped,
@@ -105,18 +105,18 @@ def test_exchanging_twice_changes_nothing():
         if len(scene.things) > 1:
             assert swapped(swapped(scene)) == scene
             assert swapped(swapped(scene)).places == scene.places
-            assert held_out(swapped(scene)) == held_out(scene)
+            assert is_held_out(swapped(scene)) == is_held_out(scene)
 
 
 @pytest.mark.parametrize("level", ALL_LEVELS)
 def test_held_out_combinations_are_about_a_fifth_and_never_sampled_for_training(level):
-    assert not any(held_out(s) for s in scenes(level, 500))
-    assert all(held_out(s) for s in scenes(level, 500, unseen=True))
+    assert not any(is_held_out(s) for s in scenes(level, 500))
+    assert all(is_held_out(s) for s in scenes(level, 500, unseen=True))
     seen = {getattr(t, a) for s in scenes(level, 2000) for t in s.things for a in ("shape", "colour")}
     assert seen == set(LEVELS[level].shapes) | set(LEVELS[level].colours)
     generator = np.random.default_rng(2)
     drawn = [edits(s, level, generator)["colour"] for s in scenes(level, 500)]
-    assert 0.1 < np.mean([held_out(e) for e in drawn]) < 0.4
+    assert 0.1 < np.mean([is_held_out(e) for e in drawn]) < 0.4
 
 
 def test_level_one_has_enough_unseen_captions():
@@ -132,7 +132,7 @@ def test_a_family_shares_ground_and_layout_and_differs_by_shapes_colours_or_plac
         family = sample_family(level, 8, generator)
         assert len(family) == 8 == len({caption(s) for s in family})
         assert len({(s.ground, s.relation, len(s.things)) for s in family}) == 1
-        assert not any(held_out(s) for s in family)
+        assert not any(is_held_out(s) for s in family)
         base = sorted((t.size, t.texture) for t in family[0].things)
         assert all(sorted((t.size, t.texture) for t in s.things) == base for s in family)
 
@@ -204,7 +204,7 @@ def test_fixed_pictures_have_different_captions_and_are_the_same_for_every_seed(
 def test_the_test_split_is_half_unseen_and_the_others_not_at_all():
     def share(split):
         batches = take(ShapesSource(config(), split=split), 4, 64)
-        return np.mean([held_out(parse_caption(c)) for batch, _ in batches for c in batch.captions])
+        return np.mean([is_held_out(parse_caption(c)) for batch, _ in batches for c in batch.captions])
 
     assert share("train") == share("val") == 0
     assert share("test") == 0.5

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from dream.config import ImageConfig
-from dream.decoding.editing import Box, inside, keep, open_square, parse_box, touched
-from dream.decoding.state import start
+from dream.decoding.editing import Box, inside, keep_tokens, open_square, parse_box, touched
+from dream.decoding.state import start_state
 from dream.errors import InputError
 from dream.model.latents import PixelTokenizer
 
@@ -31,9 +31,9 @@ def test_kept_cells_start_visible_and_the_rest_is_revealed_in_the_random_order()
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     images = PixelTokenizer(CONFIG)
     kept = inside(Box(0, 0, 8, 16), CONFIG)
-    given = keep(images, picture, kept)
+    given = keep_tokens(images, picture, kept)
     orders = torch.stack([torch.randperm(16) for _ in range(3)])
-    state = start(orders, CONFIG.token_dim, given)
+    state = start_state(orders, CONFIG.token_dim, given)
     assert torch.equal(state.mask, ~kept.expand(3, -1))
     assert torch.equal(state.tokens[:, kept], images.encode(picture)[:, kept].expand(3, -1, -1))
     assert (state.tokens[:, ~kept] == 0).all()
@@ -45,7 +45,7 @@ def test_keeping_nothing_or_everything_is_refused():
     picture = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
     for kept in (torch.zeros(16, dtype=torch.bool), torch.ones(16, dtype=torch.bool)):
         with pytest.raises(InputError, match="box"):
-            keep(PixelTokenizer(CONFIG), picture, kept)
+            keep_tokens(PixelTokenizer(CONFIG), picture, kept)
 
 
 def test_a_picture_is_opened_as_its_centre_square(tmp_path):

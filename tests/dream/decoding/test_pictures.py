@@ -6,13 +6,13 @@ from dream.decoding.pictures import (
     ACCENT,
     MARGIN,
     PAPER,
-    Panel,
-    Row,
+    SheetPanel,
+    SheetRow,
     draw_sheet,
-    enlarged,
+    enlarged_for_screen,
     enlargement,
     font,
-    grid,
+    panel_rows,
     read_about,
     save_gif,
     save_png,
@@ -36,18 +36,18 @@ def rgb(name):
 def test_small_pictures_are_enlarged_pixel_by_pixel_and_large_ones_left():
     assert [enlargement(side) for side in (30, 32, 64, 144, 256)] == [5, 5, 3, 1, 1]
     picture = noise()
-    shown = np.asarray(enlarged(picture))
+    shown = np.asarray(enlarged_for_screen(picture))
     assert shown.shape == (150, 150, 3)
     assert np.array_equal(shown[2::5, 2::5], picture.transpose(1, 2, 0))
 
 
 def test_a_sheet_shows_every_picture_inside_clean_margins():
-    panels = [Panel(noise(seed=i), f"caption {i}") for i in range(5)]
-    sheet = np.asarray(draw_sheet(grid(panels, 3), heading="a heading", footer="a footer"))
+    panels = [SheetPanel(noise(seed=i), f"caption {i}") for i in range(5)]
+    sheet = np.asarray(draw_sheet(panel_rows(panels, 3), heading="a heading", footer="a footer"))
     for edge in (sheet[: MARGIN - 4], sheet[-MARGIN + 4 :], sheet[:, : MARGIN - 4], sheet[:, -MARGIN + 4 :]):
         assert (edge == rgb(PAPER)).all()
     for panel in panels:
-        shown = np.asarray(enlarged(panel.picture))
+        shown = np.asarray(enlarged_for_screen(panel.picture))
         windows = (
             sheet[i : i + 150, MARGIN + column * 164 :][:, :150] for column in range(3) for i in range(len(sheet))
         )
@@ -56,7 +56,7 @@ def test_a_sheet_shows_every_picture_inside_clean_margins():
 
 def test_the_chosen_candidate_is_framed_and_a_dropped_one_paled():
     plain, chosen, faded = (
-        draw_sheet([Row([Panel(np.zeros((3, 30, 30), np.uint8), **options)])])
+        draw_sheet([SheetRow([SheetPanel(np.zeros((3, 30, 30), np.uint8), **options)])])
         for options in ({}, {"chosen": True}, {"faded": True})
     )
     assert rgb(ACCENT) in colors(chosen) - colors(plain)
@@ -68,25 +68,25 @@ def test_long_and_odd_captions_stay_inside():
     lines = wrap(text, font(13), 150)
     assert len(lines) == 3 and lines[-1].endswith("…")
     assert all(font(13).getlength(line) <= 150 for line in lines)
-    draw_sheet([Row([Panel(noise(), "flag: Côte d’Ivoire 🇨🇮 ☺ \n\t")], "")])
+    draw_sheet([SheetRow([SheetPanel(noise(), "flag: Côte d’Ivoire 🇨🇮 ☺ \n\t")], "")])
 
 
 def test_a_sheet_of_nothing_is_refused():
     with pytest.raises(ValueError, match="at least one"):
-        draw_sheet([Row([])])
+        draw_sheet([SheetRow([])])
 
 
 def test_a_png_tells_how_it_was_made(tmp_path):
     about = {"prompt": "a “red” circle ☺", "seed": 3, "settings": {"steps": 16, "select_steps": [4]}, "score": 0.25}
-    save_png(enlarged(noise()), tmp_path / "new" / "a.png", about)
+    save_png(enlarged_for_screen(noise()), tmp_path / "new" / "a.png", about)
     assert read_about(tmp_path / "new" / "a.png") == about
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.png"]
 
 
 def test_other_files_tell_nothing(tmp_path):
-    enlarged(noise()).save(tmp_path / "plain.png")
+    enlarged_for_screen(noise()).save(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
-    save_png(enlarged(noise()), tmp_path / "ours.png", {"prompt": "x"})
+    save_png(enlarged_for_screen(noise()), tmp_path / "ours.png", {"prompt": "x"})
     content = (tmp_path / "ours.png").read_bytes()
     (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
     for name in ("plain.png", "text.png", "cut.png"):
@@ -95,15 +95,15 @@ def test_other_files_tell_nothing(tmp_path):
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path):
-    save_png(enlarged(noise()), tmp_path / "a.png", {"prompt": "old"})
+    save_png(enlarged_for_screen(noise()), tmp_path / "a.png", {"prompt": "old"})
     with pytest.raises(TypeError):
-        save_png(enlarged(noise()), tmp_path / "a.png", {"prompt": object()})
+        save_png(enlarged_for_screen(noise()), tmp_path / "a.png", {"prompt": object()})
     assert read_about(tmp_path / "a.png") == {"prompt": "old"}
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_gif_has_every_frame_and_holds_the_last(tmp_path):
-    frames = [draw_sheet([Row([Panel(noise(seed=i))])], progress=i / 3) for i in range(4)]
+    frames = [draw_sheet([SheetRow([SheetPanel(noise(seed=i))])], progress=i / 3) for i in range(4)]
     save_gif(frames, tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 4

@@ -11,7 +11,7 @@ from dream.diffusion import sample_draw
 from dream.errors import InputError
 from dream.evaluation import by_ratio as task
 from dream.evaluation.by_ratio import CONTRASTIVE, GAP, GENERATIVE, OTHERS, OWN, LossesSettings, losses
-from dream.evaluation.held_out import held_out
+from dream.evaluation.held_out import held_out_pictures
 from dream.losses import total_loss
 from dream.masking import mask_from_order
 from dream.model.dream import generative_rows
@@ -33,7 +33,7 @@ def with_objective(pretrained, **changes):
 
 @pytest.mark.parametrize("ratio", [0.5, 0.72])
 def test_losses_are_those_of_training(pretrained, ratio):
-    batch = held_out("losses", "shapes", pretrained.config, 16)
+    batch = held_out_pictures("losses", "shapes", pretrained.config, 16)
     pool = task._prepared(pretrained, 3, batch, 0)
     mask = mask_from_order(pool.orders, round(25 * ratio + 0.49))
     rows = generative_rows(mask, pretrained.config)
@@ -65,7 +65,7 @@ def test_what_training_does_not_count_is_marked(pretrained):
 
 
 def test_a_caption_that_is_the_pictures_own_is_no_negative(pretrained):
-    batch = held_out("losses", "shapes", pretrained.config, 8)
+    batch = held_out_pictures("losses", "shapes", pretrained.config, 8)
     twice = type(batch)(batch.images, (batch.captions[0],) * 2 + batch.captions[2:], batch.keys)
     pool = task._prepared(pretrained, 0, twice, 0)
     assert pool.same_caption.sum() == 10

@@ -10,7 +10,7 @@ from dream.data.report import BROKEN_PICTURE, DataReport, reports_made
 from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
 from dream.evaluation.paper import METRICS, PUBLISHED, metric_of, published_for
-from dream.evaluation.results import Entry, Results, add_entry, read_folder, read_results, write_results
+from dream.evaluation.results import Results, TaskResult, add_entry, read_folder, read_results, write_results
 from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.table import grouped, markdown_table, text_table
 from dream.presets import tiny
@@ -23,7 +23,7 @@ def measure(task="probe", name="accuracy", value=0.5, **where):
 
 
 def entry(*measures, **fields):
-    known = Entry("probe", "shapes", {"count": 3}, {}, 0, "ema", "abc", {"level": 1}, "dream", 7)
+    known = TaskResult("probe", "shapes", {"count": 3}, {}, 0, "ema", "abc", {"level": 1}, "dream", 7)
     return replace(known, measures=measures, **fields)
 
 

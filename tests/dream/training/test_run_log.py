@@ -75,20 +75,20 @@ def test_other_ranks_write_their_data_report_only(tmp_path):
 
 def test_a_heartbeat_tells_the_living_from_the_dead(tmp_path):
     log = RunLog(tmp_path)
-    assert not run_log.is_alive(run_log.read_heartbeat(tmp_path))
+    assert not run_log.is_training(run_log.read_heartbeat(tmp_path))
     log.heartbeat("running", 5, 10, 3.0)
     beat = run_log.read_heartbeat(tmp_path)
     assert beat is not None and (beat.pid, beat.step, beat.end, beat.seconds_left) == (os.getpid(), 5, 10, 3.0)
-    assert run_log.is_alive(beat)
+    assert run_log.is_training(beat)
     log.heartbeat("finished", 10, 10)
-    assert not run_log.is_alive(run_log.read_heartbeat(tmp_path))
+    assert not run_log.is_training(run_log.read_heartbeat(tmp_path))
 
 
 def test_a_process_that_died_or_whose_number_was_given_anew_is_not_alive(tmp_path):
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
     for pid, started in ((int(ended.stdout), "1"), (os.getpid(), "1")):
         beat = run_log.Heartbeat(pid, started, "running", 1, 2, None, 0.0)
-        assert not run_log.is_alive(beat)
+        assert not run_log.is_training(beat)
 
 
 def test_a_damaged_heartbeat_is_none(tmp_path):

@@ -15,15 +15,15 @@ from dream.official import to_state_dict
 from dream.pretrained import load_pretrained
 from tests.dream.training.training_small import small_config
 from tests.workbench.checkpoints.checkpoint_files import done, weights, write_pth, write_run, write_safetensors
-from workbench.checkpoints.difference import Difference, by_layer, compare, together
+from workbench.checkpoints.difference import Difference, combined_distance, compare_parts, distances_by_layer
 from workbench.checkpoints.files import open_checkpoint
 from workbench.checkpoints.history import before, history, logit_scales
-from workbench.checkpoints.paint import Painted, distance, paint_sides, read_prompts
+from workbench.checkpoints.paint import PaintedWeights, distance, paint_sides, prompts_of_text
 
 
 def compared(a, b) -> Difference:
     """The difference of two parts."""
-    return done(lambda work: compare(a, b, work))
+    return done(lambda work: compare_parts(a, b, work))
 
 
 def of(folder, name, tensors):
@@ -36,7 +36,7 @@ def test_equal_weights_have_no_distance(tmp_path):
     part = open_checkpoint(write_safetensors(tmp_path / "a.safetensors")).weights
     result = compared(part, part)
     assert result.equal and all(d.relative == 0 for d in result.distances)
-    assert together("all", result.distances).cosine == pytest.approx(1.0)
+    assert combined_distance("all", result.distances).cosine == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("chunk", [10**6, 5])
@@ -49,7 +49,7 @@ def test_distances_are_those_of_the_whole_tensors(tmp_path, monkeypatch, chunk):
         assert found.relative == pytest.approx(((b - a).norm() / a.norm()).item())
         assert found.cosine == pytest.approx(torch.cosine_similarity(a, b, dim=0).item())
         assert found.largest == pytest.approx((b - a).abs().max().item())
-    layers = {layer.name: layer for layer in by_layer(result.distances)}
+    layers = {layer.name: layer for layer in distances_by_layer(result.distances)}
     joined = [torch.cat([t[n].flatten() for n in t if ".0.attn" in n]).double() for t in (x, y)]
     expected = (joined[1] - joined[0]).norm() / joined[0].norm()
     assert layers["encoder.blocks.0"].relative == pytest.approx(expected.item())
@@ -175,7 +175,7 @@ def test_a_foreign_file_has_no_history_but_perhaps_a_logit_scale(tmp_path):
 
 def test_the_same_weights_and_seed_paint_the_same_pictures(run):
     raw, averaged = load_pretrained(run, ema=False), load_pretrained(run, ema=True)
-    prompts = read_prompts("a red circle\n\n a grey  background ")
+    prompts = prompts_of_text("a red circle\n\n a grey  background ")
     assert prompts == ["a red circle", "a grey background"]
     sides = [("raw", raw), ("again", raw), ("averaged", averaged)]
     first, again, other = done(lambda work: paint_sides(sides, prompts, 3, work))
@@ -185,7 +185,7 @@ def test_the_same_weights_and_seed_paint_the_same_pictures(run):
 
 
 def test_pictures_of_different_sizes_are_not_compared():
-    a, b = (Painted("x", np.zeros((1, 3, side, side), np.uint8), ()) for side in (4, 8))
+    a, b = (PaintedWeights("x", np.zeros((1, 3, side, side), np.uint8), ()) for side in (4, 8))
     with pytest.raises(InputError, match="differ in size"):
         distance(a, b)
 
@@ -193,4 +193,4 @@ def test_pictures_of_different_sizes_are_not_compared():
 @pytest.mark.parametrize("text", ["", " \n ", "a\n" * 9])
 def test_no_prompt_or_too_many_are_refused(text):
     with pytest.raises(InputError, match="1 to 8 prompts"):
-        read_prompts(text)
+        prompts_of_text(text)

@@ -16,7 +16,7 @@ from tests.workbench.checkpoints.checkpoint_files import (
     write_pth,
     write_safetensors,
 )
-from workbench.checkpoints.files import open_checkpoint, stamp_of
+from workbench.checkpoints.files import open_checkpoint, path_stamp
 from workbench.checkpoints.finder import find_checkpoints
 from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import layer_of, shape_words, size_words
@@ -242,9 +242,9 @@ def test_the_finder_lists_folders_and_files_newest_first_and_passes_others_over(
 
 def test_the_stamp_changes_with_the_file(tmp_path):
     path = write_safetensors(tmp_path / "a.safetensors")
-    before = stamp_of(path), stamp_of(tmp_path)
+    before = path_stamp(path), path_stamp(tmp_path)
     write_safetensors(path, {"x": torch.ones(3)})
-    assert stamp_of(path) != before[0] and stamp_of(tmp_path) != before[1]
+    assert path_stamp(path) != before[0] and path_stamp(tmp_path) != before[1]
     assert open_checkpoint(path).weights.stamp == open_checkpoint(path).weights.stamp
 
 

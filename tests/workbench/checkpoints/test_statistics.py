@@ -13,15 +13,22 @@ import workbench.checkpoints.statistics as module
 from tests.workbench.checkpoints.checkpoint_files import done, write_header, write_pth, write_safetensors
 from workbench.checkpoints.cache import Findings
 from workbench.checkpoints.files import open_checkpoint
-from workbench.checkpoints.optimizer import by_layer as moments_by_layer
-from workbench.checkpoints.optimizer import moments
-from workbench.checkpoints.statistics import BINS, CHUNK, Statistics, by_layer, edges, measure_part, total
+from workbench.checkpoints.optimizer import moments, moments_by_layer
+from workbench.checkpoints.statistics import (
+    BINS,
+    CHUNK,
+    TensorStatistics,
+    edges,
+    measure_part,
+    statistics_by_layer,
+    total,
+)
 from workbench.work import Work
 
 ROOT = Path(__file__).parents[3]
 
 
-def measured(tmp_path, **tensors: torch.Tensor) -> dict[str, Statistics]:
+def measured(tmp_path, **tensors: torch.Tensor) -> dict[str, TensorStatistics]:
     """Statistics of these tensors, through a file."""
     save_file(tensors, tmp_path / "a.safetensors")
     part = open_checkpoint(tmp_path / "a.safetensors").weights
@@ -55,7 +62,7 @@ def test_what_is_not_finite_or_dead_is_counted(tmp_path, monkeypatch, chunk):
     assert one.mean == pytest.approx(x[x.isfinite()].mean().item())
     assert [word.split()[-1] for word in one.problems] == ["NaN", "infinite", "zero", "zero"]
     assert found["bias"].constant and found["bias"].problems == ["constant 0.5"]
-    assert [layer.name for layer in by_layer(found.values())] == ["bias", "x"]  # counters are no weights
+    assert [layer.name for layer in statistics_by_layer(found.values())] == ["bias", "x"]  # counters are no weights
     assert total(list(found.values())).nonfinite == 3
 
 
@@ -83,7 +90,7 @@ def test_statistics_survive_json(tmp_path):
     found = measured(tmp_path, x=torch.randn(3, 3))["x"]
     cache = Findings(tmp_path / "cache")
     cache.put(("a", "b"), found.to_dict())
-    assert Statistics.from_dict(cache.get("a", "b")) == found
+    assert TensorStatistics.from_dict(cache.get("a", "b")) == found
     assert cache.get("a", "c") is None
     for path in (tmp_path / "cache").iterdir():
         path.write_text("{")

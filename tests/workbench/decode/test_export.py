@@ -21,9 +21,9 @@ from workbench.decode.export import (
     decode_png,
     file_name,
 )
-from workbench.decode.paint import paint
+from workbench.decode.paint import paint_and_store
 from workbench.decode.recall import MAX_BYTES, Recalled, changes, model_here, read_settings
-from workbench.decode.request import Request, Start, final_picture
+from workbench.decode.request import DecodeRequest, KeptPicture, final_picture
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -36,8 +36,8 @@ def workspace(tmp_path_factory) -> Workspace:
 
 
 def painted(workspace, **changes):
-    wanted = Request("demo", "raw", PROMPTS[0], SETTINGS, **changes)
-    work = Work(lambda one: paint(one, workspace, small_pretrained(), wanted)).wait()
+    wanted = DecodeRequest("demo", "raw", PROMPTS[0], SETTINGS, **changes)
+    work = Work(lambda one: paint_and_store(one, workspace, small_pretrained(), wanted)).wait()
     assert work.error is None, work.error
     return work.result
 
@@ -89,7 +89,7 @@ def test_file_names_are_plain(stored):
 def test_a_kept_picture_travels_with_the_file(workspace):
     picture = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
     for name, make in (("a.png", decode_png), ("a.json", decode_json)):
-        found = read_settings(name, make(painted(workspace, start=Start(picture, (1, 2)))))
+        found = read_settings(name, make(painted(workspace, start=KeptPicture(picture, (1, 2)))))
         assert found.kept == (1, 2)
         inside = np.asarray(Image.open(io.BytesIO(found.given_picture))).transpose(2, 0, 1)
         np.testing.assert_array_equal(inside, picture)

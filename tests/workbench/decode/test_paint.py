@@ -11,8 +11,17 @@ from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from dream.presets import preset
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
-from workbench.decode.paint import GIVEN_PICTURE, Painting, paint
-from workbench.decode.request import Fork, Request, Start, check_request, final_picture, start_of, stretches, why_not
+from workbench.decode.paint import GIVEN_PICTURE, Painting, paint_and_store
+from workbench.decode.request import (
+    DecodeRequest,
+    Fork,
+    KeptPicture,
+    check_decode_request,
+    final_picture,
+    start_of,
+    stretches,
+    why_not,
+)
 from workbench.store import list_stored
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -30,13 +39,15 @@ def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path)
 
 
-def request(**changes) -> Request:
-    return Request(**{"model": "small", "weights": "averaged", "prompt": PROMPTS[0], "settings": SETTINGS, **changes})
+def request(**changes) -> DecodeRequest:
+    return DecodeRequest(
+        **{"model": "small", "weights": "averaged", "prompt": PROMPTS[0], "settings": SETTINGS, **changes}
+    )
 
 
-def done(workspace, pretrained, wanted: Request):
+def done(workspace, pretrained, wanted: DecodeRequest):
     """The stored decode; what failed is raised."""
-    work = Work(lambda one: paint(one, workspace, pretrained, wanted)).wait()
+    work = Work(lambda one: paint_and_store(one, workspace, pretrained, wanted)).wait()
     if work.error is not None:
         raise work.error
     return work.result
@@ -62,7 +73,7 @@ def test_the_picture_is_shown_after_every_step(workspace, pretrained):
             seen.append(partial)
             super().show(partial)
 
-    Watching(lambda one: paint(one, workspace, pretrained, request())).wait()
+    Watching(lambda one: paint_and_store(one, workspace, pretrained, request())).wait()
     assert [one.step for one in seen] == [1, 2, 3, 4, 5, 6] and seen[-1].decoded_fraction == 1.0
     assert all(one.picture.shape == (3, 16, 16) for one in seen)
 
@@ -75,7 +86,7 @@ def test_cancelled_it_leaves_nothing(workspace, pretrained, step):
                 self.cancel()
             super().show(partial)
 
-    assert Impatient(lambda one: paint(one, workspace, pretrained, request())).wait().state == "cancelled"
+    assert Impatient(lambda one: paint_and_store(one, workspace, pretrained, request())).wait().state == "cancelled"
     assert list(workspace.decodes.iterdir()) == []
 
 
@@ -117,7 +128,7 @@ def test_kept_cells_come_back_to_the_bit_through_forks_too(workspace, pretrained
 
 def test_an_own_picture_is_kept_as_its_tokens(workspace, pretrained):
     picture = np.random.default_rng(0).integers(0, 256, (3, 16, 16), dtype=np.uint8)
-    stored = done(workspace, pretrained, request(start=Start(picture, (0, 3))))
+    stored = done(workspace, pretrained, request(start=KeptPicture(picture, (0, 3))))
     painted = final_picture(load_record(stored.record_path))
     np.testing.assert_array_equal(painted[:, :4, :4], picture[:, :4, :4])
     np.testing.assert_array_equal(painted[:, :4, 12:], picture[:, :4, 12:])
@@ -129,15 +140,15 @@ def test_what_cannot_be_painted_is_refused_in_a_sentence(workspace, pretrained):
         "empty": request(prompt="  "),
         "denoising steps": request(settings=replace(SETTINGS, sampling_steps=100_000)),
         "Trajectories": request(settings=replace(SETTINGS, candidates=2)),
-        "no cell": request(start=Start(picture, ())),
-        "every cell": request(start=Start(picture, tuple(range(16)))),
-        "16 x 16 pixels": request(start=Start(np.zeros((3, 8, 8), np.uint8), (1,))),
+        "no cell": request(start=KeptPicture(picture, ())),
+        "every cell": request(start=KeptPicture(picture, tuple(range(16)))),
+        "16 x 16 pixels": request(start=KeptPicture(np.zeros((3, 8, 8), np.uint8), (1,))),
         "parent's 6 steps": request(settings=replace(SETTINGS, steps=7), fork=Fork(parent, 3)),
         "nothing is left": request(fork=Fork(parent, 6)),
     }
     for words, wanted in refused.items():
         with pytest.raises(InputError, match=words):
-            check_request(pretrained.config, wanted)
+            check_decode_request(pretrained.config, wanted)
         with pytest.raises(InputError, match=words):
             done(workspace, pretrained, wanted)
     assert list_stored(workspace) == [parent]

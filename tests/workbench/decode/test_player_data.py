@@ -14,9 +14,9 @@ from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode import player_data as decode_player
-from workbench.decode.paint import paint
-from workbench.decode.player_data import PATH_LENGTH, PLAYER, look, player_data, remarks, was_looked_at
-from workbench.decode.request import Fork, Request, final_picture, start_of
+from workbench.decode.paint import paint_and_store
+from workbench.decode.player_data import PATH_LENGTH, PLAYER, add_inspection, player_data, remarks, was_looked_at
+from workbench.decode.request import DecodeRequest, Fork, final_picture, start_of
 from workbench.decode.words import END, START, caption_words
 from workbench.player import check_player_data
 from workbench.work import Work
@@ -35,8 +35,8 @@ def decode(tmp_path, pretrained):
     """Paints and stores a decode of these settings."""
 
     def made(settings=SETTINGS, prompt=PROMPTS[1], **changes):
-        wanted = Request("small", "averaged", prompt, settings, **changes)
-        work = Work(lambda one: paint(one, Workspace(tmp_path), pretrained, wanted)).wait()
+        wanted = DecodeRequest("small", "averaged", prompt, settings, **changes)
+        work = Work(lambda one: paint_and_store(one, Workspace(tmp_path), pretrained, wanted)).wait()
         assert work.error is None, work.error
         return work.result
 
@@ -44,7 +44,7 @@ def decode(tmp_path, pretrained):
 
 
 def inside(stored, pretrained):
-    work = Work(lambda one: look(one, stored, pretrained)).wait()
+    work = Work(lambda one: add_inspection(one, stored, pretrained)).wait()
     if work.error is not None:
         raise work.error
     return work.result

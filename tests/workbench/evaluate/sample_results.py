@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from dream.evaluation.results import Entry, Results
+from dream.evaluation.results import Results, TaskResult
 from dream.evaluation.statistics import Estimate, Measure
 
 OBJECTIVES = {"dream": 0.9, "clip": 0.85, "fluid": 0.55, "mar": 0.5}
@@ -17,8 +17,8 @@ def estimate(value: float, half: float = 0.02) -> Estimate:
     return Estimate(value, value - half, value + half, 300)
 
 
-def entry(task: str, measures: list[Measure], objective: str = "dream", **fields) -> Entry:
-    known = Entry(
+def entry(task: str, measures: list[Measure], objective: str = "dream", **fields) -> TaskResult:
+    known = TaskResult(
         task,
         "shapes",
         {"count": 300},

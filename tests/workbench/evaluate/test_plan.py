@@ -11,11 +11,11 @@ from workbench.evaluate.plan import (
     GROUPS,
     QUICK,
     QUICK_SETTINGS,
-    Plan,
+    EvaluationPlan,
     checked,
-    column_of,
     complaints,
     first_look,
+    model_column,
     named_apart,
     named_sources,
     split_assignments,
@@ -44,9 +44,9 @@ def test_the_first_look_is_a_command_that_the_command_line_takes(here):
 
 
 def test_what_is_at_its_default_goes_unsaid_and_nothing_else():
-    plain = Plan(("demo",), ("knn",))
+    plain = EvaluationPlan(("demo",), ("knn",))
     assert plain.arguments() == ("evaluate", "--model", "demo", "--tasks", "knn")
-    full = Plan(("demo",), ("knn",), ("a", "b"), ("knn.k=3",), 2, True, True, "results/x").arguments()
+    full = EvaluationPlan(("demo",), ("knn",), ("a", "b"), ("knn.k=3",), 2, True, True, "results/x").arguments()
     for words in ("--data a", "--data b", "--out results/x", "--set knn.k=3", "--seed 2"):
         at = [i for i in range(len(full) - 1) if " ".join(full[i : i + 2]) == words]
         assert len(at) == 1, words
@@ -55,7 +55,7 @@ def test_what_is_at_its_default_goes_unsaid_and_nothing_else():
 
 def test_columns_are_named_as_the_command_names_them(here):
     words = ["demo", "runs/a", "runs/b/checkpoints/step-00000100", "x=runs/c"]
-    assert [column_of(word) for word in words] == list(_models(words))
+    assert [model_column(word) for word in words] == list(_models(words))
 
 
 def test_two_models_of_one_name_are_told_apart(here):
@@ -80,12 +80,12 @@ def test_the_few_shot_sets_go_by_name_and_their_folder_stays_inside(here):
 
 def test_a_path_outside_of_the_workspace_is_refused_wherever_it_stands(here):
     for plan in (
-        Plan(("/etc/passwd",), ("knn",)),
-        Plan(("x=../run",), ("knn",)),
-        Plan(("demo",), ("knn",), ("/etc",)),
-        Plan(("demo",), ("knn",), out="/tmp/elsewhere"),
-        Plan(("demo",), ("generation",), assignments=("generation.inception=/etc/passwd",)),
-        Plan(("demo",), ("robustness",), assignments=("robustness.shifted=hf:a/b,../c",)),
+        EvaluationPlan(("/etc/passwd",), ("knn",)),
+        EvaluationPlan(("x=../run",), ("knn",)),
+        EvaluationPlan(("demo",), ("knn",), ("/etc",)),
+        EvaluationPlan(("demo",), ("knn",), out="/tmp/elsewhere"),
+        EvaluationPlan(("demo",), ("generation",), assignments=("generation.inception=/etc/passwd",)),
+        EvaluationPlan(("demo",), ("robustness",), assignments=("robustness.shifted=hf:a/b,../c",)),
     ):
         with pytest.raises(InputError, match="outside of the workspace"):
             checked(here, plan)
@@ -95,15 +95,15 @@ def test_what_is_missing_is_said_before_anything_starts(here):
     here.results.mkdir()
     (here.results / "file").write_text("")
     for plan, words in (
-        (Plan(tasks=("knn",)), "choose a model"),
-        (Plan(("demo",)), "at least one task"),
-        (Plan(("demo",), ("knn",), ()), "choose the data"),
-        (Plan(("runs/none",), ("knn",)), "no such model"),
-        (Plan(("demo",), ("knn",), ("nowhere",)), "there is no"),
-        (Plan(("demo",), ("edits",), ("hf:a/b",)), "needs an answer key"),
-        (Plan(("demo",), ("knn",), assignments=("knn.kk=3",)), "did you mean 'knn.k'"),
-        (Plan(("demo",), ("knn",), out="results/file"), "is a file"),
-        (Plan(("demo",), ("knn",), out="runs"), "below results"),
+        (EvaluationPlan(tasks=("knn",)), "choose a model"),
+        (EvaluationPlan(("demo",)), "at least one task"),
+        (EvaluationPlan(("demo",), ("knn",), ()), "choose the data"),
+        (EvaluationPlan(("runs/none",), ("knn",)), "no such model"),
+        (EvaluationPlan(("demo",), ("knn",), ("nowhere",)), "there is no"),
+        (EvaluationPlan(("demo",), ("edits",), ("hf:a/b",)), "needs an answer key"),
+        (EvaluationPlan(("demo",), ("knn",), assignments=("knn.kk=3",)), "did you mean 'knn.k'"),
+        (EvaluationPlan(("demo",), ("knn",), out="results/file"), "is a file"),
+        (EvaluationPlan(("demo",), ("knn",), out="runs"), "below results"),
     ):
         with pytest.raises(InputError, match=words):
             checked(here, plan)
@@ -111,7 +111,9 @@ def test_what_is_missing_is_said_before_anything_starts(here):
 
 def test_a_plan_speaks_of_the_workspace_by_short_paths(here):
     (here.root / "pictures").mkdir()
-    plan = checked(here, Plan(("demo",), ("knn",), (str(here.root / "pictures"), "pictures"), out="results/a"))
+    plan = checked(
+        here, EvaluationPlan(("demo",), ("knn",), (str(here.root / "pictures"), "pictures"), out="results/a")
+    )
     assert (plan.sources, plan.out) == (("pictures",), "results/a")
 
 

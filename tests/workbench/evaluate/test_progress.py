@@ -8,7 +8,7 @@ from dream.evaluation.session import Job as Asked
 from dream.evaluation.session import _title
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.progress import progress_of
-from workbench.jobs.queue import Job
+from workbench.jobs.job import Job
 
 ARGUMENTS = ("evaluate", "--model", "demo", "--model", "x=runs/a", "--tasks", "knn,losses")
 

@@ -119,7 +119,7 @@ def test_a_search_keeps_the_rows_with_all_its_words():
 def test_what_is_no_number_is_undefined():
     nan = estimate(float("nan"))
     measure = replace(results("dream").entries[0].measures[0], estimate=nan)
-    assert table.cell(measure) == "undefined"
+    assert table.measure_cell(measure) == "undefined"
 
 
 def test_files_hold_every_measure_and_read_back():

@@ -12,8 +12,8 @@ from workbench.checkpoints import positions
 from workbench.checkpoints.difference import Distance
 from workbench.checkpoints.files import Part, open_checkpoint
 from workbench.checkpoints.history import History, Scale
-from workbench.checkpoints.optimizer import Moments
-from workbench.checkpoints.statistics import by_layer, measure_part
+from workbench.checkpoints.optimizer import OptimizerMoments
+from workbench.checkpoints.statistics import measure_part, statistics_by_layer
 from workbench.figures import checkpoint_positions, checkpoint_tree, checkpoints
 
 
@@ -53,7 +53,7 @@ def test_a_tree_of_the_authors_parts_can_be_drawn(tmp_path):
 
 def test_norms_magnitudes_and_histograms_show_what_was_measured(part):
     measured = done(lambda work: measure_part(part, work))
-    layers = by_layer(measured)
+    layers = statistics_by_layer(measured)
     norms = checkpoints.plot_norms(layers)
     assert list(norms.data[0].x) == [layer.rms for layer in layers]
     assert norms.layout.xaxis.title.text == "value (log scale)"
@@ -75,7 +75,7 @@ def test_distances_equal_and_infinite_ones_do_not_break_the_log_axis():
 
 
 def test_moments_losses_and_scales_are_drawn_by_name():
-    row = Moments("a.0", "two", 3.0, 4, 0.5, 1.0, 0)
+    row = OptimizerMoments("a.0", "two", 3.0, 4, 0.5, 1.0, 0)
     figure = checkpoints.plot_moments([row, replace(row, parameter="b", gradient=math.nan)])
     assert [trace.name for trace in figure.data] == ["momentum", "recent gradients"]
     past = History(
@@ -84,7 +84,7 @@ def test_moments_losses_and_scales_are_drawn_by_name():
         [{"step": 1, "loss": 3.0}],
         [Scale(5, "raw", 14.0), Scale(5, "averaged", 13.0)],
     )
-    assert [trace.name for trace in checkpoints.plot_losses(past).data] == ["generative", "validation, both"]
+    assert [trace.name for trace in checkpoints.plot_history(past).data] == ["generative", "validation, both"]
     assert [trace.name for trace in checkpoints.plot_scales(past).data] == ["raw", "averaged"]
     assert "1 / temperature" in checkpoints.plot_scales(past).layout.yaxis.title.text
 
@@ -98,7 +98,7 @@ def test_nothing_to_draw_is_said(part):
         checkpoints.plot_magnitudes([]),
         checkpoints.plot_distances([]),
         checkpoints.plot_moments([]),
-        checkpoints.plot_losses(nothing),
+        checkpoints.plot_history(nothing),
         checkpoints.plot_scales(nothing),
         checkpoints.plot_histogram(empty),
     ):

@@ -65,8 +65,8 @@ def colours_of(figure):
 
 
 PLOTS = (
-    figures.plot_losses,
-    figures.plot_retrieval,
+    figures.plot_losses_by_ratio,
+    figures.plot_retrieval_by_ratio,
     figures.plot_edits,
     figures.plot_robustness,
     figures.plot_selection_cost,
@@ -87,18 +87,18 @@ def test_axes_have_units_and_models_their_colours(plot):
     assert any(axis.title.text and "(" in axis.title.text for axis in figure.select_xaxes())
     colours = {trace.name: (trace.marker.color or trace.line.color) for trace in figure.data if trace.showlegend}
     assert colours["a"] != colours["b"]
-    alone = plot(two[1:], look=figures.Look.of(two))
+    alone = plot(two[1:], look=figures.ModelStyles.of(two))
     assert colours_of(alone)["b"] == colours["b"]
 
 
 def test_losses_show_guessing_where_it_is_known():
-    figure = figures.plot_losses([one("a", 0.5)])
+    figure = figures.plot_losses_by_ratio([one("a", 0.5)])
     assert titles(figure)[:3] == ["Generative loss", "Contrastive loss", "Alignment gap"]
     assert [shape.y0 for shape in figure.layout.shapes] == [pytest.approx(math.log(64))]
 
 
 def test_retrieval_has_a_panel_a_rank_and_direction_that_was_measured():
-    figure = figures.plot_retrieval(all_results())
+    figure = figures.plot_retrieval_by_ratio(all_results())
     assert titles(figure) == ["Caption finds picture, R@1", "Picture finds caption, R@1"]
     assert [shape.y0 for shape in figure.layout.shapes] == [1 / 64, 1 / 64]
 

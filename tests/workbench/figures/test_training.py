@@ -40,7 +40,7 @@ ALL = [
     lambda c, axis: one.plot_losses(c, axis),
     lambda c, axis: one.plot_by_ratio(c, axis),
     lambda c, axis: one.plot_ratios(c, 0.5, 0.75, axis),
-    lambda c, axis: one.plot_shares(c, axis),
+    lambda c, axis: one.plot_counted_shares(c, axis),
     lambda c, axis: one.plot_retrieval(c, axis),
     lambda c, axis: one.plot_gradients(c, 1.0, axis),
     lambda c, axis: one.plot_speed(c, axis),

@@ -14,18 +14,8 @@ import pytest
 from dream.errors import InputError
 from dream.training.run_log import RunLog, process_start
 from workbench.jobs import queue as launch
-from workbench.jobs.job import is_alive, job_file, jobs_folder, read_job, write_job
-from workbench.jobs.queue import (
-    end_job,
-    enqueue,
-    find_job,
-    forget_job,
-    last_words,
-    list_jobs,
-    stop_job,
-    supervise,
-    wake,
-)
+from workbench.jobs.job import is_alive, job_file, jobs_folder, last_message, read_job, write_job
+from workbench.jobs.queue import end_job, enqueue, find_job, forget_job, list_jobs, stop_job, supervise, wake
 from workbench.workspace import Workspace
 
 SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
@@ -86,7 +76,7 @@ def test_exit_codes_and_signals_are_told_apart(workspace):
         "killed": ("killed", -9),
         "interrupted": ("stopped", 130),
     }
-    words = {job.name: last_words(job) for job in list_jobs(workspace)}
+    words = {job.name: last_message(job) for job in list_jobs(workspace)}
     assert words["bad"] == "the disk is full" and words["good"] == "all good" and words["killed"] == ""
 
 
@@ -95,7 +85,7 @@ def test_what_cannot_be_started_fails_and_the_queue_goes_on(workspace, monkeypat
     monkeypatch.setattr(launch, "_command", lambda job: next(commands))
     first, second = put(workspace, "", "first"), put(workspace, "", "second")
     supervise(workspace)
-    assert find_job(workspace, first.id).state == "failed" and "no/such" in last_words(first)
+    assert find_job(workspace, first.id).state == "failed" and "no/such" in last_message(first)
     assert find_job(workspace, second.id).state == "finished"
 
 
@@ -110,7 +100,7 @@ def test_a_waiting_job_can_be_taken_out_and_never_runs(workspace):
 def test_a_running_job_is_stopped_by_sigterm_and_the_next_one_runs(workspace, script):
     first, second = put(workspace, script, "first"), put(workspace, "pass", "second")
     thread = in_background(workspace)
-    wait_for(lambda: last_words(first) == "asleep")
+    wait_for(lambda: last_message(first) == "asleep")
     stop_job(workspace, first.id)
     thread.join(30)
     assert find_job(workspace, first.id).state == "stopped"
@@ -120,7 +110,7 @@ def test_a_running_job_is_stopped_by_sigterm_and_the_next_one_runs(workspace, sc
 def test_a_job_that_does_not_answer_can_be_ended_but_only_then(workspace, monkeypatch):
     deaf = put(workspace, "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP)
     thread = in_background(workspace)
-    wait_for(lambda: last_words(deaf) == "asleep")
+    wait_for(lambda: last_message(deaf) == "asleep")
     end_job(workspace, deaf.id)
     assert find_job(workspace, deaf.id).state == "running", "nobody has asked it to stop yet"
     stop_job(workspace, deaf.id)
@@ -166,7 +156,7 @@ def test_many_threads_lose_no_job(workspace):
 def test_a_second_supervisor_leaves_at_once(workspace):
     job = put(workspace, PATIENT)
     thread = in_background(workspace)
-    wait_for(lambda: last_words(job) == "asleep")
+    wait_for(lambda: last_message(job) == "asleep")
     supervise(workspace)  # returns although the job still runs
     assert find_job(workspace, job.id).state == "running"
     stop_job(workspace, job.id)
@@ -241,7 +231,7 @@ def test_a_damaged_job_file_is_left_out(workspace, content):
 def test_last_words_are_the_last_line_even_of_a_line_that_moves(workspace):
     job = put(workspace, "pass")
     job.log.write_bytes(b"step 1\rstep 2\rstep 3 \xff\n\n")
-    assert last_words(job).startswith("step 3")
+    assert last_message(job).startswith("step 3")
 
 
 def test_a_dead_process_and_none_are_not_alive():
@@ -262,7 +252,7 @@ def test_a_real_supervisor_outlives_who_asked_and_leaves_when_nothing_waits(tmp_
     workspace = Workspace(tmp_path)
     wait_for(lambda: all(not job.active for job in list_jobs(workspace)), 60)
     (job,) = list_jobs(workspace)
-    assert (job.state, job.returncode) == ("failed", 2) and "unknown option '--nonsense'" in last_words(job)
+    assert (job.state, job.returncode) == ("failed", 2) and "unknown option '--nonsense'" in last_message(job)
     wait_for(lambda: not (jobs_folder(workspace) / "supervisor").exists())
 
 

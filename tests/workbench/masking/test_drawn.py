@@ -7,7 +7,7 @@ from dream.errors import InputError
 from dream.presets import preset
 from dream.pretrained import SHIPPED
 from dream.training.run_log import RunLog
-from workbench.masking.drawn import compared, near, read_drawn, windows
+from workbench.masking.drawn import drawn_table, drawn_windows, near, read_drawn
 from workbench.masking.study import at_moment, true_mean
 
 
@@ -36,7 +36,7 @@ def test_a_cut_last_line_and_rows_without_ratios_are_passed_over(run):
 
 
 def test_windows_hold_every_draw_once(run):
-    found = windows(read_drawn(run), 10)
+    found = drawn_windows(read_drawn(run), 10)
     assert [(middle, count) for middle, _, _, count in found] == [(0.15, 2), (0.95, 2)]
     assert [mean for _, mean, _, _ in found] == pytest.approx([0.25, 0.8])
     assert found[0][2].contrast == 1 and found[1][2].generation == 1
@@ -57,7 +57,7 @@ def test_says_what_is_missing(run, damage):
 
 def test_the_shipped_model_drew_what_its_masking_says():
     drawn = read_drawn(SHIPPED["demo"], "demo")
-    for middle, mean, _, count in windows(drawn, 8):
+    for middle, mean, _, count in drawn_windows(drawn, 8):
         assert count > 500
         assert mean == pytest.approx(true_mean(middle, drawn.config.masking, drawn.config.objective), abs=0.02)
 
@@ -65,9 +65,9 @@ def test_the_shipped_model_drew_what_its_masking_says():
 def test_the_table_has_a_column_for_each_that_is_compared(run):
     config = preset("tiny")
     moment = at_moment(0.1, config.masking, config.objective, 25, draws=80)
-    assert list(compared(moment)) == ["", "closed form", "80 draws"]
-    table = compared(moment, read_drawn(run, "mine"))
+    assert list(drawn_table(moment)) == ["", "closed form", "80 draws"]
+    table = drawn_table(moment, read_drawn(run, "mine"))
     assert table["2 of mine"] == ["0.250", "100.0%", "50.0%", "50.0%"]
-    empty = compared(at_moment(0.5, config.masking, config.objective, 25, draws=8), read_drawn(run, "mine"))
+    empty = drawn_table(at_moment(0.5, config.masking, config.objective, 25, draws=8), read_drawn(run, "mine"))
     assert empty["0 of mine"] == ["-"] * 4
     assert np.all([len(column) == 4 for column in table.values()])

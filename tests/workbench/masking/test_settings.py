@@ -9,7 +9,7 @@ from dream.config import MaskingConfig, ObjectiveConfig, override
 from dream.errors import InputError
 from dream.masking import ratio_distribution
 from dream.presets import preset
-from workbench.masking.settings import assignments, check, command, idle_reset, preset_of, presets, python
+from workbench.masking.settings import assignments, check_masking, command, idle_reset, preset_of, presets, python
 
 MASKINGS = {found.name: found.masking for found in presets()}
 MASKINGS["odd numbers"] = MaskingConfig(center_start=-0.15, std=0.1 + 0.2, groups=32, generation_share=3 / 32)
@@ -57,7 +57,7 @@ def test_presets_have_different_names_and_are_recognised():
     for found in presets():
         assert preset_of(found.masking) == found.name
         assert idle_reset(found.masking) == found.masking
-        check(found.masking, ObjectiveConfig())
+        check_masking(found.masking, ObjectiveConfig())
     assert preset_of(MaskingConfig(std=0.31)) is None
 
 
@@ -70,4 +70,4 @@ def test_presets_have_different_names_and_are_recognised():
 )
 def test_refuses_what_training_refuses(masking, words):
     with pytest.raises(InputError, match=words):
-        check(masking, ObjectiveConfig())
+        check_masking(masking, ObjectiveConfig())

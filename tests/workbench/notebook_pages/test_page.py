@@ -7,7 +7,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from tests.workbench.player.synthetic import race_data
 from workbench.notebook_pages.execution import WIDGET, Executed
-from workbench.notebook_pages.page import FIGURE, index_of, page_of, title_of
+from workbench.notebook_pages.page import FIGURE, index_page, page_of, title_of
 from workbench.notebook_pages.snapshot import html_of, snapshots
 from workbench.player.widget import DecodePlayer
 from workbench.widgets.figures import live
@@ -66,7 +66,7 @@ def test_snapshots_are_by_id_and_leave_out_what_is_gone():
 
 
 def test_the_index_leads_to_every_page():
-    index = index_of({"a.html": "A & B"})
+    index = index_page({"a.html": "A & B"})
     assert 'href="a.html"' in index and "A &amp; B" in index
 
 

@@ -25,8 +25,8 @@ def make_run(folder, *assignments, **record):
 def paint(folder, step, prompts=PROMPTS, seed=0):
     rng = np.random.default_rng(step)
     painted = rng.integers(0, 256, (len(prompts), 3, 30, 30), dtype=np.uint8)
-    panels = [pictures.Panel(p, text) for p, text in zip(painted, prompts, strict=True)]
-    sheet = pictures.draw_sheet(pictures.grid(panels, 4), heading=f"step {step}")
+    panels = [pictures.SheetPanel(p, text) for p, text in zip(painted, prompts, strict=True)]
+    sheet = pictures.draw_sheet(pictures.panel_rows(panels, 4), heading=f"step {step}")
     about = {"prompts": list(prompts), "settings": {"seed": seed}}
     pictures.save_png(sheet, folder / "samples" / f"step-{step:08d}.png", about)
     return painted
@@ -67,7 +67,9 @@ def test_pictures_cut_out_of_a_sheet_are_those_that_were_painted(tmp_path):
     sheet = sheet_at("a", run, 10)
     assert list(sheet.tiles) == PROMPTS and sheet.seed == 0
     for prompt, picture in zip(PROMPTS, painted, strict=True):
-        np.testing.assert_array_equal(np.asarray(sheet.tiles[prompt]), np.asarray(pictures.enlarged(picture)))
+        np.testing.assert_array_equal(
+            np.asarray(sheet.tiles[prompt]), np.asarray(pictures.enlarged_for_screen(picture))
+        )
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 5, 8])
@@ -94,7 +96,10 @@ def test_a_sheet_that_cannot_be_cut_is_shown_whole(tmp_path):
     sheet = sheet_at("a", run, 20)
     assert sheet.tiles == {} and sheet.step == 20
     assert (
-        cut_sheet(pictures.draw_sheet([pictures.Row([pictures.Panel(np.zeros((3, 8, 8), np.uint8))])]), PROMPTS) == {}
+        cut_sheet(
+            pictures.draw_sheet([pictures.SheetRow([pictures.SheetPanel(np.zeros((3, 8, 8), np.uint8))])]), PROMPTS
+        )
+        == {}
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.runs.notes import Note, all_tags, forget, read_note, write_note
+from workbench.runs.notes import Note, all_tags, forget_notes, read_note, write_note
 from workbench.workspace import Workspace
 
 
@@ -23,7 +23,7 @@ def test_an_empty_note_leaves_nothing(workspace):
     write_note(workspace, "run", Note(("a",), "b"))
     write_note(workspace, "run", Note((" ",), " "))
     assert read_note(workspace, "run") == Note() and list((workspace.own / "notes").iterdir()) == []
-    forget(workspace, "run")
+    forget_notes(workspace, "run")
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"tags": 3}', '{"tags": ["a"]}'])

@@ -13,7 +13,8 @@ import pytest
 
 from dream.training.checkpoint import list_checkpoints
 from dream.training.run_log import read_heartbeat, read_metrics
-from workbench.jobs.queue import find_job, last_words, list_jobs
+from workbench.jobs.job import last_message
+from workbench.jobs.queue import find_job, list_jobs
 from workbench.runs.trainings import TrainForm, Training, list_trainings, resume_training, stop_training
 from workbench.workspace import Workspace
 
@@ -87,7 +88,7 @@ def test_stop_kill_resume_and_extension_of_a_training_whose_asker_is_gone(tmp_pa
 
     resume_training(workspace, the_one(workspace), "steps", 4)
     wait_for(lambda: not the_one(workspace).active)
-    assert the_one(workspace).state == "finished", last_words(list_jobs(workspace)[0])
+    assert the_one(workspace).state == "finished", last_message(list_jobs(workspace)[0])
     steps = [row["step"] for row in read_metrics(run)]
     assert steps == sorted(set(steps)) and len(list_jobs(workspace)) == 3
 

@@ -15,16 +15,16 @@ from tests.workbench.search.search_small import captioned_folder, small_model
 from workbench.search import index as search
 from workbench.search.index import (
     build_index,
-    captioned,
     features_at,
     has_joint_space,
     hidden,
     looked_at,
+    looked_features,
     looked_up,
     most_pictures,
     nearest,
     other_captions,
-    picture_features,
+    places_with_caption,
     ranks_of,
     text_features,
 )
@@ -55,7 +55,7 @@ def test_every_picture_is_its_own_nearest_and_features_have_length_one(index):
 
 def test_a_picture_looked_at_alone_has_the_features_of_the_index(index):
     for ratio in (0.0, 0.3, 0.95):
-        alone = picture_features(MODEL, looked_up(index, 66), ratio)
+        alone = looked_features(MODEL, looked_up(index, 66), ratio)
         assert torch.allclose(alone, features_at(MODEL, index, ratio)[66], atol=1e-5)
 
 
@@ -68,7 +68,7 @@ def test_a_higher_ratio_hides_what_a_lower_one_hid_and_one_token_stays(index):
 
 def test_features_are_computed_once(index, monkeypatch):
     features_at(MODEL, index, 0.2)
-    monkeypatch.setattr(search, "look", lambda *_: pytest.fail("looked again"))
+    monkeypatch.setattr(search, "features_under", lambda *_: pytest.fail("looked again"))
     features_at(MODEL, index, 0.2)
 
 
@@ -83,7 +83,7 @@ def test_equal_captions_are_one_caption_and_the_text_is_not_among_the_others(tmp
     folder = captioned_folder(tmp_path / "pictures", 9)
     small = build_index(MODEL, browse(str(folder), MODEL.config, "all"), 9)
     assert len(small.different) == len(small.caption_features) == 4
-    assert captioned(small, " A RED  square") == [0, 4, 8]
+    assert places_with_caption(small, " A RED  square") == [0, 4, 8]
     assert len(other_captions(small, "A red square")) == 3
     rows = hits_csv(small, nearest(features_at(MODEL, small, 0.0), text_features(MODEL, "red"), 2))
     assert rows.decode().splitlines()[0] == "rank,cosine,name,caption" and rows.count(b"\n") == 3

@@ -6,7 +6,7 @@ import torch
 from dream.errors import InputError
 from tests.workbench.search.search_small import small_model
 from workbench.search import pair as search_pair
-from workbench.search.index import look
+from workbench.search.index import features_under
 from workbench.search.pair import (
     TextParts,
     Walks,
@@ -14,11 +14,11 @@ from workbench.search.pair import (
     cosine_curve,
     cosine_of_nothing,
     error_of_walks,
+    features_along,
     parts_in_context,
     parts_of_walks,
     patch_map,
     text_parts,
-    walk,
     word_parts,
 )
 
@@ -28,7 +28,7 @@ TOKENS = torch.randn(9, 108, generator=torch.Generator().manual_seed(1))
 
 @pytest.fixture(scope="module")
 def walks():
-    return walk(MODEL, TOKENS)
+    return features_along(MODEL, TOKENS)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_fair_shares_add_up_to_the_whole_picture_minus_an_empty_one(walks, text)
 def test_where_patches_just_add_every_way_finds_their_weights(ratio, monkeypatch):
     weights = torch.arange(9.0)
     monkeypatch.setattr(search_pair, "look", additive(weights))
-    walks = walk(MODEL, TOKENS)
+    walks = features_along(MODEL, TOKENS)
     for parts in (parts_of_walks(walks), parts_in_context(MODEL, TOKENS, ratio)):
         assert patch_map(parts, along_first()).flatten().tolist() == pytest.approx(weights.tolist(), abs=1e-5)
     assert error_of_walks(walks, along_first().whole) == pytest.approx(0, abs=1e-6)
@@ -70,7 +70,7 @@ def test_hiding_one_with_nothing_else_hidden_is_a_difference_of_two_looks(text):
     parts = parts_in_context(MODEL, TOKENS, 0.0)
     one = torch.zeros(2, 9, dtype=torch.bool)
     one[1, 4] = True
-    whole, without = (look(MODEL, TOKENS[None], mask[None])[0] for mask in one)
+    whole, without = (features_under(MODEL, TOKENS[None], mask[None])[0] for mask in one)
     assert torch.allclose(parts[4], whole - without, atol=1e-5)
 
 
@@ -78,7 +78,7 @@ def test_showing_one_is_a_difference_from_nothing(walks):
     parts = parts_in_context(MODEL, TOKENS, 1.0)
     mask = torch.ones(1, 9, dtype=torch.bool)
     mask[0, 2] = False
-    assert torch.allclose(parts[2], look(MODEL, TOKENS[None], mask)[0] - walks.features[-1, 0], atol=1e-5)
+    assert torch.allclose(parts[2], features_under(MODEL, TOKENS[None], mask)[0] - walks.features[-1, 0], atol=1e-5)
 
 
 def test_contexts_hide_as_many_others_as_asked_and_differ_in_the_patch_alone():
@@ -120,8 +120,8 @@ def test_walks_end_when_told_to():
         raise Stop
 
     with pytest.raises(Stop):
-        walk(MODEL, TOKENS, tell)
-    assert isinstance(walk(MODEL, TOKENS), Walks)
+        features_along(MODEL, TOKENS, tell)
+    assert isinstance(features_along(MODEL, TOKENS), Walks)
 
 
 def test_an_empty_text_has_no_parts():

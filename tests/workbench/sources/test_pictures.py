@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from workbench.sources.browse import Broken, Sample
-from workbench.sources.pictures import HIDDEN, broken_card, cards, chips, data_url, hidden_in_grey, sample_card
+from workbench.sources.pictures import HIDDEN, broken_card, card_grid, chips, data_url, hidden_in_grey, sample_card
 from workbench.sources.seen import Returned, Token
 
 EVIL = "<script>alert('x')</script>\" onload=\""
@@ -20,7 +20,7 @@ def sample(caption):
 
 def test_captions_and_names_are_escaped():
     tokens = [Token(1, EVIL, "known")]
-    html = cards([sample_card(sample(EVIL), tokens), broken_card(Broken(EVIL, EVIL, EVIL))])
+    html = card_grid([sample_card(sample(EVIL), tokens), broken_card(Broken(EVIL, EVIL, EVIL))])
     assert "<script" not in html and '" onload="' not in html and "&lt;script&gt;" in html
 
 

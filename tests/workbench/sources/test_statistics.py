@@ -7,14 +7,14 @@ import pytest
 
 from tests.workbench.search.search_small import captioned_folder, small_config, small_tokenizer
 from workbench.sources.browse import browse
-from workbench.sources.statistics import problems_csv, statistics_of
+from workbench.sources.statistics import problems_csv, source_statistics
 
 CONFIG = small_config()
 TOKENIZER = small_tokenizer(CONFIG)
 
 
 def found_in(folder, limit=None):
-    return statistics_of(browse(str(folder), CONFIG, "all"), TOKENIZER, limit)
+    return source_statistics(browse(str(folder), CONFIG, "all"), TOKENIZER, limit)
 
 
 def test_counts_lengths_sizes_words_and_repetitions(tmp_path):
@@ -47,7 +47,7 @@ def test_broken_samples_are_named_by_kind_and_written_as_csv(tmp_path):
 
 
 def test_shapes_count_every_attribute_once_an_object():
-    found = statistics_of(browse("shapes", CONFIG, "train"), TOKENIZER, 60)
+    found = source_statistics(browse("shapes", CONFIG, "train"), TOKENIZER, 60)
     attributes = {name: sum(counts.values()) for name, counts in found.attributes.items()}
     objects = sum(int(count) * times for count, times in found.attributes["objects"].items())
     assert attributes["objects"] == attributes["background"] == attributes["layout"] == found.good == 60
@@ -64,4 +64,4 @@ def test_telling_may_end_it(tmp_path):
     folder = captioned_folder(tmp_path / "pictures", 3)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Stop):
         patch.setattr("workbench.sources.statistics.EVERY", -1.0)
-        statistics_of(browse(str(folder), CONFIG, "all"), TOKENIZER, None, tell)
+        source_statistics(browse(str(folder), CONFIG, "all"), TOKENIZER, None, tell)

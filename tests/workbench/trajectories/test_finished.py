@@ -8,7 +8,7 @@ import pytest
 
 from dream.data.drawing import draw
 from dream.data.grammar import parse_caption
-from dream.data.shapes import place
+from dream.data.shapes import place_scenes
 from dream.errors import InputError
 from tests.workbench.trajectories.trajectory_small import PROMPT, demo, done, painted, settings
 from workbench.store import delete_stored, list_stored, open_stored
@@ -120,7 +120,7 @@ def test_damaged_files_are_said_to_be_damaged(workspace, damage):
 
 def test_the_judge_says_what_is_wrong_and_nothing_of_what_it_does_not_know():
     scene = parse_caption(OTHER)
-    picture = draw(place([scene], 1, np.random.default_rng(0)), 30)
+    picture = draw(place_scenes([scene], 1, np.random.default_rng(0)), 30)
     asked = [OTHER, OTHER.replace("green", "red"), "a cat"]
     said = opinions(np.concatenate([picture] * 3), asked)
     assert [str(o) for o in said] == ["right", "wrong colour", "None"]
@@ -151,11 +151,11 @@ def test_typed_prompts_are_lines_without_blanks_and_repetitions():
 @pytest.mark.slow
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_the_examples_show_what_they_promise(example, workspace):
-    from workbench.trajectories.race import paint_race, settings_of
+    from workbench.trajectories.race import paint_race, race_settings_of
 
     changes = dict(example.settings)
     at = f"{changes.pop('tokens')}%tokens"
-    chosen, _ = settings_of(demo().config, at, **changes)
+    chosen, _ = race_settings_of(demo().config, at, **changes)
     stored = done(lambda w: paint_race(w, demo(), workspace, "demo", example.prompt, chosen))
     done(lambda w: what_if(w, demo(), workspace, stored))
     good, taken = open_finished(stored).well_formed[0], stored.about["chosen"]

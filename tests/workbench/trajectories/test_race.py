@@ -13,7 +13,7 @@ from dream.presets import clip, fluid
 from tests.workbench.trajectories.trajectory_small import PROMPT, demo, done, painted, race, settings
 from workbench.player import check_player_data
 from workbench.store import list_stored
-from workbench.trajectories.race import open_race, paint_race, place_name, race_data, refusal, settings_of
+from workbench.trajectories.race import open_race, paint_race, place_name, race_data, race_settings_of, refusal
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -25,8 +25,8 @@ def workspace(tmp_path) -> Workspace:
 
 def test_a_moment_has_its_share_of_the_tokens_and_of_the_steps_beside_each_other():
     assert place_name(9, 16, 0.4) == "40 % of the tokens = step 9 of 16 = 56.2 % of the steps"
-    _, by_tokens = settings_of(demo().config, "30%tokens", selection="once", candidates=4)
-    _, by_steps = settings_of(demo().config, "30%steps", selection="once", candidates=4)
+    _, by_tokens = race_settings_of(demo().config, "30%tokens", selection="once", candidates=4)
+    _, by_steps = race_settings_of(demo().config, "30%steps", selection="once", candidates=4)
     assert by_tokens[0].step > by_steps[0].step
 
 
@@ -105,7 +105,7 @@ def test_no_prompt_and_impossible_moments_are_refused_in_a_sentence(workspace):
     with pytest.raises(InputError, match="no prompt"):
         done(lambda w: paint_race(w, demo(), workspace, "demo", "  ", settings()))
     with pytest.raises(InputError, match="must name a step"):
-        settings_of(demo().config, "99%tokens", selection="once", candidates=4)
+        race_settings_of(demo().config, "99%tokens", selection="once", candidates=4)
 
 
 def test_a_damaged_record_is_said_to_be_damaged(workspace):

@@ -11,9 +11,9 @@ import pytest
 from tests.workbench.trajectories.trajectory_small import finished
 from workbench.trajectories.worth import (
     COLUMNS,
-    index_of,
     random_regret,
     random_right,
+    scored_index,
     what_is_seen,
     what_is_seen_over,
     worth_by_step,
@@ -78,7 +78,7 @@ def test_the_csv_has_a_row_a_step_and_names_its_intervals():
 
 def test_a_step_that_was_not_scored_means_the_one_before():
     found = finished(LATE)
-    assert [index_of(found, step) for step in (0, 1, 2, 9)] == [0, 0, 1, 1]
+    assert [scored_index(found, step) for step in (0, 1, 2, 9)] == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import numpy as np
 
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import Pretrained, load_pretrained
-from workbench.store import Stored
+from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished
-from workbench.trajectories.race import Race, paint_race, settings_of
+from workbench.trajectories.race import Race, paint_race, race_settings_of
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -22,7 +22,9 @@ def demo() -> Pretrained:
 
 def settings(selection="once", at="2steps", candidates=3, steps=4) -> DecodeSettings:
     """Of the shipped model, in so few steps that a race takes a tenth of a second."""
-    return settings_of(demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2)[0]
+    return race_settings_of(
+        demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2
+    )[0]
 
 
 def done(function):
@@ -33,7 +35,7 @@ def done(function):
     return work.result
 
 
-def painted(workspace: Workspace, **changes) -> Stored:
+def painted(workspace: Workspace, **changes) -> StoredDecode:
     """A stored race of the shipped model."""
     return done(lambda work: paint_race(work, demo(), workspace, "demo", PROMPT, settings(**changes)))
 

@@ -10,10 +10,10 @@ from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
-from workbench.decode.paint import paint
-from workbench.decode.player_data import PLAYER, look
-from workbench.decode.request import Fork, Request, final_picture
-from workbench.decode.sides import cells_data, compared
+from workbench.decode.paint import paint_and_store
+from workbench.decode.player_data import PLAYER, add_inspection
+from workbench.decode.request import DecodeRequest, Fork, final_picture
+from workbench.decode.sides import cells_data, compared_decodes
 from workbench.player import check_player_data
 from workbench.player.widget import DecodePlayer
 from workbench.widgets import decode_player
@@ -31,7 +31,7 @@ def pretrained():
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory, pretrained):
     place = Workspace(tmp_path_factory.mktemp("workspace"))
-    return run(paint, place, pretrained, Request("small", "averaged", PROMPTS[1], SETTINGS))
+    return run(paint_and_store, place, pretrained, DecodeRequest("small", "averaged", PROMPTS[1], SETTINGS))
 
 
 @pytest.fixture(autouse=True)
@@ -84,9 +84,9 @@ def test_with_its_model_the_rest_is_looked_at_in_place(stored, pretrained):
 
 
 def test_a_bare_record_and_a_stored_one_are_looked_into_alike(stored, pretrained):
-    bare = run(look, load_record(stored.record_path), pretrained)
+    bare = run(add_inspection, load_record(stored.record_path), pretrained)
     assert not (stored.path / PLAYER).exists()
-    assert run(look, stored, pretrained) == bare and (stored.path / PLAYER).exists()
+    assert run(add_inspection, stored, pretrained) == bare and (stored.path / PLAYER).exists()
     (stored.path / PLAYER).unlink()
 
 
@@ -110,13 +110,13 @@ def test_another_model_and_what_is_no_decode_are_refused_in_a_sentence(stored, p
 
 def test_the_bare_record_of_a_fork_is_shown_but_not_looked_into(stored, pretrained):
     place = Workspace(stored.path.parent.parent)
-    asked = Request("small", "averaged", PROMPTS[0], replace(SETTINGS, seed=9), fork=Fork(stored, 3))
-    child = run(paint, place, pretrained, asked)
+    asked = DecodeRequest("small", "averaged", PROMPTS[0], replace(SETTINGS, seed=9), fork=Fork(stored, 3))
+    child = run(paint_and_store, place, pretrained, asked)
     player = decode_player(load_record(child.record_path), model=pretrained)
     with pytest.raises(InputError, match="first 3 steps"):
         player.wait()
     assert player.result.step == 6
-    check_player_data(compared(stored, child))
+    check_player_data(compared_decodes(stored, child))
 
 
 def test_the_figures_are_those_of_the_app(stored):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.data.grammar import GROUNDS, held_out
+from dream.data.grammar import GROUNDS, is_held_out
 from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.classes import few_shot_sets
@@ -222,4 +222,4 @@ def test_a_class_shows_one_combination_on_every_ground(level, unseen):
         things = [{(tuple((t.shape, t.colour) for t in s.things), s.relation) for s in c} for c in classes]
         assert all(len(one) == 1 for one in things) and len(set(map(frozenset, things))) == len(things)
         assert all({s.ground for s in c} == set(GROUNDS) for c in classes)
-        assert all(held_out(s) == unseen for c in classes for s in c)
+        assert all(is_held_out(s) == unseen for c in classes for s in c)

@@ -14,8 +14,8 @@ from dream.evaluation.classes.fine_tune import (
     augmented,
     fine_tune,
     fine_tuned,
-    layer_of,
     parameter_groups,
+    parameter_layer,
 )
 from dream.randomness import generator
 from tests.dream.evaluation.classes.labelled_small import write_set
@@ -51,8 +51,8 @@ def test_learning_rates_fall_with_the_depth(pretrained):
 
 def test_layers_are_numbered_from_the_embedding():
     names = ("encoder.embed.weight", "encoder.blocks.0.norm1.weight", "encoder.blocks.11.mlp.fc1.bias")
-    assert [layer_of(name, 12) for name in names] == [0, 1, 12]
-    assert layer_of("encoder.norm_out.weight", 12) == layer_of("head.bias", 12) == 13
+    assert [parameter_layer(name, 12) for name in names] == [0, 1, 12]
+    assert parameter_layer("encoder.norm_out.weight", 12) == parameter_layer("head.bias", 12) == 13
 
 
 def test_only_matrices_decay(pretrained):

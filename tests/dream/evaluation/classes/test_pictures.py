@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dream.data.drawing import CLASSES, answer_key
-from dream.data.grammar import held_out
+from dream.data.grammar import is_held_out
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import (
     LABELS,
@@ -54,8 +54,8 @@ def test_drawn_classes_are_even_and_those_of_the_level():
 
 
 def test_every_second_drawn_test_picture_is_of_an_unseen_combination():
-    assert [held_out(scene) for scene in labelled_scenes(1, "test", 40, 0)] == [False, True] * 20
-    assert not any(held_out(scene) for scene in labelled_scenes(1, "train", 40, 0))
+    assert [is_held_out(scene) for scene in labelled_scenes(1, "test", 40, 0)] == [False, True] * 20
+    assert not any(is_held_out(scene) for scene in labelled_scenes(1, "train", 40, 0))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dream.data.drawing import GROUND_RGB, answer_key
-from dream.data.grammar import held_out
+from dream.data.grammar import is_held_out
 from dream.errors import InputError
 from dream.evaluation.classes import robustness as module
 from dream.evaluation.classes.drawn_shifts import drawn_shifts, outlines
@@ -111,7 +111,7 @@ def test_shifts_are_what_they_are_called():
     shifts = {name: (images, scenes) for name, images, scenes in drawn_shifts(config, 30, 0)}
     assert list(shifts) == ["none", "unseen", "worn", "noise", "blur", "outlines"]
     plain, scenes = shifts["none"]
-    assert not any(map(held_out, scenes)) and all(map(held_out, shifts["unseen"][1]))
+    assert not any(map(is_held_out, scenes)) and all(map(is_held_out, shifts["unseen"][1]))
     for name in ("worn", "noise", "blur", "outlines"):
         images, same = shifts[name]
         assert same == scenes and images.shape == plain.shape and images.dtype == torch.uint8

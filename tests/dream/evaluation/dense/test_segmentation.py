@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 import dream  # noqa: F401  before torchmetrics, which imports torchvision
-from dream.data.grammar import held_out
+from dream.data.grammar import is_held_out
 from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.classes.features import patch_features
@@ -171,8 +171,8 @@ def test_half_of_the_test_pictures_are_unseen_combinations():
     scenes = {}
     for split in ("train", "test"):
         drawn_pictures(1, 30, 8, split, 0, lambda key, s=split: scenes.update({s: key.scenes}) or key.depth)
-    assert [held_out(scene) for scene in scenes["test"]] == [False, True] * 4
-    assert not any(map(held_out, scenes["train"]))
+    assert [is_held_out(scene) for scene in scenes["test"]] == [False, True] * 4
+    assert not any(map(is_held_out, scenes["train"]))
 
 
 @pytest.mark.parametrize(

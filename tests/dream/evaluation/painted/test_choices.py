@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from dream.evaluation.painted.choices import any_hit, between, choice_weights, chosen, rank_correlations, ranks
+from dream.evaluation.painted.choices import any_hit, between, choice_weights, rank_correlations, ranks, value_of_choice
 
 
 def arrays(prompts=6, count=7, values=9):
@@ -27,7 +27,7 @@ def of_every_set(scores, values, size):
 @pytest.mark.parametrize("values", [2, 9, 1000])
 def test_the_choice_among_fewer_is_the_mean_over_every_set(size, values):
     scores, right = arrays(values=values)
-    np.testing.assert_allclose(chosen(scores, right, size), of_every_set(scores, right, size), atol=1e-12)
+    np.testing.assert_allclose(value_of_choice(scores, right, size), of_every_set(scores, right, size), atol=1e-12)
     np.testing.assert_allclose(choice_weights(scores, size).sum(1), 1)
 
 
@@ -40,26 +40,26 @@ def test_a_hit_in_fewer_is_the_mean_over_every_set(size):
 
 def test_one_candidate_is_a_random_one_and_all_of_them_have_one_best():
     scores, right = arrays(values=1000)
-    np.testing.assert_allclose(chosen(scores, right, 1), right.mean(1))
-    np.testing.assert_array_equal(chosen(scores, right), right[np.arange(6), scores.argmax(1)])
+    np.testing.assert_allclose(value_of_choice(scores, right, 1), right.mean(1))
+    np.testing.assert_array_equal(value_of_choice(scores, right), right[np.arange(6), scores.argmax(1)])
 
 
 def test_ties_are_settled_by_chance():
     right = np.array([[True, False, False, True]])
-    assert chosen(np.zeros((1, 4)), right)[0] == 0.5
-    assert chosen(np.array([[0.0, 1.0, 1.0, 1.0]]), right)[0] == pytest.approx(1 / 3)
+    assert value_of_choice(np.zeros((1, 4)), right)[0] == 0.5
+    assert value_of_choice(np.array([[0.0, 1.0, 1.0, 1.0]]), right)[0] == pytest.approx(1 / 3)
 
 
 def test_sixteen_candidates_are_counted_to_the_end():
     """C(16, 8) sets; an oracle's choice among any of them is a hit if there is one."""
     right = np.random.default_rng(1).random((50, 16)) < 0.2
     for size in range(1, 17):
-        np.testing.assert_allclose(chosen(right, right, size), any_hit(right, size), atol=1e-12)
+        np.testing.assert_allclose(value_of_choice(right, right, size), any_hit(right, size), atol=1e-12)
 
 
 def test_more_than_there_are_cannot_be_chosen_among():
     with pytest.raises(ValueError, match=r"\[1, 7\], got 8"):
-        chosen(*arrays(), 8)
+        value_of_choice(*arrays(), 8)
 
 
 def test_a_budget_between_whole_numbers_is_shared_out():

@@ -13,7 +13,7 @@ import dream  # noqa: F401  (before torchvision is imported by timm and transfor
 from dream.data.shapes import ShapesSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
-from dream.evaluation.held_out import held_out
+from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.painted import generation as task
 from dream.evaluation.painted.encoders import ClipScorer, judge_features, open_encoder
 from dream.evaluation.painted.generation import REAL, GenerationSettings, generation
@@ -83,7 +83,7 @@ def test_painted_pictures_stand_beside_real_ones(pretrained):
 
 
 def test_a_perfect_painter_gets_what_real_pictures_get(pretrained, monkeypatch):
-    asked = held_out("generation", "shapes", pretrained.config, 48)
+    asked = held_out_pictures("generation", "shapes", pretrained.config, 48)
 
     seeds = []
 
@@ -231,14 +231,14 @@ def test_encoders_give_a_vector_a_picture(pretrained, tmp_path):
 
 
 def test_held_out_pictures_are_the_same_every_time(pretrained, pictures):
-    drawn = held_out("x", "shapes", pretrained.config, 30)
+    drawn = held_out_pictures("x", "shapes", pretrained.config, 30)
     assert drawn.keys[:2] == ("shapes/test/0", "shapes/test/1") and len(drawn) == 30
-    assert held_out("x", "shapes", pretrained.config, 10).captions == drawn.captions[:10]
-    stored = held_out("x", pictures, pretrained.config, 30)
+    assert held_out_pictures("x", "shapes", pretrained.config, 10).captions == drawn.captions[:10]
+    stored = held_out_pictures("x", pictures, pretrained.config, 30)
     assert len(stored) == 20 and len(set(stored.captions)) == 20
-    assert stored.keys == held_out("x", pictures, pretrained.config, 30).keys
+    assert stored.keys == held_out_pictures("x", pictures, pretrained.config, 30).keys
     with pytest.raises(InputError, match="has no split 'test'"):
-        held_out("x", pictures, pretrained.config, 30, split="test")
+        held_out_pictures("x", pictures, pretrained.config, 30, split="test")
 
 
 def test_the_speed_is_that_of_the_clock(pretrained):

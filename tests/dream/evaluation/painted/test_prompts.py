@@ -11,7 +11,7 @@ from dream.data.shapes import sample_scenes
 from dream.decoding.decode import collect, paint_iter
 from dream.errors import InputError
 from dream.evaluation.painted import painting
-from dream.evaluation.painted.painting import paint
+from dream.evaluation.painted.painting import paint_captions
 from dream.evaluation.painted.prompts import EVERY, GAIN, WELL_FORMED, PromptsSettings, prompt_accuracy
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
@@ -74,15 +74,15 @@ def test_progress_goes_from_nothing_to_nearly_all(pretrained, monkeypatch):
 
 
 def test_a_painted_picture_does_not_depend_on_its_batch(pretrained, monkeypatch):
-    settings = painting.settings_of(pretrained.config, 0)
-    together = paint(pretrained, captions(5), settings)
+    settings = painting.decode_settings_of(pretrained.config, 0)
+    together = paint_captions(pretrained, captions(5), settings)
     monkeypatch.setattr(painting, "ROWS", 2)
-    torch.testing.assert_close(paint(pretrained, captions(5), settings), together)
+    torch.testing.assert_close(paint_captions(pretrained, captions(5), settings), together)
     assert together.shape == (5, 3, 30, 30)
 
 
 def test_one_candidate_is_painted_as_decode_paints_it(pretrained):
-    settings = painting.settings_of(pretrained.config, 0)
+    settings = painting.decode_settings_of(pretrained.config, 0)
     _, records = next(painting.records_by_batch(pretrained, captions(2), settings))
     direct = paint_iter(pretrained, captions(2), settings, picture_ids=range(2))
     torch.testing.assert_close(collect(records).tokens, collect(direct).tokens)

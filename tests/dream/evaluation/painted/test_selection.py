@@ -7,7 +7,7 @@ import pytest
 
 from dream.errors import InputError
 from dream.evaluation.judging.judge import load_judge
-from dream.evaluation.painted.choices import any_hit, chosen
+from dream.evaluation.painted.choices import any_hit, value_of_choice
 from dream.evaluation.painted.outcomes import Candidates, Longer, selection_measures
 from dream.evaluation.painted.selection import SelectionSettings, candidate_scores, longer_samples, selection
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
@@ -87,7 +87,7 @@ def test_steps_are_for_all_candidates_and_fewer_are_compared_at_the_headline():
     assert [w["candidates"] for w in gains if w.get("headline")] == [8, 2, 3, 4, 5, 6, 7]
     assert {w["step"] for w in gains if w.get("headline")} == {6}
     found = of(measures, "gain of the choice", candidates=3, step=6)[0].value
-    assert found == pytest.approx(np.mean(chosen(scores[5].astype(np.float32), right, 3)) - right.mean())
+    assert found == pytest.approx(np.mean(value_of_choice(scores[5].astype(np.float32), right, 3)) - right.mean())
 
 
 def test_every_number_of_candidates_at_every_step_on_request():
@@ -115,8 +115,8 @@ def test_the_same_compute_otherwise():
     measures = selection_measures(found, longer=longer)
     (some,) = of(measures, "any of the plain samples of equal cost right", cost=4.5)
     assert some.value == pytest.approx((any_hit(right, 4).mean() + any_hit(right, 5).mean()) / 2)
-    choice = chosen(found.scores[1], right).mean()
-    plain = (chosen(final, right, 4).mean() + chosen(final, right, 5).mean()) / 2
+    choice = value_of_choice(found.scores[1], right).mean()
+    plain = (value_of_choice(final, right, 4).mean() + value_of_choice(final, right, 5).mean()) / 2
     (gain,) = of(measures, "gain over plain samples of equal cost, reranked")
     assert gain.value == pytest.approx(choice - plain) and gain.high < 0
     (gain,) = of(measures, "gain over more steps", longer_steps=18)
