@@ -9,7 +9,9 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.contents import PAGES
-from app.session import LOOKS, guarded, keep_inputs
+from app.failures import guarded
+from app.figures import LOOKS
+from app.keys import keep_inputs
 
 
 def main() -> None:

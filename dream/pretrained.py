@@ -1,45 +1,19 @@
-"""A trained model with everything that is needed to use it, opened from a run or a checkpoint. It trains
-nothing.
-"""
+"""Opens a trained model from a run, a checkpoint or the package."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from dream.config import DreamConfig
-from dream.data.text import CaptionTokenizer, load_tokenizer
+from dream.data.text import load_tokenizer
 from dream.errors import InputError
-from dream.model.conditioning import Conditioning, build_conditioning
+from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
-from dream.model.latents import ImageTokenizer, build_image_tokenizer
+from dream.model.latents import build_image_tokenizer
+from dream.model.pretrained import Pretrained
 from dream.training import checkpoint, run_log
 
 SHIPPED = {"demo": Path(__file__).parent / "demo"}
 """Models that come with the package, by the name that opens them."""
-
-
-@dataclass(frozen=True)
-class Pretrained:
-    """A model in eval mode and the tokenizers it was trained with."""
-
-    config: DreamConfig
-    model: Dream
-    tokenizer: CaptionTokenizer
-    conditioning: Conditioning
-    images: ImageTokenizer
-    model_id: str
-    """Short name of the weights: equal weights, equal name."""
-    path: Path
-    """The checkpoint folder."""
-    step: int = 0
-    """Optimiser steps the weights have had."""
-
-    def to(self, device: torch.device) -> "Pretrained":
-        """Itself, moved to `device`."""
-        for part in (self.model, self.conditioning, self.images):
-            part.to(device)
-        return self
 
 
 def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
@@ -59,8 +33,8 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     if weights == "ema":
         checkpoint.copy_tensors(folder, "ema", dict(model.named_parameters()))
     name = checkpoint.weights_id(folder, weights)
-    conditioning, images = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
-    return Pretrained(config, model.eval(), tokenizer, conditioning, images, name, folder, state.step)
+    conditioning, image_tokenizer = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
+    return Pretrained(config, model.eval(), tokenizer, conditioning, image_tokenizer, name, folder, state.step)
 
 
 def weights_file(folder: Path, *, ema: bool = True) -> str:

@@ -16,7 +16,7 @@ from workbench.jobs.side_by_side import cores
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 SMALL = 30_000_000
 """Parameters below which one thread computes: a second one gains nothing on such small products, and waits

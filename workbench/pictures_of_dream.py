@@ -14,7 +14,8 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.decoding.decode import HIDDEN_GREY, paint_iter, previews
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.masking import num_masked, sample_orders
-from dream.pretrained import SHIPPED, Pretrained
+from dream.model.pretrained import Pretrained
+from dream.pretrained import SHIPPED
 from dream.randomness import generator
 from workbench.masking.picture import drawing
 from workbench.masking.study import true_mean
@@ -53,7 +54,7 @@ def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecod
     )
     seen, compared = [], None
     for record in paint_iter(pretrained, [PROMPT], settings):
-        pictures = previews(pretrained.images, own.image, record).cpu().numpy()
+        pictures = previews(pretrained.image_tokenizer, own.image, record).cpu().numpy()
         if compared is None and record.alignment is not None:
             compared = (pictures, record.alignment.numpy(), int(record.kept.nonzero()[0, 0]))
         seen.append((record.decoded_fraction, pictures))

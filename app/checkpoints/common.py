@@ -6,14 +6,17 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app.session import duration, follow, show_failure, start_work, work, workspace
+from app.background import follow, start_work, work
+from app.failures import show_failure
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.cache import Findings
 from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, path_stamp
 from workbench.checkpoints.finder import find_checkpoints
 from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
+from workbench.runs.words import duration
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 T = TypeVar("T")
 
@@ -25,13 +28,13 @@ BYTES_A_SECOND = 40_000_000
 
 def choices() -> list[str]:
     """What can be chosen: the workspace's checkpoints, the last changed first, then the shipped models."""
-    here = workspace()
+    here = open_workspace()
     return [*(here.shown(path) for path in _found(str(here.root))), *SHIPPED]
 
 
 def first_choice() -> str:
     """What is shown before anything was chosen: the newest checkpoint of ours, else a shipped one."""
-    here = workspace()
+    here = open_workspace()
     return next((here.shown(path) for path in _found(str(here.root)) if path.is_dir()), next(iter(SHIPPED)))
 
 
@@ -55,7 +58,7 @@ def pick(key: str, label: str, default: str | None = None) -> str:
 
 def opened_checkpoint(text: str) -> Checkpoint:
     """The checkpoint that a user named; opened again only when its files change. Raises InputError."""
-    here = workspace()
+    here = open_workspace()
     shipped = text.strip() in SHIPPED and not (here.root / text.strip()).exists()
     path = SHIPPED[text.strip()] if shipped else here.path(text)
     return _opened(str(path), path_stamp(path))
@@ -64,7 +67,7 @@ def opened_checkpoint(text: str) -> Checkpoint:
 def named(found: Checkpoint) -> str:
     """Where a checkpoint lies, as the page says it."""
     shipped = found.path in SHIPPED.values()
-    return f"{found.path.name}, shipped with the workbench" if shipped else workspace().shown(found.path)
+    return f"{found.path.name}, shipped with the workbench" if shipped else open_workspace().shown(found.path)
 
 
 def part_statistics(part: Part) -> list[TensorStatistics] | None:
@@ -92,7 +95,7 @@ def by_work(
 
     None while it runs, failed, was stopped or waits for a click, which the page then shows.
     """
-    findings, name = Findings(workspace().own / "checkpoints"), f"checkpoints.{key[0]}"
+    findings, name = Findings(open_workspace().own / "checkpoints"), f"checkpoints.{key[0]}"
     running = work(name)
     mine = running is not None and st.session_state.get(f"{name}.for") == key
     if mine and running is not None and running.running:

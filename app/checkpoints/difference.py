@@ -4,12 +4,13 @@ import streamlit as st
 
 from app.checkpoints.common import by_work, choices, first_choice, named, opened_checkpoint, pick
 from app.checkpoints.pictures import show_pictures
-from app.session import show_figure, workspace
+from app.figures import show_figure
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.difference import Difference, Distance, combined_distance, compare_parts, distances_by_layer
 from workbench.checkpoints.files import Checkpoint, Part
 from workbench.checkpoints.history import before
 from workbench.figures import checkpoints as figures
+from workbench.workspace import open_workspace
 
 MOST_ROWS = 200
 """Rows of one figure; the farthest are drawn."""
@@ -141,7 +142,7 @@ def _show_leftovers(result: Difference) -> None:
 
 def _other(found: Checkpoint) -> str:
     """What is compared with at first: the checkpoint before this one, else another one."""
-    here, earlier = workspace(), before(found.path)
+    here, earlier = open_workspace(), before(found.path)
     if earlier is not None:
         return here.shown(earlier)
     wanted = [first_choice(), *SHIPPED, *choices()]

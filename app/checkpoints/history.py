@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.history import history, logit_scales
 from workbench.figures import checkpoints as figures

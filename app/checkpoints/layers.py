@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.checkpoints.common import part_statistics
 from app.checkpoints.tensors import pick_part
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.statistics import TensorStatistics, statistics_by_layer, total
 from workbench.figures import checkpoints as figures

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.checkpoints.common import part_statistics
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.optimizer import OptimizerMoments, moments, moments_by_layer
 from workbench.checkpoints.words import size_words

@@ -9,9 +9,11 @@ from app.checkpoints.layers import show_layers
 from app.checkpoints.optimizer import show_optimizer
 from app.checkpoints.positions import show_positions
 from app.checkpoints.tensors import show_tensors
-from app.session import guarded, hand_over, handed, workspace
+from app.failures import guarded
+from app.handing_over import hand_over, handed
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.words import size_words
+from workbench.workspace import open_workspace
 
 PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"
 SECTIONS = {
@@ -35,7 +37,7 @@ def render() -> None:
     )
     given = handed("checkpoints").get("path")
     if given:
-        st.session_state[PATH] = workspace().shown(given)
+        st.session_state[PATH] = open_workspace().shown(given)
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         chosen = pick(PATH, "Checkpoint")

@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from app.session import follow, guarded, pretrained, show_failure, start_work, work
+from app.background import follow, start_work, work
+from app.failures import guarded, show_failure
+from app.models import pretrained
 from dream.decoding.pictures import enlarged_for_screen
 from workbench.checkpoints.paint import SAMPLES, PaintedWeights, distance, paint_sides, prompts_of_text
 

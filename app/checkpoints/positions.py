@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.checkpoints import positions
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.reader import Reader

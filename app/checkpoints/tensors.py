@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.checkpoints.common import part_statistics
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import shape_words, size_words

@@ -121,13 +121,13 @@ def _nothing(wanted: str, start: int) -> str:
 def _returned(identity: tuple[object, ...], eyes: Eyes, good: list[Sample]) -> Returned | None:
     pixels = np.stack([sample.pixels for sample in good])
     if eyes.exact:
-        return and_back(eyes.images, pixels)
+        return and_back(eyes.image_tokenizer, pixels)
 
     def through(work: Work[Returned]) -> Returned:
         parts = []
         for number in range(len(pixels)):
             work.tell(number / len(pixels), "pictures to tokens and back")
-            parts.append(and_back(eyes.images, pixels[number : number + 1]))
+            parts.append(and_back(eyes.image_tokenizer, pixels[number : number + 1]))
         return Returned(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
     return computed("data.back", (*identity, eyes.name), "The image tokenizer's work", through)

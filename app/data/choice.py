@@ -8,13 +8,15 @@ from pathlib import Path
 import streamlit as st
 
 from app.data.work import computed
-from app.session import INPUT, choose_or_type, models, workspace
+from app.keys import INPUT
+from app.models import choose_or_type, models
 from dream.config import DreamConfig
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
 from workbench.sources.browse import Browsed, browse, splits_of
 from workbench.sources.places import list_sources, source_stamp
 from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
+from workbench.workspace import open_workspace
 
 ANEW = "tiny, to be trained on this source"
 """The choice of tokenizers that no model has yet."""
@@ -36,7 +38,7 @@ def pick_source(key: str) -> str:
     """A selection box of sources, or what is typed into it. `key` without `in.`."""
     return choose_or_type(
         "Data source",
-        _listed(str(workspace().root)),
+        _listed(str(open_workspace().root)),
         INPUT + key,
         "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`; "
         "type one that is not listed.",
@@ -48,7 +50,7 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
 
     None while (or where) the source cannot be opened.
     """
-    source = workspace().source(typed)
+    source = open_workspace().source(typed)
     splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
@@ -65,7 +67,7 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
 
 def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened | None:
     """The split, once it is open; None until then, with progress or the failure shown here."""
-    source = workspace().source(typed)
+    source = open_workspace().source(typed)
     identity = (source, stamp(source), split, _digest(config) if source == "shapes" else "")
     browsed = computed(key, identity, "Opening the source", lambda work: browse(source, config, split))
     return None if browsed is None else Opened(typed, source, split, browsed, identity)
@@ -85,14 +87,14 @@ def pick_eyes() -> str:
 def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
     """The tokenizers, once they are there; None until then, with progress or the failure shown here."""
     if chosen == ANEW:
-        source = workspace().source(typed)
+        source = open_workspace().source(typed)
         return computed(
             "data.eyes",
             (source, stamp(source), level),
             "Learning a tokenizer",
             lambda work: eyes_of_training(source, 1 if level is None else level),
         )
-    path = workspace().model(chosen)
+    path = open_workspace().model(chosen)
     eyes = _eyes_of_model(path, _changed(path))
     if level is None:
         return eyes
@@ -119,7 +121,7 @@ def stamp(source: str) -> str:
 
 @st.cache_data(ttl=20, show_spinner=False)
 def _listed(root: str) -> list[str]:
-    return list_sources(workspace())
+    return list_sources(open_workspace())
 
 
 def model_config(path: str) -> DreamConfig:

@@ -7,7 +7,8 @@ import streamlit as st
 from app.data.cards import first_page, show_cards
 from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_source, pick_split
 from app.data.statistics import show_broken, show_statistics
-from app.session import guarded, hand_over, handed
+from app.failures import guarded
+from app.handing_over import hand_over, handed
 from workbench.sources.seen import Eyes
 
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.data.choice import Opened
 from app.data.work import computed
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.figures import data as figures
 from workbench.sources.seen import Eyes
 from workbench.sources.statistics import SourceStatistics, problems_csv, source_statistics

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from app.session import follow, guarded, show_failure, start_work, work
+from app.background import follow, start_work, work
+from app.failures import guarded, show_failure
 from workbench.work import Work
 
 T = TypeVar("T")

@@ -8,12 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from app.session import INPUT, LARGEST_SEED, pick_model, workspace
+from app.keys import INPUT, LARGEST_SEED
+from app.models import pick_model
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
 from dream.training.checkpoint import TrainingState, read_state
 from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
+from workbench.workspace import open_workspace
 
 FORM = INPUT + "decode."
 OWN = "decode.own"
@@ -42,7 +44,7 @@ class DecodeChoice:
 
     def request(self, start: KeptPicture | None) -> DecodeRequest:
         """The decode it asks for."""
-        return DecodeRequest(workspace().shown(self.model), self.weights, self.prompt, self.settings, start)
+        return DecodeRequest(open_workspace().shown(self.model), self.weights, self.prompt, self.settings, start)
 
 
 def put(values: Mapping[str, Any]) -> None:

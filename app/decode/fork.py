@@ -6,13 +6,15 @@ import streamlit as st
 
 from app.decode.controls import form_values
 from app.decode.stage import data_of, model_of, start_paint
+from app.failures import guarded
+from app.keys import INPUT, LARGEST_SEED
 from app.player import show_player
-from app.session import INPUT, LARGEST_SEED, guarded, workspace
 from dream.decoding.selection import DecodeSettings
 from workbench.decode.recall import changes
 from workbench.decode.request import DecodeRequest, Fork, check_decode_request, stretches
 from workbench.decode.sides import compare_data
 from workbench.store import StoredDecode, list_stored
+from workbench.workspace import open_workspace
 
 FORK = INPUT + "decode.fork."
 OF = "decode.fork_of"
@@ -167,7 +169,7 @@ def _places(data: dict[str, Any]) -> dict[int, str]:
 def _others(stored: StoredDecode) -> list[StoredDecode]:
     """Decodes of the same model: its parent first, then its forks, then the newest."""
     model = stored.about.get("model_id")
-    found = [one for one in list_stored(workspace()) if one.id != stored.id]
+    found = [one for one in list_stored(open_workspace()) if one.id != stored.id]
     found = [one for one in found if one.about.get("model_id") == model and model]
     parent = stored.about.get("parent")
     found.sort(key=lambda one: (one.id != parent, one.about.get("parent") != stored.id))

@@ -2,12 +2,16 @@
 
 import streamlit as st
 
+from app.background import work
 from app.decode.controls import DecodeChoice, form_values, put, show_decode_form
 from app.decode.fork import fork_at, show_compare, show_fork
 from app.decode.records import show_recall, show_records, shown_decode
 from app.decode.stage import SHOWN, data_of, show_decode, show_decode_exports, show_running, start_paint, take_result
 from app.decode.start import show_start
-from app.session import INPUT, guarded, hand_over, handed, show_figure, work
+from app.failures import guarded
+from app.figures import show_figure
+from app.handing_over import hand_over, handed
+from app.keys import INPUT
 from dream.decoding.selection import DecodeSettings
 from workbench.decode.request import check_decode_request, single
 from workbench.figures.decoding import plot_course, plot_order

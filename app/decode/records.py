@@ -7,12 +7,14 @@ import streamlit as st
 from app.decode.controls import FORM, form_values, put, values_now
 from app.decode.stage import SHOWN
 from app.decode.start import take_start
-from app.session import INPUT, LARGEST_SEED, guarded, workspace
+from app.failures import guarded
+from app.keys import INPUT, LARGEST_SEED
 from dream.errors import InputError
 from workbench.decode.recall import Recalled, changes, model_here, read_settings
 from workbench.decode.request import Picture
 from workbench.pictures import picture_of
 from workbench.store import StoredDecode, count_damaged, delete_stored, list_stored, open_stored
+from workbench.workspace import open_workspace
 
 QUERY, MORE = INPUT + "decode.query", "decode.records_shown"
 AT_FIRST, MORE_AT_A_TIME = 8, 12
@@ -39,7 +41,7 @@ def shown_decode() -> StoredDecode | None:
     if not id:
         return None
     try:
-        return open_stored(workspace(), id)
+        return open_stored(open_workspace(), id)
     except InputError as error:
         del st.session_state[SHOWN]
         st.info(f"What was shown is gone: {error}.")
@@ -48,7 +50,7 @@ def shown_decode() -> StoredDecode | None:
 
 def show_records() -> None:
     """The list, newest first."""
-    here = workspace()
+    here = open_workspace()
     title, search = st.columns([2, 1], vertical_alignment="bottom")
     title.subheader("Stored decodes", anchor=False)
     query = search.text_input(
@@ -114,7 +116,7 @@ def _open(id: str) -> None:
 
 def _delete(id: str) -> None:
     with guarded():
-        delete_stored(workspace(), id)
+        delete_stored(open_workspace(), id)
     if st.session_state.get(SHOWN) == id:
         del st.session_state[SHOWN]
 
@@ -138,7 +140,7 @@ def show_recall(size: int | None) -> None:
 
 
 def _propose(recalled: Recalled, size: int | None) -> None:
-    model = model_here(workspace(), recalled)
+    model = model_here(open_workspace(), recalled)
     then = _values(recalled, model)
     different = changes({**values_now(), "model": st.session_state.get(FORM + "model")}, then)
     picture = _picture(recalled, size)

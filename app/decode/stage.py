@@ -4,10 +4,12 @@ from typing import Any
 
 import streamlit as st
 
+from app.background import follow, start_work, work
+from app.failures import error_sentence, show_failure
+from app.models import pretrained
 from app.player import show_player
-from app.session import error_sentence, follow, pretrained, show_failure, start_work, work, workspace
 from dream.errors import InputError
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from workbench.decode import export
 from workbench.decode.paint import Painting, paint_and_store
 from workbench.decode.player_data import PLAYER, add_inspection, player_data, remarks, was_looked_at
@@ -15,6 +17,7 @@ from workbench.decode.request import DecodeRequest
 from workbench.pictures import enlarged
 from workbench.store import StoredDecode
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 PAINT, SHOWN, TAKEN = "decode.paint", "decode.shown", "decode.taken"
 LIVE_SIDE = 420
@@ -23,7 +26,7 @@ LIVE_SIDE = 420
 
 def start_paint(request: DecodeRequest, model: str) -> None:
     """Starts a decode in this tab; what was running there is asked to stop."""
-    here, opened = workspace(), pretrained(model, ema=request.weights == "averaged")
+    here, opened = open_workspace(), pretrained(model, ema=request.weights == "averaged")
     start_work(PAINT, lambda running: paint_and_store(running, here, opened, request))
 
 
@@ -91,7 +94,7 @@ def model_of(stored: StoredDecode) -> Pretrained:
         if not name:
             continue
         try:
-            found = pretrained(workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
+            found = pretrained(open_workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
         except InputError as error:
             why = error_sentence(error)
             continue

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.decode.controls import DecodeChoice
+from app.keys import INPUT
 from app.player import show_player
-from app.session import INPUT
 from workbench.decode.request import KeptPicture, start_of
 from workbench.decode.sides import cells_data
 from workbench.pictures import Picture, picture_of

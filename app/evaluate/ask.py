@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 import streamlit as st
 
 from app.evaluate.settings import SETTINGS, show_settings
-from app.session import duration, error_sentence, guarded, models
+from app.failures import error_sentence, guarded
+from app.models import models
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.plan import (
@@ -24,6 +25,7 @@ from workbench.evaluate.plan import (
 from workbench.evaluate.results import result_folders
 from workbench.jobs.job import command_line
 from workbench.jobs.queue import enqueue
+from workbench.runs.words import duration
 from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.session import show_figure
+from app.figures import show_figure
 from dream.evaluation.results import Results
 from workbench.figures import evaluation as figures
 

@@ -5,9 +5,10 @@ import streamlit as st
 from app.evaluate.ask import prefer, show_evaluation_form
 from app.evaluate.jobs import show_earlier, show_jobs
 from app.evaluate.results import show_nothing, show_results
-from app.session import handed, workspace
+from app.handing_over import handed
 from workbench.evaluate.results import result_folders
 from workbench.jobs.queue import wake
+from workbench.workspace import open_workspace
 
 RESULTS, MEASURE = "Results", "Measure"
 PART = "in.evaluate.part"
@@ -15,7 +16,7 @@ PART = "in.evaluate.part"
 
 def render() -> None:
     """Show the page: what runs, then the results or the form that asks for new ones."""
-    here = workspace()
+    here = open_workspace()
     given = handed("evaluate")
     if given.get("models"):
         prefer(given["models"])

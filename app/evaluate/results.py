@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.evaluate.ask import prefer, queue_plan, tick_tasks
 from app.evaluate.figures import FIGURES
-from app.session import error_sentence
+from app.failures import error_sentence
 from dream.errors import InputError
 from dream.evaluation.paper import SOURCE
 from dream.evaluation.results import Results

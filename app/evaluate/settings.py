@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.session import error_sentence
+from app.failures import error_sentence
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.fields import all_settings, matching

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from app.handing_over import hand_over
 from app.home.pictures import three_pictures
 from app.home.runs import show_runs
-from app.session import hand_over
 from dream.__main__ import COMMANDS, EXAMPLES
 from workbench.pictures_of_dream import PROMPT
 

@@ -6,13 +6,17 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.session import follow, pretrained, show_failure, show_figure, start_work, work, workspace
+from app.background import follow, start_work, work
+from app.failures import show_failure
+from app.figures import show_figure
+from app.models import pretrained
 from dream.config import MaskingConfig, ObjectiveConfig
 from workbench import pictures_of_dream as dream_shown
 from workbench.figures import home as figures
 from workbench.masking.study import Schedule, over_training
 from workbench.pictures_of_dream import ShownDecode
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 WORK = "home.pictures"
 TIMES = [0.12, 0.37, 0.63, 0.88]
@@ -63,7 +67,7 @@ def three_pictures() -> None:
 
 def _painted() -> ShownDecode | None:
     """The decode, if it was kept or is done; else its painting is started, or its failure shown."""
-    path = dream_shown.kept_place(workspace().own)
+    path = dream_shown.kept_place(open_workspace().own)
     found = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
     running = work(WORK)
     if found is None and running is not None and running.state == "done":

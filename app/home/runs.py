@@ -4,8 +4,9 @@ from datetime import datetime
 
 import streamlit as st
 
-from app.session import hand_over, workspace
+from app.handing_over import hand_over
 from workbench.runs.folders import RunSummary, list_runs
+from workbench.workspace import open_workspace
 
 CARDS = 6
 """Runs that are shown; the Runs page has all."""
@@ -16,12 +17,12 @@ SECONDS = 5.0
 
 def show_runs() -> None:
     """The newest runs; looked at again and again while one is active."""
-    active = any(run.status in ACTIVE for run in list_runs(workspace().runs))
+    active = any(run.status in ACTIVE for run in list_runs(open_workspace().runs))
     st.fragment(_cards, run_every=SECONDS if active else None)()
 
 
 def _cards() -> None:
-    here = workspace()
+    here = open_workspace()
     runs = list_runs(here.runs)
     if not runs:
         st.info(
@@ -40,7 +41,7 @@ def _cards() -> None:
 
 
 def _card(run: RunSummary) -> None:
-    here = workspace()
+    here = open_workspace()
     name = str(run.path.relative_to(here.runs))
     st.markdown(f"**{name}**")
     if run.problem:

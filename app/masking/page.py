@@ -4,10 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.failures import guarded
+from app.figures import figure_of, show_figure
 from app.masking.controls import KEY, apply_config, masking_controls
 from app.masking.pictures import masked_pictures
 from app.masking.take import take_along
-from app.session import figure_of, guarded, show_figure, workspace
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
@@ -16,6 +17,7 @@ from workbench.masking.form import Settings
 from workbench.masking.settings import check_masking
 from workbench.masking.study import Moment, Schedule, at_moment, over_training
 from workbench.runs.folders import list_runs
+from workbench.workspace import open_workspace
 
 NO_RUN = "none"
 HEAT, RIDGES = "Heat map", "Ridges"
@@ -153,7 +155,7 @@ def _show_counted(moment: Moment, drawn: DrawnRatios | None) -> None:
 def _pick_run() -> DrawnRatios | None:
     """The run that is to be laid over the figures, with a button that takes its settings."""
     folders = {f"{name} (shipped)": folder for name, folder in SHIPPED.items()}
-    folders |= {run.path.name: run.path for run in list_runs(workspace().runs)}
+    folders |= {run.path.name: run.path for run in list_runs(open_workspace().runs)}
     key = KEY + "run"
     if st.session_state.get(key) not in folders:
         st.session_state[key] = NO_RUN

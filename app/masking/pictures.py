@@ -3,8 +3,9 @@
 import numpy as np
 import streamlit as st
 
+from app.failures import guarded
+from app.figures import figure_of, show_figure
 from app.masking.controls import KEY
-from app.session import figure_of, guarded, show_figure
 from workbench.figures import masks as figures
 from workbench.masking.form import Settings
 from workbench.masking.picture import drawing, pixels_url, uploaded

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from app.handing_over import hand_over
 from app.masking.controls import KEY
-from app.session import hand_over
 from dream.presets import SIZES
 from workbench.masking.form import Settings
 from workbench.masking.settings import assignments, command, preset_config, python

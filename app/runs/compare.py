@@ -4,7 +4,8 @@ from typing import cast
 
 import streamlit as st
 
-from app.session import hand_over, show_figure, workspace
+from app.figures import show_figure
+from app.handing_over import hand_over
 from app.train.live import run_feed
 from workbench.figures import style
 from workbench.figures.training_runs import plot_runs
@@ -13,6 +14,7 @@ from workbench.runs.curves import AXES, Axis
 from workbench.runs.folders import is_picture
 from workbench.runs.notes import Note, all_tags, read_note, write_note
 from workbench.runs.trainings import Training
+from workbench.workspace import open_workspace
 
 MOST_COLUMNS = 4
 """Runs whose samples fit beside each other."""
@@ -125,7 +127,7 @@ def _whole(sheets: list[SheetOf]) -> None:
 def notes(chosen: list[Training]) -> None:
     """Tags, notes and ways on, a run a box."""
     st.subheader("Tags and notes")
-    known = all_tags(workspace())
+    known = all_tags(open_workspace())
     for first in range(0, len(chosen), 2):
         for column, training in zip(st.columns(2), chosen[first : first + 2], strict=False):
             with column.container(border=True):
@@ -134,7 +136,7 @@ def notes(chosen: list[Training]) -> None:
 
 def _note(training: Training, known: list[str]) -> None:
     st.markdown(f"**{training.name}** · {training.state}")
-    kept = read_note(workspace(), training.name)
+    kept = read_note(open_workspace(), training.name)
     tags, text = f"in.runs.tags.{training.name}", f"in.runs.text.{training.name}"
     if st.session_state.get(f"runs.kept.{training.name}") != kept:  # another tab may have written meanwhile
         st.session_state[f"runs.kept.{training.name}"] = kept
@@ -145,13 +147,13 @@ def _note(training: Training, known: list[str]) -> None:
     written = st.text_area("Notes", key=text, height=68, help="Kept as soon as the box is left.")
     wanted = Note(tuple(given), written)
     if wanted != kept:
-        st.session_state[f"runs.kept.{training.name}"] = write_note(workspace(), training.name, wanted)
+        st.session_state[f"runs.kept.{training.name}"] = write_note(open_workspace(), training.name, wanted)
     with st.container(horizontal=True):
         _ways_on(training)
 
 
 def _ways_on(training: Training) -> None:
-    model = workspace().shown(training.path)
+    model = open_workspace().shown(training.path)
     painted = any(training.path.glob("checkpoints/*/state.json"))
     if st.button(
         "Decode with it",

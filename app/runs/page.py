@@ -2,17 +2,18 @@
 
 import streamlit as st
 
+from app.handing_over import handed
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
-from app.session import handed, workspace
 from workbench.runs.trainings import Training, list_trainings
+from workbench.workspace import open_workspace
 
 
 def render() -> None:
     """Show the page."""
     st.title("Runs")
     st.caption("Every training of this workspace. Choose some below the table to lay them over each other.")
-    trainings = list_trainings(workspace())
+    trainings = list_trainings(open_workspace())
     if not trainings:
         st.info("No runs yet: the Train page makes the first.")
         if st.button("Train", key="do.runs.train", type="primary", help="Opens the Train page."):

@@ -6,11 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from app.session import workspace
 from app.train.live import run_feed
 from workbench.runs.compare import Glance, glance
 from workbench.runs.notes import read_note
 from workbench.runs.trainings import Training
+from workbench.workspace import open_workspace
 
 COLUMNS = {
     "run": st.column_config.TextColumn("run", help="Its folder under runs/.", pinned=True),
@@ -57,7 +57,7 @@ def _row(training: Training) -> dict[str, Any]:
         "pictures/s": found.pictures_per_second,
         "preset": record.get("preset"),
         "data": record.get("source"),
-        "tags": list(read_note(workspace(), training.name).tags),
+        "tags": list(read_note(open_workspace(), training.name).tags),
         "changed": datetime.fromtimestamp(run.changed) if run else None,
     }
 

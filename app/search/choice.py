@@ -6,11 +6,12 @@ import streamlit as st
 
 from app.data.choice import Opened, model_config, open_split, pick_source, pick_split
 from app.data.work import computed
-from app.session import pick_model, pretrained, workspace
+from app.models import pick_model, pretrained
 from dream.config import DreamConfig
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from workbench.search.index import Index, build_index, features_at, has_joint_space, most_pictures
 from workbench.search.words import why_no_joint_space
+from workbench.workspace import open_workspace
 
 COUNT = 512
 
@@ -43,7 +44,7 @@ def choose_search() -> SearchChoice | None:
     with columns[1]:
         typed = pick_source("search.source")
     if not has_joint_space(config):
-        st.info(why_no_joint_space(workspace().shown(model), config))
+        st.info(why_no_joint_space(open_workspace().shown(model), config))
         return None
     with columns[2]:
         split = pick_split("search.split", typed, config, first="val" if typed == "shapes" else "")

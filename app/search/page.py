@@ -5,6 +5,8 @@ pair the patches and words that carry the similarity; at any mask ratio.
 import streamlit as st
 
 from app.data.work import computed
+from app.failures import guarded
+from app.handing_over import handed
 from app.search.choice import SearchChoice, choose_search, ready, seen_at
 from app.search.pair import show_pair
 from app.search.query import (
@@ -20,7 +22,6 @@ from app.search.query import (
     take_text,
 )
 from app.search.results import show_first, show_for_picture, show_for_text
-from app.session import guarded, handed
 from workbench.sources.browse import first_captions
 
 EXAMPLES = 3

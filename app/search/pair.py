@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.data.work import computed
+from app.figures import show_figure
 from app.search.choice import Ready
-from app.session import show_figure
 from workbench.figures.search import plot_cosine_curve, plot_patch_map, plot_word_parts
 from workbench.search.index import Looked, other_captions
 from workbench.search.pair import (

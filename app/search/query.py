@@ -5,8 +5,8 @@ import hashlib
 import streamlit as st
 
 from app.data.work import computed
+from app.failures import guarded
 from app.search.choice import Ready
-from app.session import guarded
 from dream.errors import InputError
 from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
 from workbench.sources.pictures import hidden_in_grey

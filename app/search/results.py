@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import streamlit as st
 from torch import Tensor
 
+from app.figures import show_figure
 from app.search.choice import Ready
 from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
-from app.session import show_figure
 from workbench.figures.search import plot_cosines
 from workbench.search.index import (
     Hit,

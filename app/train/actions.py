@@ -4,9 +4,10 @@ from typing import cast
 
 import streamlit as st
 
-from app.session import hand_over, workspace
+from app.handing_over import hand_over
 from workbench.jobs.job import command_line
 from workbench.runs.trainings import Budget, Training, delete_training, resume_arguments, resume_training, stop_training
+from workbench.workspace import open_workspace
 
 TAKE_OUT = "Takes it out of the queue; it has not begun."
 STOP = "Saves a checkpoint and ends; resume goes on from there."
@@ -32,7 +33,7 @@ def show_actions(training: Training) -> None:
 
 def stop(training: Training) -> None:
     """Asks it to save and end, and says so."""
-    stop_training(workspace(), training)
+    stop_training(open_workspace(), training)
     st.toast(f"{training.name} was asked to stop.")
 
 
@@ -43,7 +44,7 @@ def _resume(training: Training) -> None:
         type="primary",
         help="Goes on from the newest checkpoint to the planned end, as if it had never stopped.",
     ):
-        resume_training(workspace(), training)
+        resume_training(open_workspace(), training)
         _watch_it(training)
 
 
@@ -74,14 +75,14 @@ def _extend(training: Training) -> None:
                     "Steps more", 1, 100_000_000, step=100, key="in.train.more.steps", help="Beyond those done."
                 )
             )
-        st.code(command_line(resume_arguments(workspace(), training, kind, amount)), "bash", wrap_lines=True)
+        st.code(command_line(resume_arguments(open_workspace(), training, kind, amount)), "bash", wrap_lines=True)
         if st.button("Go on", key="do.train.extend", type="primary", help="Puts this into the queue."):
-            resume_training(workspace(), training, kind, amount)
+            resume_training(open_workspace(), training, kind, amount)
             _watch_it(training)
 
 
 def _go_on(training: Training) -> None:
-    model = workspace().shown(training.path)
+    model = open_workspace().shown(training.path)
     if st.button("Decode with it", key="do.train.decode", help="Opens the Decode page with this model."):
         hand_over("decode", model=model)
     if st.button("Checkpoints", key="do.train.checkpoints", help="Opens its weights on the Checkpoints page."):
@@ -96,13 +97,13 @@ def _compare(training: Training) -> None:
 
 def _delete(training: Training) -> None:
     with st.popover("Delete …", help="Asks before anything is deleted."):
-        where = workspace().shown(training.path)
+        where = open_workspace().shown(training.path)
         st.markdown(
             f"Delete **{training.name}** for good? Checkpoints, samples and log in `{where}` go; "
             "other files there stay."
         )
         if st.button("Delete for good", key="do.train.delete", type="primary", help="Cannot be undone."):
-            delete_training(workspace(), training)
+            delete_training(open_workspace(), training)
             st.toast(f"{training.name} was deleted.")
             st.rerun()
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.session import show_figure
+from app.figures import show_figure
 from workbench.figures.training import FIGURES, plot_training
 from workbench.runs.curves import AXES, Axis, Curves
 from workbench.runs.feed import RunFeed, broken_data

@@ -2,11 +2,12 @@
 
 import streamlit as st
 
-from app.session import handed, workspace
+from app.handing_over import handed
 from app.train import setup as train_setup
 from app.train import watch as train_watch
 from workbench.jobs.queue import wake
 from workbench.runs.trainings import list_trainings
+from workbench.workspace import open_workspace
 
 VIEWS = ("Set up", "Watch")
 
@@ -14,7 +15,7 @@ VIEWS = ("Set up", "Watch")
 def render() -> None:
     """Show the page."""
     st.title("Train")
-    here = workspace()
+    here = open_workspace()
     wake(here)
     trainings = list_trainings(here)
     _choose_view(any(training.active for training in trainings))

@@ -3,10 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from app.session import follow, guarded, show_failure, start_work, work, workspace
+from app.background import follow, start_work, work
+from app.failures import guarded, show_failure
 from dream.config import DreamConfig
 from workbench.runs.preview import LIMIT, Preview, look_at
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 KEY = "train.preview"
 ACROSS = 6
@@ -19,7 +21,7 @@ def show_preview(source: str, config: DreamConfig) -> None:
         st.caption("Name a source on the left.")
         return
     with guarded():
-        path = workspace().source(source)
+        path = open_workspace().source(source)
         if path == "shapes":
             _show(_drawn(config))
             return

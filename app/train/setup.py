@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import streamlit as st
 
-from app.session import error_sentence, guarded, workspace
+from app.failures import error_sentence, guarded
 from app.train import preview as train_preview
 from dream.config import DreamConfig
 from dream.errors import InputError
@@ -22,6 +22,7 @@ from workbench.runs.trainings import (
     start_training,
     train_arguments,
 )
+from workbench.workspace import open_workspace
 
 ABOUT_SIZES = {
     "tiny": "3.4 million · ten minutes on two CPU cores",
@@ -69,7 +70,7 @@ def show_setup() -> None:
     for name, value in DEFAULTS.items():
         st.session_state.setdefault(f"in.train.{name}", value)
     if "in.train.name" not in st.session_state:
-        st.session_state["in.train.name"] = free_name(workspace(), "shapes")
+        st.session_state["in.train.name"] = free_name(open_workspace(), "shapes")
     left, right = st.columns([3, 2], gap="large")
     with left:
         form = _form()
@@ -189,7 +190,7 @@ def _checked(form: TrainForm) -> DreamConfig | None:
 
 
 def _start(form: TrainForm, ready: bool) -> None:
-    here = workspace()
+    here = open_workspace()
     with guarded():
         st.markdown("**Command**")
         st.code(command_line(train_arguments(here, form)), language="bash", wrap_lines=True)

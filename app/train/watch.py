@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from app.session import duration, guarded, workspace
+from app.failures import guarded
 from app.train import actions as train_actions
 from app.train import live as train_live
 from workbench.jobs.job import last_message, log_tail
 from workbench.jobs.queue import end_job, stop_job
 from workbench.runs.trainings import Training, list_trainings
-from workbench.runs.words import SIGNS, state_words
+from workbench.runs.words import SIGNS, duration, state_words
+from workbench.workspace import open_workspace
 
 COLOURS = {
     "queued": "gray",
@@ -57,7 +58,7 @@ def _fragment(show_it: Callable[[], None], live: bool) -> Callable[[], None]:
 
 
 def _queue() -> None:
-    active = [training for training in list_trainings(workspace()) if training.active]
+    active = [training for training in list_trainings(open_workspace()) if training.active]
     names = tuple((training.name, training.state == "queued") for training in active)
     if st.session_state.setdefault("train.active", names) != names:
         st.session_state["train.active"] = names
@@ -83,7 +84,7 @@ def _queue_row(training: Training) -> None:
         share.caption(last_message(training.job) or "model and data are being made ready")
     if training.job is not None and training.job.overdue:
         if button.button("End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END):
-            end_job(workspace(), training.job.id)
+            end_job(open_workspace(), training.job.id)
             st.rerun()
         return
     waits = training.state == "queued"
@@ -95,7 +96,7 @@ def _queue_row(training: Training) -> None:
         help=train_actions.TAKE_OUT if waits else train_actions.STOP,
     ):
         if waits and training.job is not None:
-            stop_job(workspace(), training.job.id)
+            stop_job(open_workspace(), training.job.id)
         else:
             train_actions.stop(training)
         st.rerun()
@@ -103,7 +104,7 @@ def _queue_row(training: Training) -> None:
 
 def _watch(before: Training) -> None:
     """How a training stands; the whole page is drawn again where its state has changed."""
-    found = [each for each in list_trainings(workspace()) if each.name == before.name]
+    found = [each for each in list_trainings(open_workspace()) if each.name == before.name]
     if not found or (found[0].state, found[0].run is None) != (before.state, before.run is None):
         st.rerun()
     training = found[0]

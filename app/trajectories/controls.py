@@ -5,12 +5,15 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
-from app.session import INPUT, LARGEST_SEED, error_sentence, pick_model, pretrained, workspace
+from app.failures import error_sentence
+from app.keys import INPUT, LARGEST_SEED
+from app.models import pick_model, pretrained
 from dream.decoding.selection import DecodeSettings, SelectPoint
 from dream.errors import InputError
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from workbench.trajectories.prompts import EXAMPLES, MOST_CHARACTERS, Example
 from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, race_settings_of, refusal
+from workbench.workspace import open_workspace
 
 PAGE = "trajectories"
 GO = "trajectories.go"
@@ -61,7 +64,7 @@ def read_controls(one: bool, busy: bool) -> Asked | None:
             words = prompt.text_input(
                 "Prompt", key=key("prompt"), max_chars=MOST_CHARACTERS, help="What is to be painted, in words."
             )
-        shown = workspace().shown(name)
+        shown = open_workspace().shown(name)
         try:
             opened = pretrained(name)
         except InputError as error:
@@ -82,7 +85,7 @@ def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = ""
     """Puts settings of a decode into the controls (before they are drawn)."""
     state = st.session_state
     if model:
-        state[key("model")] = state[MODEL_OF_SETTINGS] = workspace().shown(model)
+        state[key("model")] = state[MODEL_OF_SETTINGS] = open_workspace().shown(model)
     if prompt:
         state[key("prompt")] = prompt
     for name, most in MOST.items():

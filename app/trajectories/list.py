@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app.session import workspace
 from app.trajectories.controls import PAGE, key
 from app.trajectories.many import STUDIED
 from app.trajectories.shown import SHOWN, delete_choice
 from workbench.store import StoredDecode, list_stored
 from workbench.trajectories.kept import has_finished, prompts_of
 from workbench.trajectories.race import KIND
+from workbench.workspace import open_workspace
 
 VIEW = key("view")
 AT_ONCE = 12
@@ -23,7 +23,7 @@ def render_list() -> None:
         placeholder="words of the prompt, the model, e.g. seed 5",
         help="All words must occur in the prompt, the model's name or the settings.",
     )
-    found = list_stored(workspace(), KIND, query)
+    found = list_stored(open_workspace(), KIND, query)
     if not found:
         st.info("Nothing stored matches." if query.strip() else "Nothing is stored yet: paint something first.")
         return

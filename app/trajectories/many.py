@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-from app.session import error_sentence, follow, guarded, show_failure, show_figure, start_work, theme, work, workspace
+from app.background import follow, start_work, work
+from app.failures import error_sentence, guarded, show_failure
+from app.figures import show_figure, theme
 from app.trajectories.controls import PAGE, Asked, key, show_moment
 from app.trajectories.shown import delete_choice, opened_finished, show_worth_table
 from dream.decoding.selection import DecodeSettings
@@ -16,6 +18,7 @@ from workbench.trajectories.prompts import drawn_prompts, typed_prompts
 from workbench.trajectories.shown import finished_tiles, gallery
 from workbench.trajectories.worth import Worth, scored_index, what_is_seen_over, worth_by_step
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 STUDY = "trajectories.study"
 STUDIED = "trajectories.studied"
@@ -46,7 +49,7 @@ def render_many(asked: Asked | None) -> None:
         )
         return
     with guarded():
-        _studied(open_stored(workspace(), id))
+        _studied(open_stored(open_workspace(), id))
 
 
 def _ask(asked: Asked) -> None:
@@ -87,7 +90,7 @@ def _ask(asked: Asked) -> None:
         st.warning(error_sentence(error))
         return
     pictures = len(prompts) * asked.settings.candidates
-    running, here = work(STUDY), workspace()
+    running, here = work(STUDY), open_workspace()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
             f"Finish {pictures:,} pictures",

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from app.session import follow, guarded, handed, show_failure, start_work, theme, work, workspace
+from app.background import follow, start_work, work
+from app.failures import guarded, show_failure
+from app.figures import theme
+from app.handing_over import handed
 from app.trajectories.controls import PAGE, Asked, read_controls, take_settings
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, render_many, take_study
@@ -15,6 +18,7 @@ from workbench.trajectories.kept import prompts_of
 from workbench.trajectories.race import Race, paint_race
 from workbench.trajectories.shown import gallery, race_tiles
 from workbench.work import Work
+from workbench.workspace import open_workspace
 
 RACE = "trajectories.race"
 VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "StoredDecode"}
@@ -57,7 +61,7 @@ def _take_handed() -> None:
     take_settings(given.get("settings", {}), given.get("model", ""), given.get("prompt", ""))
     if id := given.get("stored"):
         with guarded():
-            many = prompts_of(open_stored(workspace(), id)) > 1
+            many = prompts_of(open_stored(open_workspace(), id)) > 1
             st.session_state[STUDIED if many else SHOWN] = id
             st.session_state[VIEW] = "many" if many else "one"
 
@@ -75,7 +79,7 @@ def _take_results() -> None:
 def _one(asked: Asked | None) -> None:
     running = work(RACE)
     if asked is not None and asked.go:
-        here = workspace()
+        here = open_workspace()
         start_work(RACE, lambda w: paint_race(w, asked.opened, here, asked.model, asked.prompt, asked.settings))
         st.rerun()
     if running is not None and running.running:
@@ -113,7 +117,7 @@ def _show_last() -> None:
         return
     with guarded():
         try:
-            stored = open_stored(workspace(), id)
+            stored = open_stored(open_workspace(), id)
         except InputError:
             del st.session_state[SHOWN]  # deleted by another tab: said once
             raise

@@ -6,8 +6,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from app.background import follow, start_work, work
+from app.failures import guarded, show_failure
+from app.figures import show_figure
+from app.handing_over import hand_over
+from app.models import pretrained
 from app.player import show_player
-from app.session import follow, guarded, hand_over, pretrained, show_failure, show_figure, start_work, work, workspace
 from app.trajectories.controls import PAGE, take_settings
 from app.trajectories.exports import show_race_exports
 from dream.decoding.selection import DecodeSettings
@@ -26,6 +30,7 @@ from workbench.trajectories.worth import (
     worth_csv,
     worth_table,
 )
+from workbench.workspace import open_workspace
 
 FINISH = "trajectories.finish"
 FINISHING = "trajectories.finishing"
@@ -76,7 +81,7 @@ def _stored(path: str, id: str) -> StoredDecode:
     from workbench.store import open_stored
 
     assert Path(path).name == id
-    return open_stored(workspace(), id)
+    return open_stored(open_workspace(), id)
 
 
 def _settings_line(stored: StoredDecode) -> str:
@@ -193,7 +198,7 @@ def _actions(stored: StoredDecode, race: Race, finished: bool, played: dict[str,
 
 
 def _finish(stored: StoredDecode) -> None:
-    here = workspace()
+    here = open_workspace()
     with guarded():
         opened = pretrained(here.model(stored.about["model"]))
         start_work(FINISH, lambda running: what_if(running, opened, here, stored))
@@ -203,7 +208,7 @@ def _finish(stored: StoredDecode) -> None:
 def delete_choice(id: str) -> None:
     """Deletes a stored choice and shows it no longer."""
     with guarded():
-        delete_stored(workspace(), id)
+        delete_stored(open_workspace(), id)
     if st.session_state.get(SHOWN) == id:
         del st.session_state[SHOWN]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # `dream decode --help` answers without torch
     from dream.decoding.gallery import Gallery
     from dream.decoding.selection import DecodeSettings
     from dream.decoding.state import Given, StepRecord
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 ROWS_AT_A_TIME = 32
 """Pictures times candidates in one batch."""
@@ -202,7 +202,7 @@ def _load(args: argparse.Namespace, prompts: list[str], settings: "DecodeSetting
     given = None
     if kept is not None:
         picture = editing.open_square(args.keep, pretrained.config.image.size)
-        given = editing.keep_tokens(pretrained.images, picture, kept, generator(settings.seed, "kept picture"))
+        given = editing.keep_tokens(pretrained.image_tokenizer, picture, kept, generator(settings.seed, "kept picture"))
     ids = [number for _ in prompts for number in range(args.count)]
     repeated = [prompt for prompt in prompts for _ in range(args.count)]
     return PaintPlan(pretrained, repeated, ids, settings, max(1, ROWS_AT_A_TIME // settings.candidates), given)
@@ -231,7 +231,7 @@ def _paint(job: PaintPlan, args: argparse.Namespace) -> "Gallery":
             score_finished=writer is not None or job.settings.candidates > 1,
         ):
             if writer or gallery.wants(record):
-                shown = previews(job.pretrained.images, config, record)
+                shown = previews(job.pretrained.image_tokenizer, config, record)
                 gallery.add(record, shown, first)
                 if writer:
                     writer.add(record, shown, first)

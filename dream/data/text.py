@@ -59,7 +59,7 @@ class CaptionTokenizer:
         self.end_id = end_id
         self.vocab_size = size
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
         """(B, context_length) long: begin, tokens, end, then zeros; what is too long loses its tail."""
         ids = torch.full((len(captions), self.context_length), PAD_ID, dtype=torch.long)
         for row, encoded in zip(ids, self._encoded(captions), strict=True):
@@ -67,7 +67,7 @@ class CaptionTokenizer:
             row[: len(kept)] = torch.tensor(kept)
         return ids
 
-    def decode(self, ids: Tensor) -> list[str]:
+    def text_of(self, ids: Tensor) -> list[str]:
         """The captions of (B, T) ids: what stands before the end token, in lower case."""
         return [self._text(row) for row in ids.tolist()]
 

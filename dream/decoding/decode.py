@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
     from dream.model.latents import ImageTokenizer
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 HIDDEN_GREY = 232
 """How a cell looks in a preview that is not decoded yet."""
@@ -287,9 +287,9 @@ def paint_iter(
     device = next(pretrained.model.parameters()).device
     return decode_iter(
         pretrained.model,
-        pretrained.tokenizer.encode(prompts).to(device),
-        pretrained.conditioning.encode(prompts).to(device),
-        pretrained.conditioning.encode([""]).to(device) if settings.guided else None,
+        pretrained.tokenizer.token_ids(prompts).to(device),
+        pretrained.conditioning.condition(prompts).to(device),
+        pretrained.conditioning.condition([""]).to(device) if settings.guided else None,
         settings,
         picture_ids=picture_ids,
         given=given,
@@ -338,12 +338,12 @@ def paint(
 ) -> Tensor:
     """(B * k, 3, H, W) uint8 pictures of the prompts, k = 1 unless selection is `none`."""
     decoded = collect(paint_iter(pretrained, prompts, settings, picture_ids=picture_ids))
-    return to_uint8(pretrained.images.decode(decoded.tokens.flatten(0, 1)))
+    return to_uint8(pretrained.image_tokenizer.to_pixels(decoded.tokens.flatten(0, 1)))
 
 
-def previews(images: "ImageTokenizer", config: ImageConfig, record: StepRecord) -> Tensor:
+def previews(image_tokenizer: "ImageTokenizer", config: ImageConfig, record: StepRecord) -> Tensor:
     """(R, 3, H, W) uint8: what each row shows so far; hidden cells are pale grey."""
-    pictures = to_uint8(images.decode(record.tokens))
+    pictures = to_uint8(image_tokenizer.to_pixels(record.tokens))
     hidden = record.mask.view(-1, 1, config.grid, config.grid)
     cell = config.size // config.grid
     hidden = hidden.repeat_interleave(cell, dim=2).repeat_interleave(cell, dim=3).to(pictures.device)

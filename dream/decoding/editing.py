@@ -51,7 +51,9 @@ def touched(box: Box, config: ImageConfig) -> Tensor:
     return (rows[1][:, None] & columns[1][None]).flatten()
 
 
-def keep_tokens(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Generator | None = None) -> Given:
+def keep_tokens(
+    image_tokenizer: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Generator | None = None
+) -> Given:
     """What a decode starts from: the tokens of `picture` (1 or B, 3, H, W) uint8 at the `kept` (N,) bool
     cells.
 
@@ -61,7 +63,7 @@ def keep_tokens(images: ImageTokenizer, picture: Tensor, kept: Tensor, generator
         whole = "no cell of the picture is kept" if not bool(kept.any()) else "every cell is kept: nothing to paint"
         raise InputError(f"{whole}; choose a larger or smaller box")
     with torch.no_grad():
-        return Given(images.encode(picture, generator), kept)
+        return Given(image_tokenizer.tokenize(picture, generator), kept)
 
 
 def open_square(path: Path, size: int) -> Tensor:

@@ -24,7 +24,7 @@ from dream.randomness import generator
 if TYPE_CHECKING:
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 REST_DENOISING_STEPS = 16
 """Most denoising steps for what is filled in at once: a preview, of many more tokens than a step reveals."""
@@ -102,11 +102,11 @@ def walk_of(record: DecodeRecord, candidate: int | None = None, picture: int = 0
 def text_memory(pretrained: "Pretrained", prompt: str, settings: DecodeSettings) -> TextMemory:
     """What a decode of this prompt computes once."""
     device = next(pretrained.model.parameters()).device
-    unconditional = pretrained.conditioning.encode([""]).to(device) if settings.guided else None
+    unconditional = pretrained.conditioning.condition([""]).to(device) if settings.guided else None
     return TextMemory(
         pretrained.model,
-        pretrained.tokenizer.encode([prompt]).to(device),
-        pretrained.conditioning.encode([prompt]).to(device),
+        pretrained.tokenizer.token_ids([prompt]).to(device),
+        pretrained.conditioning.condition([prompt]).to(device),
         unconditional,
     )
 

@@ -25,7 +25,7 @@ from dream.decoding.state import DecodeState, Given, Midway, StepRecord
 from dream.errors import InputError
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 FORMAT, VERSION = "dream decode", 1
 GIVEN = -1

@@ -31,7 +31,7 @@ from dream.randomness import generator, seed_of
 from dream.training.monitor import PICTURES, hidden_at
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 GENERATIVE, CONTRASTIVE = "generative loss", "contrastive loss"
 OWN, OTHERS, GAP = "alignment with its own caption", "alignment with other captions", "alignment gap"
@@ -131,15 +131,15 @@ def _pools(batch: Batch, size: int) -> list[Batch]:
 def _prepared(pretrained: "Pretrained", number: int, batch: Batch, seed: int) -> _Pool:
     model, objective = pretrained.model, pretrained.config.objective
     device = next(model.parameters()).device
-    ids = pretrained.tokenizer.encode(batch.captions).to(device)
+    ids = pretrained.tokenizer.token_ids(batch.captions).to(device)
     orders = sample_orders(len(batch), pretrained.config.image.num_tokens, generator(seed, "losses orders", number))
     cache = None
     if objective.generative_weight > 0:
         words: Sequence[str] = batch.captions if objective.text else ("",) * len(batch)
-        cache = model.cross_cache(model.text_states(pretrained.conditioning.encode(words).to(device)))
+        cache = model.cross_cache(model.text_states(pretrained.conditioning.condition(words).to(device)))
     return _Pool(
         number=number,
-        tokens=pretrained.images.encode(batch.images).to(device),
+        tokens=pretrained.image_tokenizer.tokenize(batch.images).to(device),
         orders=orders.to(device),
         same_caption=(ids[:, None] == ids[None]).all(-1),
         text_features=model.text_features(ids).float() if objective.contrastive_weight > 0 else None,

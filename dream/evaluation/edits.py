@@ -22,7 +22,7 @@ from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 
 COMBINATIONS = ("all", "unseen", "seen")

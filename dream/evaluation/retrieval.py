@@ -26,7 +26,7 @@ from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
     from dream.config import DreamConfig
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 RANKS = (1, 5, 10)
 

@@ -16,7 +16,8 @@ from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
-from dream.pretrained import Pretrained, checkpoint_of, load_pretrained, weights_file
+from dream.model.pretrained import Pretrained
+from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
 from dream.training.run_log import git_commit, versions
 

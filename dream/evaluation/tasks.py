@@ -16,7 +16,7 @@ from dream.errors import InputError
 
 if TYPE_CHECKING:
     from dream.evaluation.statistics import Measure
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 SHAPES, CAPTIONS, LABELS, SEGMENTATION, DEPTH = "shapes", "captions", "labels", "segmentation", "depth"
 """What a task takes: drawn pictures, or real ones with captions, classes, segmentation or depth maps."""

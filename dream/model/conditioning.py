@@ -16,7 +16,7 @@ from dream.errors import InputError
 class Conditioning(Protocol):
     """Captions to what `Dream.text_states` takes. The empty caption is what guidance drops to."""
 
-    def encode(self, captions: Sequence[str]) -> Tensor: ...
+    def condition(self, captions: Sequence[str]) -> Tensor: ...
 
     def to(self, device: torch.device) -> "Conditioning": ...
 
@@ -34,9 +34,9 @@ class LearnedConditioning:
     def __init__(self, tokenizer: CaptionTokenizer) -> None:
         self.tokenizer = tokenizer
 
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    def condition(self, captions: Sequence[str]) -> Tensor:
         """(B, T) long."""
-        return self.tokenizer.encode(captions)
+        return self.tokenizer.token_ids(captions)
 
     def to(self, device: torch.device) -> "LearnedConditioning":
         return self
@@ -51,7 +51,7 @@ class T5Conditioning:
         self.device = torch.device("cpu")
 
     @torch.no_grad()
-    def encode(self, captions: Sequence[str]) -> Tensor:
+    def condition(self, captions: Sequence[str]) -> Tensor:
         """(B, conditioning_length, conditioning_width) float32."""
         ids = self.tokenizer(
             list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"

@@ -16,9 +16,9 @@ class ImageTokenizer(Protocol):
     1].
     """
 
-    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor: ...
+    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor: ...
 
-    def decode(self, tokens: Tensor) -> Tensor: ...
+    def to_pixels(self, tokens: Tensor) -> Tensor: ...
 
     def to(self, device: torch.device) -> "ImageTokenizer": ...
 
@@ -52,12 +52,12 @@ class PixelTokenizer:
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
 
-    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
         """(B, N, D_tok) of pictures (B, 3, H, W) uint8; draws nothing."""
         _check_size(images, self.config)
         return patchify(images.float() / 127.5 - 1.0, self.config.patch_size) * self.config.scale
 
-    def decode(self, tokens: Tensor) -> Tensor:
+    def to_pixels(self, tokens: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1]; values outside are cut."""
         images = unpatchify(tokens / self.config.scale, self.config.patch_size, self.config.channels)
         return ((images + 1.0) / 2).clamp(0, 1)
@@ -75,7 +75,7 @@ class VaeTokenizer:
         self.device = torch.device("cpu")
 
     @torch.no_grad()
-    def encode(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
         """(B, N, D_tok); the posterior's noise comes from `generator`, without one its mean is taken."""
         _check_size(images, self.config)
         posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
@@ -86,7 +86,7 @@ class VaeTokenizer:
         return patchify(latents * self.config.scale, self.config.patch_size)
 
     @torch.no_grad()
-    def decode(self, tokens: Tensor) -> Tensor:
+    def to_pixels(self, tokens: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1]; values outside are cut."""
         latents = unpatchify(tokens.to(self.device), self.config.patch_size, self.config.channels)
         images = self.vae.decode(latents / self.config.scale).sample  # type: ignore[operator]

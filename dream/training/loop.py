@@ -118,13 +118,13 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
     for number, part in enumerate(micro_batches(batch, config.train.accumulate)):
         seed = (config.train.seed, step, fabric.global_rank, number)
         images = fabric.to_device(part.images)
-        tokens = parts.images.encode(images, generator("latents", *seed))  # (B, N, D_tok)
+        tokens = parts.image_tokenizer.tokenize(images, generator("latents", *seed))  # (B, N, D_tok)
         drawn = sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed))
         mask = sample_masks(drawn, len(part), config.image.num_tokens, generator("orders", *seed))  # (B, N)
         captions = drop_captions(part.captions, config, generator("captions", *seed))
         rows = generative_rows(mask, config)
         draw = sample_draw(config.head, rows, config.image.token_dim, generator("noise", *seed))
-        text_ids, conditioning = parts.tokenizer.encode(part.captions), parts.conditioning.encode(captions)
+        text_ids, conditioning = parts.tokenizer.token_ids(part.captions), parts.conditioning.condition(captions)
         teacher = parts.teacher.features(images) if parts.teacher else None
         torch.manual_seed(seed_of("dropout", *seed))
         with fabric.no_backward_sync(run.model, enabled=number + 1 < config.train.accumulate):

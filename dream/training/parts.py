@@ -28,13 +28,13 @@ class Parts:
     model: Dream
     tokenizer: CaptionTokenizer
     conditioning: Conditioning
-    images: ImageTokenizer
+    image_tokenizer: ImageTokenizer
     teacher: Teacher | None
     """What REPA aligns to."""
 
     def to(self, device: torch.device) -> "Parts":
         """Itself, with the frozen parts moved to `device`; the model is placed by its strategy."""
-        for part in (self.conditioning, self.images, self.teacher):
+        for part in (self.conditioning, self.image_tokenizer, self.teacher):
             if part is not None:
                 part.to(device)
         return self

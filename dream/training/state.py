@@ -160,9 +160,9 @@ def prepare_validation(run: Run) -> None:
     captions = share.captions if run.config.objective.text else ("",) * len(share)
     run.fixed = fabric.to_device(
         monitor.FixedInputs(
-            parts.images.encode(images),
-            parts.tokenizer.encode(share.captions),
-            parts.conditioning.encode(captions),
+            parts.image_tokenizer.tokenize(images),
+            parts.tokenizer.token_ids(share.captions),
+            parts.conditioning.condition(captions),
             parts.teacher.features(images) if parts.teacher else None,
         )
     )

@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 def page() -> None:
     import streamlit as st
 
+    from app.failures import guarded
     from app.player import show_player
-    from app.session import guarded
     from tests.workbench.player import synthetic
 
     mode = st.session_state.get("mode", "player")

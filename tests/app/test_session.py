@@ -20,7 +20,7 @@ def run(script, **session) -> AppTest:
 
 def test_a_failure_of_ours_is_one_sentence_without_details():
     def script():
-        from app.session import guarded
+        from app.failures import guarded
         from dream.errors import InputError
 
         with guarded():
@@ -33,7 +33,7 @@ def test_a_failure_of_ours_is_one_sentence_without_details():
 
 def test_any_other_failure_has_its_details_a_click_away_and_in_the_log(folder):
     def script():
-        from app.session import guarded
+        from app.failures import guarded
 
         with guarded():
             raise ZeroDivisionError("by zero")
@@ -51,7 +51,7 @@ def test_work_is_shown_while_it_runs_and_its_result_once_it_is_done():
 
         import streamlit as st
 
-        from app.session import follow, start_work, work
+        from app.background import follow, start_work, work
 
         if "go" not in st.session_state:
             go = st.session_state["go"] = threading.Event()
@@ -77,7 +77,7 @@ def test_starting_work_again_asks_the_first_to_stop():
     def script():
         import streamlit as st
 
-        from app.session import start_work
+        from app.background import start_work
 
         def spin(running):
             while True:
@@ -94,7 +94,7 @@ def test_a_figure_has_its_data_as_a_download_and_takes_the_theme():
     def script():
         import plotly.graph_objects as go
 
-        from app.session import show_figure
+        from app.figures import show_figure
 
         show_figure(go.Figure(go.Scatter(x=[1], y=[2])), "test.figure", alt="one point")
 
@@ -108,7 +108,7 @@ def test_values_handed_to_a_page_are_taken_once():
     def script():
         import streamlit as st
 
-        from app.session import handed
+        from app.handing_over import handed
 
         st.write(str(handed("train")), str(handed("train")))
 

@@ -22,9 +22,9 @@ from tests.dream.training.training_small import settings, small_config
 from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
 from workbench.comparison import MAIN, VARIANTS, ComparisonPlan, slug, write_report
-from workbench.figures.style import OBJECTIVES
 from workbench.jobs.side_by_side import Command, last_log_line, run_side_by_side
 from workbench.means import T95, mean_over_seeds, over_seeds
+from workbench.palette import OBJECTIVES
 
 
 def failing(*words, capsys):

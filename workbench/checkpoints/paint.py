@@ -10,7 +10,7 @@ from dream.errors import InputError
 from workbench.work import Work
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 MOST_PROMPTS = 8
 SAMPLES = (
@@ -74,6 +74,6 @@ def _paint(
     for _, record in batches:
         last = record
         work.tell(base + span * record.decoded_fraction, f"painting with {label}")
-    pictures = previews(pretrained.images, pretrained.config.image, last).numpy()
+    pictures = previews(pretrained.image_tokenizer, pretrained.config.image, last).numpy()
     scores = [] if last.alignment is None else last.alignment.tolist()
     return PaintedWeights(label, pictures, tuple(scores))

@@ -23,7 +23,7 @@ from workbench.work import Work
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 GIVEN_PICTURE = "given.png"
 """In the folder of a stored decode: the picture of which it kept a part."""
@@ -52,7 +52,7 @@ def paint_and_store(
     with store.begin(workspace, "decode", request.prompt, _about(workspace, pretrained, request)) as draft:
         painted = []  # written once it is all there, so that the first picture does not wait for the disk
         for step in _steps(pretrained, request):
-            shown = previews(pretrained.images, pretrained.config.image, step)
+            shown = previews(pretrained.image_tokenizer, pretrained.config.image, step)
             painted.append((step, shown))
             work.show(Painting(shown[0].numpy(), step.step + 1, step.num_steps, step.decoded_fraction))
             work.tell(0.98 * step.decoded_fraction, f"painting: step {step.step + 1} of {step.num_steps}")
@@ -90,7 +90,7 @@ def _given(pretrained: "Pretrained", start: KeptPicture) -> Given:
     if start.tokens is not None:
         return Given(torch.from_numpy(start.tokens)[None], kept)
     with torch.no_grad():
-        return Given(pretrained.images.encode(torch.from_numpy(start.picture)[None]), kept)
+        return Given(pretrained.image_tokenizer.tokenize(torch.from_numpy(start.picture)[None]), kept)
 
 
 def _write(

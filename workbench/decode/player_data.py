@@ -28,7 +28,7 @@ from workbench.store import ABOUT, RECORD, StoredDecode, open_folder
 from workbench.work import Work
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 PLAYER, VERSION = "player.json", 1
 MAX_ENTRIES = 64
@@ -206,7 +206,7 @@ def _rests(
     for first in range(0, len(ends), PICTURES_AT_A_TIME):
         work.tell(0.7 + 0.25 * first / len(ends), "drawing the previews of the rest")
         tokens = filled[ends[first : first + PICTURES_AT_A_TIME]]
-        urls += [png_url(picture) for picture in to_uint8(pretrained.images.decode(tokens)).numpy()]
+        urls += [png_url(picture) for picture in to_uint8(pretrained.image_tokenizer.to_pixels(tokens)).numpy()]
     return {"rests": urls}
 
 
@@ -259,7 +259,7 @@ def _strips(whole: Tensor, pretrained: "Pretrained") -> list[str] | None:
     if pretrained.config.image.tokenizer != "pixels":
         return None
     length, num_tokens, dim = whole.shape
-    patches = to_uint8(pretrained.images.decode(whole.reshape(-1, 1, dim)))  # (length * N, 3, p, p)
+    patches = to_uint8(pretrained.image_tokenizer.to_pixels(whole.reshape(-1, 1, dim)))  # (length * N, 3, p, p)
     strips = patches.unflatten(0, (length, num_tokens)).permute(1, 2, 3, 0, 4).flatten(3).numpy()
     return [png_url(strip) for strip in strips]
 

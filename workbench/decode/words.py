@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dream.data.text import CaptionTokenizer
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 START, END, PADDING = "‹start›", "‹end›", "‹padding›"
 

@@ -7,10 +7,11 @@ position.
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench import palette
 from workbench.checkpoints.positions import Table, similarity_map
 from workbench.figures import style
 
-DIVERGING = [[0.0, style.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, style.OBJECTIVES["dream"]]]
+DIVERGING = [[0.0, palette.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, palette.OBJECTIVES["dream"]]]
 """Blue for negative, orange for positive values, pale at zero."""
 SIDE = 380
 """Height of a square figure in pixels."""

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
+from workbench import palette
 from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.words import layer_of, shape_words, size_words
 from workbench.figures import style
@@ -34,7 +35,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
     parents = {node.id: node.parent for node in nodes}
     level = parents.get(at) if at.startswith(LEAF) else at if at in parents else None
     tops = list(dict.fromkeys(_top(entry.name) for entry in part.entries))
-    colours = {top: style.candidate_colour(i) for i, top in enumerate(tops)}
+    colours = {top: palette.candidate_colour(i) for i, top in enumerate(tops)}
     figure = go.Figure(
         go.Treemap(
             ids=[n.id for n in nodes],

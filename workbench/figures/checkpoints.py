@@ -11,13 +11,14 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench import palette
 from workbench.checkpoints.difference import Distance
 from workbench.checkpoints.history import History
 from workbench.checkpoints.optimizer import OptimizerMoments
 from workbench.checkpoints.statistics import Layer, TensorStatistics, edges, magnitude_centres
 from workbench.figures import style
 
-BLUE, ORANGE, GREEN = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"], style.OBJECTIVES["fluid"]
+BLUE, ORANGE, GREEN = palette.OBJECTIVES["clip"], palette.OBJECTIVES["dream"], palette.OBJECTIVES["fluid"]
 SHADES = "Cividis"
 """Colours of shares, from few to many; told apart by the colour-blind."""
 VISIBLE = 0.0005

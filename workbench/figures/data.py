@@ -6,9 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from workbench import palette
 from workbench.figures import panels, style
 
-TOKENS, WORDS = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+TOKENS, WORDS = palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
 Counts = NDArray[np.int64]
 
 
@@ -136,7 +137,7 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
             x=list(counts),
             y=list(counts.values()),
             name=name,
-            marker_color=style.candidate_colour(number),
+            marker_color=palette.candidate_colour(number),
             customdata=[100 * count / whole for count in counts.values()],
             hovertemplate="%{x}: %{y:,} (%{customdata:.1f} %)<extra></extra>",
             **panels.panel_cell(number, columns),

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.masking import CONTRAST, DENSITY, GENERATION, MEAN, TIME
 from workbench.masking.picture import pixels_url
@@ -102,7 +103,7 @@ def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
     )
     style.themed(figure)
     for number, pixels in enumerate(painted.candidates):
-        colour = style.candidate_colour(number)
+        colour = palette.candidate_colour(number)
         place = {"row": number // columns + 1, "col": number % columns + 1}
         figure.layout.annotations[number].font = {"size": 13, "color": colour}
         name = f"candidate {number + 1}, alignment {painted.alignment[number]:.3f}"

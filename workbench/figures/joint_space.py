@@ -6,11 +6,12 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from workbench import palette
 from workbench.figures import style
 from workbench.pictures import enlarged as enlarge
 from workbench.pictures import image_url
 
-COLOURS = [[0.0, style.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, style.OBJECTIVES["dream"]]]
+COLOURS = [[0.0, palette.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, palette.OBJECTIVES["dream"]]]
 """Blue for negative, orange for positive cosines, pale at zero."""
 ROW_PIXELS, PICTURE_PIXELS = 44, 90
 

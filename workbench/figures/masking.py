@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import FigureDraft
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 
-CONTRAST, GENERATION, BOTH = (style.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
-MEAN, RUN, INK = BOTH, style.OBJECTIVES["repa"], style.PAPER
+CONTRAST, GENERATION, BOTH = (palette.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
+MEAN, RUN, INK = BOTH, palette.OBJECTIVES["repa"], style.PAPER
 KINDS = (("contrast", CONTRAST, "circle"), ("generation", GENERATION, "square"), ("both", BOTH, "diamond"))
 """Field of `Shares`, its colour, and the symbol of a run's."""
 DENSITY = "#5B6BC0"

@@ -11,11 +11,12 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
+from workbench import palette
 from workbench.figures import style
 from workbench.pictures import image_url
 from workbench.search.pair import Curve
 
-RAISES, LOWERS = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+RAISES, LOWERS = palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
 Array = NDArray[np.float64]
 
 

@@ -9,17 +9,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-OBJECTIVES = {
-    "dream": "#D55E00",
-    "clip": "#2F7FC1",
-    "fluid": "#00916E",
-    "mar": "#A47A00",
-    "repa": "#D0578F",
-    "dream, constant masking": "#A655B0",
-    "dream, uniform masking": "#1A94A8",
-    "dream, no groups": "#7F8790",
-}
-"""Colour of an objective or variant; a model of that name has it too."""
+from workbench.palette import OBJECTIVES
+
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon", "star")
 COUNTS = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0578F")
 """Colours of something that is counted, as the number of candidates, from few to many."""
@@ -56,12 +47,6 @@ def model_colours(models: Sequence[tuple[str, str]]) -> dict[str, str]:
 def model_symbols(names: Sequence[str]) -> dict[str, str]:
     """A marker for each model, in their order."""
     return {name: SYMBOLS[i % len(SYMBOLS)] for i, name in enumerate(names)}
-
-
-def candidate_colour(number: int) -> str:
-    """The colour of a prompt's candidate, by its number from 0."""
-    colours = list(OBJECTIVES.values())
-    return colours[number % len(colours)]
 
 
 def count_colours(counts: Sequence[int]) -> dict[int, str]:

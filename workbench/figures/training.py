@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from dream.config import DreamConfig
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.training_parts import (
     add_line,
@@ -23,7 +24,7 @@ from workbench.figures.training_parts import (
 )
 from workbench.runs.curves import AXES, Axis, Curves, drawn_by_step, smoothed
 
-CONTRAST, GENERATION = style.OBJECTIVES["clip"], style.OBJECTIVES["dream"]
+CONTRAST, GENERATION = palette.OBJECTIVES["clip"], palette.OBJECTIVES["dream"]
 """Colours of the two losses, everywhere."""
 FIGURES = {
     "losses": "Both losses",
@@ -35,7 +36,7 @@ FIGURES = {
     "speed": "Pictures a second and milliseconds a step",
 }
 """Figures of a training by the name that `plot_training` takes, with what they show."""
-TEXT_TO_IMAGE, IMAGE_TO_TEXT = style.OBJECTIVES["dream"], style.OBJECTIVES["clip"]
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
 
 
 def plot_training(

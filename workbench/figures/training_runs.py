@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.training_parts import compact, line_of, pale_and_smooth, scale
 from workbench.runs.curves import Axis, Curves, Numbers
@@ -80,7 +81,7 @@ def _run_traces(
     curves: Curves, measure: OverlayPanel, colour: str, number: int, axis: Axis, smoothing: float, raw: bool
 ) -> list[go.Scatter]:
     steps, values = measure.pick(curves)
-    x, dash = curves.at(steps, axis), DASHES[number // len(style.OBJECTIVES) % len(DASHES)]
+    x, dash = curves.at(steps, axis), DASHES[number // len(palette.OBJECTIVES) % len(DASHES)]
     if measure.marks or not len(steps):
         look: dict[str, Any] = {"mode": "lines+markers", "marker": {"symbol": style.SYMBOLS[number % 9]}}
         traces = [line_of(x, values, curves.name, colour, axis, dash=dash, **look)]

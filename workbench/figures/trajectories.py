@@ -9,6 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dream.evaluation.statistics import Estimate
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_grid, titled
 from workbench.trajectories.finished import Finished
@@ -24,11 +25,11 @@ MOST_TICKS = 7
 CHOSEN, LOT, PLAIN = "chosen there", "a random candidate", "one plain picture"
 MEASURED, COUNTED, ALL = "measured time", "counted in steps", "all K finished"
 COLOURS = {
-    CHOSEN: style.OBJECTIVES["dream"],
+    CHOSEN: palette.OBJECTIVES["dream"],
     LOT: style.PAPER,
     PLAIN: style.PAPER,
-    MEASURED: style.OBJECTIVES["dream"],
-    COUNTED: style.OBJECTIVES["clip"],
+    MEASURED: palette.OBJECTIVES["dream"],
+    COUNTED: palette.OBJECTIVES["clip"],
     ALL: style.PAPER,
 }
 SYMBOLS = {CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle"}
@@ -101,12 +102,12 @@ def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figu
 
 
 def _race_trace(line: Line, race: Race) -> go.Scatter:
-    colour, chosen = style.candidate_colour(line.candidate), race.chosen == line.candidate
+    colour, chosen = palette.candidate_colour(line.candidate), race.chosen == line.candidate
     symbols = ["circle"] * len(line.steps)
     if line.dropped and not race.redraws:
         symbols[-1] = "x"
     bold = chosen and bool(race.choices) and not race.redraws
-    dash = "dot" if line.candidate >= len(style.OBJECTIVES) else "solid"  # colours begin anew there
+    dash = "dot" if line.candidate >= len(palette.OBJECTIVES) else "solid"  # colours begin anew there
     return go.Scatter(
         x=line.decoded,
         y=line.alignment,

@@ -19,7 +19,7 @@ from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features
 from dream.masking import mask_from_order, num_masked, sample_orders
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 from workbench.sources.browse import Browsed, Sample, all_entries, read
 
@@ -193,7 +193,7 @@ def looked_at(pretrained: Pretrained, name: str, content: bytes) -> Looked:
     except BrokenPicture as error:
         raise InputError(f"{name} is no picture that can be used: {error}") from error
     pixels = np.ascontiguousarray(np.asarray(square, dtype=np.uint8).transpose(2, 0, 1))
-    tokens = pretrained.images.encode(torch.from_numpy(pixels)[None]).cpu()[0]
+    tokens = pretrained.image_tokenizer.tokenize(torch.from_numpy(pixels)[None]).cpu()[0]
     return Looked(name, pixels, tokens, sample_orders(1, config.num_tokens, generator("search upload"))[0])
 
 
@@ -243,7 +243,7 @@ def _tokens(pretrained: Pretrained, pixels: NDArray[np.uint8], tell: Tell) -> Te
     found = []
     with torch.no_grad():
         for start in range(0, len(pixels), CHUNK):
-            found.append(pretrained.images.encode(torch.from_numpy(pixels[start : start + CHUNK])).cpu())
+            found.append(pretrained.image_tokenizer.tokenize(torch.from_numpy(pixels[start : start + CHUNK])).cpu())
             tell(0.3 + 0.4 * start / len(pixels), "pictures to tokens")
     return torch.cat(found)
 

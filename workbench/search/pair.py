@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dream.evaluation.classes.features import caption_features
 from dream.masking import mask_from_order, num_masked, sample_orders
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 from workbench.search.index import chunk, features_under, text_features
 

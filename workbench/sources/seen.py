@@ -43,7 +43,7 @@ class Eyes:
     """Whose they are."""
     config: DreamConfig
     tokenizer: CaptionTokenizer
-    images: ImageTokenizer
+    image_tokenizer: ImageTokenizer
 
     @property
     def exact(self) -> bool:
@@ -108,11 +108,11 @@ def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
     ]
 
 
-def and_back(images: ImageTokenizer, pixels: NDArray[np.uint8]) -> Returned:
+def and_back(image_tokenizer: ImageTokenizer, pixels: NDArray[np.uint8]) -> Returned:
     """Pictures (B, 3, S, S) through the image tokenizer and back, with what was lost."""
     with torch.no_grad():
-        tokens = images.encode(torch.from_numpy(pixels))
-        back = (images.decode(tokens) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+        tokens = image_tokenizer.tokenize(torch.from_numpy(pixels))
+        back = (image_tokenizer.to_pixels(tokens) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
     difference = np.abs(back.astype(np.int64) - pixels)
     return Returned(back, difference.mean(axis=(1, 2, 3)), difference.max(axis=(1, 2, 3)))
 

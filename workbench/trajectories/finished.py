@@ -21,7 +21,7 @@ from dream.evaluation.judging.judge import load_judge
 from workbench.trajectories.race import timed
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 ROWS = 64
 """Pictures painted at once over many prompts; small, so that results come early and cancelling is quick."""
@@ -167,7 +167,7 @@ def _batch(
         decoded.append(record.decoded_fraction)
         seconds.append(took)
         if writer is not None or record.decoded_fraction == 1.0:
-            pictures = previews(pretrained.images, pretrained.config.image, record).cpu().numpy()
+            pictures = previews(pretrained.image_tokenizer, pretrained.config.image, record).cpu().numpy()
         if writer is not None:
             writer.add(_of_first(record, k), torch.from_numpy(pictures[:k]))
         report(record.decoded_fraction)

@@ -19,7 +19,7 @@ from workbench.trajectories.finished import ROWS, opinions
 from workbench.trajectories.race import timed
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 COLUMNS = (
     "right (share of the prompts)",
@@ -110,6 +110,6 @@ def _painted(
         assert last is not None and last.alignment is not None
         k = len(last.alignment) // len(part)
         best = last.alignment.view(len(part), k).argmax(1).cpu().numpy() + k * np.arange(len(part))
-        pictures = previews(pretrained.images, pretrained.config.image, last).cpu().numpy()[best]
+        pictures = previews(pretrained.image_tokenizer, pretrained.config.image, last).cpu().numpy()[best]
         right += [bool(said and said.well_formed) for said in opinions(pictures, part)]
     return np.array(right, bool), seconds

@@ -27,7 +27,7 @@ from workbench.work import Work
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 FILE, RECORD = "finished.npz", "finished.zarr"
 LISTS = ("prompts", "steps", "decoded", "seconds", "plain_seconds")

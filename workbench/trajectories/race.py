@@ -19,7 +19,7 @@ from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, par
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
-from workbench.figures.style import candidate_colour
+from workbench.palette import candidate_colour
 from workbench.pictures import png_url
 from workbench.store import StoredDecode, begin
 from workbench.work import Work
@@ -27,7 +27,7 @@ from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from dream.config import DreamConfig
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 KIND = "trajectories"
 MOST_CANDIDATES = 16
@@ -202,7 +202,7 @@ def paint_race(
         records = paint_iter(pretrained, [prompt], settings, record_scores=True, score_finished=True)
         with RecordWriter(draft.record_path, about_record(pretrained, [prompt], settings)) as writer:
             for record, seconds in timed(records):
-                pictures = previews(pretrained.images, image, record).cpu()
+                pictures = previews(pretrained.image_tokenizer, image, record).cpu()
                 writer.add(record, pictures)
                 race = growing.add(record, pictures.numpy(), seconds)
                 work.show(race)

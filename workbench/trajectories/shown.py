@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.figures.style import candidate_colour
+from workbench.palette import candidate_colour
 from workbench.pictures import png_url
 from workbench.trajectories.finished import Finished, Opinion, opinions
 from workbench.trajectories.race import Race, race_data

@@ -18,7 +18,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 
 if TYPE_CHECKING:
     from dream.decoding.record import DecodeRecord
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
     from workbench.runs.trainings import Training
     from workbench.store import StoredDecode
     from workbench.widgets.checkpoint import CheckpointBrowser

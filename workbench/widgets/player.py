@@ -37,7 +37,7 @@ from workbench.work import Work
 from workbench.workspace import open_workspace
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 WIDE = {"width": "98%"}
 HALF = {"flex": "1 1 340px", "min_width": "320px"}

@@ -30,7 +30,7 @@ from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 BYTES_A_SECOND = 4_000_000
 """Of pictures to the browser while a race grows; larger ones are shown less often."""

@@ -18,7 +18,7 @@ from dream.evaluation.classes.features import check_pooling, encoder_features
 from dream.evaluation.classes.pictures import CHUNK, labelled_chunks, labelled_scenes, scene_labels, shape_classes
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 STORED = "class"
 """The one label of a stored set."""

@@ -14,7 +14,7 @@ from dream.masking import mask_from_order, num_masked, sample_orders
 
 if TYPE_CHECKING:
     from dream.evaluation.classes.pictures import LabelledPictures
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 MASK_RATIOS = (0.0, 0.25, 0.5, 0.75)
 """Shares of the tokens hidden at which the joint space is looked at."""
@@ -32,7 +32,7 @@ def picture_features(pretrained: "Pretrained", images: Tensor, mask_ratio: float
     masked = num_masked(mask_ratio, config.num_tokens)
     found = []
     for part in images.split(CHUNK):
-        tokens = pretrained.images.encode(part).to(device)
+        tokens = pretrained.image_tokenizer.tokenize(part).to(device)
         mask = mask_from_order(sample_orders(len(part), config.num_tokens, generator), masked).to(device)
         found.append(model.image_features(model.encode(tokens, mask), mask).float().cpu())
     return torch.cat(found)
@@ -42,7 +42,7 @@ def picture_features(pretrained: "Pretrained", images: Tensor, mask_ratio: float
 def caption_features(pretrained: "Pretrained", captions: Sequence[str]) -> Tensor:
     """(B, E) normalised features of captions."""
     device = next(pretrained.model.parameters()).device
-    ids = pretrained.tokenizer.encode(list(captions))
+    ids = pretrained.tokenizer.token_ids(list(captions))
     return torch.cat([pretrained.model.text_features(part.to(device)).float().cpu() for part in ids.split(CHUNK)])
 
 
@@ -100,5 +100,5 @@ def feature_width(pretrained: "Pretrained", pooling: str) -> int:
 
 def _encoded(pretrained: "Pretrained", images: Tensor) -> Tensor:
     """(B, R + N, D) encoder output of whole pictures."""
-    tokens = pretrained.images.encode(images).to(next(pretrained.model.parameters()).device)
+    tokens = pretrained.image_tokenizer.tokenize(images).to(next(pretrained.model.parameters()).device)
     return pretrained.model.encode(tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device))

@@ -29,7 +29,7 @@ from dream.evaluation.statistics import Z95, Estimate, Measure
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 CHUNK_VALUES = 1 << 23
 """Feature values of the episodes that are classified at once."""

@@ -31,7 +31,7 @@ from dream.randomness import generator
 
 if TYPE_CHECKING:
     from dream.model.latents import ImageTokenizer
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 MEMORY = 4 * 2**30
 """Bytes of training pictures that are held; of a larger folder each epoch reads them again."""
@@ -75,11 +75,13 @@ class FineTuneSettings:
 class Classifier(nn.Module):
     """An encoder with a linear layer on the mean of its image tokens, nothing masked."""
 
-    def __init__(self, encoder: Encoder, images: "ImageTokenizer", classes: tuple[str, ...], draws: Generator) -> None:
+    def __init__(
+        self, encoder: Encoder, image_tokenizer: "ImageTokenizer", classes: tuple[str, ...], draws: Generator
+    ) -> None:
         super().__init__()
         self.classes = classes
         self.encoder = encoder
-        self.images = images
+        self.image_tokenizer = image_tokenizer
         self.head = nn.utils.skip_init(nn.Linear, encoder.norm_out.weight.shape[0], len(classes))
         nn.init.trunc_normal_(self.head.weight, std=0.01, generator=draws)
         nn.init.zeros_(self.head.bias)
@@ -87,7 +89,7 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, C) logits of pictures (B, 3, H, W) uint8."""
         with torch.no_grad():  # a VAE stays as it is
-            tokens = self.images.encode(images).to(self.head.weight.device)
+            tokens = self.image_tokenizer.tokenize(images).to(self.head.weight.device)
         bare = torch.zeros(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
         encoded = self.encoder(tokens, equal_groups(bare)).split()[0]  # (B, R + N, D)
         return self.head(encoded[:, self.encoder.buffer_tokens :].mean(dim=1))
@@ -147,7 +149,7 @@ def fine_tuned(
     draws = generator(seed, "fine tune")
     device = next(pretrained.model.parameters()).device
     encoder = copy.deepcopy(pretrained.model.encoder).requires_grad_(True)
-    classifier = Classifier(encoder, pretrained.images, reader.classes, draws).to(device).eval()
+    classifier = Classifier(encoder, pretrained.image_tokenizer, reader.classes, draws).to(device).eval()
     optimizer = torch.optim.AdamW(parameter_groups(classifier, settings), betas=BETAS)
     peak = settings.lr or (LR_DRAWN if data == "shapes" else 5e-4 * settings.batch_size / 256)
     total, step = settings.epochs * math.ceil(reader.count / settings.batch_size), 0

@@ -18,7 +18,7 @@ from dream.evaluation.limits import at_least
 from dream.evaluation.statistics import Measure, share
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 ROWS = 256
 """Test pictures compared with all training pictures at once."""

@@ -21,7 +21,7 @@ from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 FORMS = ("lars", "logistic")
 EPS = 1e-6

@@ -27,7 +27,7 @@ from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, share
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 CLASSIFIERS = (*FORMS, "fine_tuned")
 RECIPE = FineTuneSettings()

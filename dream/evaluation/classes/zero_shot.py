@@ -30,7 +30,7 @@ from dream.evaluation.statistics import Measure
 from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from dream.evaluation.statistics import Measure, mean
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 MIN_DEPTH = 1e-3
 """Depths below are not measured, and not predicted."""

@@ -34,7 +34,7 @@ from dream.evaluation.statistics import Estimate, Measure, bootstrap
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 IGNORE = 255
 """Value of the pixels that have no class."""

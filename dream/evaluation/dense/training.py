@@ -23,7 +23,7 @@ from dream.model.encoder import equal_groups
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 CHUNK = 64
 """Pictures that go through the encoder at once where nothing is trained."""
@@ -85,7 +85,7 @@ class BlockMaps:
         self.blocks, self.frozen = tuple(blocks), frozen
         self.encoder = pretrained.model.encoder if frozen else copy.deepcopy(pretrained.model.encoder)
         self.grid, self.width = pretrained.config.image.grid, pretrained.config.encoder.width
-        self._images = pretrained.images
+        self._image_tokenizer = pretrained.image_tokenizer
 
     @property
     def device(self) -> torch.device:
@@ -106,7 +106,7 @@ class BlockMaps:
 
     def __call__(self, images: Tensor) -> list[Tensor]:
         """(B, D, g, g) of each of the blocks, from pictures (B, 3, H, W) uint8."""
-        tokens = self._images.encode(images).to(self.device)
+        tokens = self._image_tokenizer.tokenize(images).to(self.device)
         groups = equal_groups(torch.zeros(tokens.shape[:2], dtype=torch.bool, device=self.device))
         outputs: dict[int, Tensor] = {}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen), self._watched(outputs):

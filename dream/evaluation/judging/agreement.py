@@ -25,7 +25,7 @@ from dream.evaluation.statistics import Measure, share
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 Flags = NDArray[np.bool_]
 

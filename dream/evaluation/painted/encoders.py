@@ -18,7 +18,7 @@ from dream.evaluation.judging.damage import SIZE
 from dream.evaluation.judging.judge import load_judge
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 Encoder = Callable[[Tensor], Tensor]
 """Pictures (B, 3, H, W) uint8 to features (B, D) on the CPU."""
@@ -73,7 +73,7 @@ class ClipScorer:
     @torch.no_grad()
     def scores(self, images: Tensor, captions: Sequence[str]) -> Tensor:
         """(B,) 100 max(cos, 0) of pictures (B, 3, H, W) uint8 and their captions (arXiv 2104.08718)."""
-        ids = self.tokenizer.encode(list(captions))
+        ids = self.tokenizer.token_ids(list(captions))
         parts = zip(images.split(BATCH), ids.split(BATCH), strict=True)
         return torch.cat([self._cosines(pictures, words) for pictures, words in parts]).clamp(min=0) * 100
 

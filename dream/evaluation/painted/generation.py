@@ -31,7 +31,7 @@ from dream.evaluation.statistics import Measure, bootstrap, mean, share
 from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 REAL = "real pictures: "
 """Beginning of the names of what a perfect model would reach."""

@@ -29,7 +29,7 @@ from dream.evaluation.statistics import Measure, bootstrap, mean, ordered_pairs
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def completions(
         verdicts = []
         for number, tokens in enumerate(walk.finished(state, count)):
             progress((first + len(part) * number / count) / len(prompts), "finishing partial pictures")
-            verdicts.append(judge.verdict(pretrained.images.decode(tokens).cpu(), asked))
+            verdicts.append(judge.verdict(pretrained.image_tokenizer.to_pixels(tokens).cpu(), asked))
         shape = (len(part), settings.candidates, count)
         right.append(torch.stack([v.right for v in verdicts], 1).view(shape).numpy())
         well_formed.append(torch.stack([v.well_formed for v in verdicts], 1).view(shape).numpy())
@@ -123,9 +123,9 @@ class _Walk:
     ) -> None:
         self.model, self.settings, self.ids = pretrained.model, settings, ids
         device = next(self.model.parameters()).device
-        written = pretrained.conditioning.encode(list(prompts)).to(device)
-        empty = pretrained.conditioning.encode([""]).to(device) if settings.guided else None
-        self.memory = TextMemory(self.model, pretrained.tokenizer.encode(list(prompts)).to(device), written, empty)
+        written = pretrained.conditioning.condition(list(prompts)).to(device)
+        empty = pretrained.conditioning.condition([""]).to(device) if settings.guided else None
+        self.memory = TextMemory(self.model, pretrained.tokenizer.token_ids(list(prompts)).to(device), written, empty)
         image = pretrained.config.image
         self.state = start_state(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens

@@ -13,7 +13,7 @@ from dream.evaluation.progress import Progress, quiet
 
 if TYPE_CHECKING:
     from dream.config import DreamConfig
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 ROWS = 128
 """Pictures painted at once."""
@@ -58,4 +58,6 @@ def paint_captions(
 ) -> Tensor:
     """(B, 3, H, W) in [0, 1]: one picture a caption, the chosen candidate where there are several."""
     batches = records_by_batch(pretrained, captions, settings, progress=progress)
-    return torch.cat([pretrained.images.decode(collect(records).tokens[:, 0]).cpu() for _, records in batches])
+    return torch.cat(
+        [pretrained.image_tokenizer.to_pixels(collect(records).tokens[:, 0]).cpu() for _, records in batches]
+    )

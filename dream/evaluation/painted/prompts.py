@@ -25,7 +25,7 @@ from dream.randomness import seed_of
 
 if TYPE_CHECKING:
     from dream.config import DreamConfig
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 EVERY = "every attribute right"
 """What is malformed counts as what it resembles most."""

@@ -26,7 +26,7 @@ from dream.evaluation.statistics import Measure
 from dream.randomness import seed_of
 
 if TYPE_CHECKING:
-    from dream.pretrained import Pretrained
+    from dream.model.pretrained import Pretrained
 
 FIRST_PART = 0.85
 """About how much of the time the candidates take; the rest is for the samples in more steps."""
@@ -128,7 +128,7 @@ def _scored(
     found = Candidates(np.stack(scores), tuple(steps), tuple(decoded))
     if judge is None:
         return found
-    pictures = pretrained.images.decode(record.tokens).cpu()  # (P K, 3, H, W), of the last step
+    pictures = pretrained.image_tokenizer.to_pixels(record.tokens).cpu()  # (P K, 3, H, W), of the last step
     verdict = judge.verdict(pictures, [p for p in prompts for _ in range(len(pictures) // len(prompts))])
     flags = (part.view(len(prompts), -1).numpy() for part in (verdict.right, verdict.well_formed))
     return Candidates(found.scores, found.steps, found.decoded, *flags)

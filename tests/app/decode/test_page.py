@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.session import HANDED
+from app.keys import HANDED
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.presets import preset

@@ -15,7 +15,7 @@ from tests.app.opening import page_of
 from tests.workbench.evaluate.sample_results import all_results, entry, results
 from workbench.evaluate.plan import QUICK
 from workbench.jobs import queue as launch
-from workbench.jobs.job import write_job
+from workbench.jobs.job import log_tail, write_job
 from workbench.workspace import open_workspace
 
 SETTINGS = "in.evaluate.settings"
@@ -271,6 +271,6 @@ def test_an_evaluation_is_started_followed_and_shown(tmp_path, monkeypatch):
     end = time.monotonic() + 120
     while launch.list_jobs(here)[0].active and time.monotonic() < end:
         time.sleep(0.5)
-    assert launch.list_jobs(here)[0].state == "finished", launch.log_tail(launch.list_jobs(here)[0])
+    assert launch.list_jobs(here)[0].state == "finished", log_tail(launch.list_jobs(here)[0])
     app.run()
     assert any("demo" in each.value.columns for each in app.dataframe)

@@ -29,7 +29,7 @@ PAINTED = pictures_of_dream.ShownDecode(
 def folder(tmp_path, monkeypatch) -> Path:
     """An empty workspace, with a model that paints at once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: PAINTED)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
     return tmp_path
 
 
@@ -67,20 +67,20 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
 
 def test_what_was_painted_is_kept_and_not_painted_again(folder, monkeypatch):
     opened()
-    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: pytest.fail("painted again"))
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: pytest.fail("painted again"))
     app = AppTest.from_file(MAIN, default_timeout=60).run()
     assert len(charts(app)) == 3 and "work.home.pictures" not in app.session_state
 
 
 def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatch):
     waits = lambda model, work: [work.check() for _ in iter(int, 1)]  # noqa: E731
-    monkeypatch.setattr(home_pictures.dream_shown, "paint", waits)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", waits)
     app = AppTest.from_file(MAIN, default_timeout=60).run()
     assert "is painting this" in shown(app) and len(charts(app)) == 1
     app.button(key="do.cancel.home.pictures").click().run()
     app.session_state["work.home.pictures"].wait(30)
     assert "was stopped before" in shown(app.run())
-    monkeypatch.setattr(home_pictures.dream_shown, "paint", lambda model, work: PAINTED)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
     app.button(key="do.home.paint").click().run()
     app.session_state["work.home.pictures"].wait(30)
     assert len(charts(app.run())) == 3
@@ -90,7 +90,7 @@ def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkey
     def fails(model, work):
         raise RunError("the model cannot paint")
 
-    monkeypatch.setattr(home_pictures.dream_shown, "paint", fails)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", fails)
     app = opened()
     assert "The model cannot paint." in [error.value for error in app.error]
     assert app.button(key="do.home.paint").label == "Paint them"

@@ -44,40 +44,40 @@ def clip(clip_folder: Path) -> CaptionTokenizer:
 
 
 def test_rows_begin_end_and_are_padded_with_zeros(small: CaptionTokenizer) -> None:
-    ids = small.encode(["a red circle", "", "a large green triangle on a white background " * 9])
+    ids = small.token_ids(["a red circle", "", "a large green triangle on a white background " * 9])
     assert ids.shape == (3, 16) and ids.dtype == torch.long
     assert (ids[:, 0] == small.begin_id).all()
     assert (ids == small.end_id).sum(dim=1).tolist() == [1, 1, 1]
     assert (ids.argmax(dim=1) == (ids == small.end_id).long().argmax(dim=1)).all()
     assert ids[1].tolist() == [small.begin_id, small.end_id] + [0] * 14
     assert ids[2, -1] == small.end_id
-    assert small.encode([]).shape == (0, 16)
+    assert small.token_ids([]).shape == (0, 16)
 
 
 def test_ids_are_contiguous_and_the_end_is_the_last(small: CaptionTokenizer) -> None:
     assert small.end_id == small.vocab_size - 1 == small.begin_id + 1
     assert small.vocab_size <= 400
-    assert int(small.encode(CAPTIONS).max()) == small.end_id and small.pad_id == 0
+    assert int(small.token_ids(CAPTIONS).max()) == small.end_id and small.pad_id == 0
 
 
 def test_captions_read_back_in_lower_case(small: CaptionTokenizer) -> None:
     texts = ["A large RED circle", "  two\n spaces ", "ümläut", "日本", ""]
-    back = small.decode(small.encode(texts))
+    back = small.text_of(small.token_ids(texts))
     assert back == ["a large red circle", "two spaces", "ümläut", "日本", ""]
 
 
 def test_white_space_and_case_do_not_matter(small: CaptionTokenizer) -> None:
-    one, other = small.encode(["a red circle", " A  Red\tcircle\n"])
+    one, other = small.token_ids(["a red circle", " A  Red\tcircle\n"])
     assert torch.equal(one, other)
 
 
 def test_words_of_the_captions_are_one_token(small: CaptionTokenizer) -> None:
-    assert int((small.encode(["a large red circle"]) > 0).sum()) == 6
+    assert int((small.token_ids(["a large red circle"]) > 0).sum()) == 6
 
 
 def test_special_words_in_a_caption_are_only_text(small: CaptionTokenizer, clip: CaptionTokenizer) -> None:
     for tokenizer, words in ((small, "<end> <pad>"), (clip, "<|endoftext|>")):
-        ids = tokenizer.encode([words])[0]
+        ids = tokenizer.token_ids([words])[0]
         assert int((ids == tokenizer.end_id).sum()) == 1
         assert ids[1] not in (tokenizer.begin_id, tokenizer.end_id, tokenizer.pad_id)
 
@@ -85,7 +85,7 @@ def test_special_words_in_a_caption_are_only_text(small: CaptionTokenizer, clip:
 def test_training_is_deterministic_in_the_captions() -> None:
     first = train_tokenizer(CAPTIONS, 300, 16)
     for _ in range(3):
-        assert torch.equal(train_tokenizer(CAPTIONS, 300, 16).encode(CAPTIONS), first.encode(CAPTIONS))
+        assert torch.equal(train_tokenizer(CAPTIONS, 300, 16).token_ids(CAPTIONS), first.token_ids(CAPTIONS))
 
 
 def test_saved_tokenizers_give_the_same_ids(small: CaptionTokenizer, clip: CaptionTokenizer, tmp_path: Path) -> None:
@@ -93,19 +93,19 @@ def test_saved_tokenizers_give_the_same_ids(small: CaptionTokenizer, clip: Capti
         texts = [*CAPTIONS, "Red ümläut", "<end> <|endoftext|>"]
         tokenizer.save(tmp_path / name)
         again = load_tokenizer(tmp_path / name, tokenizer.context_length)
-        assert torch.equal(again.encode(texts), tokenizer.encode(texts))
-        assert again.decode(again.encode(texts)) == tokenizer.decode(tokenizer.encode(texts))
+        assert torch.equal(again.token_ids(texts), tokenizer.token_ids(texts))
+        assert again.text_of(again.token_ids(texts)) == tokenizer.text_of(tokenizer.token_ids(texts))
         assert (again.vocab_size, again.end_id) == (tokenizer.vocab_size, tokenizer.end_id)
-        assert load_tokenizer(tmp_path / name, 7).encode(texts).shape[1] == 7
+        assert load_tokenizer(tmp_path / name, 7).token_ids(texts).shape[1] == 7
 
 
 def test_clips_files_give_clips_ids(clip: CaptionTokenizer) -> None:
     vocabulary = 256 + 256 + 3 + 2
     assert (clip.vocab_size, clip.begin_id, clip.end_id) == (vocabulary, vocabulary - 2, vocabulary - 1)
-    ids = clip.encode(["Red  red", "a b c d e f g h i j k"])
+    ids = clip.token_ids(["Red  red", "a b c d e f g h i j k"])
     assert ids[0].tolist() == [clip.begin_id, 513, 513, clip.end_id] + [0] * 6
     assert ids[1, -1] == clip.end_id and ids[1, 0] == clip.begin_id
-    assert clip.decode(ids[:1]) == ["red red"]
+    assert clip.text_of(ids[:1]) == ["red red"]
 
 
 @pytest.mark.parametrize("size", [0, SMALLEST_VOCABULARY - 1])
@@ -117,7 +117,7 @@ def test_a_vocabulary_without_room_for_bytes_is_refused(size: int) -> None:
 def test_the_smallest_vocabulary_still_reads_everything() -> None:
     tokenizer = train_tokenizer(CAPTIONS, SMALLEST_VOCABULARY, 64)
     assert tokenizer.vocab_size == SMALLEST_VOCABULARY
-    assert tokenizer.decode(tokenizer.encode(["naïve: 日本"])) == ["naïve: 日本"]
+    assert tokenizer.text_of(tokenizer.token_ids(["naïve: 日本"])) == ["naïve: 日本"]
 
 
 def test_nothing_to_train_on_and_nothing_to_load_are_named(tmp_path: Path, small: CaptionTokenizer) -> None:

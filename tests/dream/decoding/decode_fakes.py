@@ -11,7 +11,7 @@ from dream.data.text import train_tokenizer
 from dream.model.conditioning import LearnedConditioning
 from dream.model.dream import Dream
 from dream.model.latents import PixelTokenizer
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 from dream.training import checkpoint
 
 SIZE, PATCH = 16, 4  # 16 tokens of 48 numbers

@@ -30,8 +30,8 @@ def noise():
 
 
 def inputs(pretrained, prompts=PROMPTS):
-    encode = pretrained.conditioning.encode
-    return pretrained.model, pretrained.tokenizer.encode(prompts), encode(prompts), encode([""])
+    condition = pretrained.conditioning.condition
+    return pretrained.model, pretrained.tokenizer.token_ids(prompts), condition(prompts), condition([""])
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -193,7 +193,7 @@ def test_what_candidates_share_is_decoded_once():
 def test_given_tokens_are_kept_to_the_bit(flow, name):
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     kept = torch.arange(16) < 5
-    given = Given(flow.images.encode(picture), kept)
+    given = Given(flow.image_tokenizer.tokenize(picture), kept)
     decoded = collect(paint_iter(flow, PROMPTS, SETTINGS[name], given=given))
     assert torch.equal(decoded.tokens[:, 0, kept], given.tokens[:, kept].expand(3, -1, -1))
     assert not (decoded.tokens[:, 0, ~kept] == 0).all(dim=-1).any()
@@ -210,7 +210,7 @@ def test_batches_paint_what_one_batch_paints(flow):
 
 def test_a_preview_shows_hidden_cells_as_grey(flow):
     record = next(iter(paint_iter(flow, PROMPTS, SETTINGS["plain"])))
-    pictures = previews(flow.images, flow.config.image, record)
+    pictures = previews(flow.image_tokenizer, flow.config.image, record)
     cells = pictures.unfold(2, 4, 4).unfold(3, 4, 4)  # (R, 3, 4, 4, 4, 4)
     grey = (cells == 232).all(dim=-1).all(dim=-1).all(dim=1).flatten(1)
     assert torch.equal(grey, record.mask)

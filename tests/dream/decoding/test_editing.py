@@ -35,7 +35,7 @@ def test_kept_cells_start_visible_and_the_rest_is_revealed_in_the_random_order()
     orders = torch.stack([torch.randperm(16) for _ in range(3)])
     state = start_state(orders, CONFIG.token_dim, given)
     assert torch.equal(state.mask, ~kept.expand(3, -1))
-    assert torch.equal(state.tokens[:, kept], images.encode(picture)[:, kept].expand(3, -1, -1))
+    assert torch.equal(state.tokens[:, kept], images.tokenize(picture)[:, kept].expand(3, -1, -1))
     assert (state.tokens[:, ~kept] == 0).all()
     for before, after in zip(orders.tolist(), state.order.tolist(), strict=True):
         assert after == [p for p in before if not kept[p]] + [p for p in before if kept[p]]

@@ -27,7 +27,7 @@ def watch(pretrained, settings, keep_steps=False):
         pretrained, PROMPTS, settings, picture_ids=range(3), batch_size=2, score_finished=True
     ):
         if gallery.wants(record):
-            gallery.add(record, previews(pretrained.images, pretrained.config.image, record), first)
+            gallery.add(record, previews(pretrained.image_tokenizer, pretrained.config.image, record), first)
             seen.add(record.step)
     return gallery, seen
 

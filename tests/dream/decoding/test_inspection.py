@@ -47,7 +47,7 @@ def about(pretrained, settings, prompt=PROMPT, **changes) -> About:
 def store(pretrained, path, settings, given=None):
     with RecordWriter(path, about(pretrained, settings)) as writer:
         for step in paint_iter(pretrained, [PROMPT], settings, given=given, record_scores=True):
-            writer.add(step, previews(pretrained.images, pretrained.config.image, step))
+            writer.add(step, previews(pretrained.image_tokenizer, pretrained.config.image, step))
     return load_record(path)
 
 
@@ -60,7 +60,7 @@ def fork(pretrained, path, parent, steps, settings, prompt=PROMPT, candidate=0):
         writer.take_over(parent, steps, candidate)
         for step in paint_iter(pretrained, [prompt], settings, midway=midway, record_scores=True):
             step = replace(step, candidates=torch.zeros_like(step.candidates))
-            writer.add(step, previews(pretrained.images, pretrained.config.image, step))
+            writer.add(step, previews(pretrained.image_tokenizer, pretrained.config.image, step))
     return load_record(path)
 
 
@@ -71,7 +71,7 @@ def near(found, expected) -> bool:
 
 def some_picture(pretrained) -> Given:
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
-    return Given(pretrained.images.encode(picture), torch.arange(16) % 3 == 0)
+    return Given(pretrained.image_tokenizer.tokenize(picture), torch.arange(16) % 3 == 0)
 
 
 def test_the_weights_of_a_block_are_those_it_mixes_with():

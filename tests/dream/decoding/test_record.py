@@ -36,7 +36,7 @@ def write(pretrained, path, settings, given=None, overwrite=False):
         for first, record in paint_batches(
             pretrained, PROMPTS, settings, picture_ids=(4, 5, 6), batch_size=2, given=given, record_scores=True
         ):
-            shown = previews(pretrained.images, image, record)
+            shown = previews(pretrained.image_tokenizer, image, record)
             writer.add(record, shown, first)
             steps.append((first, record, shown))
     return steps
@@ -73,12 +73,14 @@ def test_a_replay_is_the_same_to_the_bit(pretrained, tmp_path, name):
 def test_a_decode_from_a_given_picture_is_replayed_too(pretrained, tmp_path):
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     kept = torch.arange(16) % 3 == 0
-    write(pretrained, tmp_path / "a.zarr", SETTINGS["once"], Given(pretrained.images.encode(picture), kept))
+    write(pretrained, tmp_path / "a.zarr", SETTINGS["once"], Given(pretrained.image_tokenizer.tokenize(picture), kept))
     stored = load_record(tmp_path / "a.zarr")
     given = stored.given()
     assert torch.equal(given.kept, kept)
     _, tokens = stored.finished(0)
-    np.testing.assert_array_equal(tokens[0][kept.numpy()], pretrained.images.encode(picture)[0, kept].numpy())
+    np.testing.assert_array_equal(
+        tokens[0][kept.numpy()], pretrained.image_tokenizer.tokenize(picture)[0, kept].numpy()
+    )
     assert replay_difference(stored, pretrained) == 0.0
 
 

@@ -11,7 +11,7 @@ from dream.data.text import train_tokenizer
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
-from dream.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 
 
 def small_config():

@@ -39,7 +39,7 @@ def test_losses_are_those_of_training(pretrained, ratio):
     rows = generative_rows(mask, pretrained.config)
     noise = generator("losses noise", 0, str(ratio), 3)
     draw = sample_draw(pretrained.config.head, rows, pool.tokens.shape[-1], noise)
-    ids, words = pretrained.tokenizer.encode(batch.captions), pretrained.conditioning.encode(batch.captions)
+    ids, words = pretrained.tokenizer.token_ids(batch.captions), pretrained.conditioning.condition(batch.captions)
     with torch.no_grad():
         expected = total_loss(pretrained.model(pool.tokens, mask, ids, words, draw), pretrained.config)
     found = dict(task.by_ratio(pretrained, pool, ratio, 0))

@@ -56,12 +56,12 @@ def with_vae(folder):
 def test_the_vae_gives_scaled_latents_in_patches_and_takes_them_back(vae_folder):
     tokenizer = build_image_tokenizer(with_vae(vae_folder))
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    mean = tokenizer.encode(images)
+    mean = tokenizer.tokenize(images)
     assert mean.shape == (2, 64, 16)
-    assert torch.equal(mean, tokenizer.encode(images))
-    drawn = [tokenizer.encode(images, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
+    assert torch.equal(mean, tokenizer.tokenize(images))
+    drawn = [tokenizer.tokenize(images, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(drawn[0], drawn[1]) and not torch.equal(drawn[0], drawn[2])
-    back = tokenizer.decode(mean)
+    back = tokenizer.to_pixels(mean)
     assert back.shape == (2, 3, 32, 32) and back.min() >= 0 and back.max() <= 1
     latents = tokenizer.vae.encode(images.float() / 127.5 - 1).latent_dist.mean
     assert torch.allclose(mean[0, 0], 0.18215 * latents[0, :, :2, :2].flatten(), atol=1e-6)
@@ -73,7 +73,7 @@ def test_a_vae_that_does_not_fit_or_is_not_there_is_named(vae_folder, tmp_path):
     with pytest.raises(InputError, match="cannot load the VAE"):
         build_image_tokenizer(with_vae(tmp_path / "nothing"))
     with pytest.raises(InputError, match="image.size=32"):
-        build_image_tokenizer(with_vae(vae_folder)).encode(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
+        build_image_tokenizer(with_vae(vae_folder)).tokenize(torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
 
 
 def with_t5(folder, width=16):
@@ -84,9 +84,9 @@ def with_t5(folder, width=16):
 
 def test_t5_states_are_of_full_length_and_attend_to_the_padding(t5_folder):
     conditioning = build_conditioning(with_t5(t5_folder), train_tokenizer(CAPTIONS, 300, 12))
-    states = conditioning.encode([*CAPTIONS, ""])
+    states = conditioning.condition([*CAPTIONS, ""])
     assert states.shape == (3, 9, 16) and states.dtype == torch.float32
-    assert torch.allclose(states[:1], conditioning.encode(CAPTIONS[:1]), atol=1e-5)
+    assert torch.allclose(states[:1], conditioning.condition(CAPTIONS[:1]), atol=1e-5)
     ids = conditioning.tokenizer(CAPTIONS[:1], return_tensors="pt").input_ids
     alone = conditioning.model(input_ids=ids).last_hidden_state[0]
     assert not torch.allclose(states[0, : ids.shape[1]], alone, atol=1e-3)
@@ -103,7 +103,7 @@ def test_a_t5_that_does_not_fit_or_is_not_there_is_named(t5_folder, tmp_path):
 def test_learned_conditioning_is_the_captions_own_ids():
     tokenizer = train_tokenizer(CAPTIONS, 300, 12)
     conditioning = build_conditioning(preset("tiny").text, tokenizer)
-    assert torch.equal(conditioning.encode(CAPTIONS), tokenizer.encode(CAPTIONS))
+    assert torch.equal(conditioning.condition(CAPTIONS), tokenizer.token_ids(CAPTIONS))
 
 
 def teaching(tmp_path, name, *more):

@@ -78,7 +78,7 @@ def test_it_opens_as_a_model_with_averaged_or_raw_weights(tmp_path, config, toke
     assert torch.equal(averaged.model.joint.bn1.running_var, stored["model"]["joint.bn1.running_var"])
     assert averaged.model_id != raw.model_id
     assert averaged.model_id == load_pretrained(folder).model_id
-    assert averaged.tokenizer.decode(averaged.tokenizer.encode(["a red circle"])) == ["a red circle"]
+    assert averaged.tokenizer.text_of(averaged.tokenizer.token_ids(["a red circle"])) == ["a red circle"]
 
 
 def test_opening_one_leaves_the_global_generator_alone(tmp_path, config, tokenizer):

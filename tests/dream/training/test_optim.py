@@ -123,7 +123,7 @@ def test_learning_rate_rises_to_its_peak_and_never_above(decay):
     assert factors[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert factors[20:50] == [1.0] * 30
     assert all(0 < factor <= 1 for factor in factors)
-    assert all(a >= b for a, b in itertools.pairwise(factors))
+    assert all(a >= b for a, b in itertools.pairwise(factors[50:]))
     assert factors[-1] == 1.0 if decay == "constant" else factors[-1] < 0.03
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.evaluation.session import Job as Asked
+from dream.evaluation.session import Inquiry as Asked
 from dream.evaluation.session import _title
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.progress import progress_of

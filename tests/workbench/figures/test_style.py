@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from workbench import palette
 from workbench.figures import style
 
 # Rows of linear RGB as a deuteranope sees them (Viénot, Brettel and Mollon 1999).
@@ -25,14 +26,14 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("theme", style.BACKGROUND)
 def test_every_colour_is_legible_on_either_page(theme):
-    for colour in (*style.OBJECTIVES.values(), *style.COUNTS, style.PAPER):
+    for colour in (*palette.OBJECTIVES.values(), *style.COUNTS, style.PAPER):
         assert contrast(colour, style.BACKGROUND[theme]) >= 3
     assert contrast(style.TEXT[theme], style.BACKGROUND[theme]) >= 7
 
 
 @pytest.mark.parametrize("eyes", [np.eye(3), DEUTERANOPE, PROTANOPE])
 def test_the_four_main_objectives_stay_apart_for_colour_blind_readers(eyes):
-    main = [style.OBJECTIVES[name] for name in ("dream", "clip", "fluid")]
+    main = [palette.OBJECTIVES[name] for name in ("dream", "clip", "fluid")]
     for one, other in combinations(main, 2):
         assert np.abs(eyes @ (linear(one) - linear(other))).max() > 0.1
 
@@ -41,7 +42,7 @@ def test_a_model_keeps_its_colour_and_no_two_share_one():
     models = [("dream", "dream"), ("other", "dream"), ("clip", "clip"), ("new", ""), ("third", "dream")]
     colours = style.model_colours(models)
     assert len(set(colours.values())) == 5
-    assert colours["dream"] == style.OBJECTIVES["dream"] == style.model_colours([("x", "dream")])["x"]
+    assert colours["dream"] == palette.OBJECTIVES["dream"] == style.model_colours([("x", "dream")])["x"]
     assert len(style.model_colours([(f"m{i}", "dream") for i in range(20)])) == 20
 
 

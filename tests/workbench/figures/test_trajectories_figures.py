@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.trajectories.trajectory_small import finished, race
-from workbench.figures import style
+from workbench import palette
 from workbench.figures.trajectories import AUC, RANK, plan_ticks, plot_race, plot_worth, race_info, worth_info
 from workbench.trajectories.worth import worth_by_step
 
@@ -18,7 +18,7 @@ def test_a_line_ends_where_its_candidate_was_dropped():
 
 def test_candidates_keep_their_colour_and_the_winner_is_bold():
     figure = plot_race(ONCE)
-    assert [t.line.color for t in figure.data] == [style.candidate_colour(k) for k in range(3)]
+    assert [t.line.color for t in figure.data] == [palette.candidate_colour(k) for k in range(3)]
     assert [t.line.width > 3 for t in figure.data] == [False, True, False]
     assert figure.data[0].marker.symbol[-1] == "x"
     assert len(figure.layout.shapes) == 1 and figure.layout.shapes[0].x0 == ONCE.decoded[0]

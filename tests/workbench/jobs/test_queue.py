@@ -1,5 +1,6 @@
 """Jobs run one after another, whoever asks for them, and every way to end is told apart."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -215,7 +216,7 @@ def test_stop_spares_a_stranger_that_got_the_same_process_id(workspace):
     process = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
     job = orphan(workspace, process)
     stored = read_job(job_file(workspace, job.id))
-    write_job(workspace, launch.dataclasses.replace(stored, process_start="another time"))
+    write_job(workspace, dataclasses.replace(stored, process_start="another time"))
     stop_job(workspace, job.id)
     assert process.poll() is None
     process.kill(), process.wait()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from workbench.figures.style import candidate_colour
+from workbench.palette import candidate_colour
 
 GREY = 232
 WORDS = ["<start>", "a", "red", "circle", "above", "a", "blue", "square", "<end>"]

@@ -12,7 +12,7 @@ from dream.errors import InputError
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from workbench.jobs import queue as launch
-from workbench.jobs.job import job_file
+from workbench.jobs.job import command_line, job_file
 from workbench.jobs.queue import enqueue, list_jobs
 from workbench.runs.notes import Note, read_note, write_note
 from workbench.runs.trainings import (
@@ -78,7 +78,7 @@ def test_the_command_is_what_dream_understands_as_the_form(workspace):
         strategy="ddp",
         precision="bf16-mixed",
     )
-    line = shlex.split(launch.command_line(train_arguments(workspace, form)))
+    line = shlex.split(command_line(train_arguments(workspace, form)))
     assert line[:2] == ["dream", "train"]
     parser = ArgumentParser()
     train.add_arguments(parser)

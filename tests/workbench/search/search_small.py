@@ -12,8 +12,8 @@ from dream.data.text import CaptionTokenizer, train_tokenizer
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
+from dream.model.pretrained import Pretrained
 from dream.presets import tiny
-from dream.pretrained import Pretrained
 
 WORDS = ("red", "green", "blue", "yellow")
 

@@ -59,7 +59,7 @@ def test_fair_shares_add_up_to_the_whole_picture_minus_an_empty_one(walks, text)
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
 def test_where_patches_just_add_every_way_finds_their_weights(ratio, monkeypatch):
     weights = torch.arange(9.0)
-    monkeypatch.setattr(search_pair, "look", additive(weights))
+    monkeypatch.setattr(search_pair, "features_under", additive(weights))
     walks = features_along(MODEL, TOKENS)
     for parts in (parts_of_walks(walks), parts_in_context(MODEL, TOKENS, ratio)):
         assert patch_map(parts, along_first()).flatten().tolist() == pytest.approx(weights.tolist(), abs=1e-5)

@@ -40,7 +40,7 @@ def test_a_character_of_several_bytes_says_which_byte():
 
 def test_pixels_come_back_exactly_and_errors_are_in_levels():
     pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 30, 30)).astype(np.uint8)
-    back = and_back(eyes_of_model("demo").images, pixels)
+    back = and_back(eyes_of_model("demo").image_tokenizer, pixels)
     assert (back.pictures == pixels).all() and not back.mean_error.any()
 
     class Dark:

@@ -5,7 +5,8 @@ from functools import cache
 import numpy as np
 
 from dream.decoding.selection import DecodeSettings
-from dream.pretrained import Pretrained, load_pretrained
+from dream.model.pretrained import Pretrained
+from dream.pretrained import load_pretrained
 from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished
 from workbench.trajectories.race import Race, paint_race, race_settings_of

@@ -126,7 +126,7 @@ def test_what_is_refused_is_a_sentence_and_the_last_good_figures_stay(explorer, 
         if masking.center_end > 1.2:
             raise InputError("the location is too far: move it")
 
-    monkeypatch.setattr("workbench.widgets.masking.check", refuse)
+    monkeypatch.setattr("workbench.widgets.masking.check_masking", refuse)
     explorer.controls["center_end"].value = 1.5
     assert "too far" in said(explorer) and explorer.result.masking.center_end == 1.0
     explorer.controls["moment"].value = 10

@@ -37,7 +37,7 @@ def photos(tmp_path):
 def test_learning_rates_fall_with_the_depth(pretrained):
     """BEiT's: 0.75 a layer, the embedding lowest, the head and the last norm at 1."""
     encoder = pretrained.model.encoder
-    classifier = Classifier(encoder, pretrained.images, ("x", "y"), generator(0))
+    classifier = Classifier(encoder, pretrained.image_tokenizer, ("x", "y"), generator(0))
     factors = {}
     for group in parameter_groups(classifier, FineTuneSettings()):
         for parameter in group["params"]:
@@ -57,7 +57,7 @@ def test_layers_are_numbered_from_the_embedding():
 
 def test_only_matrices_decay(pretrained):
     encoder = pretrained.model.encoder
-    classifier = Classifier(encoder, pretrained.images, ("x", "y"), generator(0))
+    classifier = Classifier(encoder, pretrained.image_tokenizer, ("x", "y"), generator(0))
     free = {
         id(p) for g in parameter_groups(classifier, FineTuneSettings()) if not g["weight_decay"] for p in g["params"]
     }

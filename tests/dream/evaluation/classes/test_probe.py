@@ -52,7 +52,7 @@ def blobs(count, classes=4, width=16, seed=0):
 
 
 def test_poolings_are_means_of_the_encoders_tokens(pretrained, pictures):
-    tokens = pretrained.images.encode(pictures)
+    tokens = pretrained.image_tokenizer.tokenize(pictures)
     with torch.no_grad():
         encoded = pretrained.model.encode(tokens, torch.zeros(tokens.shape[:2], dtype=torch.bool))
     front = pretrained.config.encoder.buffer_tokens

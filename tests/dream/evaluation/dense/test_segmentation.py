@@ -99,7 +99,7 @@ def test_maps_are_the_patch_features_and_the_blocks_outputs(pretrained):
     images = drawn_pictures(1, 30, 5, "test", 0, lambda key: key.segmentation).load(range(5))[0]
     first, last = BlockMaps(deeper, (2, 3), frozen=True)(images)
     torch.testing.assert_close(last.flatten(2).transpose(1, 2), patch_features(deeper, images))
-    tokens = deeper.images.encode(images)
+    tokens = deeper.image_tokenizer.tokenize(images)
     groups = dense.equal_groups(torch.zeros(tokens.shape[:2], dtype=torch.bool))
     middle = deeper.model.encoder(tokens, groups, 2).middle.view(5, -1, 32)[:, -25:]
     torch.testing.assert_close(first.flatten(2).transpose(1, 2), middle.detach())

@@ -174,7 +174,7 @@ def test_clip_score_is_a_hundred_times_the_cosine_that_clip_computes(clip_folder
         [0.2686, 0.2613, 0.2758]
     ).view(3, 1, 1)
     with torch.no_grad():
-        out = model(input_ids=scorer.tokenizer.encode(captions), pixel_values=pixels)
+        out = model(input_ids=scorer.tokenizer.token_ids(captions), pixel_values=pixels)
     cosines = (out.logits_per_image / model.logit_scale.exp()).diagonal().detach()
     assert (cosines > 0).any()
     torch.testing.assert_close(scorer.scores(images, captions), 100 * cosines.clamp(min=0), atol=0.02, rtol=1e-3)
