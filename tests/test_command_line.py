@@ -17,8 +17,9 @@ from dream import __version__
 from dream.__main__ import COMMANDS, EXAMPLES, main
 from dream.errors import InputError, RunError
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-COMMAND_LINES = re.findall(r"^dream [a-z]+ .*$", f"{README}\n{EXAMPLES}", re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = "\n".join(path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
+COMMAND_LINES = re.findall(r"^dream [a-z]+ .*$", f"{DOCUMENTS}\n{EXAMPLES}", re.MULTILINE)
 
 
 @pytest.fixture
