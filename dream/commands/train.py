@@ -5,7 +5,8 @@ import signal
 import time
 
 from dream.commands import options
-from dream.config import DreamConfig, override
+from dream.config import DreamConfig
+from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
 
 DEFAULT_PRESET, DEFAULT_OBJECTIVE = "tiny", "dream"
