@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `dream train`."""
     add = parser.add_argument
     options.add_out(parser, "the run's folder, e.g. runs/shapes")
-    options.add_data(parser, note="; with --resume: the run's own")
+    options.add_data(parser, note="required for a new run; --resume keeps the run's own")
     add("--preset", metavar="NAME", help=f"{', '.join(SIZES)} (default: {DEFAULT_PRESET})")
     add("--objective", metavar="NAME", help=f"{', '.join(OBJECTIVES)} (default: {DEFAULT_OBJECTIVE})")
     budget = parser.add_mutually_exclusive_group()
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
 
     request = TrainRequest(
         out=args.out,
-        source=args.data or (None if args.resume else options.DEFAULT_SOURCE),
+        source=args.data,
         config=config,
         preset=name,
         minutes=args.minutes,
