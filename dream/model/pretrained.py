@@ -1,4 +1,4 @@
-"""A trained model with everything needed to use it. `dream.pretrained` opens one."""
+"""A trained model with everything needed to use it. `dream.pretrained` opens one from disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from dream.model.latents import ImageTokenizer
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A model in eval mode and the tokenizers it was trained with."""
+    """A model in eval mode, with the tokenizers it was trained with."""
 
     config: DreamConfig
     model: Dream
@@ -22,14 +22,14 @@ class Pretrained:
     conditioning: Conditioning
     image_tokenizer: ImageTokenizer
     model_id: str
-    """Short name of the weights: equal weights, equal name."""
+    """Short name of the weights; equal weights have equal names."""
     path: Path
     """The checkpoint folder."""
     step: int = 0
-    """Optimiser steps the weights have had."""
+    """Optimizer steps of the weights."""
 
     def to(self, device: torch.device) -> "Pretrained":
-        """Itself, moved to `device`."""
-        for part in (self.model, self.conditioning, self.image_tokenizer):
-            part.to(device)
+        """Moves the model and its tokenizers to `device` and returns self."""
+        for module in (self.model, self.conditioning, self.image_tokenizer):
+            module.to(device)
         return self
