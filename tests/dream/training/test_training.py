@@ -191,7 +191,7 @@ def break_at(monkeypatch, step, **broken):
         if len(seen) != step:
             return losses
         parts = {name: getattr(losses, name) * value for name, value in broken.items()}
-        return losses._replace(**parts, total=losses.total * next(iter(broken.values())))
+        return replace(losses, **parts, total=losses.total * next(iter(broken.values())))
 
     monkeypatch.setattr(loop, "total_loss", breaking)
 
