@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.decoding.decode import HIDDEN_GREY, paint_iter, previews
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import HIDDEN_GREY, previews
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.masking import num_masked, sample_orders
 from dream.model.pretrained import Pretrained

@@ -109,7 +109,8 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
 def draw_samples(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
     """Writes a captioned sheet to `path`: one picture a prompt by the checkpoint's averaged weights."""
     from dream.decoding import pictures
-    from dream.decoding.decode import DecodeSettings, paint
+    from dream.decoding.paint import paint
+    from dream.decoding.selection import DecodeSettings
     from dream.pretrained import load_pretrained
 
     pretrained = load_pretrained(checkpoint).to(device)

@@ -16,8 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.decoding.decode import to_uint8
-from dream.decoding.inspection import REST_DENOISING_STEPS, Inside, Walk, look_inside, text_memory, walk_of
+from dream.decoding.context import DecodeContext
+from dream.decoding.inspection import REST_DENOISING_STEPS, Inside, Walk, look_inside, walk_of
+from dream.decoding.paint import encode_prompts
+from dream.decoding.previews import to_uint8
 from dream.decoding.record import GIVEN, DecodeRecord, load_record
 from dream.errors import InputError
 from dream.files import replace_text
@@ -186,14 +188,14 @@ def _look(
     ends = [one.first_step for one in made_of[1:]] + [record.about.settings.steps]
     for number, (stretch, end) in enumerate(zip(made_of, ends, strict=True)):
         inside = [i for i, step in enumerate(walk.steps) if stretch.first_step <= step < end]
-        memory = text_memory(pretrained, stretch.prompt, stretch.settings) if inside else None
+        if not inside:
+            continue
+        prompted = encode_prompts(pretrained, [stretch.prompt], stretch.settings, record.about.picture_ids[:1])
+        context = DecodeContext.of(pretrained.model, prompted, stretch.settings)
         for first in range(0, len(inside), at_a_time):
-            part = inside[first : first + at_a_time]
-            work.tell(0.7 * part[0] / len(walk.steps), f"looking inside step {part[0] + 1} and on")
-            assert memory is not None
-            steps = walk.part(slice(part[0], part[-1] + 1))
-            picture_id = record.about.picture_ids[0]
-            yield look_inside(pretrained.model, memory, steps, stretch.settings, picture_id), number
+            run = inside[first : first + at_a_time]
+            work.tell(0.7 * run[0] / len(walk.steps), f"looking inside from step {run[0] + 1}")
+            yield look_inside(context, walk.part(slice(run[0], run[-1] + 1))), number
 
 
 def _rests(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dream.config import DreamConfig
 from dream.decoding.record import DecodeRecord, load_record
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import Midway
 from dream.errors import InputError
 from workbench.store import StoredDecode
 
@@ -48,8 +49,13 @@ class Fork:
 
     @property
     def candidate(self) -> int:
-        """The one that goes on: the parent's finished one."""
+        """The candidate to continue: the parent's finished one."""
         return winner(self.record)
+
+    @property
+    def midway(self) -> Midway:
+        """The parent's decode as it stood after `steps` steps."""
+        return self.record.midway(self.steps, candidate=self.candidate)
 
 
 @dataclass(frozen=True)

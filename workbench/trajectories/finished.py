@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dream.decoding.decode import paint_iter, previews
-from dream.decoding.record import RecordWriter
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
@@ -156,9 +157,7 @@ def _batch(
 ) -> Finished:
     p, k = len(prompts), settings.candidates
     scores, steps, decoded, seconds = [], [], [], []
-    records = paint_iter(
-        pretrained, prompts, settings, picture_ids=range(start, start + p), record_scores=True, score_finished=True
-    )
+    records = paint_iter(pretrained, prompts, settings, picture_ids=range(start, start + p), scored="all")
     pictures = np.zeros(0, np.uint8)
     for record, took in timed(records):
         assert record.alignment is not None
@@ -195,8 +194,8 @@ def _of_first(record: StepRecord, count: int) -> StepRecord:
     assert record.alignment is not None
     return replace(
         record,
-        images=record.images[:count],
-        candidates=record.candidates[:count],
+        picture=record.picture[:count],
+        candidate=record.candidate[:count],
         order=record.order[:count],
         revealed=record.revealed[:count],
         tokens=record.tokens[:count],

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dream.decoding.decode import paint_iter, previews
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import StepRecord
 from dream.evaluation.statistics import Estimate, mean
@@ -104,7 +105,7 @@ def _painted(
         ids = range(first, first + len(part))
         last: StepRecord | None = None
         for last, took in timed(  # noqa: B007
-            paint_iter(pretrained, part, settings, picture_ids=ids, score_finished=True)
+            paint_iter(pretrained, part, settings, picture_ids=ids, scored="finished")
         ):
             seconds += took
         assert last is not None and last.alignment is not None

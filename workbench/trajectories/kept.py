@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dream.decoding.record import RecordWriter, load_record
+from dream.decoding.record import load_record
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.store import StoredDecode, begin, open_stored

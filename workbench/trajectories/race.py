@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dream.decoding.decode import paint_iter, previews
-from dream.decoding.record import About, DecodeRecord, RecordWriter, load_record
+from dream.decoding.paint import PaintPlan, paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record import About, DecodeRecord, load_record
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, parse_select_points, plan_steps
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
@@ -135,7 +137,7 @@ class GrowingRace:
 
     def add(self, record: StepRecord, pictures: NDArray[np.uint8], seconds: float) -> Race:
         """The race up to and with this step; `pictures` (R, 3, H, W) show its rows."""
-        i, candidates = len(self.steps), record.candidates.cpu().numpy()
+        i, candidates = len(self.steps), record.candidate.cpu().numpy()
         self.alive[i, candidates] = True
         self.kept[i, candidates] = record.kept.cpu().numpy()
         self.frames[i, candidates] = pictures
@@ -172,17 +174,7 @@ def timed(records: Iterable[StepRecord]) -> Iterator[tuple[StepRecord, float]]:
 
 def about_record(pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings) -> About:
     """What a record of these prompts, decoded together, says of itself."""
-    image = pretrained.config.image
-    return About(
-        tuple(prompts),
-        tuple(range(len(prompts))),
-        settings,
-        pretrained.model_id,
-        image.num_tokens,
-        image.token_dim,
-        image.size,
-        len(prompts),
-    )
+    return About.of(pretrained, PaintPlan(prompts, settings, range(len(prompts)), len(prompts)))
 
 
 def paint_race(
@@ -199,7 +191,7 @@ def paint_race(
     race = None
     with begin(workspace, KIND, prompt, about) as draft:
         growing = GrowingRace(prompt, settings, image.num_tokens, image.size)
-        records = paint_iter(pretrained, [prompt], settings, record_scores=True, score_finished=True)
+        records = paint_iter(pretrained, [prompt], settings, scored="all")
         with RecordWriter(draft.record_path, about_record(pretrained, [prompt], settings)) as writer:
             for record, seconds in timed(records):
                 pictures = previews(pretrained.image_tokenizer, image, record).cpu()
