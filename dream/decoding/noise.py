@@ -32,6 +32,7 @@ class SeededNoise:
         self.seed, self.picture_ids, self.token_dim = seed, list(picture_ids), token_dim
 
     def __call__(self, step: int, pictures: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+        """(draws, R * count, D_tok), as `NoiseSource` says."""
         rows = []
         for picture, candidate in zip(pictures, candidates, strict=True):
             own = generator(self.seed, "decode noise", self.picture_ids[picture], candidate, step)

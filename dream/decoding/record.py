@@ -27,7 +27,7 @@ GIVEN = -1
 
 @dataclass(frozen=True)
 class About:
-    """What a record holds and which model painted it."""
+    """Description of a record: its contents, and the model that painted it."""
 
     prompts: tuple[str, ...]
     """B prompts, one per picture."""
