@@ -66,3 +66,22 @@ def checkpoint_of(path: Path) -> Path:
             f"or a shipped model ({', '.join(SHIPPED)})"
         )
     raise InputError(f"{path} is neither a run (no config.json) nor a checkpoint (no state.json)")
+
+
+def pick_checkpoint(path: Path, which: str) -> Path:
+    """The checkpoint of a run that `which` names: `best`, `latest` or a step; of any other path, `checkpoint_of` it.
+
+    `best` has the lowest validation loss; if none was measured, it is the latest. Raises InputError for a step
+    without checkpoint, for a step of something that is not a run, and as `checkpoint_of`.
+    """
+    if which not in ("best", "latest") and not which.isdecimal():
+        raise InputError(f"--checkpoint must be best, latest or a step, got '{which}'")
+    latest = checkpoint_of(path)
+    of_run = latest.parent == checkpoint.checkpoints_folder(path)
+    if which.isdecimal():
+        steps = {checkpoint.read_state(folder).step: folder for folder in checkpoint.list_checkpoints(path)}
+        if int(which) not in steps:
+            there = f"it has {', '.join(map(str, steps))}" if steps else "it is not a run"
+            raise InputError(f"{path} has no checkpoint of step {which}; {there}")
+        return steps[int(which)]
+    return (checkpoint.best_checkpoint(path) or latest) if of_run and which == "best" else latest

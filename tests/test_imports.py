@@ -33,7 +33,7 @@ ENTRIES = {
     "timm": {"dream/evaluation/painted/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
-    "zarr": {"dream/decoding/record.py"},
+    "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},
 }
 EXTRAS = {"diffusers", "h5py", "scipy", "sklearn", "torchmetrics", "playwright", "kaleido", "imageio_ffmpeg"}
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
