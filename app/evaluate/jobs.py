@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.failures import guarded
-from workbench.evaluate.progress import EvaluationProgress, progress_of
+from workbench.evaluate.progress import EvaluationProgress, activity, progress_of
 from workbench.jobs.job import Job, last_message, log_tail
 from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
 from workbench.runs.words import duration
@@ -83,10 +83,9 @@ def _active(here: Workspace, job: Job, progress: EvaluationProgress) -> None:
         if job.state == "queued":
             st.caption(f"Waits for what is before it · {len(progress.questions)} tasks to measure")
             return
-        now = progress.at_work
-        doing = f"{now.model}: {now.task} on {now.data}" + (f", {now.note}" if now.note else "") if now else ""
-        words = [doing or last_message(job) or "starting: opening the models", progress.left]
-        st.progress(min(1.0, progress.share), text=" · ".join(filter(None, words)))
+        now = activity(progress.at_work) if progress.at_work else "Opening the models"
+        left = f" · {duration(progress.seconds_left)} left in all" if progress.seconds_left is not None else ""
+        st.progress(min(1.0, progress.share), text=now + left)
         _questions(progress)
 
 
@@ -96,7 +95,8 @@ def _questions(progress: EvaluationProgress) -> None:
     for each in progress.questions:
         note = f" {each.share:.0%}" if each.state == "at work" and each.share else ""
         note = f" {each.note}" if each.state == "done" else note
-        lines.setdefault(f"{each.model} on {each.data}", []).append(f"{MARKS[each.state]} {each.task}{note}")
+        asked = each.question
+        lines.setdefault(f"{asked.model} on {asked.data}", []).append(f"{MARKS[each.state]} {asked.task}{note}")
     for name, marks in lines.items():
         st.caption(f"{name}: " + " · ".join(marks))
 

@@ -1,14 +1,20 @@
-"""`dream evaluate`: measures what trained models can do, keeps it as JSON, and prints a table. Trains
-nothing that is kept.
-"""
+"""`dream evaluate`: measures what trained models can do, writes it as JSON, and prints a table."""
 
 import argparse
 import re
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dream.console import Console, duration
+from dream.data.report import problem_lines
 from dream.errors import InputError
 from dream.evaluation.tasks import described, named_tasks
 from dream.files import check_writable
+
+if TYPE_CHECKING:
+    from dream.evaluation.events import EvaluationEvent, TaskEnded
+    from dream.evaluation.session import EvaluationRequest
 
 EXAMPLES = """\
 examples:
@@ -29,27 +35,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="[NAME=]PATH",
-        help="a run, a checkpoint, or a shipped model, named as its folder; may be repeated",
+        help="a run, a checkpoint or a shipped model; its column is named after its folder (may be repeated)",
     )
     add(
         "--tasks",
         default="all",
         metavar="LIST",
-        help="all (that fit the data and take minutes), or some, comma-separated",
+        help="comma-separated tasks, or all: those that fit the data and take minutes (default: all)",
     )
     add(
         "--data",
         action="append",
         default=[],
         metavar="SRC",
-        help="shapes (default), a folder, tar shards, or hf:owner/name[:split]; may be repeated",
+        help="shapes, a folder, tar shards or hf:owner/name[:split]; may be repeated (default: shapes)",
     )
     add(
         "--out",
         type=Path,
         default=Path("results"),
         metavar="FOLDER",
-        help="where results are kept, a JSON a model; what it answers is not measured again",
+        help="folder of the results, one JSON file per model; measures found there are not repeated (default: results)",
     )
     add(
         "--set",
@@ -60,11 +66,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TASK.FIELD=VALUE",
         help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100",
     )
-    add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise")
-    add("--raw", action="store_true", help="the raw weights instead of the averaged ones")
-    add("--overwrite", action="store_true", help="measure anew what is there already")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run")
-    add("--show", action="store_true", help="print the results in --out (of --model, if given); opens no model")
+    add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise (default: 0)")
+    add("--raw", action="store_true", help="use the raw weights instead of the averaged ones")
+    add("--overwrite", action="store_true", help="measure again what the results already hold")
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run (default: auto)")
+    add("--progress", type=Path, metavar="FILE", help="append progress events to FILE, one JSON record per line")
+    add("--show", action="store_true", help="only print the results in --out (of --model, if given)")
     add("--markdown", action="store_true", help="print the table as Markdown")
 
 
@@ -82,10 +89,8 @@ def run(args: argparse.Namespace) -> None:
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
-    from dream.console import Console
-    from dream.evaluation.session import EvaluationRequest, evaluate
+    from dream.evaluation.session import EvaluationRequest, results_of
 
-    console = Console(True)
     request = EvaluationRequest(
         models=models,
         tasks=tasks,
@@ -98,15 +103,59 @@ def run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
         device=args.device,
     )
+    ended, refused = _followed(request, args.progress)
+    _print(results_of(models, ended), args.markdown)
+    Console(True).say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
+    if refused:
+        raise InputError(refused)
+
+
+def _followed(request: "EvaluationRequest", progress: Path | None) -> "tuple[list[TaskEnded], str]":
+    """Evaluates, prints each event and writes it to the progress file; returns what ended, and why one was refused."""
+    from dream.evaluation.event_log import EventLog
+    from dream.evaluation.events import EvaluationEnded, TaskAtWork, TaskEnded
+    from dream.evaluation.session import evaluate
+
+    console, log = Console(True), EventLog(progress) if progress else None
+    ended: list[TaskEnded] = []
+    refused = ""
     try:
-        outcome = evaluate(request, console)
+        with closing(evaluate(request)) as events:
+            for event in events:
+                if log:
+                    log.write(event)
+                if isinstance(event, TaskAtWork):
+                    console.progress(event_line(event))
+                elif line := event_line(event):
+                    console.say(line)
+                if isinstance(event, TaskEnded):
+                    ended.append(event)
+                elif isinstance(event, EvaluationEnded):
+                    refused = event.refused
     except KeyboardInterrupt:
-        console.say(f"what was measured so far is kept in {args.out}; the same command goes on from there")
+        console.say(f"finished tasks are kept in {request.out}; run the same command again to continue")
         raise
-    _print(outcome.results, args.markdown)
-    console.say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
-    if outcome.refused:
-        raise InputError(outcome.refused)
+    return ended, refused
+
+
+def event_line(event: "EvaluationEvent") -> str:
+    """Returns the text that the command prints for an event; empty for one that it does not print."""
+    from dream.evaluation import events
+
+    match event:
+        case events.TaskAtWork(question, share, doing, left):
+            activity = f" {share:4.0%} {doing}" if share or doing else ""
+            return f"{question.title}{activity}, {duration(left)} left in all"
+        case events.TaskAnswered(question, entry):
+            return f"{question.title}: took {duration(entry.seconds)}"
+        case events.TaskSkipped(question, entry):
+            return f"{question.title}: skipped, {entry.skipped}"
+        case events.TaskCached(question):
+            return f"{question.title}: cached"
+        case events.BrokenDataFound(data, problems, kinds):
+            count = "1 problem" if problems == 1 else f"{problems:,} problems"
+            return "\n".join([f"{data}: {count} in the data; affected samples are skipped", *problem_lines(kinds)])
+    return ""
 
 
 def _models(words: list[str]) -> dict[str, Path]:

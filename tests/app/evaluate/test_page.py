@@ -8,6 +8,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dream.evaluation.event_log import EventLog
+from dream.evaluation.events import Question, TaskAsked, TaskAtWork
 from dream.evaluation.results import Results, write_results
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import SHIPPED
@@ -18,6 +20,7 @@ from workbench.jobs import queue as launch
 from workbench.jobs.job import log_tail, write_job
 from workbench.workspace import open_workspace
 
+KNN = Question("demo", "knn", "shapes")
 SETTINGS = "in.evaluate.settings"
 VIEWS = ("Side by side", "Selection", "Edits", "Retrieval", "Beside the paper")
 
@@ -40,6 +43,11 @@ def shown(app: AppTest) -> str:
     assert not app.exception, app.exception[0].value
     kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.code)
     return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def bar(app: AppTest) -> str:
+    """The text of the progress bar."""
+    return app.get("progress")[0].proto.text
 
 
 def job(here, state: str, log: str = "", **fields):
@@ -152,9 +160,34 @@ def test_models_of_another_page_are_chosen(here):
 
 def test_a_running_evaluation_shows_the_task_at_work_and_the_time_left(here, monkeypatch):
     monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    running = job(here, "running", pid=1)
+    log = EventLog(running.progress)
+    for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
+        log.write(event)
+    app = opened()
+    assert "running" in shown(app) and "▸ knn 40%" in shown(app)
+    assert bar(app) == "demo: knn on shapes, features · 8 s left in all"
+
+
+def test_what_the_command_prints_changes_nothing_on_the_page(here, monkeypatch):
+    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    running = job(here, "running", pid=1, started=time.time() - 7230)  # shown in minutes, so the same each time
+    log = EventLog(running.progress)
+    for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
+        log.write(event)
+    seen = set()
+    for printed in ("", "demo: knn on shapes: took 3 s\n", "knn auf Formen: fertig\n", "\x00\r\n" * 9):
+        running.log.write_text(printed)
+        app = opened()
+        seen.add((shown(app), bar(app)))
+    assert len(seen) == 1
+
+
+def test_a_running_job_of_an_earlier_version_shows_its_tasks_waiting(here, monkeypatch):
+    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
     job(here, "running", "demo: knn on shapes  40% features, 8 s left in all\n", pid=1)
-    text = shown(opened())
-    assert "running" in text and "▸ knn 40%" in text
+    app = opened()
+    assert "○ knn" in shown(app) and bar(app) == "Opening the models"
 
 
 def test_a_running_evaluation_is_stopped_and_a_queued_one_taken_out(here):
