@@ -24,7 +24,7 @@ class TaskThread(Generic[T]):
         self._function = function
         self._values: list[T] = []
         self._error: BaseException | None = None
-        self._stopped = threading.Event()
+        self._stopped, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="task", daemon=True)
 
     def __enter__(self) -> Self:
@@ -36,12 +36,12 @@ class TaskThread(Generic[T]):
         if self._thread.is_alive():
             ident = ctypes.c_ulong(self._thread.ident or 0)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(SystemExit))
-        self._thread.join()
+        while self._thread.is_alive():
+            self._ended.wait(0.05)
 
     def runs_after(self, seconds: float) -> bool:
         """Waits until the call has ended, at most `seconds`; returns whether it still runs."""
-        self._thread.join(seconds)
-        return self._thread.is_alive()
+        return not self._ended.wait(seconds)  # a `join` that Ctrl-C interrupts takes the thread for ended (bpo-45274)
 
     def result(self) -> T:
         """Returns what the call returned, or raises what it raised. Call it after the end only."""
@@ -54,6 +54,8 @@ class TaskThread(Generic[T]):
             self._values.append(self._function(self._report))
         except BaseException as error:  # raised again by `result`, in the thread that asks
             self._error = error
+        finally:
+            self._ended.set()
 
     def _report(self, share: float, doing: str) -> None:
         if self._stopped.is_set():

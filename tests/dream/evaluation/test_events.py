@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import signal
 import threading
 import time
 from contextlib import closing
@@ -153,6 +155,16 @@ def test_leaving_early_stops_a_function_that_does_not_cooperate(function):
         assert thread.runs_after(0.05)
         raise KeyboardInterrupt
     assert threading.active_count() == before
+
+
+def test_a_real_ctrl_c_while_waiting_stops_the_thread():
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt), TaskThread(silent) as thread:
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        thread.runs_after(10)
+    timer.join()
+    assert threading.active_count() == before and not thread._thread.is_alive()
 
 
 # the walk
