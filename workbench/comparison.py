@@ -13,11 +13,10 @@ Everything can be stopped and called again: finished runs and results are kept, 
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dream.__main__ import CommandParser
@@ -26,101 +25,23 @@ from dream.errors import InputError, RunError
 from dream.evaluation.results import read_results, results_path, write_results
 from dream.evaluation.table import markdown_table
 from dream.evaluation.tasks import named_tasks
+from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
 from workbench.figures import evaluation as figures
 from workbench.jobs.side_by_side import Command, Running, cores, last_log_line, run_side_by_side
 from workbench.means import mean_over_seeds
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What a run is trained for, as settings on top of the preset."""
-
-    objective: str
-    """Of `dream.presets`."""
-    assignments: tuple[str, ...] = ()
-    """`section.key=value`, as `dream train --set` takes them."""
-
-
-VARIANTS = {
-    "dream": Variant("dream"),
-    "clip": Variant("clip"),
-    "fluid": Variant("fluid"),
-    "mar": Variant("mar"),
-    # both losses under the masking of MAR and FLUID; drawn as it is, so that few groups count in the contrast
-    "dream, constant masking": Variant(
-        "dream",
-        (
-            "masking.schedule=constant",
-            "masking.center_end=1.0",
-            "masking.std=0.25",
-            "masking.low=0.7",
-            "masking.generation_share=none",
-        ),
-    ),
-    "dream, uniform masking": Variant("dream", ("masking.schedule=uniform",)),
-    # one ratio a batch leaves nothing to share out between the losses
-    "dream, no groups": Variant("dream", ("masking.groups=1", "masking.generation_share=none")),
-    # what the small presets do for the joint space, one part left out at a time
-    "dream, random batches": Variant("dream", ("data.near_misses=0",)),
-    "dream, mixed phrasings": Variant("dream", ("data.canonical_until=0",)),
-    "dream, mean pooling": Variant("dream", ("joint.pooling_maps=0", "joint.buffer_features=false")),
-    "dream, end-of-text feature": Variant("dream", ("joint.positional_text=false",)),
-}
-"""By the name of their column."""
-MAIN = tuple(VARIANTS)[:7]
-"""The objectives and maskings that the paper compares, and ratio groups."""
-
-
-@dataclass(frozen=True)
-class ComparisonPlan:
-    """What is compared."""
-
-    variants: tuple[str, ...] = MAIN
-    seeds: tuple[int, ...] = (0, 1, 2)
-    preset: str = "tiny"
-    data: str = "shapes"
-    minutes: float | None = 10.0
-    """Minutes of training a run; None takes `steps`."""
-    steps: int | None = None
-    assignments: tuple[str, ...] = ()
-    """Settings of every run, before the variant's own."""
-    tasks: str = "all"
-    task_settings: tuple[str, ...] = ()
-    """TASK.FIELD=VALUE of the evaluation."""
-    runs: Path = Path("runs/comparison")
-    """Where the runs are, `VARIANT/seed-N`."""
-    out: Path = Path("results/comparison")
-    """Where results, table and figures go."""
-
-    @property
-    def budget(self) -> str:
-        """In words."""
-        return f"{self.minutes:g} minutes" if self.steps is None else f"{self.steps:,} steps"
-
-    def members(self) -> list[tuple[str, int]]:
-        """Every variant and seed; whole seeds first, so that a part of it is a comparison already."""
-        return [(variant, seed) for seed in self.seeds for variant in self.variants]
-
-    def folder(self, variant: str, seed: int) -> Path:
-        """A run's folder."""
-        return self.runs / slug(variant) / f"seed-{seed}"
+from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m workbench.comparison`."""
-    try:
-        plan, jobs, threads = _parsed(argv)
-        run_comparison(plan, jobs, threads, Console(True))
-        return 0
-    except (InputError, RunError) as error:
-        print(f"comparison: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("comparison: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return exit_code(
+        "comparison",
+        lambda: run_comparison(*_parsed(argv), Console(True)),
+        interrupted="stopped; run the same command again to continue",
+    )
 
 
 def run_comparison(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> None:
@@ -305,11 +226,6 @@ def _preface(plan: ComparisonPlan, threads: int) -> list[str]:
 
 
 # the plan
-
-
-def slug(variant: str) -> str:
-    """A variant's name as a folder's: `dream-no-groups`."""
-    return re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
 
 
 def _name(variant: str, seed: int) -> str:

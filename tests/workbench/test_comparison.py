@@ -21,10 +21,11 @@ from dream.training.run_log import RunLog
 from tests.dream.training.training_small import settings, small_config
 from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
-from workbench.comparison import MAIN, VARIANTS, ComparisonPlan, slug, write_report
+from workbench.comparison import write_report
 from workbench.jobs.side_by_side import Command, last_log_line, run_side_by_side
 from workbench.means import T95, mean_over_seeds, over_seeds
 from workbench.palette import OBJECTIVES
+from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
 
 
 def failing(*words, capsys):
@@ -207,6 +208,6 @@ def test_a_stopped_comparison_goes_on(tmp_path):
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on" in err
+    assert process.returncode == 130 and "run the same command again" in err
     assert comparison._finished(metrics.parent) is False
     assert comparison.main(words) == 0 and comparison._finished(metrics.parent)
