@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dream.commands import options
 from dream.console import Console, duration
 from dream.data.report import problem_lines
 from dream.errors import InputError
@@ -26,65 +27,35 @@ NAME = re.compile(r"[^/\0\s][^/\0]*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the options of `dream evaluate`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"tasks:\n{described()}\n\n{EXAMPLES}"
+    options.add_models(parser)
+    options.add_data(parser, repeatable=True)
     add = parser.add_argument
-    add(
-        "--model",
-        action="append",
-        default=[],
-        metavar="[NAME=]PATH",
-        help="a run, a checkpoint or a shipped model; its column is named after its folder (may be repeated)",
-    )
-    add(
-        "--tasks",
-        default="all",
-        metavar="LIST",
-        help="comma-separated tasks, or all: those that fit the data and take minutes (default: all)",
-    )
-    add(
-        "--data",
-        action="append",
-        default=[],
-        metavar="SRC",
-        help="shapes, a folder, tar shards or hf:owner/name[:split]; may be repeated (default: shapes)",
-    )
-    add(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="folder of the results, one JSON file per model; measures found there are not repeated (default: results)",
-    )
-    add(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        dest="assignments",
-        metavar="TASK.FIELD=VALUE",
-        help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100",
-    )
-    add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise (default: 0)")
-    add("--raw", action="store_true", help="use the raw weights instead of the averaged ones")
-    add("--overwrite", action="store_true", help="measure again what the results already hold")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run (default: auto)")
+    tasks = "comma-separated tasks, or all: those that fit the data and take minutes (default: all)"
+    add("--tasks", default="all", metavar="LIST", help=tasks)
+    out = "folder of the results, one JSON file per model; what it holds is not measured again"
+    options.add_out(parser, out, default=Path("results"))
+    options.add_assignments(parser, "TASK.FIELD=VALUE", "change a task's settings, e.g. --set retrieval.pool=32")
+    options.add_seed(parser, "seed of pictures, masks, prompts, episodes and noise")
+    options.add_raw(parser)
+    options.add_overwrite(parser, "measure again what the results already hold")
+    options.add_device(parser)
     add("--progress", type=Path, metavar="FILE", help="append progress events to FILE, one JSON record per line")
     add("--show", action="store_true", help="only print the results in --out (of --model, if given)")
     add("--markdown", action="store_true", help="print the table as Markdown")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises InputError for a bad name, number, model or source, or for results that are damaged."""
+    """Evaluates and prints the table; raises InputError for bad models, tasks, data or settings, or damaged results."""
     if args.show:
         _show(args)
         return
     if not args.model:
         raise InputError("--model is missing: give a run or a checkpoint, or --show to print what is in --out")
-    if args.seed < 0:
-        raise InputError(f"--seed must be at least 0, got {args.seed}")
-    sources = list(dict.fromkeys(args.data)) or ["shapes"]
+    options.require_at_least(args, 0, "seed")
+    sources = list(dict.fromkeys(args.data)) or [options.DEFAULT_SOURCE]
     tasks = named_tasks(args.tasks, sources)
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
@@ -101,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         raw=args.raw,
         overwrite=args.overwrite,
-        device=args.device,
+        device=options.open_device(args.device),
     )
     ended, refused = _followed(request, args.progress)
     _print(results_of(models, ended), args.markdown)
@@ -159,22 +130,22 @@ def event_line(event: "EvaluationEvent") -> str:
 
 
 def _models(words: list[str]) -> dict[str, Path]:
-    """Paths by the names of their columns. Raises InputError for a bad name, or one that two models have."""
-    found: dict[str, Path] = {}
+    """Returns paths by column name; raises InputError for a bad name, or one that two models have."""
+    paths: dict[str, Path] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not equals or Path(word).exists():
             name, path = _name_of(Path(word)), word
         if not NAME.fullmatch(name) or name.startswith(".") or not path:
             raise InputError(f"--model {word}: expected PATH or NAME=PATH, with a name without '/'")
-        if name in found:
+        if name in paths:
             raise InputError(f"two models are named '{name}': name them, as in --model other={path}")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths
 
 
 def _name_of(path: Path) -> str:
-    """The folder's name; a checkpoint is named with its run: runs/NAME/checkpoints/step-..."""
+    """Returns the folder's name; a checkpoint's starts with its run's: runs/NAME/checkpoints/step-..."""
     full = path.resolve()
     return f"{full.parents[1].name}-{full.name}" if full.name.startswith("step-") else full.name
 

@@ -75,16 +75,6 @@ _TABLE: dict[str, tuple[float | None, ...]] = {
 
 ROBUSTNESS = {"ImageNet-A": 0.328, "ImageNet-R": 0.553, "ImageNet-Sketch": 0.420}
 """Accuracy of the fine-tuned DREAM on sets that differ from the one it was tuned on."""
-RESISC45 = 0.934
-"""Accuracy of DREAM fine-tuned on RESISC45."""
-COCO_FID = 10.4
-"""FID of DREAM on MS-COCO."""
-FID_BY_SCALE = {
-    "FLUID": {"base": 5.57, "large": 4.53, "huge": 4.13, "giant": 3.85},
-    "DREAM": {"base": 5.67, "large": 4.57, "huge": 4.19, "giant": 3.89},
-    "DREAM, aligned decoding": {"base": 5.56, "large": 4.30, "huge": 3.92, "giant": 3.62},
-}
-"""FID on CC12M; with Semantically Aligned Decoding in the last row."""
 
 PUBLISHED: tuple[Published, ...] = tuple(
     Published(metric, MODELS[objective], value)

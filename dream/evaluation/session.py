@@ -40,6 +40,7 @@ from dream.training.run_log import git_commit, versions
 
 AT_WORK_SECONDS = 0.5
 """Time between two `TaskAtWork` events."""
+CPU = torch.device("cpu")
 NAMES = 10
 """Broken samples named per shard and kind."""
 
@@ -63,7 +64,8 @@ class EvaluationRequest:
     """Evaluate the raw weights instead of the averaged ones."""
     overwrite: bool = False
     """Measure again what the results already hold."""
-    device: str = "auto"
+    device: torch.device = CPU
+    """Where the models run."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,6 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     Closing the generator, or an exception such as KeyboardInterrupt, stops the task at work; answers stay
     written. Raises InputError for bad models, data, settings or results files before anything is measured.
     """
-    device = _device(request.device)
     settings = chosen_settings(request.tasks, request.assignments)
     planned = {name: _planned(name, path, request, settings) for name, path in request.models.items()}
     stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
@@ -105,7 +106,7 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
                 if each.refusal:
                     entry = replace(each.unanswered, skipped=each.refusal, time=time.time())
                 else:
-                    pretrained = pretrained or load_pretrained(path, ema=not request.raw).to(device)
+                    pretrained = pretrained or load_pretrained(path, ema=not request.raw).to(request.device)
                     entry = yield from _measured(each, pretrained, clock, report)
                 add_entry(request.out, name, str(path), entry)
                 yield from _broken_data(each.question.data, report, broken[each.question.data])
@@ -218,12 +219,6 @@ def _broken_data(data: str, report: DataReport, known: DataReport) -> Iterable[B
     before = known.total
     known.join(report)
     return [BrokenDataFound(data, known.total, known.to_dict(NAMES)["kinds"])] if known.total > before else []
-
-
-def _device(name: str) -> Any:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
 class _Clock:

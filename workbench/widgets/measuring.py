@@ -42,7 +42,7 @@ class Measuring(Instrument[list[Results]]):
         super().__init__()
         paths = {name: Path(path) for name, path in models.items()}
         self._request = EvaluationRequest(
-            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed, device="cpu"
+            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed
         )
         self.figure = live(plot_comparison([]), theme)
         self.body.children = [self.figure]

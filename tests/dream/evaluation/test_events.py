@@ -206,7 +206,7 @@ def request_for(tmp_path, monkeypatch):
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
     state = checkpoint.TrainingState(3, pretrained.config, "shapes", ())
     checkpoint.write_checkpoint(tmp_path / "m", state, {"model": tensors, "ema": averages}, pretrained.tokenizer)
-    return lambda *tasks: EvaluationRequest({"m": tmp_path / "m"}, tasks, ["shapes"], tmp_path / "out", device="cpu")
+    return lambda *tasks: EvaluationRequest({"m": tmp_path / "m"}, tasks, ["shapes"], tmp_path / "out")
 
 
 def test_every_question_is_asked_then_at_work_then_answered_and_the_end_is_last(request_for):
