@@ -238,7 +238,7 @@ def _picked_tasks(results: Sequence[Results]) -> list[str]:
     return picked or measured
 
 
-def _section(section: table.Section, number: int) -> None:
+def _section(section: table.ResultSection, number: int) -> None:
     task, _, rest = section.heading.partition(",")
     st.markdown(f"**{task}** :gray[{rest.strip()}]")
     if section.rows:

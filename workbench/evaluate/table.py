@@ -19,7 +19,7 @@ NUMBERS = ("value", "low", "high", "count")
 
 
 @dataclass(frozen=True)
-class Section:
+class ResultSection:
     """The rows of one task on one source with one choice of settings."""
 
     task: str
@@ -33,7 +33,7 @@ class Section:
     """Reasons for missing numbers, and a warning if the models saw different data."""
 
 
-def sections(results: Sequence[Results], query: str = "") -> list[Section]:
+def sections(results: Sequence[Results], query: str = "") -> list[ResultSection]:
     """Returns the sections in the order of the tasks, with the rows that contain all words of the query."""
     chosen = []
     for task in [name for name in TASKS if name in tasks_in(results)]:
@@ -43,7 +43,7 @@ def sections(results: Sequence[Results], query: str = "") -> list[Section]:
     return chosen
 
 
-def _section(task: str, group: TableSection, models: Sequence[str], words: Sequence[str]) -> Section:
+def _section(task: str, group: TableSection, models: Sequence[str], words: Sequence[str]) -> ResultSection:
     rows = []
     for label, cells in group.rows.items():
         if all(word in f"{group.heading} {label}".casefold() for word in words):
@@ -51,7 +51,7 @@ def _section(task: str, group: TableSection, models: Sequence[str], words: Seque
             rows.append({MEASURE: label, **numbers, PAPER: paper_cell(cells, group.objectives)})
     columns = (MEASURE, *models, *([PAPER] if any(row[PAPER] for row in rows) else []))
     kept = tuple({column: row[column] for column in columns} for row in rows)
-    return Section(task, group.heading, columns, kept, tuple(group.notes))
+    return ResultSection(task, group.heading, columns, kept, tuple(group.notes))
 
 
 def measure_cell(measure: Measure) -> str:
