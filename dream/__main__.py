@@ -6,7 +6,6 @@ what the commands do.
 """
 
 import argparse
-import difflib
 import errno
 import importlib
 import os
@@ -14,11 +13,11 @@ import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from dream import __version__
-from dream.errors import InputError, RunError
+from dream.errors import InputError, RunError, did_you_mean
 
 COMMANDS = {
     "train": "train a model on captioned pictures",
@@ -70,7 +69,7 @@ class CommandParser(argparse.ArgumentParser):
             known = [option for action in self._actions for option in action.option_strings]
             name = unknown[0].partition("=")[0]
             what = "option" if name.startswith("-") else "argument"
-            self.error(f"unknown {what} '{name}'{_did_you_mean(name, known)}")
+            self.error(f"unknown {what} '{name}'{did_you_mean(name, known)}")
         return args
 
 
@@ -83,7 +82,7 @@ def _run(arguments: list[str]) -> None:
         return
     name, *rest = arguments
     if name not in COMMANDS:
-        raise InputError(f"unknown command '{name}'{_did_you_mean(name, COMMANDS)} (commands: {', '.join(COMMANDS)})")
+        raise InputError(f"unknown command '{name}'{did_you_mean(name, COMMANDS)} (commands: {', '.join(COMMANDS)})")
     command = importlib.import_module(f"dream.commands.{name}")
     summary = COMMANDS[name]
     description = f"{summary[0].upper()}{summary[1:]}."
@@ -104,11 +103,6 @@ def _top_parser() -> CommandParser:
     )
     parser.add_argument("--version", action="version", version=f"dream-workbench {__version__}")
     return parser
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def _sentence(error: BaseException) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from dream.commands import options
 from dream.config import DreamConfig
 from dream.errors import InputError
 
@@ -24,21 +25,21 @@ NAMES = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
+    parser.add_argument("source", metavar="SRC", help=options.SOURCE_FORMS)
     parser.add_argument(
-        "source",
-        help="a folder, tar shards by path, glob or brace range ('name-{000000..000003}.tar'), "
-        "hf:owner/name[:split], or shapes",
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="count the pictures with a side below this, which training would enlarge",
     )
-    parser.add_argument("--size", type=int, help="side of the training's pictures, to count those that are smaller")
-    parser.add_argument("--limit", type=int, help="look at the first LIMIT samples only (shapes: examples a level)")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="read only the first N samples (shapes: print N examples per level)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """Raises InputError when there is nothing of that name, or nothing in it."""
-    for name in ("size", "limit"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be at least 1, got {value}")
+    options.require_at_least(args, 1, "size", "limit")
     if args.source == "shapes":
         print("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
         return

@@ -1,8 +1,8 @@
 """`dream export`: a trained model without what only training needs, as a folder that every command opens."""
 
 import argparse
-from pathlib import Path
 
+from dream.commands import options
 from dream.errors import InputError
 from dream.files import check_writable
 
@@ -11,13 +11,11 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's arguments."""
-    add = parser.add_argument
-    add("--model", required=True, type=Path, metavar="PATH", help="a run (its newest checkpoint) or a checkpoint")
-    add("--out", required=True, type=Path, metavar="FOLDER", help="the new folder")
-    add(
-        "--dtype", default=DTYPES[0], metavar="TYPE", help=f"of the weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
-    )
-    add("--overwrite", action="store_true", help="replace an exported model that is there")
+    options.add_model(parser)
+    options.add_out(parser, "the folder of the exported model")
+    types = f"type of the stored weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
+    parser.add_argument("--dtype", default=DTYPES[0], metavar="TYPE", help=types)
+    options.add_overwrite(parser, "replace an exported model at --out")
 
 
 def run(args: argparse.Namespace) -> None:

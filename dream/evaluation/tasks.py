@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dream.config import DreamConfig, assign
+from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
+from dream.overrides import assign
 
 if TYPE_CHECKING:  # the command's help needs no torch
     from dream.evaluation.settings import TaskSettings

@@ -63,7 +63,7 @@ class TrainingStart:
     state: ckpt.TrainingState | None = None
     """What the checkpoint says that it goes on from."""
     checkpoint: Path | None = None
-    legs: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
     """Steps at which training and extensions were planned to end, as far as that is known."""
 
     @property
@@ -131,19 +131,19 @@ def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
 def _resumed(request: TrainRequest) -> TrainingStart:
     record, stored = run_log.read_record(request.out), stored_config(request.out)
     config = stored if request.config is None else check_continues(request.out, stored, request.config)
-    legs, folder = tuple(record.get("legs") or ()), _chosen(request)
+    segments, folder = tuple(record.get("legs") or ()), _chosen(request)
     _check_place(request.out)
     source = request.source or record["source"]
-    config = config if legs else _with_budget(config, request)  # killed before its budget was made steps
+    config = config if segments else _with_budget(config, request)  # killed before its budget was made steps
     if folder is None:  # killed before anything was saved: it starts again, and comes out the same
-        return TrainingStart(config, source, legs=legs)
+        return TrainingStart(config, source, segments=segments)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
-    if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
+    if segments and state.step >= segments[-1] and request.minutes is None and request.steps is None:
         raise InputError(
             f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for that long"
         )
-    return TrainingStart(config, source, state, folder, legs)
+    return TrainingStart(config, source, state, folder, segments)
 
 
 def stored_config(out: Path) -> DreamConfig:
