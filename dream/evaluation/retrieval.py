@@ -23,11 +23,12 @@ from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, share
+from dream.fields import Count
 from dream.randomness import generator, seed_of
 
 if TYPE_CHECKING:
     from dream.config import DreamConfig
-    from dream.model.pretrained import Pretrained
+from dream.model.pretrained import Pretrained
 
 RANKS = (1, 5, 10)
 
@@ -42,7 +43,7 @@ class RetrievalSettings(JointSettings, task="retrieval"):
 
     pool: Annotated[int, at_least(2)] = 64
     """Pictures, with as many different captions, to find one among."""
-    pools: Annotated[int, at_least(1)] = 20
+    pools: Count = 20
     """Such pools; other data than shapes may have fewer."""
 
     def measure(

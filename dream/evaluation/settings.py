@@ -1,81 +1,45 @@
-"""Settings of tasks: frozen dataclasses with each field's bounds beside it, checked on construction."""
+"""Settings of tasks: frozen dataclasses with each field's bounds next to it, checked on construction."""
 
-import math
-import typing
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
+from dream.fields import Bounds, Section
 
 if TYPE_CHECKING:  # help and forms read settings without torch
     from dream.evaluation.statistics import Measure
     from dream.model.pretrained import Pretrained
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Interval that numbers must lie in; a field carries one as `Annotated[int, at_least(1)]`."""
-
-    low: float
-    high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below
-
-    def __str__(self) -> str:
-        """The interval after 'must be'."""
-        if self.high == math.inf:
-            return f"{'above' if self.low_open else 'at least'} {self.low:g}"
-        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
-
-
 def at_least(low: float) -> Bounds:
-    """[low, infinity)."""
-    return Bounds(low)
+    """Bounds without an upper end, for the annotation of a field."""
+    return Bounds(least=low)
 
 
-def above(low: float) -> Bounds:
-    """(low, infinity)."""
-    return Bounds(low, low_open=True)
-
-
-FROM_0 = Bounds(0, 1, high_open=True)
+FROM_0 = Bounds(least=0, below=1)
 """Fractions that may be 0 but not 1."""
-UP_TO_1 = Bounds(0, 1, low_open=True)
+UP_TO_1 = Bounds(above=0, most=1)
 """Fractions that may be 1 but not 0."""
 
 
 @dataclass(frozen=True)
-class TaskSettings(ABC):
+class TaskSettings(Section, ABC):
     """Settings of one task, and the measurement they describe.
 
-    A field may have `Bounds` (for a tuple: one or more numbers, each within them; `None` is always allowed where
-    the type allows it) or be a `Literal`. Constructing settings out of range raises InputError with every problem.
+    Constructing settings out of their bounds raises InputError with every problem.
     """
 
-    task: ClassVar[str]
-    """Name of the task, which messages put before a field's."""
+    task = ""  # name of the task; not a field
 
     def __init_subclass__(cls, task: str = "") -> None:
         super().__init_subclass__()
-        if task:
-            cls.task = task
+        cls.task = task or cls.task
 
     def __post_init__(self) -> None:
-        problems = [*_field_problems(self), *self.problems()]
-        if problems:
+        if problems := self.problems(self.task):
             raise InputError("; ".join(problems))
-
-    def problems(self) -> Iterable[str]:
-        """Problems that involve several fields or more than an interval; none by default."""
-        return ()
 
     @abstractmethod
     def measure(
@@ -108,27 +72,3 @@ def needs_answer_key(task: str, data: str) -> None:
     """Raises InputError for data other than `shapes`."""
     if data != "shapes":
         raise InputError(f"task '{task}' needs an answer key: use --data shapes, not '{data}'")
-
-
-def _field_problems(settings: TaskSettings) -> Iterator[str]:
-    kinds = typing.get_type_hints(type(settings), include_extras=True)
-    for field in fields(settings):
-        value, kind = getattr(settings, field.name), kinds[field.name]
-        bounds = [extra for extra in getattr(kind, "__metadata__", ()) if isinstance(extra, Bounds)]
-        expected = next((text for text in (_expected(value, kind), *(_outside(value, b) for b in bounds)) if text), "")
-        if expected:
-            got = f"'{value}'" if isinstance(value, str) else value
-            yield f"{settings.task}.{field.name} must be {expected}, got {got}"
-
-
-def _expected(value: Any, kind: Any) -> str:
-    """The choices of a `Literal` that `value` is not among; empty if it is, or for another type."""
-    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else (value,)
-    return "" if value in choices else f"one of {', '.join(map(str, choices))}"
-
-
-def _outside(value: Any, bounds: Bounds) -> str:
-    """The bounds as words if `value` is outside; empty if it is within, or `None`."""
-    if isinstance(value, tuple):
-        return "" if value and all(v in bounds for v in value) else f"one or more numbers, each {bounds}"
-    return "" if value is None or value in bounds else str(bounds)

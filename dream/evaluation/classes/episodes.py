@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dream.errors import InputError
 from dream.evaluation.settings import TaskSettings, at_least
+from dream.fields import Count
 
 CHUNK_VALUES = 1 << 23
 """Feature values of the episodes that are classified at once."""
@@ -20,13 +21,13 @@ CHUNK_VALUES = 1 << 23
 class EpisodeSettings(TaskSettings):
     """Number and size of the episodes."""
 
-    episodes: Annotated[int, at_least(1)] = 5000
+    episodes: Count = 5000
     """Episodes per data set."""
     ways: Annotated[int, at_least(2)] = 5
     """Classes per episode."""
-    shots: Annotated[int, at_least(1)] = 5
+    shots: Count = 5
     """Labelled pictures per class and episode."""
-    queries: Annotated[int, at_least(1)] = 6
+    queries: Count = 6
     """Pictures to classify per class and episode; all of them in a class with fewer."""
     centred: bool = True
     """Subtract the mean of the episode's support."""

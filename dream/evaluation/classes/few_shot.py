@@ -5,7 +5,7 @@ test split (the queries); `episodes` classifies the queries by the nearest class
 is over episodes: it covers other episodes, not other pictures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -42,7 +42,7 @@ class FewShotSettings(EpisodeSettings, task="few_shot"):
     per_class: Annotated[int, at_least(0)] = 50
     """Pictures kept per class, of the support's split and of the queries'; 0 keeps all (published)."""
 
-    def problems(self) -> Iterable[str]:
+    def _conflicts(self, name: str) -> Iterator[str]:
         """A class needs as many pictures as shots."""
         if 0 < self.per_class < self.shots:
             yield (

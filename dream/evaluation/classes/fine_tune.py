@@ -22,8 +22,9 @@ from dream.evaluation.classes.fine_tune_pictures import COUNTS, PictureRequest, 
 from dream.evaluation.classes.probe import schedule
 from dream.evaluation.classes.settings import LabelSettings
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import FROM_0, UP_TO_1, above, at_least
+from dream.evaluation.settings import FROM_0, UP_TO_1
 from dream.evaluation.statistics import Measure
+from dream.fields import Bounds, Count, NotNegative
 from dream.model.encoder import Encoder, equal_groups
 from dream.model.latents import ImageTokenizer
 from dream.model.pretrained import Pretrained
@@ -38,17 +39,17 @@ LR_DRAWN = 3e-3
 class FineTuneSettings(LabelSettings, task="fine_tune"):
     """The field's recipe with few epochs. MAE's on ImageNet: epochs 100, batch_size 1024."""
 
-    epochs: Annotated[int, at_least(1)] = 8
+    epochs: Count = 8
     """Passes over the training pictures."""
-    batch_size: Annotated[int, at_least(1)] = 64
+    batch_size: Count = 64
     """Pictures per step."""
-    lr: Annotated[float | None, above(0)] = None
+    lr: Annotated[float | None, Bounds(above=0)] = None
     """Peak learning rate of the head; none: 5e-4 * batch_size / 256 (MAE's), for shapes 3e-3."""
     layer_decay: Annotated[float, UP_TO_1] = 0.75
     """Factor on the learning rate for each block below the head."""
     warmup: Annotated[float, FROM_0] = 0.1
     """Fraction of the training with a rising learning rate, before it falls as a cosine."""
-    weight_decay: Annotated[float, at_least(0)] = 0.05
+    weight_decay: NotNegative = 0.05
     """Decay of matrices; biases, norms, buffer and position tables have none."""
     smoothing: Annotated[float, FROM_0] = 0.1
     """Share of the label that is spread over all classes."""

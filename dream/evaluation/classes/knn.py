@@ -15,8 +15,9 @@ from dream.evaluation.classes.accuracy import label_condition
 from dream.evaluation.classes.examples import featured_splits
 from dream.evaluation.classes.settings import FeatureSettings
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import above, at_least
+from dream.evaluation.settings import at_least
 from dream.evaluation.statistics import Measure, share
+from dream.fields import Positive
 from dream.model.pretrained import Pretrained
 
 ROWS = 256
@@ -29,7 +30,7 @@ class KnnSettings(FeatureSettings, task="knn"):
 
     k: Annotated[tuple[int, ...], at_least(1)] = (1, 5, 20)
     """Numbers of neighbours that vote, capped at the number of training pictures."""
-    temperature: Annotated[float, above(0)] = 0.07
+    temperature: Positive = 0.07
     """Votes are weighted by exp(cosine / temperature)."""
 
     def measure(

@@ -7,7 +7,7 @@ on standardised features.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -21,8 +21,9 @@ from dream.evaluation.classes.accuracy import accuracy, label_condition
 from dream.evaluation.classes.examples import Examples, featured_splits
 from dream.evaluation.classes.settings import FeatureSettings
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import above, at_least
+from dream.evaluation.settings import at_least
 from dream.evaluation.statistics import Measure
+from dream.fields import Count, Positive
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 
@@ -37,20 +38,20 @@ TRUST, MOMENTUM = 0.001, 0.9
 class ProbeSettings(FeatureSettings, task="probe"):
     """MAE's recipe, except for `least_steps`."""
 
-    epochs: Annotated[int, at_least(1)] = 90
+    epochs: Count = 90
     """Passes over the training features (`lars`)."""
-    least_steps: Annotated[int, at_least(1)] = 500
+    least_steps: Count = 500
     """Steps that a small set is trained for at least, by more passes (`lars`)."""
     batch_size: Annotated[int, at_least(2)] = 16384
     """Pictures per step, capped at the number of training pictures (`lars`)."""
-    base_lr: Annotated[float, above(0)] = 0.1
+    base_lr: Positive = 0.1
     """Peak learning rate is this * batch_size / 256 (`lars`)."""
     warmup_epochs: Annotated[int, at_least(0)] = 10
     """Epochs of rising learning rate, before it falls as a cosine (`lars`)."""
     form: Literal["lars", "logistic", "both"] = "both"
     """lars, logistic or both."""
 
-    def problems(self) -> Iterable[str]:
+    def _conflicts(self, name: str) -> Iterator[str]:
         """Warm-up must not exceed the training."""
         if self.warmup_epochs > self.epochs:
             yield f"probe.warmup_epochs must be at most probe.epochs = {self.epochs}, got {self.warmup_epochs}"

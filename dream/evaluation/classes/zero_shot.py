@@ -5,7 +5,7 @@ set these captions are templates with the class name filled in (`class_names`). 
 own captions (`shape_prompts`). Nothing is trained on the set.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from dream.evaluation.classes.shape_prompts import shape_prompts
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Measure
+from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 
@@ -38,12 +39,12 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     """
     labels: tuple[str, ...] = ("shape", "colour", "relation", "ground")
     """Attributes to classify (shapes only); they refer to the first object."""
-    contexts: Annotated[int, at_least(1)] = 64
+    contexts: Count = 64
     """Captions per class (shapes only)."""
     test_count: Annotated[int | None, at_least(1)] = None
     """Test pictures; none: all (2,000 drawn ones)."""
 
-    def problems(self) -> Iterable[str]:
+    def _conflicts(self, name: str) -> Iterator[str]:
         """Templates need a place for the class."""
         if not self.templates or any("{}" not in template for template in self.templates):
             yield f"zero_shot.templates must each have {{}} for the class, got {self.templates}"

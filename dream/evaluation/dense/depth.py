@@ -20,8 +20,8 @@ from dream.evaluation.dense.nyu_mat import mat_pictures
 from dream.evaluation.dense.nyu_pairs import metres, nyu_pairs
 from dream.evaluation.dense.training import HeadPlan, HeadSettings, Loss, head_outputs
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import above
 from dream.evaluation.statistics import Measure, mean
+from dream.fields import Bounds
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
@@ -39,7 +39,7 @@ class DepthSettings(HeadSettings, task="depth"):
 
     head: Literal["linear", "conv"] = "linear"
     """`linear`: one layer on the last block's tokens; `conv`: the same after two 3 x 3 convolutions."""
-    max_depth: Annotated[float, above(MIN_DEPTH)] = 10.0
+    max_depth: Annotated[float, Bounds(above=MIN_DEPTH)] = 10.0
     """Metres; farther pixels are not measured, and nothing farther is predicted (shapes: 1, the ground)."""
 
     def measure(

@@ -17,7 +17,8 @@ from dream.errors import InputError
 from dream.evaluation.dense.blocks import BlockMaps
 from dream.evaluation.dense.data import DensePictures, DenseSplits
 from dream.evaluation.progress import Progress
-from dream.evaluation.settings import FROM_0, TaskSettings, above, at_least
+from dream.evaluation.settings import FROM_0, TaskSettings, at_least
+from dream.fields import Count, NotNegative, Positive
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
@@ -39,17 +40,17 @@ class HeadSettings(TaskSettings):
     """
     frozen: bool = True
     """Train the head alone; false: also train a copy of the encoder."""
-    channels: Annotated[int, at_least(1)] = 64
+    channels: Count = 64
     """Width of the non-linear heads (UPerNet on real pictures: 512)."""
-    epochs: Annotated[int, at_least(1)] = 20
+    epochs: Count = 20
     """Passes over the training pictures (ADE20K usually has 160,000 steps of 16: 127)."""
     batch_size: Annotated[int, at_least(2)] = 32
     """Pictures per step."""
-    lr: Annotated[float, above(0)] = 5e-3
+    lr: Positive = 5e-3
     """Peak learning rate of the head (usual on real pictures, 16 per step: 1e-3 linear, 1e-4 UPerNet)."""
-    encoder_lr: Annotated[float, above(0)] = 1e-4
+    encoder_lr: Positive = 1e-4
     """Peak learning rate of the encoder if it is not frozen."""
-    weight_decay: Annotated[float, at_least(0)] = 0.01
+    weight_decay: NotNegative = 0.01
     """AdamW's weight decay."""
     warmup: Annotated[float, FROM_0] = 0.05
     """Fraction of the steps with a linearly rising learning rate."""

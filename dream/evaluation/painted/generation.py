@@ -27,6 +27,7 @@ from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import HeldOutSettings, at_least
 from dream.evaluation.statistics import Measure, bootstrap, mean, share
+from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
 
@@ -44,7 +45,7 @@ class GenerationSettings(HeldOutSettings, task="generation"):
 
     count: Annotated[int, at_least(2)] = 500
     """Pictures to paint, and real pictures on each side; capped at half of the available ones."""
-    batch: Annotated[int, at_least(1)] = 128
+    batch: Count = 128
     """Pictures painted at once, capped at half of them, so that the speed has an interval."""
     inception: str | None = None
     """Weights file of the FID Inception (.pth or .safetensors), for FID and Inception Score."""
@@ -56,7 +57,7 @@ class GenerationSettings(HeldOutSettings, task="generation"):
     """Weights file of the timm encoder; none: timm's pretrained weights."""
     clip: str | None = None
     """Folder of a Hugging Face CLIP, for the CLIP score."""
-    neighbours: Annotated[int, at_least(1)] = 3
+    neighbours: Count = 3
     """k of precision, recall, density and coverage (the authors of precision and recall use 3)."""
 
     def measure(

@@ -26,6 +26,7 @@ from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, bootstrap, mean, ordered_pairs
+from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
@@ -38,7 +39,7 @@ class HeadroomSettings(TaskSettings, task="headroom"):
     """P, number of prompts, all of them combinations that training never shows."""
     candidates: Annotated[int, at_least(2)] = 8
     """K, partial pictures per prompt."""
-    halves: Annotated[int, at_least(1)] = 6
+    halves: Count = 6
     """Completions in each half: those that score a partial picture, and those that are its outcome."""
     shares: Annotated[tuple[float, ...], UP_TO_1] = (0.3,)
     """Shares of the tokens at which to choose (at the first step that reaches them)."""

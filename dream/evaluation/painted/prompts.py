@@ -21,6 +21,7 @@ from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, mean, share
+from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
@@ -38,7 +39,7 @@ class PromptsSettings(TaskSettings, task="prompts"):
 
     count: Annotated[int, at_least(4)] = 500
     """Prompts in total, half of them combinations that training never shows."""
-    candidates: Annotated[int, at_least(1)] = 1
+    candidates: Count = 1
     """K; above 1 the prompts are also painted with the best of K selected mid-decode."""
     select_at: str = DEFAULT_SELECT_AT
     """Point of the selection: '30%tokens', '8steps' or '12.5%steps'."""

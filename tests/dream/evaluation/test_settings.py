@@ -9,8 +9,9 @@ import pytest
 
 from dream.errors import InputError
 from dream.evaluation.results import changed_fields, plain
-from dream.evaluation.settings import FROM_0, UP_TO_1, TaskSettings, above, at_least
-from dream.evaluation.tasks import TASKS
+from dream.evaluation.settings import FROM_0, UP_TO_1, TaskSettings, at_least
+from dream.evaluation.tasks import TASKS, chosen_settings
+from dream.fields import Positive
 
 STORED = sorted((Path(__file__).parents[3] / "results" / "comparison").glob("*.json"))
 
@@ -18,14 +19,14 @@ STORED = sorted((Path(__file__).parents[3] / "results" / "comparison").glob("*.j
 @dataclass(frozen=True)
 class SampleSettings(TaskSettings, task="sample"):
     count: Annotated[int | None, at_least(2)] = None
-    lr: Annotated[float, above(0)] = 0.1
+    lr: Positive = 0.1
     ratios: Annotated[tuple[float, ...], FROM_0] = (0.0, 0.5)
     kept: Annotated[float, UP_TO_1] = 1.0
     head: Literal["linear", "conv"] = "linear"
 
-    def problems(self):
+    def _conflicts(self, name):
         if self.count == 13:
-            yield "sample.count must not be 13"
+            yield f"{name}.count must not be 13"
 
     def measure(self, pretrained, data="shapes", seed=0, progress=None):
         return []
@@ -43,15 +44,20 @@ class SampleSettings(TaskSettings, task="sample"):
         ({"head": "mlp"}, "sample.head must be one of linear, conv, got 'mlp'"),
         (
             {"count": 13, "kept": 2, "head": ""},
-            "sample.kept must be in (0, 1], got 2; sample.head must be one of linear, conv, got ''; "
-            "sample.count must not be 13",
+            "sample.kept must be in (0, 1], got 2; sample.head must be one of linear, conv, got ''",
         ),
+        ({"count": 13}, "sample.count must not be 13"),
     ],
 )
 def test_every_problem_is_named_with_its_field_range_and_value(changes, message):
     with pytest.raises(InputError) as raised:
         SampleSettings(**changes)
     assert str(raised.value) == message
+
+
+def test_the_name_of_a_task_is_no_setting():
+    with pytest.raises(InputError, match="knows no key 'knn.task'"):
+        chosen_settings([TASKS["knn"]], ["knn.task=probe"])
 
 
 @pytest.mark.parametrize("name", TASKS)
