@@ -1,23 +1,18 @@
 """The command line: `dream train|decode|evaluate|data|export|bench`, or `python -m dream`.
 
-It picks the command, imports that command's file alone, and turns what goes wrong into one sentence on
-stderr and an exit code: 2 for bad input, 1 for a failure while running, 130 after Ctrl-C. It knows nothing of
-what the commands do.
+It picks the command and imports that command's file alone; `exit_codes` turns failures into one sentence.
 """
 
 import argparse
-import errno
 import importlib
-import os
-import signal
 import sys
 import textwrap
-import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 from dream import __version__
-from dream.errors import InputError, RunError, did_you_mean
+from dream.errors import InputError, did_you_mean
+from dream.exit_codes import exit_code
 
 COMMANDS = {
     "train": "train a model on captioned pictures",
@@ -34,26 +29,10 @@ dream train --preset tiny --data shapes --minutes 10 --out runs/shapes
 dream evaluate --model demo --model runs/shapes --tasks edits,prompts
 """
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of the command line `argv` (by default the process's own)."""
-    try:
-        try:
-            _run(list(sys.argv[1:] if argv is None else argv))
-        finally:
-            _flush()  # a closed pipe is noticed here, not when Python ends
-        return 0
-    except BrokenPipeError:  # whoever read our output has gone, as in `dream data SRC | head`
-        return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        return _say("interrupted", 130)
-    except Exception as error:
-        if os.environ.get("DREAM_DEBUG") == "1":
-            traceback.print_exc()
-        return _say(*_sentence(error))
+    return exit_code("dream", lambda: _run(list(sys.argv[1:] if argv is None else argv)))
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -103,65 +82,6 @@ def _top_parser() -> CommandParser:
     )
     parser.add_argument("--version", action="version", version=f"dream-workbench {__version__}")
     return parser
-
-
-def _sentence(error: BaseException) -> tuple[str, int]:
-    """What to tell the user about `error` (or, if that is unknown, about its cause), and the exit code."""
-    cause: BaseException | None = error
-    while cause is not None:
-        known = _known(cause)
-        if known is not None:
-            return known
-        cause = cause.__cause__
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return f"{text} (set DREAM_DEBUG=1 for the traceback)", 1
-
-
-def _known(error: BaseException) -> tuple[str, int] | None:
-    from safetensors import SafetensorError
-
-    if isinstance(error, InputError):
-        return str(error), 2
-    if isinstance(error, RunError):
-        return str(error), 1
-    if isinstance(error, OSError):
-        return _known_os_error(error)
-    if isinstance(error, SafetensorError):  # carries what the system said as text only
-        for number in (*_DISK_FULL, *_NOT_WRITABLE):
-            if f"os error {number})" in str(error):
-                return _known_os_error(OSError(number, os.strerror(number)))
-        return f"a weights file is damaged or is not a safetensors file ({error})", 2
-    return None
-
-
-def _known_os_error(error: OSError) -> tuple[str, int] | None:
-    what = f": {error.filename}" if error.filename else f" ({error})"
-    if error.errno in _DISK_FULL:
-        return f"the disk is full{what}; free some space and run the command again", 1
-    if error.errno in _NOT_WRITABLE:
-        return f"no permission to read or write{what}; choose another place or change its rights", 2
-    if isinstance(error, FileNotFoundError):
-        return f"no such file or folder{what}", 2
-    if isinstance(error, FileExistsError):
-        return f"already there, and left as it is{what}", 2
-    if isinstance(error, IsADirectoryError):
-        return f"a folder where a file was expected{what}", 2
-    if isinstance(error, NotADirectoryError):
-        return f"a file where a folder was expected{what}", 2
-    return None
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except OSError:  # Python's own last flush must not fail once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise
-
-
-def _say(sentence: str, code: int) -> int:
-    print(f"dream: {sentence}", file=sys.stderr)
-    return code
 
 
 if __name__ == "__main__":

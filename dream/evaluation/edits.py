@@ -1,12 +1,12 @@
-"""Edited captions: is a real picture nearer to its caption than to one that is wrong in a single thing?
+"""Edited captions: is a picture closer to its caption than to one that is wrong in a single thing?
 
-Swapped things tell whether the joint space knows who is where, which retrieval does not (chance is 0.5). The
-pictures are freshly drawn, half of combinations that training never shows.
+Swapped things show whether the joint space knows which thing is where, which retrieval does not (chance is 0.5).
+The pictures are newly drawn, half of them of combinations that never occur in training.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,26 +20,23 @@ from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, share
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
 
 COMBINATIONS = ("all", "unseen", "seen")
 
 
 @dataclass(frozen=True)
 class EditsSettings(JointSettings, task="edits"):
-    """What the task `edits` looks at."""
+    """Settings of the task `edits`."""
 
     count: Annotated[int, at_least(2)] = 2000
-    """Pictures, half of them of combinations that training never shows."""
+    """Pictures, half of them of combinations that never occur in training."""
 
     def measure(
-        self, pretrained: "Pretrained", data: str = "shapes", seed: int = 0, progress: Progress = quiet
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
-        """Share of the pictures whose caption beats the edited one, by kind, mask ratio and combination.
+        """Returns the share of pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
         Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
         """
@@ -64,8 +61,8 @@ class EditsSettings(JointSettings, task="edits"):
         return found
 
 
-def _features_by_scene(pretrained: "Pretrained", scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
-    """The feature of each scene's canonical caption, computed once."""
+def _features_by_scene(pretrained: Pretrained, scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
+    """Returns the feature of each scene's canonical caption, computed once."""
     unique = list(dict.fromkeys(scenes))
     return dict(zip(unique, caption_features(pretrained, [caption(s) for s in unique]), strict=True))
 
