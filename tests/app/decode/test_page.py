@@ -281,7 +281,7 @@ def test_a_decode_that_fails_is_said_and_one_that_is_cancelled_too(workspace):
         raise ZeroDivisionError("by hand")
 
     app.session_state["work.decode.paint"] = Work(fails).wait()
-    assert "should not" in app.run().error[0].value
+    assert "Unexpected error" in app.run().error[0].value
 
     def waits(work):
         while True:
