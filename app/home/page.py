@@ -17,7 +17,7 @@ PROMPTS = {
 }
 # Page, label of its button, caption. (A string below a constant would be drawn, since Streamlit runs this file.)
 TRY = (
-    ("masking", "Explore Masking Warmup", "Change the schedule and see which loss each drawn mask ratio counts for."),
+    ("masking", "Explore masking", "Change the schedule; see which loss each ratio counts for."),
     ("decode", "Watch a decode", "Paint live, then scrub: tokens revealed, previews, attention."),
     ("trajectories", "Compare candidates", "Candidates next to each other, their scores, and the choice among them."),
     ("train", "Train your own", "Ten minutes on drawn shapes, with live curves and samples."),

@@ -104,7 +104,7 @@ def _location(schedule: str) -> None:
     )
     if schedule == "warmup":
         st.slider(
-            "Warm-up from, to (% of training)",
+            "Warm-up (% of training)",
             0,
             100,
             step=1,
@@ -131,9 +131,9 @@ def _spread() -> None:
         key=_key("std"),
         help="masking.std: standard deviation of the normal before truncation.",
     )
-    st.toggle("Spread changes over training", key=_key("widens"), help="masking.std_end: another spread at the end.")
+    st.toggle("Spread changes", key=_key("widens"), help="masking.std_end: another spread at the end.")
     st.toggle(
-        "Bounds follow the location",
+        "Limit to one spread",
         key=_key("moving"),
         help="masking.moving_interval: ratios are drawn within one spread of the location only.",
     )

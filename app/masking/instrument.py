@@ -83,7 +83,7 @@ def _show_readings(moment: Moment, settings: Settings) -> None:
             ),
             ("Contrast draws", f"{shares.contrast:.0%}", "Share of the draws with enough visible tokens for contrast."),
             ("Generation draws", f"{shares.generation:.0%}", "Share of the draws with enough hidden tokens."),
-            ("Draws for both", f"{shares.both:.0%}", "Share of the draws that count in both losses."),
+            ("Both losses", f"{shares.both:.0%}", "Share of the draws that count in both losses."),
             (
                 "Batch has both",
                 f"{moment.chance:.1%}",
