@@ -10,6 +10,7 @@ from app.search.choice import Ready
 from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from workbench.figures.search import plot_cosines
+from workbench.pictures import exact_url
 from workbench.search.index import (
     Hit,
     Looked,
@@ -21,7 +22,7 @@ from workbench.search.index import (
     text_features,
 )
 from workbench.search.words import hits_csv
-from workbench.sources.pictures import SMALL, data_url
+from workbench.sources.pictures import SMALL
 
 SHOWN = 15
 BESIDE = 12
@@ -84,7 +85,7 @@ def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | Non
     items = [
         Item(
             id=hit.place,
-            picture=data_url(index.pixels[hit.place]),
+            picture=exact_url(index.pixels[hit.place]),
             title=index.captions[hit.place],
             left=f"{hit.rank}",
             right=f"{hit.cosine:.3f}" if hit.cosine == hit.cosine else "",
