@@ -1,6 +1,4 @@
-"""Data: a source page by page with captions, tokens and what the image tokenizer leaves; its numbers; what is
-broken in it.
-"""
+"""Data page: a source's pictures with captions and tokens, its statistics, and its broken samples."""
 
 import streamlit as st
 
@@ -18,8 +16,8 @@ def render() -> None:
     """Show the page."""
     st.title("Data")
     st.caption(
-        "A source of captioned pictures as a model gets it: the picture cropped and back from its tokens, "
-        "the caption in tokens, how long and how often, and everything in it that is broken."
+        "A source of captioned pictures as a model receives it: cropped pictures and their reconstruction from tokens, "
+        "caption tokens, statistics, and broken samples."
     )
     if source := handed("data").get("source"):
         st.session_state["in.data.source"] = source
@@ -39,16 +37,16 @@ def render() -> None:
             key="in.data.view",
             required=True,
             label_visibility="collapsed",
-            help="Pictures page by page, the source in numbers, or what cannot be used.",
+            help="Pictures page by page, statistics of the source, or samples that cannot be used.",
         )
         with st.container(horizontal=True, width="content"):
-            _carry(opened, eyes)
+            _links(opened, eyes)
     with guarded():
-        VIEWS[name](opened, eyes)
+        VIEWS[name or "Pictures"](opened, eyes)
 
 
-def _carry(opened: Opened, eyes: Eyes) -> None:
-    """The buttons that take the source to another page."""
+def _links(opened: Opened, eyes: Eyes) -> None:
+    """Show buttons that open the source on other pages."""
     level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
     if st.button("Train on this", key="do.data.train", help="Opens Train with this source."):
         hand_over("train", source=opened.typed, assignments=level)
@@ -57,7 +55,7 @@ def _carry(opened: Opened, eyes: Eyes) -> None:
 
 
 def _choose() -> tuple[Opened, Eyes] | None:
-    """The source and the tokenizers, once both are open; a failure is said here, and the choice stays."""
+    """Show the choice of source and tokenizers; None until both are open. A failure is shown, the choice stays."""
     drawn = str(st.session_state.get("in.data.source") or "shapes").strip() == "shapes"
     columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
     with guarded():

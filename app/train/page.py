@@ -1,4 +1,4 @@
-"""Trainings: set one up and start it, watch it learn, stop it, go on with it; the queue of all that wait."""
+"""Train page: set up and start a training, watch, stop and resume it; the queue of waiting trainings."""
 
 import streamlit as st
 
@@ -20,14 +20,14 @@ def render() -> None:
     trainings = list_trainings(here)
     _choose_view(any(training.active for training in trainings))
     if not trainings and st.session_state["in.train.view"] == "Watch":
-        st.info("No training yet. **Set up** makes the first: ten minutes on drawn shapes need no data.")
+        st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     view = st.segmented_control(
         "View",
         VIEWS,
         key="in.train.view",
         required=True,
         label_visibility="collapsed",
-        help="Set up a training, or watch those that wait, run or have ended.",
+        help="Set up a training, or watch queued, running and ended ones.",
     )
     if view == "Watch":
         train_watch.show_queue(trainings)
@@ -36,7 +36,7 @@ def render() -> None:
 
 
 def _choose_view(active: bool) -> None:
-    """What was handed over opens the form, what was just started is watched; else what runs comes first."""
+    """Choose the view: the form for handed-over values, else the training just started, else active trainings."""
     values = handed("train")
     if values:
         train_setup.take(values)

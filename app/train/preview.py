@@ -6,7 +6,7 @@ import streamlit as st
 from app.background import follow, start_work, work
 from app.failures import guarded, show_failure
 from dream.config import DreamConfig
-from workbench.runs.preview import LIMIT, Preview, look_at
+from workbench.runs.preview import LIMIT, Preview, preview_source
 from workbench.work import Work
 from workbench.workspace import open_workspace
 
@@ -43,11 +43,11 @@ def show_preview(source: str, config: DreamConfig) -> None:
 @st.cache_data(max_entries=16, show_spinner=False)
 def _drawn(config: DreamConfig) -> Preview:
     """Drawn samples take no time worth a progress bar."""
-    return look_at(None, "shapes", config)
+    return preview_source(None, "shapes", config)
 
 
 def _look(path: str, config: DreamConfig, wanted: tuple[object, ...], limit: int | None) -> None:
-    start_work(KEY, lambda running: look_at(running, path, config, limit))
+    start_work(KEY, lambda running: preview_source(running, path, config, limit))
     st.session_state[f"{KEY}.of"] = wanted
 
 
