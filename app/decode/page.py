@@ -2,11 +2,20 @@
 
 import streamlit as st
 
-from app.background import work
+from app.background import is_running
 from app.decode.controls import DecodeChoice, form_values, put, show_decode_form
 from app.decode.fork import fork_at, show_compare, show_fork
 from app.decode.records import show_recall, show_records, shown_decode
-from app.decode.stage import SHOWN, data_of, show_decode, show_decode_exports, show_running, start_paint, take_result
+from app.decode.stage import (
+    PAINT,
+    SHOWN,
+    data_of,
+    show_decode,
+    show_decode_exports,
+    show_running,
+    start_paint,
+    take_decode,
+)
 from app.decode.start import show_start
 from app.failures import guarded
 from app.figures import show_figure
@@ -26,7 +35,7 @@ def render() -> None:
     """Show the page."""
     with guarded():
         _take_handed()
-    finished = take_result()
+    finished = take_decode()
     if finished is not None:
         st.session_state[PANEL] = "compare" if "parent" in finished.about else "fork"
     st.title("Decode", anchor=False)
@@ -66,13 +75,12 @@ def _decode(chosen: DecodeChoice, shown: StoredDecode | None) -> None:
     """The button, above the picture that a decode may start from."""
     place = st.container()
     start = show_start(chosen, shown)
-    busy = work("decode.paint")
     if place.button(
         "Decode",
         key="do.decode.go",
         type="primary",
         width="stretch",
-        disabled=busy is not None and busy.running,
+        disabled=is_running(PAINT),
         help="Paints the prompt with these settings.",
     ):
         request = chosen.request(start)

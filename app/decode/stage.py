@@ -4,8 +4,9 @@ from typing import Any
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import error_sentence, show_failure
+from app.background import forget_work, is_started, show_work, start_work, take_result
+from app.failures import error_sentence
+from app.keys import DECODE
 from app.models import pretrained
 from app.player import show_player
 from dream.errors import InputError
@@ -16,10 +17,9 @@ from workbench.decode.player_data import PLAYER, add_inspection, player_data, re
 from workbench.decode.request import DecodeRequest
 from workbench.pictures import enlarged
 from workbench.store import StoredDecode
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
-PAINT, SHOWN, TAKEN = "decode.paint", "decode.shown", "decode.taken"
+PAINT, SHOWN = DECODE.name("paint"), DECODE.name("shown")
 LIVE_SIDE = 420
 """Largest side of the picture while it is painted, in pixels."""
 
@@ -30,36 +30,26 @@ def start_paint(request: DecodeRequest, model: str) -> None:
     start_work(PAINT, lambda running: paint_and_store(running, here, opened, request))
 
 
-def take_result() -> StoredDecode | None:
-    """Shows the decode that has just been finished; it comes back once."""
-    running = work(PAINT)
-    if running is None or running.state != "done" or st.session_state.get(TAKEN) is running:
-        return None
-    st.session_state[TAKEN] = running
-    st.session_state[SHOWN] = running.result.id
-    return running.result
+def take_decode() -> StoredDecode | None:
+    """The decode that has just been finished, which the page then shows; None on the second call."""
+    stored: StoredDecode | None = take_result(PAINT)
+    if stored is not None:
+        st.session_state[SHOWN] = stored.id
+    return stored
 
 
 def show_running() -> bool:
-    """The decode that is being painted, live, if one is; else what became of it."""
-    running = work(PAINT)
-    if running is None:
-        return False
-    if running.running:
-        follow(PAINT, _live, every=0.2)
-        return True
-    if running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    elif running.state == "cancelled":
-        st.info("Cancelled: nothing of it was stored.")
-    return False
+    """Draws the decode that is being painted, live, or why there is none; returns whether one is."""
+    return show_work(
+        PAINT,
+        _live,
+        waiting="The first tokens are being painted ...",
+        cancelled="Cancelled: nothing of it was stored.",
+        every=0.2,
+    ).running
 
 
-def _live(running: Work[Any]) -> None:
-    painting: Painting | None = running.partial
-    if painting is None:
-        st.caption("The first tokens are being painted ...")
-        return
+def _live(painting: Painting) -> None:
     st.image(enlarged(painting.picture, LIVE_SIDE), alt=f"The picture after step {painting.step} of {painting.steps}")
     st.caption(f"step {painting.step} of {painting.steps} · {painting.decoded_fraction:.0%} of the tokens decoded")
 
@@ -106,27 +96,19 @@ def model_of(stored: StoredDecode) -> Pretrained:
 
 def _look_inside(stored: StoredDecode) -> None:
     """Computes what needs the model, once, in the background; says where it cannot."""
-    key = f"decode.look.{stored.id}"
-    running = work(key)
-    if running is None:
+    name = DECODE.name("look", stored.id)
+    if not is_started(name):
         try:
             opened = model_of(stored)
         except InputError as error:
             st.info(f"Previews of the rest, attention and paths are left out: {error}.")
             return
-        running = start_work(key, lambda one: add_inspection(one, stored, opened))
-    if running.running:
-        follow(key, lambda _: None)
-        return
-    if running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    if running.state != "done":
-        st.button(
-            "Look inside",
-            key="do.decode.look",
-            on_click=lambda: st.session_state.pop(f"work.{key}"),
-            help="Previews of the rest, attention and denoising paths; takes about as long as the decode.",
-        )
+        start_work(name, lambda running: add_inspection(running, stored, opened))
+    show_work(
+        name,
+        cancelled="Previews of the rest, attention and denoising paths were cancelled.",
+        again=lambda: forget_work(name),
+    )
 
 
 def show_decode_exports(stored: StoredDecode) -> None:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import error_sentence, guarded, show_failure
+from app.background import is_running, show_work, start_work
+from app.failures import error_sentence, guarded
 from app.figures import show_figure, theme
 from app.trajectories.controls import PAGE, Asked, key, show_moment
 from app.trajectories.shown import delete_choice, opened_finished, show_worth_table
@@ -17,7 +17,6 @@ from workbench.trajectories.kept import MOST_PROMPTS, prompts_of, study
 from workbench.trajectories.prompts import drawn_prompts, typed_prompts
 from workbench.trajectories.shown import finished_tiles, gallery
 from workbench.trajectories.worth import Worth, scored_index, what_is_seen_over, worth_by_step
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
 STUDY = "trajectories.study"
@@ -30,15 +29,18 @@ def render_many(asked: Asked | None) -> None:
     """The prompts to take, the study as it grows, and the finished one."""
     if asked is not None:
         _ask(asked)
-    running = work(STUDY)
-    if running is not None and running.running:
-        follow(STUDY, _growing, every=1.0)
+    view = show_work(
+        STUDY,
+        _growing,
+        waiting="The first prompts are being finished ...",
+        cancelled="Stopped, so nothing was stored. Any prompts finished until then are shown below.",
+        every=1.0,
+    )
+    if view.running:
         return
-    if running is not None and running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    if running is not None and running.state == "cancelled" and running.partial is not None:
-        st.info("Stopped. What was finished until then is below; it is not stored.")
-        _show(*running.partial, asked.settings if asked else None, "stopped")
+    if view.partial is not None and not view.failed:
+        found, rows = view.partial
+        _show(found, rows, asked.settings if asked else None, "stopped")
         return
     id = st.session_state.get(STUDIED)
     if not id:
@@ -90,13 +92,13 @@ def _ask(asked: Asked) -> None:
         st.warning(error_sentence(error))
         return
     pictures = len(prompts) * asked.settings.candidates
-    running, here = work(STUDY), open_workspace()
+    here = open_workspace()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button(
             f"Finish {pictures:,} pictures",
             key=f"do.{PAGE}.study",
             type="primary",
-            disabled=running is not None and running.running,
+            disabled=is_running(STUDY),
             help=f"{asked.settings.candidates} candidates of each of {len(prompts)} prompts.",
         )
         show_moment(asked.points, asked.settings)
@@ -105,20 +107,8 @@ def _ask(asked: Asked) -> None:
         st.rerun()
 
 
-def take_study() -> None:
-    """Looks at a study that has just been finished."""
-    running = work(STUDY)
-    if running is None or not isinstance(running.result, StoredDecode):
-        return
-    if st.session_state.get("trajectories.studied.taken") != running.result.id:
-        st.session_state["trajectories.studied.taken"] = st.session_state[STUDIED] = running.result.id
-
-
-def _growing(running: Work) -> None:
-    if running.partial is None:
-        st.caption("The first prompts are being finished ...")
-        return
-    found, rows = running.partial
+def _growing(partial: tuple[Finished, list[Worth]]) -> None:
+    found, rows = partial
     figure = style.themed(plot_worth(found, rows, title=f"{len(found.prompts)} prompts so far"), theme())
     st.plotly_chart(figure, key=f"do.{PAGE}.growing", theme=None, alt="What choosing is worth so far")
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import guarded, show_failure
+from app.background import is_running, show_work, start_work, take_result
+from app.failures import guarded
 from app.figures import theme
 from app.handing_over import handed
 from app.trajectories.controls import PAGE, Asked, read_controls, take_settings
 from app.trajectories.list import VIEW, render_list
-from app.trajectories.many import STUDIED, render_many, take_study
+from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.shown import SHOWN, show_stored
 from dream.errors import InputError
 from workbench.figures import style
@@ -17,7 +17,6 @@ from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.kept import prompts_of
 from workbench.trajectories.race import Race, paint_race
 from workbench.trajectories.shown import gallery, race_tiles
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
 RACE = "trajectories.race"
@@ -47,8 +46,7 @@ def render() -> None:
     if view == "stored":
         render_list()
         return
-    running = work(RACE)
-    asked = read_controls(view == "one", running is not None and running.running)
+    asked = read_controls(view == "one", is_running(RACE))
     if view == "one":
         _one(asked)
     else:
@@ -67,38 +65,33 @@ def _take_handed() -> None:
 
 
 def _take_results() -> None:
-    """Looks at what has just been finished, once."""
-    take_study()
-    running = work(RACE)
-    if running is None or not isinstance(running.result, StoredDecode):
-        return
-    if st.session_state.get("trajectories.shown.taken") != running.result.id:
-        st.session_state["trajectories.shown.taken"] = st.session_state[SHOWN] = running.result.id
+    """Shows what has just been finished."""
+    for name, shown in ((RACE, SHOWN), (STUDY, STUDIED)):
+        stored: StoredDecode | None = take_result(name)
+        if stored is not None:
+            st.session_state[shown] = stored.id
 
 
 def _one(asked: Asked | None) -> None:
-    running = work(RACE)
     if asked is not None and asked.go:
         here = open_workspace()
         start_work(RACE, lambda w: paint_race(w, asked.opened, here, asked.model, asked.prompt, asked.settings))
         st.rerun()
-    if running is not None and running.running:
-        follow(RACE, _live, every=0.2)
-        return
-    if running is not None and running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    elif running is not None and running.state == "cancelled":
-        st.info("Stopped before it was finished, so nothing was stored. Paint starts anew.")
-    _show_last()
+    running = show_work(
+        RACE,
+        _live,
+        waiting="The first tokens are being painted ...",
+        cancelled="Stopped before it was finished, so nothing was stored. Paint starts again.",
+        every=0.2,
+    ).running
+    if not running:
+        _show_last()
 
 
-def _live(running: Work) -> None:
+def _live(race: Race) -> None:
     """The candidates and their lines as they grow."""
-    if running.partial is None:
-        st.caption("The first tokens are being painted ...")
-        return
-    st.html(gallery(race_tiles(running.partial)))
-    _lines(running.partial)
+    st.html(gallery(race_tiles(race)))
+    _lines(race)
 
 
 def _lines(race: Race | None) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import guarded, show_failure
+from app.background import is_running, show_work, start_work
+from app.failures import guarded
 from app.figures import show_figure
 from app.handing_over import hand_over
 from app.models import pretrained
@@ -33,8 +33,6 @@ from workbench.trajectories.worth import (
 from workbench.workspace import open_workspace
 
 FINISH = "trajectories.finish"
-FINISHING = "trajectories.finishing"
-"""Session key: the id of the stored choice whose candidates are being finished, or were last."""
 METRIC_WIDTH = 176
 SHOWN = "trajectories.shown"
 """Session key: the id of the stored choice that is looked at."""
@@ -51,13 +49,10 @@ def show_stored(stored: StoredDecode) -> None:
     everything = finished and _which(race)
     played = _player(stored, race, final, everything)
     _actions(stored, race, finished, played)
-    running = work(FINISH) if st.session_state.get(FINISHING) == stored.id else None
-    if running is not None and running.running:
-        follow(FINISH, lambda running: None)
-    elif running is not None and running.state == "failed" and running.error is not None and not finished:
-        show_failure(running.error)
     if finished:
         _finished(stored, race)
+    else:
+        show_work(FINISH, identity=stored.id, cancelled="Stopped before all candidates were finished.")
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -154,14 +149,13 @@ def _played(stored: StoredDecode, race: Race, final: Opinion | None, everything:
 
 
 def _actions(stored: StoredDecode, race: Race, finished: bool, played: dict[str, Any]) -> None:
-    running = work(FINISH)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not finished:
             st.button(
                 "What if all were finished?",
                 key=f"do.{PAGE}.finish",
                 type="primary",
-                disabled=running is not None and running.running,
+                disabled=is_running(FINISH),
                 on_click=_finish,
                 args=(stored,),
                 help="Finishes the dropped candidates too, judges them, and times it.",
@@ -201,8 +195,7 @@ def _finish(stored: StoredDecode) -> None:
     here = open_workspace()
     with guarded():
         opened = pretrained(here.model(stored.about["model"]))
-        start_work(FINISH, lambda running: what_if(running, opened, here, stored))
-        st.session_state[FINISHING] = stored.id
+        start_work(FINISH, lambda running: what_if(running, opened, here, stored), identity=stored.id)
 
 
 def delete_choice(id: str) -> None:

@@ -1,4 +1,4 @@
-"""What all pages share: failures as sentences, work that is followed, figures with downloads, kept inputs."""
+"""Shared by all pages: failures as sentences, figures with downloads, values handed over."""
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -43,51 +43,6 @@ def test_any_other_failure_has_its_details_a_click_away_and_in_the_log(folder):
     assert "ZeroDivisionError: by zero" in app.expander[0].code[0].value
     assert "ZeroDivisionError: by zero" in (folder / ".workbench" / "log.txt").read_text()
     assert not app.exception
-
-
-def test_work_is_shown_while_it_runs_and_its_result_once_it_is_done():
-    def script():
-        import threading
-
-        import streamlit as st
-
-        from app.background import follow, start_work, work
-
-        if "go" not in st.session_state:
-            go = st.session_state["go"] = threading.Event()
-
-            def function(running):
-                running.tell(0.5, "half way")
-                go.wait(60)
-                return 7
-
-            start_work("sum", function)
-        follow("sum", lambda running: st.write("so far"))
-        if not work("sum").running:
-            st.write(f"result {work('sum').result}")
-
-    app = run(script)
-    assert app.markdown[0].value == "so far"
-    app.session_state["go"].set()
-    app.session_state["work.sum"].wait(60)
-    assert app.run().markdown[0].value == "result 7"
-
-
-def test_starting_work_again_asks_the_first_to_stop():
-    def script():
-        import streamlit as st
-
-        from app.background import start_work
-
-        def spin(running):
-            while True:
-                running.check()
-
-        first = start_work("same", spin)
-        start_work("same", lambda running: 1).wait(60)
-        st.write(first.wait(60).state)
-
-    assert run(script).markdown[0].value == "cancelled"
 
 
 def test_a_figure_has_its_data_as_a_download_and_takes_the_theme():

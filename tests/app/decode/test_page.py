@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.keys import HANDED
+from app.keys import handed_key
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.presets import preset
@@ -267,7 +267,7 @@ def test_an_own_picture_is_kept_and_what_is_none_is_refused(workspace, tmp_path)
 def test_what_another_page_hands_over_is_in_the_form_and_on_the_stage(workspace):
     found = stored(workspace)
     values = {"model": "demo", "prompt": "a star", "settings": {"steps": 9, "candidates": 4, "select_steps": [2]}}
-    app = page(**{HANDED + "decode": {**values, "stored": found.id}})
+    app = page(**{handed_key("decode"): {**values, "stored": found.id}})
     assert app.text_area(key="in.decode.prompt").value == "a star"
     assert app.number_input(key="in.decode.steps").value == 9
     assert app.selectbox(key="in.decode.model").value == "demo"
