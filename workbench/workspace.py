@@ -64,7 +64,7 @@ class Workspace:
         path = (self.root / Path(text.strip()).expanduser()).resolve()
         if not self.outside and not path.is_relative_to(self.root.resolve()):
             raise InputError(
-                f"{text.strip()} is outside the workspace {self.root}: move it there, or allow "
+                f"{text.strip()} is outside of the workspace {self.root}: move it there, or allow "
                 f'other places by writing {{"outside": true}} into {self.own / SETTINGS}'
             )
         return path

@@ -8,6 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app.background import computed
 from app.data.choice import Opened
+from app.keys import DATA
 from workbench.sources.browse import Page, Sample, read_page
 from workbench.sources.pictures import broken_card, card_grid, sample_card
 from workbench.sources.seen import Eyes, Returned, and_back, tokens_of
@@ -29,10 +30,10 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
     """Show a page of samples with their caption tokens and their reconstruction by the image tokenizer."""
     shard, wanted, per, pager = _choose(opened)
     size = eyes.config.image.size
-    start = (st.session_state["in.data.page"] - 1) * per
+    start = (st.session_state[DATA.input("page")] - 1) * per
     identity = (*opened.identity, shard, start, per, wanted, size)
     page = computed(
-        "data.page",
+        DATA.name("page"),
         identity,
         "Reading the page",
         lambda work: read_page(opened.browsed, shard, start, per, size, wanted=wanted, within=WITHIN, check=work.check),
@@ -57,44 +58,46 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
 
 def first_page() -> None:
     """Return to the first page, after a change of source, split, shard or filter."""
-    st.session_state["in.data.page"] = 1
+    st.session_state[DATA.input("page")] = 1
 
 
 def _choose(opened: Opened) -> tuple[int, str, int, Pager]:
     shards = opened.browsed.shards
     one = len(shards) == 1
     columns = st.columns([4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom")
-    if st.session_state.get("in.data.shard") not in range(len(shards)):
-        st.session_state["in.data.shard"] = 0
+    if st.session_state.get(DATA.input("shard")) not in range(len(shards)):
+        st.session_state[DATA.input("shard")] = 0
     if not one:
         columns[0].selectbox(
             "Shard",
             range(len(shards)),
-            key="in.data.shard",
+            key=DATA.input("shard"),
             format_func=shards.__getitem__,
             on_change=first_page,
             help="Part of the source; only the chosen one is read.",
         )
     wanted = columns[-5].text_input(
         "Caption contains",
-        key="in.data.wanted",
+        key=DATA.input("wanted"),
         on_change=first_page,
         help=f"Only samples whose caption contains this text, among the first {WITHIN:,} of the shard.",
     )
-    st.session_state.setdefault("in.data.per", PER_PAGE[0])
-    per = columns[-4].selectbox("Per page", PER_PAGE, key="in.data.per", on_change=first_page, help="Samples per page.")
-    st.session_state.setdefault("in.data.page", 1)
-    columns[-2].number_input("Page", min_value=1, step=1, key="in.data.page", help="Counts from 1.")
-    return st.session_state["in.data.shard"], wanted.strip(), per, (columns[-3], columns[-1])
+    st.session_state.setdefault(DATA.input("per"), PER_PAGE[0])
+    per = columns[-4].selectbox(
+        "Per page", PER_PAGE, key=DATA.input("per"), on_change=first_page, help="Samples per page."
+    )
+    st.session_state.setdefault(DATA.input("page"), 1)
+    columns[-2].number_input("Page", min_value=1, step=1, key=DATA.input("page"), help="Counts from 1.")
+    return st.session_state[DATA.input("shard")], wanted.strip(), per, (columns[-3], columns[-1])
 
 
 def _show_pager(pager: Pager, page: Page, start: int) -> None:
     """Show the buttons for the previous and next page, and the range of samples shown."""
     pager[0].button(
-        "‹", key="do.data.earlier", on_click=_step(-1), disabled=start == 0, width="stretch", help="Previous page."
+        "‹", key=DATA.action("earlier"), on_click=_step(-1), disabled=start == 0, width="stretch", help="Previous page."
     )
     pager[1].button(
-        "›", key="do.data.later", on_click=_step(1), disabled=not page.more, width="stretch", help="Next page."
+        "›", key=DATA.action("later"), on_click=_step(1), disabled=not page.more, width="stretch", help="Next page."
     )
     of = f" of {page.total:,}" if page.total is not None else ""
     if page.found:
@@ -103,7 +106,7 @@ def _show_pager(pager: Pager, page: Page, start: int) -> None:
 
 def _step(by: int) -> Callable[[], None]:
     def move() -> None:
-        st.session_state["in.data.page"] = max(1, st.session_state["in.data.page"] + by)
+        st.session_state[DATA.input("page")] = max(1, st.session_state[DATA.input("page")] + by)
 
     return move
 
@@ -128,4 +131,4 @@ def _returned(identity: tuple[object, ...], eyes: Eyes, good: list[Sample]) -> R
             results.append(and_back(eyes.image_tokenizer, pixels[number : number + 1]))
         return Returned(*(np.concatenate(arrays) for arrays in zip(*results, strict=True)))
 
-    return computed("data.back", (*identity, eyes.name), "Running the image tokenizer", through)
+    return computed(DATA.name("back"), (*identity, eyes.name), "Running the image tokenizer", through)

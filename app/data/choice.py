@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.background import computed
-from app.keys import INPUT
+from app.keys import DATA, input_key
 from app.models import choose_or_type, models
 from dream.config import DreamConfig
 from dream.presets import tiny
@@ -18,7 +18,7 @@ from workbench.sources.places import list_sources, source_stamp
 from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
 from workbench.workspace import open_workspace
 
-ANEW = "a new tiny model for this source"
+NEW_MODEL = "a new tiny model for this source"
 """Option for the tokenizers that a new training would have."""
 LEVELS = (0, 1, 2, 3)
 
@@ -39,7 +39,7 @@ def pick_source(key: str) -> str:
     return choose_or_type(
         "Data source",
         _listed(str(open_workspace().root)),
-        INPUT + key,
+        input_key(key),
         "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`. "
         "Choose a listed source or type another one.",
     )
@@ -54,13 +54,13 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
-    if st.session_state.get(INPUT + key) not in splits or st.session_state.get(f"{key}.of") != source:
-        st.session_state[INPUT + key] = first if first in splits else splits[0]
+    if st.session_state.get(input_key(key)) not in splits or st.session_state.get(f"{key}.of") != source:
+        st.session_state[input_key(key)] = first if first in splits else splits[0]
         st.session_state[f"{key}.of"] = source  # a new source starts on its own first split
     return st.selectbox(
         "Split",
         splits,
-        key=INPUT + key,
+        key=input_key(key),
         help="A training learns from train and validates on val; `all` is both together.",
     )
 
@@ -77,8 +77,8 @@ def pick_eyes() -> str:
     """Show a selection box of the model whose tokenizers are applied to the source."""
     return choose_or_type(
         "Tokenizers of",
-        [*models(), ANEW],
-        INPUT + "data.eyes",
+        [*models(), NEW_MODEL],
+        DATA.input("eyes"),
         "Model whose caption tokenizer, image tokenizer and picture size are used, or those that a new `tiny` training "
         "on this source would have.",
     )
@@ -86,10 +86,10 @@ def pick_eyes() -> str:
 
 def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
     """Load the tokenizers; None until they are ready, with progress or the failure shown here."""
-    if chosen == ANEW:
+    if chosen == NEW_MODEL:
         source = open_workspace().source(typed)
         return computed(
-            "data.eyes",
+            DATA.name("eyes"),
             (source, stamp(source), level),
             "Training a tokenizer",
             lambda work: eyes_of_training(source, 1 if level is None else level),
@@ -104,11 +104,11 @@ def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
 
 def pick_level() -> int:
     """Show a selection box of the difficulty of drawn pictures."""
-    st.session_state.setdefault("in.data.level", tiny().data.level)
+    st.session_state.setdefault(DATA.input("level"), tiny().data.level)
     return st.selectbox(
         "Level",
         LEVELS,
-        key="in.data.level",
+        key=DATA.input("level"),
         help="0: one large object; 1: one or two; 2: more shapes, colours, sizes; 3: textures, up to three.",
     )
 

@@ -9,6 +9,7 @@ import streamlit as st
 from app.background import computed
 from app.data.choice import Opened
 from app.figures import show_figure
+from app.keys import DATA
 from workbench.figures import data as figures
 from workbench.sources.seen import Eyes
 from workbench.sources.statistics import SourceStatistics, problems_csv, source_statistics
@@ -48,7 +49,7 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
         return
     _broken_numbers(found)
     table = pd.DataFrame(found.problems[:LISTED], columns=["kind", "shard", "name", "detail"])
-    st.dataframe(table, hide_index=True, width="stretch", key="do.data.broken")
+    st.dataframe(table, hide_index=True, width="stretch", key=DATA.action("broken"))
     if len(found.problems) > LISTED:
         st.caption(f"Showing the first {LISTED:,} of {len(found.problems):,}; the CSV has all.")
     st.download_button(
@@ -56,7 +57,7 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
         data=lambda: problems_csv(found.problems),
         file_name="broken.csv",
         mime="text/csv",
-        key="do.data.broken.csv",
+        key=DATA.action("broken.csv"),
         on_click="ignore",
         help="Kind, shard, name and detail of every broken sample.",
     )
@@ -65,12 +66,12 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
 def _read(opened: Opened, eyes: Eyes, show: Callable[[SourceStatistics], None]) -> SourceStatistics | None:
     endless = opened.source == "shapes"
     options = LIMITS if endless else (*LIMITS, EVERYTHING)
-    if st.session_state.get("in.data.limit") not in options:
-        st.session_state["in.data.limit"] = LIMITS[1]
+    if st.session_state.get(DATA.input("limit")) not in options:
+        st.session_state[DATA.input("limit")] = LIMITS[1]
     limit = st.selectbox(
         "Samples to read",
         options,
-        key="in.data.limit",
+        key=DATA.input("limit"),
         width=220,
         format_func=lambda value: value if isinstance(value, str) else f"the first {value:,}",
         help="From the start of the source, including samples held out for validation. Only lengths and counts are "
@@ -78,7 +79,7 @@ def _read(opened: Opened, eyes: Eyes, show: Callable[[SourceStatistics], None]) 
     )
     most = None if limit == EVERYTHING else int(str(limit))
     return computed(
-        "data.statistics",
+        DATA.name("statistics"),
         (*opened.identity, most, eyes.name, eyes.config.data.level),
         "Reading the source",
         partial(_count, opened, eyes, most),
@@ -127,15 +128,17 @@ def _figures(found: SourceStatistics, eyes: Eyes) -> None:
     with left:
         show_figure(
             figures.plot_lengths(found.tokens, found.words, found.context),
-            "data.lengths",
+            DATA.name("lengths"),
             alt="Histogram of caption lengths in tokens and words",
         )
     with right:
-        show_figure(figures.plot_frequent(found.frequent), "data.words", alt="Bar chart of the most frequent words")
+        show_figure(
+            figures.plot_frequent(found.frequent), DATA.name("words"), alt="Bar chart of the most frequent words"
+        )
     if found.attributes:
         show_figure(
             figures.plot_attributes(found.attributes),
-            "data.attributes",
+            DATA.name("attributes"),
             alt="Bar chart of the frequency of each attribute value",
         )
         return
@@ -143,13 +146,13 @@ def _figures(found: SourceStatistics, eyes: Eyes) -> None:
     with left:
         show_figure(
             figures.plot_sizes(found.widths, found.heights, eyes.config.image.size),
-            "data.sizes",
+            DATA.name("sizes"),
             alt="Widths and heights of the pictures before cropping",
         )
     with right:
         show_figure(
             figures.plot_aspects(found.widths, found.heights),
-            "data.aspects",
+            DATA.name("aspects"),
             alt="Histogram of the pictures' aspect ratios, width over height",
         )
     formats = ", ".join(f"{name} {count:,}" for name, count in found.formats.items())
@@ -163,7 +166,7 @@ def _repetitions(found: SourceStatistics) -> None:
         return
     with st.expander(f"Most frequent captions ({len(found.repeated)})"):
         table = pd.DataFrame(found.repeated, columns=["caption", "times"])
-        st.dataframe(table, hide_index=True, width="stretch", key="do.data.repeated")
+        st.dataframe(table, hide_index=True, width="stretch", key=DATA.action("repeated"))
 
 
 def _broken_numbers(found: SourceStatistics) -> None:

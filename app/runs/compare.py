@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.figures import show_figure
 from app.handing_over import hand_over
+from app.keys import RUNS, TRAIN
 from app.train.live import run_feed
 from workbench.figures import style
 from workbench.figures.training_runs import plot_runs
@@ -22,22 +23,22 @@ MOST_COLUMNS = 4
 
 def curves(chosen: list[Training]) -> None:
     """Show both losses and retrieval of all chosen runs in one figure."""
-    st.session_state.setdefault("in.runs.axis", "steps")
-    st.session_state.setdefault("in.runs.smoothing", 0.8)
-    st.session_state.setdefault("in.runs.log", True)
-    st.session_state.setdefault("in.runs.raw", True)
+    st.session_state.setdefault(RUNS.input("axis"), "steps")
+    st.session_state.setdefault(RUNS.input("smoothing"), 0.8)
+    st.session_state.setdefault(RUNS.input("log"), True)
+    st.session_state.setdefault(RUNS.input("raw"), True)
     over, smooth, toggles = st.columns([3, 3, 2], vertical_alignment="bottom")
     axis = cast(
         Axis,
         over.segmented_control(
-            "Horizontal axis", list(AXES), key="in.runs.axis", required=True, help="Unit of the horizontal axis."
+            "Horizontal axis", list(AXES), key=RUNS.input("axis"), required=True, help="Unit of the horizontal axis."
         ),
     )
     smoothing = smooth.slider(
-        "Smoothing", 0.0, 0.99, step=0.01, key="in.runs.smoothing", help="Weight of earlier values."
+        "Smoothing", 0.0, 0.99, step=0.01, key=RUNS.input("smoothing"), help="Weight of earlier values."
     )
-    log = toggles.toggle("Logarithmic losses", key="in.runs.log", help="Equal ratios are equally far apart.")
-    raw = toggles.toggle("Show unsmoothed", key="in.runs.raw", help="Adds the logged values as faint lines.")
+    log = toggles.toggle("Logarithmic losses", key=RUNS.input("log"), help="Equal ratios are equally far apart.")
+    raw = toggles.toggle("Show unsmoothed", key=RUNS.input("raw"), help="Adds the logged values as faint lines.")
     shown, objectives = [], []
     for training in chosen:
         feed = run_feed(str(training.path))
@@ -46,7 +47,7 @@ def curves(chosen: list[Training]) -> None:
         objectives.append((training.name, preset.partition("-")[2] or "dream"))
     figure = plot_runs(shown, style.model_colours(objectives), axis, smoothing, log, raw)
     names = ", ".join(training.name for training in chosen)
-    show_figure(figure, "runs.curves", alt=f"Losses and retrieval of {names}", name="runs")
+    show_figure(figure, RUNS.name("curves"), alt=f"Losses and retrieval of {names}", name="runs")
 
 
 def configurations(chosen: list[Training]) -> None:
@@ -59,7 +60,7 @@ def configurations(chosen: list[Training]) -> None:
     if not rows:
         st.caption("No differences: configuration, data and preset are the same.")
         return
-    st.dataframe(rows, hide_index=True, key="do.runs.differences", alt="Fields that differ between the runs")
+    st.dataframe(rows, hide_index=True, key=RUNS.action("differences"), alt="Fields that differ between the runs")
 
 
 def samples(chosen: list[Training]) -> None:
@@ -69,7 +70,7 @@ def samples(chosen: list[Training]) -> None:
     if not steps:
         st.caption("None of these runs has a sample sheet yet.")
         return
-    key = "in.runs.sheet"
+    key = RUNS.input("sheet")
     if st.session_state.get(key) not in steps:
         st.session_state[key] = steps[-1]
     step = (
@@ -137,9 +138,9 @@ def notes(chosen: list[Training]) -> None:
 def _note(training: Training, known: list[str]) -> None:
     st.markdown(f"**{training.name}** · {training.state}")
     kept = read_note(open_workspace(), training.name)
-    tags, text = f"in.runs.tags.{training.name}", f"in.runs.text.{training.name}"
-    if st.session_state.get(f"runs.kept.{training.name}") != kept:  # another tab may have changed it
-        st.session_state[f"runs.kept.{training.name}"] = kept
+    tags, text = RUNS.input("tags", training.name), RUNS.input("text", training.name)
+    if st.session_state.get(RUNS.name("kept", training.name)) != kept:  # another tab may have changed it
+        st.session_state[RUNS.name("kept", training.name)] = kept
         st.session_state[tags], st.session_state[text] = list(kept.tags), kept.text
     given = st.multiselect(
         "Tags",
@@ -151,7 +152,7 @@ def _note(training: Training, known: list[str]) -> None:
     written = st.text_area("Notes", key=text, height=68, help="Saved when you leave the box.")
     wanted = Note(tuple(given), written)
     if wanted != kept:
-        st.session_state[f"runs.kept.{training.name}"] = write_note(open_workspace(), training.name, wanted)
+        st.session_state[RUNS.name("kept", training.name)] = write_note(open_workspace(), training.name, wanted)
     with st.container(horizontal=True):
         _links(training)
 
@@ -161,18 +162,18 @@ def _links(training: Training) -> None:
     painted = any(training.path.glob("checkpoints/*/state.json"))
     if st.button(
         "Decode with it",
-        key=f"do.runs.decode.{training.name}",
+        key=RUNS.action("decode", training.name),
         disabled=not painted,
         help="Opens the Decode page with this model.",
     ):
         hand_over("decode", model=model)
     if st.button(
         "Inspect weights",
-        key=f"do.runs.checkpoints.{training.name}",
+        key=RUNS.action("checkpoints", training.name),
         disabled=not painted,
         help="Opens its weights on the Checkpoints page.",
     ):
         hand_over("checkpoints", path=model)
-    if st.button("Watch", key=f"do.runs.watch.{training.name}", help="Opens it on the Train page."):
-        st.session_state["train.started"] = training.name
+    if st.button("Watch", key=RUNS.action("watch", training.name), help="Opens it on the Train page."):
+        st.session_state[TRAIN.name("started")] = training.name
         st.switch_page("train/page.py")

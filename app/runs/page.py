@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.handing_over import handed
+from app.keys import RUNS
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
 from workbench.runs.trainings import Training, list_trainings
@@ -16,7 +17,7 @@ def render() -> None:
     trainings = list_trainings(open_workspace())
     if not trainings:
         st.info("No runs yet. Start the first one on the Train page.")
-        if st.button("Open Train", key="do.runs.train", type="primary", help="Opens the Train page."):
+        if st.button("Open Train", key=RUNS.action("train"), type="primary", help="Opens the Train page."):
             st.switch_page("train/page.py")
         return
     runs_table.show_runs_table(trainings)
@@ -33,7 +34,7 @@ def render() -> None:
 def _chosen(trainings: list[Training]) -> list[Training]:
     """Show the choice of runs to compare: those handed over, at first the two latest."""
     by_name = {training.name: training for training in trainings}
-    given, key = handed("runs").get("runs"), "in.runs.chosen"
+    given, key = handed("runs").get("runs"), RUNS.input("chosen")
     if given or key not in st.session_state:
         usable = [training.name for training in trainings if training.state != "damaged"]
         st.session_state[key] = [name for name in given or usable[:2] if name in by_name]

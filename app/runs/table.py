@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.keys import RUNS
 from app.train.live import run_feed
 from workbench.runs.compare import Glance, glance
 from workbench.runs.notes import read_note
@@ -35,7 +36,7 @@ def show_runs_table(trainings: list[Training]) -> None:
     st.dataframe(
         [_row(training) for training in trainings],
         hide_index=True,
-        key="do.runs.table",
+        key=RUNS.action("table"),
         column_config=COLUMNS,
         alt="All runs with their state and best numbers",
         height=min(400, 38 + 35 * len(trainings)),

@@ -5,6 +5,7 @@ from typing import cast
 import streamlit as st
 
 from app.handing_over import hand_over
+from app.keys import TRAIN
 from workbench.jobs.job import command_line
 from workbench.runs.trainings import Budget, Training, delete_training, resume_arguments, resume_training, stop_training
 from workbench.workspace import open_workspace
@@ -40,7 +41,7 @@ def stop(training: Training) -> None:
 def _resume(training: Training) -> None:
     if st.button(
         "Resume",
-        key="do.train.resume",
+        key=TRAIN.action("resume"),
         type="primary",
         help="Continues from the latest checkpoint to the planned end, exactly where it stopped.",
     ):
@@ -50,15 +51,15 @@ def _resume(training: Training) -> None:
 
 def _extend(training: Training) -> None:
     with st.popover("Extend …", help="Trains for additional steps or minutes."):
-        st.session_state.setdefault("in.train.more.kind", "minutes")
-        st.session_state.setdefault("in.train.more.minutes", 5.0)
-        st.session_state.setdefault("in.train.more.steps", 500)
+        st.session_state.setdefault(TRAIN.input("more.kind"), "minutes")
+        st.session_state.setdefault(TRAIN.input("more.minutes"), 5.0)
+        st.session_state.setdefault(TRAIN.input("more.steps"), 500)
         kind = cast(
             Budget,
             st.segmented_control(
                 "Extend by",
                 ["minutes", "steps"],
-                key="in.train.more.kind",
+                key=TRAIN.input("more.kind"),
                 required=True,
                 help="Unit of the extension.",
             ),
@@ -70,7 +71,7 @@ def _extend(training: Training) -> None:
                 100_000.0,
                 step=1.0,
                 format="%g",
-                key="in.train.more.minutes",
+                key=TRAIN.input("more.minutes"),
                 help="Wall-clock time from now.",
             )
         else:
@@ -80,27 +81,27 @@ def _extend(training: Training) -> None:
                     1,
                     100_000_000,
                     step=100,
-                    key="in.train.more.steps",
+                    key=TRAIN.input("more.steps"),
                     help="Optimiser steps after the last one.",
                 )
             )
         st.code(command_line(resume_arguments(open_workspace(), training, kind, amount)), "bash", wrap_lines=True)
-        if st.button("Extend", key="do.train.extend", type="primary", help="Adds this command to the queue."):
+        if st.button("Extend", key=TRAIN.action("extend"), type="primary", help="Adds this command to the queue."):
             resume_training(open_workspace(), training, kind, amount)
             _watch_it(training)
 
 
 def _links(training: Training) -> None:
     model = open_workspace().shown(training.path)
-    if st.button("Decode with it", key="do.train.decode", help="Opens the Decode page with this model."):
+    if st.button("Decode with it", key=TRAIN.action("decode"), help="Opens the Decode page with this model."):
         hand_over("decode", model=model)
-    if st.button("Inspect weights", key="do.train.checkpoints", help="Opens its weights on the Checkpoints page."):
+    if st.button("Inspect weights", key=TRAIN.action("checkpoints"), help="Opens its weights on the Checkpoints page."):
         hand_over("checkpoints", path=model)
     _compare(training)
 
 
 def _compare(training: Training) -> None:
-    if st.button("Compare", key="do.train.compare", help="Opens it on the Runs page, next to other runs."):
+    if st.button("Compare", key=TRAIN.action("compare"), help="Opens it on the Runs page, next to other runs."):
         hand_over("runs", runs=[training.name])
 
 
@@ -111,12 +112,12 @@ def _delete(training: Training) -> None:
             f"Permanently delete **{training.name}**? Its checkpoints, samples and log in `{where}` are deleted; "
             "other files there stay."
         )
-        if st.button("Delete permanently", key="do.train.delete", type="primary", help="Cannot be undone."):
+        if st.button("Delete permanently", key=TRAIN.action("delete"), type="primary", help="Cannot be undone."):
             delete_training(open_workspace(), training)
             st.toast(f"{training.name} was deleted.")
             st.rerun()
 
 
 def _watch_it(training: Training) -> None:
-    st.session_state["train.started"] = training.name
+    st.session_state[TRAIN.name("started")] = training.name
     st.rerun()

@@ -1,10 +1,12 @@
 """Figures of one training, redrawn only when there are new numbers."""
 
 from pathlib import Path
+from typing import Any, cast
 
 import streamlit as st
 
 from app.figures import show_figure
+from app.keys import TRAIN
 from workbench.figures.training import FIGURES, plot_training
 from workbench.runs.curves import AXES, Axis, Curves
 from workbench.runs.feed import RunFeed, broken_data
@@ -16,7 +18,7 @@ CurveSettings = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses have a logarithmic scale."""
 ROWS = (("losses",), ("by_ratio",), ("ratios",), ("shares", "retrieval"), ("gradients", "speed"))
 """Figures by row."""
-KEPT = "train.figures"
+KEPT = TRAIN.name("figures")
 """Session key of the figures drawn from the latest numbers."""
 
 
@@ -52,22 +54,22 @@ def curve_controls() -> CurveSettings:
     They must stay outside the fragment that reruns every second: a widget that is sent twice before the browser has
     received it loses its value.
     """
-    st.session_state.setdefault("in.train.axis", "steps")
-    st.session_state.setdefault("in.train.smoothing", 0.8)
-    st.session_state.setdefault("in.train.log", True)
+    st.session_state.setdefault(TRAIN.input("axis"), "steps")
+    st.session_state.setdefault(TRAIN.input("smoothing"), 0.8)
+    st.session_state.setdefault(TRAIN.input("log"), True)
     left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
     axis = left.segmented_control(
-        "Horizontal axis", list(AXES), key="in.train.axis", required=True, help="Unit of the horizontal axis."
+        "Horizontal axis", list(AXES), key=TRAIN.input("axis"), required=True, help="Unit of the horizontal axis."
     )
     smoothing = middle.slider(
         "Smoothing",
         0.0,
         0.99,
         step=0.01,
-        key="in.train.smoothing",
+        key=TRAIN.input("smoothing"),
         help="Weight of earlier values; the unsmoothed values stay visible as faint lines.",
     )
-    log = right.toggle("Logarithmic losses", key="in.train.log", help="Equal ratios are equally far apart.")
+    log = right.toggle("Logarithmic losses", key=TRAIN.input("log"), help="Equal ratios are equally far apart.")
     return cast(Axis, axis), smoothing, log
 
 
@@ -79,7 +81,7 @@ def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
         for column, name in zip(st.columns(len(row)), row, strict=True):
             figure, alt = drawn[name]
             with column:
-                show_figure(figure, f"train.figure.{name}", alt=alt, name=f"{curves.name}-{name}")
+                show_figure(figure, TRAIN.name("figure", name), alt=alt, name=f"{curves.name}-{name}")
 
 
 def _draw(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> dict[str, tuple[Any, str]]:
@@ -93,7 +95,7 @@ def _sheets(training: Training) -> None:
     if not sheets:
         st.caption("No sample sheets yet. The first one is painted before the first step.")
         return
-    steps, seen = list(sheets), st.session_state.get("train.sheet", (None, None))
+    steps, seen = list(sheets), st.session_state.get(TRAIN.name("sheet"), (None, None))
     st.markdown("**Samples** · the same prompts and seed throughout the training")
     step = steps[-1]  # while the latest sheet is shown, move on to each new one
     if seen[0] in sheets and seen[0] != seen[1]:
@@ -103,11 +105,11 @@ def _sheets(training: Training) -> None:
             "Step",
             steps,
             step,
-            key=f"do.train.sheet.{training.name}.{len(steps)}",
+            key=TRAIN.action("sheet", training.name, len(steps)),
             format_func=lambda value: f"{value:,}",
             help="Step at which the sheet was painted. Arrow keys move between sheets.",
         )
-    st.session_state["train.sheet"] = step, steps[-1]
+    st.session_state[TRAIN.name("sheet")] = step, steps[-1]
     if not is_picture(sheets[step]):
         st.warning(f"The sheet of step {step:,} is damaged: {sheets[step]} is not a picture.")
         return
@@ -125,7 +127,7 @@ def _broken(training: Training) -> None:
                     for shard, entry in shards.items()
                 ],
                 hide_index=True,
-                key="do.train.broken",
+                key=TRAIN.action("broken"),
                 alt="Broken samples in the data",
             )
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.handing_over import handed
+from app.keys import TRAIN
 from app.train import setup as train_setup
 from app.train import watch as train_watch
 from workbench.jobs.queue import wake
@@ -19,12 +20,12 @@ def render() -> None:
     wake(here)
     trainings = list_trainings(here)
     _choose_view(any(training.active for training in trainings))
-    if not trainings and st.session_state["in.train.view"] == "Watch":
+    if not trainings and st.session_state[TRAIN.input("view")] == "Watch":
         st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     view = st.segmented_control(
         "View",
         VIEWS,
-        key="in.train.view",
+        key=TRAIN.input("view"),
         required=True,
         label_visibility="collapsed",
         help="Set up a training, or watch queued, running and ended ones.",
@@ -40,10 +41,10 @@ def _choose_view(active: bool) -> None:
     values = handed("train")
     if values:
         train_setup.take(values)
-        st.session_state["in.train.view"] = "Set up"
-    if name := st.session_state.pop("train.started", None):
-        st.session_state["in.train.view"], st.session_state["in.train.watch"] = "Watch", name
-    st.session_state.setdefault("in.train.view", "Watch" if active else "Set up")
+        st.session_state[TRAIN.input("view")] = "Set up"
+    if name := st.session_state.pop(TRAIN.name("started"), None):
+        st.session_state[TRAIN.input("view")], st.session_state[TRAIN.input("watch")] = "Watch", name
+    st.session_state.setdefault(TRAIN.input("view"), "Watch" if active else "Set up")
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

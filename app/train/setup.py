@@ -5,6 +5,7 @@ from typing import Any, cast
 import streamlit as st
 
 from app.failures import error_sentence, guarded
+from app.keys import TRAIN
 from app.train import preview as train_preview
 from dream.config import DreamConfig
 from dream.errors import InputError
@@ -59,19 +60,19 @@ DEFAULTS: dict[str, Any] = {
 def take(values: dict[str, Any]) -> None:
     """Fill the form with values from another page: assignments, source, preset, objective."""
     if "assignments" in values:
-        st.session_state["in.train.assignments"] = "\n".join(values["assignments"])
+        st.session_state[TRAIN.input("assignments")] = "\n".join(values["assignments"])
     for name in ("source", "preset", "objective"):
         if values.get(name):
-            st.session_state[f"in.train.{name}"] = values[name]
+            st.session_state[TRAIN.input(name)] = values[name]
 
 
 def show_setup() -> None:
     """Show the form, a preview of the data, and the command line with its start button."""
     st.caption("Choose the data, the size and the budget. The command on the right is what will run.")
     for name, value in DEFAULTS.items():
-        st.session_state.setdefault(f"in.train.{name}", value)
-    if "in.train.name" not in st.session_state:
-        st.session_state["in.train.name"] = free_name(open_workspace(), "shapes")
+        st.session_state.setdefault(TRAIN.input(name), value)
+    if TRAIN.input("name") not in st.session_state:
+        st.session_state[TRAIN.input("name")] = free_name(open_workspace(), "shapes")
     left, right = st.columns([3, 2], gap="large")
     with left:
         form = _form()
@@ -87,22 +88,22 @@ def _form() -> TrainForm:
     source, name = st.columns([3, 2])
     source.text_input(
         "Data",
-        key="in.train.source",
+        key=TRAIN.input("source"),
         help="shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name.",
     )
-    name.text_input("Run name", key="in.train.name", help="Name of its folder under runs/ in the workspace.")
+    name.text_input("Run name", key=TRAIN.input("name"), help="Name of its folder under runs/ in the workspace.")
     size, objective = st.columns([3, 2])
     size.selectbox(
         "Preset",
         list(SIZES),
-        key="in.train.preset",
+        key=TRAIN.input("preset"),
         format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
         help="Size and default settings. The published sizes need a GPU and their frozen models.",
     )
     objective.selectbox(
         "Objective",
         list(OBJECTIVES),
-        key="in.train.objective",
+        key=TRAIN.input("objective"),
         format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
         help="DREAM, or one of its baselines.",
     )
@@ -112,7 +113,7 @@ def _form() -> TrainForm:
         budget.segmented_control(
             "Budget",
             ["minutes", "steps"],
-            key="in.train.budget",
+            key=TRAIN.input("budget"),
             required=True,
             help="Minutes are converted to steps after a short measurement; the schedules adapt to them.",
         ),
@@ -124,23 +125,23 @@ def _form() -> TrainForm:
             100_000.0,
             step=1.0,
             format="%g",
-            key="in.train.minutes",
+            key=TRAIN.input("minutes"),
             help="Wall-clock time, including validations and sample sheets.",
         )
     else:
-        amount.number_input("Steps", 1, 100_000_000, step=100, key="in.train.steps", help="Optimiser steps.")
-    seed.number_input("Seed", 0, 2**31 - 1, step=1, key="in.train.seed", help="Seed of all random draws.")
+        amount.number_input("Steps", 1, 100_000_000, step=100, key=TRAIN.input("steps"), help="Optimiser steps.")
+    seed.number_input("Seed", 0, 2**31 - 1, step=1, key=TRAIN.input("seed"), help="Seed of all random draws.")
     st.text_area(
         "Changed settings",
-        key="in.train.assignments",
+        key=TRAIN.input("assignments"),
         height=96,
         placeholder="one per line, e.g. masking.std=0.3",
-        help="Differences from the preset as section.key=value lines, checked when you leave the box. All fields are below.",
+        help="Differences from the preset as section.key=value lines, checked when you leave the box.",
     )
     feedback = st.container()
     with st.expander("Devices, strategy, precision"):
         _devices()
-    value = {key: st.session_state[f"in.train.{key}"] for key in (*DEFAULTS, "name")}
+    value = {key: st.session_state[TRAIN.input(key)] for key in (*DEFAULTS, "name")}
     form = TrainForm(
         value["name"],
         value["source"],
@@ -173,13 +174,13 @@ def _show_feedback(form: TrainForm) -> None:
 
 def _devices() -> None:
     columns = st.columns(4)
-    columns[0].text_input("Devices", key="in.train.devices", help="Number of devices, or auto for all.")
+    columns[0].text_input("Devices", key=TRAIN.input("devices"), help="Number of devices, or auto for all.")
     for column, name, choices, text in (
         (columns[1], "strategy", STRATEGIES, "How several devices share the work."),
         (columns[2], "accelerator", ACCELERATORS, "Type of device; auto takes a GPU if there is one."),
         (columns[3], "precision", PRECISIONS, "bf16-mixed is faster on recent GPUs."),
     ):
-        column.selectbox(name.capitalize(), choices, key=f"in.train.{name}", help=text)
+        column.selectbox(name.capitalize(), choices, key=TRAIN.input(name), help=text)
 
 
 def _checked(form: TrainForm) -> DreamConfig | None:
@@ -199,14 +200,14 @@ def _start(form: TrainForm, ready: bool) -> None:
         label = f"Add to the queue ({waiting} ahead)" if waiting else "Start"
         if st.button(
             label,
-            key="do.train.start",
+            key=TRAIN.action("start"),
             type="primary",
             disabled=not ready,
             width="stretch",
             help="Runs this command in the background, even if you close the page. One training runs at a time.",
         ):
-            st.session_state["train.started"] = start_training(here, form).name
-            del st.session_state["in.train.name"]  # the next training gets a new name
+            st.session_state[TRAIN.name("started")] = start_training(here, form).name
+            del st.session_state[TRAIN.input("name")]  # the next training gets a new name
             st.rerun()
 
 
@@ -214,7 +215,7 @@ def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
     with st.expander("All settings"):
         query = st.text_input(
             "Search",
-            key="in.train.query",
+            key=TRAIN.input("query"),
             placeholder="masking, learning rate, ...",
             help="Words in a field's name or description.",
         )
@@ -227,7 +228,7 @@ def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
             [{"field": f.key, "value": _shown(f), "type": f.kind, "description": f.doc} for f in fields],
             hide_index=True,
             height=320,
-            key="do.train.fields",
+            key=TRAIN.action("fields"),
             alt="Configuration fields",
             column_config={"description": st.column_config.TextColumn(width="large")},
         )

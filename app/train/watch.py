@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app.failures import guarded
+from app.keys import TRAIN
 from app.train import actions as train_actions
 from app.train import live as train_live
 from workbench.jobs.job import last_message, log_tail
@@ -33,10 +34,10 @@ def show_queue(trainings: list[Training]) -> None:
         return
     _fragment(_queue, any(training.active for training in trainings))()
     names = [training.name for training in trainings]
-    if st.session_state.get("in.train.watch") not in names:
-        st.session_state["in.train.watch"] = names[0]
+    if st.session_state.get(TRAIN.input("watch")) not in names:
+        st.session_state[TRAIN.input("watch")] = names[0]
     name = st.selectbox(
-        "Training", names, key="in.train.watch", help="Running trainings first, then the queue, then the latest."
+        "Training", names, key=TRAIN.input("watch"), help="Running trainings first, then the queue, then the latest."
     )
     chosen = trainings[names.index(name)]
     _fragment(lambda: _watch(chosen), chosen.active)()
@@ -60,8 +61,8 @@ def _fragment(show: Callable[[], None], live: bool) -> Callable[[], None]:
 def _queue() -> None:
     active = [training for training in list_trainings(open_workspace()) if training.active]
     names = tuple((training.name, training.state == "queued") for training in active)
-    if st.session_state.setdefault("train.active", names) != names:
-        st.session_state["train.active"] = names
+    if st.session_state.setdefault(TRAIN.name("active"), names) != names:
+        st.session_state[TRAIN.name("active")] = names
         st.rerun()  # the list of trainings has changed too
     if not active:
         return
@@ -83,14 +84,14 @@ def _queue_row(training: Training) -> None:
     elif training.job is not None:
         share.caption(last_message(training.job) or "loading the model and data")
     if training.job is not None and training.job.overdue:
-        if button.button("End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END):
+        if button.button("End now", key=TRAIN.action("end", training.name), width="stretch", help=train_actions.END):
             end_job(open_workspace(), training.job.id)
             st.rerun()
         return
     queued = training.state == "queued"
     if button.button(
         "Remove" if queued else "Stop",
-        key=f"do.train.queue.{training.name}",
+        key=TRAIN.action("queue", training.name),
         width="stretch",
         disabled=training.state == "stopping",
         help=train_actions.REMOVE if queued else train_actions.STOP,

@@ -17,7 +17,7 @@ def test_a_path_inside_is_taken_from_the_workspace(tmp_path, text):
 @pytest.mark.parametrize("text", ["..", "../x", "/etc/passwd", "runs/../../x", "~"])
 def test_a_path_outside_is_refused_until_the_settings_allow_it(tmp_path, text):
     workspace = open_workspace(tmp_path)
-    with pytest.raises(InputError, match="outside the workspace"):
+    with pytest.raises(InputError, match="outside of the workspace"):
         workspace.path(text)
     workspace.own.mkdir()
     (workspace.own / "settings.json").write_text('{"outside": true}')
@@ -29,7 +29,7 @@ def test_a_link_that_leads_outside_is_refused(tmp_path):
     inside.mkdir()
     outside.mkdir()
     (inside / "link").symlink_to(outside)
-    with pytest.raises(InputError, match="outside the workspace"):
+    with pytest.raises(InputError, match="outside of the workspace"):
         open_workspace(inside).path("link/file")
 
 
