@@ -18,8 +18,8 @@ CurveSettings = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses have a logarithmic scale."""
 ROWS = (("losses",), ("by_ratio",), ("ratios",), ("shares", "retrieval"), ("gradients", "speed"))
 """Figures by row."""
-KEPT = TRAIN.name("figures")
-"""Session key of the figures drawn from the latest numbers."""
+DRAWN, DRAWN_OF = TRAIN.name("figures"), TRAIN.name("figures.of")
+"""Session keys of the latest figures, and of what they were drawn from."""
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -74,9 +74,9 @@ def curve_controls() -> CurveSettings:
 
 
 def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
-    if st.session_state.get(f"{KEPT}.of") != of:
-        st.session_state[KEPT], st.session_state[f"{KEPT}.of"] = _draw(feed, of, curves), of
-    drawn = st.session_state[KEPT]
+    if st.session_state.get(DRAWN_OF) != of:
+        st.session_state[DRAWN], st.session_state[DRAWN_OF] = _draw(feed, of, curves), of
+    drawn = st.session_state[DRAWN]
     for row in ROWS:
         for column, name in zip(st.columns(len(row)), row, strict=True):
             figure, alt = drawn[name]

@@ -85,6 +85,40 @@ def show_setup() -> None:
 
 
 def _form() -> TrainForm:
+    """Show the fields of the form and return their values."""
+    _data_and_model()
+    budget = _budget_and_seed()
+    st.text_area(
+        "Changed settings",
+        key=TRAIN.input("assignments"),
+        height=96,
+        placeholder="one per line, e.g. masking.std=0.3",
+        help="Differences from the preset as section.key=value lines, checked when you leave the box.",
+    )
+    feedback = st.container()
+    with st.expander("Devices, strategy, precision"):
+        _devices()
+    value = {key: st.session_state[TRAIN.input(key)] for key in (*DEFAULTS, "name")}
+    form = TrainForm(
+        name=value["name"],
+        source=value["source"],
+        preset=value["preset"],
+        objective=value["objective"],
+        budget=budget,
+        amount=value[budget],
+        seed=value["seed"],
+        assignments=assignments_in(value["assignments"]),
+        devices=value["devices"].strip() or "auto",
+        strategy=value["strategy"],
+        accelerator=value["accelerator"],
+        precision=value["precision"],
+    )
+    with feedback:
+        _show_feedback(form)
+    return form
+
+
+def _data_and_model() -> None:
     source, name = st.columns([3, 2])
     source.text_input(
         "Data",
@@ -107,10 +141,14 @@ def _form() -> TrainForm:
         format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
         help="DREAM, or one of its baselines.",
     )
-    budget, amount, seed = st.columns([2, 2, 1])
+
+
+def _budget_and_seed() -> Budget:
+    """Show the fields and return the chosen unit of the budget."""
+    unit, amount, seed = st.columns([2, 2, 1])
     kind = cast(
         Budget,
-        budget.segmented_control(
+        unit.segmented_control(
             "Budget",
             ["minutes", "steps"],
             key=TRAIN.input("budget"),
@@ -131,34 +169,7 @@ def _form() -> TrainForm:
     else:
         amount.number_input("Steps", 1, 100_000_000, step=100, key=TRAIN.input("steps"), help="Optimiser steps.")
     seed.number_input("Seed", 0, 2**31 - 1, step=1, key=TRAIN.input("seed"), help="Seed of all random draws.")
-    st.text_area(
-        "Changed settings",
-        key=TRAIN.input("assignments"),
-        height=96,
-        placeholder="one per line, e.g. masking.std=0.3",
-        help="Differences from the preset as section.key=value lines, checked when you leave the box.",
-    )
-    feedback = st.container()
-    with st.expander("Devices, strategy, precision"):
-        _devices()
-    value = {key: st.session_state[TRAIN.input(key)] for key in (*DEFAULTS, "name")}
-    form = TrainForm(
-        value["name"],
-        value["source"],
-        value["preset"],
-        value["objective"],
-        kind,
-        value[kind],
-        value["seed"],
-        assignments_in(value["assignments"]),
-        value["devices"].strip() or "auto",
-        value["strategy"],
-        value["accelerator"],
-        value["precision"],
-    )
-    with feedback:
-        _show_feedback(form)
-    return form
+    return kind
 
 
 def _show_feedback(form: TrainForm) -> None:
