@@ -1,4 +1,4 @@
-"""Values handed from one page to the next."""
+"""Values that one page hands to another when it opens it."""
 
 from typing import Any
 

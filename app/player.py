@@ -1,4 +1,4 @@
-"""The player on a page: `show_player` mounts the front-end of `workbench.player` as a Streamlit component."""
+"""The player on pages: `show_player` mounts the front end of `workbench.player` as a Streamlit component."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,10 +30,10 @@ _component = st.components.v2.component("dream_player", js=player_script(ADAPTER
 def show_player(
     data: Mapping[str, Any], key: str, height: int | None = None, events: Sequence[str] = EVENTS
 ) -> dict[str, Any] | None:
-    """The player with `data`; what the reader just did, once, else None.
+    """Draws the player with `data`; returns the latest event of the user, once, else None.
 
-    Only the kinds of `events` come back, and each reruns the page: name those that are used (`()`: none).
-    `height` in pixels (default: as high as it is). Raises InputError as `check_player_data` does.
+    Only the kinds in `events` come back, and each reruns the page: name those that are used (`()`: none).
+    `height` is in pixels (default: that of the content). Raises InputError as `check_player_data` does.
     """
     check_player_data(data)
     state = _component(

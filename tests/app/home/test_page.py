@@ -58,7 +58,7 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
     app = opened()
     text = shown(app)
     assert len(charts(app)) == 3
-    assert "half-hidden" in text and "few places at a time" in text and "chooses before" in text
+    assert "half-hidden" in text and "few tokens at a time" in text and "chooses before" in text
     for name in COMMANDS:
         assert f"dream {name}" in text
     assert "dream train" in app.code[0].value
@@ -111,7 +111,7 @@ def test_an_empty_prompt_is_asked_for(folder):
     app = opened()
     app.text_input(key="in.home.prompt").set_value("  ")
     app.button(key="do.home.decode").click().run()
-    assert "Type what it should paint first." in shown(app)
+    assert "Type a prompt first." in shown(app)
 
 
 @pytest.mark.parametrize(("page", "title"), [("masking", "Masking"), ("train", "Train")])
@@ -161,5 +161,5 @@ def test_of_many_runs_the_newest_are_shown(folder):
         run.mkdir(parents=True)
         (run / "config.json").write_text('{"config": {}}')
     app = opened()
-    assert app.button(key="do.home.runs").label == "All 8 runs"
-    assert len([button for button in app.button if button.label == "Curves"]) == 6
+    assert app.button(key="do.home.runs").label == "Show all 8 runs"
+    assert len([button for button in app.button if button.label == "Show curves"]) == 6
