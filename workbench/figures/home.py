@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.masking import CONTRAST, DENSITY, GENERATION, MEAN, TIME
-from workbench.masking.picture import pixels_url
 from workbench.masking.study import Schedule
+from workbench.pictures import exact_url
 from workbench.pictures_of_dream import ShownDecode
 
 HEIGHT = 300
@@ -47,7 +47,7 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
     )
     for time, pixels in zip(times, pictures, strict=True):
         figure.add_layout_image(
-            source=pixels_url(pixels[:, ::2, ::2]),
+            source=exact_url(pixels[:, ::2, ::2]),
             xref="x",
             yref="paper",
             x=100 * time,

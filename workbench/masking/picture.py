@@ -6,7 +6,7 @@ from dream.data.drawing import draw
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.errors import InputError
-from workbench.pictures import image_of, image_url, picture_of
+from workbench.pictures import picture_of
 
 LEVEL = 1
 """Which drawings: some things beside or above each other."""
@@ -37,8 +37,3 @@ def uploaded(content: bytes, grid: int, name: str = "the file") -> np.ndarray:
 def side(grid: int) -> int:
     """Pixels a side of a picture of `grid` x `grid` tokens."""
     return -(-SIDE // grid) * grid
-
-
-def pixels_url(pixels: np.ndarray) -> str:
-    """(3, H, W) uint8 as a PNG in a data URL."""
-    return image_url(image_of(pixels))

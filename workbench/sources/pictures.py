@@ -5,9 +5,8 @@ from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from workbench.pictures import image_url
+from workbench.pictures import exact_url
 from workbench.sources.browse import Broken, Sample
 from workbench.sources.seen import MEANINGS, Returned, Token
 
@@ -39,13 +38,6 @@ STYLE = """<style>
 </style>"""
 
 
-def data_url(picture: NDArray[np.uint8]) -> str:
-    """A picture (h, w, 3) or (3, S, S) as a PNG in a URL."""
-    if picture.shape[0] == 3 and picture.shape[-1] != 3:
-        picture = picture.transpose(1, 2, 0)
-    return image_url(Image.fromarray(np.ascontiguousarray(picture)))
-
-
 def hidden_in_grey(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side: int = 240) -> NDArray[np.uint8]:
     """(s, s, 3): a picture (3, S, S) with its hidden (N,) tokens in grey, enlarged to about `side` pixels."""
     grid, size = round(len(mask) ** 0.5), pixels.shape[-1]
@@ -69,7 +61,9 @@ def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None =
     """One sample: the picture in its file, as the model gets it, and back from its tokens (row of `back`)."""
     size, whence = sample.pixels.shape[-1], "drawn" if sample.format == "drawn" else "file"
     views = [
-        _view(sample.shown, f"{whence}, {sample.width} x {sample.height}", f"whole: {sample.caption}"),
+        _view(
+            sample.shown.transpose(2, 0, 1), f"{whence}, {sample.width} x {sample.height}", f"whole: {sample.caption}"
+        ),
         _view(sample.pixels, f"cropped, {size} x {size}", f"as the model gets it: {sample.caption}"),
     ]
     if back is not None:
@@ -100,7 +94,7 @@ def card_grid(parts: Sequence[str]) -> str:
 def _view(picture: NDArray[np.uint8], label: str, alt: str) -> str:
     kind = ' class="cells"' if max(picture.shape) <= SMALL else ""
     return (
-        f'<figure><div class="frame"><img{kind} src="{data_url(picture)}" alt="{escape(alt)}"></div>'
+        f'<figure><div class="frame"><img{kind} src="{exact_url(picture)}" alt="{escape(alt)}"></div>'
         f"<figcaption>{label}</figcaption></figure>"
     )
 

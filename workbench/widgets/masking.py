@@ -16,9 +16,10 @@ from workbench.figures import masking as figures
 from workbench.figures.masks import plot_masks
 from workbench.masking.drawn import DrawnRatios, near, read_drawn
 from workbench.masking.form import Settings
-from workbench.masking.picture import drawing, pixels_url, uploaded
+from workbench.masking.picture import drawing, uploaded
 from workbench.masking.settings import assignments, check_masking, command, preset_config, presets, python
 from workbench.masking.study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
+from workbench.pictures import exact_url
 from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
@@ -286,7 +287,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
             pixels, words = uploaded(self._picture, grid, self._words), self._words
         self._masks = draw_masks(self._progress, said.masking, said.objective, grid, MASKS, self._draw)
         self._under = words
-        return plot_masks(self._masks, pixels_url(pixels))
+        return plot_masks(self._masks, exact_url(pixels))
 
     def _show_masks(self) -> None:
         redraw(self.figures["masks"], self._masks_figure())

@@ -120,7 +120,7 @@ def test_a_folder_is_searched_and_broken_samples_are_counted(page, tmp_path):
     folder = captioned_folder(tmp_path / "pictures", 8)
     (folder / "003.png").write_bytes(b"cut")
     app = page(source="pictures", text="a red square")
-    assert len(hits(app, "text")) == 7 and "1 broken samples were passed over" in words(app)
+    assert len(hits(app, "text")) == 7 and "1 broken samples were skipped" in words(app)
     assert "with this caption has rank" in words(app)
 
 
