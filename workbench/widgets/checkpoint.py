@@ -22,8 +22,7 @@ from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint
 from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
 from workbench.widgets.checkpoint_positions import PositionView
-from workbench.widgets.checkpoint_tables import distance_table, tensor_table
-from workbench.widgets.checkpoint_views import LABEL, DistanceView, LayerView, TensorView
+from workbench.widgets.checkpoint_views import LABEL, DistanceView, LayerView, TensorView, distance_table, tensor_table
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
 

@@ -22,8 +22,15 @@ from workbench.masking.study import DrawnMask, Moment, Schedule, at_moment, draw
 from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
-from workbench.widgets.masking_controls import OWN, MaskingControls
-from workbench.widgets.masking_parts import GivenPicture, comparison, moment_readings, picture_bytes, runs_to_lay_over
+from workbench.widgets.masking_controls import (
+    OWN,
+    GivenPicture,
+    MaskingControls,
+    comparison,
+    moment_readings,
+    picture_bytes,
+    runs_to_lay_over,
+)
 
 MASKS = 8
 """Groups whose masks are shown; smaller batches are drawn until there are as many."""

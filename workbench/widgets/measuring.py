@@ -12,7 +12,7 @@ from dream.console import Console
 from dream.evaluation.results import Results, read_folder
 from dream.evaluation.session import EvaluationRequest, evaluate
 from dream.evaluation.tasks import named_tasks
-from workbench.figures.evaluation import plot_comparison
+from workbench.figures.side_by_side import plot_comparison
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work

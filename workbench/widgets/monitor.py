@@ -27,8 +27,7 @@ from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.monitor_controls import look_controls, run_controls
-from workbench.widgets.monitor_look import RunView, look_at_run, training_of
-from workbench.widgets.run_frames import train_frame, validation_frame
+from workbench.widgets.monitor_look import RunView, look_at_run, train_frame, training_of, validation_frame
 from workbench.work import Work
 from workbench.workspace import open_workspace
 

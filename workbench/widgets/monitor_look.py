@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
+
 from workbench.jobs.job import Job
 from workbench.runs.curves import Curves
 from workbench.runs.feed import RunFeed
@@ -89,3 +92,16 @@ def look_at_run(workspace: Workspace, path: Path, feed: RunFeed) -> RunView:
         training = Training(path.name, path, state, run.problem or run.message, run)
     version, curves = feed.curves()
     return RunView(training.name if training else path.name, training, version, curves, tuple(list_sheets(path)))
+
+
+def train_frame(curves: Curves) -> pd.DataFrame:
+    """A row a training row: step, minutes, its numbers, and the generative loss by band of the mask ratio."""
+    columns = {"step": curves.steps.astype(np.int64), "minutes": curves.minutes, **curves.train}
+    return pd.DataFrame(columns | {f"generative at {band}": v for band, v in curves.by_ratio.items()})
+
+
+def validation_frame(curves: Curves) -> pd.DataFrame:
+    """A row a validation: step, loss, R@1, and both losses by mask ratio."""
+    columns = {"step": curves.checked.astype(np.int64), **curves.validation}
+    columns |= {f"generative at {ratio}": v for ratio, v in curves.generative_at.items()}
+    return pd.DataFrame(columns | {f"contrastive at {ratio}": v for ratio, v in curves.contrastive_at.items()})

@@ -2,7 +2,7 @@
 choosing at each step is worth once all are finished.
 
 Painting and finishing run off the kernel's thread. The arithmetic is in `workbench.trajectories.worth`, the
-drawing in `workbench.figures`; the form above the race is in `race_form`.
+drawing in `workbench.figures`.
 """
 
 import html
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import ipywidgets
 import pandas as pd
 
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings
+from dream.config import DreamConfig
+from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, SelectPoint
 from dream.errors import InputError
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
@@ -20,12 +21,21 @@ from workbench.player.widget import DecodePlayer
 from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import open_finished, open_finished_race, what_if
-from workbench.trajectories.race import Race, asked, open_race, paint_race, place_name, race_data, refusal
+from workbench.trajectories.race import (
+    MOST_CANDIDATES,
+    Race,
+    asked,
+    open_race,
+    paint_race,
+    place_name,
+    race_data,
+    race_settings_of,
+    refusal,
+)
 from workbench.trajectories.shown import all_finished, as_it_went, explained, verdict
 from workbench.trajectories.worth import COLUMNS, Worth, scored_index, worth_by_step, worth_table
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
-from workbench.widgets.race_form import RaceForm
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 
@@ -260,3 +270,88 @@ def _moment(settings: DecodeSettings, points: list[tuple[int, float]]) -> str:
     where = "; ".join(place_name(step, settings.steps, decoded) for step, decoded in points)
     how = {"once": "Chosen after", "every": "Chosen at every step after", "halving": "Thinned out after"}
     return f"<small>{how[settings.selection]} {where}.</small>"
+
+
+SELECTIONS = ("once", "every", "halving", "none")
+SHORT, LABEL = {"width": "190px"}, {"description_width": "90px"}
+
+
+class RaceForm:
+    """Controls of a race, by name; what none of them holds stays as it was given."""
+
+    def __init__(self, config: DreamConfig, prompt: str, select_at: str, settings: dict[str, Any]) -> None:
+        """Raises InputError for settings that do not go together."""
+        self.config = config
+        wanted = _settings(config, select_at, settings)[0]
+        taken = ("candidates", "selection", "steps", "guidance_scale", "seed", "select_steps")
+        self.rest = {name: value for name, value in wanted.to_dict().items() if name not in taken}
+        self.controls: dict[str, ipywidgets.Widget] = {
+            "prompt": ipywidgets.Text(
+                value=prompt,
+                description="Prompt",
+                tooltip="What is to be painted.",
+                layout={"flex": "1 1 420px"},
+                style=LABEL,
+            ),
+            "candidates": _whole(
+                "Candidates", wanted.candidates, 1, max(MOST_CANDIDATES, wanted.candidates), "K: how many are begun."
+            ),
+            "selection": ipywidgets.Dropdown(
+                options=list(SELECTIONS),
+                value=wanted.selection,
+                description="Choice",
+                layout=SHORT,
+                style=LABEL,
+                tooltip="once: at one step; every: at each step from there on, "
+                "among draws of its tokens; halving: fewer and fewer; none: all are finished.",
+            ),
+            "select_at": ipywidgets.Text(
+                value=select_at,
+                description="Choice at",
+                layout=SHORT,
+                style=LABEL,
+                tooltip="30%tokens, 12.5%steps or 8steps. Tokens and steps are far apart.",
+            ),
+            "steps": _whole("Steps", wanted.steps, 1, max(256, wanted.steps), "In how many steps tokens are revealed."),
+            "guidance_scale": ipywidgets.BoundedFloatText(
+                value=wanted.guidance_scale,
+                min=1.0,
+                max=100.0,
+                step=0.5,
+                description="Guidance",
+                tooltip="Guidance scale; 1 turns guidance off.",
+                layout=SHORT,
+                style=LABEL,
+            ),
+            "seed": _whole("Seed", wanted.seed, 0, 2**53 - 1, "Of the order and of the noise."),
+        }
+
+    def read(self) -> tuple[DecodeSettings, list[SelectPoint]]:
+        """The settings as they stand, and where candidates are compared; InputError where they do not go
+        together.
+        """
+        values = {name: control.value for name, control in self.controls.items()}
+        del values["prompt"]
+        return _settings(self.config, values.pop("select_at"), {**self.rest, **values})
+
+    def box(self, button: ipywidgets.Button) -> ipywidgets.Box:
+        """The form with its button."""
+        c = self.controls
+        lines = [[c["prompt"], button], [c[name] for name in c if name != "prompt"]]
+        rows = [ipywidgets.HBox(line, layout={"flex_flow": "row wrap", "width": "98%"}) for line in lines]
+        return ipywidgets.VBox(rows, layout={"width": "100%"})
+
+
+def _settings(
+    config: DreamConfig, select_at: str, settings: dict[str, Any]
+) -> tuple[DecodeSettings, list[SelectPoint]]:
+    # unknown names are refused here; where is chosen comes below
+    DecodeSettings.from_dict({**settings, "selection": "none"})
+    plain = {name: value for name, value in settings.items() if name != "select_steps"}
+    return race_settings_of(config, select_at, **plain)
+
+
+def _whole(name: str, value: int, low: int, high: int, about: str) -> ipywidgets.BoundedIntText:
+    return ipywidgets.BoundedIntText(
+        value=value, min=low, max=high, description=name, tooltip=about, layout=SHORT, style=LABEL
+    )
