@@ -78,7 +78,7 @@ def test_cells_are_selected_by_click_drag_keys_and_buttons(browser):
         assert len(selected()) == 20
         page.keyboard.press("Enter")  # the button's own
         page.get_by_role("button", name="All").click()
-        assert page.locator(".dp-count").inner_text() == "25 of 25 tokens kept, 0 to be painted"
+        assert page.locator(".dp-count").inner_text() == "25 of 25 tokens kept, 0 to repaint"
         page.get_by_role("button", name="None").click()
         assert selected() == []
         assert page.evaluate("scrollY") == 0

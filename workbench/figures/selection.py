@@ -12,13 +12,14 @@ import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import level
 from workbench.figures.measured import Wanted, current_measures, span_of
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 HEADLINE = 0.3
-"""Decoded share of the headline's choice."""
+"""Decoded share at which the headline number is measured."""
 SELECTION = (
     Wanted("Gain over a random candidate", "share of prompts", "selection", "gain of the choice"),
     Wanted("AUC of the partial score", "AUC (0.5 = chance)", "selection", "AUC"),
@@ -28,32 +29,32 @@ SELECTION = (
 
 BY_SIZE = "Gain by K"
 DECODED, SIZES = "decoded when chosen (share of tokens)", "candidates (K)"
-ACCURACY, REGRET = "Chosen picture right", "Lost against the best of all"
-COST, BY_COST = "Cost of choosing", "Gain by its cost"
-COSTS = "cost (decoding steps, in plain samples)"
+ACCURACY, REGRET = "Accuracy of the choice", "Regret against the best candidate"
+COST, BY_COST = "Cost of the choice", "Gain by cost"
+COSTS = "cost (decoding steps / steps of one plain sample)"
 DASHES = ("dot", "dash", "dashdot")
 
 
 def selection_info(results: Sequence[Results], malformed_refused: bool = False) -> list[Panel]:
-    """For each model the gain, AUC and rank correlation by decoded share, and the gain by K.
+    """Returns gain, AUC and rank correlation by decoded share, and gain by K, for each model.
 
-    A point's `name` is its K. Only numbers of candidates that were looked at at several shares have lines.
+    The `name` of a point is its K. Only numbers of candidates measured at several shares have lines.
     """
     panels = []
-    askable = [r for r in results if any(e.task == "selection" and e.measures for e in r.entries)]
-    for result in askable:
-        prefix = "" if len(askable) == 1 else f"{result.name}: "
-        found = [_by_place(result, wanted, malformed_refused) for wanted in SELECTION]
-        for wanted, points in zip(SELECTION, found, strict=True):
+    measured = [r for r in results if any(e.task == "selection" and e.measures for e in r.entries)]
+    for result in measured:
+        prefix = "" if len(measured) == 1 else f"{result.name}: "
+        points_by_measure = [_by_place(result, wanted, malformed_refused) for wanted in SELECTION]
+        for wanted, points in zip(SELECTION, points_by_measure, strict=True):
             sizes = [point.name for point in points]
             lines = [point for point in points if sizes.count(point.name) > 1]
             panels += [Panel(prefix + wanted.title, wanted.axis, lines, DECODED)] if lines else []
-        panels += _by_size(prefix, found[0])
+        panels += _by_size(prefix, points_by_measure[0])
     return panels
 
 
 def _by_place(result: Results, wanted: Wanted, malformed_refused: bool) -> list[Point]:
-    """A measure's points by K and decoded share (`at`), the first of each."""
+    """Returns the points of a measure by K and decoded share (`at`), the first of each."""
     points: dict[tuple[int, float], Point] = {}
     for measure in current_measures(result):
         where = measure.where
@@ -68,7 +69,7 @@ def _by_place(result: Results, wanted: Wanted, malformed_refused: bool) -> list[
 
 
 def _by_size(prefix: str, gains: Sequence[Point]) -> list[Panel]:
-    """The gain over the number of candidates, at the share where most numbers were looked at."""
+    """Returns the gain by number of candidates, at the decoded share with the most measurements."""
     shares = [point.at for point in gains]
     if not gains or len({point.name for point in gains}) < 2:
         return []
@@ -80,17 +81,16 @@ def _by_size(prefix: str, gains: Sequence[Point]) -> list[Panel]:
 def plot_selection(
     results: Sequence[Results],
     malformed_refused: bool = False,
-    title: str = "When does choosing pay?",
+    title: str = "When does selection pay off?",
     columns: int = 4,
 ) -> go.Figure:
-    """By decoded share: gain, AUC and rank correlation of the choice, a colour for each number of candidates.
+    """Plots gain, AUC and rank correlation of the choice by decoded share, one colour per number of candidates.
 
-    `malformed_refused` counts pictures right only if nothing in them is malformed; `columns` panels at most
-    stand in a row.
+    With `malformed_refused` a picture is right only if nothing in it is malformed. A row has at most `columns` panels.
     """
     panels = selection_info(results, malformed_refused)
     if not panels:
-        return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks selection</b>")
+        return style.empty(title, "Nothing measured yet. Run <b>dream evaluate --tasks selection</b>.")
     sizes = sorted({int(point.name) for panel in panels for point in panel.points})
     colours = {str(size): colour for size, colour in style.count_colours(sizes).items()}
     symbols = style.model_symbols([str(size) for size in sizes])
@@ -102,42 +102,42 @@ def plot_selection(
         span = [-0.02, 1.02] if panel.across == DECODED else [min(sizes) - 0.5, max(sizes) + 0.5]
         across.append({"title": {"text": panel.across}, "range": span})
         upwards.append({"title": {"text": panel.axis}, "range": span_of(panel.points, [chance])})
-        shapes.append(level(chance, {"color": style.PAPER, "width": 1, "dash": "dot"}, x, y))
+        shapes.append(level(chance, {"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, x, y))
         if not any(math.isfinite(point.value) for point in panel.points):
-            text = "undefined: no prompt has right<br>and wrong candidates"
+            text = "undefined: no prompt has both<br>right and wrong candidates"
             place = {"x": 0.5, "xref": x, "y": chance, "yref": y, "yshift": 28}
             notes.append({"text": text, "showarrow": False, **place})
     traces = lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes})
     empty = panel_grid([panel.title for panel in panels], columns, 360)
     figure = composed(empty, traces, across, upwards, shapes, notes)
-    counted = "are refused" if malformed_refused else "count as what they resemble"
-    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")
+    counted = "count as wrong" if malformed_refused else "count as the object they resemble"
+    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed objects {counted}")
 
 
 class WorthPanel(NamedTuple):
-    """One of a model's panels, with the levels that it is to be compared with."""
+    """A panel of a model, with reference levels to compare it with."""
 
     panel: Panel
     levels: dict[str, float]
-    """Heights of lines, by what they are."""
+    """Height of each horizontal line, by its label."""
 
 
 def selection_cost_info(results: Sequence[Results], malformed_refused: bool = False) -> list[WorthPanel]:
-    """For each model its accuracy, regret and cost by decoded share, and the gain by cost.
+    """Returns accuracy, regret and cost by decoded share, and gain by cost, for each model.
 
-    A point's `name` is its K. The accuracy of a choice is that of a random candidate plus the gain, and its
-    interval is the gain's. Data without right and wrong have regret and cost only.
+    The `name` of a point is its K. The accuracy of a choice is that of a random candidate plus the gain, with the
+    interval of the gain. Data without right and wrong have regret and cost only.
     """
-    found = []
+    named = []
     for result in results:
         measures = [m for m in current_measures(result) if m.task == "selection"]
         counted = [m for m in measures if bool(m.where.get("malformed_refused")) == malformed_refused]
         panels = [_accuracy(counted), _regret(measures), _cost(measures), _gain_by_cost(counted)]
-        found += [(result.name, worth) for worth in panels if worth is not None]
-    alone = len({name for name, _ in found}) == 1
+        named += [(result.name, worth) for worth in panels if worth is not None]
+    alone = len({name for name, _ in named}) == 1
     return [
         worth if alone else worth._replace(panel=worth.panel._replace(title=f"{name}: {worth.panel.title}"))
-        for name, worth in found
+        for name, worth in named
     ]
 
 
@@ -146,7 +146,7 @@ def _named(measures: Sequence[Measure], name: str) -> list[Measure]:
 
 
 def _by_share(measures: Sequence[Measure], name: str) -> list[Point]:
-    """Points by K and decoded share, the first of each."""
+    """Returns points by K and decoded share, the first of each."""
     points: dict[tuple[int, float], Point] = {}
     for measure in _named(measures, name):
         if "decoded_fraction" in measure.where:
@@ -186,7 +186,7 @@ def _regret(measures: Sequence[Measure]) -> WorthPanel | None:
 
 
 def _cost(measures: Sequence[Measure]) -> WorthPanel | None:
-    """Cost by share for every K up to the largest: 1 + (K - 1) s / S after s of S steps."""
+    """Returns the cost by decoded share for each K up to the largest: 1 + (K - 1) s / S after s of S steps."""
     largest = max((int(m.where["candidates"]) for m in measures if "candidates" in m.where), default=0)
     places = {
         float(m.where["decoded_fraction"]): (float(m.where["cost"]) - 1) / (largest - 1)
@@ -204,7 +204,7 @@ def _cost(measures: Sequence[Measure]) -> WorthPanel | None:
 
 
 def _shown_sizes(largest: int) -> list[int]:
-    """2, 4, 8 ... and the largest."""
+    """Returns 2, 4, 8 ... and the largest."""
     sizes = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
     return [*sizes, largest]
 
@@ -224,31 +224,32 @@ def _gain_by_cost(measures: Sequence[Measure]) -> WorthPanel | None:
 def plot_selection_cost(
     results: Sequence[Results],
     malformed_refused: bool = False,
-    title: str = "What choosing gets, loses and costs",
+    title: str = "Accuracy, regret and cost of selection",
     columns: int = 4,
 ) -> go.Figure:
-    """By decoded share: accuracy, regret and cost of the choice, a colour for each number of candidates; and
-    its gain by cost. Grey lines are what it is compared with; `columns` panels at most stand in a row.
+    """Plots accuracy, regret and cost of the choice by decoded share, and its gain by cost.
+
+    Each number of candidates has a colour; grey lines are references. A row has at most `columns` panels.
     """
-    found = selection_cost_info(results, malformed_refused)
-    if not found:
-        return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks selection</b>")
-    panels = [worth.panel for worth in found]
+    worths = selection_cost_info(results, malformed_refused)
+    if not worths:
+        return style.empty(title, "Nothing measured yet. Run <b>dream evaluate --tasks selection</b>.")
+    panels = [worth.panel for worth in worths]
     sizes = sorted({int(point.name) for panel in panels for point in panel.points})
     colours = {str(size): colour for size, colour in style.count_colours(sizes).items()}
     columns = min(len(panels), columns)
     symbols = style.model_symbols(list(map(str, sizes)))
-    marks = [mark for i, worth in enumerate(found) for mark in _levels(i, worth)]
+    marks = [mark for i, worth in enumerate(worths) for mark in _levels(i, worth)]
     figure = composed(
         panel_grid([panel.title for panel in panels], columns, 360),
         lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes}),
         [_across(panel) for panel in panels],
-        [_upwards(worth) for worth in found],
+        [_upwards(worth) for worth in worths],
         [shape for shape, _ in marks],
         [note for _, note in marks],
     )
-    counted = "are refused" if malformed_refused else "count as what they resemble"
-    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed things {counted}")
+    counted = "count as wrong" if malformed_refused else "count as the object they resemble"
+    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed objects {counted}")
 
 
 def _across(panel: Panel) -> dict[str, Any]:
@@ -262,16 +263,16 @@ def _upwards(worth: WorthPanel) -> dict[str, Any]:
 
 
 def _levels(number: int, worth: WorthPanel) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Shape and name of each level line of a panel."""
+    """Returns (shape, label) of each reference line of a panel."""
     x, y = axes(number)
-    found = []
+    lines_and_notes = []
     merged = _merged(worth.levels, worth.panel)
     for dash, (height, name) in zip(DASHES, merged.items(), strict=False):
-        line = {"color": style.PAPER, "width": 1.5, "dash": dash}
+        line = {"color": palette.NEUTRAL, "width": 1.5, "dash": dash}
         note = {
             "text": name,
             "showarrow": False,
-            "font": {"size": 11, "color": style.PAPER},
+            "font": {"size": 11, "color": palette.NEUTRAL},
             "xref": f"{x} domain",
             "x": 1,
             "xanchor": "right",
@@ -279,18 +280,18 @@ def _levels(number: int, worth: WorthPanel) -> list[tuple[dict[str, Any], dict[s
             "y": height,
             "yanchor": "bottom",
         }
-        found.append((level(height, line, x, y), note))
-    return found
+        lines_and_notes.append((level(height, line, x, y), note))
+    return lines_and_notes
 
 
 def _merged(levels: dict[str, float], panel: Panel) -> dict[float, str]:
-    """Names by height; levels that would lie on each other are named together."""
+    """Returns labels by height; levels that would overlap share a label."""
     low, high = span_of(panel.points, list(levels.values()))
-    found: dict[float, str] = {}
+    labels: dict[float, str] = {}
     for name, height in levels.items():
-        near = next((other for other in found if abs(other - height) < 0.06 * (high - low)), None)
+        near = next((other for other in labels if abs(other - height) < 0.06 * (high - low)), None)
         if near is None:
-            found[height] = name
+            labels[height] = name
         else:
-            found[near] += f", {name}"
-    return found
+            labels[near] += f", {name}"
+    return labels

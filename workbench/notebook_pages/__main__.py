@@ -1,5 +1,6 @@
-"""Every notebook executed and written as an HTML page with its figures, which opens without a network:
-`python -m workbench.notebook_pages --help`.
+"""Runs every notebook and writes it as an HTML page with its figures, which opens without a network.
+
+See `python -m workbench.notebook_pages --help`.
 """
 
 import argparse
@@ -19,26 +20,26 @@ FOLDER = Path("notebooks")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code of `python -m workbench.notebook_pages`."""
+    """Runs `python -m workbench.notebook_pages` and returns its exit code."""
     try:
         parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
-        parser.add_argument("notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)")
-        parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
+        parser.add_argument("notebooks", nargs="*", type=Path, help="notebooks to run (default: all in notebooks/)")
+        parser.add_argument("--out", type=Path, default=FOLDER / "html", help="output folder for the pages")
         write_pages(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
         return 0
     except (InputError, RunError) as error:
         print(f"notebook_pages: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except KeyboardInterrupt:
-        print("notebook_pages: stopped; pages that are written stay", file=sys.stderr)
+        print("notebook_pages: stopped; pages already written are kept", file=sys.stderr)
         return 130
 
 
 def write_pages(args: argparse.Namespace) -> None:
-    """Runs each notebook in an empty workspace and writes its page, then the index."""
+    """Runs each notebook in an empty workspace and writes its page; then writes the index."""
     paths = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
     if not paths:
-        raise InputError(f"there are no notebooks in {FOLDER.absolute()}: call this in the project's folder")
+        raise InputError(f"no notebooks in {FOLDER.absolute()}; run this in the project folder")
     check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)
     pages: dict[str, str] = {}

@@ -18,6 +18,7 @@ import ipywidgets
 import traitlets
 
 from dream.errors import InputError, RunError
+from workbench.palette import MESSAGES
 from workbench.widgets.fit import Fit
 from workbench.work import Work
 
@@ -138,7 +139,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
 
     def say(self, text: str, kind: str = "problem") -> None:
         """A sentence below the figures: a `problem`, or a `remark`; none takes it away."""
-        colour = {"problem": "#b3400a", "remark": "inherit"}[kind]
+        colour = MESSAGES[{"problem": "error", "remark": "information"}[kind]]
         self._note.value = f'<p style="color:{colour}">{html.escape(text)}</p>' if text else ""
 
     def _follow(self, work: Work[T], show: Callable[[Any], None], done: Callable[[T], None]) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 from dream.errors import InputError
 from workbench.figures.training import plot_training
 from workbench.jobs.job import log_tail
+from workbench.palette import MESSAGES
 from workbench.runs.feed import RunFeed
 from workbench.runs.folders import sheet_step
 from workbench.runs.trainings import Training, resume_arguments, resume_training, stop_training
@@ -33,7 +34,6 @@ from workbench.workspace import open_workspace
 
 ABSENT = "No run there yet. It is shown as soon as one begins."
 LOG_BYTES = 20_000
-COLOURS = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class RunMonitor(Instrument[RunShown]):
         kind, text = said or ("success", f"Step {found.step:,} of {found.end or '?'}.")
         self._state.value = (
             f"<b>{html.escape(found.name)}</b> &nbsp; {sign}<b>{found.state}</b> &nbsp; "
-            f'<span style="color:{COLOURS[kind]}">{html.escape(text)}</span>'
+            f'<span style="color:{MESSAGES[kind]}">{html.escape(text)}</span>'
         )
         self._bar.value = found.step / found.end if found.end else 0.0
         numbers = run_readings(found.training, found.curves) if found.training else []

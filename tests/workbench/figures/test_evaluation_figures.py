@@ -45,8 +45,8 @@ def test_every_axis_has_a_title_with_its_unit_and_every_number_an_interval(plot)
 def test_a_panel_has_the_models_that_were_measured_with_their_intervals():
     panels = by_title(comparison_info(all_results()))
     assert [p.name for p in panels["Linear probe"].points] == list(OBJECTIVES)
-    assert [p.name for p in panels["Caption finds picture"].points] == ["dream", "clip"]
-    point = panels["Caption finds picture"].points[0]
+    assert [p.name for p in panels["Caption to picture"].points] == ["dream", "clip"]
+    point = panels["Caption to picture"].points[0]
     assert (point.value, point.of) == (0.9, 300) and point.low < point.value < point.high
     assert panels["Depth"].axis.endswith("lower is better")
     assert panels["Gain from selection at 30 %"].points[0].value == pytest.approx(0.05 * 3 * 0.3)  # of 8
@@ -75,7 +75,7 @@ def test_one_model_with_one_measure_is_a_figure_too():
 
 def test_curves_run_over_the_ratios_and_need_more_than_one():
     panels = by_title(mask_ratio_info(all_results()))
-    curve = [p for p in panels["Caption finds picture"].points if p.name == "clip"]
+    curve = [p for p in panels["Caption to picture"].points if p.name == "clip"]
     assert [p.at for p in curve] == [0.0, 0.25, 0.5, 0.75]
     assert curve[-1].value == pytest.approx(0.85 - 0.75**2 / 3)
     assert "Contrastive loss" not in panels
@@ -137,5 +137,5 @@ def test_without_dream_the_first_of_ours_is_the_reference():
 
 def test_the_figure_says_that_the_data_sets_differ():
     figure = plot_paper_beside(all_results())
-    assert "data sets and model sizes are not the same" in figure.layout.title.text
+    assert "data sets and model sizes differ" in figure.layout.title.text
     assert "linear probe (paper: ImageNet-1K)" in titles(figure)
