@@ -64,7 +64,7 @@ def plot_training(
 
 
 def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:
-    """Plots both losses side by side: raw values (pale) and smoothed."""
+    """Plots both losses side by side: smoothed, and unsmoothed (pale)."""
     if not len(curves.steps):
         return waiting("Losses")
     figure = make_subplots(1, 2, subplot_titles=("Contrastive loss", "Generative loss"), horizontal_spacing=0.11)

@@ -1,4 +1,4 @@
-"""Building blocks of training figures: raw and smoothed curves, low panels, colours by mask ratio."""
+"""Building blocks of training figures: smoothed and unsmoothed curves, low panels, colours by mask ratio."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -42,14 +42,14 @@ class CurveLine:
 
 
 def pale_and_smooth(line: CurveLine, smoothing: float, *, legend: bool = False, pale: bool = True) -> list[go.Scatter]:
-    """Returns the raw values, pale, and the smoothed curve; only the curve if it is not smoothed or not `pale`."""
+    """Returns the unsmoothed values, pale, and the smoothed curve; only the curve if `pale` or `smoothing` is off."""
     keep = thinned(len(line.x))
     bold = replace(line, x=line.x[keep], y=smoothed(line.y, smoothing)[keep]).trace()
     bold.showlegend = legend
     if not smoothing or not pale:
         return [bold]
     faded = style.faded(line.colour, 0.4)
-    name = f"{line.name}, raw"
+    name = f"{line.name}, unsmoothed"
     raw = CurveLine(line.x[keep], line.y[keep], name, faded, line.axis, width=1).trace()
     raw.showlegend, raw.hoverinfo, raw.hovertemplate = False, "skip", None
     return [raw, bold]

@@ -37,9 +37,7 @@ def read_drawn(folder: Path, name: str = "") -> DrawnRatios:
         if isinstance(row.get("progress"), (int, float)) and row.get("mask_ratios")
     ]
     if not rows:
-        raise InputError(
-            f"{name or folder.name} has logged no mask ratios yet; the first follow after a few steps"
-        )
+        raise InputError(f"{name or folder.name} has logged no mask ratios yet; the first follow after a few steps")
     progress = np.concatenate([np.full(len(ratios), at, dtype=float) for at, ratios in rows])
     ratios = np.concatenate([np.array(ratios, dtype=float) for _, ratios in rows])
     return DrawnRatios(name or folder.name, progress, ratios, DreamConfig.from_dict(tree))

@@ -34,17 +34,13 @@ def presets() -> list[Preset]:
     return [
         Preset("Paper", "location moves from 0 to 1 over 75 % of the training, one ratio per rank", paper),
         Preset("tiny", "as Paper, with 8 stratified groups, 3 of them for generation", tiny),
-        Preset(
-            "Constant (MAR)", "most tokens always hidden, for generation only: MAR, FLUID", idle_reset(constant)
-        ),
+        Preset("Constant (MAR)", "most tokens always hidden, for generation only: MAR, FLUID", idle_reset(constant)),
         Preset("Uniform", "all ratios equally likely, all the time", MaskingConfig(schedule="uniform")),
         Preset("None (CLIP)", "nothing hidden, for contrast only: CLIP", MaskingConfig(schedule="never")),
         Preset("Cosine", "the location eases in and out", replace(paper, shape="cosine")),
         Preset("Hold", "the location rests for the first quarter of the training", replace(paper, hold=0.25)),
         Preset("To the end", "the location reaches its end at the last step", replace(paper, warmup_end=1.0)),
-        Preset(
-            "Moving", "only ratios within one spread of the location", replace(paper, moving_interval=True)
-        ),
+        Preset("Moving", "only ratios within one spread of the location", replace(paper, moving_interval=True)),
         Preset("Widening", "the spread grows over the training", replace(paper, std=0.25, std_end=0.65)),
     ]
 

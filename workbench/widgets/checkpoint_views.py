@@ -1,7 +1,4 @@
-"""What the checkpoint browser shows one at a time: tensors with their tree, layers, and distances.
-
-A view has its controls by name and draws what it is given; it reads nothing.
-"""
+"""Views of the checkpoint browser (tensors with their tree, layers, distances) and its tables as data frames."""
 
 import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,20 +18,20 @@ from workbench.widgets.figures import live, redraw
 from workbench.widgets.fit import Fit
 
 MOST_ROWS = 120
-"""Layers in one figure: the first, of distances the farthest."""
+"""Most layers in one figure: the first ones, or those with the largest distance."""
 HALF = {"flex": "1 1 330px", "min_width": "0", "overflow": "hidden"}
-"""Of a column, in which figures take the whole width."""
+"""Layout of a column whose figures take the whole width."""
 LABEL = {"description_width": "72px"}
 
 
-def beside(*parts: ipywidgets.Widget) -> ipywidgets.HBox:
-    """Widgets side by side, below each other where the page is narrow."""
-    boxes = [ipywidgets.VBox([part], layout=HALF) for part in parts]
+def side_by_side(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Places widgets side by side, or below each other on a narrow page."""
+    boxes = [ipywidgets.VBox([widget], layout=HALF) for widget in widgets]
     return ipywidgets.HBox(boxes, layout={"flex_flow": "row wrap", "width": "100%"})
 
 
 class TensorView(ipywidgets.VBox):
-    """The tree, the list of tensors, and one of them looked at closely."""
+    """The tree, the list of tensors, and the details of one."""
 
     def __init__(self, theme: str, chosen: Callable[[str, str], None]) -> None:
         self._part: Part | None = None
@@ -42,9 +39,9 @@ class TensorView(ipywidgets.VBox):
         self._chosen = chosen
         self.find = ipywidgets.Text(
             description="Find",
-            placeholder="part of a name: attn, blocks.3, bias ...",
+            placeholder="attn, blocks.3, bias ...",
             style=LABEL,
-            tooltip="Lists only tensors whose name contains this.",
+            tooltip="Shows only tensors whose name contains this.",
             layout={"width": "98%"},
         )
         self.tensor = ipywidgets.Select(
@@ -52,20 +49,20 @@ class TensorView(ipywidgets.VBox):
             rows=9,
             style=LABEL,
             layout={"width": "98%"},
-            tooltip="The tensor that is looked at; a click in the tree chooses it too.",
+            tooltip="Tensor to show. You can also click one in the tree.",
         )
         self.logarithmic = ipywidgets.Checkbox(
-            description="Logarithmic count", indent=False, tooltip="Shows the few values far out."
+            description="Logarithmic count", indent=False, tooltip="Makes rare values visible."
         )
         self._facts = ipywidgets.HTML()
         self.tree = live(style.empty("", ""), theme)
         self.histogram = live(style.empty("", ""), theme)
         close = ipywidgets.VBox([self.find, self.tensor, self._facts, self.logarithmic, self.histogram])
         close.layout = {"width": "100%", "min_width": "0", "overflow": "hidden"}
-        super().__init__([Fit(), beside(self.tree, close)])
+        super().__init__([Fit(), side_by_side(self.tree, close)])
 
     def show(self, part: Part, measured: Mapping[str, TensorStatistics]) -> None:
-        """Another part, or more that is known of its values."""
+        """Shows another part, or more of its values."""
         new, self._part, self._measured = part is not self._part, part, measured
         if new:
             redraw(self.tree, checkpoint_tree.plot_tree(part))
@@ -75,7 +72,7 @@ class TensorView(ipywidgets.VBox):
         self.show_tensor()
 
     def list_tensors(self) -> None:
-        """The tensors that fit what is typed; the chosen one stays chosen, else the largest."""
+        """Lists the tensors that match the filter; keeps the chosen one if it is listed, else chooses the largest."""
         entries, wanted = (self._part.entries if self._part else ()), self.find.value.strip().lower()
         shown = [entry for entry in entries if wanted in entry.name.lower()]
         kept = self.tensor.value
@@ -86,14 +83,14 @@ class TensorView(ipywidgets.VBox):
             self.tensor.value = kept if kept in names else largest
 
     def show_tensor(self) -> None:
-        """The chosen tensor's numbers and histogram."""
+        """Shows numbers and histogram of the chosen tensor."""
         entry = self._part.entry(self.tensor.value) if self._part and self.tensor.value else None
         one = self._measured.get(entry.name) if entry else None
         self._facts.value = _facts(entry, one)
         if entry is None:
-            redraw(self.histogram, style.empty("", "No tensor has such a name."))
+            redraw(self.histogram, style.empty("", "No tensor name matches."))
         elif one is None:
-            why = "Its values have not been read yet." if entry.readable else "Values of this type cannot be read."
+            why = "The values have not been read yet." if entry.readable else "Values of this type cannot be read."
             redraw(self.histogram, style.empty(entry.name, why))
         else:
             redraw(self.histogram, figures.plot_histogram(one, self.logarithmic.value))
@@ -104,7 +101,7 @@ class TensorView(ipywidgets.VBox):
 
 
 class LayerView(ipywidgets.VBox):
-    """Norms and magnitudes by layer, and everything suspicious."""
+    """Norms and magnitudes by layer, and a list of suspicious tensors."""
 
     children: Any
 
@@ -113,11 +110,11 @@ class LayerView(ipywidgets.VBox):
         super().__init__([Fit(), self._health])
 
     def show(self, measured: Sequence[TensorStatistics]) -> None:
-        """What is known so far."""
-        if len(self.children) == 2:  # late: what nobody looks at is not drawn
+        """Shows the tensors measured so far."""
+        if len(self.children) == 2:  # figures are added when the view is first shown
             self.norms = live(figures.plot_norms([]), self._theme)
             self.magnitudes = live(figures.plot_magnitudes([]), self._theme)
-            self.children = [*self.children, beside(self.norms, self.magnitudes)]
+            self.children = [*self.children, side_by_side(self.norms, self.magnitudes)]
         layers = layers_of(measured)
         self._health.value = _health(measured)
         redraw(self.norms, figures.plot_norms(layers[:MOST_ROWS]))
@@ -125,7 +122,7 @@ class LayerView(ipywidgets.VBox):
 
 
 class DistanceView(ipywidgets.VBox):
-    """How far one set of weights is from another, by layer."""
+    """Distance between two sets of weights, by layer."""
 
     children: Any
 
@@ -134,25 +131,25 @@ class DistanceView(ipywidgets.VBox):
         super().__init__([Fit(), self._words])
 
     def show(self, found: Difference, a: str, b: str) -> None:
-        """B beside A."""
+        """Shows the distance of B from A."""
         if len(self.children) == 2:
             self.distances = live(figures.plot_distances([]), self._theme)
-            self.children = [*self.children, beside(self.distances)]
+            self.children = [*self.children, side_by_side(self.distances)]
         rows = [row for row in distances_by_layer(found.weights) if not row.equal]
         farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
         every = combined_distance("all", found.weights)
         words = [f"A: {a} · B: {b}"]
         words += [
-            "the two are equal in every value"
+            "the two are identical"
             if found.equal
-            else f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest {every.largest:.3g}, "
+            else f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest change {every.largest:.3g}, "
             f"{every.count:,} values"
         ]
         for count, what in (
             (len(found.added), "only in B"),
             (len(found.missing), "only in A"),
-            (len(found.reshaped), "of another shape"),
-            (len(rows) - len(farthest), "layers left out"),
+            (len(found.reshaped), "with different shapes"),
+            (len(rows) - len(farthest), "layers not drawn"),
         ):
             words += [f"{count} {what}"] if count else []
         self._words.value = f"<p>{html.escape(' · '.join(words))}</p>"
@@ -171,32 +168,32 @@ def _facts(entry: TensorEntry | None, one: TensorStatistics | None) -> str:
         cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
         words += "<br>" + " · ".join(f"{label} <b>{value:.3g}</b>" for label, value in cells)
         words += f" · {one.zeros:,} exact zeros"
-        words += f"<br>noticed: {html.escape(', '.join(one.problems))}" if one.problems else ""
+        words += f"<br>problems: {html.escape(', '.join(one.problems))}" if one.problems else ""
     return f'<p style="line-height:1.5">{words}</p>'
 
 
 def _health(measured: Sequence[TensorStatistics]) -> str:
-    every, odd = total(measured), [one for one in measured if one.problems]
-    words = f"{len(measured):,} tensors measured · {every.nonfinite:,} values not finite"
+    every, suspicious = total(measured), [one for one in measured if one.problems]
+    words = f"{len(measured):,} tensors measured · {every.nonfinite:,} non-finite values"
     words += f" · {every.zeros:,} exact zeros"
-    words += f" · RMS of all {every.rms:.3g}" if every.rms == every.rms else ""
-    if not odd:
-        return f"<p>{words} · no tensor is constant or has dead rows or columns</p>"
+    words += f" · overall RMS {every.rms:.3g}" if every.rms == every.rms else ""
+    if not suspicious:
+        return f"<p>{words} · no constant tensors, no dead rows or columns</p>"
     rows = "".join(
         f"<tr><td>{html.escape(one.name)}</td><td>{html.escape(', '.join(one.problems))}</td></tr>"
-        for one in odd[:MOST_ROWS]
+        for one in suspicious[:MOST_ROWS]
     )
     return (
-        f"<p>{words}</p><details><summary>{len(odd)} tensors with something dead, constant or not finite"
+        f"<p>{words}</p><details><summary>{len(suspicious)} tensors with dead, constant or non-finite values"
         f"</summary><table>{rows}</table></details>"
     )
 
 
 def tensor_table(part: Part, measured: Mapping[str, TensorStatistics]) -> pd.DataFrame:
-    """A row a tensor: name, layer, shape, dtype, values, bytes.
+    """Returns one row per tensor: name, layer, shape, dtype, values, bytes.
 
-    Once anything was measured also norm (L2), rms, mean, min, max, zeros, nonfinite (counts) and problems
-    (words); NaN for a tensor that was not.
+    Once anything is measured, also norm (L2), rms, mean, min, max, zeros and nonfinite (counts), and problems (text);
+    NaN for tensors not measured.
     """
     entries = part.entries
     columns: dict[str, list] = {
@@ -214,8 +211,10 @@ def tensor_table(part: Part, measured: Mapping[str, TensorStatistics]) -> pd.Dat
 
 
 def distance_table(distances: Iterable[Distance]) -> pd.DataFrame:
-    """A row a layer (or tensor): name, values, relative (L2 norm of the change over that of A), cosine,
-    largest (change of one value), equal.
+    """Returns one row per layer (or tensor).
+
+    Columns: name, values, relative (L2 norm of the change over that of A), cosine, largest (change of one value),
+    equal.
     """
     names = ("name", "count", "relative", "cosine", "largest", "equal")
     rows = [[getattr(distance, name) for name in names] for distance in distances]
@@ -223,7 +222,7 @@ def distance_table(distances: Iterable[Distance]) -> pd.DataFrame:
 
 
 def _numbers(one: TensorStatistics | None) -> dict[str, object]:
-    """What was measured of a tensor; None for each number where it was not."""
+    """Returns the numbers of a tensor; None for each if it was not measured."""
     return {
         "norm": one and one.norm,
         "rms": one and one.rms,

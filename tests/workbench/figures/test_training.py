@@ -66,10 +66,11 @@ def test_before_the_first_line_a_figure_says_what_comes(plot):
     assert isinstance(figure, go.Figure) and figure.layout.annotations[0].text and not figure.data
 
 
-def test_losses_are_shown_raw_and_smoothed_over_the_chosen_axis():
+def test_losses_are_shown_unsmoothed_and_smoothed_over_the_chosen_axis():
     figure = one.plot_losses(CURVES, "pictures", smoothing=0.5)
     names = [trace.name for trace in figure.data]
-    assert names == ["contrastive loss, raw", "contrastive loss", "generative loss, raw", "generative loss"]
+    assert names[:2] == ["contrastive loss, unsmoothed", "contrastive loss"]
+    assert names[2:] == ["generative loss, unsmoothed", "generative loss"]
     assert list(figure.data[1].x) == [640, 1280, 1920]
     assert figure.data[1].line.color == one.CONTRAST and figure.data[3].line.color == one.GENERATION
     assert len(one.plot_losses(CURVES, smoothing=0.0).data) == 2
@@ -91,6 +92,6 @@ def test_runs_lie_over_each_other_once_in_the_legend_each_in_its_colour():
     figure = plot_runs([CURVES, other], {"run": ORANGE, "other": BLUE}, smoothing=0.5)
     assert [trace.name for trace in figure.data if trace.showlegend] == ["run", "other"]
     assert {trace.line.color for trace in figure.data if trace.name == "other"} == {BLUE}
-    pale = [t for t in figure.data if t.name.endswith("raw")]
-    assert len(pale) == 4 and not plot_runs([CURVES], {"run": ORANGE}, raw=False).data[0].name.endswith("raw")
+    pale = [t for t in figure.data if t.name.endswith("unsmoothed")]
+    assert len(pale) == 4 and not plot_runs([CURVES], {"run": ORANGE}, raw=False).data[0].name.endswith("unsmoothed")
     assert plot_runs([], {}).layout.annotations[0].text
