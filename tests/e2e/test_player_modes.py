@@ -30,7 +30,7 @@ def test_losers_of_a_race_turn_pale_after_the_choice_and_the_winner_goes_on(brow
             page.keyboard.press("ArrowRight")
         assert page.locator(".dp-won").inner_text().split() == ["2", "0.270", "chosen", "·", "✓", "right"]
         chart = page.locator(".dp-chart").text_content()
-        for words in ("Tokens decoded (share of all)", "Steps done", "Alignment (cosine)", "choice: candidate 2"):
+        for words in ("Decoded (share of tokens)", "Steps done", "Alignment (cosine)", "choice: candidate 2"):
             assert words in chart
         page.locator(".dp-racer").nth(1).click()
         assert events(page)[-1] | {"id": 0} == {"kind": "candidate", "number": 1, "id": 0}

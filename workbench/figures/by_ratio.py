@@ -14,9 +14,7 @@ from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_
 CURVES = (
     Wanted("Caption to picture", "R@1 (share)", "retrieval", "text to image R@1"),
     Wanted("Picture to caption", "R@1 (share)", "retrieval", "image to text R@1"),
-    Wanted(
-        "Objects swapped in the caption", "true caption preferred (share)", "edits", "swapped", {"combination": "all"}
-    ),
+    Wanted("Objects swapped", "true caption preferred (share)", "edits", "swapped", {"combination": "all"}),
     Wanted("Shape edited", "true caption preferred (share)", "edits", "shape", {"combination": "all"}),
     Wanted("Zero-shot classification", "accuracy (share)", "zero_shot", "accuracy"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
@@ -33,7 +31,7 @@ LOSSES = (
     Wanted("Generative loss", "loss (head's units)", "losses", "generative loss", better="lower"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
     Wanted("Alignment gap", "cosine, own minus other captions", "losses", "alignment gap"),
-    Wanted("Alignment with the own caption", "cosine", "losses", "alignment with its own caption"),
+    Wanted("Alignment with own caption", "cosine", "losses", "alignment with its own caption"),
     Wanted("Alignment with other captions", "cosine", "losses", "alignment with other captions", better="lower"),
 )
 RATIO = "mask ratio (share of tokens hidden)"

@@ -31,7 +31,7 @@ BY_SIZE = "Gain by K"
 DECODED, SIZES = "decoded when chosen (share of tokens)", "candidates (K)"
 ACCURACY, REGRET = "Accuracy of the choice", "Regret against the best candidate"
 COST, BY_COST = "Cost of the choice", "Gain by cost"
-COSTS = "cost (decoding steps / steps of one plain sample)"
+COSTS = "cost (relative to one plain sample)"
 DASHES = ("dot", "dash", "dashdot")
 
 

@@ -82,7 +82,7 @@ def plot_race(race: Race | None, title: str = "Alignment during decoding") -> go
         _mark(figure, race.decoded[i], f"choice after step {race.steps[i]}")
     ticks = plan_ticks(race.steps, race.decoded)
     figure.update_xaxes(title_text=DECODED, range=[-0.02, 1.04], zeroline=False, **ticks)
-    figure.update_yaxes(title_text="alignment (cosine between picture so far and prompt)")
+    figure.update_yaxes(title_text="alignment with the prompt (cosine)")
     kind = (
         "each marker is one draw of the step; the line is what was kept"
         if race.redraws

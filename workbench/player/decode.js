@@ -38,7 +38,7 @@ export function decodeView(data, context) {
   };
   const panels = [
     panel("Mask", layers.mask, maskNote),
-    rests && panel("Preview of the rest", layers.rest, note("if the model filled it now")),
+    rests && panel("Preview of the rest", layers.rest, note("as the model would fill it now")),
     panel("Reveal order", layers.order, orderLegend(data)),
   ].filter(Boolean);
   const bigPanel = panel("Picture so far", layers.big, note("outlined: tokens of this step"), "dp-big");
@@ -69,7 +69,7 @@ export function decodeView(data, context) {
     ]);
     say(maskNote, `${left[index]} of ${tokens} hidden`);
     big.setAttribute("aria-label", `Picture so far, ${describe(step, tokens - left[index])}. ${data.title}`);
-    rest?.setAttribute("aria-label", `The whole picture if the model filled the rest now, ${stepText(step)}`);
+    rest?.setAttribute("aria-label", `The whole picture as the model would fill it now, ${stepText(step)}`);
     close.show(shown, index);
   }
 
