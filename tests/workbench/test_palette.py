@@ -44,6 +44,15 @@ def test_the_app_has_the_colours_of_both_themes():
         }
 
 
+@pytest.mark.parametrize("path", ["workbench/sources/pictures.py", "app/search/hits.py"])
+def test_style_sheets_in_python_have_colours_of_the_palette(path):
+    text = (ROOT / path).read_text()
+    known = {*palette.OBJECTIVES.values(), palette.NEUTRAL}
+    triples = {tuple(str(int(colour[i : i + 2], 16)) for i in (1, 3, 5)) for colour in known}
+    assert set(re.findall(r"#[0-9a-fA-F]{6}\b", text)) <= known
+    assert set(re.findall(r"rgba\((\d+),(\d+),(\d+),", text)) <= triples
+
+
 def test_figures_and_widgets_repeat_no_colour():
     for folder in ("figures", "widgets", "notebook_pages", "decode", "trajectories"):
         for path in (ROOT / "workbench" / folder).glob("*.py"):
