@@ -191,9 +191,11 @@ class StoredSamples:
 
     @property
     def shards(self) -> Sequence[str]:
+        """Names of the shards."""
         return self.corpus.shards
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Yields the samples of a shard from index `start` on."""
         if self._below is None:
             yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
             return
@@ -201,6 +203,7 @@ class StoredSamples:
         yield from map(StoredEntry, itertools.islice(own, start, None))
 
     def total(self, shard: int) -> int | None:
+        """Returns the number of samples in a shard; None if unknown."""
         count = self.corpus.count(shard)
         if self._below is None or count is None:
             return count
@@ -228,12 +231,15 @@ class StoredEntry:
 
     @property
     def name(self) -> str:
+        """Id of the sample."""
         return sample_id(self.row)
 
     def caption(self) -> str:
+        """Reads the caption."""
         return self.row.caption()
 
     def sample(self, size: int) -> Sample:
+        """Reads the sample, with the picture cropped to `size`."""
         caption, picture = self.row.caption(), open_picture(self.row.picture())
         square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
         return Sample(
@@ -258,6 +264,7 @@ class ShapesSamples:
         self._source = ShapesSource(config, split=split, seed=seed)
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Yields the samples of a shard from index `start` on."""
         drawn = self._source.batches(self._batch, {"batch": start // self._batch})
         skipped = start % self._batch
         for batch, _ in drawn:
@@ -266,6 +273,7 @@ class ShapesSamples:
             skipped = 0
 
     def total(self, shard: int) -> int | None:
+        """Returns the number of samples in a shard; None if unknown."""
         return None
 
 
@@ -278,9 +286,11 @@ class DrawnEntry:
     pixels: NDArray[np.uint8]
 
     def caption(self) -> str:
+        """Reads the caption."""
         return self.words
 
     def sample(self, size: int) -> Sample:
+        """Reads the sample, with the picture cropped to `size`."""
         height, width = self.pixels.shape[1:]
         return Sample(self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn")
 
