@@ -73,7 +73,7 @@ def test_cells_are_selected_by_click_drag_keys_and_buttons(browser):
         page.keyboard.press(" ")
         assert selected() == [5, 10, 11, 12, 13]
         assert page.locator("[role=gridcell][aria-selected=true]").count() == 5
-        assert page.locator("[role=gridcell].dp-anew").count() == 20  # kept are those selected
+        assert page.locator("[role=gridcell].dp-repaint").count() == 20  # kept are those selected
         page.get_by_role("button", name="Invert").click()
         assert len(selected()) == 20
         page.keyboard.press("Enter")  # the button's own
@@ -86,7 +86,7 @@ def test_cells_are_selected_by_click_drag_keys_and_buttons(browser):
 
 def test_cleared_cells_are_those_painted_anew(browser):
     with shown(browser, cells_data(verb="clear")) as page:
-        assert page.locator("[role=gridcell].dp-anew").count() == 3
+        assert page.locator("[role=gridcell].dp-repaint").count() == 3
 
 
 def test_cells_given_anew_are_taken_but_their_echo_is_not(browser):

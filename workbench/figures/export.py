@@ -62,14 +62,14 @@ def find_browser() -> str | None:
 
 def _rows(trace: Any) -> Iterable[dict[str, Any]]:
     name = trace.name or trace.type
-    found = {field: trace[field] for field in COORDINATES if field in trace and trace[field] is not None}
-    if "z" in found:
-        cells = np.asarray(found["z"])
-        xs, ys = found.get("x", range(cells.shape[1])), found.get("y", range(cells.shape[0]))
+    fields = {field: trace[field] for field in COORDINATES if field in trace and trace[field] is not None}
+    if "z" in fields:
+        cells = np.asarray(fields["z"])
+        xs, ys = fields.get("x", range(cells.shape[1])), fields.get("y", range(cells.shape[0]))
         for y, row in zip(ys, cells, strict=True):
             for x, value in zip(xs, row, strict=True):
                 yield {"trace": name, "x": x, "y": y, "z": value}
         return
-    columns = {field: list(value) for field, value in found.items() if not isinstance(value, str)}
+    columns = {field: list(value) for field, value in fields.items() if not isinstance(value, str)}
     for i in range(max(map(len, columns.values()), default=0)):
         yield {"trace": name, **{field: values[i] for field, values in columns.items() if i < len(values)}}

@@ -14,7 +14,7 @@ from workbench.figures.measured import ModelStyles
 from workbench.figures.panels import Point, bars, panel_cell, panel_grid, titled
 
 
-class Beside(NamedTuple):
+class PaperMeasure(NamedTuple):
     """One measure, ours and from the paper, each relative to its own reference model."""
 
     metric: Metric
@@ -26,24 +26,24 @@ class Beside(NamedTuple):
     """(objective as in the paper, relative value, value)."""
 
 
-def paper_info(results: Sequence[Results]) -> list[Beside]:
+def paper_info(results: Sequence[Results]) -> list[PaperMeasure]:
     """Returns every measure that both report; relative values above 1 are better than the reference.
 
     The reference is DREAM if we measured it, else the first of our models.
     """
-    found: dict[Metric, dict[str, tuple[str, Measure]]] = {}
+    by_metric: dict[Metric, dict[str, tuple[str, Measure]]] = {}
     for result in results:
         for entry in result.current().entries:
             for measure in entry.measures:
                 metric, objective = metric_of(measure), MODELS.get(entry.objective)
                 if metric and objective:
-                    found.setdefault(metric, {}).setdefault(result.name, (objective, measure))
-    return [beside for metric, ours in found.items() if (beside := _beside(metric, ours))]
+                    by_metric.setdefault(metric, {}).setdefault(result.name, (objective, measure))
+    return [pair for metric, ours in by_metric.items() if (pair := _paired(metric, ours))]
 
 
-def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | None:
+def _paired(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> PaperMeasure | None:
     published = {p.model: p.value for p in PUBLISHED if p.metric == metric}
-    known = {name: pair for name, pair in ours.items() if pair[0] in published and pair[1].estimate.value > 0}
+    known = {name: entry for name, entry in ours.items() if entry[0] in published and entry[1].estimate.value > 0}
     if not known:
         return None
     reference = next((name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known)))
@@ -51,7 +51,7 @@ def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | No
     ratio = _ratio(metric, measure.estimate.value)
     mine = [(o, name, _relative(name, m, ratio)) for name, (o, m) in known.items()]
     theirs = [(o, _ratio(metric, published[objective])(v), v) for o, v in published.items()]
-    return Beside(metric, (reference, objective), mine, theirs)
+    return PaperMeasure(metric, (reference, objective), mine, theirs)
 
 
 def plot_paper_beside(
@@ -68,18 +68,18 @@ def plot_paper_beside(
         )
     order = list(MODELS.values())
     columns = min(3, len(panels))
-    figure = panel_grid([f"{b.metric.title} (paper: {b.metric.data})" for b in panels], columns, 300)
+    figure = panel_grid([f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300)
     look = look or ModelStyles.of(results)
-    for i, beside in enumerate(panels):
+    for i, pair in enumerate(panels):
         where = panel_cell(i, columns)
-        figure.add_trace(_paper_trace(beside, order), **where)
-        for objective, model, point in beside.ours:
-            alike = [name for o, name, _ in beside.ours if o == objective]
+        figure.add_trace(_paper_trace(pair, order), **where)
+        for objective, model, point in pair.ours:
+            alike = [name for o, name, _ in pair.ours if o == objective]
             place = order.index(objective) + 0.16 * (alike.index(model) - (len(alike) - 1) / 2)
             figure.add_trace(_our_trace(place, model, point, look), **where)
         figure.add_hline(y=1, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, **where)
         figure.update_xaxes(tickvals=list(range(len(order))), ticktext=order, range=[-0.5, len(order) - 0.5], **where)
-        figure.update_yaxes(title_text=f"relative to {beside.reference[1]} (ratio)", **where)
+        figure.update_yaxes(title_text=f"relative to {pair.reference[1]} (ratio)", **where)
     seen: set[str] = set()
     for trace in figure.data:
         trace.showlegend = trace.legendgroup not in seen
@@ -88,16 +88,16 @@ def plot_paper_beside(
     return titled(figure, title, note)
 
 
-def _paper_trace(beside: Beside, order: Sequence[str]) -> go.Scatter:
+def _paper_trace(pair: PaperMeasure, order: Sequence[str]) -> go.Scatter:
     return go.Scatter(
-        x=[order.index(objective) for objective, _, _ in beside.paper],
-        y=[ratio for _, ratio, _ in beside.paper],
+        x=[order.index(objective) for objective, _, _ in pair.paper],
+        y=[ratio for _, ratio, _ in pair.paper],
         mode="markers",
         name="the paper",
         legendgroup="the paper",
         marker={"symbol": "diamond-open", "size": 14, "color": palette.NEUTRAL, "line": {"width": 2.5}},
-        customdata=[[objective, style.number(value)] for objective, _, value in beside.paper],
-        hovertemplate=f"<b>%{{customdata[0]}}</b>, the paper<br>{beside.metric.title}, {beside.metric.data}"
+        customdata=[[objective, style.number(value)] for objective, _, value in pair.paper],
+        hovertemplate=f"<b>%{{customdata[0]}}</b>, the paper<br>{pair.metric.title}, {pair.metric.data}"
         "<br>%{customdata[1]}<extra></extra>",
     )
 

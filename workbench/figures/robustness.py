@@ -38,15 +38,15 @@ class Shifts(NamedTuple):
 
 def robustness_info(results: Sequence[Results]) -> list[Shifts]:
     """Returns the accuracies by kind of picture for each data set; `accuracy unshifted` is left out."""
-    found = []
+    by_source = []
     for source in sources_of(results):
         shifts = Shifts(short_name(source), [], {}, {})
         for result in results:
             for measure in current_measures(result, source):
                 if (measure.task, measure.name) == ("robustness", "accuracy"):
                     _add(shifts, result.name, str(measure.where.get("shift", "none")), measure)
-        found += [shifts] if shifts.points else []
-    return found
+        by_source += [shifts] if shifts.points else []
+    return by_source
 
 
 def _add(shifts: Shifts, model: str, kind: str, measure: Measure) -> None:
@@ -64,13 +64,13 @@ def plot_robustness(
     results: Sequence[Results], title: str = "Accuracy on shifted pictures", look: ModelStyles | None = None
 ) -> go.Figure:
     """Plots one row per kind of picture, the one in training first; markers are models with 95 % intervals."""
-    found = robustness_info(results)
-    if not found:
+    by_source = robustness_info(results)
+    if not by_source:
         return style.empty(title, "Nothing measured yet. Run <b>dream evaluate --tasks robustness</b>.")
-    columns, rows = min(2, len(found)), max(len(shifts.kinds) for shifts in found)
-    figure = panel_grid([shifts.title for shifts in found], columns, 60 + 44 * rows)
+    columns, rows = min(2, len(by_source)), max(len(shifts.kinds) for shifts in by_source)
+    figure = panel_grid([shifts.title for shifts in by_source], columns, 60 + 44 * rows)
     look = look or ModelStyles.of(results)
-    for i, shifts in enumerate(found):
+    for i, shifts in enumerate(by_source):
         where = panel_cell(i, columns)
         for model in dict.fromkeys(p.name for points in shifts.points.values() for p in points):
             figure.add_trace(_marks(shifts, model, [r.name for r in results], look), **where)

@@ -54,8 +54,8 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
         for source in sources:
             points = []
             for result in results:
-                found = [m for m in current_measures(result, source) if wanted.fits(m)]
-                points += [point_of(result.name, found[0])] if found else []
+                fitting = [m for m in current_measures(result, source) if wanted.fits(m)]
+                points += [point_of(result.name, fitting[0])] if fitting else []
             if points:
                 title = wanted.title if len(sources) == 1 else f"{wanted.title}, {short_name(source)}"
                 panels.append(Panel(title, f"{wanted.axis}, {wanted.better} is better", points))

@@ -161,7 +161,7 @@ def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_
 # value of choosing
 
 
-def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
+def worth_info(finished: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
     """Returns panels by decoded share: rank correlation, regret and cost; AUC and accuracy if candidates are judged."""
 
     def line(name: str, estimates: Sequence[Estimate | None]) -> list[Point]:
@@ -172,30 +172,30 @@ def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> l
         ]
 
     def level(name: str, value: float) -> list[Point]:
-        return [Point(name, value, value, value, len(found.prompts), row.decoded) for row in rows]
+        return [Point(name, value, value, value, len(finished.prompts), row.decoded) for row in rows]
 
     panels = [
         Panel("Does it predict the final score?", RANK, line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
         Panel(
             "Regret of choosing at this step",
             "regret (cosine)",
-            line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(found)),
+            line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(finished)),
         ),
     ]
     if any(row.auc for row in rows):
         points = line(CHOSEN, [row.auc for row in rows]) + level(LOT, 0.5)
         panels.append(Panel("Does it tell right from wrong?", AUC, points))
-    share = random_right(found, strict)
-    if share is not None and len(found.prompts) > 1:
+    share = random_right(finished, strict)
+    if share is not None and len(finished.prompts) > 1:
         points = line(CHOSEN, [row.right for row in rows]) + level(LOT, share)
         panels.append(Panel("Accuracy of the choice", SHARE, points))
-    return [*panels, _cost(found, rows)]
+    return [*panels, _cost(finished, rows)]
 
 
-def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
+def _cost(finished: Finished, rows: Sequence[Worth]) -> Panel:
     def points(name: str, values: Sequence[float]) -> list[Point]:
         return [
-            Point(name, value, value, value, found.timed_prompts, row.decoded)
+            Point(name, value, value, value, finished.timed_prompts, row.decoded)
             for row, value in zip(rows, values, strict=True)
             if value == value
         ]
@@ -207,21 +207,21 @@ def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
 
 
 def plot_worth(
-    found: Finished | None,
+    finished: Finished | None,
     rows: Sequence[Worth],
     marked: float | None = None,
     strict: bool = True,
     title: str = "Value of choosing at each step",
 ) -> go.Figure:
     """Plots the value of a choice at each step; `marked` is the decoded share of the choice that was made."""
-    if found is None or not rows:
+    if finished is None or not rows:
         return style.empty(title, "Not all candidates are finished yet.")
-    panels = worth_info(found, rows, strict)
+    panels = worth_info(finished, rows, strict)
     columns = 2  # three are not legible on a narrow page
     figure = panel_grid([panel.title for panel in panels], columns, 260)
     add_lines(figure, panels, COLOURS, SYMBOLS)
     figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))
-    ticks = plan_ticks(found.steps, found.decoded, 4)
+    ticks = plan_ticks(finished.steps, finished.decoded, 4)
     for i, panel in enumerate(panels):
         where = panel_cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)
@@ -234,7 +234,7 @@ def plot_worth(
             figure.update_yaxes(range=RANGES[panel.axis], **where)
         else:
             figure.update_yaxes(rangemode="tozero", **where)
-    many = len(found.prompts)
+    many = len(finished.prompts)
     note = f"means over {many} prompts; bands: 95 % intervals" if many > 1 else "one prompt, one seed"
     figure.update_layout(
         margin={"t": 90, "b": 134},

@@ -37,7 +37,7 @@ export function cellsView(data, context) {
       h("div", { class: "dp-buttons", role: "group", "aria-label": "Selection" },
         button("All", "Select every token", () => true), button("None", "Select no token", () => false),
         button("Invert", "Select all other tokens", (p) => !state.cells.has(p))),
-      h("p", { class: "dp-legend" }, h("span", { class: "dp-anew" }), note("hatched tokens will be repainted")),
+      h("p", { class: "dp-legend" }, h("span", { class: "dp-repaint" }), note("hatched tokens will be repainted")),
     ),
   );
 
@@ -48,10 +48,10 @@ export function cellsView(data, context) {
     board.setAttribute("aria-activedescendant", `${name}-${state.cursor}`);
     cells.forEach((cell, p) => {
       cell.setAttribute("aria-selected", state.cells.has(p));
-      cell.classList.toggle("dp-anew", !kept(p));
+      cell.classList.toggle("dp-repaint", !kept(p));
     });
-    const anew = all.filter((p) => !kept(p)).length;
-    say(counted, `${tokens - anew} of ${tokens} tokens kept, ${anew} to repaint`);
+    const repainted = all.filter((p) => !kept(p)).length;
+    say(counted, `${tokens - repainted} of ${tokens} tokens kept, ${repainted} to repaint`);
   }
 
   function choose(positions) {

@@ -54,11 +54,11 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
 
     def __init__(self, path: str | Path, *, theme: str = "light") -> None:
         super().__init__()
-        self.found = _opened(path)
+        self.checkpoint = _opened(path)
         self.averaged: Difference | None = None
         self.compared: Difference | None = None
-        self._measured: dict[str, dict[str, TensorStatistics]] = {part.name: {} for part in self.found.parts}
-        self._asked = {part.name for part in self.found.parts if part.bytes <= SMALL}
+        self._measured: dict[str, dict[str, TensorStatistics]] = {part.name: {} for part in self.checkpoint.parts}
+        self._asked = {part.name for part in self.checkpoint.parts if part.bytes <= SMALL}
         self._build(theme)
         self._connect()
         self._show_part()
@@ -68,7 +68,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
     @property
     def part(self) -> Part:
         """The chosen part of the checkpoint."""
-        return self.found.part(self.controls["part"].value)
+        return self.checkpoint.part(self.controls["part"].value)
 
     @property
     def statistics(self) -> list[TensorStatistics]:
@@ -84,12 +84,12 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         no tensor name, RunError if the comparison was cancelled.
         """
         other_checkpoint = _opened(other)
-        a = self.found.part(part) if part else self.found.weights
+        a = self.checkpoint.part(part) if part else self.checkpoint.weights
         b = other_checkpoint.part(other_part) if other_part else other_checkpoint.weights
         self.compared = None
-        names = f"{_name(self.found)} ({a.name})", f"{_name(other_checkpoint)} ({b.name})"
+        names = f"{_name(self.checkpoint)} ({a.name})", f"{_name(other_checkpoint)} ({b.name})"
         reading = _in_one_thread(partial(compare_parts, a, b))
-        self.begin(reading, done=lambda found: self._take_difference(found, *names))
+        self.begin(reading, done=lambda difference: self._take_difference(difference, *names))
         self.wait()
         if self.compared is None:
             raise RunError("the comparison was cancelled")
@@ -98,11 +98,11 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
     # parts
 
     def _build(self, theme: str) -> None:
-        found = self.found
+        checkpoint = self.checkpoint
         why = (
             "A checkpoint of a training run has raw and averaged weights; this one has "
-            + ("averaged weights only." if not found.raw else "one set of weights.")
-            if found.averaged is None
+            + ("averaged weights only." if not checkpoint.raw else "one set of weights.")
+            if checkpoint.averaged is None
             else "Not compared yet."
         )
         self._tensors = TensorView(theme, self._clicked)
@@ -121,8 +121,8 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "96px"}
         )
         part = ipywidgets.Dropdown(
-            options=[one.name for one in found.parts],
-            value=found.weights.name,
+            options=[one.name for one in checkpoint.parts],
+            value=checkpoint.weights.name,
             description="Part",
             style=LABEL,
             tooltip="A checkpoint may hold raw weights, averaged weights and the optimiser state.",
@@ -149,7 +149,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         }
         above = ipywidgets.HBox([view, part, read], layout={"flex_flow": "row wrap"})
         self._place = ipywidgets.VBox(layout={"width": "100%"})
-        self.body.children = [ipywidgets.HTML(_head(found)), above, self._place]
+        self.body.children = [ipywidgets.HTML(_head(checkpoint)), above, self._place]
 
     def _connect(self) -> None:
         self.react(self.controls["view"], lambda _: self._show_view())
@@ -172,13 +172,13 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
     def _show_part(self) -> None:
         self._show_values()
         if self.controls["view"].value == POSITIONS:
-            self._positions.show(self.part, self.found.grid)
+            self._positions.show(self.part, self.checkpoint.grid)
         self._go_on()
 
     def _show_view(self) -> None:
         view = self.controls["view"].value
         if view == POSITIONS:
-            self._positions.show(self.part, self.found.grid)
+            self._positions.show(self.part, self.checkpoint.grid)
         else:
             self._show_values()
         self._place.children = [self._views[view]]
@@ -214,10 +214,12 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             return
         self._job: tuple[str, str] | None = job
         if job[0] == AVERAGED:
-            assert self.found.averaged is not None
-            self.begin(partial(compare_parts, self.found.weights, self.found.averaged), done=self._take_averaged)
+            assert self.checkpoint.averaged is not None
+            self.begin(
+                partial(compare_parts, self.checkpoint.weights, self.checkpoint.averaged), done=self._take_averaged
+            )
             return
-        part = self.found.part(job[1])
+        part = self.checkpoint.part(job[1])
         self.begin(
             _in_one_thread(partial(measure_part, self._left(part))),
             show=lambda some: self._take_values(part, some),
@@ -225,7 +227,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         )
 
     def _next(self) -> tuple[str, str] | None:
-        if self.controls["view"].value == AVERAGED and self.found.averaged and self.averaged is None:
+        if self.controls["view"].value == AVERAGED and self.checkpoint.averaged and self.averaged is None:
             return AVERAGED, ""
         part = self.part
         if part.name in self._asked and self._left(part).entries:
@@ -247,15 +249,15 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._take_values(part, every)
         self._after()
 
-    def _take_averaged(self, found: Difference) -> None:
-        self.averaged = found
-        averaged = self.found.averaged
-        self._averages.show(found, self.found.weights.name, averaged.name if averaged else "")
+    def _take_averaged(self, difference: Difference) -> None:
+        self.averaged = difference
+        averaged = self.checkpoint.averaged
+        self._averages.show(difference, self.checkpoint.weights.name, averaged.name if averaged else "")
         self._after()
 
-    def _take_difference(self, found: Difference, a: str, b: str) -> None:
-        self.compared = found
-        self._differences.show(found, a, b)
+    def _take_difference(self, difference: Difference, a: str, b: str) -> None:
+        self.compared = difference
+        self._differences.show(difference, a, b)
         self.controls["view"].value = DIFFERENCE
         self._after()
 
@@ -290,17 +292,17 @@ def _opened(path: str | Path) -> Checkpoint:
     return open_checkpoint(SHIPPED[str(path)] if shipped else Path(path))
 
 
-def _name(found: Checkpoint) -> str:
-    return found.path.name
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.path.name
 
 
-def _head(found: Checkpoint) -> str:
-    part, facts = found.weights, found.facts if found.paintable else {}
+def _head(checkpoint: Checkpoint) -> str:
+    part, facts = checkpoint.weights, checkpoint.facts if checkpoint.paintable else {}
     words = [
-        f"<b>{html.escape(found.path.name)}</b>",
-        html.escape(found.kind),
+        f"<b>{html.escape(checkpoint.path.name)}</b>",
+        html.escape(checkpoint.kind),
         f"{part.count:,} values in {len(part.entries):,} tensors of '{html.escape(part.name)}'",
-        f"{size_words(sum(one.bytes for one in found.parts))} in total",
+        f"{size_words(sum(one.bytes for one in checkpoint.parts))} in total",
         *(html.escape(f"{name} {value}") for name, value in facts.items()),
     ]
     return f'<p style="line-height:1.5">{" · ".join(words)}</p>'

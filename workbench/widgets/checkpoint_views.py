@@ -130,25 +130,25 @@ class DistanceView(ipywidgets.VBox):
         self._theme, self._words = theme, ipywidgets.HTML(f"<p>{html.escape(why)}</p>")
         super().__init__([Fit(), self._words])
 
-    def show(self, found: Difference, a: str, b: str) -> None:
+    def show(self, difference: Difference, a: str, b: str) -> None:
         """Shows the distance of B from A."""
         if len(self.children) == 2:
             self.distances = live(figures.plot_distances([]), self._theme)
             self.children = [*self.children, side_by_side(self.distances)]
-        rows = [row for row in distances_by_layer(found.weights) if not row.equal]
+        rows = [row for row in distances_by_layer(difference.weights) if not row.equal]
         farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
-        every = combined_distance("all", found.weights)
+        every = combined_distance("all", difference.weights)
         words = [f"A: {a} · B: {b}"]
         words += [
             "the two are identical"
-            if found.equal
+            if difference.equal
             else f"relative L2 {every.relative:.3%}, cosine {every.cosine:.6f}, largest change {every.largest:.3g}, "
             f"{every.count:,} values"
         ]
         for count, what in (
-            (len(found.added), "only in B"),
-            (len(found.missing), "only in A"),
-            (len(found.reshaped), "with different shapes"),
+            (len(difference.added), "only in B"),
+            (len(difference.missing), "only in A"),
+            (len(difference.reshaped), "with different shapes"),
             (len(rows) - len(farthest), "layers not drawn"),
         ):
             words += [f"{count} {what}"] if count else []
