@@ -6,8 +6,8 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.background import computed
 from app.data.choice import Opened
-from app.data.work import computed
 from workbench.sources.browse import Page, Sample, read_page
 from workbench.sources.pictures import broken_card, card_grid, sample_card
 from workbench.sources.seen import Eyes, Returned, and_back, tokens_of

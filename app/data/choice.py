@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.keys import INPUT
 from app.models import choose_or_type, models
 from dream.config import DreamConfig

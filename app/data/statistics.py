@@ -6,8 +6,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from app.background import computed
 from app.data.choice import Opened
-from app.data.work import computed
 from app.figures import show_figure
 from workbench.figures import data as figures
 from workbench.sources.seen import Eyes

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from app.background import computed
 from app.data.choice import Opened, model_config, open_split, pick_source, pick_split
-from app.data.work import computed
 from app.models import pick_model, pretrained
 from dream.config import DreamConfig
 from dream.model.pretrained import Pretrained

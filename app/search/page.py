@@ -4,7 +4,7 @@ pair the patches and words that carry the similarity; at any mask ratio.
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.failures import guarded
 from app.handing_over import handed
 from app.search.choice import SearchChoice, choose_search, ready, seen_at

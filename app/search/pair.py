@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.figures import show_figure
 from app.search.choice import Ready
 from workbench.figures.search import plot_cosine_curve, plot_patch_map, plot_word_parts

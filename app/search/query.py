@@ -4,7 +4,7 @@ import hashlib
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.failures import guarded
 from app.search.choice import Ready
 from dream.errors import InputError

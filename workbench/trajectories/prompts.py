@@ -44,7 +44,7 @@ EXAMPLES = (
         {**_ROUGH, "guidance_scale": 5.0, "seed": 0},
     ),
     Example(
-        "A choice that errs",
+        "A wrong choice",
         "Most of these candidates come out well, but the score chooses one that does not.",
         "an orange triangle on a white background",
         {**_ROUGH, "guidance_scale": 8.0, "seed": 3},

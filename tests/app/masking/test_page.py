@@ -61,7 +61,7 @@ def test_opens_with_the_published_masking(folder):
 def test_the_moment_moves_readings_and_figures(folder):
     app = opened()
     app.slider(key="in.masking.moment").set_value(0).run()
-    assert metrics(app)["Location"] == "0.00" and metrics(app)["Train generation"] == "27%"
+    assert metrics(app)["Location"] == "0.00" and metrics(app)["Generation draws"] == "27%"
     titles = [chart["layout"]["title"]["text"] for chart in charts(app)]
     assert any(title.startswith("Draws at 0% of the training") for title in titles)
 
@@ -70,7 +70,7 @@ def test_the_moment_moves_readings_and_figures(folder):
     ("name", "reading", "value"),
     [
         ("tiny", "Batch has both", "100.0%"),
-        ("Constant (MAR)", "Train generation", "100%"),
+        ("Constant (MAR)", "Generation draws", "100%"),
         ("None (CLIP)", "Location", "-"),
     ],
 )

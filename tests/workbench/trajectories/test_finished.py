@@ -162,7 +162,7 @@ def test_the_examples_show_what_they_promise(example, workspace):
     promised = {
         "A choice that matters": good.sum() <= 3 and good[taken],
         "Chosen too early": good.any() and not good[taken],
-        "A choice that errs": good.sum() >= 5 and not good[taken],
+        "A wrong choice": good.sum() >= 5 and not good[taken],
         "Nothing to choose": good.all(),
     }
     assert promised[example.name], (example.name, good.tolist(), taken)
