@@ -1,4 +1,4 @@
-"""What was found, as a sheet of pictures: a row a search, nearest first. It searches nothing."""
+"""Search results as a sheet of pictures: one row per search, nearest first."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +11,9 @@ from workbench.search.index import Hit, Index, places_with_caption
 def hits_sheet(
     index: Index, rows: Mapping[str, Sequence[Hit]], heading: str = "", caption: str | None = None
 ) -> Image.Image:
-    """A sheet with a row of pictures for each title, with rank and cosine below each.
+    """Draws a sheet with one row of pictures per title, with rank and cosine below each.
 
-    Pictures whose caption is `caption` (in any case) are framed. Raises ValueError where nothing was found.
+    Pictures whose caption is `caption` (ignoring case) are framed. Raises ValueError if there are no hits.
     """
     own = set(places_with_caption(index, caption)) if caption else set()
     return draw_sheet([_row(index, title, hits, own) for title, hits in rows.items()], heading)

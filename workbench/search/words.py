@@ -1,4 +1,4 @@
-"""What the search page says in words and tables: hits as CSV, and why a model cannot be searched."""
+"""Texts of the Search page: hits as CSV, and why a model cannot be searched."""
 
 import csv
 import io
@@ -9,16 +9,16 @@ from workbench.search.index import Hit, Index
 
 
 def why_no_joint_space(name: str, config: DreamConfig) -> str:
-    """Why this model has no joint space, in a sentence, and what to do."""
-    how = "pictures alone" if not config.objective.text else "painting alone"
+    """Returns a sentence on why this model has no joint space, and what to do."""
+    how = "on pictures only" if not config.objective.text else "for painting only"
     return (
-        f"{name} was trained for {how}, without the contrastive loss, so it has no space in which a text "
-        "and a picture can be compared: choose a model trained with the objective dream or clip."
+        f"{name} was trained {how}, without the contrastive loss, so texts and pictures cannot be compared. "
+        "Choose a model trained with the objective dream or clip."
     )
 
 
 def hits_csv(index: Index, hits: Sequence[Hit]) -> bytes:
-    """A row a picture found: rank, cosine, name, caption."""
+    """Returns one row per hit: rank, cosine, name, caption."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("rank", "cosine", "name", "caption"))

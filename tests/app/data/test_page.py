@@ -76,13 +76,13 @@ def test_numbers_of_a_folder(page, tmp_path):
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics["Good samples"] == "8" and metrics["Broken"] == "0" and metrics["Repeated captions"] == "50.0 %"
     titles = [json.loads(chart.proto.spec)["layout"].get("title", {}).get("text") for chart in app.get("plotly_chart")]
-    assert "Length of the captions" in titles and "Sizes before the crop" in titles
+    assert "Caption lengths" in titles and "Picture sizes before cropping" in titles
 
 
 def test_shapes_count_their_attributes(page):
     app = page(view="Statistics", limit=500)
     assert not errors(app)
-    assert any("What is drawn" in chart.proto.spec for chart in app.get("plotly_chart"))
+    assert any("Attributes of the drawn pictures" in chart.proto.spec for chart in app.get("plotly_chart"))
 
 
 def test_broken_samples_are_listed_by_kind(page, tmp_path):

@@ -42,7 +42,7 @@ def test_the_heat_map_has_location_and_mean_and_the_runs_draws(schedule, drawn):
     assert found["density"].z.shape == (20, 21)
     assert len(found["demo"].x) == figures.MOST_POINTS
     assert "mean of demo" in found
-    assert figure.layout.xaxis.title.text == "training done (%)"
+    assert figure.layout.xaxis.title.text == "training progress (%)"
     assert "share of tokens" in figure.layout.yaxis.title.text
 
 
@@ -98,4 +98,4 @@ def test_masks_lie_over_the_picture_with_ratio_and_loss():
 
 
 def test_no_masks_say_so():
-    assert "nothing to draw" in plot_masks([], "").layout.annotations[0].text
+    assert "no groups" in plot_masks([], "").layout.annotations[0].text

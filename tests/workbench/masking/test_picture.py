@@ -40,5 +40,5 @@ def test_refuses_what_is_no_picture(content):
 
 def test_refuses_a_large_file_unread(monkeypatch):
     monkeypatch.setattr(masking_picture, "MAX_BYTES", 10)
-    with pytest.raises(InputError, match="at most"):
+    with pytest.raises(InputError, match="the maximum"):
         uploaded(b"0" * 11, 5)
