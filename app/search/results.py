@@ -10,6 +10,7 @@ from app.search.choice import Ready
 from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from workbench.figures.search import plot_cosines
+from workbench.search.hits import hits_csv
 from workbench.search.index import (
     Hit,
     Looked,
@@ -20,7 +21,6 @@ from workbench.search.index import (
     ranks_of,
     text_features,
 )
-from workbench.search.words import hits_csv
 from workbench.sources.pictures import SMALL, data_url
 
 SHOWN = 15
