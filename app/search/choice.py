@@ -10,8 +10,8 @@ from app.keys import SEARCH
 from app.models import pick_model, pretrained
 from dream.config import DreamConfig
 from dream.model.pretrained import Pretrained
+from workbench.search.hits import why_no_joint_space
 from workbench.search.index import Index, build_index, features_at, has_joint_space, most_pictures
-from workbench.search.words import why_no_joint_space
 from workbench.workspace import open_workspace
 
 COUNT = 512

@@ -12,6 +12,7 @@ from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from workbench.figures.search import plot_cosines
 from workbench.pictures import exact_url
+from workbench.search.hits import hits_csv
 from workbench.search.index import (
     Hit,
     Looked,
@@ -22,7 +23,6 @@ from workbench.search.index import (
     ranks_of,
     text_features,
 )
-from workbench.search.words import hits_csv
 from workbench.sources.pictures import SMALL
 
 SHOWN = 15

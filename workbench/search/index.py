@@ -1,11 +1,11 @@
-"""An index of a source's pictures in the joint space of a model, and nearest-neighbour search in it.
+"""An index of a source's pictures in a model's joint space, with search for the nearest to a text or a picture.
 
-Features are computed with a share of the tokens hidden. Each picture has one random order of its tokens; a mask ratio
-hides the first part of it, so a higher ratio hides a superset. Similarity is the cosine of normalised features, in
-[-1, 1].
+Pictures are encoded with a share of their tokens hidden. Each picture has one random order of its tokens, and a mask
+ratio hides the first tokens of it, so that a higher ratio hides everything that a lower one hides. Similarity is the
+cosine of normalised features, in [-1, 1].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,38 +18,37 @@ from dream.config import DreamConfig
 from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features
+from dream.evaluation.progress import Progress, quiet
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 from workbench.sources.browse import Browsed, Sample, all_entries, read
 
 CHUNK_TOKENS = 8192
-"""Picture tokens per forward pass; progress is reported between passes."""
+"""Image tokens per forward pass; progress is reported between passes."""
 CHUNK = 64
-"""Captions per forward pass, and pictures per call of the image tokenizer."""
+"""Pictures tokenized, or captions encoded, at once."""
 MEMORY = 256 * 2**20
-"""Maximum bytes for the tokens and pictures of one index."""
+"""Bytes that the tokens and pixels of one index may take."""
 MOST = 20_000
-"""Maximum number of pictures in an index."""
+"""Maximal number of pictures in an index."""
 UPLOAD_BYTES = 10 * 2**20
-"""Maximum size of an uploaded picture file."""
-
-Tell = Callable[[float, str], None]
+"""Maximal size of an uploaded picture's file."""
 
 
 class Hit(NamedTuple):
     """A search result."""
 
     rank: int
-    """Rank from 1."""
+    """From 1."""
     place: int
-    """Number of the picture in the index, or of the caption among its captions."""
+    """Number of the picture, or of the caption, in the index."""
     cosine: float
 
 
 @dataclass(frozen=True)
 class Looked:
-    """A picture as model input."""
+    """A picture ready for the model."""
 
     name: str
     pixels: NDArray[np.uint8]
@@ -57,9 +56,9 @@ class Looked:
     tokens: Tensor
     """(N, D_tok)."""
     order: Tensor
-    """(N,) long: order in which its tokens are hidden."""
+    """(N,) long: the order in which its tokens are hidden."""
     place: int | None = None
-    """Its number in the index, if it is in one."""
+    """Its number in the index, if it is from one."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +75,11 @@ class Index:
     orders: Tensor
     """(n, N) long."""
     different: tuple[str, ...]
-    """Different captions, in order of appearance."""
+    """Captions without repetition, in order of appearance."""
     caption_features: Tensor
     """(c, E) of `different`."""
     skipped: int
-    """Number of broken samples skipped."""
+    """Number of broken samples that were skipped."""
     more: bool
     """Whether the split has more pictures than the index."""
     features: dict[float, Tensor] = field(default_factory=dict)
@@ -88,20 +87,20 @@ class Index:
 
 
 def has_joint_space(config: DreamConfig) -> bool:
-    """Returns whether the model was trained with the contrastive loss."""
+    """Whether the model was trained with the contrastive loss."""
     return config.objective.contrastive_weight > 0
 
 
 def most_pictures(config: DreamConfig) -> int:
-    """Returns the maximum number of pictures for which an index fits into MEMORY."""
+    """Number of pictures whose index fits into MEMORY."""
     image = config.image
     return min(MOST, MEMORY // (3 * image.size**2 + 4 * image.num_tokens * image.token_dim))
 
 
-def build_index(pretrained: Pretrained, browsed: Browsed, count: int, tell: Tell = lambda share, text: None) -> Index:
-    """Builds an index of the first `count` readable pictures. `tell` may raise to stop.
+def build_index(pretrained: Pretrained, browsed: Browsed, count: int, progress: Progress = quiet) -> Index:
+    """Builds the index of the first `count` readable pictures. `progress` may raise to stop it.
 
-    Raises InputError if the model has no joint space, or no picture can be read.
+    Raises InputError for a model without a joint space, or if no picture can be read.
     """
     if not has_joint_space(pretrained.config):
         raise InputError("this model was trained without the contrastive loss: it has no joint space")
@@ -113,7 +112,7 @@ def build_index(pretrained: Pretrained, browsed: Browsed, count: int, tell: Tell
             samples.append(sample)
         else:
             skipped += 1
-        tell(0.3 * len(samples) / count, f"reading {len(samples):,} of {count:,} pictures")
+        progress(0.3 * len(samples) / count, f"reading {len(samples):,} of {count:,} pictures")
         if len(samples) == count:
             break
     if not samples:
@@ -126,85 +125,86 @@ def build_index(pretrained: Pretrained, browsed: Browsed, count: int, tell: Tell
         names=tuple(sample.name for sample in samples),
         captions=captions,
         pixels=pixels,
-        tokens=_tokens(pretrained, pixels, tell),
+        tokens=_tokens(pretrained, pixels, progress),
         different=different,
         orders=sample_orders(len(samples), pretrained.config.image.num_tokens, generator("search orders")),
-        caption_features=_captions(pretrained, different, tell),
+        caption_features=_captions(pretrained, different, progress),
         skipped=skipped,
         more=more,
     )
 
 
 @torch.no_grad()
-def features_at(pretrained: Pretrained, index: Index, ratio: float, tell: Tell = lambda share, text: None) -> Tensor:
-    """Returns the features (n, E) of the pictures of the index at a mask ratio, computed once."""
+def features_at(pretrained: Pretrained, index: Index, ratio: float, progress: Progress = quiet) -> Tensor:
+    """Features (n, E) of the index's pictures at a mask ratio, computed once per ratio."""
     if ratio not in index.features:
-        found: list[Tensor] = []
+        features: list[Tensor] = []
         count = chunk(index.tokens.shape[1])
         for start in range(0, len(index.tokens), count):
-            part = slice(start, start + count)
-            found.append(features_under(pretrained, index.tokens[part], hidden(pretrained, index.orders[part], ratio)))
+            rows = slice(start, start + count)
+            mask = hidden(pretrained, index.orders[rows], ratio)
+            features.append(features_under(pretrained, index.tokens[rows], mask))
             share = min(1.0, (start + count) / len(index.tokens))
-            tell(share, f"computing features with {100 * ratio:.0f} % hidden")
-        index.features[ratio] = torch.cat(found)
+            progress(share, f"encoding the pictures with {100 * ratio:.0f} % hidden")
+        index.features[ratio] = torch.cat(features)
     return index.features[ratio]
 
 
 @torch.no_grad()
 def features_under(pretrained: Pretrained, tokens: Tensor, mask: Tensor) -> Tensor:
-    """Returns normalised features (B, E) of pictures (B, N, D_tok) under masks (B, N) that hide equally many tokens."""
+    """Normalised features (B, E) of pictures (B, N, D_tok) under masks (B, N) that hide equally many tokens."""
     device = next(pretrained.model.parameters()).device
     tokens, mask = tokens.to(device), mask.to(device)
     return pretrained.model.image_features(pretrained.model.encode(tokens, mask), mask).float().cpu()
 
 
 def hidden(pretrained: Pretrained, orders: Tensor, ratio: float) -> Tensor:
-    """Returns masks (B, N) that hide the first part of each order; at least one token stays visible."""
+    """Masks (B, N) of the first tokens in each order at a mask ratio; at least one token stays visible."""
     tokens = pretrained.config.image.num_tokens
     return mask_from_order(orders, min(tokens - 1, num_masked(ratio, tokens)))
 
 
 def chunk(num_tokens: int) -> int:
-    """Returns the number of pictures per forward pass."""
+    """Number of pictures of `num_tokens` tokens per forward pass."""
     return max(8, min(256, CHUNK_TOKENS // num_tokens))
 
 
 def text_features(pretrained: Pretrained, text: str) -> Tensor:
-    """Returns the normalised features (E,) of a text. Raises InputError if it is empty."""
+    """Normalised features (E,) of a text. Raises InputError if it is empty."""
     if not text.strip():
-        raise InputError("the search text is empty")
+        raise InputError("there is no text to search for")
     return caption_features(pretrained, [" ".join(text.split())])[0]
 
 
 def looked_up(index: Index, place: int) -> Looked:
-    """Returns a picture of the index."""
+    """A picture of the index."""
     name, pixels = index.names[place], index.pixels[place]
     return Looked(name, pixels, index.tokens[place], index.orders[place], place)
 
 
 @torch.no_grad()
 def looked_at(pretrained: Pretrained, name: str, content: bytes) -> Looked:
-    """Reads an uploaded picture, cropped to the input size of the model. Raises InputError if it is not usable."""
+    """An uploaded picture, cropped to the model's size. Raises InputError if it cannot be used."""
     if len(content) > UPLOAD_BYTES:
-        raise InputError(f"{name} is larger than {UPLOAD_BYTES // 2**20} MB; save a smaller version")
+        raise InputError(f"{name} is larger than {UPLOAD_BYTES // 2**20} MB: upload a smaller file")
     config = pretrained.config.image
     try:
         square = center_crop(open_picture(content).rgb, config.size)
     except BrokenPicture as error:
-        raise InputError(f"{name} is not a usable picture: {error}") from error
+        raise InputError(f"{name} cannot be used as a picture: {error}") from error
     pixels = np.ascontiguousarray(np.asarray(square, dtype=np.uint8).transpose(2, 0, 1))
     tokens = pretrained.image_tokenizer.tokenize(torch.from_numpy(pixels)[None]).cpu()[0]
     return Looked(name, pixels, tokens, sample_orders(1, config.num_tokens, generator("search upload"))[0])
 
 
 def looked_features(pretrained: Pretrained, picture: Looked, ratio: float) -> Tensor:
-    """Returns the normalised features (E,) of one picture at a mask ratio, in its own order."""
+    """Normalised features (E,) of one picture at a mask ratio, hidden in its own order."""
     mask = hidden(pretrained, picture.order[None], ratio)
     return features_under(pretrained, picture.tokens[None], mask)[0]
 
 
 def nearest(features: Tensor, query: Tensor, count: int, without: int | None = None) -> list[Hit]:
-    """Returns the `count` rows of features (n, E) with the highest cosine to a query (E,); ties keep their order.
+    """The `count` rows of `features` (n, E) with the highest cosine to `query` (E,); ties keep their order.
 
     Row `without` (the query itself) is left out.
     """
@@ -216,41 +216,42 @@ def nearest(features: Tensor, query: Tensor, count: int, without: int | None = N
 
 
 def cosines(features: Tensor, query: Tensor) -> NDArray[np.float64]:
-    """Returns the cosines (n,) of features (n, E) with a query (E,)."""
+    """Cosines (n,) of `features` (n, E) with `query` (E,)."""
     return (features @ query).double().numpy()
 
 
 def other_captions(index: Index, text: str) -> Tensor:
-    """Returns the features (c, E) of all captions of the index except this text."""
+    """Features (c, E) of the index's captions except this text."""
     kept = [place for place, caption in enumerate(index.different) if caption.casefold() != text.casefold()]
     return index.caption_features[kept]
 
 
 def ranks_of(features: Tensor, query: Tensor, places: Sequence[int]) -> list[int]:
-    """Returns the ranks (from 1) of some rows of features (n, E) for a query (E,)."""
+    """Ranks (from 1) of the rows `places` of `features` (n, E) for `query` (E,)."""
     order = (features @ query).argsort(descending=True, stable=True)
     rank = torch.empty_like(order).scatter(0, order, torch.arange(1, len(order) + 1))
     return [int(rank[place]) for place in places]
 
 
 def places_with_caption(index: Index, text: str) -> list[int]:
-    """Returns the pictures whose caption is this text, ignoring case."""
+    """Numbers of the pictures whose caption is this text, in any case."""
     wanted = " ".join(text.casefold().split())
     return [place for place, caption in enumerate(index.captions) if caption.casefold() == wanted]
 
 
-def _tokens(pretrained: Pretrained, pixels: NDArray[np.uint8], tell: Tell) -> Tensor:
-    found = []
+def _tokens(pretrained: Pretrained, pixels: NDArray[np.uint8], progress: Progress) -> Tensor:
+    tokens = []
     with torch.no_grad():
         for start in range(0, len(pixels), CHUNK):
-            found.append(pretrained.image_tokenizer.tokenize(torch.from_numpy(pixels[start : start + CHUNK])).cpu())
-            tell(0.3 + 0.4 * start / len(pixels), "encoding pictures")
-    return torch.cat(found)
+            images = torch.from_numpy(pixels[start : start + CHUNK])
+            tokens.append(pretrained.image_tokenizer.tokenize(images).cpu())
+            progress(0.3 + 0.4 * start / len(pixels), "turning pictures into tokens")
+    return torch.cat(tokens)
 
 
-def _captions(pretrained: Pretrained, captions: Sequence[str], tell: Tell) -> Tensor:
-    found = []
+def _captions(pretrained: Pretrained, captions: Sequence[str], progress: Progress) -> Tensor:
+    features = []
     for start in range(0, len(captions), CHUNK):
-        found.append(caption_features(pretrained, captions[start : start + CHUNK]))
-        tell(0.7 + 0.3 * start / len(captions), "encoding captions")
-    return torch.cat(found)
+        features.append(caption_features(pretrained, captions[start : start + CHUNK]))
+        progress(0.7 + 0.3 * start / len(captions), "encoding the captions")
+    return torch.cat(features)

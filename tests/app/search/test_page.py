@@ -101,7 +101,7 @@ def test_an_own_picture_finds_captions_and_pictures_at_any_ratio(page):
 
 def test_a_file_that_is_no_picture_is_one_sentence(page):
     app = page(**{"search.picture": ("upload", "mine.png", b"no picture")})
-    assert "mine.png is not a usable picture" in words(app)
+    assert "mine.png cannot be used as a picture" in words(app)
 
 
 def test_another_index_forgets_the_picture_of_the_first(page):

@@ -13,6 +13,7 @@ from dream.errors import InputError
 from dream.presets import preset
 from tests.workbench.search.search_small import captioned_folder, small_model
 from workbench.search import index as search
+from workbench.search.hits import hits_csv, why_no_joint_space
 from workbench.search.index import (
     build_index,
     features_at,
@@ -28,7 +29,6 @@ from workbench.search.index import (
     ranks_of,
     text_features,
 )
-from workbench.search.words import hits_csv, why_no_joint_space
 from workbench.sources.browse import browse
 
 MODEL = small_model()
@@ -106,7 +106,7 @@ def test_broken_samples_are_passed_over_and_counted(tmp_path):
 def test_a_model_without_the_contrastive_loss_has_no_joint_space(objective):
     config = preset("tiny", objective)
     assert not has_joint_space(config)
-    assert "Choose a model trained with" in why_no_joint_space(objective, config)
+    assert "choose a model trained with" in why_no_joint_space(objective, config)
     assert has_joint_space(preset("tiny")) and has_joint_space(preset("tiny", "clip"))
     with pytest.raises(InputError, match="no joint space"):
         build_index(replace(MODEL, config=config), browse("shapes", MODEL.config, "val"), 4)
@@ -123,12 +123,12 @@ def test_a_dropped_picture_is_cropped_and_one_that_is_none_refused():
     looked = looked_at(MODEL, "mine.png", png())
     assert looked.pixels.shape == (3, 18, 18) and looked.tokens.shape == (9, 108)
     assert np.array_equal(looked.order.sort().values.numpy(), np.arange(9))
-    with pytest.raises(InputError, match="not a usable picture"):
+    with pytest.raises(InputError, match="cannot be used as a picture"):
         looked_at(MODEL, "mine.txt", b"text")
     with pytest.raises(InputError, match="larger than 10 MB"):
         looked_at(MODEL, "big.png", b"x" * (search.UPLOAD_BYTES + 1))
 
 
 def test_an_empty_text_is_refused():
-    with pytest.raises(InputError, match="search text is empty"):
+    with pytest.raises(InputError, match="no text"):
         text_features(MODEL, "  ")

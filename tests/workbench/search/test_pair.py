@@ -116,11 +116,11 @@ def test_walks_end_when_told_to():
     class Stop(Exception):
         pass
 
-    def tell(share, words):
+    def progress(share, words):
         raise Stop
 
     with pytest.raises(Stop):
-        features_along(MODEL, TOKENS, tell)
+        features_along(MODEL, TOKENS, progress)
     assert isinstance(features_along(MODEL, TOKENS), Walks)
 
 
