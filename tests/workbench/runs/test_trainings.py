@@ -180,7 +180,7 @@ def test_a_run_that_went_on_in_a_terminal_counts_more_than_its_old_job(workspace
 
 def test_a_damaged_run_says_what_is_damaged(workspace):
     (make_run(workspace, "a") / "config.json").write_text("{half")
-    assert the_one(workspace).state == "damaged" and "no JSON" in the_one(workspace).sentence
+    assert the_one(workspace).state == "damaged" and "not JSON" in the_one(workspace).sentence
 
 
 # actions
