@@ -101,7 +101,7 @@ def test_every_number_of_candidates_at_every_step_on_request():
 
 
 def test_costs_are_the_published_ones():
-    """K = 5 costs 1.5, 2.3 and 3.0 plain samples at steps 8, 21 and 32 of 64 (section 4)."""
+    """K = 5 costs 1.5, 2.3 and 3.0 plain samples at steps 8, 21 and 32 of 64 (docs/method.md, Decoding)."""
     right = np.zeros((2, 5), bool)
     found = candidates([right] * 64, right)
     assert [round(found.cost(5, step - 1), 1) for step in (8, 21, 32, 64)] == [1.5, 2.3, 3.0, 5.0]
