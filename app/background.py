@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from workbench.runs.words import duration
+from dream.console import duration
 from workbench.work import Work
 
 T = TypeVar("T")

@@ -19,6 +19,8 @@ from dream.config import HeadConfig
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noised (M, D_tok), time ()) -> head output (M, out_dim)."""
 
+TIME_SHIFT = 2.0
+"""Sampling times of `flow` are moved towards noise by this factor (1 = evenly spaced)."""
 MIN_FLOW_GAP = 0.05
 """Smallest 1 - time that the velocity loss divides by."""
 
@@ -171,9 +173,9 @@ def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale:
 
 
 def _flow(config: HeadConfig, predict: Predict, noised: Tensor) -> Tensor:
-    """Euler steps from time 0 to 1 on a grid that `time_shift` moves towards noise."""
+    """Euler steps from time 0 to 1 on a grid that TIME_SHIFT moves towards noise."""
     grid = torch.linspace(0, 1, config.sampling_steps + 1, dtype=torch.float64)
-    grid = (grid / (grid + config.time_shift * (1 - grid))).to(noised)
+    grid = (grid / (grid + TIME_SHIFT * (1 - grid))).to(noised)
     for now, then in itertools.pairwise(grid):
         clean = predict(noised, now)
         noised = noised + (then - now) / (1 - now) * (clean - noised)

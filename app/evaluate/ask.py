@@ -7,6 +7,7 @@ import streamlit as st
 from app.evaluate.settings import SETTINGS, show_settings
 from app.failures import error_sentence, guarded
 from app.models import models
+from dream.console import duration
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.plan import (
@@ -25,7 +26,6 @@ from workbench.evaluate.plan import (
 from workbench.evaluate.results import result_folders
 from workbench.jobs.job import command_line
 from workbench.jobs.queue import enqueue
-from workbench.runs.words import duration
 from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 

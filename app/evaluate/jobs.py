@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.failures import guarded
+from dream.console import duration
 from workbench.evaluate.progress import EvaluationProgress, progress_of
 from workbench.jobs.job import Job, last_message, log_tail
 from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
-from workbench.runs.words import duration
 from workbench.workspace import Workspace
 
 EVERY_SECONDS = 1.0

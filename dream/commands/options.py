@@ -36,9 +36,11 @@ def add_models(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data(parser: argparse.ArgumentParser, *, repeatable: bool = False, note: str = "") -> None:
-    """Adds `--data SRC`: None without it, or an empty list where it is repeatable. It stands for DEFAULT_SOURCE."""
-    help_text = f"{SOURCE_FORMS} (default: {DEFAULT_SOURCE}{note})"
+def add_data(
+    parser: argparse.ArgumentParser, *, repeatable: bool = False, note: str = f"default: {DEFAULT_SOURCE}"
+) -> None:
+    """Adds `--data SRC`: None without it, or an empty list if it is repeatable; `note` tells what that means."""
+    help_text = f"{SOURCE_FORMS} ({note})"
     if repeatable:
         parser.add_argument("--data", action="append", default=[], metavar="SRC", help=f"{help_text}; repeatable")
     else:

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dream.config import override
 from dream.errors import InputError
 from dream.evaluation.results import read_results, write_results
 from dream.evaluation.statistics import Estimate
 from dream.evaluation.table import text_table
+from dream.overrides import override
 from dream.presets import preset
 from dream.training.run_log import RunLog
 from tests.dream.training.training_small import settings, small_config
