@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo comparison clean
+.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: $(READY) ## time training and decoding beside the published algorithm
 demo: $(READY) ## train the model that ships again (about two hours on two cores) and put it in its place
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
 	$(PY) -m dream export --model runs/demo --out dream/demo --overwrite
+
+judge: $(READY) ## train the judge of drawn pictures that ships again, and put it in its place
+	$(PY) -m dream.evaluation.judging.train_judge
 
 comparison: $(READY) ## joint against single objectives at equal budget, three seeds each (some hours)
 	$(PY) -m workbench.comparison

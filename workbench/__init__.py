@@ -1,1 +1,1 @@
-"""What app and notebooks share: plain data and figures about runs and decodes. No streamlit here."""
+"""Shared by app and notebooks: plain data, figures and widgets. Never imports Streamlit."""

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.evaluate.settings import SETTINGS, show_settings
 from app.failures import error_sentence, guarded
+from app.keys import EVALUATE
 from app.models import models
 from dream.config import DreamConfig
 from dream.console import duration
@@ -31,10 +32,10 @@ from workbench.jobs.queue import enqueue
 from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 
-PART, MODELS, SOURCES = "in.evaluate.part", "in.evaluate.models", "in.evaluate.sources"
-OUT, SEED = "in.evaluate.out", "in.evaluate.seed"
-RAW, OVERWRITE = "in.evaluate.raw", "in.evaluate.overwrite"
-TASK = "in.evaluate.task."
+PART, MODELS, SOURCES = EVALUATE.input("part"), EVALUATE.input("models"), EVALUATE.input("sources")
+OUT, SEED = EVALUATE.input("out"), EVALUATE.input("seed")
+RAW, OVERWRITE = EVALUATE.input("raw"), EVALUATE.input("overwrite")
+TASK = EVALUATE.input("task.")
 WEIGHTS = {False: "averaged (EMA)", True: "raw"}
 
 
@@ -131,7 +132,7 @@ def _tasks(fits: dict[str, TaskFit]) -> tuple[str, ...]:
         ):
             st.button(
                 label,
-                key=f"do.evaluate.{key}",
+                key=EVALUATE.action(key),
                 help=help_,
                 type="tertiary",
                 on_click=tick_tasks,
@@ -206,7 +207,7 @@ def _start(here: Workspace, plan: EvaluationPlan) -> None:
     button, words = st.columns([1, 4], vertical_alignment="center")
     button.button(
         "Measure",
-        key="do.evaluate.start",
+        key=EVALUATE.action("start"),
         type="primary",
         disabled=bool(wrong),
         width="stretch",

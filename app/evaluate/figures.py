@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.figures import show_figure
+from app.keys import EVALUATE
 from dream.evaluation.results import Results
 from workbench.figures.by_ratio import COMBINATIONS, plot_edits, plot_losses_by_ratio, plot_retrieval_by_ratio
 from workbench.figures.measured import ModelStyles
@@ -14,7 +15,7 @@ from workbench.figures.robustness import plot_robustness
 from workbench.figures.selection import plot_selection, plot_selection_cost
 from workbench.figures.side_by_side import plot_comparison
 
-STRICT, COMBINATION = "in.evaluate.strict", "in.evaluate.combination"
+STRICT, COMBINATION = EVALUATE.input("strict"), EVALUATE.input("combination")
 
 
 def _side_by_side(results: Sequence[Results], look: ModelStyles) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.failures import guarded
+from app.keys import EVALUATE
 from dream.console import duration
 from workbench.evaluate.progress import EvaluationProgress, activity, progress_of
 from workbench.jobs.job import Job, last_message, log_tail
@@ -73,7 +74,7 @@ def _active(here: Workspace, job: Job, progress: EvaluationProgress) -> None:
         title.markdown(_title(job))
         button.button(
             "Stop",
-            key=f"do.evaluate.stop.{job.id}",
+            key=EVALUATE.action("stop", job.id),
             on_click=_do,
             args=(stop_job, here, job.id),
             width="stretch",
@@ -107,7 +108,7 @@ def _ended(here: Workspace, job: Job) -> None:
         title.markdown(_title(job))
         again.button(
             "Continue" if job.state != "finished" else "Run again",
-            key=f"do.evaluate.again.{job.id}",
+            key=EVALUATE.action("again", job.id),
             on_click=_do,
             args=(_again, here, job),
             width="stretch",
@@ -118,7 +119,7 @@ def _ended(here: Workspace, job: Job) -> None:
             st.code(log_tail(job) or "No output.", language="text", wrap_lines=True, height=300)
         forget.button(
             "Remove",
-            key=f"do.evaluate.forget.{job.id}",
+            key=EVALUATE.action("forget", job.id),
             on_click=_do,
             args=(forget_job, here, job.id),
             width="stretch",

@@ -6,12 +6,13 @@ from app.evaluate.ask import prefer, show_evaluation_form
 from app.evaluate.jobs import show_earlier, show_jobs
 from app.evaluate.results import show_nothing, show_results
 from app.handing_over import handed
+from app.keys import EVALUATE
 from workbench.evaluate.results import result_folders
 from workbench.jobs.queue import wake
 from workbench.workspace import open_workspace
 
 RESULTS, MEASURE = "Results", "Measure"
-PART = "in.evaluate.part"
+PART = EVALUATE.input("part")
 
 
 def render() -> None:

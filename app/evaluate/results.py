@@ -8,6 +8,7 @@ import streamlit as st
 from app.evaluate.ask import prefer, queue_plan, tick_tasks
 from app.evaluate.figures import FIGURES
 from app.failures import error_sentence
+from app.keys import EVALUATE
 from dream.errors import InputError
 from dream.evaluation.paper import SOURCE
 from dream.evaluation.results import Results
@@ -19,9 +20,9 @@ from workbench.figures.measured import ModelStyles
 from workbench.jobs.queue import list_jobs
 from workbench.workspace import Workspace
 
-FOLDER, SHOWN, SOURCE_KEY = "in.evaluate.folder", "in.evaluate.shown", "in.evaluate.source"
-VIEW, QUERY = "in.evaluate.view", "in.evaluate.query"
-PICKED = "in.evaluate.picked"
+FOLDER, SHOWN, SOURCE_KEY = EVALUATE.input("folder"), EVALUATE.input("shown"), EVALUATE.input("source")
+VIEW, QUERY = EVALUATE.input("view"), EVALUATE.input("query")
+PICKED = EVALUATE.input("picked")
 EVERYWHERE = "all data"
 ROWS_PIXELS = 35
 MOST_PIXELS = 420
@@ -54,7 +55,7 @@ def show_nothing(here: Workspace) -> None:
         look, own = st.columns(2)
         look.button(
             "Measure the demo model",
-            key="do.evaluate.first",
+            key=EVALUATE.action("first"),
             type="primary",
             width="stretch",
             on_click=queue_plan,
@@ -63,7 +64,7 @@ def show_nothing(here: Workspace) -> None:
         )
         own.button(
             "Choose models and tasks",
-            key="do.evaluate.own",
+            key=EVALUATE.action("own"),
             width="stretch",
             on_click=prefer,
             args=(["demo"],),
@@ -125,7 +126,7 @@ def _changed(shelf: Shelf, standings: Mapping[str, Standing]) -> None:
     if changed:
         st.button(
             "Measure these again",
-            key="do.evaluate.stale",
+            key=EVALUATE.action("stale"),
             on_click=_again,
             args=(changed,),
             help="Opens the form with these models and their measured tasks.",
@@ -171,7 +172,7 @@ def _offer(results: Sequence[Results], task: str) -> None:
     st.info(f"The task {task} was not measured for the models and data chosen above.")
     st.button(
         f"Measure {task}",
-        key="do.evaluate.offer",
+        key=EVALUATE.action("offer"),
         on_click=_ask_for,
         args=(list(results), task),
         help="Opens the form with these models and this task.",
@@ -208,7 +209,7 @@ def _table(results: Sequence[Results]) -> None:
             data=partial(make, results),
             file_name=f"results.{suffix}",
             mime=mime,
-            key=f"do.evaluate.table.{suffix}",
+            key=EVALUATE.action("table", suffix),
             on_click="ignore",
             width="stretch",
             help="Downloads all rows of the chosen models and data, whether or not they match the search.",
@@ -246,7 +247,7 @@ def _section(section: table.ResultSection, number: int) -> None:
         widths = {table.MEASURE: st.column_config.Column(width="large")}
         st.dataframe(
             list(section.rows),
-            key=f"do.evaluate.section.{number}",
+            key=EVALUATE.action("section", number),
             hide_index=True,
             height=height,
             column_config=widths,

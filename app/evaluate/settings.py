@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.failures import error_sentence
+from app.keys import EVALUATE
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.fields import all_settings, matching
 from workbench.evaluate.plan import QUICK_SETTINGS, complaints, split_assignments
 
-SETTINGS, SEARCH = "in.evaluate.settings", "in.evaluate.search"
+SETTINGS, SEARCH = EVALUATE.input("settings"), EVALUATE.input("search")
 
 
 def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
@@ -30,7 +31,7 @@ def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
         st.error("\n\n".join(error_sentence(InputError(complaint)) for complaint in wrong))
     if idle:
         st.caption(f"Ignored, because their tasks are not selected or do not fit: {', '.join(idle)}")
-    listed = st.expander("All settings and their defaults", key="do.evaluate.fields.open", on_change="rerun")
+    listed = st.expander("All settings and their defaults", key=EVALUATE.action("fields.open"), on_change="rerun")
     if listed.open:
         with listed:
             _all_settings(tasks)
@@ -53,7 +54,7 @@ def _all_settings(tasks: Sequence[str]) -> None:
     rows = [{"setting": s.key, "default": s.default, "takes": s.kind, "what it is": s.about} for s in found]
     event = st.dataframe(
         rows,
-        key="do.evaluate.fields",
+        key=EVALUATE.action("fields"),
         hide_index=True,
         height=260,
         on_select="rerun",
@@ -64,7 +65,7 @@ def _all_settings(tasks: Sequence[str]) -> None:
     picked = [found[row] for row in event["selection"]["rows"] if row < len(found)]
     st.button(
         f"Add {picked[0].key}" if picked else "Add",
-        key="do.evaluate.add",
+        key=EVALUATE.action("add"),
         disabled=not picked,
         on_click=_add,
         args=[picked[0].assignment if picked else ""],

@@ -1,4 +1,4 @@
-"""What if all candidates of a stored choice were finished, on the Trajectories page."""
+"""The comparison with finishing all candidates of a stored choice, on the Trajectories page."""
 
 from pathlib import Path
 

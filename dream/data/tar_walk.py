@@ -51,7 +51,7 @@ class TarContents:
     members: list[Member] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
     cut: str | None = None
-    """What is missing, if the tar ends too early."""
+    """Description of the missing part, if the tar ends too early."""
     cut_member: str | None = None
     """Name of the file that the end cuts off."""
 

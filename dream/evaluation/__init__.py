@@ -1,1 +1,1 @@
-"""What a trained model can do, in numbers: one file a task, each with its interval."""
+"""Measures of trained models, each with its interval. `tasks` lists them, `session` measures."""

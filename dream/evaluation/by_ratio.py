@@ -84,7 +84,7 @@ class _Pool:
     text_features: Tensor | None
     """(P, E); None if no joint space was trained."""
     cache: CrossCache | None
-    """What the decoder reads of the captions; None where it was not trained."""
+    """Cross-attention keys and values of the captions; None if the decoder was not trained."""
 
 
 @torch.no_grad()

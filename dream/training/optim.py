@@ -83,6 +83,7 @@ class BatchedMuon(torch.optim.Muon):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Performs one update of every parameter that has a gradient."""
         for group in self.param_groups:
             for parameters in _by_shape(p for p in group["params"] if p.grad is not None):
                 self._step_batch(parameters, group)

@@ -42,7 +42,7 @@ def test_the_small_copy_keeps_tokens_and_text_and_scales_the_rest():
 def test_the_weights_of_the_ratios_are_the_schedules():
     weights = ratio_weights(base())
     assert sum(weights) == pytest.approx(1.0)
-    # shares of the spec, section 2: 0.25 -> 0.75 of the draws generate, over three quarters of the training
+    # docs/method.md, Masking Warmup: 0.25 -> 0.75 of the draws generate, over three quarters of the training
     assert sum(weights[RATIO_BINS // 2 :]) == pytest.approx(0.5625, abs=0.01)
     constant = replace(base(), masking=MaskingConfig(schedule="constant", std=0.25, low=0.7))
     expected = ratio_distribution(0.0, constant.masking).cdf(0.75)

@@ -21,7 +21,7 @@ class CurveLine:
     name: str
     colour: str
     axis: Axis
-    """What `x` counts; the hover text has its unit."""
+    """Unit of `x`, for the hover text."""
     dash: str = "solid"
     width: float = 2
     mode: str = "lines"

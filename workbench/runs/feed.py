@@ -60,7 +60,7 @@ class RunFeed:
 
 
 def broken_data(folder: Path) -> dict[str, Any]:
-    """What the run found broken in its data (`report.json`); empty if nothing is said."""
+    """Problems that the run found in its data (`report.json`), in words; empty if there is no report."""
     try:
         tree = json.loads((folder / "report.json").read_text())
     except (OSError, ValueError):

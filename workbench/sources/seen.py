@@ -1,4 +1,4 @@
-"""What a model receives from a source: tokens of captions, and pictures after the image tokenizer.
+"""Inputs that a model receives from a source: tokens of captions, and pictures after the image tokenizer.
 
 Neither needs the weights of the model.
 """

@@ -64,7 +64,7 @@ class HeadSettings(TaskSettings):
 
 @dataclass(frozen=True)
 class HeadPlan:
-    """What a task trains on the maps."""
+    """Settings of a head that a task trains on the maps."""
 
     blocks: tuple[int, ...]
     """Encoder blocks that the head reads (1 is the first)."""
