@@ -16,7 +16,7 @@ import streamlit as st
 
 from app.failures import guarded, show_failure
 from app.keys import action_key, identity_key, taken_key, work_key
-from workbench.runs.words import duration
+from dream.console import duration
 from workbench.work import Work
 
 T = TypeVar("T")

@@ -1,5 +1,6 @@
-"""The losses of DREAM and of its baselines: pure functions of tensors (spec section 3)."""
+"""The losses of DREAM and of its baselines, as pure functions of tensors. See docs/method.md, Losses."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -12,36 +13,51 @@ from dream.model.dream import AlignmentOutput, DreamOutput, GenerativeOutput
 
 
 class Contrastive(NamedTuple):
-    """loss () in nats; share () of the pictures that counted; accuracy () of picture-to-caption choices
-    that counted.
-    """
+    """The contrastive loss and what a log records of it, each ()."""
 
     loss: Tensor
+    """Symmetric cross-entropy in nats."""
     share: Tensor
+    """Share of the images that counted."""
     accuracy: Tensor
+    """Share of the counted images whose own caption was the most similar."""
 
 
 class Generative(NamedTuple):
-    """loss (), its two terms (), and each picture's loss (B,), zero where `counted` (B,) is False."""
+    """The generative loss, its two terms, and the loss of each image."""
 
     loss: Tensor
+    """(): error plus variance."""
     error: Tensor
+    """(): mean squared error of the prediction."""
     variance: Tensor
+    """(): variance term in bits per dimension (0 for `flow`)."""
     by_picture: Tensor
+    """(B,): loss of each image; zero if it did not count."""
     counted: Tensor
+    """(B,) bool: images that counted."""
 
 
-class Losses(NamedTuple):
-    """The weighted total and its parts; a part that is not trained is zero."""
+@dataclass(frozen=True, kw_only=True)
+class Losses:
+    """The weighted total and its terms; a term that is not trained is zero."""
 
     total: Tensor
+    """(): weighted sum of the three losses below, to differentiate."""
     generative: Tensor
+    """(): error plus variance of the predicted noise."""
     contrastive: Tensor
+    """(): nats."""
     alignment: Tensor
+    """(): REPA's 1 - cosine."""
     generative_share: Tensor
+    """(): share of the images that counted in the generative loss."""
     contrastive_share: Tensor
+    """(): share of the images that counted in the contrastive loss."""
     accuracy: Tensor
+    """(): share of the counted images whose own caption was the most similar."""
     by_picture: Tensor
+    """(B,): generative loss of each image, detached; zero if it did not count."""
 
 
 def contrastive_loss(
@@ -51,23 +67,22 @@ def contrastive_loss(
     counted: Tensor,
     same_caption: Tensor | None = None,
 ) -> Contrastive:
-    """Symmetric InfoNCE of L2-normalised features (G, E) each (CLIP), over the pictures that `counted` (G,)
-    bool.
+    """CLIP's symmetric InfoNCE of L2-normalised features (G, E) each, over the images that are `counted` (G,) bool.
 
-    Pictures that do not count are removed as queries (picture to text) and as negatives (text to picture);
-    their captions stay as negatives, and the mean runs over the samples that are left. With none left it is
-    a clean zero. `same_caption` (G, G) bool leaves pairs with one caption out of the negatives.
+    Images that do not count are removed as queries (image to text) and as negatives (text to image). Their captions
+    stay as negatives, and the mean runs over the n images that count; with n = 0 the loss is zero, with gradients
+    of zero. `same_caption` (G, G) bool removes pairs with equal captions from the negatives.
     """
     total = counted.numel()
     if not bool(counted.any()):  # text features may be empty here; the sums keep every input in the graph
-        nothing = (image_features[:0].sum() + text_features.sum() * 0.0) * logit_scale
-        return Contrastive(nothing, nothing.detach(), nothing.detach())
+        zero = (image_features[:0].sum() + text_features.sum() * 0.0) * logit_scale
+        return Contrastive(zero, zero.detach(), zero.detach())
     kept = counted.nonzero()[:, 0]  # (n,)
-    image = image_features[kept]
+    image = image_features[kept]  # (n, E)
     to_text = logit_scale * image @ text_features.T  # (n, G)
     to_image = logit_scale * text_features[kept] @ image.T  # (n, n)
     if same_caption is not None:
-        others = same_caption & ~torch.eye(total, dtype=torch.bool, device=same_caption.device)
+        others = same_caption & ~torch.eye(total, dtype=torch.bool, device=same_caption.device)  # (G, G)
         to_text = to_text.masked_fill(others[kept], float("-inf"))
         to_image = to_image.masked_fill(others[kept][:, kept], float("-inf"))
     loss = (F.cross_entropy(to_text, kept) + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))) / 2
@@ -75,48 +90,49 @@ def contrastive_loss(
     return Contrastive(loss, counted.float().mean(), accuracy.detach())
 
 
-def generative_loss(config: HeadConfig, output: GenerativeOutput, pictures: int) -> Generative:
-    """Mean loss of the masked tokens of each group that counts, averaged over all groups, zeros included.
+def generative_loss(config: HeadConfig, output: GenerativeOutput, images: int) -> Generative:
+    """Mean over all `images` B of the mean loss of their hidden tokens; images that do not count contribute zero.
 
-    The rows of `output` belong to some of `pictures` B. Groups are equally large and their pictures hide
-    equally many tokens, so the mean over pictures is that mean; no picture gives a clean zero.
+    This equals the published mean over ratio groups, because groups are equally large and the images of a group hide
+    equally many tokens. Without a counted image the loss is zero, with gradients of zero.
     """
-    terms = generative_terms(config, output.prediction, output.clean, output.draw)
-    sums = terms.error.new_zeros(3, pictures)
+    terms = generative_terms(config, output.prediction, output.clean, output.draw)  # (M * draws,) each
+    sums = terms.error.new_zeros(3, images)
     ones = torch.ones_like(terms.error)
-    sums = sums.index_add(1, output.row_picture, torch.stack([terms.error, terms.variance, ones]))
-    error, variance = sums[:2] / sums[2].clamp(min=1)
+    sums = sums.index_add(1, output.row_picture, torch.stack([terms.error, terms.variance, ones]))  # (3, B)
+    error, variance = sums[:2] / sums[2].clamp(min=1)  # (B,) each
     return Generative((error + variance).mean(), error.mean(), variance.mean(), error + variance, sums[2] > 0)
 
 
 def alignment_loss(output: AlignmentOutput, teacher: Tensor) -> Tensor:
-    """Mean of 1 - cos between projected tokens (V, W) and the teacher's features (B, N, W) of the same
-    places.
+    """Mean 1 - cosine () between projected tokens (V, W) and the teacher's features (B, N, W) at their positions.
 
-    The spec's 0.5 * (1 - cos) is this times `objective.alignment_weight`. No visible token gives a clean
-    zero.
+    The published 0.5 * (1 - cos) is this times `objective.alignment_weight`. Without visible tokens the loss is zero.
     """
-    target = teacher[output.place[:, 0], output.place[:, 1]]
-    distance = 1 - F.cosine_similarity(output.aligned.float(), target.float(), dim=-1)
+    target = teacher[output.place[:, 0], output.place[:, 1]]  # (V, W)
+    distance = 1 - F.cosine_similarity(output.aligned.float(), target.float(), dim=-1)  # (V,)
     return distance.sum() / max(len(distance), 1)
 
 
 def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None = None) -> Losses:
-    """The weighted sum of the losses that the configuration trains, and what a log wants to know of each.
+    """The weighted sum of the losses that the configuration trains, with the values that a log records.
 
-    `teacher` (B, N, W) are the frozen features that REPA aligns to.
+    `teacher` (B, N, W) holds the frozen features that REPA aligns to.
     """
     weights, zero = config.objective, output.masked_share.new_zeros((), dtype=torch.float32)
-    pictures = len(output.masked_share)
-    generative, contrastive, alignment = zero, Contrastive(zero, zero, zero), zero
-    by_picture, counted = zero.expand(pictures), torch.zeros(pictures, dtype=torch.bool)
+    images = len(output.masked_share)
+    generative, by_picture, counted = zero, zero.expand(images), torch.zeros(images, dtype=torch.bool)
     if output.generative is not None:
-        part = generative_loss(config.head, output.generative, pictures)
-        generative, by_picture, counted = part.loss, part.by_picture.detach(), part.counted
+        terms = generative_loss(config.head, output.generative, images)
+        generative, by_picture, counted = terms.loss, terms.by_picture.detach(), terms.counted
+    contrastive = Contrastive(zero, zero, zero)
     if output.joint is not None:
-        image, text, scale, counts, ids = output.joint
-        same = (ids[:, None] == ids[None]).all(dim=-1) if weights.distinct_negatives else None
-        contrastive = contrastive_loss(image, text, scale, counts, same)
+        joint, ids = output.joint, output.joint.caption_ids
+        same = (ids[:, None] == ids[None]).all(dim=-1) if weights.distinct_negatives else None  # (G, G)
+        contrastive = contrastive_loss(
+            joint.image_features, joint.text_features, joint.logit_scale, joint.counted, same
+        )
+    alignment = zero
     if output.alignment is not None:
         assert teacher is not None, "the alignment loss needs the teacher's features"
         alignment = alignment_loss(output.alignment, teacher)
@@ -125,7 +141,13 @@ def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None 
         + weights.contrastive_weight * contrastive.loss
         + weights.alignment_weight * alignment
     )
-    share = counted.float().mean()
     return Losses(
-        total, generative, contrastive.loss, alignment, share, contrastive.share, contrastive.accuracy, by_picture
+        total=total,
+        generative=generative,
+        contrastive=contrastive.loss,
+        alignment=alignment,
+        generative_share=counted.float().mean(),
+        contrastive_share=contrastive.share,
+        accuracy=contrastive.accuracy,
+        by_picture=by_picture,
     )

@@ -1,9 +1,8 @@
-"""Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure
-functions.
+"""Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure functions.
 
-Whatever draws takes a generator. Who shares a ratio: the pictures of one ratio group. A batch is cut into
-`MaskingConfig.groups` groups; one group a rank is the published behaviour, which mixes ratios only over
-many ranks. It knows nothing of models.
+Functions that draw random numbers take a generator. The images of one ratio group share a mask ratio: a batch is
+split into `MaskingConfig.groups` groups. The published behaviour is one group per rank, which mixes ratios only when
+there are many ranks. See docs/method.md, Masking Warmup.
 """
 
 import math
@@ -17,16 +16,16 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.normal_tail import NormalTail
 
 FAR_SPREADS = 6.0
-"""Spreads between the location and the nearest allowed ratio from which on `NormalTail` computes; up to there
-differences of the normal's probabilities are exact enough."""
+"""Beyond this distance, in spreads between the location and the nearest allowed ratio, `NormalTail` takes over.
+Up to it, the probability of a whole tail (1e-9) keeps 7 digits as a difference of float64 numbers."""
 
 
 @dataclass(frozen=True)
 class RatioDistribution:
     """Distribution of the mask ratio at one moment: a normal(center, std) truncated to [low, high].
 
-    `std = inf` is the uniform distribution; `low == high` a point. `center` is the location, not the mean; it
-    may lie any number of spreads away from the interval.
+    `std = inf` gives the uniform distribution, `low == high` a single ratio. `center` is the location, not the mean; it
+    may be any number of spreads outside the interval.
     """
 
     center: float
@@ -40,7 +39,7 @@ class RatioDistribution:
         if math.isinf(self.std) or self.low == self.high:
             return self.low + share * (self.high - self.low)
         if (tail := self._tail) is not None:
-            ratio = self._ratio(tail.quantile(share if self._rises else 1 - share))
+            ratio = self._ratio(tail.quantile(share if self._center_is_below else 1 - share))
         else:
             ratio = self.center + self.std * torch.special.ndtri(self._below + share * self._mass)
         return ratio.clamp(self.low, self.high)
@@ -58,14 +57,14 @@ class RatioDistribution:
             share = (inside - self.low) / (self.high - self.low)
         elif (tail := self._tail) is not None:
             share = tail.cdf(self._distance(inside))
-            share = share if self._rises else 1 - share
+            share = share if self._center_is_below else 1 - share
         else:
             normal = 0.5 * torch.special.erfc(-(inside - self.center) / self.std / math.sqrt(2))
             share = (normal - self._below) / self._mass
         return torch.where(ratio >= self.high, 1.0, torch.where(ratio < self.low, 0.0, share.clamp(0.0, 1.0)))
 
     def density(self, ratio: Tensor) -> Tensor:
-        """Probability density at `ratio` (any shape): zero outside [low, high], and where it is a point."""
+        """Probability density at `ratio` (any shape); zero outside [low, high], and everywhere if low == high."""
         inside = (ratio >= self.low) & (ratio <= self.high)
         if self.low == self.high:
             return torch.zeros_like(ratio)
@@ -78,16 +77,16 @@ class RatioDistribution:
 
     @property
     def mean(self) -> float:
-        """True mean, which truncation holds well inside the interval."""
+        """Mean after truncation, which lies well inside the interval."""
         return self._moments()[0]
 
     @property
     def deviation(self) -> float:
-        """True standard deviation."""
+        """Standard deviation after truncation."""
         return self._moments()[1]
 
     def restricted(self, low: float, high: float) -> "RatioDistribution":
-        """The same distribution, conditioned on [low, high]; the nearest point where the two do not meet."""
+        """The same distribution conditioned on [low, high]; if the intervals do not meet, its nearest ratio."""
         low, high = max(self.low, low), min(self.high, high)
         if low > high:
             low = high = low if self.low > high else high
@@ -95,30 +94,30 @@ class RatioDistribution:
 
     @cached_property
     def _below(self) -> float:
-        """The normal's probability below the interval."""
+        """Probability of the normal below the interval."""
         return self._normal_cdf(self.low)
 
     @cached_property
     def _mass(self) -> float:
-        """The normal's probability in the interval."""
+        """Probability of the normal inside the interval."""
         return self._normal_cdf(self.high) - self._below
 
     @cached_property
     def _tail(self) -> NormalTail | None:
-        """The distribution by distances from the nearest ratio, where the location is far from that."""
+        """Distribution of the distance from the nearest allowed ratio, if the location is far from that ratio."""
         away = max(self.low - self.center, self.center - self.high) / self.std
         return NormalTail(away, (self.high - self.low) / self.std) if away > FAR_SPREADS else None
 
     @property
-    def _rises(self) -> bool:
-        """Whether distances from the nearest ratio rise with the ratio."""
+    def _center_is_below(self) -> bool:
+        """Whether the nearest allowed ratio is `low`, so that distances from it grow with the ratio."""
         return self.center < self.low
 
     def _distance(self, ratio: Tensor) -> Tensor:
-        return (ratio - self.low if self._rises else self.high - ratio) / self.std
+        return (ratio - self.low if self._center_is_below else self.high - ratio) / self.std
 
     def _ratio(self, distance: Tensor) -> Tensor:
-        return self.low + self.std * distance if self._rises else self.high - self.std * distance
+        return self.low + self.std * distance if self._center_is_below else self.high - self.std * distance
 
     def _normal_cdf(self, ratio: float) -> float:
         return 0.5 * math.erfc(-(ratio - self.center) / self.std / math.sqrt(2))
@@ -141,9 +140,8 @@ class RatioDistribution:
 def masking_center(progress: float, config: MaskingConfig) -> float:
     """Location of the truncated normal that mask ratios are drawn from (DREAM, Masking Warmup).
 
-    Moves from `center_start` to `center_end` while progress (0 to 1) goes from `hold` to `warmup_end`, then
-    stays. It is the location, not the mean: at std 0.45 on [0, 1], center 0 gives mean ratio 0.34 and
-    center 1 gives 0.66.
+    Moves from `center_start` to `center_end` while progress (0 to 1) goes from `hold` to `warmup_end`, then stays. It
+    is the location, not the mean: at std 0.45 on [0, 1], center 0 gives mean ratio 0.34 and center 1 gives 0.66.
     """
     if config.schedule == "constant":
         return config.center_end
@@ -157,9 +155,7 @@ def masking_center(progress: float, config: MaskingConfig) -> float:
 
 
 def ratio_distribution(progress: float, config: MaskingConfig) -> RatioDistribution:
-    """Distribution of the mask ratio at `progress` (0 to 1) of the training, for every variant of the
-    schedule.
-    """
+    """Distribution of the mask ratio at `progress` (0 to 1) of the training, for each `config.schedule`."""
     if config.schedule == "never":
         return RatioDistribution(0.0, math.inf, 0.0, 0.0)
     if config.schedule == "uniform":
@@ -174,11 +170,11 @@ def ratio_distribution(progress: float, config: MaskingConfig) -> RatioDistribut
 def sample_mask_ratios(
     progress: float, config: MaskingConfig, objective: ObjectiveConfig, generator: Generator
 ) -> list[float]:
-    """One mask ratio for each of the `config.groups` ratio groups of a rank's batch.
+    """One mask ratio for each of the `config.groups` ratio groups in a rank's batch.
 
-    With `generation_share` that share of the groups (rounded) draws where generation counts and the rest
-    where contrast counts; with `stratified` each set takes one draw from each of its quantile bands, in
-    shuffled order.
+    With `generation_share` that share of the groups (rounded) draws from the ratios that count in the generative loss,
+    the others from those that count in the contrastive loss. With `stratified` each set of n groups takes one draw from
+    each of n quantile bands, in shuffled order.
     """
     whole = ratio_distribution(progress, config)
     if config.generation_share is None:
@@ -187,34 +183,36 @@ def sample_mask_ratios(
     for_generation = round(config.groups * config.generation_share)
     generative = whole.restricted(objective.min_masked, 1.0)
     contrastive = whole.restricted(0.0, 1.0 - objective.min_visible)
-    parts = [
-        _draw(generative, for_generation, config.stratified, generator),
-        _draw(contrastive, config.groups - for_generation, config.stratified, generator),
-    ]
-    ratios = torch.cat(parts)
+    ratios = torch.cat(
+        [
+            _draw(generative, for_generation, config.stratified, generator),
+            _draw(contrastive, config.groups - for_generation, config.stratified, generator),
+        ]
+    )
     return ratios[torch.randperm(len(ratios), generator=generator)].tolist()
 
 
 def num_masked(ratio: float, num_tokens: int) -> int:
-    """Tokens hidden at `ratio`: ceil(N * ratio), exact for ratios that are whole numbers of tokens."""
+    """Number of tokens hidden at `ratio`: ceil(N * ratio), exact if N * ratio is a whole number."""
     return min(num_tokens, math.ceil(round(num_tokens * ratio, 9)))
 
 
 def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
-    """(B, N) long: one random permutation of the positions a picture."""
+    """Random permutations of the positions (B, N) long, one per image."""
     return torch.rand(batch, num_tokens, generator=generator).argsort(dim=1)
 
 
 def mask_from_order(order: Tensor, masked: int) -> Tensor:
-    """(B, N) bool, True = hidden: the first `masked` entries of each order. Decoding reveals an order from
-    its end.
+    """Mask (B, N) bool, True = hidden, of the first `masked` entries in each order (B, N).
+
+    Decoding reveals an order from its end.
     """
     mask = torch.zeros(order.shape, dtype=torch.bool, device=order.device)
     return mask.scatter(1, order[:, :masked], True)
 
 
 def sample_masks(ratios: list[float], batch: int, num_tokens: int, generator: Generator) -> Tensor:
-    """(B, N) bool masks of a batch cut into len(ratios) equal, contiguous ratio groups."""
+    """Masks (B, N) bool of a batch split into len(ratios) equal, contiguous ratio groups."""
     orders = sample_orders(batch, num_tokens, generator)
     groups = orders.chunk(len(ratios))
     return torch.cat(
@@ -223,29 +221,26 @@ def sample_masks(ratios: list[float], batch: int, num_tokens: int, generator: Ge
 
 
 def masked_share(mask: Tensor) -> Tensor:
-    """(B,) float64: share of the tokens that is hidden. Whole counts, so that thresholds compare exactly."""
+    """Share of hidden tokens (B,) float64. It divides whole counts, so that thresholds compare exactly."""
     return mask.sum(dim=1).double() / mask.shape[1]
 
 
 def counts_in_generation(mask: Tensor, min_masked: float) -> Tensor:
-    """(B,) bool: pictures whose group hides enough for the generative loss. A ratio of 0 never counts
-    (0/0).
-    """
+    """Images (B,) bool that hide enough for the generative loss. At ratio 0 there is nothing to predict."""
     share = masked_share(mask)
     return (share >= min_masked) & (share > 0)
 
 
 def counts_in_contrast(mask: Tensor, min_visible: float) -> Tensor:
-    """(B,) bool: pictures that show enough for the contrastive loss."""
+    """Images (B,) bool that are visible enough for the contrastive loss."""
     return 1.0 - masked_share(mask) >= min_visible
 
 
 def reveal_schedule(num_tokens: int, num_steps: int) -> list[int]:
-    """Tokens revealed at each of `num_steps` decoding steps; sums to `num_tokens` (DREAM, section 4;
-    MaskGIT's cosine).
+    """Number of tokens to reveal at each of `num_steps` decoding steps (DREAM, section 4; MaskGIT's cosine).
 
-    After step s, floor(N cos(pi/2 (s+1)/S)) are still hidden, but at least one fewer than before, and at
-    least one until the last step. With more steps than tokens some steps reveal nothing: skip them.
+    They sum to `num_tokens`. After step s, floor(N cos(pi/2 (s+1)/S)) tokens are still hidden, but at least one fewer
+    than before, and at least one until the last step. With more steps than tokens some steps reveal nothing.
     """
     plan, hidden = [], num_tokens
     for step in range(num_steps):

@@ -1,4 +1,4 @@
-"""The authors' checkpoints in and out: their names and settings beside ours. It opens no file."""
+"""Converts the authors' checkpoints to ours and back: names, shapes and settings. It opens no file."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from dream.config import (
 from dream.errors import InputError
 from dream.model.dream import Dream
 
-# (pattern of the authors' name, ours); the inverse is derived
+# (prefix of the authors' name, ours); the inverse is derived
 _NAMES = [
     ("z_proj", "encoder.embed"),
     ("z_proj_ln", "encoder.norm_in"),
@@ -75,7 +75,7 @@ _SHAPED = {
     "decoder.output_positions",
     "aligner.positions",
 }
-"""Ours have no leading dimension of one."""
+"""Our parameters that lack the leading dimensions of one in the authors' checkpoints."""
 
 
 def our_name(name: str) -> str:
@@ -91,10 +91,10 @@ def their_name(name: str) -> str:
 
 
 def from_state_dict(state: Mapping[str, Tensor], config: DreamConfig | Mapping[str, Any]) -> Dream:
-    """A DREAM in evaluation mode from weights under the authors' names (spec section 6).
+    """A DREAM in eval mode from weights under the authors' names.
 
-    `config` is a DreamConfig or the authors' own settings (`config_from_settings`). Raises InputError that
-    lists missing, unexpected and ill-shaped weights.
+    `config` is a DreamConfig or the authors' own settings (`config_from_settings`). Raises InputError, which lists the
+    missing, unexpected and wrongly shaped weights. See docs/method.md, Names in the authors' checkpoints.
     """
     if not isinstance(config, DreamConfig):
         config = config_from_settings(config)
@@ -119,9 +119,7 @@ def to_state_dict(model: Dream) -> dict[str, Tensor]:
 
 
 def config_from_settings(settings: Mapping[str, Any]) -> DreamConfig:
-    """DreamConfig of the authors' settings, by their names (`encoder_embed_dim`, `diffloss_w`, `text_cfg`
-    ...).
-    """
+    """DreamConfig of the authors' settings under their names (`encoder_embed_dim`, `diffloss_w`, `text_cfg`, ...)."""
     s, text = dict(settings), dict(settings["text_cfg"])
     return DreamConfig(
         image=ImageConfig(
@@ -179,10 +177,10 @@ def _translate(name: str, names: list[tuple[str, str]], inner: dict[str, list[tu
     for old, new in sorted(names, key=lambda pair: -len(pair[0])):
         if name == old or name.startswith(old + "."):
             rest = name[len(old) :]
-            for old_part, new_part in inner.get(new if new in inner else old, []):
-                rest = re.sub(rf"(?<=\.){re.escape(old_part)}(?=\.|$)", new_part, rest)
+            for inner_old, inner_new in inner.get(new if new in inner else old, []):
+                rest = re.sub(rf"(?<=\.){re.escape(inner_old)}(?=\.|$)", inner_new, rest)
             return new + rest
-    raise InputError(f"'{name}' is no parameter of DREAM; expected names as in the authors' `model` or `model_ema` map")
+    raise InputError(f"DREAM has no parameter '{name}'; expected names as in the authors' `model` or `model_ema`")
 
 
 def _to_our_shape(name: str, value: Tensor) -> Tensor:

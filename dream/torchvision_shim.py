@@ -1,9 +1,9 @@
-"""Lets torchvision be imported beside a torch of another build, e.g. a CPU torch beside a CUDA torchvision.
+"""Makes torchvision importable when torch is of another build, e.g. a CPU torch with a CUDA torchvision.
 
-Such a torchvision cannot load its compiled operators, and its import fails on registering `nms` for shape
-inference; timm, torchmetrics, diffusers and transformers fail with it. A finder in front of `sys.meta_path`
-declares the two missing operators just before torchvision runs, so nothing is imported until then. Real `nms`
-and `torchvision.io` stay unusable in such a pair; nothing here uses them. A matching build is left alone.
+Such a torchvision cannot load its compiled operators, and its import fails while registering `nms` for shape
+inference; timm, torchmetrics, diffusers and transformers fail with it. A finder in front of `sys.meta_path` declares
+the two missing operators just before torchvision runs, so nothing is imported until then. `nms` itself and
+`torchvision.io` stay unusable in such a pair; nothing here uses them. A matching build is left alone.
 """
 
 import os
@@ -17,13 +17,13 @@ _declared: list[Any] = []  # a torch.library.Library takes its operators back wh
 
 
 def install() -> None:
-    """Put the finder in front, once."""
+    """Puts the finder in front of `sys.meta_path`, once."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
 
 def declare_missing_operators(folder: str) -> bool:
-    """True if `nms` and `qnms` had to be declared: no compiled library in torchvision's `folder` loads."""
+    """Declares `nms` and `qnms` if no compiled library in torchvision's `folder` loads; returns whether it did."""
     import torch
 
     if hasattr(torch.ops.torchvision, "nms"):
@@ -43,19 +43,21 @@ def declare_missing_operators(folder: str) -> bool:
 
 
 class _Loader(SourceFileLoader):
-    """Runs torchvision's own `__init__.py`, after the operators it takes for granted are there."""
+    """Runs torchvision's own `__init__.py` after declaring the operators that it needs."""
 
     def exec_module(self, module: ModuleType) -> None:
+        """Declares the missing operators, then runs the module."""
         declare_missing_operators(os.path.dirname(self.path))
         super().exec_module(module)
 
 
 class _Finder:
-    """Hands torchvision to `_Loader`; merely asking whether torchvision exists imports nothing."""
+    """Gives torchvision the loader above. Asking whether torchvision exists imports nothing."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """The spec of torchvision with the loader above; `None` for other modules."""
         if fullname != "torchvision":
             return None
         spec = PathFinder.find_spec(fullname, path, target)

@@ -8,13 +8,13 @@ import streamlit as st
 
 from app.background import follow, start_work, work
 from app.failures import show_failure
+from dream.console import duration
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.cache import Findings
 from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, path_stamp
 from workbench.checkpoints.finder import find_checkpoints
 from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
-from workbench.runs.words import duration
 from workbench.work import Work
 from workbench.workspace import open_workspace
 

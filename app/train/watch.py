@@ -7,10 +7,11 @@ import streamlit as st
 from app.failures import guarded
 from app.train import actions as train_actions
 from app.train import live as train_live
+from dream.console import duration
 from workbench.jobs.job import last_message, log_tail
 from workbench.jobs.queue import end_job, stop_job
 from workbench.runs.trainings import Training, list_trainings
-from workbench.runs.words import SIGNS, duration, state_words
+from workbench.runs.words import SIGNS, state_words
 from workbench.workspace import open_workspace
 
 COLOURS = {

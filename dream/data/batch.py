@@ -1,4 +1,4 @@
-"""What a batch is, and reading ahead in a thread. It knows nothing of where pictures come from."""
+"""The batch type, and prefetching in a background thread."""
 
 import queue
 import threading
@@ -27,8 +27,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class _Told(Generic[Item]):
-    """What the reading thread says: an item, its end (neither), or what it died of."""
+class _Message(Generic[Item]):
+    """Message from the reader thread: an item, the end of the data, or the exception it raised."""
 
     item: Item | None = None
     error: BaseException | None = None
@@ -36,43 +36,45 @@ class _Told(Generic[Item]):
 
 
 def prefetch(iterator: Iterable[Item], depth: int = 4) -> "Prefetched[Item]":
-    """The items of `iterator` in their order, read up to `depth` ahead by a background thread.
+    """Iterates over `iterator` in order while a background thread reads up to `depth` items ahead.
 
-    What `iterator` raises is raised here, after the items before it. The result's `close()` (or dropping it)
-    stops the thread and closes `iterator` before it returns.
+    An exception of `iterator` is raised here, after the items before it. Closing or dropping the result stops the
+    thread and closes `iterator`.
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, got {depth}")
-    told: queue.Queue[_Told[Item]] = queue.Queue(depth)
+    messages: queue.Queue[_Message[Item]] = queue.Queue(depth)
     stop = threading.Event()
-    thread = threading.Thread(target=_read_ahead, args=(iterator, told, stop), name="dream-prefetch", daemon=True)
-    return Prefetched(told, stop, thread)
+    thread = threading.Thread(target=_read_ahead, args=(iterator, messages, stop), name="dream-prefetch", daemon=True)
+    return Prefetched(messages, stop, thread)
 
 
 class Prefetched(Iterator[Item]):
     """The consumer's side of `prefetch`: an iterator that can be closed.
 
-    A class and no generator: a generator that was closed before it was started does not run its `finally`.
+    It is not a generator, because a generator that is closed before it starts does not run its `finally`.
     """
 
-    def __init__(self, told: "queue.Queue[_Told[Item]]", stop: threading.Event, thread: threading.Thread) -> None:
-        self._told, self._stop, self._thread = told, stop, thread
+    def __init__(
+        self, messages: "queue.Queue[_Message[Item]]", stop: threading.Event, thread: threading.Thread
+    ) -> None:
+        self._messages, self._stop, self._thread = messages, stop, thread
         self._ended = False
         thread.start()
 
     def __next__(self) -> Item:
         if self._ended:
             raise StopIteration
-        told = self._told.get()
-        if told.error is not None or told.ended:
+        message = self._messages.get()
+        if message.error is not None or message.ended:
             self.close()
-            if told.error is not None:
-                raise told.error
+            if message.error is not None:
+                raise message.error
             raise StopIteration
-        return told.item  # type: ignore[return-value]
+        return message.item  # type: ignore[return-value]
 
     def close(self) -> None:
-        """Stop reading; returns when the thread has closed its iterator."""
+        """Stops reading. Returns when the thread has closed its iterator."""
         self._ended = True
         self._stop.set()
         if self._thread is not threading.current_thread():
@@ -82,27 +84,27 @@ class Prefetched(Iterator[Item]):
         self.close()
 
 
-def _read_ahead(iterator: Iterable[Item], told: "queue.Queue[_Told[Item]]", stop: threading.Event) -> None:
-    """Puts every item of `iterator`, and how it ended, until `stop` is set."""
-    last: _Told[Item] = _Told(ended=True)
+def _read_ahead(iterator: Iterable[Item], messages: "queue.Queue[_Message[Item]]", stop: threading.Event) -> None:
+    """Puts the items of `iterator`, then how it ended, until `stop` is set."""
+    last: _Message[Item] = _Message(ended=True)
     try:
         for item in iterator:
-            if not _put(told, _Told(item), stop):
+            if not _put(messages, _Message(item), stop):
                 break
-    except BaseException as error:  # handed to the consumer, who raises it
-        last = _Told(error=error)
+    except BaseException as error:  # passed to the consumer, which raises it
+        last = _Message(error=error)
     finally:
         close: Callable[[], None] | None = getattr(iterator, "close", None)
         if close is not None:
             close()
-    _put(told, last, stop)
+    _put(messages, last, stop)
 
 
-def _put(told: "queue.Queue[_Told[Item]]", message: _Told[Item], stop: threading.Event) -> bool:
-    """Whether the message was taken before the consumer stopped."""
+def _put(messages: "queue.Queue[_Message[Item]]", message: _Message[Item], stop: threading.Event) -> bool:
+    """Puts a message into the queue; False if the consumer stopped first."""
     while not stop.is_set():
         try:
-            told.put(message, timeout=0.05)
+            messages.put(message, timeout=0.05)
             return True
         except queue.Full:
             continue

@@ -1,8 +1,7 @@
-"""Pixels of scenes: anti-aliased pictures, and the exact segmentation and depth that go with them.
+"""Draws scenes: anti-aliased pictures, with their exact segmentation and depth.
 
-A thing's outline is a signed distance in pixels; its coverage of a pixel is that distance clipped to one
-pixel's width. Everything is done for a whole batch at once, grouped by shape. It draws what it is given and
-knows nothing of sampling.
+A thing's outline is a signed distance in pixels; its coverage of a pixel is that distance clipped to one pixel's
+width. A whole batch is drawn at once, grouped by shape. Sampling of scenes is in `shapes`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +28,9 @@ COLOUR_RGB = {
     "brown": (125, 75, 35),
 }
 SHADE = 0.45
-"""Stripes and dots have the thing's colour times this."""
+"""Brightness of stripes and dots relative to the thing's colour."""
 CHUNK = 256
-"""Pictures drawn at once, so that the work stays in the cache."""
+"""Pictures drawn at once, few enough to stay in the CPU's cache."""
 CLASSES = {
     "count": ("one", "two", "three"),
     "ground": GROUNDS,
@@ -41,43 +40,42 @@ CLASSES = {
     "size": SIZES,
     "texture": ("plain", *TEXTURES[1:]),
 }
-"""Names of the classes of each label of an answer key."""
+"""Class names of each label in an answer key."""
 
 
 @dataclass(frozen=True)
 class AnswerKey:
-    """Everything that is true of a batch of drawn pictures."""
+    """Ground truth of a batch of drawn pictures."""
 
     scenes: tuple[Scene, ...]
-    """Attributes, relation and places of every picture."""
+    """Attributes, relation and places, per picture."""
     segmentation: NDArray[np.uint8]
-    """(B, H, W): 0 where the ground shows, else 1 + the number of the nearest thing's shape in SHAPES."""
+    """(B, H, W): 0 for the ground, else 1 + the number of the frontmost thing's shape in SHAPES."""
     instances: NDArray[np.uint8]
-    """(B, H, W): 0 where the ground shows, else 1 + which thing (in the scene's order)."""
+    """(B, H, W): 0 for the ground, else 1 + the number of the thing in its scene."""
     depth: Array
-    """(B, H, W) in (0, 1]: 1 for the ground, 1 - 2 * radius for a thing: the larger is in front."""
+    """(B, H, W) in (0, 1]: 1 for the ground, 1 - 2 * radius for a thing, so that larger things are in front."""
     labels: dict[str, NDArray[np.int64]]
     """(B,) class numbers into CLASSES; shape, colour, size and texture are those of the first thing."""
 
 
 def draw(scenes: Sequence[Scene], size: int) -> NDArray[np.uint8]:
-    """Pictures (B, 3, size, size) of placed scenes. Raises InputError below 16 pixels."""
+    """Draws placed scenes as pictures (B, 3, size, size) uint8. Raises InputError below 16 pixels."""
     if size < 16:
         raise InputError(f"image.size must be at least 16 to draw shapes, got {size}")
     pictures = np.empty((len(scenes), 3, size, size), np.uint8)
     for start in range(0, len(scenes), CHUNK):
-        part = scenes[start : start + CHUNK]
-        canvas = np.array([GROUND_RGB[s.ground] for s in part], np.float32)[:, :, None, None]
-        canvas = np.broadcast_to(canvas, (len(part), 3, size, size)).copy()
-        for layer in _layers(part, size):
-            # (n, 3, H, W) blend of the rows that have this layer
-            canvas[layer.rows] += layer.coverage[:, None] * (layer.paint - canvas[layer.rows])
+        chunk = scenes[start : start + CHUNK]
+        canvas = np.array([GROUND_RGB[s.ground] for s in chunk], np.float32)[:, :, None, None]
+        canvas = np.broadcast_to(canvas, (len(chunk), 3, size, size)).copy()  # (b, 3, H, W)
+        for layer in _layers(chunk, size):
+            canvas[layer.rows] += layer.coverage[:, None] * (layer.paint - canvas[layer.rows])  # (n, 3, H, W)
         pictures[start : start + CHUNK] = canvas + 0.5
     return pictures
 
 
 def answer_key(scenes: Sequence[Scene], size: int) -> AnswerKey:
-    """What is true of placed scenes; a thing owns the pixels that it covers by half."""
+    """Answer key of placed scenes; a thing owns the pixels that it covers at least by half."""
     shape = (len(scenes), size, size)
     segmentation, instances = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
     depth = np.ones(shape, np.float32)
@@ -107,18 +105,18 @@ def _labels(scenes: Sequence[Scene]) -> dict[str, NDArray[np.int64]]:
 
 @dataclass(frozen=True)
 class _Layer:
-    """Things of one shape that lie at one depth rank, at most one a picture."""
+    """Things of one shape at one depth rank, at most one per picture."""
 
-    rows: NDArray[np.int64]  # (n,) pictures
+    rows: NDArray[np.int64]  # (n,) number of the picture
     shape: int
-    thing: NDArray[np.int64]  # (n,) which thing of the scene
+    thing: NDArray[np.int64]  # (n,) number of the thing in its scene
     radius: Array  # (n,)
     coverage: Array  # (n, H, W)
-    paint: Array  # (n, 3, 1, 1), or (n, 3, H, W) where something has a texture
+    paint: Array  # (n, 3, 1, 1), or (n, 3, H, W) if any thing has a texture
 
 
 def _layers(scenes: Sequence[Scene], size: int) -> list[_Layer]:
-    """All things, far (small) before near (large), grouped by shape."""
+    """All things grouped by depth rank and shape, far (small) before near (large)."""
     groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for row, scene in enumerate(scenes):
         assert len(scene.places) == len(scene.things), "a scene needs its places to be drawn"
@@ -146,7 +144,7 @@ def _layer(scenes: Sequence[Scene], shape: int, members: list[tuple[int, int]], 
 
 
 def _shade(x: Array, y: Array, radius: Array, textures: NDArray[np.int64]) -> Array:
-    """Factor (n, H, W) on the colour: SHADE on diagonal stripes or on dots, 1 elsewhere, anti-aliased."""
+    """Factor (n, H, W) on the colour: SHADE on diagonal stripes or dots, 1 elsewhere, anti-aliased."""
     stripes = 0.14 - np.abs((x + y) / np.sqrt(2) % 0.56 - 0.28)
     dots = np.hypot(x % 0.6 - 0.3, y % 0.6 - 0.3) - 0.17
     distance = np.where(textures[:, None, None] == TEXTURES.index("striped"), -stripes, dots)
@@ -183,9 +181,9 @@ def _ring(x: Array, y: Array) -> Array:
 
 
 def _star(x: Array, y: Array) -> Array:
-    """Five points, one up: radius 1.05 at the tips and 0.42 between them."""
+    """Five points, one of them up: radius 1.05 at the tips and 0.42 between them."""
     wedge = np.float32(np.pi / 5)
-    angle = np.abs((np.arctan2(x, -y) + wedge) % (2 * wedge) - wedge)  # 0 towards a tip, wedge between two
+    angle = np.abs((np.arctan2(x, -y) + wedge) % (2 * wedge) - wedge)  # 0 towards a tip, wedge between two tips
     length = np.sqrt(x * x + y * y)
     along, across = length * np.cos(angle), length * np.sin(angle)
     inner = np.array([0.42 * np.cos(wedge), 0.42 * np.sin(wedge)])

@@ -1,4 +1,4 @@
-"""A folder of pictures with captions (NAME.txt, or metadata.jsonl) as a Corpus. Subfolders count."""
+"""A folder of pictures with captions (NAME.txt, or metadata.jsonl) as a Corpus, including its subfolders."""
 
 import json
 import os
@@ -13,32 +13,34 @@ from dream.data.samples import CONTROL, PICTURES, BadSample, Row, caption_in, de
 
 METADATA = "metadata.jsonl"
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-"""Subfolders (and splits of hub sets) that are taken as a source's own splits."""
+"""Names of subfolders (and of hub splits) that are a source's own splits."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """A picture of a folder, and where its caption is."""
+    """A picture in a folder, and the source of its caption."""
 
     shard: str
     key: str
     path: Path
-    written: str | BadSample | Path
-    """The caption in metadata.jsonl, or what is wrong with it, or the text file that holds it."""
+    source: str | BadSample | Path
+    """The caption in metadata.jsonl, or the problem with it, or the text file that holds it."""
 
     def picture(self) -> bytes:
+        """Reads the picture's file."""
         return _content(self.path, kinds.BROKEN_PICTURE)
 
     def caption(self) -> str:
-        if isinstance(self.written, BadSample):
-            raise self.written
-        if isinstance(self.written, str):
-            return self.written
-        return decode_caption(_content(self.written, kinds.BROKEN_CAPTION))
+        """The cleaned caption, from metadata.jsonl or the text file."""
+        if isinstance(self.source, BadSample):
+            raise self.source
+        if isinstance(self.source, str):
+            return self.source
+        return decode_caption(_content(self.source, kinds.BROKEN_CAPTION))
 
 
 class FolderCorpus:
-    """The Corpus of one folder: a single shard, listed when first wanted."""
+    """The Corpus of one folder: a single shard, listed on first use."""
 
     def __init__(self, name: str, root: Path) -> None:
         self.name = name
@@ -46,28 +48,31 @@ class FolderCorpus:
         self.shards = [root.resolve().name or str(root)]
         self.window_rows = 1 << 62  # the names of all pictures are in memory anyway
         self._rows: list[FileRow] | None = None
-        self._others: list[str] = []  # the first names that are no pictures, for the hint
+        self._others: list[str] = []  # the first files that are not pictures, for the hint
         self._pictures = 0
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
+        """Rows from `start` on; pictures without a caption go to `report`."""
         if self._rows is None:
-            self._rows = list(self._listed(report))
+            self._rows = list(self._list_rows(report))
         yield from self._rows[start:]
 
     def count(self, shard: int) -> int | None:
+        """Number of rows, or `None` before the folder has been listed."""
         return None if self._rows is None else len(self._rows)
 
     def hint(self) -> str:
-        expected = f"each picture needs NAME.txt beside NAME.jpg (or .png, .webp), or a line in {METADATA}"
+        """Explains what the folder holds instead of captioned pictures."""
+        expected = f"each picture needs NAME.txt next to NAME.jpg (or .png, .webp), or a line in {METADATA}"
         if self._pictures:
-            return f"not one of the {self._pictures:,} pictures in it has a caption; {expected}"
+            return f"none of its {self._pictures:,} pictures has a caption; {expected}"
         tars = [name for name in self._others if name.endswith(".tar")]
         if tars:
-            return f"it holds tar shards, no pictures; give them as '{self.name.rstrip('/')}/*.tar'"
-        there = ", ".join(self._others[:5]) + (", ..." if len(self._others) > 5 else "")
-        return f"it holds no pictures ({there or 'nothing at all'}); {expected}"
+            return f"it holds tar shards, not pictures; give them as '{self.name.rstrip('/')}/*.tar'"
+        present = ", ".join(self._others[:5]) + (", ..." if len(self._others) > 5 else "")
+        return f"it holds no pictures ({present or 'nothing at all'}); {expected}"
 
-    def _listed(self, report: DataReport) -> Iterator[FileRow]:
+    def _list_rows(self, report: DataReport) -> Iterator[FileRow]:
         walked: set[str] = set()
         listed: set[Path] = set()  # by the metadata of a folder further up
         for directory, subfolders, names in os.walk(self.root, onerror=_reporter(report), followlinks=True):
@@ -76,56 +81,56 @@ class FolderCorpus:
                 continue
             walked.add(real)
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            here = Path(directory)
-            prefix = here.relative_to(self.root).as_posix()
+            folder = Path(directory)
+            prefix = folder.relative_to(self.root).as_posix()
             shard = self.shards[0] if prefix == "." else f"{self.shards[0]}/{prefix}"
             visible = sorted(name for name in names if not name.startswith("."))
             if len(self._others) < 100:
                 self._others += [name for name in visible if not name.lower().endswith(PICTURES)]
             pictures = {name for name in visible if name.lower().endswith(PICTURES)}
             self._pictures += len(pictures)
-            written = read_metadata(here / METADATA, shard, report) if METADATA in visible else {}
-            unlisted = {name for name in pictures if here / name not in listed}
-            listed |= {here / name for name in written}
+            metadata = read_metadata(folder / METADATA, shard, report) if METADATA in visible else {}
+            unlisted = {name for name in pictures if folder / name not in listed}
+            listed |= {folder / name for name in metadata}
             texts = {Path(name).stem: name for name in visible if name.lower().endswith(".txt")}
-            yield from _captioned(here, shard, unlisted, written, texts, report)
+            yield from _captioned(folder, shard, unlisted, metadata, texts, report)
             for stem in sorted(texts.keys() - {Path(name).stem for name in pictures}) if pictures else ():
                 report.add(kinds.MISSING_MEMBER, shard, texts[stem], "no picture of this name")
 
 
 def _captioned(
-    here: Path,
+    folder: Path,
     shard: str,
     pictures: set[str],
-    written: dict[str, str | BadSample],
+    metadata: dict[str, str | BadSample],
     texts: dict[str, str],
     report: DataReport,
 ) -> Iterator[FileRow]:
-    """The rows of one directory: its `pictures` and those its metadata names; the rest goes to `report`."""
-    for name in sorted(pictures | written.keys()):
-        path, key = here / name, CONTROL.sub("?", name).encode("utf-8", "replace").decode()
+    """Rows of one directory: its `pictures` and those that its metadata names; problems go to `report`."""
+    for name in sorted(pictures | metadata.keys()):
+        path, key = folder / name, CONTROL.sub("?", name).encode("utf-8", "replace").decode()
         if name not in pictures and not path.is_file():
             reason = f"{METADATA} names it, but there is no such picture"
             report.add(kinds.MISSING_MEMBER, shard, key, reason)
-        elif name in written:
-            yield FileRow(shard, key, path, written[name])
+        elif name in metadata:
+            yield FileRow(shard, key, path, metadata[name])
         elif path.stem in texts:
-            yield FileRow(shard, key, path, here / texts[path.stem])
+            yield FileRow(shard, key, path, folder / texts[path.stem])
         else:
-            report.add(kinds.MISSING_MEMBER, shard, key, f"no caption: no {path.stem}.txt beside it")
+            report.add(kinds.MISSING_MEMBER, shard, key, f"no caption: no {path.stem}.txt next to it")
 
 
 def _reporter(report: DataReport) -> Callable[[OSError], None]:
-    """For `os.walk`, which passes over folders that cannot be listed."""
+    """Error callback for `os.walk`, which otherwise skips folders that cannot be listed."""
 
-    def tell(error: OSError) -> None:
+    def add(error: OSError) -> None:
         report.add(kinds.UNREADABLE_SHARD, str(error.filename), "folder", error.strerror or str(error))
 
-    return tell
+    return add
 
 
 def read_metadata(path: Path, shard: str, report: DataReport) -> dict[str, str | BadSample]:
-    """Captions by file_name of a metadata.jsonl; lines that are no such record go to `report`."""
+    """Captions by `file_name` from a metadata.jsonl; malformed lines go to `report`."""
     captions: dict[str, str | BadSample] = {}
     with open(path, encoding="utf-8-sig", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
@@ -155,12 +160,12 @@ def _record(fields: Any) -> tuple[str, str | BadSample]:
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Each split's folder: its own subfolders `train` and `val` (validation, test), else all is train."""
-    found = {
+    """Folder of each split: the subfolders `train` and `val` (or `validation`, `test`), else `root` is all `train`."""
+    splits = {
         split: root / name for split, names in SPLITS.items() for name in reversed(names) if (root / name).is_dir()
     }
     loose = any(entry.suffix.lower() in PICTURES for entry in root.iterdir())
-    return found if "train" in found and len(found) > 1 and not loose else {"train": root}
+    return splits if "train" in splits and len(splits) > 1 and not loose else {"train": root}
 
 
 def _content(path: Path, kind: str) -> bytes:

@@ -1,9 +1,8 @@
-"""What a drawn picture shows, in symbols: scenes, their words and edits, and what training never shows.
+"""The content of drawn pictures in symbols: scenes, their captions and edits, and the combinations held out.
 
-A `Scene` is a ground and one to three things in reading order (left to right, top to bottom), so every
-scene has one canonical caption; `phrasings` lists the others, and `parse_caption` reads any of them back.
-Levels of difficulty are rows of `LEVELS`. It knows nothing of pixels (see `drawing`) nor of batches (see
-`shapes`).
+A `Scene` is a ground and one to three things in reading order (left to right, top to bottom), so every scene has one
+canonical caption; `phrasings` lists the others, and `parse_caption` reads any of them back. Levels of difficulty are
+rows of `LEVELS`. Pixels are in `drawing`, batches in `shapes`.
 """
 
 import dataclasses
@@ -22,7 +21,7 @@ GROUNDS = ("white", "black", "grey")
 SIZES = ("large", "small")
 TEXTURES = ("", "striped", "dotted")
 RELATIONS = ("", "left of", "above", "row", "column", "pair above", "pair below")
-"""Layouts: '' is a thing alone; 'pair above' is two things side by side above a third."""
+"""Layouts: '' is a single thing; 'pair above' is two things side by side above a third."""
 RELATIONS_OF_COUNT = {1: RELATIONS[:1], 2: RELATIONS[1:3], 3: RELATIONS[3:]}
 EDIT_KINDS = ("colour", "shape", "swapped", "relation", "ground", "size", "texture")
 
@@ -32,17 +31,17 @@ _LINES = {"row": ("left to right", "right to left"), "column": ("top to bottom",
 
 @dataclass(frozen=True)
 class Level:
-    """The words that a level of difficulty draws from."""
+    """The vocabulary of a level of difficulty."""
 
     counts: tuple[int, ...]
-    """Numbers of things, each as often as it is likely."""
+    """Numbers of things, repeated in proportion to their probability."""
     shapes: tuple[str, ...] = SHAPES[:4]
     colours: tuple[str, ...] = COLOURS[:6]
     sizes: tuple[str, ...] = ("",)
-    """'' is large, and not said in the caption."""
+    """'' is large, and omitted from the caption."""
     textures: tuple[str, ...] = ("",)
     jitter: float = 1.0
-    """Factor on how far places stray; above 1 things may overlap."""
+    """Factor on the random shift of places; above 1 things may overlap."""
 
 
 LEVELS = (
@@ -64,7 +63,7 @@ class Thing:
 
     @property
     def words(self) -> str:
-        """Its noun phrase, e.g. 'a large striped red circle'."""
+        """Noun phrase, e.g. 'a large striped red circle'."""
         words = " ".join(w for w in (self.size, self.texture, self.colour, self.shape) if w)
         return f"{'an' if words[0] == 'o' else 'a'} {words}"
 
@@ -80,13 +79,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Scene:
-    """What is in a picture. Scenes are equal when the same caption describes both: `places` do not count."""
+    """The content of a picture. Scenes are equal if the same caption describes both; `places` are not compared."""
 
     ground: str
     things: tuple[Thing, ...]
     relation: str = ""
     places: tuple[Place, ...] = field(default=(), compare=False)
-    """One a thing, empty where only words are known."""
+    """One per thing; empty if only the words are known."""
 
 
 def caption(scene: Scene, phrasing: int = 0) -> str:
@@ -95,7 +94,7 @@ def caption(scene: Scene, phrasing: int = 0) -> str:
 
 
 def phrasings(scene: Scene) -> tuple[str, ...]:
-    """Every wording of the scene, canonical first: as read or mirrored, ground named last or first."""
+    """All captions of the scene, canonical first: in reading order or mirrored, ground named last or first."""
     bodies = _bodies(scene)
     last = tuple(f"{body} on a {scene.ground} background" for body in bodies)
     return last + tuple(f"a {scene.ground} background with {body}" for body in bodies)
@@ -137,7 +136,7 @@ def _patterns() -> tuple[list[re.Pattern[str]], re.Pattern[str], list[re.Pattern
 
 
 def parse_caption(text: str) -> Scene:
-    """The scene that a caption in any phrasing asks for, without places.
+    """Scene, without places, that a caption in any phrasing describes.
 
     `parse_caption(caption(scene, i)) == scene` for every i. Raises InputError for text outside the grammar.
     """
@@ -148,10 +147,10 @@ def parse_caption(text: str) -> Scene:
             continue
         for form in inner:
             if match := form.fullmatch(whole["body"]):
-                parts = [_read_thing(thing_pattern, p) or p for p in match.groups()]
-                return _arranged(whole["ground"], parts)
+                phrases = [_read_thing(thing_pattern, phrase) or phrase for phrase in match.groups()]
+                return _arranged(whole["ground"], phrases)
     raise InputError(
-        f"'{text}' is no caption of drawn shapes; expected for example "
+        f"'{text}' does not describe drawn shapes; expected, for example, "
         f"'a red circle above a blue square on a white background' with shapes {', '.join(SHAPES)}, "
         f"colours {', '.join(COLOURS)} and grounds {', '.join(GROUNDS)}"
     )
@@ -165,10 +164,10 @@ def _read_thing(pattern: re.Pattern[str], words: str) -> Thing | None:
     return Thing(shape, colour, size or "", texture or "")
 
 
-def _arranged(ground: str, parts: Sequence[Thing | str]) -> Scene:
-    """The scene of a body's parts, mirrored ones turned into reading order."""
-    things = [p for p in parts if isinstance(p, Thing)]
-    links = [p for p in parts if isinstance(p, str)]
+def _arranged(ground: str, phrases: Sequence[Thing | str]) -> Scene:
+    """Scene of a caption's things and the words between them, with mirrored things put into reading order."""
+    things = [phrase for phrase in phrases if isinstance(phrase, Thing)]
+    links = [phrase for phrase in phrases if isinstance(phrase, str)]
     if not links:
         return Scene(ground, tuple(things))
     for relation, (forth, back) in _LINES.items():
@@ -195,19 +194,18 @@ def _number(shape: str, colour: str) -> int:
 def is_held_out(scene: Scene) -> bool:
     """Whether training never shows this combination of shapes and colours (a fifth of them, at every level).
 
-    The rule ignores order, so a scene and its exchanged twin are on the same side, and so is the pair with
-    its colours exchanged: a model that has them right has not met these things together. Every shape and
-    every colour is still shown.
+    The rule ignores order, so it treats a scene like its twin with two things exchanged, and like the one with their
+    colours exchanged: a model that gets them right has never seen these things together. Every shape and every colour
+    is still shown.
     """
     return residue(scene.things) == 3
 
 
 def edits(scene: Scene, level: int, generator: np.random.Generator) -> dict[str, Scene]:
-    """Scenes that differ from this one in one thing, by kind (see EDIT_KINDS), each with another caption.
+    """Scenes that differ from this one in a single respect, by kind (see EDIT_KINDS), each with another caption.
 
-    `swapped` exchanges the first two things, `relation` lays the same things out otherwise; kinds that the
-    scene or its level does not have are missing. Places are kept, but dropped for `relation` and `size`,
-    where they no longer fit.
+    `swapped` exchanges the first two things; `relation` changes the layout. Kinds that do not apply to the scene or
+    its level are left out. Places are kept, except for `relation` and `size`, where they no longer fit.
     """
     words = LEVELS[level]
     which = int(generator.integers(len(scene.things)))
@@ -224,11 +222,11 @@ def edits(scene: Scene, level: int, generator: np.random.Generator) -> dict[str,
         "size": neighbours(scene, "size", words.sizes, which),
         "texture": neighbours(scene, "texture", words.textures, which),
     }
-    return {kind: found[int(generator.integers(len(found)))] for kind, found in options.items() if found}
+    return {kind: scenes[int(generator.integers(len(scenes)))] for kind, scenes in options.items() if scenes}
 
 
 def neighbours(scene: Scene, attribute: str, values: Sequence[str], which: int) -> list[Scene]:
-    """The scenes whose thing number `which` has another value of `attribute`, none with two things alike."""
+    """Scenes whose thing number `which` has another value of `attribute`; none has two equal things."""
     old = scene.things[which]
     others = scene.things[:which] + scene.things[which + 1 :]
     taken = {(thing.shape, thing.colour) for thing in others}
@@ -242,7 +240,7 @@ def neighbours(scene: Scene, attribute: str, values: Sequence[str], which: int) 
 
 
 def swapped(scene: Scene) -> Scene:
-    """The scene with its first two things exchanged; each takes its size in the picture along."""
+    """The scene with its first two things exchanged; each keeps its own size in the picture."""
     things = (scene.things[1], scene.things[0], *scene.things[2:])
     if not scene.places:
         return dataclasses.replace(scene, things=things)

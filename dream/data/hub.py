@@ -1,7 +1,7 @@
-"""A set on the Hugging Face hub (or a local folder of `datasets`) as Corpora. The only user of `datasets`.
+"""A data set on the Hugging Face hub (or a local folder of `datasets`) as Corpora, one per split.
 
-Each of the set's files is a shard, read in order without decoding anything. `datasets` has its own shuffle,
-but loses its buffer on resume, so rows are only ever skipped here, and shuffled by `order.py`.
+Each file of the set is a shard, read in order without decoding the pictures. The shuffle of `datasets` loses its buffer
+on resume, so this file only skips rows, and `order.py` shuffles them. Only this file uses `datasets`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,17 @@ CAPTION_COLUMNS = (*CAPTION_KEYS, "txt", "captions", "sentences")
 
 @dataclass(frozen=True, slots=True)
 class HubRow:
-    """A row whose cells are in memory, the picture still as its file's bytes (or a path to them)."""
+    """A row whose cells are in memory; the picture is still encoded, or a path."""
 
     shard: str
     key: str
     cell: Any
+    """Content of the picture column."""
     written: Any
+    """Content of the caption column."""
 
     def picture(self) -> bytes:
+        """The bytes of the picture's file, read from its path if the row has only that."""
         cell = self.cell
         path = cell.get("path") if isinstance(cell, dict) else cell if isinstance(cell, str) else None
         content = cell.get("bytes") if isinstance(cell, dict) else cell
@@ -36,12 +39,13 @@ class HubRow:
             return content
         if not path:
             raise BadSample(kinds.MISSING_MEMBER, "no picture in the row")
-        return _fetched(path)
+        return _read_path(path)
 
     def caption(self) -> str:
+        """The cleaned caption of a text, bytes or JSON cell."""
         if isinstance(self.written, bytes):
             return decode_caption(self.written)
-        if isinstance(self.written, dict):  # webdataset's .json member
+        if isinstance(self.written, dict):  # the .json member of a webdataset
             return caption_in(self.written)
         return caption_in({"caption": self.written})
 
@@ -50,7 +54,7 @@ class HubCorpus:
     """The Corpus of one split."""
 
     def __init__(self, name: str, split: str, data: Any, window_rows: int) -> None:
-        """Raises InputError if no column holds pictures, or none captions."""
+        """Raises InputError without a column of pictures or without a column of captions."""
         self.name = name
         self.window_rows = window_rows
         columns = data.column_names or list(next(iter(data), {}))
@@ -62,45 +66,50 @@ class HubCorpus:
         self.shards = [f"{Path(name).name}:{split}:{index:0{digits}d}" for index in range(files)]
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
-        part = self._data.shard(num_shards=len(self.shards), index=shard) if len(self.shards) > 1 else self._data
+        """Rows from `start` on; a file that cannot be read goes to `report`."""
+        data = self._data.shard(num_shards=len(self.shards), index=shard) if len(self.shards) > 1 else self._data
         number = start
         try:
-            for number, row in enumerate(part.skip(start) if start else part, start=start):
+            for number, row in enumerate(data.skip(start) if start else data, start=start):
                 key = str(row.get("__key__") or f"{number:08d}")
                 yield HubRow(self.shards[shard], key, row.get(self._picture), row.get(self._caption))
-        except Exception as error:  # a damaged or vanished file; `datasets` and its readers raise anything
+        except Exception as error:  # a damaged or missing file; `datasets` and its readers raise many types
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             report.add(kinds.UNREADABLE_SHARD, self.shards[shard], f"row {number + 1}", reason)
 
     def count(self, shard: int) -> int | None:
+        """Always `None`: the hub does not say how many rows a file has."""
         return None
 
     def hint(self) -> str:
+        """Says that the split is empty."""
         return "it holds no rows"
 
 
 def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
-    """The splits of `hf:owner/name`, or the one that `hf:owner/name:split` names. Raises InputError."""
+    """Opens the splits of `hf:owner/name`, or the one split of `hf:owner/name:split`. Raises InputError."""
     name, wanted = name_and_split(source.removeprefix("hf:"))
-    splits = load_splits(name, source)
+    available = load_splits(name, source)
     if wanted is not None:
-        if wanted not in splits:
-            raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(map(str, splits))}")
-        return {"train": HubCorpus(name, wanted, splits[wanted], window_rows)}
-    found = {split: next((n for n in names if n in splits), None) for split, names in SPLITS.items()}
-    if found["train"] is None:
-        if len(splits) != 1:
+        if wanted not in available:
+            raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(map(str, available))}")
+        return {"train": HubCorpus(name, wanted, available[wanted], window_rows)}
+    chosen = {split: next((n for n in names if n in available), None) for split, names in SPLITS.items()}
+    if chosen["train"] is None:
+        if len(available) != 1:
             raise InputError(
-                f"'{name}' has no split 'train'; name one of {', '.join(map(str, splits))}: '{source}:SPLIT'"
+                f"'{name}' has no split 'train'; name one of {', '.join(map(str, available))}: '{source}:SPLIT'"
             )
-        found = {"train": next(iter(splits))}
+        chosen = {"train": next(iter(available))}
     return {
-        split: HubCorpus(name, known, splits[known], window_rows) for split, known in found.items() if known is not None
+        split: HubCorpus(name, hub_split, available[hub_split], window_rows)
+        for split, hub_split in chosen.items()
+        if hub_split is not None
     }
 
 
 def name_and_split(text: str) -> tuple[str, str | None]:
-    """Data set and split (None if it names none) of `owner/name[:split]`."""
+    """Data set and split of `owner/name[:split]`; the split is `None` if it is not given."""
     name, colon, split = text.rpartition(":")
     if colon and name and split and "/" not in split:
         return name, split
@@ -110,7 +119,7 @@ def name_and_split(text: str) -> tuple[str, str | None]:
 
 
 def load_splits(name: str, source: str) -> Mapping[str, Any]:
-    """Streams of a set's splits that leave pictures undecoded."""
+    """Streams of a data set's splits, with pictures left encoded. Raises InputError if it cannot be opened."""
     try:
         import datasets
     except ImportError as error:
@@ -118,14 +127,14 @@ def load_splits(name: str, source: str) -> Mapping[str, Any]:
     if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
         raise InputError(f"there is no folder '{name}' (from '{source}')")
     try:
-        found = _opened(datasets, str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
-    except Exception as error:  # no network, no such set, no permission: each its own type, of several packages
+        splits = _open_splits(datasets, str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name)
+    except Exception as error:  # no network, no such set, no permission: types of several packages
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise InputError(f"cannot open '{source}' ({reason}); check the name, the network, and access to it") from None
-    return {str(split): data.decode(False) for split, data in found.items()}
+        raise InputError(f"cannot open '{source}' ({reason}); check the name, the network, and your access") from None
+    return {str(split): data.decode(False) for split, data in splits.items()}
 
 
-def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
+def _open_splits(datasets: Any, name: str) -> Mapping[str, Any]:
     saved = Path(name)
     if (saved / "dataset_dict.json").is_file() or (saved / "state.json").is_file():  # written by `save_to_disk`
         stored = datasets.load_from_disk(name)
@@ -135,19 +144,19 @@ def _opened(datasets: Any, name: str) -> Mapping[str, Any]:
 
 
 def hub_column(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
-    """The first of `known` that the data set `name` has; raises InputError if it has no column for `what`."""
-    found = next((column for column in known if column in columns), None)
-    if found is None:
-        there = ", ".join(columns) or "none"
-        raise InputError(f"'{name}' has no column for {what}: expected {', '.join(known)}; it has {there}")
-    return found
+    """The first of `known` among the data set's `columns`. Raises InputError if it has no column of `what`."""
+    column = next((column for column in known if column in columns), None)
+    if column is None:
+        present = ", ".join(columns) or "none"
+        raise InputError(f"'{name}' has no column of {what}: expected {', '.join(known)}; it has {present}")
+    return column
 
 
-def _fetched(path: str) -> bytes:
+def _read_path(path: str) -> bytes:
     try:
         import fsspec  # type: ignore[import-untyped]
 
         with fsspec.open(path, "rb") as file:
             return file.read()
-    except Exception as error:  # each file system raises its own
+    except Exception as error:  # each file system raises its own types
         raise BadSample(kinds.BROKEN_PICTURE, f"cannot be read: {error}") from error

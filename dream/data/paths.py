@@ -1,4 +1,4 @@
-"""Which files a source string means, and what to say when there are none."""
+"""Finds the files that a source string names, and explains what is there instead if there are none."""
 
 import difflib
 import glob
@@ -13,27 +13,30 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 def expand_braces(pattern: str) -> list[str]:
-    """`a-{00..02}.tar` as its three names, `{x,y}` as both; several multiply. Else raises InputError."""
-    found = _BRACES.search(pattern)
-    if found is None:
+    """Expands `a-{00..02}.tar` to three names and `{x,y}` to two; several braces multiply.
+
+    Raises InputError for other braces.
+    """
+    match = _BRACES.search(pattern)
+    if match is None:
         return [pattern]
-    inner = found.group(1)
+    inner = match.group(1)
     if numbers := _RANGE.fullmatch(inner):
         first, last = numbers.groups()
         if int(first) > int(last):
             raise InputError(f"the range {{{inner}}} in '{pattern}' is empty: write the smaller number first")
         width = len(first) if first.startswith("0") else 0
-        parts = [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
+        choices = [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
     elif "," in inner:
-        parts = inner.split(",")
+        choices = inner.split(",")
     else:
         raise InputError(f"cannot read {{{inner}}} in '{pattern}': write a range {{000000..000003}} or a list {{a,b}}")
-    head, tail = pattern[: found.start()], pattern[found.end() :]
-    return [head + part + rest for part in parts for rest in expand_braces(tail)]
+    head, tail = pattern[: match.start()], pattern[match.end() :]
+    return [head + choice + rest for choice in choices for rest in expand_braces(tail)]
 
 
 def shard_paths(source: str) -> list[Path]:
-    """The tars that a path, glob or brace range means. Raises InputError, naming what is there, for none."""
+    """Paths of the tars that a path, glob or brace range names. Raises InputError, which says what is there instead."""
     paths: list[Path] = []
     patterns = [source] if Path(source).exists() else expand_braces(source)
     for pattern in patterns:
@@ -42,22 +45,22 @@ def shard_paths(source: str) -> list[Path]:
         elif glob.has_magic(pattern):
             matched = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
             if not matched:
-                raise InputError(f"no file matches '{pattern}'{_whats_there(Path(pattern))}")
+                raise InputError(f"no file matches '{pattern}'{_alternatives(Path(pattern))}")
             paths += [path for path in matched if path.suffix == ".tar"] or matched
         else:
             missing = sum(not glob.has_magic(p) and not Path(p).exists() for p in patterns)
-            among = f" (and {missing - 1:,} more of the {len(patterns):,} that are meant)" if missing > 1 else ""
-            raise InputError(f"there is no '{pattern}'{among}{_whats_there(Path(pattern))}")
+            among = f" (and {missing - 1:,} more of {len(patterns):,} files)" if missing > 1 else ""
+            raise InputError(f"there is no '{pattern}'{among}{_alternatives(Path(pattern))}")
     for path in paths:
         if path.is_dir():
             raise InputError(f"'{path}' is a folder: give one folder by its plain path, or tar shards")
         if path.suffix != ".tar":
-            raise InputError(f"'{path}' is no .tar shard; expected {KNOWN}")
+            raise InputError(f"'{path}' is not a .tar shard; expected {KNOWN}")
     return list(dict.fromkeys(paths))
 
 
-def _whats_there(path: Path) -> str:
-    """The nearest name to the missing one, or the first names where it was looked for."""
+def _alternatives(path: Path) -> str:
+    """End of a sentence: the name most similar to the missing one, or the first names in its folder."""
     parent, wanted = path.parent, path.name
     while not parent.is_dir() and parent != parent.parent:
         parent, wanted = parent.parent, parent.name

@@ -1,6 +1,6 @@
-"""What every stored source offers: shards of rows, each a captioned picture that is read when it is wanted.
+"""The interface of stored sources: shards of rows, each a captioned picture that is read on demand.
 
-It knows no file format; `shards.py`, `folders.py` and `hub.py` each implement `Corpus` for one.
+`shards.py`, `folders.py` and `hub.py` implement `Corpus`, each for one format.
 """
 
 import hashlib
@@ -11,14 +11,14 @@ from typing import Protocol
 from dream.data.report import BROKEN_CAPTION, EMPTY_CAPTION, DataReport
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-"""Endings of pictures in folders and shards (any case)."""
+"""File name extensions of pictures in folders and shards, in any case."""
 CAPTION_KEYS = ("caption", "text")
 """Fields of a JSON object (and columns) that may hold the caption, in order of preference."""
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 class BadSample(Exception):
-    """A sample that cannot be used: the kind of problem (`report.KINDS`) and the reason."""
+    """Raised for a sample that cannot be used, with the kind of problem (`report.KINDS`) and the reason."""
 
     def __init__(self, kind: str, detail: str = "") -> None:
         super().__init__(f"{kind}: {detail}")
@@ -27,7 +27,7 @@ class BadSample(Exception):
 
 
 class Row(Protocol):
-    """One captioned picture, not read yet. Both readers raise BadSample."""
+    """One captioned picture, not read yet. `picture` and `caption` raise BadSample."""
 
     @property
     def shard(self) -> str:
@@ -38,18 +38,18 @@ class Row(Protocol):
         """Name within the shard."""
 
     def picture(self) -> bytes:
-        """The picture's file."""
+        """Content of the picture's file."""
 
     def caption(self) -> str:
         """The cleaned caption."""
 
 
 class Corpus(Protocol):
-    """Rows in shards. The order of shards, and of rows in a shard, is the same every time."""
+    """Rows in shards. The order of the shards, and of the rows in a shard, never changes."""
 
     @property
     def name(self) -> str:
-        """What the user called it."""
+        """The name that the user gave."""
 
     @property
     def shards(self) -> Sequence[str]:
@@ -57,58 +57,58 @@ class Corpus(Protocol):
 
     @property
     def window_rows(self) -> int:
-        """Rows that are shuffled together (what of them is held in memory is the corpus's own business)."""
+        """Number of rows that are shuffled together."""
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
-        """The rows of a shard from row `start` on; what is not even a row goes to `report`."""
+        """Rows of a shard from row `start` on; entries that are not even a row go to `report`."""
 
     def count(self, shard: int) -> int | None:
-        """Rows of a shard, or none when that is not known without reading all of it."""
+        """Number of rows in a shard, or `None` if that is unknown without reading all of it."""
 
     def hint(self) -> str:
-        """What to tell a user when there is not one row: what is there, and what was expected."""
+        """For a user whose source has no row: what it holds, and what was expected."""
 
 
 def sample_id(row: Row) -> str:
-    """The name of a sample in batches, e.g. "emoji-train-000000.tar/1f60d"."""
+    """Name of a sample in batches, e.g. "emoji-train-000000.tar/1f60d"."""
     return f"{row.shard}/{row.key}"
 
 
 def clean_caption(text: str) -> str:
-    """`text` with single blanks for white space. Raises BadSample when it is empty or unprintable."""
+    """`text` with runs of white space replaced by one space. Raises BadSample if it is empty or unprintable."""
     text = " ".join(text.split())
     if not text:
         raise BadSample(EMPTY_CAPTION)
-    if found := CONTROL.search(text):
-        raise BadSample(BROKEN_CAPTION, f"control character {found.group()!r}")
+    if match := CONTROL.search(text):
+        raise BadSample(BROKEN_CAPTION, f"control character {match.group()!r}")
     return text
 
 
 def decode_caption(content: bytes) -> str:
-    """The caption in the bytes of a text file. Raises BadSample as `clean_caption`, and if it is no UTF-8."""
+    """The caption in the bytes of a text file. Raises BadSample like `clean_caption`, and if it is not UTF-8."""
     try:
         return clean_caption(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise BadSample(BROKEN_CAPTION, f"no UTF-8 at byte {error.start}") from None
+        raise BadSample(BROKEN_CAPTION, f"not UTF-8 at byte {error.start}") from None
 
 
 def caption_in(record: object) -> str:
-    """The caption of a JSON object (or row of columns): the first of CAPTION_KEYS it has. Raises BadSample.
+    """The caption of a JSON object or row of columns: its first field of CAPTION_KEYS. Raises BadSample.
 
-    Of a list of captions (as COCO's) the first counts.
+    Of a list of captions (as in COCO) the first is used.
     """
     fields = record if isinstance(record, dict) else {}
-    found = next((fields[key] for key in CAPTION_KEYS if fields.get(key) is not None), None)
-    if isinstance(found, (list, tuple)):
-        found = found[0] if found else ""
-    if found is None:
+    text = next((fields[key] for key in CAPTION_KEYS if fields.get(key) is not None), None)
+    if isinstance(text, (list, tuple)):
+        text = text[0] if text else ""
+    if text is None:
         raise BadSample(EMPTY_CAPTION, f"no '{CAPTION_KEYS[0]}' in it")
-    if not isinstance(found, str):
-        raise BadSample(BROKEN_CAPTION, f"the caption is no text but {type(found).__name__}")
-    return clean_caption(found)
+    if not isinstance(text, str):
+        raise BadSample(BROKEN_CAPTION, f"the caption is not text but {type(text).__name__}")
+    return clean_caption(text)
 
 
 def id_hash(name: str) -> int:
-    """A number in [0, 2^32) that spreads names evenly, the same in every process (Python's `hash` is not)."""
+    """A number in [0, 2^32) that spreads names evenly and, unlike Python's `hash`, is the same in every process."""
     digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=4).digest()
     return int.from_bytes(digest, "big")

@@ -1,9 +1,8 @@
-"""The source `shapes`: pictures drawn from a seed, with captions and the exact answer key.
+"""The source `shapes`: pictures drawn from a seed, with captions and an exact answer key.
 
-`sample_scenes` draws scenes from a numpy generator, with combinations of attributes that training shows or,
-on request, never shows; `sample_family` draws near misses. `ShapesSource` makes batches of them: batch t of
-a rank is a function of (seed, split, rank, t), so any position can be resumed. Words are in `grammar`,
-pixels in `drawing`.
+`sample_scenes` samples scenes from a numpy generator, of combinations that training shows or, on request, never shows;
+`sample_family` samples near misses. `ShapesSource` makes batches of them: batch t of a rank is a function of (seed,
+split, rank, t), so training can resume at any position. Words are in `grammar`, pixels in `drawing`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,9 +35,11 @@ from dream.errors import InputError
 
 SPLITS = ("train", "val", "test")
 FIXED_CHUNK = 64
-"""Scenes of the fixed splits are drawn in blocks of this many, each a function of its number alone."""
+"""Scenes per block of the fixed splits; a block is a function of its number alone."""
+FAMILY_SIZE = 8
+"""Pictures in a near-miss family."""
 NATURAL_FAMILIES = 0.2
-"""Share of near-miss families that start from any scene; the others have two things or more to exchange."""
+"""Share of near-miss families that start from any scene; the others start from two things or more, to exchange."""
 
 _CENTRES = {
     "": ((0.5, 0.5),),
@@ -59,45 +60,46 @@ _JITTER = {
     "pair below": (0.03, 0.03),
 }
 _RADII = {1: (0.27, 0.04), 2: (0.205, 0.015), 3: (0.17, 0.01)}
-"""Mean and greatest deviation of a large thing's radius, by the number of things."""
+"""Mean and maximal deviation of a large thing's radius, by the number of things."""
 _SMALL = 0.58
-"""Radius of a small thing over that of a large one."""
+"""Radius of a small thing relative to a large one."""
 
 
 def sample_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
-    """`count` placed scenes; `unseen`: only combinations that training never shows (`grammar.held_out`)."""
+    """`count` placed scenes; with `unseen` only of combinations that training never shows (`grammar.is_held_out`)."""
     scenes = [_scene(row, level, unseen) for row in generator.random((count, 12)).tolist()]
     return place_scenes(scenes, level, generator)
 
 
 def distinct_scenes(level: int, count: int, generator: np.random.Generator, *, unseen: bool = False) -> list[Scene]:
-    """`count` scenes of different captions; InputError if the level has fewer."""
-    found: dict[Scene, Scene] = {}
+    """`count` scenes with different captions. Raises InputError if the level has fewer."""
+    distinct: dict[Scene, Scene] = {}
     for _ in range(50):
         for scene in sample_scenes(level, max(count, FIXED_CHUNK), generator, unseen=unseen):
-            found.setdefault(scene, scene)
-        if len(found) >= count:
-            return list(found.values())[:count]
+            distinct.setdefault(scene, scene)
+        if len(distinct) >= count:
+            return list(distinct.values())[:count]
     raise InputError(
-        f"shapes of level {level} have only {len(found)} different {'unseen ' if unseen else ''}captions, "
-        f"{count} were asked for"
+        f"shapes of level {level} have only {len(distinct)} different {'unseen ' if unseen else ''}captions, "
+        f"{count} were requested"
     )
 
 
 def place_scenes(scenes: Sequence[Scene], level: int, generator: np.random.Generator) -> list[Scene]:
-    """The scenes with fresh places, as their relations and sizes have it, with some jitter."""
+    """The scenes with new places that fit their relations and sizes, with random jitter."""
     rows = generator.uniform(-1, 1, (len(scenes), 9)).tolist()
-    stray = LEVELS[level].jitter
-    return [replace(s, places=_places(s, row, stray)) for s, row in zip(scenes, rows, strict=True)]
+    jitter = LEVELS[level].jitter
+    return [replace(s, places=_places(s, row, jitter)) for s, row in zip(scenes, rows, strict=True)]
 
 
-def _places(scene: Scene, row: list[float], stray: float) -> tuple[Place, ...]:
+def _places(scene: Scene, row: list[float], jitter: float) -> tuple[Place, ...]:
+    """Places of the scene's things, given 9 uniform numbers in [-1, 1]."""
     mean, spread = _RADII[len(scene.things)]
     across, down = _JITTER[scene.relation]
     return tuple(
         Place(
-            x + across * stray * row[3 * i],
-            y + down * stray * row[3 * i + 1],
+            x + across * jitter * row[3 * i],
+            y + down * jitter * row[3 * i + 1],
             (mean + spread * row[3 * i + 2]) * (_SMALL if thing.size == "small" else 1),
         )
         for i, (thing, (x, y)) in enumerate(zip(scene.things, _CENTRES[scene.relation], strict=True))
@@ -105,7 +107,7 @@ def _places(scene: Scene, row: list[float], stray: float) -> tuple[Place, ...]:
 
 
 def _scene(row: list[float], level: int, unseen: bool) -> Scene:
-    """The scene of 12 uniform numbers; the last thing is such that the combination is on the wanted side."""
+    """The scene of 12 uniform numbers in [0, 1); the last thing decides whether the combination is unseen."""
     words = LEVELS[level]
     count = words.counts[int(row[0] * len(words.counts))]
     relations = RELATIONS_OF_COUNT[count]
@@ -123,7 +125,7 @@ def _scene(row: list[float], level: int, unseen: bool) -> Scene:
 
 @cache
 def _pairs(level: int, taken: frozenset[tuple[str, str]], side: tuple[int, bool] | None) -> list[tuple[str, str]]:
-    """Free pairs of shape and colour; with `side` (residue so far, unseen) those that end up on that side."""
+    """Pairs of shape and colour not `taken`; with `side` (residue so far, unseen) only those that end on that side."""
     words = LEVELS[level]
     free = [(s, c) for s in words.shapes for c in words.colours if (s, c) not in taken]
     if side is None:
@@ -135,12 +137,11 @@ def _pairs(level: int, taken: frozenset[tuple[str, str]], side: tuple[int, bool]
 def sample_family(level: int, size: int, generator: np.random.Generator) -> list[Scene]:
     """`size` placed near misses: one ground and layout, one shape or colour changed, each with its twin.
 
-    A twin has the first two things exchanged. None is held out, no two have the same caption. Shapes are
-    changed twice as often as colours, being harder to learn. Fewer come back only where the level has no
-    more neighbours.
+    A twin has the first two things exchanged. None is held out, and no two have the same caption. Shapes change twice
+    as often as colours because they are harder to learn. Fewer are returned only if the level has no more neighbours.
     """
     members = [_family_base(level, generator)]
-    for center in members:  # grows meanwhile: neighbours of neighbours fill a large family
+    for center in members:  # the list grows during the loop: neighbours of neighbours fill a large family
         for scene in (center, *_one_step(center, level, generator)):
             twins = (swapped(scene),) if len(scene.things) > 1 else ()
             members += [new for new in (scene, *twins) if new not in members]
@@ -150,7 +151,7 @@ def sample_family(level: int, size: int, generator: np.random.Generator) -> list
 
 
 def _family_base(level: int, generator: np.random.Generator) -> Scene:
-    """A training scene, mostly with two things or more (where the level has them)."""
+    """A training scene, mostly of two things or more (if the level has them)."""
     wants_many = max(LEVELS[level].counts) > 1 and generator.random() >= NATURAL_FAMILIES
     while True:
         scene = _scene(generator.random(12).tolist(), level, False)
@@ -159,23 +160,23 @@ def _family_base(level: int, generator: np.random.Generator) -> Scene:
 
 
 def _one_step(scene: Scene, level: int, generator: np.random.Generator) -> list[Scene]:
-    """The training scenes that differ in one shape or colour, in random order."""
+    """Training scenes that differ in one shape or colour, in random order."""
     words = LEVELS[level]
-    found, weights = [], []
+    scenes, weights = [], []
     for which in range(len(scene.things)):
         for attribute, values, weight in (("shape", words.shapes, 2.0), ("colour", words.colours, 1.0)):
             changed = [s for s in neighbours(scene, attribute, values, which) if not is_held_out(s)]
-            found += changed
+            scenes += changed
             weights += [weight / len(changed)] * len(changed) if changed else []
-    keys = generator.random(len(found)) ** (1 / np.array(weights))  # weighted order without replacement
-    return [found[i] for i in np.argsort(-keys)]
+    keys = generator.random(len(scenes)) ** (1 / np.array(weights))  # weighted order without replacement
+    return [scenes[i] for i in np.argsort(-keys)]
 
 
 def other_phrasing_share(progress: float, canonical_until: float) -> float:
     """Share of captions that are not in the canonical phrasing at `progress` (0 to 1) of the training.
 
-    None up to `canonical_until`, then rising evenly to a half at the middle of what is left; a half
-    throughout if it is 0.
+    Zero up to `canonical_until`, then rising linearly to a half, which it reaches midway through the remaining
+    training. If `canonical_until` is 0 the share is always a half.
     """
     if canonical_until == 0:
         return 0.5
@@ -185,10 +186,10 @@ def other_phrasing_share(progress: float, canonical_until: float) -> float:
 
 
 class ShapesSource:
-    """Batches of drawn pictures: endless for training, the same for everyone in `val` and `test`.
+    """Batches of drawn pictures: an endless stream for training, fixed pictures in `val` and `test`.
 
-    `train` and `val` hold combinations that training shows; in `test` every second picture (odd index) has
-    one that training never shows. Validation and test do not depend on the seed.
+    `train` and `val` hold combinations that training shows; in `test` every second picture (odd index) has one that
+    training never shows. `val` and `test` do not depend on the seed.
     """
 
     name = "shapes"
@@ -201,17 +202,16 @@ class ShapesSource:
         self.config, self.split, self.rank, self.world_size = config, split, rank, world_size
         self.level, self.size = config.data.level, config.image.size
         self.seed = seed if split == "train" else 0
-        self.report = DataReport()  # stays without problems: nothing is ever broken here
-        draw([], self.size)  # says at once if the size is too small
+        self.report = DataReport()  # stays without problems: a drawn picture is never broken
+        draw([], self.size)  # raises if the size is too small
 
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        """Endless (batch, position after it); `total_steps` batches make a whole training.
+        """Endless batches, each with the position after it.
 
-        The phrasings mix over it as `other_phrasing_share` says; none means that it is at its end.
-
-        Rows are shuffled, so that near-miss families spread over the ratio groups.
+        Phrasings are mixed by `other_phrasing_share` of the progress over `total_steps` batches; `None` means the end
+        of the training. Rows are shuffled, so that near-miss families spread over the ratio groups.
         """
         number = int((position or {}).get("batch", 0))
         while True:
@@ -234,8 +234,8 @@ class ShapesSource:
     def _training_scenes(self, count: int, generator: np.random.Generator) -> list[Scene]:
         data = self.config.data
         scenes: list[Scene] = []
-        for _ in range(int(data.near_misses * count / data.family_size + 0.5)):
-            scenes += sample_family(self.level, data.family_size, generator)
+        for _ in range(int(data.near_misses * count / FAMILY_SIZE + 0.5)):
+            scenes += sample_family(self.level, FAMILY_SIZE, generator)
         scenes = scenes[:count]
         scenes += sample_scenes(self.level, count - len(scenes), generator)
         return [scenes[i] for i in generator.permutation(count)]
@@ -243,17 +243,17 @@ class ShapesSource:
     def fixed(self, count: int) -> Batch:
         """The first `count` pictures of this split (for `train`: of `val`) with different captions.
 
-        Fewer where the level has no more (level 0 has 57).
+        Fewer if the level has fewer (level 0 has 57).
         """
         scenes, indices = self._fixed_scenes(count)
         return self._pictures(scenes, [caption(s) for s in scenes], indices, self._fixed_split)
 
     def answers(self, count: int) -> AnswerKey:
-        """The answer key of the pictures in `fixed(count)`."""
+        """Answer key of the pictures in `fixed(count)`."""
         return answer_key(self._fixed_scenes(count)[0], self.size)
 
     def captions(self, limit: int = 20000) -> list[str]:
-        """Different captions of the training split in every phrasing, at most `limit`, for a tokenizer."""
+        """Up to `limit` different captions of the training split in all phrasings, to train a tokenizer on."""
         generator = np.random.default_rng([SPLITS.index("train"), len(SPLITS)])
         scenes = sample_scenes(self.level, min(limit, 4096), generator)
         return list(dict.fromkeys(words for scene in scenes for words in phrasings(scene)))[:limit]
@@ -266,16 +266,17 @@ class ShapesSource:
         return np.random.default_rng([self.seed, SPLITS.index(self.split), number])
 
     def _fixed_scenes(self, count: int) -> tuple[list[Scene], list[int]]:
-        found: dict[Scene, int] = {}
-        kept: list[Scene] = []
+        """The first `count` different scenes of the fixed split, and their indices in it."""
+        index_of: dict[Scene, int] = {}
+        scenes: list[Scene] = []
         for block in range(50 + count // 8):
             for offset, scene in enumerate(_fixed_block(self.level, self._fixed_split, block)):
-                if scene not in found:
-                    found[scene] = block * FIXED_CHUNK + offset
-                    kept.append(scene)
-            if len(kept) >= count:
+                if scene not in index_of:
+                    index_of[scene] = block * FIXED_CHUNK + offset
+                    scenes.append(scene)
+            if len(scenes) >= count:
                 break
-        return kept[:count], list(found.values())[:count]
+        return scenes[:count], list(index_of.values())[:count]
 
     def _fixed_batch(self, indices: range) -> Batch:
         scenes = [_fixed_block(self.level, self.split, i // FIXED_CHUNK)[i % FIXED_CHUNK] for i in indices]
@@ -290,7 +291,7 @@ class ShapesSource:
 
 @cache
 def _fixed_block(level: int, split: str, block: int) -> list[Scene]:
-    """FIXED_CHUNK scenes of a fixed split; in `test` the odd ones are held out from training."""
+    """Block of FIXED_CHUNK scenes in a fixed split; in `test` the odd ones are held out from training."""
     generator = np.random.default_rng([SPLITS.index(split), level, block, 2026])
     seen = sample_scenes(level, FIXED_CHUNK, generator)
     if split != "test":
@@ -300,7 +301,7 @@ def _fixed_block(level: int, split: str, block: int) -> list[Scene]:
 
 
 def _phrased(scene: Scene, share: float, generator: np.random.Generator) -> str:
-    """The canonical caption, or with probability `share` one of the others."""
+    """The canonical caption, or with probability `share` one in another phrasing."""
     if share == 0 or generator.random() >= share:
         return caption(scene)
     words = phrasings(scene)

@@ -1,6 +1,6 @@
 """Tar shards of captioned pictures (CC12M's layout: KEY.jpg + KEY.txt [+ KEY.json]) as a Corpus.
 
-Each tar is indexed when it is first wanted, then read by offset; the indexes used last stay in memory.
+Each tar is indexed on first use, then read by offset; the most recent indexes stay in memory.
 """
 
 import json
@@ -15,14 +15,14 @@ from dream.data.samples import PICTURES, BadSample, Row, caption_in, decode_capt
 from dream.data.tar_walk import BLOCK, Member, TarContents, read_at, walk_tar
 
 WINDOW_ROWS = 65_536
-"""Samples shuffled together: only their places are held, about 20 MB."""
+"""Samples shuffled together; their offsets take about 20 MB."""
 _INDEXED_ROWS = 4 * WINDOW_ROWS
 _COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
 class TarRow:
-    """A sample of a shard: where its members lie."""
+    """A sample of a shard, as the locations of its members."""
 
     shard: str
     key: str
@@ -32,16 +32,18 @@ class TarRow:
     record: Member | None
 
     def picture(self) -> bytes:
+        """Reads the picture's file."""
         return _content(self.path, self.image, kinds.BROKEN_PICTURE)
 
     def caption(self) -> str:
+        """The cleaned caption, from the .txt member or else from the .json member."""
         if self.text is not None:
             return decode_caption(_content(self.path, self.text, kinds.BROKEN_CAPTION))
         assert self.record is not None
         try:
             record = json.loads(_content(self.path, self.record, kinds.BROKEN_CAPTION))
         except ValueError as error:  # not JSON, or not text
-            raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is no JSON: {error}") from None
+            raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is not JSON: {error}") from None
         if not isinstance(record, dict) or record.get("caption") is None:
             raise BadSample(kinds.MISSING_MEMBER, f"no {self.key}.txt, and no 'caption' in {self.record.name}")
         return caption_in({"caption": record["caption"]})
@@ -55,17 +57,20 @@ class TarShards:
         self.window_rows = window_rows
         self.paths = list(paths)
         self.shards = _short_names(self.paths)
-        self._indexes: dict[int, list[TarRow]] = {}  # the shards used last, latest at the end
+        self._indexes: dict[int, list[TarRow]] = {}  # of the most recent shards, latest at the end
         self._lock = threading.Lock()
 
     def rows(self, shard: int, start: int, report: DataReport) -> Iterator[Row]:
+        """Rows of a shard from `start` on; damage and incomplete samples go to `report`."""
         yield from self._index(shard, report)[start:]
 
     def count(self, shard: int) -> int | None:
+        """Number of samples in a shard, or `None` if it is not indexed."""
         with self._lock:
             return len(self._indexes[shard]) if shard in self._indexes else None
 
     def hint(self) -> str:
+        """The layout that a shard should have."""
         return "each picture (.jpg, .png, .webp) needs a .txt of its name, or a .json with a 'caption'"
 
     def _index(self, shard: int, report: DataReport) -> list[TarRow]:
@@ -80,11 +85,11 @@ class TarShards:
 
 
 def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
-    """The samples of a tar in its order; damage, a cut end and samples that lack a member go to `report`."""
+    """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`."""
     try:
         contents = walk_tar(path)
         if not contents.members:
-            report.add(kinds.UNREADABLE_SHARD, shard, path.name, _why_no_tar(path))
+            report.add(kinds.UNREADABLE_SHARD, shard, path.name, _why_empty(path))
             return []
     except OSError as error:
         report.add(kinds.UNREADABLE_SHARD, shard, path.name, error.strerror or str(error))
@@ -95,27 +100,27 @@ def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
 
 def _report_damage(contents: TarContents, shard: str, report: DataReport) -> None:
     for start, end, name in contents.damages:
-        lost = f"{end - start:,} bytes skipped to the next header, of a file named {name or 'nothing'}"
-        report.add(kinds.DAMAGED_HEADER, shard, f"byte {start:,}", lost)
+        skipped = f"{end - start:,} bytes skipped to the next header, of a file named {name or 'nothing'}"
+        report.add(kinds.DAMAGED_HEADER, shard, f"byte {start:,}", skipped)
     if contents.cut is not None:
         report.add(kinds.TRUNCATED_TAR, shard, contents.cut_member or "end", contents.cut)
 
 
 def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) -> list[TarRow]:
-    """Members of one name but for the ending are one sample; those that lack one are reported."""
+    """Groups members whose names differ only in the extension into samples; incomplete ones go to `report`."""
     groups: dict[str, dict[str, Member]] = {}
     for member in contents.members:
-        key, ending = _split_name(member.name)
-        if ending is None:
+        key, role = _key_and_role(member.name)
+        if role is None:
             continue
-        if ending in groups.setdefault(key, {}):
+        if role in groups.setdefault(key, {}):
             report.add(kinds.DUPLICATE_MEMBER, shard, member.name, "a second one of this name; the first is used")
             continue
-        groups[key][ending] = member
-    cut_key = _split_name(contents.cut_member)[0] if contents.cut_member else None
+        groups[key][role] = member
+    cut_key = _key_and_role(contents.cut_member)[0] if contents.cut_member else None
     complete = {key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)}
     for key in groups:
-        # A sample in whose middle the tar ends is counted there; `000.seg.png` beside sample 000 is an extra.
+        # the sample where a tar is cut is reported as truncation; `000.seg.png` next to sample 000 is an extra
         if key not in complete and key != cut_key and key.partition(".")[0] not in complete:
             report.add(kinds.MISSING_MEMBER, shard, key, _lacking(groups[key]))
     return [
@@ -126,11 +131,11 @@ def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) 
 
 
 def _lacking(group: dict[str, Member]) -> str:
-    return f"no caption beside {group['image'].name}" if "image" in group else "no picture of this name"
+    return f"no caption next to {group['image'].name}" if "image" in group else "no picture of this name"
 
 
-def _split_name(name: str) -> tuple[str, str | None]:
-    """Key and part (image, text, record) of a member's name; no part for files of another kind."""
+def _key_and_role(name: str) -> tuple[str, str | None]:
+    """Sample key and role (image, text, record) of a member's name; `None` for files of other kinds."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     key = name[: len(name) - len(ending)]
@@ -151,7 +156,8 @@ def _content(path: Path, member: Member, kind: str) -> bytes:
     return content
 
 
-def _why_no_tar(path: Path) -> str:
+def _why_empty(path: Path) -> str:
+    """Reason why a file holds no members."""
     with open(path, "rb") as file:
         start = file.read(BLOCK)
     if not start:
@@ -163,7 +169,7 @@ def _why_no_tar(path: Path) -> str:
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:
-    """The files' names; with the folders in which they differ, where two have the same name."""
+    """Names of the files, with the folders in which they differ if two files have the same name."""
     names = [path.name for path in paths]
     if len(set(names)) == len(names):
         return names

@@ -1,6 +1,6 @@
-"""Batches from stored corpora (folder, tar shards, hub set): reads and decodes what `order.py` says is next.
+"""Batches from stored corpora (folder, tar shards, hub set), read and decoded in the order of `order.py`.
 
-What is broken is reported and replaced by the next sample; small sets stay decoded in memory.
+Broken samples are reported and replaced by the next one; small sets stay decoded in memory.
 """
 
 import itertools
@@ -24,15 +24,15 @@ from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
 from dream.errors import InputError, RunError
 
 HELD_OUT = 0.05
-"""Share of the samples that is validation where a source has no split of its own."""
+"""Share of the samples used for validation if a source has no such split."""
 HELD_OUT_AT_LEAST = 64
-"""Samples that are held out of a small source, but never more than a quarter of it."""
+"""Samples held out of a small source, but never more than a quarter of it."""
 CACHE_BYTES = 512 * 2**20
-"""Decoded pictures are kept when all of a source's fit into this."""
+"""Decoded pictures are cached if all pictures of a source fit into this."""
 SHARDS_A_RANK = 8
-"""From this many shards a rank on, ranks take whole shards; below, rows of the same shards."""
+"""With at least this many shards per rank, ranks take whole shards; with fewer they share the rows of all shards."""
 THREADS = min(4, os.cpu_count() or 1)
-"""Threads that read and decode (PIL lets others run meanwhile)."""
+"""Threads that read and decode (PIL releases the GIL)."""
 
 
 class _Sample(NamedTuple):
@@ -41,8 +41,8 @@ class _Sample(NamedTuple):
     caption: str
 
 
-class _Part(NamedTuple):
-    """A corpus and which of its samples: `train` or `val` (by hash of the name), or `all`."""
+class _Subset(NamedTuple):
+    """Samples of a corpus: `train` or `val` (by the hash of their names), or `all`."""
 
     corpus: Corpus
     split: str
@@ -61,16 +61,16 @@ class StoredSource:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """Raises InputError for a split that there is not, and when there is not one captioned picture."""
+        """Raises InputError if there is no such split or no captioned picture."""
         self.report = DataReport()
         self._config = config
-        self._part, self._fixed_part = _parts(corpora, split)
-        corpus = self._part.corpus
+        self._subset, self._fixed_subset = _subsets(corpora, split)
+        corpus = self._subset.corpus
         self.name = corpus.name
         first = next(windows(corpus, range(len(corpus.shards)), self.report), None)
         if first is None:
-            raise InputError(f"no captioned picture in '{self.name}': {corpus.hint()}{_found(self.report)}")
-        whole = len(first.rows) < corpus.window_rows  # one window holds all there is
+            raise InputError(f"no captioned picture in '{self.name}': {corpus.hint()}{_problems(self.report)}")
+        whole = len(first.rows) < corpus.window_rows  # one window holds the whole corpus
         self._held_out_below = held_out_below(first.rows, whole)
         by_shard = not whole and len(corpus.shards) >= SHARDS_A_RANK * world_size
         self._order = Order(corpus, self._own, seed % 2**63, rank, world_size, by_shard)
@@ -81,56 +81,56 @@ class StoredSource:
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        """Endless shuffled batches, each with the position right after it; short epochs run on into the next.
+        """Endless shuffled batches, each with the position right after it. A batch may span epochs.
 
-        `total_steps` changes nothing here. Raises InputError for a position that is none, and, when iterated,
-        RunError when a whole epoch holds not one good sample.
+        `total_steps` has no effect here. Raises InputError for an invalid position, and while iterating RunError if a
+        whole epoch holds no good sample.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         return self._batches(batch_size, Position.read(position))
 
     def fixed(self, count: int) -> Batch:
-        """The first `count` validation samples of different captions (fewer if there are), never flipped.
+        """The first `count` validation samples with different captions (fewer if there are fewer), never flipped.
 
-        The same for every rank and seed, and for the splits train and val. Raises RunError for not even one.
+        They are the same for every rank and seed, and for the splits train and val. Raises RunError if there is none.
         """
         chosen: dict[str, _Sample] = {}
-        rows = self._listed(self._fixed_part)
+        rows = self._rows_by_hash(self._fixed_subset)
         with ThreadPoolExecutor(THREADS) as pool:
             while len(chosen) < count and (some := list(itertools.islice(rows, count))):
                 for sample in pool.map(self._load, some):
                     if sample is not None:
                         chosen.setdefault(sample.caption.casefold(), sample)
         if not chosen:
-            raise RunError(f"'{self.name}' has no validation sample that can be read{_found(self.report)}")
+            raise RunError(f"'{self.name}' has no readable validation sample{_problems(self.report)}")
         samples = list(chosen.values())[:count]
         return _batch(samples, np.zeros(len(samples), dtype=bool))
 
     def captions(self, limit: int = 20000) -> list[str]:
-        """Up to `limit` captions of this split, one a sample (equal ones too), whatever the rank and seed."""
-        found: list[str] = []
-        for row in self._listed(self._part):
-            if len(found) == limit:
+        """Up to `limit` captions of this split, one per sample (repeats included), alike for every rank and seed."""
+        captions: list[str] = []
+        for row in self._rows_by_hash(self._subset):
+            if len(captions) == limit:
                 break
             try:
-                found.append(row.caption())
+                captions.append(row.caption())
             except BadSample as bad:
                 self._note(row, bad.kind, bad.detail)
-        return found
+        return captions
 
     def _own(self, rows: Sequence[Row]) -> list[Row]:
-        return self._in_split(rows, self._part.split)
+        return self._in_split(rows, self._subset.split)
 
     def _in_split(self, rows: Sequence[Row], split: str) -> list[Row]:
         if split == "all" or self._held_out_below is None:
             return list(rows)
         return [row for row in rows if (id_hash(sample_id(row)) < self._held_out_below) == (split == "val")]
 
-    def _listed(self, part: _Part) -> Iterator[Row]:
-        """The rows of a part in an order that only their names decide: the first ones are a fair choice."""
-        for window in windows(part.corpus, range(len(part.corpus.shards)), self.report):
-            yield from sorted(self._in_split(window.rows, part.split), key=lambda row: id_hash(sample_id(row)))
+    def _rows_by_hash(self, subset: _Subset) -> Iterator[Row]:
+        """Rows of a subset ordered by the hash of their names, so that the first ones are a fair sample."""
+        for window in windows(subset.corpus, range(len(subset.corpus.shards)), self.report):
+            yield from sorted(self._in_split(window.rows, subset.split), key=lambda row: id_hash(sample_id(row)))
 
     def _batches(self, batch_size: int, start: Position) -> Iterator[tuple[Batch, dict[str, Any]]]:
         draws = self._order.draws(start, self.report)
@@ -142,7 +142,7 @@ class StoredSource:
                 while len(samples) < batch_size:
                     drawn = list(itertools.islice(draws, batch_size - len(samples)))
                     if not drawn or drawn[0].after.epoch > good_epoch + self._order.world_size:
-                        raise RunError(f"nothing is left to read in '{self.name}'{_found(self.report)}")
+                        raise RunError(f"nothing is left to read in '{self.name}'{_problems(self.report)}")
                     for draw, sample in zip(drawn, self._load_all(drawn, pool), strict=True):
                         if sample is not None:
                             samples.append(sample)
@@ -152,14 +152,14 @@ class StoredSource:
                 yield _batch(samples, np.array(flips) & self._config.data.flip), asdict(drawn[-1].after)
 
     def _load_all(self, drawn: Sequence[OrderedRow], pool: ThreadPoolExecutor) -> list[_Sample | None]:
-        known = self._cache or {}
+        cached = self._cache or {}
         names = [sample_id(draw.row) for draw in drawn]
-        if all(name in known or name in self._bad for name in names):  # threads would only cost time
-            return [known.get(name) for name in names]
+        if all(name in cached or name in self._bad for name in names):  # threads would only cost time
+            return [cached.get(name) for name in names]
         return list(pool.map(self._load, [draw.row for draw in drawn]))
 
     def _load(self, row: Row) -> _Sample | None:
-        """The sample, or none (and a line in the report) if it is broken."""
+        """Reads and decodes a sample; `None`, with an entry in the report, if it is broken."""
         name = sample_id(row)
         if name in self._bad:
             return None
@@ -183,22 +183,22 @@ class StoredSource:
         self._bad.add(sample_id(row))
 
 
-def _parts(corpora: Mapping[str, Corpus], split: str) -> tuple[_Part, _Part]:
-    """What a split reads, and what `fixed` chooses from. Raises InputError for a split that there is not."""
+def _subsets(corpora: Mapping[str, Corpus], split: str) -> tuple[_Subset, _Subset]:
+    """The samples of a split, and those that `fixed` chooses from. Raises InputError for an unknown split."""
     train, val = corpora["train"], corpora.get("val")
-    held_out = _Part(val, "all") if val is not None else _Part(train, "val")
+    held_out = _Subset(val, "all") if val is not None else _Subset(train, "val")
     if split == "train":
-        return _Part(train, "all" if val is not None else "train"), held_out
+        return _Subset(train, "all" if val is not None else "train"), held_out
     if split == "val":
         return held_out, held_out
     if split == "all" or split in corpora:
-        part = _Part(corpora.get(split, train), "all")
-        return part, part
-    raise InputError(f"'{train.name}' has no split '{split}'; known are train, val, all (nothing held out)")
+        subset = _Subset(corpora.get(split, train), "all")
+        return subset, subset
+    raise InputError(f"'{train.name}' has no split '{split}'; expected train, val or all (nothing held out)")
 
 
 def held_out_below(rows: Sequence[Row], whole: bool) -> int | None:
-    """The name hash below which a sample is validation; none for a single sample, which is both then."""
+    """The name hash below which a sample is for validation; `None` if a single sample must serve for both."""
     if not whole:
         return round(HELD_OUT * 2**32)
     if len(rows) < 2:
@@ -214,8 +214,8 @@ def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
     )
 
 
-def _found(report: DataReport) -> str:
-    """The report's counts as the end of a sentence."""
+def _problems(report: DataReport) -> str:
+    """Counts of the report and an example, to end a sentence."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
     first = next(iter(report.problems()), None)
     return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""

@@ -1,6 +1,6 @@
-"""What a stored corpus holds, found by reading all of it: counts, sizes, captions, and everything broken.
+"""Surveys a stored corpus by reading all of it: counts, sizes, captions, and everything that is broken.
 
-It writes and prints nothing; `dream data` and pages show what `survey` yields.
+`survey` yields records; `dream data` prints them and pages show them.
 """
 
 import itertools
@@ -26,7 +26,7 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class Spread:
-    """Least, middle and greatest of some numbers."""
+    """Minimum, median and maximum of a set of numbers."""
 
     least: int
     median: float
@@ -34,6 +34,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: "array[int]") -> "Spread":
+        """The spread of `values`, at least one."""
         numbers = np.frombuffer(values, dtype=np.int64)
         return cls(int(numbers.min()), float(np.median(numbers)), int(numbers.max()))
 
@@ -44,7 +45,7 @@ def _integers() -> "array[int]":
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """What one good sample is."""
+    """Facts about one good sample."""
 
     name: str
     caption: str
@@ -56,18 +57,18 @@ class SampleFacts:
 
 @dataclass
 class Survey:
-    """What was found so far. Sizes are of good samples, in pixels as in the file (turned upright)."""
+    """Results so far. Sizes are those of good samples, in pixels of the file after its EXIF rotation."""
 
     shards: int
     rows: int = 0
-    """Samples that were looked at, good or broken."""
+    """Samples read, good or broken."""
     good: int = 0
     expected: int | None = None
-    """Samples there will have been at the end, as far as that can be told."""
+    """Expected number of samples at the end, if it can be estimated."""
     complete: bool = False
-    """Whether all that there is was looked at."""
+    """Whether every sample has been read."""
     held_out: int = 0
-    """Good samples that a training would keep for validation."""
+    """Good samples that training would hold out for validation."""
     report: DataReport = field(default_factory=DataReport)
     formats: Counter[str] = field(default_factory=Counter)
     modes: Counter[str] = field(default_factory=Counter)
@@ -81,74 +82,72 @@ class Survey:
     _named: dict[int, str] = field(default_factory=dict)
 
     def smaller_than(self, size: int) -> int:
-        """Pictures whose short side has fewer pixels, so that a training would enlarge them."""
+        """Number of pictures whose short side is below `size`, so that training would enlarge them."""
         return sum(min(sides) < size for sides in zip(self.widths, self.heights, strict=True))
 
     def repeated(self, most: int = 5) -> tuple[int, list[tuple[str, int]]]:
-        """The number of different captions, and those that occur most often, with how often."""
+        """The number of different captions, and up to `most` of the most frequent repeated ones with their counts."""
         values, counts = np.unique(np.frombuffer(self._hashes, dtype=np.int64), return_counts=True)
         often = sorted(zip(counts.tolist(), values.tolist(), strict=True), reverse=True)[: 10 * most]
         named = [(self._named[value], count) for count, value in often if count > 1 and value in self._named]
         return len(values), named[:most]
 
-    def add(self, look: SampleFacts) -> None:
-        """Counts a good sample."""
+    def add(self, facts: SampleFacts) -> None:
+        """Adds a good sample."""
         self.good += 1
-        self.formats[look.format] += 1
-        self.modes[look.mode] += 1
-        self.widths.append(look.width)
-        self.heights.append(look.height)
-        self.words.append(len(look.caption.split()))
-        self.characters.append(len(look.caption))
+        self.formats[facts.format] += 1
+        self.modes[facts.mode] += 1
+        self.widths.append(facts.width)
+        self.heights.append(facts.height)
+        self.words.append(len(facts.caption.split()))
+        self.characters.append(len(facts.caption))
         if len(self.examples) < _EXAMPLES:
-            self.examples.append((look.name, look.caption))
-        self._hashes.append(key := hash(look.caption.casefold()))
+            self.examples.append((facts.name, facts.caption))
+        self._hashes.append(key := hash(facts.caption.casefold()))
         if len(self._named) < _NAMED_CAPTIONS:
-            self._named.setdefault(key, look.caption)
+            self._named.setdefault(key, facts.caption)
 
 
 def survey(corpus: Corpus, limit: int | None = None, into: Survey | None = None) -> Iterator[Survey]:
-    """The same Survey (`into`, else a new one) again and again as it fills: of every sample, or of the first
-    `limit`.
-    """
-    found = into or Survey(len(corpus.shards))
+    """Reads every sample, or the first `limit`; yields the same Survey (`into`, or a new one) after each chunk."""
+    results = into or Survey(len(corpus.shards))
     below: int | None = None
     whole: int | None = None
     with ThreadPoolExecutor(THREADS) as pool:
-        for number, window in enumerate(windows(corpus, range(len(corpus.shards)), found.report)):
+        for number, window in enumerate(windows(corpus, range(len(corpus.shards)), results.report)):
             if number == 0:
                 whole = len(window.rows) if len(window.rows) < corpus.window_rows else None
                 below = held_out_below(window.rows, whole is not None)
             rows = iter(window.rows)
-            while chunk := list(itertools.islice(rows, _room(found, limit))):
-                found.rows += len(chunk)
-                for look in pool.map(lambda row: _look(row, found.report), chunk):
-                    if look is not None:
-                        found.add(look)
-                        found.held_out += below is not None and id_hash(look.name) < below
-                found.expected = _expected(corpus, whole, limit)
-                yield found
-            if found.rows == limit:
+            while chunk := list(itertools.islice(rows, _chunk_size(results, limit))):
+                results.rows += len(chunk)
+                for facts in pool.map(lambda row: _read_facts(row, results.report), chunk):
+                    if facts is not None:
+                        results.add(facts)
+                        results.held_out += below is not None and id_hash(facts.name) < below
+                results.expected = _expected(corpus, whole, limit)
+                yield results
+            if results.rows == limit:
                 break
-    found.complete = found.rows != limit or found.rows == whole
-    yield found
+    results.complete = results.rows != limit or results.rows == whole
+    yield results
 
 
-def _room(found: Survey, limit: int | None) -> int:
-    """Samples to look at next."""
-    return CHUNK if limit is None else min(CHUNK, limit - found.rows)
+def _chunk_size(results: Survey, limit: int | None) -> int:
+    """Number of samples to read next."""
+    return CHUNK if limit is None else min(CHUNK, limit - results.rows)
 
 
 def _expected(corpus: Corpus, whole: int | None, limit: int | None) -> int | None:
-    """Rows in all: known, or as many in every shard as in the indexed ones; never more than `limit`."""
+    """Total number of rows, at most `limit`: known, or extrapolated from the indexed shards."""
     if whole is None:
         counts = [count for shard in range(len(corpus.shards)) if (count := corpus.count(shard)) is not None]
         whole = round(sum(counts) / len(counts) * len(corpus.shards)) if counts else None
     return limit if whole is None else min(whole, limit or whole)
 
 
-def _look(row: Row, report: DataReport) -> SampleFacts | None:
-    """What the sample is, or none (and a line in the report) if it is broken."""
+def _read_facts(row: Row, report: DataReport) -> SampleFacts | None:
+    """Facts about the sample; `None`, with an entry in the report, if it is broken."""
     try:
         caption, picture = row.caption(), open_picture(row.picture())
     except BadSample as bad:

@@ -1,7 +1,7 @@
-"""Where each file lies in a tar, found by walking its headers, also past damage. It knows no pictures.
+"""Finds the offset of each file in a tar by walking its headers, past damaged ones too.
 
-`tarfile` stops at the first damaged header, and readers built on it say nothing of a cut end; this walk goes
-on at the next valid header and tells what it met. By offset, every sample of a shard is as near as the first.
+`tarfile` stops at the first damaged header, and readers built on it do not notice a truncated tar. This walk continues
+at the next valid header and reports the damage. With offsets, samples can be read in any order.
 """
 
 import os
@@ -23,19 +23,19 @@ class Member:
 
     name: str
     offset: int
-    """Bytes from the tar's start to the file's first."""
+    """Position of the file's first byte in the tar."""
     size: int
     """Bytes."""
 
 
 class Damage(NamedTuple):
-    """A damaged header, and what was skipped to the next valid one."""
+    """A damaged header, and the bytes skipped up to the next valid one."""
 
     start: int
     end: int
     """Bytes [start, end) of the tar."""
     name: str
-    """What the damaged header calls its file."""
+    """The file name in the damaged header."""
 
 
 class _Header(NamedTuple):
@@ -46,40 +46,40 @@ class _Header(NamedTuple):
 
 @dataclass
 class TarContents:
-    """What the walk found."""
+    """Files and damage of a tar."""
 
     members: list[Member] = field(default_factory=list)
     damages: list[Damage] = field(default_factory=list)
     cut: str | None = None
-    """Set where the tar ends too early: what is missing."""
+    """What is missing, if the tar ends too early."""
     cut_member: str | None = None
-    """Name of the file in whose middle it ends."""
+    """Name of the file that the end cuts off."""
 
 
 def walk_tar(path: Path) -> TarContents:
-    """The files of a tar, and its damage. Raises OSError when it cannot be opened or read."""
-    found = TarContents()
+    """Lists the files of a tar and its damage. Raises OSError if it cannot be opened or read."""
+    contents = TarContents()
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        _walk(descriptor, os.fstat(descriptor).st_size, found)
+        _walk(descriptor, os.fstat(descriptor).st_size, contents)
     finally:
         os.close(descriptor)
-    return found
+    return contents
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
-    """`size` bytes from `offset` on; fewer where the file ends. Raises OSError."""
+    """Reads `size` bytes from `offset` on, or fewer at the end of the file. Raises OSError."""
     with open(path, "rb", buffering=0) as file:
         file.seek(offset)
         return file.read(size)
 
 
-def _walk(descriptor: int, end: int, found: TarContents) -> None:
+def _walk(descriptor: int, end: int, contents: TarContents) -> None:
     position, at_end_mark = 0, False
-    override: dict[str, str] = {}  # name and size that an extension header gives the next member
+    override: dict[str, str] = {}  # path and size of the next member, from an extension header
     while position < end:
         block = os.pread(descriptor, BLOCK, position)
-        if not block.strip(b"\0"):  # the end mark; concatenated tars go on after it
+        if not block.strip(b"\0"):  # the end mark; concatenated tars continue after it
             position, at_end_mark = position + BLOCK, True
             continue
         at_end_mark = False
@@ -88,7 +88,7 @@ def _walk(descriptor: int, end: int, found: TarContents) -> None:
             if len(block) < BLOCK:
                 break
             after = _next_header(descriptor, position + BLOCK, end)
-            found.damages.append(Damage(position, after, override.get("path", _text(block[:100]))))
+            contents.damages.append(Damage(position, after, override.get("path", _text(block[:100]))))
             position, override = after, {}
             at_end_mark = after == end and not os.pread(descriptor, BLOCK, end - BLOCK).strip(b"\0")
             continue
@@ -96,22 +96,22 @@ def _walk(descriptor: int, end: int, found: TarContents) -> None:
         data = position + BLOCK
         name = override.get("path", header.name).removeprefix("./")
         if data + size > end:
-            found.cut = f"ends {data + size - end:,} bytes early, in the middle of {name}; what came after it is lost"
-            found.cut_member = name
+            contents.cut = f"ends {data + size - end:,} bytes early, in the middle of {name}; the rest is missing"
+            contents.cut_member = name
             return
         if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
             override |= _extension(header.type, os.pread(descriptor, min(size, _EXTENSION_LIMIT), data))
         elif header.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
             if header.type in _REGULAR and not name.endswith("/"):
-                found.members.append(Member(name, data, size))
+                contents.members.append(Member(name, data, size))
             override = {}
         position = data + -(-size // BLOCK) * BLOCK
     if not at_end_mark:
-        found.cut = "no end mark: it ends between two files, or in a header; what came after is lost"
+        contents.cut = "no end mark: it ends between two files or in a header; the rest is missing"
 
 
 def _header(block: bytes) -> _Header | None:
-    """The header in `block`, or none if its checksum or a number is wrong. `tarfile` is four times slower."""
+    """The header in `block`; `None` if its checksum or a number is wrong. `tarfile` is four times slower."""
     if len(block) < BLOCK or _number(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
         return None
     size = _number(block[124:136])
@@ -124,7 +124,7 @@ def _header(block: bytes) -> _Header | None:
 
 
 def _number(field: bytes) -> int | None:
-    """A header's number, octal or (from 8 GB on) binary; none if it is neither."""
+    """A header's number, octal or (from 8 GB on) binary; `None` if it is neither."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     try:
@@ -138,7 +138,7 @@ def _text(field: bytes) -> str:
 
 
 def _next_header(descriptor: int, position: int, end: int) -> int:
-    """The place of the first valid header from `position` on, or the end."""
+    """Position of the first valid header from `position` on, or `end`."""
     while position < end:
         chunk = os.pread(descriptor, _CHUNK, position)
         for offset in range(0, len(chunk) - BLOCK + 1, BLOCK):
@@ -150,22 +150,22 @@ def _next_header(descriptor: int, position: int, end: int) -> int:
 
 
 def _size(header: _Header, override: dict[str, str]) -> int:
-    """Bytes of a member. A pax record counts only where the header has none: it carries no checksum."""
+    """Bytes of a member. A pax record has no checksum, so it counts only if the header gives no size."""
     text = override.get("size", "")
     return int(text) if text.isdecimal() and not header.size else max(header.size, 0)
 
 
 def _extension(kind: bytes, data: bytes) -> dict[str, str]:
-    """The next member's `path` and `size` where an extension header (GNU long name, pax) gives them."""
+    """The next member's `path` and `size`, as far as an extension header (GNU long name, pax) gives them."""
     if kind == tarfile.GNUTYPE_LONGNAME:
         return {"path": _text(data)}
-    given: dict[str, str] = {}
+    fields: dict[str, str] = {}
     while data:
-        length, blank, _ = data.partition(b" ")  # each record: its length, blank, key=value, newline
+        length, blank, _ = data.partition(b" ")  # a record is its length, a blank, key=value and a newline
         if not blank or not length.isdigit() or not 0 < int(length) <= len(data):
             break
         key, equals, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
         if equals and key in (b"path", b"size"):
-            given[key.decode()] = value.decode("utf-8", "replace")
+            fields[key.decode()] = value.decode("utf-8", "replace")
         data = data[int(length) :]
-    return given
+    return fields

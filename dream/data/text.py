@@ -1,7 +1,7 @@
-"""Captions as token ids: CLIP's BPE when its files are given, else a small BPE trained on the captions.
+"""Captions as token ids: CLIP's BPE if its files are given, else a small BPE trained on the captions.
 
-Either is one file of `tokenizers` plus our own small one, so a checkpoint's folder is enough to read captions
-again. With `model/conditioning.py` the only user of `transformers`. It knows nothing of embeddings.
+Both are saved as one file of `tokenizers` and a small one of our own, so that a checkpoint is self-contained. Only this
+file and `model/conditioning.py` use `transformers`.
 """
 
 import json
@@ -28,30 +28,30 @@ class Piece(NamedTuple):
 
     id: int
     token: str
-    """As the vocabulary writes it."""
+    """Its spelling in the vocabulary."""
     text: str
-    """What of the caption it stands for."""
+    """The part of the caption that it encodes."""
     word: int
-    """Number of the word (or run of punctuation) that it is a part of."""
+    """Number of the word (or run of punctuation) that it belongs to."""
 
 
 class CaptionTokenizer:
-    """Captions to (B, context_length) ids and back. `end_id` is the largest id, as CLIP's tower wants."""
+    """Captions to ids (B, context_length) and back. `end_id` is the largest id, as CLIP's text tower requires."""
 
     pad_id = PAD_ID
 
     def __init__(self, tokens: Tokenizer, context_length: int, begin_id: int | None, end_id: int | None) -> None:
-        """Raises InputError when the end token is not the last of the vocabulary."""
+        """Raises InputError if the end token is not the last of the vocabulary."""
         if context_length < 3:
             raise InputError(f"text.context_length must be at least 3, got {context_length}")
         size = tokens.get_vocab_size()
         if begin_id is None or end_id != size - 1 or not 0 <= begin_id < end_id:
             raise InputError(
-                f"a caption tokenizer's begin and end tokens must be in its vocabulary, and the end the last "
-                f"of its {size} ids; got {begin_id} and {end_id}"
+                f"the begin and end tokens of a caption tokenizer must be in its vocabulary, and the end token must be "
+                f"the last of its {size} ids; got {begin_id} and {end_id}"
             )
         self._tokens = tokens
-        self._tokens.encode_special_tokens = True  # "<end>" within a caption is text, and ends nothing
+        self._tokens.encode_special_tokens = True  # "<end>" within a caption is plain text
         self._tokens.no_padding()
         self._tokens.no_truncation()
         self.context_length = context_length
@@ -60,7 +60,7 @@ class CaptionTokenizer:
         self.vocab_size = size
 
     def token_ids(self, captions: Sequence[str]) -> Tensor:
-        """(B, context_length) long: begin, tokens, end, then zeros; what is too long loses its tail."""
+        """Ids (B, context_length) long: begin, tokens, end, then zeros; captions that are too long are truncated."""
         ids = torch.full((len(captions), self.context_length), PAD_ID, dtype=torch.long)
         for row, encoded in zip(ids, self._encoded(captions), strict=True):
             kept = [self.begin_id, *encoded[: self.context_length - 2], self.end_id]
@@ -68,22 +68,22 @@ class CaptionTokenizer:
         return ids
 
     def text_of(self, ids: Tensor) -> list[str]:
-        """The captions of (B, T) ids: what stands before the end token, in lower case."""
+        """Captions of ids (B, T): the text before the end token, in lower case."""
         return [self._text(row) for row in ids.tolist()]
 
     def pieces(self, caption: str) -> list[Piece]:
-        """Every token of a caption, before any is cut, without begin and end."""
-        found = self._tokens.encode(caption, add_special_tokens=False)
-        words = [-1 if word is None else word for word in found.word_ids]
-        texts = [caption[start:end] for start, end in found.offsets]
-        return [Piece(*fields) for fields in zip(found.ids, found.tokens, texts, words, strict=True)]
+        """All tokens of a caption, not truncated, without begin and end."""
+        encoding = self._tokens.encode(caption, add_special_tokens=False)
+        words = [-1 if word is None else word for word in encoding.word_ids]
+        texts = [caption[start:end] for start, end in encoding.offsets]
+        return [Piece(*fields) for fields in zip(encoding.ids, encoding.tokens, texts, words, strict=True)]
 
     def lengths(self, captions: Sequence[str]) -> list[int]:
-        """Tokens of each caption before any is cut, without begin and end."""
+        """Number of tokens per caption, not truncated, without begin and end."""
         return [len(ids) for ids in self._encoded(captions)]
 
     def save(self, folder: Path) -> None:
-        """Writes the folder that `load_tokenizer` reads."""
+        """Writes the files that `load_tokenizer` reads into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
         _write(folder / _TOKENS, self._tokens.to_str())
@@ -95,17 +95,17 @@ class CaptionTokenizer:
     def _text(self, ids: list[int]) -> str:
         ids = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
         kept = [i for i in ids if i != self.begin_id]
-        if self.end_id not in ids:  # cut before its end: only trailing zeros can be padding
+        if self.end_id not in ids:  # truncated: only trailing zeros can be padding
             while kept and kept[-1] == PAD_ID:
                 kept.pop()
         return self._tokens.decode(kept, skip_special_tokens=False).strip()
 
 
 def train_tokenizer(captions: Sequence[str], vocab_size: int, context_length: int) -> CaptionTokenizer:
-    """A lower-case byte-level BPE of at most `vocab_size` ids: <pad> = 0, bytes, merges, <begin>, <end>.
+    """Trains a lower-case byte-level BPE of at most `vocab_size` ids: <pad> = 0, bytes, merges, <begin>, <end>.
 
-    The same captions give the same ids. Fewer ids come out when the captions have no more pairs to merge.
-    Raises InputError without captions, or for a vocabulary that has no room for all bytes.
+    The same captions give the same ids. There are fewer ids if the captions have no more pairs to merge. Raises
+    InputError without captions, or if the vocabulary is too small for all bytes.
     """
     if vocab_size < SMALLEST_VOCABULARY:
         raise InputError(f"text.vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}")
@@ -125,9 +125,9 @@ def train_tokenizer(captions: Sequence[str], vocab_size: int, context_length: in
 
 
 def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTokenizer:
-    """The tokenizer of a folder written by `save`, or CLIP's of a folder with its files or of a hub name.
+    """Loads a tokenizer that `save` wrote, or CLIP's from a folder with its files or from the hub.
 
-    Raises InputError when there is none, or when its files are damaged.
+    Raises InputError if there is none, or if its files are damaged.
     """
     folder = Path(folder_or_hub).expanduser()
     if not folder.is_dir() and str(folder_or_hub).startswith(("/", ".", "~")):
@@ -164,13 +164,13 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
         tokens = Tokenizer.from_str(clip.backend_tokenizer.to_str())
         if tokens.get_vocab_size() <= BYTES:  # transformers makes an empty one where it finds no files
             raise FileNotFoundError("no vocab.json and merges.txt")
-    except Exception as error:  # no network, no such name, files that are no tokenizer's: each its own type
+    except Exception as error:  # no network, no such name, other files: each its own type
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
             f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder "
             f"with vocab.json and merges.txt, or a hub name"
         ) from error
-    words = decoders.Replace("</w>", " ")  # transformers keeps this part of reading back to itself
+    words = decoders.Replace("</w>", " ")  # transformers does this step of decoding outside `tokenizers`
     tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])
     return CaptionTokenizer(tokens, context_length, clip.bos_token_id, clip.eos_token_id)
 
@@ -180,13 +180,13 @@ def _empty_bpe() -> Tokenizer:
     tokens.normalizer = normalizers.Sequence(
         [normalizers.NFC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
     )
-    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # a word is the same at the start
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # the first word is encoded like any other
     tokens.decoder = decoders.ByteLevel()
     return tokens
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes all of a file or nothing of it."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    """Writes a file completely or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,12 +1,11 @@
-"""Edited captions: is a real picture nearer to its caption than to one that is wrong in a single thing?
+"""Edited captions: is a picture closer to its caption than to one that is wrong in a single thing?
 
-Swapped things tell whether the joint space knows who is where, which retrieval does not (chance is 0.5). The
-pictures are freshly drawn, half of combinations that training never shows.
+Swapped things show whether the joint space knows which thing is where, which retrieval does not (chance is 0.5).
+The pictures are newly drawn, half of them of combinations that never occur in training.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,21 +18,18 @@ from dream.data.shapes import sample_scenes
 from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
 from dream.evaluation.limits import at_least, needs_answer_key, shares
 from dream.evaluation.statistics import Measure, share
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
 
 COMBINATIONS = ("all", "unseen", "seen")
 
 
 @dataclass(frozen=True)
 class EditsSettings:
-    """What the task `edits` looks at."""
+    """Settings of the task `edits`."""
 
     count: int = 2000
-    """Pictures, half of them of combinations that training never shows."""
+    """Pictures, half of them of combinations that never occur in training."""
     mask_ratios: tuple[float, ...] = MASK_RATIOS
     """Shares of the tokens hidden."""
 
@@ -43,9 +39,9 @@ class EditsSettings:
 
 
 def edit_accuracy(
-    pretrained: "Pretrained", *, data: str = "shapes", settings: EditsSettings = EditsSettings(), seed: int = 0
+    pretrained: Pretrained, *, data: str = "shapes", settings: EditsSettings = EditsSettings(), seed: int = 0
 ) -> list[Measure]:
-    """Share of the pictures whose caption beats the edited one, by kind, mask ratio and combination.
+    """Returns the share of pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
     Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
     """
@@ -70,8 +66,8 @@ def edit_accuracy(
     return found
 
 
-def _features_by_scene(pretrained: "Pretrained", scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
-    """The feature of each scene's canonical caption, computed once."""
+def _features_by_scene(pretrained: Pretrained, scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
+    """Returns the feature of each scene's canonical caption, computed once."""
     unique = list(dict.fromkeys(scenes))
     return dict(zip(unique, caption_features(pretrained, [caption(s) for s in unique]), strict=True))
 

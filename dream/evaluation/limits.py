@@ -1,4 +1,4 @@
-"""What the settings of tasks may be. It knows no task."""
+"""Checks of task settings; each raises InputError with the setting, its allowed range and its value."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from dream.errors import InputError
 
 
 def at_least(task: str, settings: object, **least: float) -> None:
-    """InputError naming the first of the settings' fields that is below its least."""
+    """Raises InputError for the first field of the settings that is below its minimum; None is allowed."""
     for name, limit in least.items():
         value = getattr(settings, name)
         if value is not None and not value >= limit:
@@ -14,13 +14,13 @@ def at_least(task: str, settings: object, **least: float) -> None:
 
 
 def shares(task: str, name: str, values: Sequence[float], *, one: bool) -> None:
-    """InputError unless the values are some numbers in [0, 1), or with `one` in (0, 1]."""
+    """Raises InputError unless there are values and all are in [0, 1), or in (0, 1] with `one`."""
     if not values or not all(0 < v <= 1 if one else 0 <= v < 1 for v in values):
         expected = "(0, 1]" if one else "[0, 1)"
         raise InputError(f"{task}.{name} must be one or more numbers in {expected}, got {tuple(values)}")
 
 
 def needs_answer_key(task: str, data: str) -> None:
-    """InputError for data other than `shapes`."""
+    """Raises InputError for data other than `shapes`."""
     if data != "shapes":
         raise InputError(f"task '{task}' needs an answer key: use --data shapes, not '{data}'")

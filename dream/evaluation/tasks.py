@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dream.config import DreamConfig, assign
+from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.overrides import assign
 
 if TYPE_CHECKING:
     from dream.evaluation.statistics import Measure

@@ -1,1 +1,1 @@
-"""The model: tokens, conditioning, encoder, joint space, decoder and head; `dream.py` wires them."""
+"""The model: image tokens, conditioning, encoder, joint space, decoder and diffusion head, wired in `dream.py`."""

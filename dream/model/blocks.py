@@ -1,9 +1,8 @@
-"""Transformer blocks over *packed* sequences: rows of several lengths in one tensor, attention within each
-row.
+"""Transformer blocks over packed sequences: rows of several lengths in one tensor, attention within each row.
 
-Every per-token layer sees all tokens of a batch at once, whatever each picture hides; only attention walks
-the groups of equally long rows. Parameters and their names are timm's (`Block`, `Attention`); with one
-group the result is timm's.
+Per-token layers see all tokens of a batch at once, however many each image hides; only attention loops over
+the groups of equally long rows. Parameters and their names are timm's (`Block`, `Attention`), and so is the
+result when there is a single group.
 """
 
 from collections.abc import Iterator
@@ -19,19 +18,20 @@ LAYER_NORM_EPS = 1e-6
 
 
 class Rows(NamedTuple):
-    """A run of equally long rows in a packed tensor."""
+    """Equally long rows that are adjacent in a packed tensor."""
 
     batch: int
+    """Number of rows."""
     length: int
-    """Tokens a row."""
+    """Tokens per row."""
     rotary: Tensor | None = None
     """(batch or 1, length, 2 d) rotary table."""
     queries: Tensor | None = None
-    """(batch, Q) long: the places of each row that a decoder block puts out; none means all."""
+    """(batch, Q) long: the positions of each row that a decoder block outputs; `None` means all."""
 
     @property
     def outputs(self) -> int:
-        """Places a row that come out."""
+        """Number of output tokens per row."""
         return self.length if self.queries is None else self.queries.shape[1]
 
 
@@ -39,8 +39,9 @@ Packing = list[Rows]
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bool = False) -> Tensor:
-    """Attention of (B, H, Q, d) on (B, H, K, d). In bfloat16 the CPU's kernel is several times slower:
-    float32 there.
+    """Attention output (B, H, Q, d) of queries (B, H, Q, d) over keys and values (B, H, K, d).
+
+    On the CPU bfloat16 inputs are computed in float32, because the bfloat16 kernel is several times slower.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         with torch.autocast("cpu", enabled=False):
@@ -50,7 +51,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bo
 
 
 def attention_weights(query: Tensor, key: Tensor) -> Tensor:
-    """(B, H, Q, K) float32: the weights that `attend` mixes values with, not causal; each row sums to 1."""
+    """Attention weights (B, H, Q, K) float32 of `attend` without causal masking; each row sums to 1."""
     query, key = query.float(), key.float()
     return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)
 
@@ -59,35 +60,34 @@ class PackedAttention(Attention):
     """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
 
     def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
-        """(tokens, D) -> (tokens, D), or the packing's queries alone."""
-        qkv = self.qkv(x).split([rows.batch * rows.length for rows in packing])
-        parts = [self._attend_rows(part, rows, causal) for part, rows in zip(qkv, packing, strict=True)]
-        mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
-        return self.proj_drop(self.proj(mixed.to(x.dtype)))
+        """Maps (tokens, D) to (tokens, D), or to the packing's queries only."""
+        mixed = [self._attend_rows(qkv, rows, causal) for qkv, rows in self._qkv_of_rows(x, packing)]
+        return self.proj_drop(self.proj(_join(mixed).to(x.dtype)))
 
     def weights(self, x: Tensor, packing: Packing) -> list[Tensor]:
-        """Where every run's queries look, (batch, H, queries, length) each: for looking at, `forward` needs
-        none.
-        """
-        qkv = self.qkv(x).split([rows.batch * rows.length for rows in packing])
-        heads = (self._heads(part, rows) for part, rows in zip(qkv, packing, strict=True))
+        """Attention weights (batch, H, queries, length) of each group of rows. For inspection only."""
+        heads = (self._heads(qkv, rows) for qkv, rows in self._qkv_of_rows(x, packing))
         return [attention_weights(query, key) for query, key, _ in heads]
+
+    def _qkv_of_rows(self, x: Tensor, packing: Packing) -> Iterator[tuple[Tensor, Rows]]:
+        """Projected tokens (batch * length, 3 D) of each group of rows."""
+        return zip(self.qkv(x).split([rows.batch * rows.length for rows in packing]), packing, strict=True)
 
     def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool) -> Tensor:
         q, k, v = self._heads(qkv, rows)
-        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)
-        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)
+        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)  # (b, H, Q, d)
+        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)  # (b * Q, D)
 
     def _heads(self, qkv: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, Q, d), keys and values (B, H, T, d) of a run of rows."""
-        qkv = qkv.view(rows.batch, rows.length, 3, self.num_heads, self.head_dim)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d)
+        """Queries (b, H, Q, d), keys and values (b, H, L, d) of a group of rows."""
+        qkv = qkv.view(rows.batch, rows.length, 3, self.num_heads, self.head_dim)  # (b, L, 3, H, d)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (b, H, L, d) each
         if rows.rotary is not None:
-            rotary = rows.rotary.unsqueeze(1)  # (B, 1, T, 2 d)
-            q, k = (apply_rot_embed_cat(part, rotary, half=True) for part in (q, k))
+            rotary = rows.rotary.unsqueeze(1)  # (b or 1, 1, L, 2 d)
+            q, k = (apply_rot_embed_cat(heads, rotary, half=True) for heads in (q, k))
         if rows.queries is not None:
             index = rows.queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
-            q = q.gather(2, index)
+            q = q.gather(2, index)  # (b, H, Q, d)
         return q, k, v
 
 
@@ -109,12 +109,13 @@ class PackedBlock(Block):
         )
 
     def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
-        x = x + self.attn(self.norm1(x), packing, causal)
-        return x + self.mlp(self.norm2(x))
+        """Maps (tokens, D) to (tokens, D)."""
+        x = x + self.attn(self.norm1(x), packing, causal)  # (tokens, D)
+        return x + self.mlp(self.norm2(x))  # (tokens, D)
 
 
 class CrossAttention(nn.Module):
-    """Attention of image tokens to text states; keys and values come ready from `keys_values`."""
+    """Attention from image tokens to text states, whose keys and values `keys_values` computes once."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -125,43 +126,38 @@ class CrossAttention(nn.Module):
         self.proj_drop = nn.Dropout(dropout)
 
     def keys_values(self, text_states: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values, each (B, H, T, d), of text states (B, T, D); they do not change over decoding
-        steps.
-        """
+        """Keys and values, each (B, H, T, d), of text states (B, T, D). They serve all decoding steps."""
         batch, length, width = text_states.shape
-        kv = self.kv(text_states).view(batch, length, 2, self.heads, width // self.heads)
-        key, value = kv.permute(2, 0, 3, 1, 4).unbind(0)
+        kv = self.kv(text_states).view(batch, length, 2, self.heads, width // self.heads)  # (B, T, 2, H, d)
+        key, value = kv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, T, d) each
         return key, value
 
     def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
-        """(queries, D) -> (queries, D): every row's queries attend to that row's text, (B, H, T, d) each."""
-        parts = []
+        """Maps (queries, D) to (queries, D); the queries of each row attend to the text of that row."""
+        mixed = []
         for query, key, value in self._heads(x, packing, keys_values):
-            mixed = attend(query, key, value, self.dropout if self.training else 0.0)
-            parts.append(mixed.transpose(1, 2).reshape(-1, x.shape[-1]))
-        mixed = torch.cat(parts) if len(parts) > 1 else parts[0]
-        return self.proj_drop(self.proj(mixed.to(x.dtype)))
+            heads = attend(query, key, value, self.dropout if self.training else 0.0)  # (b, H, Q, d)
+            mixed.append(heads.transpose(1, 2).reshape(-1, x.shape[-1]))  # (b * Q, D)
+        return self.proj_drop(self.proj(_join(mixed).to(x.dtype)))  # (queries, D)
 
     def weights(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> list[Tensor]:
-        """Which text every run's queries look at, (batch, H, queries, T) each: for looking at, `forward`
-        needs none.
-        """
+        """Attention weights (batch, H, queries, T) of each group of rows. For inspection only."""
         return [attention_weights(query, key) for query, key, _ in self._heads(x, packing, keys_values)]
 
     def _heads(
         self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Queries (b, H, Q, d), keys and values (b, H, T, d) of every run of rows."""
+        """Queries (b, H, Q, d), keys and values (b, H, T, d) of each group of rows."""
         queries, row = self.q(x).split([rows.batch * rows.outputs for rows in packing]), 0
-        for part, rows in zip(queries, packing, strict=True):
-            key, value = (each[row : row + rows.batch] for each in keys_values)
-            heads = part.view(rows.batch, rows.outputs, self.heads, part.shape[-1] // self.heads)
+        for query, rows in zip(queries, packing, strict=True):
+            key, value = (states[row : row + rows.batch] for states in keys_values)
+            heads = query.view(rows.batch, rows.outputs, self.heads, query.shape[-1] // self.heads)
             yield heads.transpose(1, 2), key, value
             row += rows.batch
 
 
 class DecoderBlock(nn.Module):
-    """Pre-norm block of self-attention, cross-attention to the text, and MLP."""
+    """Pre-norm block of self-attention, cross-attention to the text, and an MLP."""
 
     def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
         super().__init__()
@@ -173,36 +169,41 @@ class DecoderBlock(nn.Module):
         self.mlp = Mlp(width, int(width * mlp_ratio), drop=dropout)
 
     def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
-        """(tokens, D) -> (tokens, D); where the packing names queries, only those places go on."""
-        x = _outputs(x, packing) + self.self_attn(self.norm0(x), packing)
-        x = x + self.cross_attn(self.norm1(x), packing, keys_values)
-        return x + self.mlp(self.norm2(x))
+        """Maps (tokens, D) to (tokens, D), or to the packing's queries only."""
+        x = _outputs(x, packing) + self.self_attn(self.norm0(x), packing)  # (queries, D)
+        x = x + self.cross_attn(self.norm1(x), packing, keys_values)  # (queries, D)
+        return x + self.mlp(self.norm2(x))  # (queries, D)
 
     def weights(
         self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Where the queries of this block's input look: in their rows, and in the text."""
+        """Self-attention and cross-attention weights of this block on its input `x`. For inspection only."""
         normed = self.norm0(x)
         mixed = _outputs(x, packing) + self.self_attn(normed, packing)
         cross = self.cross_attn.weights(self.norm1(mixed), packing, keys_values)
         return self.self_attn.weights(normed, packing), cross
 
 
+def _join(tensors: list[Tensor]) -> Tensor:
+    """Concatenates along dimension 0; a single tensor is not copied."""
+    return torch.cat(tensors) if len(tensors) > 1 else tensors[0]
+
+
 def _outputs(x: Tensor, packing: Packing) -> Tensor:
-    """The tokens that come out of a block: the queries of each row, or all."""
+    """The tokens that a block outputs: the queries of each row, or all."""
     if all(rows.queries is None for rows in packing):
         return x
-    places, start = [], 0
+    index, start = [], 0
     for rows in packing:
         queries = torch.arange(rows.length, device=x.device) if rows.queries is None else rows.queries
         first = start + torch.arange(rows.batch, device=x.device)[:, None] * rows.length
-        places.append((first + queries).flatten())
+        index.append((first + queries).flatten())
         start += rows.batch * rows.length
-    return x[torch.cat(places)]
+    return x[torch.cat(index)]
 
 
 def initialise(module: nn.Module) -> None:
-    """Xavier-uniform linear layers with zero bias, as the authors start them; for use with `Module.apply`."""
+    """Initialises a linear layer as the authors do: Xavier-uniform weight, zero bias. For `Module.apply`."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         if module.bias is not None:

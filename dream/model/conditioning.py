@@ -1,6 +1,4 @@
-"""What the decoder reads: ids for the model's own trainable embedding, or the states of a frozen T5
-encoder.
-"""
+"""Text conditioning of the decoder: token ids for the model's own embedding, or states of a frozen T5 encoder."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -14,31 +12,34 @@ from dream.errors import InputError
 
 
 class Conditioning(Protocol):
-    """Captions to what `Dream.text_states` takes. The empty caption is what guidance drops to."""
+    """Turns captions into the input of `Dream.text_states`. The empty caption is the unconditional input."""
 
-    def condition(self, captions: Sequence[str]) -> Tensor: ...
+    def condition(self, captions: Sequence[str]) -> Tensor:
+        """Returns token ids (B, T) long, or states (B, T, W) float32."""
+        ...
 
-    def to(self, device: torch.device) -> "Conditioning": ...
+    def to(self, device: torch.device) -> "Conditioning":
+        """Moves the encoder, if there is one, to `device`."""
+        ...
 
 
 def build_conditioning(config: TextConfig, tokenizer: CaptionTokenizer) -> Conditioning:
-    """The conditioning that the configuration names; raises InputError where T5 cannot be loaded or does
-    not fit.
-    """
+    """Builds the conditioning of the configuration. Raises InputError if T5 cannot be loaded or does not fit."""
     return LearnedConditioning(tokenizer) if config.conditioning == "learned" else T5Conditioning(config)
 
 
 class LearnedConditioning:
-    """Token ids (B, T) of the captions; their embedding is part of the model and trained with it."""
+    """Token ids (B, T) of the captions; the model embeds them and trains that embedding."""
 
     def __init__(self, tokenizer: CaptionTokenizer) -> None:
         self.tokenizer = tokenizer
 
     def condition(self, captions: Sequence[str]) -> Tensor:
-        """(B, T) long."""
+        """Token ids (B, T) long."""
         return self.tokenizer.token_ids(captions)
 
     def to(self, device: torch.device) -> "LearnedConditioning":
+        """Returns self; there is nothing to move."""
         return self
 
 
@@ -52,13 +53,14 @@ class T5Conditioning:
 
     @torch.no_grad()
     def condition(self, captions: Sequence[str]) -> Tensor:
-        """(B, conditioning_length, conditioning_width) float32."""
+        """States (B, conditioning_length, conditioning_width) float32."""
         ids = self.tokenizer(
             list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids.to(self.device)
         return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
 
     def to(self, device: torch.device) -> "T5Conditioning":
+        """Moves the T5 encoder to `device`."""
         self.model.to(device)
         self.device = torch.device(device)
         return self
@@ -74,7 +76,7 @@ def _load_t5(config: TextConfig) -> tuple[Any, Any]:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
-            f"model.safetensors and tokenizer files, or a hub name that can be reached; "
+            f"model.safetensors and tokenizer files, or the name of a reachable hub model; "
             f"text.conditioning=learned needs none ({reason})"
         ) from error
     if model.config.d_model != config.conditioning_width:

@@ -1,4 +1,4 @@
-"""The text aligner and the text-conditioned decoder, which gives every hidden place its condition."""
+"""The text aligner and the text-conditioned decoder, which computes the diffusion head's condition per position."""
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +9,14 @@ from dream.model.encoder import Group, equal_groups, no_rows, run_block
 from dream.model.positions import position_table, rotary_table, text_position_table
 
 CrossCache = list[tuple[Tensor, Tensor]]
-"""Keys and values (B, H, T, d) of the text in every decoder block."""
+"""Keys and values (B, H, T, d) of the text for each decoder block."""
 
 
 class TextAligner(nn.Module):
-    """Text states (B, T, D) for the decoder: linear, learned positions, LayerNorm, ViT blocks (spec section
-    1).
+    """Text states (B, T, D) for the decoder: linear, learned positions, LayerNorm, ViT blocks.
 
-    Its input is T5 states (B, T, W), or token ids (B, T) with its own trainable embedding (`learned`, a
-    departure).
+    The input is T5 states (B, T, W), as published, or token ids (B, T) for an embedding of its own (`learned`,
+    a departure). See docs/method.md, One model, two objectives.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -36,18 +35,21 @@ class TextAligner(nn.Module):
         self.checkpoint_gradients = config.train.checkpoint_gradients
 
     def forward(self, conditioning: Tensor) -> Tensor:
-        """(B, T) ids or (B, T, W) states -> (B, T, D)."""
-        states = self.embedding(conditioning) if self.embedding is not None else conditioning
+        """Maps ids (B, T) or states (B, T, W) to text states (B, T, D)."""
+        states = self.embedding(conditioning) if self.embedding is not None else conditioning  # (B, T, W)
         x = self.norm_in(self.embed(states) + self.positions)  # (B, T, D)
         batch, length, width = x.shape
-        x, packing = x.flatten(0, 1), [Rows(batch, length)]
+        x, packing = x.flatten(0, 1), [Rows(batch, length)]  # (B * T, D)
         for block in self.blocks:
-            x = run_block(block, self.checkpoint_gradients, x, packing)
-        return x.view(batch, length, width)
+            x = run_block(block, self.checkpoint_gradients, x, packing)  # (B * T, D)
+        return x.view(batch, length, width)  # (B, T, D)
 
 
 class Decoder(nn.Module):
-    """Scatter, mask tokens, positions, LayerNorm, cross-attending blocks, LayerNorm, output positions."""
+    """Mask tokens in the hidden positions, position table, LayerNorm, cross-attending blocks, LayerNorm, output table.
+
+    See docs/method.md, One model, two objectives.
+    """
 
     rotary: Tensor | None
 
@@ -68,50 +70,54 @@ class Decoder(nn.Module):
         self.checkpoint_gradients = config.train.checkpoint_gradients
 
     def cross_cache(self, text_states: Tensor) -> CrossCache:
-        """Keys and values of every block for text states (B, T, D)."""
+        """Keys and values of the text states (B, T, D) for each block."""
         return [block.cross_attn.keys_values(text_states) for block in self.blocks]  # type: ignore[union-attr, operator]
 
     def scatter(self, encoded: list[Tensor], groups: list[Group]) -> Tensor:
-        """(B, R + N, D): each group's tokens (b, R + V, D) back in their places, the mask token everywhere
-        else.
-        """
+        """Decoder input (B, R + N, D): the groups' tokens (b, R + V, D) in their positions, mask tokens elsewhere."""
         batch = sum(len(group.rows) for group in groups)
-        places = self.buffer_tokens + self.num_tokens
+        length = self.buffer_tokens + self.num_tokens
         rows, positions = [], []
         for tokens, (row, visible) in zip(encoded, groups, strict=True):
-            front = torch.arange(self.buffer_tokens, device=row.device).expand(len(row), -1)
-            position = torch.cat([front, self.buffer_tokens + visible], dim=1)
-            positions.append(position.flatten())
-            rows.append(row.repeat_interleave(tokens.shape[1]))
-        values = self.embed(torch.cat([tokens.flatten(0, 1) for tokens in encoded]))
-        full = self.mask_token.to(values.dtype).expand(batch, places, -1)
-        return full.index_put((torch.cat(rows), torch.cat(positions)), values)
+            front = torch.arange(self.buffer_tokens, device=row.device).expand(len(row), -1)  # (b, R)
+            positions.append(torch.cat([front, self.buffer_tokens + visible], dim=1).flatten())  # (b * (R + V),)
+            rows.append(row.repeat_interleave(tokens.shape[1]))  # (b * (R + V),)
+        values = self.embed(torch.cat([tokens.flatten(0, 1) for tokens in encoded]))  # (sum of b (R + V), D)
+        full = self.mask_token.to(values.dtype).expand(batch, length, -1)  # (B, R + N, D)
+        return full.index_put((torch.cat(rows), torch.cat(positions)), values)  # (B, R + N, D)
 
     def forward(self, x: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
         """Condition (B, N, D) of the scattered tokens (B, R + N, D).
 
-        `wanted` (B, N) bool asks for those places only: (W, D), row-major. All places still serve as keys;
-        the last block's queries and what follows are spared.
+        With `wanted` (B, N) bool only those positions are returned, (M, D) in row-major order. All positions still
+        serve as keys; only the last block's queries and the layers after it are restricted.
         """
         batch, length, width = x.shape
-        x = self.norm_in(x + self.positions).flatten(0, 1)
-        rotary = None if self.rotary is None else self.rotary.unsqueeze(0)
+        x = self.norm_in(x + self.positions).flatten(0, 1)  # (B * (R + N), D)
+        rotary = None if self.rotary is None else self.rotary.unsqueeze(0)  # (1, R + N, 2 d)
         packing = [Rows(batch, length, rotary)]
         for block, keys_values in zip(self.blocks[:-1], cache[:-1], strict=True):
-            x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)
-        if wanted is None:
-            x = run_block(self.blocks[-1], self.checkpoint_gradients, x, packing, cache[-1])
-            x = self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :]  # (B, N, D)
-            return x + self.output_positions
-        # rows with equally many wanted places stand together, so that one call of the block serves all
-        groups = equal_groups(~wanted) or [no_rows(x.device)]
-        order = torch.cat([rows for rows, _ in groups])
-        packing = [Rows(len(p), length, rotary, self.buffer_tokens + p) for _, p in groups]
-        key, value = cache[-1]
-        if len(groups) > 1:
-            key, value = key[order], value[order]
-            x = x.view(batch, length, width)[order].flatten(0, 1)
-        x = run_block(self.blocks[-1], self.checkpoint_gradients, x, packing, (key, value))
-        place = torch.cat([(rows[:, None] * self.num_tokens + p).flatten() for rows, p in groups])
-        x = self.norm_out(x) + self.output_positions[place % self.num_tokens]
-        return x[place.argsort()] if len(groups) > 1 else x
+            x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)  # (B * (R + N), D)
+        x = x.view(batch, length, width)  # (B, R + N, D)
+        return self._last_block(x, cache[-1], rotary) if wanted is None else self._wanted(x, cache[-1], rotary, wanted)
+
+    def _last_block(self, x: Tensor, keys_values: tuple[Tensor, Tensor], rotary: Tensor | None) -> Tensor:
+        """Condition (B, N, D) of every position from the last block's input (B, R + N, D)."""
+        batch, length, width = x.shape
+        packing = [Rows(batch, length, rotary)]
+        x = run_block(self.blocks[-1], self.checkpoint_gradients, x.flatten(0, 1), packing, keys_values)
+        x = self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :]  # (B, N, D)
+        return x + self.output_positions  # (B, N, D)
+
+    def _wanted(self, x: Tensor, keys_values: tuple[Tensor, Tensor], rotary: Tensor | None, wanted: Tensor) -> Tensor:
+        """Condition (M, D) of the M `wanted` positions (B, N) from the last block's input (B, R + N, D)."""
+        groups = equal_groups(~wanted) or [no_rows(x.device)]  # by the number of wanted positions P
+        packing = [Rows(len(rows), x.shape[1], rotary, self.buffer_tokens + p) for rows, p in groups]
+        if len(groups) > 1:  # rows of one group must be adjacent
+            order = torch.cat([rows for rows, _ in groups])  # (B,)
+            key, value = keys_values
+            x, keys_values = x[order], (key[order], value[order])
+        x = run_block(self.blocks[-1], self.checkpoint_gradients, x.flatten(0, 1), packing, keys_values)  # (M, D)
+        place = torch.cat([(rows[:, None] * self.num_tokens + p).flatten() for rows, p in groups])  # (M,)
+        x = self.norm_out(x) + self.output_positions[place % self.num_tokens]  # (M, D)
+        return x[place.argsort()] if len(groups) > 1 else x  # (M, D)

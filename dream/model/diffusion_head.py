@@ -1,6 +1,4 @@
-"""The diffusion head: an AdaLN-MLP on single tokens that predicts noise (or the clean token) given a
-condition.
-"""
+"""The diffusion head: an AdaLN-MLP on single tokens that predicts noise (or the clean token) given a condition."""
 
 import math
 
@@ -14,11 +12,11 @@ from dream.model.blocks import LAYER_NORM_EPS, initialise
 
 TIME_FREQUENCIES = 256
 FLOW_TIME_SCALE = 1000.0
-"""Flow times in [0, 1] are stretched to the range of the integer steps before they are embedded."""
+"""Flow times in [0, 1] are scaled to the range of the integer steps before they are embedded."""
 
 
 class HeadBlock(nn.Module):
-    """LayerNorm, modulate, Linear, SiLU, Linear, gate; the modulation comes from the condition."""
+    """LayerNorm, modulate, Linear, SiLU, Linear, gate; shift, scale and gate come from the condition."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -27,14 +25,16 @@ class HeadBlock(nn.Module):
         self.modulation = nn.Linear(width, 3 * width)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """(M, W), activated condition (M, W) -> (M, W)."""
-        shift, scale, gate = self.modulation(condition).chunk(3, dim=-1)
-        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)
+        """Maps (M, W) to (M, W), given the activated condition (M, W)."""
+        shift, scale, gate = self.modulation(condition).chunk(3, dim=-1)  # (M, W) each
+        return x + gate * self.mlp(self.norm(x) * (1 + scale) + shift)  # (M, W)
 
 
 class DiffusionHead(nn.Module):
-    """`head(noised (M, D_tok), times (M,) or (), head.project(condition)) -> (M, out)` (MAR, section 3;
-    spec section 1).
+    """Predicts each token's noise from its noised value, the time and the decoder's condition (MAR, section 3).
+
+    Call as `head(noised (M, D_tok), times (M,) or (), head.project(condition (M, D)))`; the result is (M, out).
+    See docs/method.md, One model, two objectives.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -51,25 +51,25 @@ class DiffusionHead(nn.Module):
         self._initialise()
 
     def forward(self, noised: Tensor, times: Tensor, projected: Tensor) -> Tensor:
-        """Head output (M, out) of noised tokens (M, D_tok) at `times` (M,), or () for one time of all rows.
+        """Head output (M, out) for noised tokens (M, D_tok) at times (M,), or at one time () for all rows.
 
-        `projected` (M, W) is `project(condition)`, which does not change over the denoising steps of a token.
+        `projected` (M, W) is `project(condition)`, which stays the same over the denoising steps of a token.
         """
-        return self.predict(noised, self.embed_times(times), projected)
+        return self.predict(noised, self.embed_times(times), projected)  # (M, out)
 
     def embed_times(self, times: Tensor) -> Tensor:
-        """(M, W) embedding of times (M,), or (1, W) of one time (); the same in every step of a decode."""
+        """Embedding (M, W) of times (M,), or (1, W) of one time (). Decoding steps can share it."""
         waves = time_waves(times.reshape(-1) * self.time_scale)  # (M or 1, 256)
-        return self.time_embed(waves.to(self.embed.weight.dtype))
+        return self.time_embed(waves.to(self.embed.weight.dtype))  # (M or 1, W)
 
     def predict(self, noised: Tensor, embedded_times: Tensor, projected: Tensor) -> Tensor:
-        """`forward` with the times embedded already, (M, W) or (1, W)."""
+        """Head output (M, out) as in `forward`, given embedded times (M, W) or (1, W)."""
         condition = F.silu(embedded_times + projected)  # (M, W)
-        x = self.embed(noised)
+        x = self.embed(noised)  # (M, W)
         for block in self.blocks:
-            x = block(x, condition)
-        shift, scale = self.modulation_out(condition).chunk(2, dim=-1)
-        return self.out(self.norm_out(x) * (1 + scale) + shift)
+            x = block(x, condition)  # (M, W)
+        shift, scale = self.modulation_out(condition).chunk(2, dim=-1)  # (M, W) each
+        return self.out(self.norm_out(x) * (1 + scale) + shift)  # (M, out)
 
     def _initialise(self) -> None:
         self.apply(initialise)
@@ -83,8 +83,8 @@ class DiffusionHead(nn.Module):
 
 
 def time_waves(times: Tensor) -> Tensor:
-    """(M, 256): cosines, then sines, of times (M,) at 128 frequencies from 1 down to 1/10000."""
+    """Cosines, then sines (M, 256) of times (M,) at 128 frequencies from 1 down to 1/10000."""
     half = TIME_FREQUENCIES // 2
-    frequency = torch.exp(-math.log(10000) * torch.arange(half, device=times.device) / half)
-    angles = times.float()[:, None] * frequency
-    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+    frequency = torch.exp(-math.log(10000) * torch.arange(half, device=times.device) / half)  # (128,)
+    angles = times.float()[:, None] * frequency  # (M, 128)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)  # (M, 256)

@@ -1,7 +1,7 @@
-"""DREAM: one encoder, a joint space, and a text-conditioned decoder with a diffusion head. Wires, and
-nothing else.
+"""DREAM: one encoder, a joint space, and a text-conditioned decoder with a diffusion head, wired together.
 
-It draws nothing at random (but dropout), knows no loss and no sampling loop. The mask is an argument.
+The mask and all random draws (except dropout) are arguments. Losses are in `dream.losses`, sampling in
+`dream.decoding`.
 """
 
 import itertools
@@ -16,29 +16,27 @@ from dream.config import DreamConfig
 from dream.diffusion import Draw, add_noise
 from dream.model.decoder import CrossCache, Decoder, TextAligner
 from dream.model.diffusion_head import DiffusionHead
-from dream.model.encoder import Encoder, Group, equal_groups, unpack
+from dream.model.encoder import Encoded, Encoder, Group, equal_groups, unpack
 from dream.model.joint import ImageProjection, TextTower, gather, initial_logit_scale, pool_groups
 
 
 class JointOutput(NamedTuple):
-    """Both sides of the joint space, of the global batch (G = pictures of all ranks): every rank holds the
-    same.
-    """
+    """Features of the global batch (G = images of all ranks); every rank holds the same."""
 
     image_features: Tensor
     """(G, E), L2-normalised."""
     text_features: Tensor
-    """(G, E), L2-normalised; (0, E) where no picture shows enough to count."""
+    """(G, E), L2-normalised; (0, E) if no image is visible enough to count."""
     logit_scale: Tensor
-    """() factor on the cosines."""
+    """(): factor on the cosines."""
     counted: Tensor
-    """(G,) bool: pictures that show enough to count in the contrastive loss."""
+    """(G,) bool: images that are visible enough to count in the contrastive loss."""
     caption_ids: Tensor
-    """(G, T) token ids of the captions."""
+    """(G, T) long: token ids of the captions."""
 
 
 class GenerativeOutput(NamedTuple):
-    """The head's predictions for the masked tokens of the pictures that count: `draws` blocks of M rows."""
+    """The head's predictions for the M hidden tokens of the images that count, in `draws` blocks of M rows."""
 
     prediction: Tensor
     """(M * draws, out)."""
@@ -47,30 +45,30 @@ class GenerativeOutput(NamedTuple):
     draw: Draw
     """Times and noise of the rows."""
     row_picture: Tensor
-    """(M * draws,) long: the picture of each row."""
+    """(M * draws,) long: the image of each row."""
 
 
 class AlignmentOutput(NamedTuple):
-    """The encoder's visible tokens as REPA compares them with the teacher's."""
+    """Visible encoder tokens, projected for REPA's comparison with the teacher; V counts those of all images."""
 
     aligned: Tensor
-    """(V, W_teacher): projected encoder tokens of all visible places."""
+    """(V, W_teacher)."""
     place: Tensor
-    """(V, 2) long: picture and position of each row."""
+    """(V, 2) long: image and position of each row."""
 
 
 class DreamOutput(NamedTuple):
-    """What one forward pass computes; a part is `None` only where the configuration trains no such loss."""
+    """Output of one forward pass; a field is `None` if the configuration does not train that loss."""
 
     joint: JointOutput | None
     generative: GenerativeOutput | None
     alignment: AlignmentOutput | None
     masked_share: Tensor
-    """(B,) float64: share of each picture's tokens that is hidden."""
+    """(B,) float64: share of each image's tokens that is hidden."""
 
 
 class Dream(nn.Module):
-    """The published architecture at any size, and its options (spec section 1)."""
+    """The published architecture at any size, and its options. See docs/method.md, One model, two objectives."""
 
     def __init__(self, config: DreamConfig) -> None:
         super().__init__()
@@ -89,122 +87,125 @@ class Dream(nn.Module):
     ) -> DreamOutput:
         """Everything the losses need, for tokens (B, N, D_tok) under mask (B, N), True = hidden.
 
-        `text_ids` (B, T) are the captions; `conditioning` is what the decoder reads, (B, T) ids or (B, T,
-        W) states, captions already dropped where they are. `draw` has `draws` entries for each masked token
-        of the pictures with enough masked, in row-major order (`generative_rows`). What no loss counts is
-        not computed: it runs on zero rows, so that its parameters get gradients of exactly zero, on every
-        rank alike. Rows may hide different numbers of tokens.
+        `text_ids` (B, T) are the captions. `conditioning` is the decoder's text, ids (B, T) or states (B, T, W),
+        with captions already dropped for guidance. `draw` holds `draws` entries for each of the M hidden tokens of
+        the images that count (`generative_rows`), in row-major order. Images may hide different numbers of tokens.
+
+        A module whose loss counts no image runs on zero rows instead of being skipped, so that its parameters get
+        gradients of exactly zero, alike on every rank.
         """
-        objective, groups = self.config.objective, equal_groups(mask)
+        objective = self.config.objective
         middle_block = objective.alignment_block if self.alignment is not None else None
-        encoded = self.encoder(tokens, groups, middle_block)
-        parts = encoded.split()
+        groups = equal_groups(mask)  # [rows (b,), visible (b, V)]
+        encoded = self.encoder(tokens, groups, middle_block)  # (sum of b (R + V), D), packed
+        visible = encoded.split()  # [(b, R + V, D)]
         joint, generative, alignment = None, None, None
         if objective.contrastive_weight:
-            joint = self._joint(parts, groups, mask, text_ids)
+            joint = self._joint(visible, groups, mask, text_ids)  # features (G, E)
         if objective.generative_weight:
-            generative = self._generative(parts, groups, tokens, mask, conditioning, draw)
-        if self.alignment is not None and encoded.middle is not None:
-            visible = [part[:, self.encoder.buffer_tokens :] for part in unpack(encoded.middle, encoded.packing)]
-            aligned = self.alignment(torch.cat([part.flatten(0, 1) for part in visible]))
-            alignment = AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))
-        return DreamOutput(joint, generative, alignment, masking.masked_share(mask))
+            generative = self._generative(visible, groups, tokens, mask, conditioning, draw)  # (M * draws, out)
+        if self.alignment is not None:
+            alignment = self._alignment(encoded, groups)  # (sum of b V, W_teacher)
+        return DreamOutput(joint, generative, alignment, masking.masked_share(mask))  # share (B,)
 
     def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """(B, R + V, D): encoder output, buffer first, visible tokens in raster order. All rows must hide
-        equally many.
+        """Encoder output (B, R + V, D): buffer tokens, then visible tokens in raster order.
+
+        All rows of `mask` must hide equally many tokens.
         """
         groups = equal_groups(mask)
         assert len(groups) == 1, "encode() takes rows that hide equally many tokens; forward() takes any"
-        return self.encoder(tokens, groups).split()[0]
+        return self.encoder(tokens, groups).split()[0]  # (B, R + V, D)
 
     def pooled_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
-        """(B, E), not normalised: projection of the pooled encoder output (B, R + V, D) of rows that hide
-        equally many.
-        """
-        return self.joint(self.joint.pool(encoded, _visible(mask)))
+        """Image features (B, E) of encoder output (B, R + V, D), not normalised. For rows that hide equally many."""
+        return self.joint(self.joint.pool(encoded, _visible(mask)))  # (B, E)
 
     def image_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
-        """(B, E), L2-normalised: pictures in the joint space. The one pooling of training and scoring."""
-        return F.normalize(self.pooled_features(encoded, mask), dim=-1)
+        """Image features (B, E), L2-normalised, pooled as in training."""
+        return F.normalize(self.pooled_features(encoded, mask), dim=-1)  # (B, E)
 
     def text_features(self, text_ids: Tensor) -> Tensor:
-        """(B, E), L2-normalised: captions (B, T) in the joint space."""
-        return F.normalize(self.text_tower(text_ids), dim=-1)
+        """Caption features (B, E) of ids (B, T), L2-normalised."""
+        return F.normalize(self.text_tower(text_ids), dim=-1)  # (B, E)
 
     def contrastive_scale(self) -> Tensor:
-        """() factor on the cosines of the contrastive loss: the learned scale, within its bound."""
+        """Factor () on the cosines of the contrastive loss: the learned scale, clamped to its bound."""
         scale = self.logit_scale.exp()
         if self.config.joint.max_logit_scale is not None:
             scale = scale.clamp(max=self.config.joint.max_logit_scale)
         return scale
 
     def text_states(self, conditioning: Tensor) -> Tensor:
-        """(B, T, D): what the decoder attends to, from ids (B, T) or T5 states (B, T, W)."""
+        """Text states (B, T, D) that the decoder attends to, from ids (B, T) or T5 states (B, T, W)."""
         return self.aligner(conditioning)
 
     def cross_cache(self, text_states: Tensor) -> CrossCache:
-        """Keys and values of the text (B, T, D) in every decoder block; they serve all decoding steps."""
+        """Keys and values of text states (B, T, D) for each decoder block. They serve all decoding steps."""
         return self.decoder.cross_cache(text_states)
 
     def decode(self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
-        """Condition (B, N, D) of every place, or (W, D) of the `wanted` (B, N) ones, row-major."""
+        """Condition (B, N, D) of every position, or (M, D) of the `wanted` (B, N) ones in row-major order."""
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
         return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
 
-    def _joint(self, parts: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor) -> JointOutput:
-        """Features of the global batch. Pooled tokens are gathered before the projection, so that its
-        BatchNorm is synchronised by construction, on any backend; the projection's work is repeated on
-        every rank (it is small).
+    def _joint(self, visible: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor) -> JointOutput:
+        """Features of the global batch.
+
+        Pooled tokens are gathered before the projection, which synchronises its BatchNorm on any backend. Every
+        rank repeats the projection, which is small.
         """
-        counted = gather(masking.counts_in_contrast(mask, self.config.objective.min_visible))
-        pooled = gather(pool_groups(self.joint, parts, groups))
-        image_features = F.normalize(self.joint(pooled), dim=-1)
-        written = text_ids if bool(counted.any()) else text_ids[:0]
-        text_features = F.normalize(gather(self.text_tower(written)), dim=-1)
+        counted = gather(masking.counts_in_contrast(mask, self.config.objective.min_visible))  # (G,)
+        pooled = gather(pool_groups(self.joint, visible, groups))  # (G, P)
+        image_features = F.normalize(self.joint(pooled), dim=-1)  # (G, E)
+        queried = text_ids if bool(counted.any()) else text_ids[:0]  # (B, T) or (0, T)
+        text_features = F.normalize(gather(self.text_tower(queried)), dim=-1)  # (G, E) or (0, E)
         return JointOutput(image_features, text_features, self.contrastive_scale(), counted, gather(text_ids))
 
     def _generative(
         self,
-        parts: list[Tensor],
+        visible: list[Tensor],
         groups: list[Group],
         tokens: Tensor,
         mask: Tensor,
         conditioning: Tensor,
         draw: Draw | None,
     ) -> GenerativeOutput:
-        counted = masking.counts_in_generation(mask, self.config.objective.min_masked)
-        picture = counted.nonzero()[:, 0]  # (Bc,)
-        # pictures of one group count together, since they hide equally many
-        kept = [i for i, group in enumerate(groups) if bool(counted[group.rows[:1]].all())]
-        place = torch.cumsum(counted, 0) - 1
-        some = [Group(place[groups[i].rows], groups[i].visible) for i in kept]
-        if not kept:
-            some, parts = [Group(picture, groups[0].visible[:0])], [parts[0][:0]]
-        else:
-            parts = [parts[i] for i in kept]
-        cache = self.decoder.cross_cache(self.aligner(conditioning[picture]))
-        hidden = mask[picture]
-        condition = self.decoder(self.decoder.scatter(parts, some), cache, hidden)  # (M, D)
+        """The head's predictions for the hidden tokens of the C images that count."""
+        counted = masking.counts_in_generation(mask, self.config.objective.min_masked)  # (B,)
+        picture = counted.nonzero()[:, 0]  # (C,)
+        hidden = mask[picture]  # (C, N)
+        cache = self.decoder.cross_cache(self.aligner(conditioning[picture]))  # (C, H, T, d) per block
+        scattered = self.decoder.scatter(*_counted_groups(visible, groups, counted))  # (C, R + N, D)
+        condition = self.decoder(scattered, cache, hidden)  # (M, D)
         draws = self.config.head.draws
         clean = tokens[picture][hidden].repeat(draws, 1)  # (M * draws, D_tok)
         draw = draw or Draw(clean.new_zeros(0), clean.new_zeros(0, clean.shape[-1]))
         assert len(draw.times) == len(clean), f"draw has {len(draw.times)} rows, {len(clean)} are masked"
-        projected = self.head.project(condition).repeat(draws, 1)
-        prediction = self.head(add_noise(self.config.head, clean, draw), draw.times, projected)
-        row_picture = picture.repeat_interleave(hidden.sum(dim=1)).repeat(draws)
+        noised = add_noise(self.config.head, clean, draw)  # (M * draws, D_tok)
+        projected = self.head.project(condition).repeat(draws, 1)  # (M * draws, W)
+        prediction = self.head(noised, draw.times, projected)  # (M * draws, out)
+        row_picture = picture.repeat_interleave(hidden.sum(dim=1)).repeat(draws)  # (M * draws,)
         return GenerativeOutput(prediction, clean, draw, row_picture)
+
+    def _alignment(self, encoded: Encoded, groups: list[Group]) -> AlignmentOutput:
+        """Visible tokens of the encoder's middle block, projected to the teacher's width."""
+        assert self.alignment is not None and encoded.middle is not None
+        middle = unpack(encoded.middle, encoded.packing)  # [(b, R + V, D)]
+        visible = [tokens[:, self.encoder.buffer_tokens :].flatten(0, 1) for tokens in middle]  # [(b * V, D)]
+        aligned = self.alignment(torch.cat(visible))  # (sum of b V, W_teacher)
+        return AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))
 
 
 def generative_rows(mask: Tensor, config: DreamConfig) -> int:
-    """M, masked tokens of the pictures that count in the generative loss: what `sample_draw` wants."""
+    """M, the number of hidden tokens in the images that count in the generative loss; `sample_draw` takes it."""
     if not config.objective.generative_weight:
         return 0
     return int(mask[masking.counts_in_generation(mask, config.objective.min_masked)].sum())
 
 
 def alignment_projection(config: DreamConfig) -> nn.Sequential:
-    """REPA's MLP D -> hidden -> hidden -> teacher width with SiLU (arXiv 2410.06940)."""
+    """REPA's MLP with SiLU: D -> hidden -> hidden -> teacher width (arXiv 2410.06940)."""
     c = config.objective
     sizes = (config.encoder.width, c.alignment_hidden, c.alignment_hidden)
     layers: list[nn.Module] = []
@@ -214,11 +215,24 @@ def alignment_projection(config: DreamConfig) -> nn.Sequential:
 
 
 def _visible(mask: Tensor) -> Tensor:
-    """(B, V) long: visible positions in raster order, of rows that hide equally many."""
+    """Visible positions (B, V) long in raster order, for rows that hide equally many."""
     return (~mask).nonzero()[:, 1].view(len(mask), int((~mask[:1]).sum()))
 
 
+def _counted_groups(visible: list[Tensor], groups: list[Group], counted: Tensor) -> tuple[list[Tensor], list[Group]]:
+    """The tokens and groups of the images that `counted` (B,), with rows numbered among those images only.
+
+    The images of a group hide equally many tokens, so all of them count or none. If none does anywhere, the result
+    is one empty group.
+    """
+    kept = [i for i, group in enumerate(groups) if bool(counted[group.rows[:1]].all())]
+    if not kept:
+        return [visible[0][:0]], [Group(groups[0].rows[:0], groups[0].visible[:0])]
+    row = torch.cumsum(counted, 0) - 1  # (B,)
+    return [visible[i] for i in kept], [Group(row[groups[i].rows], groups[i].visible) for i in kept]
+
+
 def _places(group: Group) -> Tensor:
-    """(b * V, 2) long: picture and position of a group's visible tokens."""
+    """Image and position (b * V, 2) long of a group's visible tokens."""
     picture = group.rows[:, None].expand_as(group.visible)
     return torch.stack([picture, group.visible], dim=-1).flatten(0, 1)

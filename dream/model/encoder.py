@@ -1,4 +1,4 @@
-"""The encoder of visible tokens. It never sees text, nor what is hidden."""
+"""The encoder of visible tokens. It never sees text or hidden tokens."""
 
 from typing import NamedTuple
 
@@ -12,16 +12,16 @@ from dream.model.positions import position_table, rotary_table
 
 
 class Group(NamedTuple):
-    """Pictures of a batch that hide equally many tokens: their rows (b,) and visible positions (b, V),
-    raster order.
-    """
+    """The b images of a batch that hide equally many tokens."""
 
     rows: Tensor
+    """(b,) long: row numbers in the batch."""
     visible: Tensor
+    """(b, V) long: visible positions in raster order."""
 
 
 def equal_groups(mask: Tensor) -> list[Group]:
-    """The batch of `mask` (B, N) cut into groups of equally many visible tokens, fewest hidden first."""
+    """Splits the batch of `mask` (B, N) into groups that hide equally many tokens, fewest hidden first."""
     counts = mask.sum(dim=1).tolist()
     groups = []
     for count in sorted(set(counts)):
@@ -32,32 +32,35 @@ def equal_groups(mask: Tensor) -> list[Group]:
 
 
 def no_rows(device: torch.device) -> Group:
-    """The group of no picture: what is run on it costs nothing, and its parameters get gradients of zero."""
+    """An empty group: running a layer on it costs nothing and gives its parameters gradients of zero."""
     return Group(torch.arange(0, device=device), torch.arange(0, device=device).view(0, 1))
 
 
 class Encoded(NamedTuple):
-    """Packed encoder output: tokens (sum of b (R + V), D) in the groups' order, and one level's tokens if
-    asked for.
-    """
+    """Packed encoder output, in the order of the groups."""
 
     tokens: Tensor
+    """(sum of b (R + V), D)."""
     packing: Packing
     middle: Tensor | None
+    """The output of an intermediate block if one was requested, shaped like `tokens`."""
 
     def split(self) -> list[Tensor]:
-        """The tokens of each group, (b, R + V, D)."""
+        """Tokens (b, R + V, D) of each group."""
         return unpack(self.tokens, self.packing)
 
 
 def unpack(tokens: Tensor, packing: Packing) -> list[Tensor]:
-    """A packed tensor cut into its groups, each (b, length, D)."""
-    parts = tokens.split([rows.batch * rows.length for rows in packing])
-    return [part.view(rows.batch, rows.length, tokens.shape[-1]) for part, rows in zip(parts, packing, strict=True)]
+    """Splits a packed tensor into its groups, each (b, length, D)."""
+    groups = tokens.split([rows.batch * rows.length for rows in packing])
+    return [group.view(rows.batch, rows.length, tokens.shape[-1]) for group, rows in zip(groups, packing, strict=True)]
 
 
 class Encoder(nn.Module):
-    """Linear embedding, buffer tokens, position table, LayerNorm, ViT blocks, LayerNorm (spec section 1)."""
+    """Linear embedding, buffer tokens, position table, LayerNorm, ViT blocks, LayerNorm.
+
+    See docs/method.md, One model, two objectives.
+    """
 
     rotary: Tensor | None
 
@@ -77,11 +80,9 @@ class Encoder(nn.Module):
         self.checkpoint_gradients = config.train.checkpoint_gradients
 
     def forward(self, tokens: Tensor, groups: list[Group], middle_block: int | None = None) -> Encoded:
-        """Packed encoder output of image tokens (B, N, D_tok); `middle` is the output of block
-        `middle_block` (1 = first).
+        """Packed encoder output of image tokens (B, N, D_tok), with the output of `middle_block` (1 = first).
 
-        Embedding and LayerNorm act on single tokens, so masked ones are dropped before them: same result,
-        less work.
+        Embedding and LayerNorm act on single tokens, so hidden ones are dropped first: same result, less work.
         """
         inputs, packing = [], []
         front = self.norm_in(self.buffer + self.positions[: self.buffer_tokens])  # (R, D)
@@ -90,26 +91,24 @@ class Encoder(nn.Module):
             x = self.norm_in(self.embed(kept) + self.positions[self.buffer_tokens + visible])  # (b, V, D)
             x = torch.cat([front.expand(len(rows), -1, -1), x], dim=1)  # (b, R + V, D)
             packing.append(Rows(x.shape[0], x.shape[1], self._rotary_of(visible)))
-            inputs.append(x.flatten(0, 1))
-        x, middle = torch.cat(inputs), None
+            inputs.append(x.flatten(0, 1))  # (b * (R + V), D)
+        x, middle = torch.cat(inputs), None  # (sum of b (R + V), D)
         for number, block in enumerate(self.blocks, start=1):
-            x = run_block(block, self.checkpoint_gradients, x, packing)
+            x = run_block(block, self.checkpoint_gradients, x, packing)  # (sum of b (R + V), D)
             if number == middle_block:
                 middle = x
         return Encoded(self.norm_out(x), packing, middle)
 
     def _rotary_of(self, visible: Tensor) -> Tensor | None:
-        """(b, R + V, 2 d) rotary angles of the buffer and the visible places."""
+        """Rotary table (b, R + V, 2 d) of the buffer tokens and the visible positions."""
         if self.rotary is None:
             return None
-        front = torch.arange(self.buffer_tokens, device=visible.device).expand(len(visible), -1)
-        return self.rotary[torch.cat([front, self.buffer_tokens + visible], dim=1)]
+        front = torch.arange(self.buffer_tokens, device=visible.device).expand(len(visible), -1)  # (b, R)
+        return self.rotary[torch.cat([front, self.buffer_tokens + visible], dim=1)]  # (b, R + V, 2 d)
 
 
 def run_block(block: nn.Module, recompute: bool, *inputs: object) -> Tensor:
-    """The block's output; with `recompute` its activations are made again in the backward pass to save
-    memory.
-    """
+    """Output of `block`; with `recompute` its activations are recomputed in the backward pass to save memory."""
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)
     return block(*inputs)

@@ -1,4 +1,4 @@
-"""The joint space: the projection of pooled picture tokens, the CLIP text tower, and gathering over ranks."""
+"""The joint space: the projection of pooled image tokens, the CLIP text tower, and gathering over ranks."""
 
 import math
 from typing import Any
@@ -17,11 +17,10 @@ TEXT_LAYER_NORM_EPS = 1e-5
 
 
 class ImageProjection(nn.Module):
-    """Pooled picture tokens -> joint embedding: three linear layers with BatchNorm and ReLU after the first
-    two.
+    """Pooled image tokens to joint embedding: three linear layers, BatchNorm and ReLU after the first two.
 
-    Two departures read more than the mean: `joint.pooling_maps`, learned weight maps over the grid, and
-    `joint.buffer_features`, the buffer tokens one by one.
+    Two departures pool more than the mean: `joint.pooling_maps` adds means under learned weight maps over the grid,
+    `joint.buffer_features` adds every buffer token.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -39,26 +38,27 @@ class ImageProjection(nn.Module):
         self.apply(initialise)
 
     def pool(self, tokens: Tensor, visible: Tensor) -> Tensor:
-        """(b, P): the mean (b, D) of encoder tokens (b, R + V, D); behind it what the departures read."""
-        pooled = [tokens.mean(dim=1)]
+        """Pooled vector (b, P) of encoder tokens (b, R + V, D): their mean (b, D), then what the departures add."""
+        pooled = [tokens.mean(dim=1)]  # (b, D)
         if self.maps is not None:
             weights = self.maps[:, visible].softmax(dim=-1)  # (maps, b, V)
-            pooled.append(torch.einsum("mbv,bvd->bmd", weights, tokens[:, self.buffer_tokens :]).flatten(1))
+            means = torch.einsum("mbv,bvd->bmd", weights, tokens[:, self.buffer_tokens :])  # (b, maps, D)
+            pooled.append(means.flatten(1))  # (b, maps * D)
         if self.buffer_features:
-            pooled.append(tokens[:, : self.buffer_tokens].flatten(1))
-        return torch.cat(pooled, dim=1)
+            pooled.append(tokens[:, : self.buffer_tokens].flatten(1))  # (b, R * D)
+        return torch.cat(pooled, dim=1)  # (b, P)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """(B, P) -> (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
-        x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))
-        x = F.relu(_batch_norm(self.bn2, self.layer2(x)))
-        return self.layer3(x)
+        """Maps (B, P) to (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
+        x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))  # (B, hidden)
+        x = F.relu(_batch_norm(self.bn2, self.layer2(x)))  # (B, hidden)
+        return self.layer3(x)  # (B, E)
 
 
 class TextTower(nn.Module):
     """CLIP's causal text transformer; the feature is that of the end-of-text token (the largest id).
 
-    With `joint.positional_text` (a departure) an MLP over the concatenated token states is added to it.
+    `joint.positional_text` (a departure) adds an MLP over the concatenated token states.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -80,33 +80,40 @@ class TextTower(nn.Module):
             self.positional.apply(initialise)
 
     def forward(self, text_ids: Tensor) -> Tensor:
-        """(B, T) ids -> (B, E), not normalised.
+        """Maps ids (B, T) to features (B, E), not normalised.
 
-        The tower is causal: what follows the end of the longest caption cannot matter, and is cut.
+        Because the tower is causal, tokens after the end of the longest caption cannot matter; they are cut.
         """
         end = text_ids.argmax(dim=-1)  # (B,)
         trimmed = self.positional is None and len(end) > 0
-        length = int(end.max()) + 1 if trimmed else text_ids.shape[1]
-        x = self.embedding(text_ids[:, :length]) + self.positions[:length]
+        length = int(end.max()) + 1 if trimmed else text_ids.shape[1]  # L <= T
+        x = self.embedding(text_ids[:, :length]) + self.positions[:length]  # (B, L, D)
         batch, _, width = x.shape
-        x, packing = x.flatten(0, 1), [Rows(batch, length)]
+        x, packing = x.flatten(0, 1), [Rows(batch, length)]  # (B * L, D)
         for block in self.blocks:
-            x = block(x, packing, True)
-        x = x.view(batch, length, width)
-        feature = self.projection(self.norm_out(x[torch.arange(batch, device=x.device), end]))
+            x = block(x, packing, True)  # (B * L, D)
+        x = x.view(batch, length, width)  # (B, L, D)
+        feature = self.projection(self.norm_out(x[torch.arange(batch, device=x.device), end]))  # (B, E)
         if self.positional is None:
             return feature
-        written = torch.arange(length, device=x.device) <= end[:, None]  # states after the end say nothing
-        return feature + self.positional((self.norm_out(x) * written.unsqueeze(-1)).flatten(1))
+        written = torch.arange(length, device=x.device) <= end[:, None]  # (B, L); states after the end are padding
+        return feature + self.positional((self.norm_out(x) * written.unsqueeze(-1)).flatten(1))  # (B, E)
 
 
 def initial_logit_scale() -> nn.Parameter:
-    """The learned logit scale, as a logarithm: it starts at ln(1 / 0.07)."""
+    """The learned logarithm () of the logit scale; it starts at ln(1 / 0.07)."""
     return nn.Parameter(torch.tensor(math.log(1 / 0.07)))
 
 
+def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[Group]) -> Tensor:
+    """Pooled vectors (B, P) of the groups' tokens, in the order of the batch."""
+    pooled = torch.cat([projection.pool(t, group.visible) for t, group in zip(tokens, groups, strict=True)])
+    order = torch.cat([group.rows for group in groups]).argsort()
+    return pooled[order]
+
+
 def gather(tensor: Tensor) -> Tensor:
-    """Rows (B, ...) of all ranks in rank order (W * B, ...), with gradient; on one rank the tensor itself."""
+    """Rows (B, ...) of all ranks in rank order, with gradient; on one rank the tensor itself."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return tensor
     return _Gather.apply(tensor)  # type: ignore[no-any-return]
@@ -118,9 +125,9 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
         ctx.rows = tensor.shape[0]
-        parts = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
-        dist.all_gather(parts, tensor.contiguous())
-        return torch.cat(parts)
+        gathered = [torch.empty_like(tensor) for _ in range(dist.get_world_size())]
+        dist.all_gather(gathered, tensor.contiguous())
+        return torch.cat(gathered)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
@@ -131,14 +138,7 @@ class _Gather(torch.autograd.Function):
 
 
 def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
-    """BatchNorm in float32. A single row has no variance: it is normalised by the running statistics."""
+    """BatchNorm in float32. A single row has no variance, so it is normalised by the running statistics."""
     if norm.training and x.shape[0] < 2:
         return F.batch_norm(x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
     return norm(x.float())
-
-
-def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[Group]) -> Tensor:
-    """(B, P): each picture's pooled tokens, in the batch's order."""
-    pooled = torch.cat([projection.pool(t, group.visible) for t, group in zip(tokens, groups, strict=True)])
-    order = torch.cat([group.rows for group in groups]).argsort()
-    return pooled[order]

@@ -1,5 +1,6 @@
-"""Pictures to tokens and back: patches of the RGB picture, or of the latents of a frozen VAE. Only user of
-diffusers.
+"""Images to tokens and back: patches of the pixels, or of the latents of a frozen VAE.
+
+Only this file uses diffusers.
 """
 
 from typing import Protocol
@@ -12,62 +13,63 @@ from dream.errors import InputError
 
 
 class ImageTokenizer(Protocol):
-    """Pictures (B, 3, H, W) uint8 to tokens (B, N, D_tok) float, and tokens to pictures (B, 3, H, W) in [0,
-    1].
-    """
+    """Turns images into tokens and tokens into images."""
 
-    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor: ...
+    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+        """Tokens (B, N, D_tok) float of images (B, 3, H, W) uint8."""
+        ...
 
-    def to_pixels(self, tokens: Tensor) -> Tensor: ...
+    def to_pixels(self, tokens: Tensor) -> Tensor:
+        """Images (B, 3, H, W) float in [0, 1] of tokens (B, N, D_tok)."""
+        ...
 
-    def to(self, device: torch.device) -> "ImageTokenizer": ...
+    def to(self, device: torch.device) -> "ImageTokenizer":
+        """Moves the VAE, if there is one, to `device`."""
+        ...
 
 
 def build_image_tokenizer(config: ImageConfig) -> ImageTokenizer:
-    """The tokenizer that the configuration names; raises InputError where a VAE cannot be loaded or does
-    not fit.
-    """
+    """Builds the tokenizer of the configuration. Raises InputError if its VAE cannot be loaded or does not fit."""
     return PixelTokenizer(config) if config.tokenizer == "pixels" else VaeTokenizer(config)
 
 
 def patchify(latents: Tensor, patch: int) -> Tensor:
-    """(B, N, C p p) tokens of latents (B, C, H, W), in raster order; a token's order is (channel, row,
-    column).
-    """
+    """Tokens (B, N, C p p) of latents (B, C, H, W) in raster order; within a token (channel, row, column)."""
     batch, channels, height, width = latents.shape
-    x = latents.reshape(batch, channels, height // patch, patch, width // patch, patch)
-    return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch**2)
+    x = latents.reshape(batch, channels, height // patch, patch, width // patch, patch)  # (B, C, h, p, w, p)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(batch, -1, channels * patch**2)  # (B, N, C p p)
 
 
 def unpatchify(tokens: Tensor, patch: int, channels: int) -> Tensor:
-    """(B, C, H, W) square latents of tokens (B, N, C p p): the inverse of `patchify`."""
+    """Square latents (B, C, H, W) of tokens (B, N, C p p): the inverse of `patchify`."""
     batch, grid = tokens.shape[0], round(tokens.shape[1] ** 0.5)
-    x = tokens.reshape(batch, grid, grid, channels, patch, patch)
-    return x.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, grid * patch, grid * patch)
+    x = tokens.reshape(batch, grid, grid, channels, patch, patch)  # (B, h, w, C, p, p)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(batch, channels, grid * patch, grid * patch)  # (B, C, H, W)
 
 
 class PixelTokenizer:
-    """Patches of the picture in [-1, 1]; needs no weights."""
+    """Patches of the image in [-1, 1]; needs no weights."""
 
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
 
     def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
-        """(B, N, D_tok) of pictures (B, 3, H, W) uint8; draws nothing."""
+        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8; `generator` is unused."""
         _check_size(images, self.config)
         return patchify(images.float() / 127.5 - 1.0, self.config.patch_size) * self.config.scale
 
     def to_pixels(self, tokens: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1]; values outside are cut."""
+        """Images (B, 3, H, W), clamped to [0, 1]."""
         images = unpatchify(tokens / self.config.scale, self.config.patch_size, self.config.channels)
         return ((images + 1.0) / 2).clamp(0, 1)
 
     def to(self, device: torch.device) -> "PixelTokenizer":
+        """Returns self; there is nothing to move."""
         return self
 
 
 class VaeTokenizer:
-    """Latents of a frozen diffusers AutoencoderKL, drawn from its posterior, times `image.scale`."""
+    """Latents of a frozen diffusers AutoencoderKL, sampled from its posterior, times `image.scale`."""
 
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
@@ -76,10 +78,10 @@ class VaeTokenizer:
 
     @torch.no_grad()
     def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
-        """(B, N, D_tok); the posterior's noise comes from `generator`, without one its mean is taken."""
+        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8: a posterior sample, or its mean without `generator`."""
         _check_size(images, self.config)
         posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
-        latents = posterior.mean
+        latents = posterior.mean  # (B, C, h, w)
         if generator is not None:
             noise = torch.randn(latents.shape, generator=generator)
             latents = latents + posterior.std * noise.to(self.device)
@@ -87,12 +89,13 @@ class VaeTokenizer:
 
     @torch.no_grad()
     def to_pixels(self, tokens: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1]; values outside are cut."""
+        """Images (B, 3, H, W), clamped to [0, 1]."""
         latents = unpatchify(tokens.to(self.device), self.config.patch_size, self.config.channels)
         images = self.vae.decode(latents / self.config.scale).sample  # type: ignore[operator]
         return ((images + 1.0) / 2).clamp(0, 1)
 
     def to(self, device: torch.device) -> "VaeTokenizer":
+        """Moves the VAE to `device`."""
         self.vae.to(device)
         self.device = torch.device(device)
         return self
@@ -111,7 +114,7 @@ def _load_vae(config: ImageConfig) -> nn.Module:
     except (OSError, ValueError) as error:
         raise InputError(
             f"cannot load the VAE '{config.vae}' (image.vae): expected a folder with config.json and "
-            f"diffusion_pytorch_model.safetensors, or a hub name that can be reached ({_first_line(error)})"
+            f"diffusion_pytorch_model.safetensors, or the name of a reachable hub model ({_first_line(error)})"
         ) from error
     stride = 2 ** (len(vae.config.block_out_channels) - 1)
     if (vae.config.latent_channels, stride) != (config.channels, config.stride):
@@ -126,7 +129,7 @@ def _load_vae(config: ImageConfig) -> nn.Module:
 def _check_size(images: Tensor, config: ImageConfig) -> None:
     if tuple(images.shape[1:]) != (3, config.size, config.size):
         raise InputError(
-            f"pictures must be (B, 3, {config.size}, {config.size}) for image.size={config.size}, "
+            f"images must be (B, 3, {config.size}, {config.size}) for image.size={config.size}, "
             f"got {tuple(images.shape)}"
         )
 

@@ -11,7 +11,7 @@ from dream.errors import InputError
 
 
 class Teacher:
-    """Patch features (B, N, W) of pictures (B, 3, H, W) uint8 under a frozen timm model."""
+    """A frozen timm model that gives patch features (B, N, W) of images (B, 3, H, W) uint8."""
 
     def __init__(self, config: DreamConfig) -> None:
         self.size, self.grid = config.objective.teacher_size, config.image.grid
@@ -22,24 +22,23 @@ class Teacher:
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        """(B, N, W): the picture resized to the teacher's size and normalised with its statistics (arXiv
-        2410.06940).
-        """
-        x = images.float() / 255
+        """Features (B, N, W) of the images, resized and normalised as the teacher expects (arXiv 2410.06940)."""
+        x = images.float() / 255  # (B, 3, H, W)
         x = F.interpolate(x, size=(self.size, self.size), mode="bicubic", antialias=True, align_corners=False)
-        x = (x.clamp(0, 1) - self.mean.to(x.device)) / self.std.to(x.device)
+        x = (x.clamp(0, 1) - self.mean.to(x.device)) / self.std.to(x.device)  # (B, 3, size, size)
         features = self.model.forward_features(x)
         if features.ndim == 4:  # a convolutional model: (B, W, h, w), or (B, h, w, W) as timm's Swin
             features = features if features.shape[1] == self.model.num_features else features.permute(0, 3, 1, 2)
         else:
-            patches = features[:, getattr(self.model, "num_prefix_tokens", 0) :]
+            patches = features[:, getattr(self.model, "num_prefix_tokens", 0) :]  # (B, h * w, W)
             side = round(patches.shape[1] ** 0.5)
-            features = patches.transpose(1, 2).reshape(len(x), -1, side, side)
+            features = patches.transpose(1, 2).reshape(len(x), -1, side, side)  # (B, W, h, w)
         if features.shape[-1] != self.grid:
             features = F.interpolate(features, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
-        return features.flatten(2).transpose(1, 2)
+        return features.flatten(2).transpose(1, 2)  # (B, N, W)
 
     def to(self, device: torch.device) -> "Teacher":
+        """Moves the timm model to `device`."""
         self.model.to(device)
         return self
 
@@ -50,16 +49,17 @@ def _load_teacher(config: DreamConfig) -> Any:
     c = config.objective
     if not timm.is_model(c.teacher):
         close = timm.list_models(f"*{c.teacher.split('_')[0]}*")[:3]
-        raise InputError(f"timm has no model '{c.teacher}' (objective.teacher); near are {', '.join(close) or 'none'}")
+        similar = ", ".join(close) or "none"
+        raise InputError(f"timm has no model '{c.teacher}' (objective.teacher); similar names: {similar}")
     options: dict[str, Any] = {"num_classes": 0}
-    if "img_size" in _arguments(timm, c.teacher):
+    if _takes_image_size(timm, c.teacher):
         options["img_size"] = c.teacher_size
     try:
         if c.teacher_weights:
             model = timm.create_model(c.teacher, pretrained=False, checkpoint_path=c.teacher_weights, **options)
         else:
             model = timm.create_model(c.teacher, pretrained=True, **options)
-    except Exception as error:  # timm raises whatever its downloader and loader raise
+    except Exception as error:  # timm passes on any error of its downloader and loader
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise InputError(
             f"cannot load the teacher '{c.teacher}': expected objective.teacher_weights to name a local "
@@ -73,10 +73,7 @@ def _load_teacher(config: DreamConfig) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _arguments(timm: Any, name: str) -> tuple[str, ...]:
-    """`img_size` for the models that take it: the vision transformers whose position tables depend on the
-    size.
-    """
+def _takes_image_size(timm: Any, name: str) -> bool:
+    """Whether the model takes `img_size`: vision transformers do, because their position tables depend on it."""
     entry = timm.get_pretrained_cfg(name)
-    fixed = entry is not None and getattr(entry, "fixed_input_size", False)
-    return ("img_size",) if fixed else ()
+    return entry is not None and bool(getattr(entry, "fixed_input_size", False))

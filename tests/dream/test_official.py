@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dream import official
-from dream.config import override
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.overrides import override
 from dream.presets import preset
 
 
@@ -66,5 +66,5 @@ def test_weights_that_do_not_fit_are_named(model):
         official.from_state_dict(state, model.config)
     for part in ("missing z_proj.bias", "unexpected z_proj_ln.scale", "decoder_norm.weight has shape (3,)"):
         assert part in str(caught.value)
-    with pytest.raises(InputError, match="no parameter of DREAM"):
+    with pytest.raises(InputError, match="DREAM has no parameter"):
         official.from_state_dict({"backbone.weight": torch.zeros(1)}, model.config)

@@ -62,16 +62,14 @@ def distance(a: PaintedWeights, b: PaintedWeights) -> np.ndarray:
 def _paint(
     label: str, pretrained: "Pretrained", prompts: Sequence[str], seed: int, base: float, span: float, work: Work[Any]
 ) -> PaintedWeights:
-    from dream.decoding.decode import paint_batches, previews
+    from dream.decoding.paint import paint_iter
+    from dream.decoding.previews import previews
     from dream.decoding.selection import DecodeSettings
 
     settings = DecodeSettings.of(pretrained.config.decode, seed=seed)
-    count = len(prompts)
-    batches = paint_batches(
-        pretrained, prompts, settings, picture_ids=[0] * count, batch_size=count, score_finished=True
-    )
+    records = paint_iter(pretrained, prompts, settings, picture_ids=[0] * len(prompts), scored="finished")
     work.tell(base, f"painting with {label}")
-    for _, record in batches:
+    for record in records:
         last = record
         work.tell(base + span * record.decoded_fraction, f"painting with {label}")
     pictures = previews(pretrained.image_tokenizer, pretrained.config.image, last).numpy()

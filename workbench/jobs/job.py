@@ -58,6 +58,11 @@ class Job:
     """When it was asked to stop."""
 
     @property
+    def progress(self) -> Path:
+        """File of an evaluation's events (`dream evaluate --progress`)."""
+        return self.log.with_suffix(".progress.jsonl")
+
+    @property
     def active(self) -> bool:
         """Whether it waits or runs."""
         return self.state in ("queued", "running")

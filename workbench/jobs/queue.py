@@ -105,6 +105,7 @@ def forget_job(workspace: Workspace, job_id: str) -> None:
             raise InputError(f"{job.name} is {job.state}: stop it first")
         job_file(workspace, job_id).unlink(missing_ok=True)
         job.log.unlink(missing_ok=True)
+        job.progress.unlink(missing_ok=True)
 
 
 def wake(workspace: Workspace) -> None:
@@ -166,7 +167,8 @@ def _launch(workspace: Workspace, job: Job) -> "tuple[Job, subprocess.Popen[byte
 
 def _command(job: Job) -> list[str]:
     """`dream` of this very Python, whether its folder is on the PATH or not."""
-    return [sys.executable, "-P", "-m", "dream", *job.arguments]
+    progress = ["--progress", str(job.progress)] if job.kind == "evaluate" else []
+    return [sys.executable, "-P", "-m", "dream", *job.arguments, *progress]
 
 
 def _await_orphans(workspace: Workspace) -> None:

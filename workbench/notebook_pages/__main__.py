@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dream.__main__ import CommandParser
-from dream.errors import InputError, RunError
+from dream.errors import InputError
+from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from workbench.notebook_pages.execution import execute
 from workbench.notebook_pages.page import index_page, page_of, title_of
@@ -20,18 +21,15 @@ FOLDER = Path("notebooks")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m workbench.notebook_pages`."""
-    try:
-        parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
-        parser.add_argument("notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)")
-        parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
-        write_pages(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
-        return 0
-    except (InputError, RunError) as error:
-        print(f"notebook_pages: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("notebook_pages: stopped; pages that are written stay", file=sys.stderr)
-        return 130
+    parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)")
+    parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(
+        "notebook_pages",
+        lambda: write_pages(parser.parse_all(arguments)),
+        interrupted="stopped; pages that are written stay",
+    )
 
 
 def write_pages(args: argparse.Namespace) -> None:

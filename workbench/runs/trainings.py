@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dream.config import DreamConfig, override
+from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.overrides import override
 from dream.presets import preset
 from dream.training import run_log
 from workbench.jobs.job import Job, last_message

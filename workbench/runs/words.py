@@ -5,6 +5,7 @@ Of files it reads the end of a job's log alone.
 
 from typing import Literal, NamedTuple
 
+from dream.console import duration
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.trainings import Training
@@ -37,14 +38,6 @@ def sentence(text: str) -> str:
     text = text.strip()
     text = text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
     return text if not text or text.endswith((".", "!", "?")) else text + "."
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `12 s`, `3 min`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def state_words(training: Training) -> tuple[Kind, str] | None:

@@ -19,8 +19,8 @@ from dream.data.text import CaptionTokenizer, load_tokenizer
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
+from dream.training.bundle import obtain_tokenizer
 from dream.training.checkpoint import read_state
-from dream.training.parts import obtain_tokenizer
 
 Kind = Literal["begin", "known", "spelled", "unknown", "end", "cut"]
 MEANINGS: dict[Kind, str] = {

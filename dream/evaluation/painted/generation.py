@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.data.batch import Batch
-from dream.decoding.decode import paint
+from dream.decoding.paint import paint
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.held_out import held_out_pictures, part

@@ -7,7 +7,7 @@ that step: the best possible score is at least as good. It knows nothing of the 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +17,12 @@ from torch import Tensor
 
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
-from dream.decoding.decode import TextMemory, decode_step
+from dream.decoding.context import DecodeContext
+from dream.decoding.decode import decode_step
+from dream.decoding.noise import SeededNoise, seeded_orders
+from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
-from dream.decoding.state import DecodeState, SeededNoise, seeded_orders, start_state
+from dream.decoding.state import DecodeState, start_state
 from dream.evaluation.judging.judge import judged_level, load_judge
 from dream.evaluation.limits import at_least, needs_answer_key, shares
 from dream.evaluation.painted.choices import value_of_choice
@@ -121,22 +124,20 @@ class _Walk:
     def __init__(
         self, pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings, ids: Sequence[int]
     ) -> None:
-        self.model, self.settings, self.ids = pretrained.model, settings, ids
-        device = next(self.model.parameters()).device
-        written = pretrained.conditioning.condition(list(prompts)).to(device)
-        empty = pretrained.conditioning.condition([""]).to(device) if settings.guided else None
-        self.memory = TextMemory(self.model, pretrained.tokenizer.token_ids(list(prompts)).to(device), written, empty)
-        image = pretrained.config.image
-        self.state = start_state(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
+        self.settings, self.ids, image = settings, ids, pretrained.config.image
+        prompted = encode_prompts(pretrained, list(prompts), settings, ids)
+        self.context = DecodeContext.of(pretrained.model, prompted, settings)
+        orders = seeded_orders(settings.seed, ids, image.num_tokens).to(prompted.text_ids.device)
+        self.state = start_state(orders, image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens
         self.plans = plan_steps(settings, image.num_tokens)
 
     def to(self, share: float) -> tuple[DecodeState, int, float]:
         """The state after the first step with that share of the tokens, its number, and the share."""
-        state, noise = self.state, SeededNoise(self.settings.seed, self.ids, self.token_dim)
+        state = self.state
         while True:
             plan, *self.plans = self.plans
-            state, record = decode_step(self.model, self.memory, state, plan, self.settings, noise)
+            state, record = decode_step(self.context, state, plan)
             if record.decoded_fraction >= share - 1e-9:
                 return state, plan.step + 1, record.decoded_fraction
 
@@ -144,9 +145,9 @@ class _Walk:
         """(R, N, D_tok) tokens of finished pictures, `count` times with other noise."""
         for number in range(count):
             noise = SeededNoise(seed_of(self.settings.seed, "completion", number), self.ids, self.token_dim)
-            state = partial
+            state, context = partial, replace(self.context, noise=noise)
             for plan in self.plans:
-                state, _ = decode_step(self.model, self.memory, state, plan, self.settings, noise)
+                state, _ = decode_step(context, state, plan)
             yield state.tokens
 
 

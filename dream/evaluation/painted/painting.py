@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from dream.decoding.decode import StepRecord, collect, paint_batches
+from dream.decoding.decode import collect
+from dream.decoding.paint import PaintPlan, paint_batches
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import StepRecord
 from dream.evaluation.progress import Progress, quiet
 
 if TYPE_CHECKING:
@@ -39,15 +41,8 @@ def records_by_batch(
     next batch is asked for.
     """
     size = max(1, ROWS // settings.candidates)
-    records = paint_batches(
-        pretrained,
-        captions,
-        settings,
-        picture_ids=range(len(captions)),
-        batch_size=size,
-        record_scores=scored,
-        score_finished=scored,
-    )
+    plan = PaintPlan(captions, settings, range(len(captions)), size)
+    records = paint_batches(pretrained, plan, scored="all" if scored else "choices")
     for first, batch in groupby(records, key=lambda pair: pair[0]):
         progress(first / len(captions), f"painting {settings.candidates} x {len(captions):,} pictures")
         yield captions[first : first + size], (record for _, record in batch)

@@ -15,7 +15,7 @@ import numpy as np
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.data.sources import open_source
-from dream.decoding.decode import StepRecord
+from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.judging.judge import Judge, judged_level, load_judge
 from dream.evaluation.limits import at_least, shares

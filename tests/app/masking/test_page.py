@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dream.config import MaskingConfig, override
+from dream.config import MaskingConfig
+from dream.overrides import override
 from dream.presets import preset
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of

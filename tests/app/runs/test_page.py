@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dream.config import override
 from dream.decoding import pictures
+from dream.overrides import override
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of

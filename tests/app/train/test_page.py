@@ -146,7 +146,7 @@ def test_a_training_that_runs_is_shown_first_with_its_numbers_and_figures(worksp
     assert app.selectbox(key="in.train.watch").value == "now" and "▶ running" in text
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics["Step"] == "30" and metrics["Pictures / s"] == "64" and metrics["A step"] == "1,000 ms"
-    assert metrics["Time left"] == "60 s"
+    assert metrics["Time left"] == "1 min"
     assert len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete for good" not in labels(app)
 
 

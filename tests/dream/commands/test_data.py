@@ -65,8 +65,8 @@ def test_counts_sizes_captions_and_damage_are_printed(
     assert "5 have a side below 25" in out
     assert "10 times: one of many" in out and "37 different; 9 repeat" in out
     assert "14 problems" in out
-    assert "broken picture: 12" in out and "and 2 more" in out and "1000: no JPEG" in out
-    assert "empty caption: 1" in out and "1021: no caption beside 1021.jpg" in out
+    assert "broken picture: 12" in out and "and 2 more" in out and "1000: not a JPEG" in out
+    assert "empty caption: 1" in out and "1021: no caption next to 1021.jpg" in out
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
 
@@ -91,7 +91,7 @@ def test_a_cut_and_flipped_shard_is_described(tmp_path: Path, capsys: pytest.Cap
 
 def test_nothing_good_at_all_is_still_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = output(capsys, str(write_tar(tmp_path / "a.tar", {"1.png": b"?", "1.txt": b"words"})))
-    assert code == 0 and "0 good in 1 shard" in out and "1: no JPEG" in out
+    assert code == 0 and "0 good in 1 shard" in out and "1: not a JPEG" in out
     (tmp_path / "b.tar").write_bytes(b"not a tar" * 200)
     code, out, err = output(capsys, str(tmp_path / "b.tar"))
     assert code == 2 and "no tar header found" in out and "no captioned picture" in err
@@ -152,6 +152,6 @@ def test_progress_waits_then_tells_the_time_left(
         progress.show(done, 1000)
     progress.clear()
     assert capsys.readouterr().err.splitlines() == [
-        "looked at 100 of 1,000 samples, 2 min left",
+        "looked at 100 of 1,000 samples, 1 min 48 s left",
         "looked at 500 of 1,000 samples, 50 s left",
     ]

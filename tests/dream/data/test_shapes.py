@@ -67,7 +67,7 @@ def test_mirrored_phrasings_name_the_things_the_other_way_round():
 
 @pytest.mark.parametrize("text", ["", "a red circle", "a mauve circle on a white background", "a red circle on a sea"])
 def test_other_text_is_refused(text):
-    with pytest.raises(InputError, match="expected for example"):
+    with pytest.raises(InputError, match="expected, for example"):
         parse_caption(text)
 
 

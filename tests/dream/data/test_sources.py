@@ -183,7 +183,7 @@ def test_resuming_anywhere_goes_on_exactly(tmp_path: Path) -> None:
 @pytest.mark.parametrize("position", [{"batch": 3}, {"epoch": -1}, {"epoch": "0"}, {"row": True}])
 def test_a_position_of_another_source_is_refused(tmp_path: Path, position: dict[str, Any]) -> None:
     source = open_source(write_shards(tmp_path, 1, 5), CONFIG)
-    with pytest.raises(InputError, match="no position"):
+    with pytest.raises(InputError, match="not a position"):
         source.batches(2, position)
 
 
@@ -273,7 +273,7 @@ def test_broken_samples_are_named_counted_once_and_skipped(tmp_path: Path) -> No
     problems = {key: (kind, text) for kind, _, key, text in source.report.problems()}
     assert problems["00004"] == ("broken picture", "no bytes")
     assert problems["00009"][1] == "no picture of this name"
-    assert "no caption beside 00010.png" in problems["00010"][1]
+    assert "no caption next to 00010.png" in problems["00010"][1]
     assert json.loads(json.dumps(source.report.to_dict(names=1)))["kinds"]["broken picture"]["bad.tar"] == {
         "count": 3,
         "first": [{"key": problems_of(source, "broken picture")[0], "detail": source.report.problems()[0][3]}],
@@ -292,7 +292,7 @@ def test_a_run_ends_when_nothing_is_left(tmp_path: Path, broken: str) -> None:
     source = open_source(str(write_tar(tmp_path / "a.tar", files)), CONFIG, rank=1, world_size=2)
     with pytest.raises(RunError, match="nothing is left"):
         take(source, 1, 4)
-    with pytest.raises(RunError, match="no validation sample"):
+    with pytest.raises(RunError, match="no readable validation sample"):
         source.fixed(3)
     assert source.report.total == 9
     one_left = [*files, *members([77])]
@@ -488,7 +488,7 @@ def test_a_set_without_captions_names_its_columns(tmp_path: Path) -> None:
     import datasets
 
     datasets.Dataset.from_dict({"image": [picture(1)], "label": [3]}).to_parquet(tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="no column for captions.*it has image, label"):
+    with pytest.raises(InputError, match="no column of captions.*it has image, label"):
         open_source(f"hf:{tmp_path}", CONFIG)
 
 
@@ -499,14 +499,14 @@ def test_a_set_without_captions_names_its_columns(tmp_path: Path) -> None:
     ("source", "message"),
     [
         ("{}/s-00.tar", "there is no .*s-00.tar'; did you mean .*s-00[01].tar"),
-        ("{}/s-{{000..009}}.tar", "s-002.tar' .and 7 more of the 10"),
+        ("{}/s-{{000..009}}.tar", "s-002.tar' .and 7 more of 10 files"),
         ("{}/*.png", "no file matches .*holds .*s-000.tar"),
         ("{}/s-{{5..2}}.tar", "write the smaller number first"),
         ("{}/s-{{x}}.tar", "write a range"),
         ("{}/empty", "no captioned picture in .*nothing at all"),
-        ("{}/bare", "not one of the 1 pictures in it has a caption"),
+        ("{}/bare", "none of its 1 pictures has a caption"),
         ("{}/tars", "it holds tar shards.*tars/\\*.tar"),
-        ("{}/bare/1.png", "no .tar shard"),
+        ("{}/bare/1.png", "not a .tar shard"),
         ("{}/missing/deeper", "there is no .*holds .*empty"),
         ("https://example.org/a.tar", "download it first"),
         ("shape", "did you mean 'shapes'"),

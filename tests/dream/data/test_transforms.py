@@ -92,7 +92,7 @@ def test_exif_orientation_is_applied_and_a_spoilt_one_ignored() -> None:
     ("content", "reason"),
     [
         (b"", "no bytes"),
-        (b"hello, I am a caption", "no JPEG"),
+        (b"hello, I am a caption", "not a JPEG"),
         (claimed_png(12_000, 10_000), "12000 x 10000 pixels"),
         (claimed_png(60_000, 60_000), "pixels"),
         (claimed_png(20, 20), "truncated"),

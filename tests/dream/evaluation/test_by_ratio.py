@@ -82,13 +82,13 @@ def test_only_what_a_model_was_trained_for_is_measured(pretrained):
 
 
 def test_a_model_without_text_reads_the_empty_caption(pretrained, monkeypatch):
-    encode, read = pretrained.conditioning.encode, []
+    condition, read = pretrained.conditioning.condition, []
 
     def listening(captions):
         read.extend(captions)
-        return encode(captions)
+        return condition(captions)
 
-    monkeypatch.setattr(pretrained.conditioning, "encode", listening)
+    monkeypatch.setattr(pretrained.conditioning, "condition", listening)
     losses(with_objective(pretrained, contrastive_weight=0.0, text=False), settings=FEW)
     assert read == [""] * 48
 

@@ -12,6 +12,8 @@ from dream.__main__ import main
 from dream.data.report import BROKEN_PICTURE, DataReport
 from dream.errors import InputError
 from dream.evaluation import tasks
+from dream.evaluation.event_log import read_events
+from dream.evaluation.events import EvaluationEnded, TaskAnswered, TaskAsked, TaskAtWork, TaskCached
 from dream.evaluation.limits import at_least
 from dream.evaluation.results import read_results
 from dream.evaluation.statistics import Estimate, Measure
@@ -184,8 +186,20 @@ def test_changed_data_is_measured_anew(evaluate, model, tmp_path):
 
 def test_ctrl_c_loses_the_task_in_progress_and_no_other(evaluate, model, tmp_path):
     code, _, err = evaluate("--model", model, "--tasks", "count,stopped")
-    assert code == 130 and "kept in results; the same command goes on from there" in err
+    assert code == 130 and "kept in results; run the same command again to continue" in err
     assert [e.task for e in read_results(tmp_path / "results" / "small.json").entries] == ["count"]
+
+
+def test_the_progress_file_holds_the_last_start_whatever_is_printed(evaluate, model, tmp_path, monkeypatch):
+    words = ["--model", model, "--tasks", "count,joint", "--progress", "progress.jsonl"]
+    assert evaluate(*words)[0] == 0
+    events = read_events(tmp_path / "progress.jsonl")
+    kinds = [type(e) for e in events if not isinstance(e, TaskAtWork)]
+    assert kinds == [TaskAsked, TaskAsked, TaskAnswered, TaskAnswered, EvaluationEnded]
+    monkeypatch.setattr("dream.commands.evaluate.event_line", lambda event: "demo: knn on shapes: took a nap")
+    assert evaluate(*words)[0] == 0
+    events = read_events(tmp_path / "progress.jsonl")
+    assert [type(e) for e in events] == [TaskAsked, TaskAsked, TaskCached, TaskCached, EvaluationEnded]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"measures": []}', '{"format": 1}'])
@@ -226,7 +240,7 @@ def test_what_is_broken_in_the_data_is_named_once(evaluate, model, tmp_path):
     words = ["--model", f"a={model}", "--model", f"b={model}", "--tasks", "broken"]
     code, _, err = evaluate(*words)
     assert code == 0 and err.count("bad.jpg: truncated") == 1
-    assert "shapes: 1 problem in the data; what is touched by it is skipped" in err
+    assert "shapes: 1 problem in the data; affected samples are skipped" in err
     entry = read_results(tmp_path / "results" / "b.json").entries[0]
     assert entry.about["broken"][BROKEN_PICTURE]["pictures"]["count"] == 1
 

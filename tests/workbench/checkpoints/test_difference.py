@@ -104,7 +104,7 @@ def test_averaged_weights_of_the_authors_file_are_compared_with_its_raw_ones(tmp
 
 
 def test_the_authors_names_find_ours(tmp_path):
-    from dream.config import override
+    from dream.overrides import override
     from dream.presets import preset
 
     small = [

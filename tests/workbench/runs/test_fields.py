@@ -2,7 +2,7 @@
 
 import pytest
 
-from dream.config import override
+from dream.overrides import override
 from dream.presets import preset
 from workbench.runs.fields import config_fields, search_fields, shown_value
 

@@ -18,7 +18,7 @@ def kinds(caption):
 @pytest.mark.parametrize("caption", ["a red square", "a blue 😀 in a house: it rains", ""])
 def test_kept_tokens_are_those_that_the_model_reads(caption):
     kept = [token.id for token in tokens_of(TOKENIZER, caption) if token.kind != "cut"]
-    read = TOKENIZER.encode([caption])[0].tolist()
+    read = TOKENIZER.token_ids([caption])[0].tolist()
     assert kept == read[: len(kept)] and not any(read[len(kept) :])
 
 
@@ -44,10 +44,10 @@ def test_pixels_come_back_exactly_and_errors_are_in_levels():
     assert (back.pictures == pixels).all() and not back.mean_error.any()
 
     class Dark:
-        def encode(self, images, generator=None):
+        def tokenize(self, images, generator=None):
             return images.float()
 
-        def decode(self, tokens):
+        def to_pixels(self, tokens):
             return (tokens / 255 - 10 / 255).clamp(0, 1)
 
         def to(self, device: torch.device):

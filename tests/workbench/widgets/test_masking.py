@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.config import MaskingConfig, ObjectiveConfig, override
+from dream.config import MaskingConfig, ObjectiveConfig
 from dream.errors import InputError
+from dream.overrides import override
 from dream.presets import preset
 from workbench.figures.masking import plot_density, plot_ridges, plot_shares
 from workbench.masking.settings import presets

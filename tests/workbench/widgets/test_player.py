@@ -104,7 +104,7 @@ def test_another_model_and_what_is_no_decode_are_refused_in_a_sentence(stored, p
         decode_player(stored, model="demo")
     with pytest.raises(InputError, match="no such record"):
         decode_player(tmp_path / "nothing")
-    with pytest.raises(InputError, match="no record"):
+    with pytest.raises(InputError, match="not the record"):
         decode_player(tmp_path)
 
 

@@ -8,7 +8,8 @@ import torch
 
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
-from dream.decoding.decode import collect, paint_iter
+from dream.decoding.decode import collect
+from dream.decoding.paint import paint_iter
 from dream.errors import InputError
 from dream.evaluation.painted import painting
 from dream.evaluation.painted.painting import paint_captions
