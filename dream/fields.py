@@ -20,6 +20,8 @@ class Bounds:
     most: float | None = None
     above: float | None = None
     """Excluded lower end, in place of `least`."""
+    below: float | None = None
+    """Excluded upper end, in place of `most`."""
 
     def __contains__(self, value: float) -> bool:
         """Whether `value` is inside; NaN never is."""
@@ -27,13 +29,15 @@ class Bounds:
             (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
             and value == value
         )
 
     def __str__(self) -> str:
-        if self.above is not None:
-            return f"above {self.above:g}"
-        return f"at least {self.least:g}" if self.most is None else f"in [{self.least:g}, {self.most:g}]"
+        if self.most is None and self.below is None:
+            return f"at least {self.least:g}" if self.above is None else f"above {self.above:g}"
+        start = f"[{self.least:g}" if self.above is None else f"({self.above:g}"
+        return f"in {start}, {self.most:g}]" if self.below is None else f"in {start}, {self.below:g})"
 
 
 AT_LEAST_0, SHARE = Bounds(least=0), Bounds(least=0, most=1)
@@ -58,8 +62,12 @@ class Section:
         for key, kind in typing.get_type_hints(type(self), include_extras=True).items():
             value = getattr(self, key)
             for bounds in getattr(kind, "__metadata__", ()):
-                if value is not None and value not in bounds:
+                if isinstance(value, tuple) and not (value and all(v in bounds for v in value)):
+                    yield f"{name}.{key} must be one or more numbers, each {bounds}, got {value}"
+                elif not isinstance(value, tuple) and value is not None and value not in bounds:
                     yield f"{name}.{key} must be {bounds}, got {value}"
+            if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):
+                yield f"{name}.{key} must be one of {', '.join(typing.get_args(kind))}, got '{value}'"
 
     def _conflicts(self, name: str) -> Iterable[str]:
         """Clauses for fields that do not fit together; every bound holds by then, so it may divide."""

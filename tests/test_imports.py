@@ -30,7 +30,12 @@ ENTRIES = {
     "diffusers": {"dream/model/latents.py"},
     "lightning_fabric": {"dream/training/devices.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
-    "timm": {"dream/evaluation/painted/encoders.py", "dream/model/blocks.py", "dream/model/teacher.py"},
+    "timm": {
+        "dream/evaluation/classes/probe.py",
+        "dream/evaluation/painted/encoders.py",
+        "dream/model/blocks.py",
+        "dream/model/teacher.py",
+    },
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},

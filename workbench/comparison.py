@@ -31,7 +31,10 @@ from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
-from workbench.figures import evaluation as figures
+from workbench.figures.by_ratio import plot_by_mask_ratio
+from workbench.figures.paper import plot_paper_beside
+from workbench.figures.selection import plot_selection
+from workbench.figures.side_by_side import plot_comparison
 from workbench.jobs.side_by_side import Command, Running, cores, last_log_line, run_side_by_side
 from workbench.means import mean_over_seeds
 from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
@@ -195,10 +198,10 @@ def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
     replace_text(table, "\n".join([*_preface(plan, threads), *markdown_table(results)]))
     written = [table]
     for name, plot in (
-        ("models", figures.plot_comparison),
-        ("mask-ratio", figures.plot_by_mask_ratio),
-        ("selection", figures.plot_selection),
-        ("paper", figures.plot_paper_beside),
+        ("models", plot_comparison),
+        ("mask-ratio", plot_by_mask_ratio),
+        ("selection", plot_selection),
+        ("paper", plot_paper_beside),
     ):
         path = plan.out / f"{name}.html"
         replace_text(path, plot(results).to_html(include_plotlyjs=True))

@@ -15,7 +15,7 @@ from dream.evaluation.tasks import TASKS
 from workbench.evaluate import table
 from workbench.evaluate.plan import first_look
 from workbench.evaluate.results import Shelf, Standing, read_shelf, selected, sources_in, standing, tasks_in
-from workbench.figures import evaluation as figures
+from workbench.figures.measured import ModelStyles
 from workbench.jobs.queue import list_jobs
 from workbench.workspace import Workspace
 
@@ -99,7 +99,7 @@ def show_results(here: Workspace, folders: Sequence[str]) -> None:
     elif view == TABLE:
         _table(chosen)
     else:
-        FIGURES[view](chosen, figures.ModelStyles.of(shelf.results))
+        FIGURES[view](chosen, ModelStyles.of(shelf.results))
     _weights(standings)
 
 

@@ -8,8 +8,9 @@ from app.figures import figure_of, show_figure
 from app.keys import MASKING
 from workbench.figures import masks as figures
 from workbench.masking.form import Settings
-from workbench.masking.picture import drawing, pixels_url, uploaded
+from workbench.masking.picture import drawing, uploaded
 from workbench.masking.study import draw_masks
+from workbench.pictures import exact_url
 
 COUNT = 8
 """Groups shown; of a smaller batch, several are drawn."""
@@ -54,7 +55,7 @@ def masked_pictures(settings: Settings, progress: float) -> None:
             return
         masks = draw_masks(progress, settings.masking, settings.objective, settings.grid, COUNT, _number("masks"))
         show_figure(
-            figure_of(figures.plot_masks, masks, pixels_url(pixels)),
+            figure_of(figures.plot_masks, masks, exact_url(pixels)),
             MASKING.name("masks"),
             name="masks",
             alt=f"{words} under {len(masks)} masks; ratios {', '.join(f'{m.ratio:.2f}' for m in masks)}.",

@@ -15,7 +15,7 @@ from dream.config import DreamConfig
 from dream.console import duration
 from dream.errors import InputError
 
-if TYPE_CHECKING:  # `dream data --help` answers without torch
+if TYPE_CHECKING:  # `dream data --help` must not import torch
     from dream.data.grammar import Level
     from dream.data.samples import Corpus
     from dream.data.survey import Spread, Survey

@@ -14,7 +14,7 @@ from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Prompted
 from dream.diffusion import denoise, guide, noise_draws
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # dream.model.dream imports timm
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
 

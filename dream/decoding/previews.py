@@ -1,21 +1,17 @@
 """Pictures of unfinished decodes: what each row shows so far."""
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from dream.config import ImageConfig
 from dream.decoding.state import StepRecord
-
-if TYPE_CHECKING:
-    from dream.model.latents import ImageTokenizer
+from dream.model.latents import ImageTokenizer
 
 HIDDEN_GREY = 232
 """Grey level of a cell that is still hidden."""
 
 
-def previews(image_tokenizer: "ImageTokenizer", config: ImageConfig, record: StepRecord) -> Tensor:
+def previews(image_tokenizer: ImageTokenizer, config: ImageConfig, record: StepRecord) -> Tensor:
     """(R, 3, H, W) uint8: each row as far as it is decoded; hidden cells are pale grey."""
     pictures = to_uint8(image_tokenizer.to_pixels(record.tokens))
     hidden = record.mask.view(-1, 1, config.grid, config.grid)

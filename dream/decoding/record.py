@@ -17,7 +17,7 @@ from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import DecodeState, Given, Midway
 from dream.errors import InputError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # dream.model.dream imports timm
     from dream.model.pretrained import Pretrained
 
 FORMAT, VERSION = "dream decode", 1

@@ -7,6 +7,7 @@ Alignment is the mean cosine of a picture and its own caption in the joint space
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -17,8 +18,8 @@ from torch import Tensor
 from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
 from dream.evaluation.held_out import held_out_pictures, part
-from dream.evaluation.limits import at_least, shares
 from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import FROM_0, HeldOutSettings, at_least
 from dream.evaluation.statistics import Measure, mean
 from dream.losses import generative_loss
 from dream.masking import counts_in_contrast, counts_in_generation, mask_from_order, sample_orders
@@ -33,21 +34,40 @@ OWN, OTHERS, GAP = "alignment with its own caption", "alignment with other capti
 
 
 @dataclass(frozen=True)
-class LossesSettings:
+class LossesSettings(HeldOutSettings, task="losses"):
     """Settings of the task `losses`."""
 
-    pictures: int = 512
+    pictures: Annotated[int, at_least(2)] = 512
     """Held-out pictures; other data than shapes may have fewer."""
-    pool: int = PICTURES
+    pool: Annotated[int, at_least(2)] = PICTURES
     """Pictures per pool of the contrastive loss (default: as in validation); the loss grows with it."""
-    mask_ratios: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    mask_ratios: Annotated[tuple[float, ...], FROM_0] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
     """Shares of the tokens hidden; at least one token stays visible."""
-    split: str | None = None
-    """Split of the data; none is `test` of shapes and `val` of other data."""
 
-    def __post_init__(self) -> None:
-        at_least("losses", self, pictures=2, pool=2)
-        shares("losses", "mask_ratios", self.mask_ratios, one=False)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Returns means over pictures by mask ratio, with intervals over pictures, of the losses that the model has.
+
+        The generative loss is the error per masked token. The contrastive loss is in nats among the pictures of a
+        pool (ln(pool) is chance), without pictures of equal captions as negatives.
+        """
+        batch = held_out_pictures("losses", data, pretrained.config, self.pictures, split=self.split)
+        pools = _pools(batch, self.pool)
+        found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
+        for number, some in enumerate(pools):
+            progress(number / len(pools), f"losses of {len(batch):,} pictures")
+            pool = _prepared(pretrained, number, some, seed)
+            for ratio in self.mask_ratios:
+                for name, values in by_ratio(pretrained, pool, ratio, seed):
+                    found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
+        measures = []
+        for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
+            for ratio in (r for r in self.mask_ratios if (r, name) in found):
+                where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
+                draws = np.random.default_rng(seed_of(seed, "losses", name))
+                measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
+        return measures
 
 
 @dataclass(frozen=True)
@@ -65,37 +85,6 @@ class _Pool:
     """(P, E); None if no joint space was trained."""
     cache: CrossCache | None
     """What the decoder reads of the captions; None where it was not trained."""
-
-
-def losses(
-    pretrained: Pretrained,
-    *,
-    data: str = "shapes",
-    settings: LossesSettings = LossesSettings(),
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """Returns means over pictures by mask ratio, with intervals over pictures, of the losses that the model has.
-
-    The generative loss is the error per masked token. The contrastive loss is in nats among the pictures of a
-    pool (ln(pool) is chance), without pictures of equal captions as negatives.
-    """
-    batch = held_out_pictures("losses", data, pretrained.config, settings.pictures, split=settings.split)
-    pools = _pools(batch, settings.pool)
-    found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
-    for number, some in enumerate(pools):
-        progress(number / len(pools), f"losses of {len(batch):,} pictures")
-        pool = _prepared(pretrained, number, some, seed)
-        for ratio in settings.mask_ratios:
-            for name, values in by_ratio(pretrained, pool, ratio, seed):
-                found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
-    measures = []
-    for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
-        for ratio in (r for r in settings.mask_ratios if (r, name) in found):
-            where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
-            draws = np.random.default_rng(seed_of(seed, "losses", name))
-            measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
-    return measures
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ The pictures are newly drawn, half of them of combinations that never occur in t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from torch import Tensor
 from dream.data.drawing import draw
 from dream.data.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.shapes import sample_scenes
-from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
-from dream.evaluation.limits import at_least, needs_answer_key, shares
+from dream.evaluation.classes.features import caption_features, picture_features
+from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import JointSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, share
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
@@ -25,45 +27,38 @@ COMBINATIONS = ("all", "unseen", "seen")
 
 
 @dataclass(frozen=True)
-class EditsSettings:
+class EditsSettings(JointSettings, task="edits"):
     """Settings of the task `edits`."""
 
-    count: int = 2000
+    count: Annotated[int, at_least(2)] = 2000
     """Pictures, half of them of combinations that never occur in training."""
-    mask_ratios: tuple[float, ...] = MASK_RATIOS
-    """Shares of the tokens hidden."""
 
-    def __post_init__(self) -> None:
-        at_least("edits", self, count=2)
-        shares("edits", "mask_ratios", self.mask_ratios, one=False)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Returns the share of pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
-
-def edit_accuracy(
-    pretrained: Pretrained, *, data: str = "shapes", settings: EditsSettings = EditsSettings(), seed: int = 0
-) -> list[Measure]:
-    """Returns the share of pictures whose caption beats the edited one, by kind, mask ratio and combination.
-
-    Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
-    """
-    needs_answer_key("edits", data)
-    count = settings.count
-    level, draws = pretrained.config.data.level, np.random.default_rng(seed_of(seed, "edits"))
-    scenes = sample_scenes(level, count // 2, draws, unseen=True)
-    scenes += sample_scenes(level, count - count // 2, draws)
-    changed = [edits(scene, level, draws) for scene in scenes]
-    images = torch.from_numpy(draw(scenes, pretrained.config.image.size))
-    features = _features_by_scene(pretrained, [*scenes, *(e for kinds in changed for e in kinds.values())])
-    found = []
-    for ratio in settings.mask_ratios:
-        pictures = picture_features(pretrained, images, ratio, generator(seed, "edit masks", str(ratio)))
-        for kind in EDIT_KINDS:
-            rows = [i for i, kinds in enumerate(changed) if kind in kinds]
-            if rows:
-                own = torch.stack([features[scenes[i]] for i in rows])
-                edited = torch.stack([features[changed[i][kind]] for i in rows])
-                wins = (pictures[rows] * (own - edited)).sum(1).numpy() > 0
-                found += _by_combination(kind, ratio, wins, np.array(rows) < count // 2)
-    return found
+        Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
+        """
+        needs_answer_key("edits", data)
+        count = self.count
+        level, draws = pretrained.config.data.level, np.random.default_rng(seed_of(seed, "edits"))
+        scenes = sample_scenes(level, count // 2, draws, unseen=True)
+        scenes += sample_scenes(level, count - count // 2, draws)
+        changed = [edits(scene, level, draws) for scene in scenes]
+        images = torch.from_numpy(draw(scenes, pretrained.config.image.size))
+        features = _features_by_scene(pretrained, [*scenes, *(e for kinds in changed for e in kinds.values())])
+        found = []
+        for ratio in self.mask_ratios:
+            pictures = picture_features(pretrained, images, ratio, generator(seed, "edit masks", str(ratio)))
+            for kind in EDIT_KINDS:
+                rows = [i for i, kinds in enumerate(changed) if kind in kinds]
+                if rows:
+                    own = torch.stack([features[scenes[i]] for i in rows])
+                    edited = torch.stack([features[changed[i][kind]] for i in rows])
+                    wins = (pictures[rows] * (own - edited)).sum(1).numpy() > 0
+                    found += _by_combination(kind, ratio, wins, np.array(rows) < count // 2)
+        return found
 
 
 def _features_by_scene(pretrained: Pretrained, scenes: Sequence[Scene]) -> dict[Scene, Tensor]:

@@ -6,6 +6,7 @@ training. High recall does not mean that a model knows which thing is where: see
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from dream.data.grammar import caption
 from dream.data.shapes import distinct_scenes
 from dream.data.sources import open_source
 from dream.errors import InputError
-from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
-from dream.evaluation.limits import at_least, shares
+from dream.evaluation.classes.features import caption_features, picture_features
+from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, share
+from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
 
@@ -33,19 +36,43 @@ FEW_POOLS = 10
 
 
 @dataclass(frozen=True)
-class RetrievalSettings:
+class RetrievalSettings(JointSettings, task="retrieval"):
     """Settings of the task `retrieval`."""
 
-    pool: int = 64
+    pool: Annotated[int, at_least(2)] = 64
     """Pictures per pool, each with a different caption."""
-    pools: int = 20
+    pools: Count = 20
     """Number of pools; data other than shapes may have fewer."""
-    mask_ratios: tuple[float, ...] = MASK_RATIOS
-    """Shares of the tokens hidden."""
 
-    def __post_init__(self) -> None:
-        at_least("retrieval", self, pool=2, pools=1)
-        shares("retrieval", "mask_ratios", self.mask_ratios, one=False)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Returns recall at 1, 5 and 10 in both directions by mask ratio: means over the pools.
+
+        Intervals are over pools, or over queries if there are fewer than FEW_POOLS pools. Raises InputError if the
+        data has fewer than `pool` different captions.
+        """
+        found: dict[tuple[float, str], list[NDArray[np.int64]]] = {}
+        pools = _pools(pretrained.config, data, self.pool, self.pools, seed)
+        for number, batch in enumerate(pools):
+            captions = caption_features(pretrained, batch.captions)
+            for ratio in self.mask_ratios:
+                masks = generator(seed, "retrieval masks", number, str(ratio))
+                similarity = picture_features(pretrained, batch.images, ratio, masks) @ captions.T
+                for direction, before in ranked_before(similarity).items():
+                    found.setdefault((ratio, direction), []).append(before.cpu().numpy())
+        draws = np.random.default_rng(seed)
+        where = {"data": data, "pool": self.pool}
+        return [
+            Measure(
+                "retrieval",
+                f"{direction} R@{rank}",
+                {"mask_ratio": ratio, **where, "pools": len(before)},
+                _recall(np.stack(before) < rank, draws),
+            )
+            for (ratio, direction), before in found.items()
+            for rank in RANKS
+        ]
 
 
 def recalls(similarity: Tensor, ranks: Sequence[int] = RANKS) -> dict[str, dict[int, float]]:
@@ -70,37 +97,6 @@ def ranked_before(similarity: Tensor) -> dict[str, Tensor]:
         "text to image": ((similarity >= own[None, :]) & others).sum(0),
         "image to text": ((similarity >= own[:, None]) & others).sum(1),
     }
-
-
-def retrieval(
-    pretrained: Pretrained, *, data: str = "shapes", settings: RetrievalSettings = RetrievalSettings(), seed: int = 0
-) -> list[Measure]:
-    """Returns recall at 1, 5 and 10 in both directions by mask ratio: means over the pools.
-
-    Intervals are over pools, or over queries if there are fewer than FEW_POOLS pools. Raises InputError if the
-    data has fewer than `pool` different captions.
-    """
-    found: dict[tuple[float, str], list[NDArray[np.int64]]] = {}
-    pools = _pools(pretrained.config, data, settings.pool, settings.pools, seed)
-    for number, batch in enumerate(pools):
-        captions = caption_features(pretrained, batch.captions)
-        for ratio in settings.mask_ratios:
-            masks = generator(seed, "retrieval masks", number, str(ratio))
-            similarity = picture_features(pretrained, batch.images, ratio, masks) @ captions.T
-            for direction, before in ranked_before(similarity).items():
-                found.setdefault((ratio, direction), []).append(before.cpu().numpy())
-    draws = np.random.default_rng(seed)
-    where = {"data": data, "pool": settings.pool}
-    return [
-        Measure(
-            "retrieval",
-            f"{direction} R@{rank}",
-            {"mask_ratio": ratio, **where, "pools": len(before)},
-            _recall(np.stack(before) < rank, draws),
-        )
-        for (ratio, direction), before in found.items()
-        for rank in RANKS
-    ]
 
 
 def _recall(hits: NDArray[np.bool_], draws: np.random.Generator) -> Estimate:

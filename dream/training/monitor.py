@@ -13,7 +13,8 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.data.batch import Batch
 from dream.decoding import pictures
-from dream.decoding.decode import DecodeSettings, paint
+from dream.decoding.paint import paint
+from dream.decoding.selection import DecodeSettings
 from dream.diffusion import sample_draw
 from dream.losses import Losses, total_loss
 from dream.masking import mask_from_order, num_masked, sample_orders

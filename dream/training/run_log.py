@@ -141,12 +141,21 @@ def read_heartbeat(folder: Path) -> Heartbeat | None:
 
 def is_training(beat: Heartbeat | None) -> bool:
     """Whether the process of this heartbeat is still training."""
-    if beat is None or beat.status in ("finished", "stopped", "failed"):
+    return (
+        beat is not None
+        and beat.status not in ("finished", "stopped", "failed")
+        and is_alive(beat.pid, beat.process_start)
+    )
+
+
+def is_alive(pid: int | None, start: str | None) -> bool:
+    """Whether the process with this id and start time is still running; without /proc by the id alone."""
+    if pid is None:
         return False
-    if beat.process_start is not None:
-        return process_start(beat.pid) == beat.process_start
+    if start is not None:
+        return process_start(pid) == start
     try:
-        os.kill(beat.pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -25,6 +25,7 @@ from dream.errors import InputError
 from dream.files import replace_text
 from workbench.decode.request import Stretch, stretches, winner
 from workbench.decode.words import caption_words
+from workbench.palette import candidate_colour
 from workbench.pictures import Picture, png_url
 from workbench.store import ABOUT, RECORD, StoredDecode, open_folder
 from workbench.work import Work
@@ -40,7 +41,7 @@ PATH_LENGTH = 17
 ATTENTION_NUMBERS = 16_000_000
 """Most attention weights computed at a time; bounds the number of steps inspected together."""
 PICTURES_AT_A_TIME = 8
-COLOUR = "#D55E00"
+COLOUR = candidate_colour(0)
 """Colour of outlines, that of the first candidate in every figure."""
 
 

@@ -4,10 +4,9 @@ import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
 
 from dream.evaluation.tasks import TASKS
-from workbench.field_docs import field_docs
+from workbench.field_docs import field_docs, kind_words, shown_value
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ def all_settings() -> tuple[Setting, ...]:
             Setting(
                 task.name,
                 field.name,
-                _written(getattr(defaults, field.name)),
-                _kind(kinds[field.name]),
+                shown_value(getattr(defaults, field.name)),
+                kind_words(kinds[field.name]),
                 docs.get(field.name, ""),
             )
             for field in fields(defaults)
@@ -62,21 +61,3 @@ def matching(settings: Sequence[Setting], query: str, tasks: Sequence[str] = ())
         if (not tasks or setting.task in tasks)
         and all(word in f"{setting.key} {setting.about}".casefold() for word in words)
     ]
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ",".join(map(_written, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _kind(kind: Any) -> str:
-    """Returns a field's type in words."""
-    if typing.get_origin(kind) is typing.Literal:
-        return " or ".join(map(str, typing.get_args(kind)))
-    if typing.get_origin(kind) is tuple:
-        return f"list of {_kind(typing.get_args(kind)[0])}s"
-    options = [option for option in typing.get_args(kind) if option is not type(None)]
-    if options:
-        return f"{_kind(options[0])} or none"
-    return {int: "whole number", float: "number", bool: "true or false", str: "text"}.get(kind, str(kind))

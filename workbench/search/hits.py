@@ -1,19 +1,42 @@
-"""What was found, as a sheet of pictures: a row a search, nearest first. It searches nothing."""
+"""Search results as a table and as a sheet of pictures, and the explanation for a model that cannot be searched."""
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
+from dream.config import DreamConfig
 from dream.decoding.pictures import SheetPanel, SheetRow, draw_sheet
 from workbench.search.index import Hit, Index, places_with_caption
+
+
+def why_no_joint_space(name: str, config: DreamConfig) -> str:
+    """Explains why this model has no joint space, and what to choose instead."""
+    task = "pictures alone" if not config.objective.text else "painting alone"
+    return (
+        f"{name} was trained for {task}, without the contrastive loss, so it has no space in which a text "
+        "and a picture can be compared: choose a model trained with the objective dream or clip."
+    )
+
+
+def hits_csv(index: Index, hits: Sequence[Hit]) -> bytes:
+    """CSV with one row per hit: rank, cosine, name, caption."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(("rank", "cosine", "name", "caption"))
+    for hit in hits:
+        row = (hit.rank, f"{hit.cosine:.6f}", index.names[hit.place], index.captions[hit.place])
+        writer.writerow(row)
+    return text.getvalue().encode("utf-8", "replace")
 
 
 def hits_sheet(
     index: Index, rows: Mapping[str, Sequence[Hit]], heading: str = "", caption: str | None = None
 ) -> Image.Image:
-    """A sheet with a row of pictures for each title, with rank and cosine below each.
+    """Sheet with one row of pictures per title, nearest first, with rank and cosine below each picture.
 
-    Pictures whose caption is `caption` (in any case) are framed. Raises ValueError where nothing was found.
+    Pictures whose caption is `caption` (in any case) are framed. Raises ValueError if there are no hits.
     """
     own = set(places_with_caption(index, caption)) if caption else set()
     return draw_sheet([_row(index, title, hits, own) for title, hits in rows.items()], heading)

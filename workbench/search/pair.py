@@ -1,13 +1,12 @@
-"""Which patches of a picture, and which words of a text, carry their cosine.
+"""How much each patch of a picture, and each word of a text, contributes to their cosine.
 
-A patch's part is how much the cosine falls when it is hidden, in a context: some of the other patches are
-hidden too. Three contexts: a share of the others (none of them at ratio 0), all of them, and the mean over
-all numbers and choices of them (the Shapley value, whose parts add up to the cosine of the whole picture
-minus that of an empty one). The encoder was trained on masked pictures, so nothing here is foreign to it. A
-cosine is linear in the text's features: once a picture was looked at, every text's map is a product.
+The contribution of a patch is the fall of the cosine when it is hidden, in a context where some of the other patches
+are hidden too. There are three contexts: a share of the others (none at ratio 0), all of them, and the mean over all
+numbers and choices of them. The last is the Shapley value, whose contributions add up to the cosine of the whole
+picture minus that of an empty one. The encoder was trained on masked pictures, so it has seen such inputs. A cosine is
+linear in the text's features, so once a picture is encoded, the map of any text is a matrix product.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.evaluation.classes.features import caption_features
+from dream.evaluation.progress import Progress, quiet
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
@@ -24,31 +24,31 @@ from workbench.search.index import chunk, features_under, text_features
 
 Way = Literal["shapley", "hide", "show"]
 WAYS: dict[Way, str] = {"shapley": "fair share", "hide": "hide one", "show": "show one"}
-"""Each way of measuring a patch's part, as pages call it."""
+"""The contexts that a patch's contribution is measured in, and their names on pages."""
 PASSES = 500
-"""Looks at a picture that the walks of `features_along` may take in all, but for FEWEST walks."""
+"""Encoder passes that `features_along` may take in total, unless FEWEST walks take more."""
 FEWEST, MANY = 4, 24
+"""Minimal and maximal number of walks."""
 CONTEXTS = 6
-"""Random contexts of a patch where a share of the others is hidden."""
+"""Random contexts per patch if a share of the others is hidden."""
 BAND = (0.1, 0.9)
-"""Quantiles over masks between which a curve's band lies."""
+"""Quantiles over masks that bound a curve's band."""
 
-Tell = Callable[[float, str], None]
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Walks:
-    """A picture while it disappears, token by token, in some random orders."""
+    """Features of a picture while its tokens are hidden one by one, in M random orders."""
 
     orders: Tensor
     """(M, N) long."""
     features: Tensor
-    """(N + 1, M, E): after k tokens of each order were hidden."""
+    """(N + 1, M, E): with the first k tokens of each order hidden, for k = 0 to N."""
 
 
 class TextParts(NamedTuple):
-    """A text, whole and with each of its words left out."""
+    """Features of a text, whole and with each of its W words left out."""
 
     words: tuple[str, ...]
     whole: Tensor
@@ -65,67 +65,65 @@ class Curve(NamedTuple):
     low: Array
     high: Array
     others: Array | None
-    """Mean cosine with other captions, where there are any."""
+    """Mean cosine with other captions, if there are any."""
 
 
-def features_along(pretrained: Pretrained, tokens: Tensor, tell: Tell = lambda share, text: None) -> Walks:
-    """The features of a picture (N, D_tok) along random orders of hiding; `tell` may raise to end it."""
+def features_along(pretrained: Pretrained, tokens: Tensor, progress: Progress = quiet) -> Walks:
+    """Features of a picture (N, D_tok) along random orders of hiding. `progress` may raise to stop it."""
     count = len(tokens)
     many = max(FEWEST, min(MANY, PASSES // (count + 1)))
     orders = sample_orders(many, count, generator("walks"))
-    found = []
+    features = []
     for masked in range(count + 1):
-        tell(masked / (count + 1), f"looking at the picture with {masked} of {count} patches hidden")
+        progress(masked / (count + 1), f"encoding the picture with {masked} of {count} patches hidden")
         mask = mask_from_order(orders, masked)
-        found.append(features_under(pretrained, tokens.expand(many, -1, -1), mask))
-    return Walks(orders, torch.stack(found))
+        features.append(features_under(pretrained, tokens.expand(many, -1, -1), mask))
+    return Walks(orders, torch.stack(features))
 
 
 def parts_of_walks(walks: Walks) -> Tensor:
-    """(N, E): each patch's part by its Shapley value, estimated from the walks.
+    """Contribution (N, E) of each patch: its Shapley value, estimated from the walks.
 
-    Their sum is exactly the mean feature of the whole picture minus that of an empty one.
+    They add up exactly to the mean feature of the whole picture minus that of an empty one.
     """
     return _by_patch(walks).mean(0)
 
 
 def error_of_walks(walks: Walks, text: Tensor) -> float:
-    """Standard error of a patch's part for a text (E,), over the walks: root mean square over the patches."""
+    """Standard error over the walks of a patch's contribution for a text (E,): root mean square over the patches."""
     spread = (_by_patch(walks) @ text).std(0) / len(walks.orders) ** 0.5
     return float(spread.square().mean().sqrt())
 
 
-def parts_in_context(
-    pretrained: Pretrained, tokens: Tensor, ratio: float, tell: Tell = lambda share, text: None
-) -> Tensor:
-    """(N, E): each patch's part where this share of the *other* patches is hidden (1: all of them).
+def parts_in_context(pretrained: Pretrained, tokens: Tensor, ratio: float, progress: Progress = quiet) -> Tensor:
+    """Contribution (N, E) of each patch while this share of the *other* patches is hidden (1: all of them).
 
-    The mean over CONTEXTS random choices of them, where there is a choice.
+    It is the mean over CONTEXTS random choices of them, if there is a choice.
     """
     count = len(tokens)
     others = min(count - 1, num_masked(ratio, count - 1))
     many = CONTEXTS if 0 < others < count - 1 else 1
-    with_it, without = _contexts(count, others, many)
-    found = []
-    for start in range(0, len(with_it), chunk(count)):
-        tell(start / len(with_it), "hiding patches one at a time")
-        pairs = [masks[start : start + chunk(count)] for masks in (with_it, without)]
-        seen, gone = (features_under(pretrained, tokens.expand(len(m), -1, -1), m) for m in pairs)
-        found.append(seen - gone)
-    return torch.cat(found).view(count, many, -1).mean(1)
+    with_patch, without_patch = _contexts(count, others, many)
+    differences = []
+    for start in range(0, len(with_patch), chunk(count)):
+        progress(start / len(with_patch), "hiding patches one at a time")
+        pair = [masks[start : start + chunk(count)] for masks in (with_patch, without_patch)]
+        shown, hidden = (features_under(pretrained, tokens.expand(len(m), -1, -1), m) for m in pair)
+        differences.append(shown - hidden)
+    return torch.cat(differences).view(count, many, -1).mean(1)
 
 
 def text_parts(pretrained: Pretrained, text: str) -> TextParts:
-    """The features of a text and of what is left without each word. Raises InputError for an empty text."""
+    """Features of a text, and of the text without each word. Raises InputError for an empty text."""
     whole, words = text_features(pretrained, text), tuple(text.split())
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
     return TextParts(words, whole, caption_features(pretrained, shorter))
 
 
 def patch_map(parts: Tensor, text: TextParts, word: int | None = None) -> Array:
-    """(g, g): how much the cosine falls when each patch is hidden; of one word, how much of its part goes.
+    """Fall of the cosine (g, g) when each patch is hidden; with `word`, the fall of that word's contribution.
 
-    A word's part of the cosine is what is lost when it is left out (see `word_parts`).
+    The contribution of a word is the fall of the cosine when it is left out (see `word_parts`).
     """
     direction = text.whole if word is None else text.whole - text.without[word]
     side = round(len(parts) ** 0.5)
@@ -133,47 +131,47 @@ def patch_map(parts: Tensor, text: TextParts, word: int | None = None) -> Array:
 
 
 def word_parts(walks: Walks, text: TextParts, ratio: float) -> Array:
-    """(W,): how much the cosine falls when each word is left out, at a mask ratio (mean over masks)."""
-    seen = walks.features[hidden_count(walks, ratio)].mean(0)  # (E,)
-    return ((text.whole - text.without) @ seen).double().numpy()
+    """Fall of the cosine (W,) when each word is left out, at a mask ratio (mean over masks)."""
+    picture = walks.features[hidden_count(walks, ratio)].mean(0)  # (E,)
+    return ((text.whole - text.without) @ picture).double().numpy()
 
 
 def cosine_at(walks: Walks, text: Tensor, ratio: float) -> float:
-    """The cosine of picture and text (E,) at a mask ratio: mean over masks."""
+    """Cosine of the picture and a text (E,) at a mask ratio (mean over masks)."""
     return float((walks.features[hidden_count(walks, ratio)] @ text).mean())
 
 
 def cosine_of_nothing(walks: Walks, text: Tensor) -> float:
-    """The cosine of a text (E,) with a picture of which nothing is visible."""
+    """Cosine of a text (E,) with the picture when all of it is hidden."""
     return float((walks.features[-1] @ text).mean())
 
 
 def cosine_curve(walks: Walks, text: Tensor, others: Tensor | None = None) -> Curve:
-    """Cosine with a text (E,) by mask ratio, from nothing hidden to everything; beside it other captions'."""
+    """Cosine with a text (E,) by mask ratio from 0 to 1, and the mean cosine with `others` (c, E)."""
     cosine = (walks.features @ text).double().numpy()  # (N + 1, M)
     low, high = np.quantile(cosine, BAND, axis=1)
     ratios = np.linspace(0, 1, len(cosine))
     mean = None if others is None or not len(others) else others.mean(0)
-    beside = None if mean is None else (walks.features @ mean).mean(1).double().numpy()
-    return Curve(ratios, cosine.mean(1), low, high, beside)
+    other_cosine = None if mean is None else (walks.features @ mean).mean(1).double().numpy()
+    return Curve(ratios, cosine.mean(1), low, high, other_cosine)
 
 
 def hidden_count(walks: Walks, ratio: float) -> int:
-    """Tokens hidden at a ratio; as when searching, one at least stays visible."""
+    """Number of tokens hidden at a mask ratio; as in the index, at least one stays visible."""
     count = walks.orders.shape[1]
     return min(count - 1, num_masked(ratio, count))
 
 
 def _contexts(count: int, others: int, many: int) -> tuple[Tensor, Tensor]:
-    """(N * many, N) masks twice, patch by patch: the patch visible, and the same with it hidden."""
+    """Two sets of masks (N * many, N), patch by patch: with the patch visible, and the same with it hidden."""
     orders = sample_orders(count * many, count, generator("contexts", others))
     patch = torch.arange(count).repeat_interleave(many)[:, None]
-    orders = orders[orders != patch].view(count * many, count - 1)  # of the others alone
+    orders = orders[orders != patch].view(count * many, count - 1)  # without the patch itself
     visible = torch.zeros(count * many, count, dtype=torch.bool).scatter(1, orders[:, :others], True)
     return visible, visible.scatter(1, patch, True)
 
 
 def _by_patch(walks: Walks) -> Tensor:
-    """(M, N, E): what each walk lost when it hid each patch."""
-    steps = (walks.features[:-1] - walks.features[1:]).transpose(0, 1)  # (M, N, E) by place in the order
+    """Fall of the features (M, N, E) in each walk when it hid each patch."""
+    steps = (walks.features[:-1] - walks.features[1:]).transpose(0, 1)  # (M, N, E) by step of the walk
     return torch.zeros_like(steps).scatter(1, walks.orders[..., None].expand_as(steps), steps)

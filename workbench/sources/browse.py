@@ -1,7 +1,6 @@
-"""Browsing a data source: its splits and shards, and a page of its samples at a time.
+"""Browsing a data source: its splits, its shards, and its samples page by page.
 
-Only places of rows are held; a picture is read and decoded when its page is looked at. It measures nothing
-(see `source_statistics`) and knows no model but the size that pictures are cropped to.
+Only row locations are kept in memory; pictures are read and decoded when their page is shown.
 """
 
 import itertools
@@ -26,30 +25,30 @@ from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
 
 THUMBNAIL = 192
-"""Longest side of a picture as in its file that is kept for showing, in pixels."""
+"""Longest side of the uncropped picture kept for display, in pixels."""
 EVERYTHING = "all"
-"""The split of a stored source that holds nothing back."""
+"""Split of a stored source with all samples, none held out."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One captioned picture, read."""
+    """A captioned picture that has been read."""
 
     name: str
     caption: str
     pixels: NDArray[np.uint8]
-    """(3, S, S): the centre square at the model's size."""
+    """(3, S, S) centre square at the size of the model."""
     shown: NDArray[np.uint8]
-    """(h, w, 3): the whole picture, its longer side at most THUMBNAIL."""
+    """(h, w, 3) whole picture, its longer side at most THUMBNAIL."""
     width: int
-    """Of the picture in its file, in pixels, as is `height`."""
+    """Width of the picture file in pixels; likewise `height`."""
     height: int
     format: str
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One that cannot be read, and why."""
+    """A sample that cannot be read, and why."""
 
     name: str
     kind: str
@@ -57,48 +56,48 @@ class Broken:
 
 
 class SampleEntry(Protocol):
-    """A sample that is not read yet. Both readers raise BadSample, `sample` BrokenPicture too."""
+    """A sample not read yet. `caption` and `sample` raise BadSample, `sample` also BrokenPicture."""
 
     @property
     def name(self) -> str:
-        """The sample's id."""
+        """Id of the sample."""
 
     def caption(self) -> str:
-        """Its caption."""
+        """Reads the caption."""
 
     def sample(self, size: int) -> Sample:
-        """All of it, cropped to `size`."""
+        """Reads the sample, with the picture cropped to `size`."""
 
 
 class Browsed(Protocol):
-    """A split of a source."""
+    """A split of a source, open for browsing."""
 
     name: str
 
     @property
     def shards(self) -> Sequence[str]:
-        """Their names."""
+        """Names of the shards."""
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
-        """The samples of a shard from number `start` on."""
+        """Yields the samples of a shard from index `start` on."""
 
     def total(self, shard: int) -> int | None:
-        """Samples of a shard; none where that is endless, or not known before all were read."""
+        """Returns the number of samples in a shard; None if endless, or unknown before all are read."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some samples in the source's order."""
+    """Consecutive samples of a source."""
 
     found: tuple[Sample | Broken, ...]
     more: bool
-    """Whether others follow."""
+    """Whether more samples follow."""
     total: int | None
-    """Samples in all, as far as that is known."""
+    """Total number of samples, if known."""
 
 
 def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
-    """The splits to choose from; of a stored source without splits of its own what training makes of it."""
+    """Returns the splits of a source; for a stored source without splits, those that training makes."""
     if source == "shapes":
         return SPLITS
     corpora = open_corpora(source, config)
@@ -106,7 +105,7 @@ def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
 
 
 def browse(source: str, config: DreamConfig, split: str, seed: int = 0) -> Browsed:
-    """A split of a source. Raises InputError where there is none, or not one captioned picture in it."""
+    """Opens a split of a source. Raises InputError if there is none, or it has no captioned picture."""
     if source == "shapes":
         return ShapesSamples(config, split, seed)
     return StoredSamples(source, config, split)
@@ -123,10 +122,10 @@ def read_page(
     within: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Page:
-    """`count` samples of a shard from number `start` on, pictures cropped to `size`.
+    """Reads `count` samples of a shard from index `start` on, with pictures cropped to `size`.
 
-    With `wanted` only those count whose caption contains it (in any case), among the shard's first `within`
-    ones. `check` is called between samples and may raise.
+    With `wanted`, only samples whose caption contains it (ignoring case) count, among the first `within` samples of the
+    shard. `check` is called between samples and may raise.
     """
     entries = browsed.entries(shard, 0 if wanted else start)
     if wanted:
@@ -141,7 +140,7 @@ def read_page(
 
 
 def read(entry: SampleEntry, size: int) -> Sample | Broken:
-    """The sample, or what is wrong with it."""
+    """Reads a sample, or returns why it cannot be read."""
     try:
         return entry.sample(size)
     except BadSample as bad:
@@ -151,18 +150,18 @@ def read(entry: SampleEntry, size: int) -> Sample | Broken:
 
 
 def first_captions(browsed: Browsed, count: int) -> list[str]:
-    """Up to `count` different captions, the first ones that can be read."""
-    found: dict[str, None] = {}
+    """Returns the first `count` different captions that can be read."""
+    captions: dict[str, None] = {}
     for entry in itertools.islice(all_entries(browsed), 10 * count):
         with suppress(BadSample):
-            found.setdefault(entry.caption())
-        if len(found) == count:
+            captions.setdefault(entry.caption())
+        if len(captions) == count:
             break
-    return list(found)
+    return list(captions)
 
 
 def all_entries(browsed: Browsed) -> Iterator[SampleEntry]:
-    """The samples of all shards, one shard after the other."""
+    """Yields the samples of all shards, one shard after the other."""
     for shard in range(len(browsed.shards)):
         yield from browsed.entries(shard)
 
@@ -174,7 +173,7 @@ class StoredSamples:
         self._opened = source, config, split
         corpora = open_corpora(source, config)
         if split not in corpora and split not in (EVERYTHING, "train", "val"):
-            raise InputError(f"there is no split '{split}'; known are {', '.join((*corpora, EVERYTHING))}")
+            raise InputError(f"there is no split '{split}'; expected one of {', '.join((*corpora, EVERYTHING))}")
         self.corpus = corpora.get(split, corpora["train"])
         self.name = self.corpus.name
         self.report = DataReport()
@@ -192,9 +191,11 @@ class StoredSamples:
 
     @property
     def shards(self) -> Sequence[str]:
+        """Names of the shards."""
         return self.corpus.shards
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Yields the samples of a shard from index `start` on."""
         if self._below is None:
             yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
             return
@@ -202,15 +203,14 @@ class StoredSamples:
         yield from map(StoredEntry, itertools.islice(own, start, None))
 
     def total(self, shard: int) -> int | None:
+        """Returns the number of samples in a shard; None if unknown."""
         count = self.corpus.count(shard)
         if self._below is None or count is None:
             return count
         return sum(map(self._in_split, self.corpus.rows(shard, 0, self.report)))
 
     def fresh(self) -> Corpus:
-        """The corpus opened anew: one that was read before tells no more what it found wrong with its
-        shards.
-        """
+        """Opens the corpus again; one that has been read does not report problems with its shards again."""
         source, config, split = self._opened
         corpora = open_corpora(source, config)
         return corpora.get(split, corpora["train"])
@@ -225,18 +225,21 @@ class StoredSamples:
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """A row of a corpus."""
+    """A sample stored as a row of a corpus."""
 
     row: Row
 
     @property
     def name(self) -> str:
+        """Id of the sample."""
         return sample_id(self.row)
 
     def caption(self) -> str:
+        """Reads the caption."""
         return self.row.caption()
 
     def sample(self, size: int) -> Sample:
+        """Reads the sample, with the picture cropped to `size`."""
         caption, picture = self.row.caption(), open_picture(self.row.picture())
         square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
         return Sample(
@@ -251,7 +254,7 @@ class StoredEntry:
 
 
 class ShapesSamples:
-    """A split of the drawn pictures, in the order in which a training with `seed` gets them."""
+    """A split of the drawn pictures, in the order of a training with `seed`."""
 
     name = "shapes"
     shards: Sequence[str] = ("shapes",)
@@ -261,6 +264,7 @@ class ShapesSamples:
         self._source = ShapesSource(config, split=split, seed=seed)
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Yields the samples of a shard from index `start` on."""
         drawn = self._source.batches(self._batch, {"batch": start // self._batch})
         skipped = start % self._batch
         for batch, _ in drawn:
@@ -269,6 +273,7 @@ class ShapesSamples:
             skipped = 0
 
     def total(self, shard: int) -> int | None:
+        """Returns the number of samples in a shard; None if unknown."""
         return None
 
 
@@ -281,9 +286,11 @@ class DrawnEntry:
     pixels: NDArray[np.uint8]
 
     def caption(self) -> str:
+        """Reads the caption."""
         return self.words
 
     def sample(self, size: int) -> Sample:
+        """Reads the sample, with the picture cropped to `size`."""
         height, width = self.pixels.shape[1:]
         return Sample(self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn")
 
@@ -301,7 +308,7 @@ def _matching(entries: Iterator[SampleEntry], wanted: str, check: Callable[[], N
             if wanted in entry.caption().casefold():
                 yield entry
         except BadSample:
-            continue  # one without a caption has no words to be found by
+            continue  # a sample without a caption cannot match
 
 
 def _what_broke(report: DataReport) -> str:

@@ -1,4 +1,4 @@
-"""Where sources lie: those of a workspace, and whether one has changed. It reads no picture."""
+"""Sources in a workspace, and a stamp that tells whether a source has changed."""
 
 import hashlib
 import itertools
@@ -11,16 +11,16 @@ from dream.data.samples import PICTURES
 from workbench.workspace import Workspace
 
 STAMPED = 10_000
-"""Files and folders whose time of change is looked at to see whether a source is still the same."""
+"""Maximum number of files and folders checked for changes."""
 SEARCHED = 400
-"""Folders of a workspace that are looked into for sources."""
+"""Maximum number of workspace folders searched for sources."""
 
 
 def source_stamp(source: str) -> str:
-    """A short text that changes when the source's files do, as far as sizes and times of change tell.
+    """Returns a short text that changes when the size or modification time of the source's files changes.
 
-    Of a folder its subfolders and metadata are looked at, not every picture. Raises InputError as
-    `open_corpora` does where nothing is there.
+    For a folder, only subfolders and metadata files are checked, not every picture. Raises InputError as `open_corpora`
+    does if there is no source.
     """
     if source == "shapes" or source.startswith("hf:"):
         return source
@@ -34,8 +34,8 @@ def source_stamp(source: str) -> str:
 
 
 def list_sources(workspace: Workspace) -> list[str]:
-    """`shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
-    found = []
+    """Returns `shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
+    sources = []
     ours = {path.name for path in (workspace.runs, workspace.decodes, workspace.results)}
     for number, (directory, subfolders, names) in enumerate(os.walk(workspace.root)):
         if number == SEARCHED:
@@ -47,11 +47,11 @@ def list_sources(workspace: Workspace) -> list[str]:
         )
         shown = workspace.shown(here)
         if any(name.endswith(".tar") for name in names):
-            found.append("*.tar" if shown == "." else f"{shown}/*.tar")
+            sources.append("*.tar" if shown == "." else f"{shown}/*.tar")
         if deep and _captioned(names):
-            found.append(shown)
+            sources.append(shown)
             subfolders.clear()
-    return ["shapes", *found]
+    return ["shapes", *sources]
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -63,7 +63,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _captioned(names: Sequence[str]) -> bool:
-    """Whether a folder of these files looks like one of captioned pictures."""
+    """Returns whether a folder with these files looks like one of captioned pictures."""
     pictures = {Path(name).stem for name in names if name.lower().endswith(PICTURES)}
     texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
     return bool(pictures) and ("metadata.jsonl" in names or bool(pictures & texts))

@@ -1,6 +1,6 @@
-"""A source in numbers: what `dream data` tells, with tokens, words and, for drawn pictures, attributes.
+"""Statistics of a source: those of `dream data`, with tokens, words and, for drawn pictures, attributes.
 
-It reads as much of the source as it is told to, and holds lengths and counts, no pictures.
+Only lengths and counts are kept in memory, no pictures.
 """
 
 import csv
@@ -21,60 +21,60 @@ from dream.data.text import CaptionTokenizer
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples
 
 WORDS = 40
-"""Most frequent words that are told."""
+"""Number of most frequent words reported."""
 REPEATED = 20
-"""Most frequent captions that are told."""
+"""Number of most frequent captions reported."""
 EVERY = 0.4
 """Seconds between two partial results."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 Tell = Callable[["SourceStatistics", int | None], None]
-"""Told what is known so far, and how many samples there will be, where that can be said."""
+"""Progress callback: statistics so far, and the expected number of samples or None."""
 
 
 @dataclass(frozen=True)
 class SourceStatistics:
-    """What was found."""
+    """Statistics of the samples read."""
 
     rows: int
-    """Samples that were looked at."""
+    """Samples read."""
     good: int
     held_out: int
-    """Good samples that a training would keep for validation."""
+    """Good samples that a training would hold out for validation."""
     complete: bool
-    """Whether that is all there is."""
+    """Whether all samples were read."""
     shards: int
     widths: NDArray[np.int64]
-    """Of each good picture before the crop, in pixels; so are the heights."""
+    """Width of each good picture before cropping, in pixels; likewise `heights`."""
     heights: NDArray[np.int64]
     words: NDArray[np.int64]
-    """Of each caption."""
+    """Number of words per caption."""
     tokens: NDArray[np.int64]
-    """Of each caption, begin and end included, before any is cut."""
+    """Number of tokens per caption before cutting, begin and end included."""
     context: int
-    """Tokens that the model reads."""
+    """Context length of the model, in tokens."""
     formats: dict[str, int]
     modes: dict[str, int]
     vocabulary: int
-    """Different words."""
+    """Number of different words."""
     frequent: list[tuple[str, int]]
     different: int
-    """Different captions."""
+    """Number of different captions."""
     repeated: list[tuple[str, int]]
-    """Captions that occur more than once, most frequent first."""
+    """Captions that occur more than once with their counts, most frequent first."""
     attributes: dict[str, dict[str, int]]
-    """Of drawn pictures: how often each value of each attribute occurs."""
+    """For drawn pictures: count of each value of each attribute."""
     problems: list[tuple[str, str, str, str]]
-    """What is broken: (kind, shard, key, detail)."""
+    """Problems found: (kind, shard, key, detail)."""
 
     @property
     def cut(self) -> int:
-        """Captions that are longer than what the model reads."""
+        """Number of captions longer than the context length."""
         return int((self.tokens > self.context).sum())
 
     @property
     def by_kind(self) -> dict[str, int]:
-        """Problems of each kind."""
+        """Number of problems per kind."""
         return dict(Counter(kind for kind, *_ in self.problems))
 
 
@@ -97,21 +97,21 @@ class _Counted(Survey):
 def source_statistics(
     browsed: Browsed, tokenizer: CaptionTokenizer, limit: int | None, tell: Tell = lambda now, of: None
 ) -> SourceStatistics:
-    """What the first `limit` samples hold (of a stored source all, if none; all of its splits' rows).
+    """Returns the statistics of the first `limit` samples, from the rows of all splits of a stored source.
 
-    `tell` may raise to end it. Endless sources need a limit.
+    None reads a stored source completely; endless sources need a limit. `tell` may raise to stop.
     """
     counted = _Counted(len(browsed.shards), tokenizer=tokenizer)
     last = time.monotonic()
     for _ in _filled(browsed, counted, limit):
         if time.monotonic() - last > EVERY:
-            tell(_told(counted), counted.expected)
+            tell(_statistics(counted), counted.expected)
             last = time.monotonic()
-    return _told(counted)
+    return _statistics(counted)
 
 
 def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
-    """A row a problem: kind, shard, name, detail."""
+    """Returns one row per problem: kind, shard, name, detail."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("kind", "shard", "name", "detail"))
@@ -120,11 +120,11 @@ def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
 
 
 def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:
-    """Ends when `counted` is full; yields meanwhile."""
+    """Fills `counted`, yielding after each sample."""
     if isinstance(browsed, StoredSamples):
         yield from survey(browsed.fresh(), limit, counted)
         return
-    assert isinstance(browsed, ShapesSamples) and limit is not None, "drawn pictures have no end"
+    assert isinstance(browsed, ShapesSamples) and limit is not None, "drawn pictures are endless"
     counted.expected = limit
     for entry in islice(browsed.entries(0), limit):
         caption = entry.caption()
@@ -149,7 +149,7 @@ def _count_attributes(counts: dict[str, Counter[str]], caption: str) -> None:
         counts.setdefault(name, Counter())[value] += 1
 
 
-def _told(counted: _Counted) -> SourceStatistics:
+def _statistics(counted: _Counted) -> SourceStatistics:
     different, repeated = counted.repeated(REPEATED) if counted.good else (0, [])
     return SourceStatistics(
         rows=counted.rows,

@@ -14,7 +14,7 @@ from dream.evaluation.results import Results
 from dream.evaluation.session import EvaluationRequest, evaluate, results_of
 from dream.evaluation.tasks import named_tasks
 from workbench.evaluate.progress import EvaluationProgress, activity
-from workbench.figures.evaluation import plot_comparison
+from workbench.figures.side_by_side import plot_comparison
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work

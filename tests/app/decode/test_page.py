@@ -167,8 +167,8 @@ def test_every_panel_shows(workspace):
         app.session_state["in.decode.panel"] = panel
         assert words in text(app.run())
     assert [json.loads(chart.proto.spec)["layout"]["title"]["text"] for chart in app.get("plotly_chart")] == [
-        "Order of revealing",
-        "Course of the decode",
+        "Reveal order",
+        "Decode by step",
     ]
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import pytest
 
@@ -14,8 +15,8 @@ from dream.errors import InputError
 from dream.evaluation import tasks
 from dream.evaluation.event_log import read_events
 from dream.evaluation.events import EvaluationEnded, TaskAnswered, TaskAsked, TaskAtWork, TaskCached
-from dream.evaluation.limits import at_least
 from dream.evaluation.results import read_results
+from dream.evaluation.settings import TaskSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, TASKS, Task
 from dream.presets import preset
@@ -47,42 +48,44 @@ def without_contrast(tmp_path_factory):
     return save(tmp_path_factory.mktemp("models") / "painter", pretrained, config)
 
 
-@dataclass(frozen=True)
-class CountSettings:
-    """Of the fake tasks."""
-
-    size: int = 5
-    names: tuple[str, ...] = ("a", "b")
-
-    def __post_init__(self):
-        at_least("count", self, size=1)
-
-
 ASKED: list[tuple[str, str]] = []
 """(task, data) of the fake tasks that were really run."""
 
 
-def count(pretrained, *, data="shapes", settings=CountSettings(), seed=0, progress=lambda done, what: None):
-    ASKED.append(("count", data))
-    progress(0.5, "half way")
-    return [Measure("count", "size", {"data": data}, Estimate(settings.size + seed, 0.0, 1.0, 9))]
+@dataclass(frozen=True)
+class CountSettings(TaskSettings, task="count"):
+    """Of the fake tasks."""
+
+    size: Annotated[int, at_least(1)] = 5
+    names: tuple[str, ...] = ("a", "b")
+
+    def measure(self, pretrained, data="shapes", seed=0, progress=lambda done, what: None):
+        ASKED.append(("count", data))
+        progress(0.5, "half way")
+        return [Measure("count", "size", {"data": data}, Estimate(self.size + seed, 0.0, 1.0, 9))]
 
 
-def joint(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    ASKED.append(("joint", data))
-    return [Measure("joint", "found", {"mask_ratio": 0.0}, Estimate(0.5, 0.4, 0.6, 9))]
+@dataclass(frozen=True)
+class FakeJointSettings(CountSettings, task="joint"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        ASKED.append(("joint", data))
+        return [Measure("joint", "found", {"mask_ratio": 0.0}, Estimate(0.5, 0.4, 0.6, 9))]
 
 
-def broken(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    report = DataReport()
-    report.add(BROKEN_PICTURE, "pictures", "bad.jpg", "truncated")
-    if settings.size == 99:
-        raise InputError("broken: not on this set")
-    return [Measure("broken", "good", {}, Estimate(1.0, 1.0, 1.0, 9))]
+@dataclass(frozen=True)
+class BrokenSettings(CountSettings, task="broken"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        report = DataReport()
+        report.add(BROKEN_PICTURE, "pictures", "bad.jpg", "truncated")
+        if self.size == 99:
+            raise InputError("broken: not on this set")
+        return [Measure("broken", "good", {}, Estimate(1.0, 1.0, 1.0, 9))]
 
 
-def stopped(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    raise KeyboardInterrupt
+@dataclass(frozen=True)
+class StoppedSettings(CountSettings, task="stopped"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        raise KeyboardInterrupt
 
 
 FAKES = (
@@ -99,8 +102,8 @@ def fakes(monkeypatch, request):
     ASKED.clear()
     if "true_tasks" in request.fixturenames:
         return
-    functions = {"count": count, "joint": joint, "broken": broken, "stopped": stopped}
-    monkeypatch.setattr(Task, "load", lambda self: functions[self.name])
+    classes = {"count": CountSettings, "joint": FakeJointSettings, "broken": BrokenSettings, "stopped": StoppedSettings}
+    monkeypatch.setattr(Task, "load", lambda self: classes[self.name])
     monkeypatch.setattr(tasks, "_ALL", FAKES)
     monkeypatch.setattr(tasks, "TASKS", {task.name: task for task in FAKES})
 
@@ -249,7 +252,7 @@ def test_what_is_broken_in_the_data_is_named_once(evaluate, model, tmp_path):
     ("words", "said"),
     [
         (["--tasks", "cuont"], "unknown task 'cuont'; did you mean 'count'?"),
-        (["--tasks", ","], "names none"),
+        (["--tasks", ","], "--tasks is empty"),
         (["--tasks", "joint", "--data", "pictures"], "task 'joint' needs an answer key"),
         (["--tasks", "count", "--data", "no/such/folder"], "no/such"),
         (["--set", "count.sise=3"], "did you mean 'count.size'?"),
@@ -306,7 +309,7 @@ def test_every_task_is_there_and_has_settings_that_are_described(true_tasks, nam
     assert task.name == name and task.about and task.seconds > 0
     settings = task.defaults()
     assert settings == type(settings)() and json.dumps(settings.__dict__)
-    assert task.measure.__doc__ and callable(task.load())
+    assert isinstance(settings, TaskSettings) and settings.task == name and settings.measure.__doc__
 
 
 @pytest.mark.parametrize("objective", ["dream", "clip", "fluid", "mar", "repa"])

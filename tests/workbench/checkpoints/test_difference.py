@@ -93,7 +93,7 @@ def test_what_is_not_finite_is_counted_and_in_no_sum(tmp_path):
 
 def test_two_that_share_no_name_are_refused(tmp_path):
     a, b = of(tmp_path, "a", {"x": torch.ones(1)}), of(tmp_path, "b", {"y": torch.ones(1)})
-    with pytest.raises(InputError, match="no tensor of the same name"):
+    with pytest.raises(InputError, match="no tensor name in common"):
         compared(a, b)
 
 

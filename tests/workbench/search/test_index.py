@@ -13,6 +13,7 @@ from dream.errors import InputError
 from dream.presets import preset
 from tests.workbench.search.search_small import captioned_folder, small_model
 from workbench.search import index as search
+from workbench.search.hits import hits_csv, why_no_joint_space
 from workbench.search.index import (
     build_index,
     features_at,
@@ -28,7 +29,6 @@ from workbench.search.index import (
     ranks_of,
     text_features,
 )
-from workbench.search.words import hits_csv, why_no_joint_space
 from workbench.sources.browse import browse
 
 MODEL = small_model()
@@ -98,7 +98,7 @@ def test_broken_samples_are_passed_over_and_counted(tmp_path):
     assert build_index(MODEL, browsed, 2).more
     for file in folder.glob("*.png"):
         file.write_bytes(b"cut")
-    with pytest.raises(InputError, match="not one of the 5 samples"):
+    with pytest.raises(InputError, match="none of the 5 samples"):
         build_index(MODEL, browsed, 10)
 
 
@@ -123,7 +123,7 @@ def test_a_dropped_picture_is_cropped_and_one_that_is_none_refused():
     looked = looked_at(MODEL, "mine.png", png())
     assert looked.pixels.shape == (3, 18, 18) and looked.tokens.shape == (9, 108)
     assert np.array_equal(looked.order.sort().values.numpy(), np.arange(9))
-    with pytest.raises(InputError, match="no picture that can be used"):
+    with pytest.raises(InputError, match="cannot be used as a picture"):
         looked_at(MODEL, "mine.txt", b"text")
     with pytest.raises(InputError, match="larger than 10 MB"):
         looked_at(MODEL, "big.png", b"x" * (search.UPLOAD_BYTES + 1))

@@ -116,14 +116,14 @@ def test_walks_end_when_told_to():
     class Stop(Exception):
         pass
 
-    def tell(share, words):
+    def progress(share, words):
         raise Stop
 
     with pytest.raises(Stop):
-        features_along(MODEL, TOKENS, tell)
+        features_along(MODEL, TOKENS, progress)
     assert isinstance(features_along(MODEL, TOKENS), Walks)
 
 
 def test_an_empty_text_has_no_parts():
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="search text is empty"):
         text_parts(MODEL, " ")

@@ -121,7 +121,7 @@ def test_the_bare_record_of_a_fork_is_shown_but_not_looked_into(stored, pretrain
 
 def test_the_figures_are_those_of_the_app(stored):
     player = decode_player(stored)
-    assert player.order.layout.title.text == "Order of revealing"
+    assert player.order.layout.title.text == "Reveal order"
     assert player.course.data[0].y == tuple(len(one["revealed"]) for one in player.player.data["steps"])
 
 
