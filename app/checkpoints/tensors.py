@@ -166,5 +166,5 @@ def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
 def _health(one: TensorStatistics) -> str:
     zeros = f"{one.zeros:,} exact zeros" if one.zeros else "no exact zeros"
     if not one.problems:
-        return f"✓ all values finite, no dead rows or columns, {zeros}"
+        return f"✓ all finite, no dead rows or columns, {zeros}"
     return f"⚠ {', '.join(one.problems)} · {zeros}"

@@ -261,7 +261,7 @@ def test_an_own_picture_is_kept_and_what_is_none_is_refused(workspace, tmp_path)
     picture = load_record(list_stored(workspace)[0].record_path).previews[-1, 0, 0]
     np.testing.assert_array_equal(picture[:, 4:8, 4:8], np.full((3, 4, 4), [[[255]], [[0]], [[0]]]))
     app.file_uploader(key="do.decode.upload").set_value(("b.png", b"x", "image/png")).run()
-    assert "no picture that can be used" in app.error[0].value
+    assert "cannot be used as a picture" in app.error[0].value
 
 
 def test_what_another_page_hands_over_is_in_the_form_and_on_the_stage(workspace):

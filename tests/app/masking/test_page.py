@@ -159,7 +159,7 @@ def test_an_own_picture_is_masked_and_a_broken_one_refused(folder):
     app.file_uploader(key="do.masking.upload").upload("mine.png", file.getvalue(), "image/png").run()
     assert len(charts(app)) == 5 and not app.exception
     app.file_uploader(key="do.masking.upload").upload("mine.png", b"broken", "image/png").run()
-    assert "mine.png is no picture" in app.error[0].value and app.button(key="do.masking.train")
+    assert "mine.png cannot be used as a picture" in app.error[0].value and app.button(key="do.masking.train")
 
 
 def test_train_with_this_carries_the_settings_to_the_train_page(folder):

@@ -34,7 +34,7 @@ def test_an_upload_is_cut_to_its_centre_square():
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_refuses_what_is_no_picture(content):
-    with pytest.raises(InputError, match="mine.png is no picture that can be used"):
+    with pytest.raises(InputError, match="mine.png cannot be used as a picture"):
         uploaded(content, 5, "mine.png")
 
 
