@@ -1,7 +1,7 @@
-"""Browsing a data source: its splits and shards, and a page of its samples at a time.
+"""Browses a data source: its splits and shards, and one page of samples at a time.
 
-Only places of rows are held; a picture is read and decoded when its page is looked at. It measures nothing
-(see `source_statistics`) and knows no model but the size that pictures are cropped to.
+Only the locations of rows are kept in memory; a picture is decoded when its page is shown. Statistics are in
+`statistics`.
 """
 
 import itertools
@@ -26,9 +26,9 @@ from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
 
 THUMBNAIL = 192
-"""Longest side of a picture as in its file that is kept for showing, in pixels."""
+"""Maximal side, in pixels, of the uncropped picture that is kept for display."""
 EVERYTHING = "all"
-"""The split of a stored source that holds nothing back."""
+"""The split of a stored source that includes the held-out samples."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,17 @@ class Sample:
     pixels: NDArray[np.uint8]
     """(3, S, S): the centre square at the model's size."""
     shown: NDArray[np.uint8]
-    """(h, w, 3): the whole picture, its longer side at most THUMBNAIL."""
+    """(h, w, 3): the whole picture, at most THUMBNAIL on its longer side."""
     width: int
-    """Of the picture in its file, in pixels, as is `height`."""
+    """Width of the picture in its file, in pixels."""
     height: int
+    """Height of the picture in its file, in pixels."""
     format: str
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One that cannot be read, and why."""
+    """A sample that cannot be read, with the reason."""
 
     name: str
     kind: str
@@ -57,17 +58,17 @@ class Broken:
 
 
 class SampleEntry(Protocol):
-    """A sample that is not read yet. Both readers raise BadSample, `sample` BrokenPicture too."""
+    """A sample that is not read yet. `caption` and `sample` raise BadSample, `sample` also BrokenPicture."""
 
     @property
     def name(self) -> str:
         """The sample's id."""
 
     def caption(self) -> str:
-        """Its caption."""
+        """The cleaned caption."""
 
     def sample(self, size: int) -> Sample:
-        """All of it, cropped to `size`."""
+        """Reads the sample, with the picture cropped to `size`."""
 
 
 class Browsed(Protocol):
@@ -77,28 +78,28 @@ class Browsed(Protocol):
 
     @property
     def shards(self) -> Sequence[str]:
-        """Their names."""
+        """Names of the shards."""
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
-        """The samples of a shard from number `start` on."""
+        """Samples of a shard from number `start` on."""
 
     def total(self, shard: int) -> int | None:
-        """Samples of a shard; none where that is endless, or not known before all were read."""
+        """Number of samples in a shard; `None` if it is endless, or unknown before all are read."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some samples in the source's order."""
+    """Consecutive samples in the source's order."""
 
     found: tuple[Sample | Broken, ...]
     more: bool
-    """Whether others follow."""
+    """Whether further samples follow."""
     total: int | None
-    """Samples in all, as far as that is known."""
+    """Number of samples in the shard, if it is known."""
 
 
 def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
-    """The splits to choose from; of a stored source without splits of its own what training makes of it."""
+    """The splits to choose from; for a stored source without its own splits, those that training makes."""
     if source == "shapes":
         return SPLITS
     corpora = open_corpora(source, config)
@@ -106,7 +107,7 @@ def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
 
 
 def browse(source: str, config: DreamConfig, split: str, seed: int = 0) -> Browsed:
-    """A split of a source. Raises InputError where there is none, or not one captioned picture in it."""
+    """Opens a split of a source. Raises InputError if there is none, or no captioned picture in it."""
     if source == "shapes":
         return ShapesSamples(config, split, seed)
     return StoredSamples(source, config, split)
@@ -123,10 +124,10 @@ def read_page(
     within: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Page:
-    """`count` samples of a shard from number `start` on, pictures cropped to `size`.
+    """Reads `count` samples of a shard from number `start` on, with pictures cropped to `size`.
 
-    With `wanted` only those count whose caption contains it (in any case), among the shard's first `within`
-    ones. `check` is called between samples and may raise.
+    With `wanted` only samples whose caption contains it (in any case) count, among the first `within` of the shard.
+    `check` is called between samples and may raise to stop.
     """
     entries = browsed.entries(shard, 0 if wanted else start)
     if wanted:
@@ -141,7 +142,7 @@ def read_page(
 
 
 def read(entry: SampleEntry, size: int) -> Sample | Broken:
-    """The sample, or what is wrong with it."""
+    """Reads a sample, or says why it cannot be read."""
     try:
         return entry.sample(size)
     except BadSample as bad:
@@ -151,50 +152,52 @@ def read(entry: SampleEntry, size: int) -> Sample | Broken:
 
 
 def first_captions(browsed: Browsed, count: int) -> list[str]:
-    """Up to `count` different captions, the first ones that can be read."""
-    found: dict[str, None] = {}
+    """The first `count` different captions that can be read, or fewer."""
+    captions: dict[str, None] = {}
     for entry in itertools.islice(all_entries(browsed), 10 * count):
         with suppress(BadSample):
-            found.setdefault(entry.caption())
-        if len(found) == count:
+            captions.setdefault(entry.caption())
+        if len(captions) == count:
             break
-    return list(found)
+    return list(captions)
 
 
 def all_entries(browsed: Browsed) -> Iterator[SampleEntry]:
-    """The samples of all shards, one shard after the other."""
+    """Samples of all shards, shard by shard."""
     for shard in range(len(browsed.shards)):
         yield from browsed.entries(shard)
 
 
 class StoredSamples:
-    """A split of stored corpora. Raises InputError as `browse` does."""
+    """A split of a stored source. Raises InputError as `browse` does."""
 
     def __init__(self, source: str, config: DreamConfig, split: str) -> None:
         self._opened = source, config, split
         corpora = open_corpora(source, config)
         if split not in corpora and split not in (EVERYTHING, "train", "val"):
-            raise InputError(f"there is no split '{split}'; known are {', '.join((*corpora, EVERYTHING))}")
+            raise InputError(f"there is no split '{split}'; expected one of {', '.join((*corpora, EVERYTHING))}")
         self.corpus = corpora.get(split, corpora["train"])
         self.name = self.corpus.name
         self.report = DataReport()
         self._split = EVERYTHING if len(corpora) > 1 else split
         self._below: int | None = None
         if self._split == EVERYTHING:
-            known = any(True for shard in range(len(self.shards)) for _ in self._first(shard))
+            has_rows = any(True for shard in range(len(self.shards)) for _ in self._first(shard))
         else:
             window = next(windows(self.corpus, range(len(self.shards)), self.report), None)
-            known = window is not None
+            has_rows = window is not None
             if window is not None:
                 self._below = held_out_below(window.rows, len(window.rows) < self.corpus.window_rows)
-        if not known:
-            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}")
+        if not has_rows:
+            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_problems(self.report)}")
 
     @property
     def shards(self) -> Sequence[str]:
+        """Names of the corpus's shards."""
         return self.corpus.shards
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Samples of the split in a shard, from number `start` on."""
         if self._below is None:
             yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
             return
@@ -202,15 +205,14 @@ class StoredSamples:
         yield from map(StoredEntry, itertools.islice(own, start, None))
 
     def total(self, shard: int) -> int | None:
+        """Number of the split's samples in a shard, or `None` if the shard is not indexed."""
         count = self.corpus.count(shard)
         if self._below is None or count is None:
             return count
         return sum(map(self._in_split, self.corpus.rows(shard, 0, self.report)))
 
     def fresh(self) -> Corpus:
-        """The corpus opened anew: one that was read before tells no more what it found wrong with its
-        shards.
-        """
+        """Opens the corpus again, because one that has been read reports the problems of its shards no more."""
         source, config, split = self._opened
         corpora = open_corpora(source, config)
         return corpora.get(split, corpora["train"])
@@ -231,12 +233,15 @@ class StoredEntry:
 
     @property
     def name(self) -> str:
+        """The sample's id."""
         return sample_id(self.row)
 
     def caption(self) -> str:
+        """The cleaned caption."""
         return self.row.caption()
 
     def sample(self, size: int) -> Sample:
+        """Reads and decodes the sample, with the picture cropped to `size`."""
         caption, picture = self.row.caption(), open_picture(self.row.picture())
         square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
         return Sample(
@@ -251,7 +256,7 @@ class StoredEntry:
 
 
 class ShapesSamples:
-    """A split of the drawn pictures, in the order in which a training with `seed` gets them."""
+    """A split of the drawn pictures, in the order of a training with `seed`."""
 
     name = "shapes"
     shards: Sequence[str] = ("shapes",)
@@ -261,6 +266,7 @@ class ShapesSamples:
         self._source = ShapesSource(config, split=split, seed=seed)
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
+        """Endless pictures from number `start` on."""
         drawn = self._source.batches(self._batch, {"batch": start // self._batch})
         skipped = start % self._batch
         for batch, _ in drawn:
@@ -269,6 +275,7 @@ class ShapesSamples:
             skipped = 0
 
     def total(self, shard: int) -> int | None:
+        """Always `None`: drawn pictures have no end."""
         return None
 
 
@@ -281,9 +288,11 @@ class DrawnEntry:
     pixels: NDArray[np.uint8]
 
     def caption(self) -> str:
+        """The caption."""
         return self.words
 
     def sample(self, size: int) -> Sample:
+        """The picture as it was drawn; `size` is unused."""
         height, width = self.pixels.shape[1:]
         return Sample(self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn")
 
@@ -301,10 +310,11 @@ def _matching(entries: Iterator[SampleEntry], wanted: str, check: Callable[[], N
             if wanted in entry.caption().casefold():
                 yield entry
         except BadSample:
-            continue  # one without a caption has no words to be found by
+            continue  # a sample without a caption cannot match
 
 
-def _what_broke(report: DataReport) -> str:
+def _problems(report: DataReport) -> str:
+    """Counts of the report and an example, to end a sentence."""
     counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
     first = next(iter(report.problems()), None)
     return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""

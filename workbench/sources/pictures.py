@@ -1,4 +1,4 @@
-"""Pictures and tokens of samples as HTML, for pages and notebooks. Whatever strangers wrote is escaped."""
+"""Pictures and tokens of samples as HTML, for pages and notebooks. Text from the data is escaped."""
 
 from collections.abc import Sequence
 from html import escape
@@ -12,7 +12,7 @@ from workbench.sources.browse import Broken, Sample
 from workbench.sources.seen import MEANINGS, Returned, Token
 
 SMALL = 96
-"""Up to this side, in pixels, a picture is shown with sharp pixels."""
+"""Pictures up to this side, in pixels, are enlarged without smoothing."""
 HIDDEN = 150
 """Grey level of hidden tokens."""
 STYLE = """<style>
@@ -40,36 +40,36 @@ STYLE = """<style>
 
 
 def data_url(picture: NDArray[np.uint8]) -> str:
-    """A picture (h, w, 3) or (3, S, S) as a PNG in a URL."""
+    """URL that holds a picture (h, w, 3) or (3, S, S) as a PNG."""
     if picture.shape[0] == 3 and picture.shape[-1] != 3:
         picture = picture.transpose(1, 2, 0)
     return image_url(Image.fromarray(np.ascontiguousarray(picture)))
 
 
 def hidden_in_grey(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side: int = 240) -> NDArray[np.uint8]:
-    """(s, s, 3): a picture (3, S, S) with its hidden (N,) tokens in grey, enlarged to about `side` pixels."""
+    """A picture (3, S, S) with its hidden tokens (N,) in grey, enlarged to (s, s, 3) with s about `side`."""
     grid, size = round(len(mask) ** 0.5), pixels.shape[-1]
-    cells = mask.reshape(grid, grid).repeat(size // grid, 0).repeat(size // grid, 1)
-    seen = np.where(cells[..., None], np.uint8(HIDDEN), pixels.transpose(1, 2, 0))
+    cells = mask.reshape(grid, grid).repeat(size // grid, 0).repeat(size // grid, 1)  # (S, S)
+    masked = np.where(cells[..., None], np.uint8(HIDDEN), pixels.transpose(1, 2, 0))  # (S, S, 3)
     times = max(1, side // size)
-    return seen.repeat(times, 0).repeat(times, 1)
+    return masked.repeat(times, 0).repeat(times, 1)
 
 
 def chips(tokens: Sequence[Token]) -> str:
-    """The tokens of a caption, each with its id; what is odd about one is marked and said on hovering."""
-    parts = [
+    """Tokens of a caption with their ids; special ones are marked and explained on hovering."""
+    spans = [
         f'<span class="chip {token.kind}" title="{escape(MEANINGS[token.kind])}, id {token.id}">'
         f"{escape(token.text)}<small>{token.id}</small></span>"
         for token in tokens
     ]
-    return f'<div class="chips">{"".join(parts)}</div>'
+    return f'<div class="chips">{"".join(spans)}</div>'
 
 
 def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None = None, row: int = 0) -> str:
-    """One sample: the picture in its file, as the model gets it, and back from its tokens (row of `back`)."""
-    size, whence = sample.pixels.shape[-1], "drawn" if sample.format == "drawn" else "file"
+    """Card of a sample: the picture in its file, as the model gets it, and back from its tokens (row of `back`)."""
+    size, origin = sample.pixels.shape[-1], "drawn" if sample.format == "drawn" else "file"
     views = [
-        _view(sample.shown, f"{whence}, {sample.width} x {sample.height}", f"whole: {sample.caption}"),
+        _view(sample.shown, f"{origin}, {sample.width} x {sample.height}", f"whole: {sample.caption}"),
         _view(sample.pixels, f"cropped, {size} x {size}", f"as the model gets it: {sample.caption}"),
     ]
     if back is not None:
@@ -85,16 +85,16 @@ def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None =
 
 
 def broken_card(broken: Broken) -> str:
-    """One that cannot be read."""
+    """Card of a sample that cannot be read."""
     return (
         f'<div class="card broken"><div class="caption">{escape(broken.kind)}</div>'
         f'<div>{escape(broken.detail)}</div><div class="about">{escape(broken.name)}</div></div>'
     )
 
 
-def card_grid(parts: Sequence[str]) -> str:
-    """Cards in as many columns as there is room for."""
-    return f'{STYLE}<div class="cards">{"".join(parts)}</div>'
+def card_grid(cards: Sequence[str]) -> str:
+    """Cards in as many columns as fit."""
+    return f'{STYLE}<div class="cards">{"".join(cards)}</div>'
 
 
 def _view(picture: NDArray[np.uint8], label: str, alt: str) -> str:

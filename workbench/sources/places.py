@@ -1,4 +1,4 @@
-"""Where sources lie: those of a workspace, and whether one has changed. It reads no picture."""
+"""Locates the data sources of a workspace, and detects whether one has changed."""
 
 import hashlib
 import itertools
@@ -11,16 +11,16 @@ from dream.data.samples import PICTURES
 from workbench.workspace import Workspace
 
 STAMPED = 10_000
-"""Files and folders whose time of change is looked at to see whether a source is still the same."""
+"""Maximal number of files and folders whose modification times tell whether a source has changed."""
 SEARCHED = 400
-"""Folders of a workspace that are looked into for sources."""
+"""Maximal number of folders in a workspace that are searched for sources."""
 
 
 def source_stamp(source: str) -> str:
-    """A short text that changes when the source's files do, as far as sizes and times of change tell.
+    """A short text that changes with the sizes and modification times of the source's files.
 
-    Of a folder its subfolders and metadata are looked at, not every picture. Raises InputError as
-    `open_corpora` does where nothing is there.
+    For a folder it covers the subfolders and metadata.jsonl files, not every picture. Raises InputError like
+    `open_corpora` if there is no such source.
     """
     if source == "shapes" or source.startswith("hf:"):
         return source
@@ -35,23 +35,23 @@ def source_stamp(source: str) -> str:
 
 def list_sources(workspace: Workspace) -> list[str]:
     """`shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
-    found = []
+    sources = []
     ours = {path.name for path in (workspace.runs, workspace.decodes, workspace.results)}
     for number, (directory, subfolders, names) in enumerate(os.walk(workspace.root)):
         if number == SEARCHED:
             break
-        here = Path(directory)
-        deep = len(here.relative_to(workspace.root).parts)
+        folder = Path(directory)
+        depth = len(folder.relative_to(workspace.root).parts)
         subfolders[:] = sorted(
-            name for name in subfolders if deep < 3 and not name.startswith(".") and name not in ours
+            name for name in subfolders if depth < 3 and not name.startswith(".") and name not in ours
         )
-        shown = workspace.shown(here)
+        shown = workspace.shown(folder)
         if any(name.endswith(".tar") for name in names):
-            found.append("*.tar" if shown == "." else f"{shown}/*.tar")
-        if deep and _captioned(names):
-            found.append(shown)
+            sources.append("*.tar" if shown == "." else f"{shown}/*.tar")
+        if depth and _captioned(names):
+            sources.append(shown)
             subfolders.clear()
-    return ["shapes", *found]
+    return ["shapes", *sources]
 
 
 def _folders(root: Path) -> Iterator[Path]:
@@ -63,7 +63,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _captioned(names: Sequence[str]) -> bool:
-    """Whether a folder of these files looks like one of captioned pictures."""
+    """Whether files of these names look like captioned pictures."""
     pictures = {Path(name).stem for name in names if name.lower().endswith(PICTURES)}
     texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
     return bool(pictures) and ("metadata.jsonl" in names or bool(pictures & texts))

@@ -1,6 +1,6 @@
-"""What a model can see of a source at all: the tokens of a caption, and a picture after the image tokenizer.
+"""A source through a model's tokenizers: the tokens of a caption, and a picture decoded from its image tokens.
 
-Neither needs a model's weights. It reads no source.
+Neither needs the model's weights.
 """
 
 from collections import Counter
@@ -29,30 +29,30 @@ MEANINGS: dict[Kind, str] = {
     "spelled": "a single byte of a word that the vocabulary does not know",
     "unknown": "not in the vocabulary",
     "end": "end of the caption",
-    "cut": "behind the end of what the model reads: lost",
+    "cut": "beyond the context length of the model: cut off",
 }
 SUFFIX, BLANK = "</w>", "Ġ"
-"""How CLIP marks the end of a word, and byte-level BPE a blank."""
+"""CLIP's mark for the end of a word, and byte-level BPE's mark for a blank."""
 
 
 @dataclass(frozen=True)
 class Eyes:
-    """Both tokenizers of a model."""
+    """The caption tokenizer and the image tokenizer of a model."""
 
     name: str
-    """Whose they are."""
+    """Name of the model."""
     config: DreamConfig
     tokenizer: CaptionTokenizer
     image_tokenizer: ImageTokenizer
 
     @property
     def exact(self) -> bool:
-        """Whether a picture comes back from its tokens as it was."""
+        """Whether pictures are recovered exactly from their tokens."""
         return self.config.image.tokenizer == "pixels"
 
 
 class Token(NamedTuple):
-    """A token of a caption as it is shown."""
+    """A token of a caption, for display."""
 
     id: int
     text: str
@@ -60,25 +60,25 @@ class Token(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """Pictures that went into tokens and came back."""
+    """Pictures encoded into tokens and decoded again."""
 
     pictures: NDArray[np.uint8]
     """(B, 3, S, S)."""
     mean_error: NDArray[np.float64]
-    """(B,) mean absolute difference, in 8-bit levels."""
+    """(B,): mean absolute difference in 8-bit levels."""
     greatest_error: NDArray[np.int64]
-    """(B,) greatest one."""
+    """(B,): maximal absolute difference in 8-bit levels."""
 
 
 def config_of_model(model: str) -> DreamConfig:
-    """The configuration of a run, checkpoint or shipped model. Raises InputError where there is none."""
+    """The configuration of a run, checkpoint or shipped model. Raises InputError if there is none."""
     return read_state(checkpoint_of(Path(model))).config
 
 
 def eyes_of_model(model: str) -> Eyes:
-    """The tokenizers of a run, checkpoint or shipped model; its weights are not read.
+    """Loads the tokenizers of a run, checkpoint or shipped model, but not its weights.
 
-    Raises InputError where there is none, or its VAE cannot be loaded.
+    Raises InputError if there is none, or if its VAE cannot be loaded.
     """
     folder = checkpoint_of(Path(model))
     config = read_state(folder).config
@@ -87,8 +87,9 @@ def eyes_of_model(model: str) -> Eyes:
 
 
 def eyes_of_training(source: str, level: int = 1) -> Eyes:
-    """The tokenizers that a training of the preset `tiny` on this source would have; it reads up to 20,000
-    captions of its training split. Raises InputError as `open_source` does.
+    """The tokenizers that a training of the preset `tiny` on this source would have.
+
+    Reads up to 20,000 captions of the training split. Raises InputError like `open_source`.
     """
     config = tiny()
     config = replace(config, data=replace(config.data, level=level))
@@ -97,9 +98,9 @@ def eyes_of_training(source: str, level: int = 1) -> Eyes:
 
 
 def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
-    """The caption's tokens with begin and end, then those that are cut."""
-    found = list(_inner(tokenizer, caption))
-    kept, lost = found[: tokenizer.context_length - 2], found[tokenizer.context_length - 2 :]
+    """Tokens of a caption with begin and end, followed by those that are cut off."""
+    tokens = list(_inner(tokenizer, caption))
+    kept, lost = tokens[: tokenizer.context_length - 2], tokens[tokenizer.context_length - 2 :]
     return [
         Token(tokenizer.begin_id, "begin", "begin"),
         *kept,
@@ -109,7 +110,7 @@ def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
 
 
 def and_back(image_tokenizer: ImageTokenizer, pixels: NDArray[np.uint8]) -> Returned:
-    """Pictures (B, 3, S, S) through the image tokenizer and back, with what was lost."""
+    """Encodes pictures (B, 3, S, S) into image tokens and decodes them again, with the error."""
     with torch.no_grad():
         tokens = image_tokenizer.tokenize(torch.from_numpy(pixels))
         back = (image_tokenizer.to_pixels(tokens) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

@@ -1,6 +1,6 @@
-"""A source in numbers: what `dream data` tells, with tokens, words and, for drawn pictures, attributes.
+"""Statistics of a source: those of `dream data`, with tokens, words and, for drawn pictures, attributes.
 
-It reads as much of the source as it is told to, and holds lengths and counts, no pictures.
+Only lengths and counts are kept in memory, not pictures.
 """
 
 import csv
@@ -21,60 +21,62 @@ from dream.data.text import CaptionTokenizer
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples
 
 WORDS = 40
-"""Most frequent words that are told."""
+"""Number of most frequent words that are listed."""
 REPEATED = 20
-"""Most frequent captions that are told."""
+"""Number of most frequent captions that are listed."""
 EVERY = 0.4
 """Seconds between two partial results."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
-Tell = Callable[["SourceStatistics", int | None], None]
-"""Told what is known so far, and how many samples there will be, where that can be said."""
+PartialStatistics = Callable[["SourceStatistics", int | None], None]
+"""Callback that takes the statistics so far and the expected number of samples, if it is known."""
 
 
 @dataclass(frozen=True)
 class SourceStatistics:
-    """What was found."""
+    """Statistics of the samples read."""
 
     rows: int
-    """Samples that were looked at."""
+    """Samples read, good or broken."""
     good: int
     held_out: int
-    """Good samples that a training would keep for validation."""
+    """Good samples that training would hold out for validation."""
     complete: bool
-    """Whether that is all there is."""
+    """Whether every sample has been read."""
     shards: int
     widths: NDArray[np.int64]
-    """Of each good picture before the crop, in pixels; so are the heights."""
+    """(good,): width of each picture before the crop, in pixels."""
     heights: NDArray[np.int64]
+    """(good,): height of each picture before the crop, in pixels."""
     words: NDArray[np.int64]
-    """Of each caption."""
+    """(good,): words per caption."""
     tokens: NDArray[np.int64]
-    """Of each caption, begin and end included, before any is cut."""
+    """(good,): tokens per caption with begin and end, not truncated."""
     context: int
-    """Tokens that the model reads."""
+    """Maximal number of tokens that the model reads."""
     formats: dict[str, int]
     modes: dict[str, int]
     vocabulary: int
-    """Different words."""
+    """Number of different words."""
     frequent: list[tuple[str, int]]
+    """The most frequent words with their counts."""
     different: int
-    """Different captions."""
+    """Number of different captions."""
     repeated: list[tuple[str, int]]
     """Captions that occur more than once, most frequent first."""
     attributes: dict[str, dict[str, int]]
-    """Of drawn pictures: how often each value of each attribute occurs."""
+    """For drawn pictures: counts of each value, per attribute."""
     problems: list[tuple[str, str, str, str]]
-    """What is broken: (kind, shard, key, detail)."""
+    """Problems as (kind, shard, key, detail)."""
 
     @property
     def cut(self) -> int:
-        """Captions that are longer than what the model reads."""
+        """Number of captions that exceed the model's context."""
         return int((self.tokens > self.context).sum())
 
     @property
     def by_kind(self) -> dict[str, int]:
-        """Problems of each kind."""
+        """Number of problems per kind."""
         return dict(Counter(kind for kind, *_ in self.problems))
 
 
@@ -87,31 +89,35 @@ class _Counted(Survey):
     lengths: list[int] = field(default_factory=list)
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, look: SampleFacts) -> None:
-        super().add(look)
+    def add(self, facts: SampleFacts) -> None:
+        """Adds a good sample, with its words and tokens."""
+        super().add(facts)
         assert self.tokenizer is not None
-        self.vocabulary.update(_WORD.findall(look.caption.casefold()))
-        self.lengths += (length + 2 for length in self.tokenizer.lengths([look.caption]))
+        self.vocabulary.update(_WORD.findall(facts.caption.casefold()))
+        self.lengths += (length + 2 for length in self.tokenizer.lengths([facts.caption]))
 
 
 def source_statistics(
-    browsed: Browsed, tokenizer: CaptionTokenizer, limit: int | None, tell: Tell = lambda now, of: None
+    browsed: Browsed,
+    tokenizer: CaptionTokenizer,
+    limit: int | None,
+    show: PartialStatistics = lambda statistics, expected: None,
 ) -> SourceStatistics:
-    """What the first `limit` samples hold (of a stored source all, if none; all of its splits' rows).
+    """Statistics of the first `limit` samples; `None` reads all samples of a stored source, whatever its split.
 
-    `tell` may raise to end it. Endless sources need a limit.
+    `show` takes partial results and may raise to stop. Endless sources need a limit.
     """
     counted = _Counted(len(browsed.shards), tokenizer=tokenizer)
     last = time.monotonic()
-    for _ in _filled(browsed, counted, limit):
+    for _ in _fill(browsed, counted, limit):
         if time.monotonic() - last > EVERY:
-            tell(_told(counted), counted.expected)
+            show(_statistics(counted), counted.expected)
             last = time.monotonic()
-    return _told(counted)
+    return _statistics(counted)
 
 
 def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
-    """A row a problem: kind, shard, name, detail."""
+    """CSV with one row per problem: kind, shard, name, detail."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("kind", "shard", "name", "detail"))
@@ -119,8 +125,8 @@ def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:
-    """Ends when `counted` is full; yields meanwhile."""
+def _fill(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:
+    """Adds samples to `counted` up to `limit`; yields in between."""
     if isinstance(browsed, StoredSamples):
         yield from survey(browsed.fresh(), limit, counted)
         return
@@ -149,7 +155,7 @@ def _count_attributes(counts: dict[str, Counter[str]], caption: str) -> None:
         counts.setdefault(name, Counter())[value] += 1
 
 
-def _told(counted: _Counted) -> SourceStatistics:
+def _statistics(counted: _Counted) -> SourceStatistics:
     different, repeated = counted.repeated(REPEATED) if counted.good else (0, [])
     return SourceStatistics(
         rows=counted.rows,

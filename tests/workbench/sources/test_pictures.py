@@ -26,7 +26,7 @@ def test_captions_and_names_are_escaped():
 
 def test_chips_carry_id_kind_and_meaning():
     html = chips([Token(7, "red", "known"), Token(9, "x", "cut")])
-    assert 'class="chip known"' in html and "<small>7</small>" in html and "lost, id 9" in html
+    assert 'class="chip known"' in html and "<small>7</small>" in html and "cut off, id 9" in html
 
 
 def test_a_card_tells_the_error_of_the_tokenizer_in_levels():
