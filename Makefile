@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-browser screenshots notebooks-html lint format bench demo comparison clean
+.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,15 @@ lab: $(READY) ## open the notebooks in JupyterLab, on this machine only (PORT=88
 	DREAM_WORKSPACE="$(CURDIR)" $(PY) -m jupyter lab --ip=127.0.0.1 $(if $(PORT),--port=$(PORT)) $(LAB_QUIET) notebooks
 
 test: lint ## lint, types and all quick tests
-	$(PY) -m pytest -m "not slow and not browser" -n $(WORKERS) --dist loadfile
+	$(PY) -m pytest -m "not slow and not browser and not core" -n $(WORKERS) --dist loadfile
 
 test-slow: $(READY) ## the trainings and decodes that take minutes
 	$(PY) -m pytest -m "slow and not browser"
+
+test-core: $(READY) ## a training step in a second environment that has only the core
+	$(PYTHON) -m venv --clear .venv-core
+	.venv-core/bin/python -m pip install --quiet --no-input --disable-pip-version-check .
+	$(PY) -m pytest -m core
 
 test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
 	$(PY) -m pytest -m browser
@@ -59,7 +64,7 @@ comparison: $(READY) ## joint against single objectives at equal budget, three s
 	$(PY) -m workbench.comparison
 
 clean: ## remove .venv and every cache; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .venv-core build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An interrupted set-up leaves no stamp and is taken up again; a changed pyproject.toml sets up once more.
@@ -71,5 +76,5 @@ $(READY): pyproject.toml
 		{ echo "make: Python's venv is missing; install it (Debian: sudo apt install python3-venv) and try again."; exit 1; }
 	@echo "Setting up $(VENV): once, some minutes, 2.5 to 6 GB ..."
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[test,e2e,vae,metrics,export]'
+	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[all,test,e2e]'
 	@touch $@

@@ -1,6 +1,6 @@
-"""The app as a browser sees it, for screenshots and tests: a server of its own, and headless Chromium.
+"""Drives the app in headless Chromium, for screenshots and tests, with a server of its own.
 
-It needs the packages of the `e2e` extra and a Chromium; `reason_missing` says what is not there.
+Needs the packages of the `e2e` extra and a Chromium; `reason_missing` says what is missing.
 """
 
 import importlib.util
@@ -37,11 +37,11 @@ ARGUMENTS = (
 )
 START_SECONDS = 90
 PATIENCE = 120_000
-"""Milliseconds for what a busy machine takes."""
+"""Milliseconds that a step may take on a busy machine."""
 
 
 def reason_missing() -> str | None:
-    """What a browser test lacks here, in a sentence; None if nothing."""
+    """Says what browser tests lack on this machine; None if nothing."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed (pip install -e '.[e2e]')"
     return None if find_browser() else f"no browser found ({', '.join(BROWSERS)})"
@@ -49,7 +49,7 @@ def reason_missing() -> str | None:
 
 @contextmanager
 def served(workspace: Path, *options: str) -> Iterator[str]:
-    """Address of an app of this workspace, which ends with the block; trainings that it started go on."""
+    """Serves the app for this workspace within the block; yields its address. Trainings that it started go on."""
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), *options]
     log = workspace / "streamlit.log"
@@ -76,7 +76,7 @@ def served(workspace: Path, *options: str) -> Iterator[str]:
 
 @contextmanager
 def chromium() -> "Iterator[Browser]":
-    """A headless browser."""
+    """Opens a headless browser within the block."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -88,7 +88,7 @@ def chromium() -> "Iterator[Browser]":
 def open_page(
     browser: "Browser", address: str, theme: Literal["light", "dark"] = "light", size: tuple[int, int] = (1440, 1000)
 ) -> "Page":
-    """A tab of its own at this address, once the app has drawn it."""
+    """Opens a new tab at this address and waits until the app has drawn it."""
     context = browser.new_context(
         color_scheme=theme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
     )
@@ -99,18 +99,18 @@ def open_page(
 
 
 def settle(page: "Page", seconds: float = 60) -> None:
-    """Waits until the app has run its script and draws nothing more."""
+    """Waits until the app has run its script and stopped drawing."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=1000 * seconds)
     page.wait_for_timeout(400)
 
 
 def widget(page: "Page", key: str) -> "Locator":
-    """The widget of that key."""
+    """Locates the widget of that key."""
     return page.locator(f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', key)}")
 
 
 def press(page: "Page", key: str) -> None:
-    """Presses the button of that key, once it is there and can be pressed."""
+    """Presses the button of that key once it is enabled."""
     button = widget(page, key).locator("button").first
     button.wait_for(timeout=PATIENCE)
     page.wait_for_function("button => !button.disabled", arg=button.element_handle(), timeout=PATIENCE)
@@ -122,7 +122,7 @@ def _wait(address: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise RunError(f"the app ended at once; its last words are in {log}")
+            raise RunError(f"the app ended while starting; see {log}")
         try:
             with urllib.request.urlopen(address, timeout=2):
                 return

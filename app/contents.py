@@ -1,4 +1,4 @@
-"""The pages, as the router and the screenshots list them."""
+"""List of the pages, for the router and the screenshots."""
 
 PAGES = {
     "": [("home", "Home")],
@@ -6,4 +6,4 @@ PAGES = {
     "Train": [("train", "Train"), ("runs", "Runs"), ("checkpoints", "Checkpoints")],
     "Look": [("search", "Search"), ("data", "Data"), ("evaluate", "Evaluate")],
 }
-"""The folder and address of each page, and its title, by section."""
+"""By section: the folder of each page, which is also its address, and its title."""

@@ -1,4 +1,4 @@
-"""Failures on a page: one sentence each, with the details a click away and in the log."""
+"""Failures on pages: one sentence each; details of unexpected ones are a click away and in the log."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,29 +12,27 @@ from workbench.workspace import open_workspace
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Turns a failure inside into a sentence on the page; details are a click away and in the log."""
+    """Shows an exception raised inside on the page instead of ending it."""
     try:
         yield
     except (InputError, RunError) as error:
         st.error(error_sentence(error))
-    except Exception as error:  # Streamlit's own control flow is no Exception
+    except Exception as error:  # Streamlit's own control flow does not derive from Exception
         show_failure(error)
 
 
 def show_failure(error: BaseException) -> None:
-    """One sentence for a failure, with its details a click away if it is not one of ours."""
+    """Shows an exception as one sentence; with its traceback a click away unless it is InputError or RunError."""
     if isinstance(error, (InputError, RunError)):
         st.error(error_sentence(error))
         return
     here = open_workspace()
     details = here.note_failure(error)
-    st.error(
-        f"Something went wrong that should not: {error_sentence(error)} The details are in {here.shown(here.log)}."
-    )
+    st.error(f"Unexpected error: {error_sentence(error)} See {here.shown(here.log)} for details.")
     with st.expander("Details"):
         st.code(details, language="text", wrap_lines=True)
 
 
 def error_sentence(error: BaseException) -> str:
-    """The error's message as a sentence."""
+    """Message of the error as a sentence."""
     return as_sentence(str(error).strip() or type(error).__name__)

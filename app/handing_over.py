@@ -1,18 +1,18 @@
-"""Values handed from one page to the next."""
+"""Values that one page hands to another when it opens it."""
 
 from typing import Any
 
 import streamlit as st
 
-from app.keys import HANDED
+from app.keys import handed_key
 
 
 def hand_over(page: str, **values: Any) -> None:
-    """Opens the page of that address with these values, which it takes with `handed`."""
-    st.session_state[HANDED + page] = values
+    """Opens the page of that address with these values, which it takes by calling `handed`."""
+    st.session_state[handed_key(page)] = values
     st.switch_page(f"{page}/page.py")
 
 
 def handed(page: str) -> dict[str, Any]:
-    """What another page left for this one; empty the second time."""
-    return st.session_state.pop(HANDED + page, {})
+    """Values that another page left for this one; empty on the second call."""
+    return st.session_state.pop(handed_key(page), {})

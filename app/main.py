@@ -1,7 +1,7 @@
-"""The router: declares the pages, keeps what was typed on them, and runs the one that was asked for.
+"""The router: declares the pages, keeps their inputs, and runs the page that the address names.
 
-Start it with `make app`. Streamlit imports this file once as a server, where `app` refuses requests under
-names that the settings do not allow, and runs it as a script for every view of a page.
+Start it with `make app`. Streamlit imports this file once as a server, where `app` refuses requests with a host
+name that the settings do not allow, and runs it as a script for every view of a page.
 """
 
 import streamlit as st
@@ -11,11 +11,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from app.contents import PAGES
 from app.failures import guarded
 from app.figures import LOOKS
-from app.keys import keep_inputs
+from app.keys import action_key, keep_inputs
 
 
 def main() -> None:
-    """One view of a page."""
+    """Runs one view of a page."""
     st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
     st.html(LOOKS)
     keep_inputs()
@@ -26,31 +26,31 @@ def main() -> None:
         for section, pages in PAGES.items()
     }
     chosen = st.navigation(sections, expanded=True)
-    _neighbours([page for pages in sections.values() for page in pages], chosen)
+    _show_neighbours([page for pages in sections.values() for page in pages], chosen)
     with guarded():
         chosen.run()
 
 
-def _neighbours(pages: list[st.Page], chosen: st.Page) -> None:
-    """Buttons to the pages before and after, which the keyboard presses too."""
+def _show_neighbours(pages: list[st.Page], chosen: st.Page) -> None:
+    """Draws buttons to the previous and the next page, with keyboard shortcuts."""
     at = pages.index(chosen)
     with st.sidebar:
         if st.button(
             "‹ Back",
-            key="do.page.back",
+            key=action_key("page", "back"),
             shortcut="Alt+PageUp",
             disabled=at == 0,
             width="stretch",
-            help="The page before this one.",
+            help="Opens the previous page.",
         ):
             st.switch_page(pages[at - 1])
         if st.button(
             "Next ›",
-            key="do.page.next",
+            key=action_key("page", "next"),
             shortcut="Alt+PageDown",
             disabled=at == len(pages) - 1,
             width="stretch",
-            help="The page after this one.",
+            help="Opens the next page.",
         ):
             st.switch_page(pages[at + 1])
 

@@ -1,4 +1,4 @@
-"""Models on pages: the choice of one, and each opened once for all tabs."""
+"""Models on pages: a box to choose one, and each opened once for all tabs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app.keys import INPUT
+from app.keys import input_key
 from dream.model.pretrained import Pretrained
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
 from workbench.opening import set_threads
@@ -15,15 +15,15 @@ from workbench.workspace import open_workspace
 
 
 def pretrained(model: str, *, ema: bool = True) -> Pretrained:
-    """The model of this name or path; opened once for all tabs, again when its files change.
+    """Opens the model of this name or path, once for all tabs and again when its files change.
 
     Raises InputError as `load_pretrained` does.
     """
     folder = checkpoint_of(Path(model))
     stamp = max(file.stat().st_mtime_ns for file in folder.iterdir())
-    found = _pretrained(str(folder), stamp, ema)
-    set_threads(found)
-    return found
+    opened = _pretrained(str(folder), stamp, ema)
+    set_threads(opened)
+    return opened
 
 
 @st.cache_resource(max_entries=3, show_spinner="Opening the model ...")
@@ -32,25 +32,23 @@ def _pretrained(folder: str, stamp: int, ema: bool) -> Pretrained:
 
 
 def models() -> list[str]:
-    """Models to choose from: those shipped, then the workspace's runs that hold a checkpoint, newest
-    first.
-    """
+    """Models to choose from: the shipped ones, then the runs of the workspace with a checkpoint, newest first."""
     here = open_workspace()
     runs = [run.path for run in list_runs(here.runs)]
     return [*SHIPPED, *(here.shown(run) for run in runs if any(run.glob("checkpoints/*/state.json")))]
 
 
 def pick_model(key: str, label: str = "Model", **options: Any) -> str:
-    """A selection box of the models, or a path typed in; what `pretrained` takes. `key` without `in.`."""
+    """Draws a box to choose a model or type a path; returns a name that `pretrained` takes. `key` without `in.`."""
     about = "A shipped model, a run of this workspace, or the path of a run or checkpoint."
-    return open_workspace().model(choose_or_type(label, models(), INPUT + key, about, **options))
+    return open_workspace().model(choose_or_type(label, models(), input_key(key), about, **options))
 
 
 def choose_or_type(label: str, choices: Sequence[str], key: str, about: str, **options: Any) -> str:
-    """A selection box that takes what is not listed too; at the beginning on the first choice."""
-    given = st.session_state.get(key)
-    if not given:
+    """Draws a box to choose from `choices` or type another value; returns the choice, at first the first one."""
+    current = st.session_state.get(key)
+    if not current:
         st.session_state[key] = choices[0]
-    elif given not in choices:
-        choices = [given, *choices]
+    elif current not in choices:
+        choices = [current, *choices]
     return st.selectbox(label, choices, key=key, accept_new_options=True, help=about, **options)

@@ -1,6 +1,6 @@
-"""`make screenshots`: every page of the app in both themes, as PNG, from a workspace with something in it.
+"""Saves every page of the app in both themes as PNG (`make screenshots`).
 
-The workspace is made once (a short training, an evaluation of the shipped model), so that no page is empty.
+The workspace is filled once (a short training, an evaluation of the shipped model), so that no page is empty.
 """
 
 import argparse
@@ -12,22 +12,22 @@ from app.browsing import chromium, open_page, press, reason_missing, served, set
 from app.contents import PAGES
 
 STEPS = 120
-"""Of the training that the pages show."""
+"""Steps of the training that the pages show."""
 SIZE = (1440, 1600)
 PRESSED = {
     "decode": ("do.decode.go",),
     "trajectories": ("do.trajectories.example.0", "do.trajectories.paint", "do.trajectories.finish"),
 }
-"""Buttons that are pressed before the picture is taken, so that a page shows what it is for."""
+"""Keys of the buttons to press before the screenshot, so that a page shows what it is for."""
 SECONDS = 6.0
-"""For figures to be drawn and work in the background to end."""
+"""Time for figures to be drawn and background work to end."""
 
 
 def main() -> int:
-    """Exit code."""
+    """Takes the screenshots; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/screenshots"), help="folder for the PNGs")
-    parser.add_argument("--pages", default="", help="comma-separated; default: all")
+    parser.add_argument("--pages", default="", help="comma-separated page names (default: all)")
     args = parser.parse_args()
     if missing := reason_missing():
         print(f"screenshots: {missing}", file=sys.stderr)
@@ -35,7 +35,7 @@ def main() -> int:
     names = [name for section in PAGES.values() for name, _ in section]
     chosen = [name.strip() for name in args.pages.split(",") if name.strip()] or names
     if unknown := [name for name in chosen if name not in names]:
-        print(f"screenshots: no page '{unknown[0]}'; there are {', '.join(names)}", file=sys.stderr)
+        print(f"screenshots: there is no page '{unknown[0]}'; choose from {', '.join(names)}", file=sys.stderr)
         return 2
     workspace = (args.out / "workspace").absolute()
     furnish(workspace)
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def furnish(workspace: Path) -> None:
-    """Makes what the pages show, unless it is there."""
+    """Fills the workspace with a run and an evaluation, unless it has them."""
     workspace.mkdir(parents=True, exist_ok=True)
     run = workspace / "runs" / "shapes"
     if not (run / "config.json").exists():

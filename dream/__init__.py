@@ -1,7 +1,7 @@
 """DREAM: one model for contrastive alignment and masked generation of pictures.
 
-Importing it takes milliseconds and no torch: each part imports what it needs where it is used. Import it
-before timm, transformers or diffusers, which import torchvision (see `dream.torchvision_shim`).
+Importing the package takes milliseconds and does not import torch. Import it before timm, transformers or
+diffusers, which import torchvision (see `dream.torchvision_shim`).
 """
 
 import os
@@ -10,9 +10,9 @@ from dream import torchvision_shim
 
 __version__ = "0.1.0"
 IDLE_SPINS = "20000"
-"""Turns that a waiting OpenMP thread spins before it sleeps. Left to itself it spins so long that any other
-busy process stalls torch's threads tenfold; without spinning, small operations wait for threads to wake (a
-third slower).
+"""How often a waiting OpenMP thread spins before it sleeps. By default it spins so long that any other busy
+process slows torch's threads tenfold; without spinning, small operations wait for threads to wake and take a
+third longer.
 """
 
 torchvision_shim.install()

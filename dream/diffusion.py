@@ -1,9 +1,8 @@
-"""The mathematics of the diffusion head: noise schedule, training terms, denoising steps, guidance. No
-nn.Module.
+"""Mathematics of the diffusion head, without nn.Module: noise schedule, training terms, denoising, guidance.
 
-Two objectives: `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published; `flow` is
-rectified flow with x-prediction and velocity loss, a departure of the small presets. Times are integers 0
-.. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
+There are two objectives. `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published.
+`flow` is rectified flow with x-prediction and velocity loss, our departure for the small presets. Times are
+integers 0 .. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
 """
 
 import itertools
@@ -20,21 +19,21 @@ from dream.config import HeadConfig
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noised (M, D_tok), time ()) -> head output (M, out_dim)."""
 
+TIME_SHIFT = 2.0
+"""Sampling times of `flow` are moved towards noise by this factor (1 = evenly spaced)."""
 MIN_FLOW_GAP = 0.05
 """Smallest 1 - time that the velocity loss divides by."""
 
 
 class Draw(NamedTuple):
-    """One (time, noise) pair a row: times (M,), noise (M, D_tok)."""
+    """One (time, noise) pair per row: times (M,), noise (M, D_tok)."""
 
     times: Tensor
     noise: Tensor
 
 
 class NoiseSchedule(NamedTuple):
-    """Coefficients of a chain of S steps, each (S,) float64; `times` are the steps' places among the
-    training steps.
-    """
+    """Coefficients of a chain of S steps, each (S,) float64; `times` are indices of the training steps."""
 
     times: Tensor
     betas: Tensor
@@ -44,20 +43,18 @@ class NoiseSchedule(NamedTuple):
     posterior_log_variance: Tensor
 
     def at(self, name: str, steps: Tensor) -> Tensor:
-        """Coefficient `name` at `steps` (M,) as an (M, 1) float32 column."""
+        """(M, 1) float32: coefficient `name` at `steps` (M,)."""
         return getattr(self, name).to(steps.device)[steps].float().unsqueeze(-1)
 
 
 def head_output_dim(config: HeadConfig, token_dim: int) -> int:
-    """Numbers the head puts out a token: noise and variance, or the clean token."""
+    """Width of the head's output per token: noise and variance, or the clean token."""
     return 2 * token_dim if config.objective == "noise" else token_dim
 
 
 @lru_cache(maxsize=32)
 def noise_schedule(train_steps: int, sampling_steps: int | None = None) -> NoiseSchedule:
-    """The cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps where
-    given.
-    """
+    """Cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps if given."""
     steps = torch.arange(train_steps + 1, dtype=torch.float64)
     level = torch.cos((steps / train_steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - level[1:] / level[:-1]).clamp(max=0.999)
@@ -72,15 +69,13 @@ def noise_schedule(train_steps: int, sampling_steps: int | None = None) -> Noise
         alphas_cumprod=cumulative,
         posterior_mean_clean=betas * previous.sqrt() / (1 - cumulative),
         posterior_mean_noised=(1 - previous) * (1 - betas).sqrt() / (1 - cumulative),
-        # the variance at the last step is 0: its logarithm is clipped to that of the step before
+        # the variance at t = 0 is 0: its logarithm is replaced by that at t = 1
         posterior_log_variance=torch.cat([variance[1:2] if len(variance) > 1 else betas, variance[1:]]).log(),
     )
 
 
 def respaced_times(train_steps: int, sampling_steps: int) -> list[int]:
-    """The training steps that a chain of `sampling_steps` keeps, rising, first and last included (improved
-    DDPM).
-    """
+    """Training steps that a chain of `sampling_steps` keeps, rising, first and last included (improved DDPM)."""
     if sampling_steps == 1:
         return [0]
     stride = (train_steps - 1) / (sampling_steps - 1)
@@ -103,25 +98,23 @@ def add_noise(config: HeadConfig, clean: Tensor, draw: Draw) -> Tensor:
         time = draw.times.unsqueeze(-1)
         return time * clean + (1 - time) * draw.noise
     level = noise_schedule(config.train_steps).at("alphas_cumprod", draw.times)
-    # the square root of 1 - level is taken in float64: near t = 0 float32 would lose it
+    # the square root of 1 - level is taken in float64, because float32 loses digits near t = 0
     rest = (1 - noise_schedule(config.train_steps).alphas_cumprod).sqrt().to(clean.device)[draw.times]
     return level.sqrt() * clean + rest.float().unsqueeze(-1) * draw.noise
 
 
 class RowTerms(NamedTuple):
-    """Loss terms of each row (M,): `error` is a mean square; `variance` is in bits per dimension (0 for
-    `flow`).
-    """
+    """Loss terms of each row (M,): `error` is a mean square, `variance` in bits per dimension (0 for `flow`)."""
 
     error: Tensor
     variance: Tensor
 
 
 def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw: Draw) -> RowTerms:
-    """Loss terms of every row from the head's output `prediction` (M, out_dim) on `add_noise(clean, draw)`.
+    """Loss terms of every row for the head's output `prediction` (M, out_dim) on `add_noise(clean, draw)`.
 
-    `noise` (spec section 1): squared error of the noise, and the variance term with the predicted mean
-    detached. `flow`: squared error of the velocity (x-prediction), with 1 - time bounded below by
+    `noise` (docs/method.md, One model, two objectives): squared error of the noise, and the variance term with
+    the predicted mean detached. `flow`: squared error of the velocity (x-prediction), with 1 - time bounded below by
     MIN_FLOW_GAP.
     """
     if config.objective == "flow":
@@ -139,8 +132,8 @@ def denoise(config: HeadConfig, predict: Predict, noise: Tensor, temperature: fl
     """(M, D_tok): tokens drawn with the head `predict` in S = len(noise) - 1 denoising steps.
 
     `noise` (S+1, M, D_tok): `noise[0]` starts the chain, `noise[1 + i]` is used at its i-th step.
-    `temperature` scales the steps' noise (`noise`) or the start (`flow`, which has no other). The flow
-    reads only `noise[0]`; pass any number of rows and set S by `config.sampling_steps`.
+    `temperature` scales the steps' noise (`noise`) or the start (`flow`, which has no other noise). `flow` reads
+    only `noise[0]` and takes S from `config.sampling_steps`.
     """
     if config.objective == "flow":
         return _flow(config, predict, noise[0] * temperature)
@@ -156,12 +149,12 @@ def denoise(config: HeadConfig, predict: Predict, noise: Tensor, temperature: fl
 
 
 def noise_draws(config: HeadConfig) -> int:
-    """Length that `denoise` wants of its noise: the start, and one a step where steps are random."""
+    """Length of the noise that `denoise` needs: the start, and one entry per step if steps are random."""
     return 1 if config.objective == "flow" else config.sampling_steps + 1
 
 
 def reverse_step(schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean, log-variance and predicted clean token (M, D_tok) of one reverse step; x_0 is not clipped."""
+    """Mean, log-variance and predicted clean token, each (M, D_tok), of one reverse step; x_0 is not clipped."""
     steps = torch.tensor([step], device=noised.device)
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     level = schedule.alphas_cumprod[step]
@@ -171,7 +164,7 @@ def reverse_step(schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: 
 
 
 def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> Tensor:
-    """Head output (M, out_dim) under classifier-free guidance; the variance half is the conditional one's."""
+    """Head output (M, out_dim) under classifier-free guidance; the variance half is the conditional output's."""
     guided = unconditional + scale * (conditional - unconditional)
     if config.objective == "flow":  # linear in the velocity too, since both share the noised token
         return guided
@@ -180,9 +173,9 @@ def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale:
 
 
 def _flow(config: HeadConfig, predict: Predict, noised: Tensor) -> Tensor:
-    """Euler steps from time 0 to 1 on a grid that `time_shift` moves towards noise."""
+    """Euler steps from time 0 to 1 on a grid that TIME_SHIFT moves towards noise."""
     grid = torch.linspace(0, 1, config.sampling_steps + 1, dtype=torch.float64)
-    grid = (grid / (grid + config.time_shift * (1 - grid))).to(noised)
+    grid = (grid / (grid + TIME_SHIFT * (1 - grid))).to(noised)
     for now, then in itertools.pairwise(grid):
         clean = predict(noised, now)
         noised = noised + (then - now) / (1 - now) * (clean - noised)
@@ -198,9 +191,7 @@ def _log_variance(schedule: NoiseSchedule, raw: Tensor, steps: Tensor) -> Tensor
 
 
 def _variance_term(schedule: NoiseSchedule, output: Tensor, clean: Tensor, noised: Tensor, times: Tensor) -> Tensor:
-    """(M,) bits per dimension: KL of the true posterior to the predicted one; at t = 0 the discretised
-    likelihood.
-    """
+    """(M,) bits per dimension: KL of true to predicted posterior; at t = 0 the discretised likelihood."""
     predicted_noise, raw_variance = output.chunk(2, dim=-1)
     inverse = 1 / schedule.alphas_cumprod.to(times.device)[times].unsqueeze(-1)
     predicted = inverse.sqrt().float() * noised - (inverse - 1).sqrt().float() * predicted_noise
@@ -231,7 +222,5 @@ def _discretised_log_likelihood(value: Tensor, mean: Tensor, log_scale: Tensor) 
 
 
 def _approximate_cdf(x: Tensor) -> Tensor:
-    """The tanh approximation of the normal CDF that improved DDPM uses: the exact one would be another
-    loss.
-    """
+    """Normal CDF by the tanh approximation of improved DDPM; the exact one would be another loss."""
     return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))

@@ -1,8 +1,10 @@
-"""The two kinds of failure that a user sees, and the exit code of each.
+"""The two kinds of failure that a user sees, each with its exit code, and the hint for a misspelt name.
 
-The library raises; only the command line, the app and notebooks turn these into a sentence. It knows nothing
-of printing.
+The library raises; the command line, the app and notebooks turn the error into a sentence.
 """
+
+import difflib
+from collections.abc import Iterable
 
 
 class _Sentence:
@@ -17,4 +19,10 @@ class InputError(_Sentence, ValueError):
 
 
 class RunError(_Sentence, RuntimeError):
-    """A failure while running (non-finite loss, nothing left to read): says what to do next. Exit code 1."""
+    """A failure while running (non-finite loss, no data left): says what to do next. Exit code 1."""
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """`; did you mean 'nearest'?`, or nothing if no known name is similar enough (`cutoff` in [0, 1])."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean '{close[0]}'?" if close else ""

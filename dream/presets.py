@@ -1,11 +1,10 @@
 """Named configurations: sizes (`tiny` ... `giant`) and objectives (`dream`, `fluid`, `clip`, `mar`, `repa`).
 
-Sizes are functions that return a DreamConfig; objectives are functions that turn one into a baseline of the
+A size is a function that returns a DreamConfig; an objective is a function that turns one into a baseline of the
 paper.
 """
 
-import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dream.config import (
@@ -22,13 +21,11 @@ from dream.config import (
     TextConfig,
     TrainConfig,
 )
-from dream.errors import InputError
+from dream.errors import InputError, did_you_mean
 
 
 def _published(width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> DreamConfig:
-    """The published architecture (spec section 1) at one width, depth and number of heads, encoder as
-    decoder.
-    """
+    """The published architecture (docs/method.md, One model, two objectives), encoder and decoder of one size."""
     return DreamConfig(
         encoder=EncoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
         decoder=DecoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
@@ -56,11 +53,11 @@ def giant() -> DreamConfig:
 
 
 def tiny() -> DreamConfig:
-    """About 3.4 million parameters (by vocabulary): learns `shapes` in ten minutes on two CPU cores.
+    """About 3.4 million parameters (depending on the vocabulary): learns `shapes` in ten minutes on two CPU cores.
 
-    Departures from the published model, each found to matter at this size: sine-cosine tables and rotary
-    attention, a rectified-flow head, Muon, position-aware pooling and positional text, near-miss families
-    with one canonical phrasing first, stratified ratio groups shared out between the losses, and a larger
+    It departs from the published model where that was measured to help at this size: sine-cosine tables and
+    rotary attention, a rectified-flow head, Muon, position-aware pooling and positional text, near-miss families
+    with one canonical phrasing first, stratified ratio groups divided between the losses, and a larger
     contrastive weight.
     """
     config = DreamConfig()
@@ -106,7 +103,7 @@ def tiny() -> DreamConfig:
 
 
 def demo() -> DreamConfig:
-    """A somewhat larger `tiny` with more time (two hours on two CPU cores): the model that ships."""
+    """The model that ships: a somewhat larger `tiny`, trained for longer (two hours on two CPU cores)."""
     config = tiny()
     return replace(
         config,
@@ -118,7 +115,7 @@ def demo() -> DreamConfig:
 
 
 def dream(config: DreamConfig) -> DreamConfig:
-    """Both objectives, with Masking Warmup: the configuration as it is."""
+    """DREAM: both objectives, with Masking Warmup; returns the configuration unchanged."""
     return config
 
 
@@ -133,13 +130,13 @@ def fluid(config: DreamConfig) -> DreamConfig:
 
 
 def mar(config: DreamConfig) -> DreamConfig:
-    """MAR: as FLUID, without text."""
+    """MAR: FLUID without text."""
     config = fluid(config)
     return replace(config, objective=replace(config.objective, text=False))
 
 
 def clip(config: DreamConfig) -> DreamConfig:
-    """CLIP: contrast only, nothing masked."""
+    """CLIP: the contrastive loss only, nothing masked."""
     return replace(
         config,
         objective=replace(config.objective, generative_weight=0.0, contrastive_weight=1.0),
@@ -149,7 +146,7 @@ def clip(config: DreamConfig) -> DreamConfig:
 
 
 def repa(config: DreamConfig) -> DreamConfig:
-    """REPA: as FLUID, with the encoder's visible tokens aligned to a frozen teacher's features."""
+    """REPA: FLUID, with the encoder's visible tokens aligned to a frozen teacher's features."""
     config = fluid(config)
     block = min(config.objective.alignment_block, config.encoder.depth)
     return replace(config, objective=replace(config.objective, alignment_weight=0.5, alignment_block=block))
@@ -160,7 +157,7 @@ OBJECTIVES: dict[str, Callable[[DreamConfig], DreamConfig]] = {f.__name__: f for
 
 
 def preset(size: str, objective: str = "dream") -> DreamConfig:
-    """The configuration of a size and an objective by name; raises InputError naming the nearest."""
+    """The configuration of a size and an objective; raises InputError for an unknown name, with the nearest one."""
     if size not in SIZES:
         raise InputError(_unknown("preset", size, SIZES))
     if objective not in OBJECTIVES:
@@ -175,7 +172,5 @@ def _constant(config: DreamConfig) -> MaskingConfig:
     )
 
 
-def _unknown(what: str, name: str, known: dict[str, Callable[..., DreamConfig]]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"unknown {what} '{name}'; {hint}known are {', '.join(known)}"
+def _unknown(kind: str, name: str, known: Mapping[str, object]) -> str:
+    return f"unknown {kind} '{name}'{did_you_mean(name, known)} ({kind}s: {', '.join(known)})"

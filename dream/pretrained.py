@@ -13,15 +13,14 @@ from dream.model.pretrained import Pretrained
 from dream.training import checkpoint, run_log
 
 SHIPPED = {"demo": Path(__file__).parent / "demo"}
-"""Models that come with the package, by the name that opens them."""
+"""Models that come with the package, by name."""
 
 
 def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
-    """The model of a run's newest checkpoint, of a checkpoint folder, or one that is shipped, on the CPU.
+    """Loads a run's newest checkpoint, a checkpoint folder, or a shipped model, on the CPU.
 
-    `ema` takes the averaged weights (with the live BatchNorm statistics), else the raw ones. Only safetensors
-    and JSON are read. Raises InputError where nothing is found, or what is found is damaged, or where the
-    raw weights of an exported model are asked for.
+    `ema` takes the averaged weights (with the current BatchNorm statistics), else the raw ones. Only safetensors
+    and JSON are read. Raises InputError for a missing or damaged model, and for the raw weights of an exported one.
     """
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)
@@ -38,20 +37,20 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
 
 
 def weights_file(folder: Path, *, ema: bool = True) -> str:
-    """Which of a checkpoint's files has the averaged (`ema`) or the raw parameters.
+    """The name of the checkpoint's file with the averaged (`ema`) or the raw parameters.
 
-    An exported model has the averaged ones as its `model`; InputError for its raw ones.
+    An exported model has averaged parameters only, as its `model`; raises InputError for its raw ones.
     """
     exported = not checkpoint.holds(folder, "ema")
     if exported and not ema:
-        raise InputError(f"{folder} was exported for use: it has averaged weights only, no raw ones")
+        raise InputError(f"{folder} is an exported model: it has averaged weights only, no raw ones")
     return "ema" if ema and not exported else "model"
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The checkpoint folder that `path` (a run, a checkpoint, or a shipped model's name) means.
+    """The checkpoint folder of `path`: a run, a checkpoint, or a shipped model's name.
 
-    InputError if it is none of these.
+    Raises InputError for any other path.
     """
     if str(path) in SHIPPED and not path.exists():
         path = SHIPPED[str(path)]
@@ -61,9 +60,28 @@ def checkpoint_of(path: Path) -> Path:
         return checkpoint.latest_checkpoint(path)
     if not path.exists():
         runs = sorted(str(config.parent) for config in path.parent.glob("*/config.json"))
-        beside = f"there are {', '.join(runs)}" if runs else f"there is no run in {path.parent}"
+        existing = f"there are {', '.join(runs)}" if runs else f"there is no run in {path.parent}"
         raise InputError(
-            f"no such model: {path}; {beside}; expected a run (runs/NAME), one of its checkpoints, "
+            f"no such model: {path}; {existing}; expected a run (runs/NAME), one of its checkpoints, "
             f"or a shipped model ({', '.join(SHIPPED)})"
         )
     raise InputError(f"{path} is neither a run (no config.json) nor a checkpoint (no state.json)")
+
+
+def pick_checkpoint(path: Path, which: str) -> Path:
+    """The checkpoint of a run that `which` names: `best`, `latest` or a step; of any other path, `checkpoint_of` it.
+
+    `best` has the lowest validation loss; if none was measured, it is the latest. Raises InputError for a step
+    without checkpoint, for a step of something that is not a run, and as `checkpoint_of`.
+    """
+    if which not in ("best", "latest") and not which.isdecimal():
+        raise InputError(f"--checkpoint must be best, latest or a step, got '{which}'")
+    latest = checkpoint_of(path)
+    of_run = latest.parent == checkpoint.checkpoints_folder(path)
+    if which.isdecimal():
+        steps = {checkpoint.read_state(folder).step: folder for folder in checkpoint.list_checkpoints(path)}
+        if int(which) not in steps:
+            there = f"it has {', '.join(map(str, steps))}" if steps else "it is not a run"
+            raise InputError(f"{path} has no checkpoint of step {which}; {there}")
+        return steps[int(which)]
+    return (checkpoint.best_checkpoint(path) or latest) if of_run and which == "best" else latest

@@ -1,15 +1,15 @@
-"""The published algorithm with its redundant work left in: what `dream` saves is measured, and tested,
-against it.
+"""The published algorithm with its redundant work: the reference for the savings of `dream` in time and result.
 
-Decoding runs the encoder twice under guidance, aligner and keys and values anew in every step, the decoder
-for all places, the head's projection in every denoising step, candidates in turn, and an encoder pass of its
-own to score. Training runs text tower (at full context), aligner, decoder and head (on every token) for every
-picture, whether or not a loss counts. Results are those of `dream.decoding` and of `Dream.forward` with
-`dream.losses`, to float rounding.
+Decoding runs the encoder twice under guidance; aligner, keys and values again in every step; the decoder for
+all positions; the head's projection in every denoising step; candidates one after the other; and a separate
+encoder pass to score. Training runs text tower (at full context), aligner, decoder and head (on every token)
+for every picture, whether or not a loss counts. Results equal those of `dream.decoding`, and of
+`Dream.forward` with `dream.losses`, up to float rounding.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from dream import masking
 from dream.decoding.decode import Decoded
+from dream.decoding.noise import SeededNoise, seeded_orders
 from dream.decoding.selection import DecodeSettings
-from dream.decoding.state import SeededNoise, seeded_orders
+from dream.decoding.state import Prompted
 from dream.diffusion import Draw, add_noise, denoise, generative_terms, guide, noise_draws
 from dream.losses import contrastive_loss
 from dream.model.blocks import Rows
@@ -27,62 +28,55 @@ from dream.model.encoder import equal_groups
 from dream.model.joint import TextTower, pool_groups
 
 
-def decode_published(
-    model: Dream,
-    text_ids: Tensor,
-    conditioning: Tensor,
-    unconditional: Tensor | None,
-    settings: DecodeSettings,
-    *,
-    picture_ids: Sequence[int] | None = None,
-) -> Decoded:
-    """`decoding.decode` of `once` (or of one candidate), without the savings; arguments as there."""
-    steps = published_steps(model, text_ids, conditioning, unconditional, settings, picture_ids=picture_ids)
-    (last,) = deque(steps, maxlen=1)
+def decode_published(model: Dream, prompted: Prompted, settings: DecodeSettings) -> Decoded:
+    """`decoding.decode` with selection `once` (or of one candidate), without the savings."""
+    (last,) = deque(published_steps(model, prompted, settings), maxlen=1)
     return last
 
 
+class _Reveal(NamedTuple):
+    """One step of the published loop."""
+
+    mask: Tensor
+    """(B, N) bool, hidden before it."""
+    after: Tensor
+    """(B, N) bool, hidden after it."""
+    text: Tensor
+    """Conditioning of the text, (B, ..) or, guided, (2 B, ..)."""
+
+
 @torch.no_grad()
-def published_steps(
-    model: Dream,
-    text_ids: Tensor,
-    conditioning: Tensor,
-    unconditional: Tensor | None,
-    settings: DecodeSettings,
-    *,
-    picture_ids: Sequence[int] | None = None,
-) -> Iterator[Decoded]:
-    """The candidates (B, k) there are after each step of `decode_published`."""
-    image, batch = model.config.image, len(text_ids)
-    ids = range(batch) if picture_ids is None else picture_ids
-    orders = seeded_orders(settings.seed, ids, image.num_tokens)
-    noise, head = SeededNoise(settings.seed, ids, image.token_dim), settings.head(model.config.head)
-    text = _both(conditioning, unconditional) if settings.guided else conditioning
+def published_steps(model: Dream, prompted: Prompted, settings: DecodeSettings) -> Iterator[Decoded]:
+    """Yields the candidates (B, k) after each step of `decode_published`."""
+    image, batch = model.config.image, len(prompted)
+    orders = seeded_orders(settings.seed, prompted.ids, image.num_tokens)
+    noise = SeededNoise(settings.seed, prompted.ids, image.token_dim)
+    draws = noise_draws(settings.head(model.config.head))
+    text = _both(prompted) if settings.guided else prompted.conditioning
     select_step = settings.select_steps[0] if settings.candidates > 1 else 0
     tokens = torch.zeros(settings.candidates, batch, image.num_tokens, image.token_dim)
     names = torch.arange(settings.candidates).unsqueeze(1).expand(-1, batch)  # (K, B)
     hidden = image.num_tokens
     for step, count in enumerate(masking.reveal_schedule(image.num_tokens, settings.steps)):
+        mask = masking.mask_from_order(orders, hidden)
         if step == select_step and settings.candidates > 1:
-            mask = masking.mask_from_order(orders, hidden)
-            scores = torch.stack([_score(model, candidate, mask, text_ids) for candidate in tokens])  # (K, B)
+            scores = torch.stack([_score(model, candidate, mask, prompted.text_ids) for candidate in tokens])  # (K, B)
             names = scores.argmax(dim=0, keepdim=True)
             tokens = tokens.gather(0, names[..., None, None].expand(-1, -1, *tokens.shape[2:]))
         hidden -= count
+        reveal = _Reveal(mask, masking.mask_from_order(orders, hidden), text)
         for candidate in range(len(tokens) if count else 0):
-            chain = noise(step, list(range(batch)), names[candidate].tolist(), count, noise_draws(head))
-            tokens[candidate] = _step(model, tokens[candidate], orders, hidden, count, text, settings, chain)
+            chain = noise(step, list(range(batch)), names[candidate].tolist(), count, draws)
+            tokens[candidate] = _step(model, tokens[candidate], reveal, settings, chain)
         yield Decoded(tokens.transpose(0, 1), names.T, None, [])
 
 
 def training_loss_published(
     model: Dream, tokens: Tensor, mask: Tensor, text_ids: Tensor, conditioning: Tensor, draw: Draw
 ) -> Tensor:
-    """() total loss of one ratio group, everything computed for every picture and token, then weighted, maybe
-    by zero.
+    """() total loss of one ratio group: computed for every picture and token, then weighted, possibly by zero.
 
-    `draw` has `draws` entries for all B * N tokens; tokens (B, N, D_tok), mask (B, N) that hides equally many
-    a row.
+    tokens (B, N, D_tok); mask (B, N) hides equally many per row; `draw` has `draws` entries for all B * N tokens.
     """
     config = model.config
     encoded = model.encode(tokens, mask)
@@ -108,9 +102,7 @@ def training_loss_published(
 
 
 def full_context_features(tower: TextTower, text_ids: Tensor) -> Tensor:
-    """(B, E): the text tower run over the whole context, padding after the end included (no positional
-    text).
-    """
+    """(B, E): text tower over the whole context, including the padding after the end (no positional text)."""
     batch, length = text_ids.shape
     x = (tower.embedding(text_ids) + tower.positions).flatten(0, 1)
     for block in tower.blocks:
@@ -119,26 +111,17 @@ def full_context_features(tower: TextTower, text_ids: Tensor) -> Tensor:
     return tower.projection(x[torch.arange(batch), text_ids.argmax(dim=-1)])
 
 
-def _step(
-    model: Dream,
-    tokens: Tensor,
-    orders: Tensor,
-    left: int,
-    count: int,
-    text: Tensor,
-    settings: DecodeSettings,
-    chain: Tensor,
-) -> Tensor:
-    """Tokens (B, N, D_tok) of one candidate with `count` more revealed, so that `left` are hidden."""
-    mask, after = masking.mask_from_order(orders, left + count), masking.mask_from_order(orders, left)
-    wanted, scale, head = (mask & ~after, settings.guidance_at(left, mask.shape[1]), settings.head(model.config.head))
+def _step(model: Dream, tokens: Tensor, reveal: _Reveal, settings: DecodeSettings, chain: Tensor) -> Tensor:
+    """Tokens (B, N, D_tok) of one candidate after the step."""
+    mask, wanted, head = reveal.mask, reveal.mask & ~reveal.after, settings.head(model.config.head)
+    scale = settings.guidance_at(int(reveal.after[0].sum()), mask.shape[1])
     halves = 2 if settings.guided else 1
     encoded = model.encode(torch.cat([tokens] * halves), torch.cat([mask] * halves))
-    cache = model.cross_cache(model.text_states(text))
+    cache = model.cross_cache(model.text_states(reveal.text))
     condition = model.decode(encoded, torch.cat([mask] * halves), cache)[torch.cat([wanted] * halves)]
 
     def predict(noised: Tensor, time: Tensor) -> Tensor:
-        times = time.expand(len(condition))  # each row embeds the time anew
+        times = time.expand(len(condition))  # each row embeds the time again
         output = model.head(torch.cat([noised] * halves), times, model.head.project(condition))
         if not settings.guided:
             return output
@@ -150,11 +133,13 @@ def _step(
 
 
 def _score(model: Dream, tokens: Tensor, mask: Tensor, text_ids: Tensor) -> Tensor:
-    """(B,) cosine of partial picture and caption, from an encoder pass of its own."""
+    """(B,) cosine of partial picture and caption, from a separate encoder pass."""
     pictures = model.image_features(model.encode(tokens, mask), mask)
     return (pictures * model.text_features(text_ids)).sum(dim=-1)
 
 
-def _both(conditioning: Tensor, unconditional: Tensor | None) -> Tensor:
+def _both(prompted: Prompted) -> Tensor:
+    """(2 B, ..): the conditioning of the prompts, then that of no text."""
+    conditioning, unconditional = prompted.conditioning, prompted.unconditional
     assert unconditional is not None
     return torch.cat([conditioning, unconditional.expand(len(conditioning), *unconditional.shape[1:])])

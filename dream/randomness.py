@@ -1,7 +1,7 @@
-"""Seeds of everything drawn, as a function of what it is for: (seed, purpose, step, rank, ...).
+"""Seeds of everything drawn, as a function of their purpose: (seed, purpose, step, rank, ...).
 
-Nothing keeps the state of a random stream between steps, so that a run goes on exactly from weights,
-optimiser and data position. It knows nothing of what is drawn.
+No random stream keeps a state between steps, so a run continues exactly from weights, optimiser and data
+position.
 """
 
 import hashlib

@@ -17,8 +17,9 @@ from dream import __version__
 from dream.__main__ import COMMANDS, EXAMPLES, main
 from dream.errors import InputError, RunError
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
-COMMAND_LINES = re.findall(r"^dream [a-z]+ .*$", f"{README}\n{EXAMPLES}", re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = "\n".join(path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))))
+COMMAND_LINES = re.findall(r"^dream [a-z]+ .*$", f"{DOCUMENTS}\n{EXAMPLES}", re.MULTILINE)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def outcome(monkeypatch, capsys):
         (PermissionError(errno.EACCES, "Permission denied", "/a"), 2, "no permission to read or write: /a"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "/a/b"), 2, "no such file or folder: /a/b"),
         (FileNotFoundError("nothing matches *.tar"), 2, "nothing matches *.tar"),
-        (FileExistsError(errno.EEXIST, "File exists", "runs/a"), 2, "left as it is: runs/a"),
+        (FileExistsError(errno.EEXIST, "File exists", "runs/a"), 2, "was left as it is: runs/a"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), 2, "a folder was expected: a/b"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "a"), 2, "a file was expected: a"),
         (SafetensorError("Error while deserializing header: HeaderTooSmall"), 2, "HeaderTooSmall"),
@@ -82,7 +83,7 @@ def test_the_traceback_is_there_for_who_asks(outcome, monkeypatch):
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
         (["xyzzy"], "unknown command 'xyzzy' (commands: train, decode, evaluate, data, export, bench)"),
         (["--verson"], "unknown option '--verson'; did you mean '--version'?"),
-        ([], "which command?"),
+        ([], "give a command: train, decode"),
     ],
 )
 def test_a_wrong_command_line_names_what_was_meant(argv, said, capsys):

@@ -1,138 +1,64 @@
-"""Joint against single objectives at an equal budget: trains every variant with several seeds, evaluates all,
-and writes the means over seeds as a table and as figures. `python -m workbench.comparison --help`.
+"""Compares joint and single objectives at an equal budget: `python -m workbench.comparison --help`.
 
-Equal means: every run has the same minutes by the clock (`--minutes`, the default) on the same number of
-threads, so that what a method costs a step counts against it; a run turns its minutes into steps itself. With
-`--steps` every run has the same number of optimiser steps and pictures, whatever they cost. Model size, data,
-optimiser, evaluation and its seed are the same for all; what differs is listed in VARIANTS. Runs that share a
-machine (`--jobs`) slow each other down, all alike as long as as many run side by side: where the last runs of
-a queue are left alone they get more steps from their minutes, so take a number of runs that `--jobs` divides.
+Trains every variant with several seeds, evaluates all runs, and writes the means over seeds as a table and as figures.
 
-Everything can be stopped and called again: finished runs and results are kept, stopped runs go on.
+Equal budget means the same wall-clock minutes (`--minutes`, the default) on the same number of threads, so that an
+expensive step counts against its method; a run converts its minutes into steps itself. With `--steps` every run has
+the same number of optimizer steps and pictures, whatever they cost. Model size, data, optimizer, evaluation and its
+seed are the same for all; the differences are listed in `variants.VARIANTS`. Runs that share a machine (`--jobs`)
+slow each other down equally as long as the same number runs side by side. The last runs of a queue would run alone
+and get more steps from their minutes, so choose a number of runs that `--jobs` divides.
+
+A comparison can be stopped and started again: finished runs and results are kept, stopped runs continue.
 """
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from dream.__main__ import CommandParser
+from dream.commands.options import SOURCE_FORMS
 from dream.console import Console, duration
 from dream.errors import InputError, RunError
 from dream.evaluation.results import read_results, results_path, write_results
 from dream.evaluation.table import markdown_table
 from dream.evaluation.tasks import named_tasks
+from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
-from workbench.figures import evaluation as figures
+from workbench.figures.by_ratio import plot_by_mask_ratio
+from workbench.figures.paper import plot_paper_beside
+from workbench.figures.selection import plot_selection
+from workbench.figures.side_by_side import plot_comparison
 from workbench.jobs.side_by_side import Command, Running, cores, last_log_line, run_side_by_side
 from workbench.means import mean_over_seeds
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What a run is trained for, as settings on top of the preset."""
-
-    objective: str
-    """Of `dream.presets`."""
-    assignments: tuple[str, ...] = ()
-    """`section.key=value`, as `dream train --set` takes them."""
-
-
-VARIANTS = {
-    "dream": Variant("dream"),
-    "clip": Variant("clip"),
-    "fluid": Variant("fluid"),
-    "mar": Variant("mar"),
-    # both losses under the masking of MAR and FLUID; drawn as it is, so that few groups count in the contrast
-    "dream, constant masking": Variant(
-        "dream",
-        (
-            "masking.schedule=constant",
-            "masking.center_end=1.0",
-            "masking.std=0.25",
-            "masking.low=0.7",
-            "masking.generation_share=none",
-        ),
-    ),
-    "dream, uniform masking": Variant("dream", ("masking.schedule=uniform",)),
-    # one ratio a batch leaves nothing to share out between the losses
-    "dream, no groups": Variant("dream", ("masking.groups=1", "masking.generation_share=none")),
-    # what the small presets do for the joint space, one part left out at a time
-    "dream, random batches": Variant("dream", ("data.near_misses=0",)),
-    "dream, mixed phrasings": Variant("dream", ("data.canonical_until=0",)),
-    "dream, mean pooling": Variant("dream", ("joint.pooling_maps=0", "joint.buffer_features=false")),
-    "dream, end-of-text feature": Variant("dream", ("joint.positional_text=false",)),
-}
-"""By the name of their column."""
-MAIN = tuple(VARIANTS)[:7]
-"""The objectives and maskings that the paper compares, and ratio groups."""
-
-
-@dataclass(frozen=True)
-class ComparisonPlan:
-    """What is compared."""
-
-    variants: tuple[str, ...] = MAIN
-    seeds: tuple[int, ...] = (0, 1, 2)
-    preset: str = "tiny"
-    data: str = "shapes"
-    minutes: float | None = 10.0
-    """Minutes of training a run; None takes `steps`."""
-    steps: int | None = None
-    assignments: tuple[str, ...] = ()
-    """Settings of every run, before the variant's own."""
-    tasks: str = "all"
-    task_settings: tuple[str, ...] = ()
-    """TASK.FIELD=VALUE of the evaluation."""
-    runs: Path = Path("runs/comparison")
-    """Where the runs are, `VARIANT/seed-N`."""
-    out: Path = Path("results/comparison")
-    """Where results, table and figures go."""
-
-    @property
-    def budget(self) -> str:
-        """In words."""
-        return f"{self.minutes:g} minutes" if self.steps is None else f"{self.steps:,} steps"
-
-    def members(self) -> list[tuple[str, int]]:
-        """Every variant and seed; whole seeds first, so that a part of it is a comparison already."""
-        return [(variant, seed) for seed in self.seeds for variant in self.variants]
-
-    def folder(self, variant: str, seed: int) -> Path:
-        """A run's folder."""
-        return self.runs / slug(variant) / f"seed-{seed}"
+from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m workbench.comparison`."""
-    try:
-        plan, jobs, threads = _parsed(argv)
-        run_comparison(plan, jobs, threads, Console(True))
-        return 0
-    except (InputError, RunError) as error:
-        print(f"comparison: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("comparison: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    return exit_code(
+        "comparison",
+        lambda: run_comparison(*_parsed(argv), Console(True)),
+        interrupted="stopped; run the same command again to continue",
+    )
 
 
 def run_comparison(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> None:
-    """Trains and evaluates what is not there yet, and writes the table and the figures.
+    """Trains and evaluates what is missing, and writes the table and the figures.
 
-    Raises InputError for a plan that does not fit what is there, RunError for runs that failed.
+    Raises InputError for a plan that does not match the existing runs, RunError for runs that failed.
     """
     _check(plan)
     _train(plan, jobs, threads, console)
     _evaluate(plan, jobs, threads, console)
     written = write_report(plan, threads)
-    console.say("written: " + ", ".join(map(str, written)))
+    console.say("wrote " + ", ".join(map(str, written)))
 
 
 # training
@@ -144,7 +70,7 @@ def _train(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> N
     done, whole = len(plan.members()) - len(due), len(plan.members())
     folders = {_name(*member): plan.folder(*member) for member in due}
 
-    def tell(waiting: Sequence[Command], running: Sequence[Running]) -> None:
+    def show(waiting: Sequence[Command], running: Sequence[Running]) -> None:
         ended = whole - len(waiting) - len(running)
         left = _seconds_left(plan, len(waiting), [(each, folders[each.command.name]) for each in running], jobs)
         words = ", ".join(f"{each.command.name} {_share(folders[each.command.name]):.0%}" for each in running)
@@ -152,19 +78,19 @@ def _train(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -> N
         console.progress(text + (f"; {duration(left)} left" if left is not None else ""))
 
     if done:
-        console.say(f"training: {done} of {whole} runs are finished already")
-    run_side_by_side(list(commands.values()), jobs, threads, tell)
+        console.say(f"training: {done} of {whole} runs are already finished")
+    run_side_by_side(list(commands.values()), jobs, threads, show)
     failed = [command for name, command in commands.items() if not _finished(folders[name])]
     if failed:
         raise RunError(
-            f"{len(failed)} of {whole} runs failed; {failed[0].name} said '{last_log_line(failed[0])}' "
-            f"(all of it in {failed[0].log}); the same command tries again"
+            f"{len(failed)} of {whole} runs failed; the last line of {failed[0].name} is '{last_log_line(failed[0])}' "
+            f"(log: {failed[0].log}); run the same command to try again"
         )
     console.say(f"training: {whole} of {whole} runs done")
 
 
 def _training(plan: ComparisonPlan, variant: str, seed: int) -> Command:
-    """The command that trains a run, or goes on with it."""
+    """Returns the command that trains a run, or continues it."""
     folder, what = plan.folder(variant, seed), VARIANTS[variant]
     log = folder.parent / f"{folder.name}.log"
     if run_log.holds_run(folder):
@@ -202,17 +128,17 @@ def _share(folder: Path) -> float:
 def _seconds_left(
     plan: ComparisonPlan, waiting: int, running: Sequence[tuple[Running, Path]], jobs: int
 ) -> float | None:
-    """Estimate of what is left of all runs; None while nothing is known of how long one takes."""
-    lasts = [60 * plan.minutes] if plan.steps is None and plan.minutes else []
+    """Returns the estimated time until all runs end; None while the duration of a run is unknown."""
+    durations = [60 * plan.minutes] if plan.steps is None and plan.minutes else []
     lefts: list[float | None] = []
     for each, folder in running:
         beat, spent = run_log.read_heartbeat(folder), time.monotonic() - each.started
-        told = beat.seconds_left if beat and beat.status == "running" else None
-        lasts += [] if told is None else [spent + told]
-        lefts.append(told if told is not None or not lasts else max(0.0, lasts[0] - spent))
-    if None in lefts or (waiting and not lasts):
+        reported = beat.seconds_left if beat and beat.status == "running" else None
+        durations += [] if reported is None else [spent + reported]
+        lefts.append(reported if reported is not None or not durations else max(0.0, durations[0] - spent))
+    if None in lefts or (waiting and not durations):
         return None
-    whole = sum(left for left in lefts if left is not None) + (waiting * lasts[0] if waiting else 0.0)
+    whole = sum(left for left in lefts if left is not None) + (waiting * durations[0] if waiting else 0.0)
     return whole / max(1, min(jobs, waiting + len(running)))
 
 
@@ -223,18 +149,18 @@ def _evaluate(plan: ComparisonPlan, jobs: int, threads: int, console: Console) -
     commands = [_evaluation(plan, *member) for member in plan.members()]
     begin = time.monotonic()
 
-    def tell(waiting: Sequence[Command], running: Sequence[Running]) -> None:
+    def show(waiting: Sequence[Command], running: Sequence[Running]) -> None:
         ended = len(commands) - len(waiting) - len(running)
         pace = (time.monotonic() - begin) / ended if ended else None
         left = f"; {duration(pace * (len(commands) - ended))} left" if pace else ""
         words = "; ".join(last_log_line(each.command)[:60] for each in running)
         console.progress(f"evaluation: {ended} of {len(commands)} runs done{left}; {words}")
 
-    failed = run_side_by_side(commands, jobs, threads, tell)
+    failed = run_side_by_side(commands, jobs, threads, show)
     if failed:
         raise RunError(
-            f"{len(failed)} of {len(commands)} evaluations failed; {failed[0].name} said "
-            f"'{last_log_line(failed[0])}' (all of it in {failed[0].log}); the same command tries again"
+            f"{len(failed)} of {len(commands)} evaluations failed; the last line of {failed[0].name} is "
+            f"'{last_log_line(failed[0])}' (log: {failed[0].log}); run the same command to try again"
         )
     console.say(f"evaluation: {len(commands)} of {len(commands)} runs done")
 
@@ -256,11 +182,11 @@ def _evaluation(plan: ComparisonPlan, variant: str, seed: int) -> Command:
     return Command(name, arguments, plan.out / "logs" / f"{name}.log")
 
 
-# what comes out
+# report
 
 
 def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
-    """Means over seeds as results, a Markdown table and HTML figures; the files."""
+    """Writes means over seeds as results, a Markdown table and HTML figures; returns the paths of table and figures."""
     results = []
     for variant in plan.variants:
         runs = [read_results(results_path(plan.out, _name(variant, seed))) for seed in plan.seeds]
@@ -272,10 +198,10 @@ def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
     replace_text(table, "\n".join([*_preface(plan, threads), *markdown_table(results)]))
     written = [table]
     for name, plot in (
-        ("models", figures.plot_comparison),
-        ("mask-ratio", figures.plot_by_mask_ratio),
-        ("selection", figures.plot_selection),
-        ("paper", figures.plot_paper_beside),
+        ("models", plot_comparison),
+        ("mask-ratio", plot_by_mask_ratio),
+        ("selection", plot_selection),
+        ("paper", plot_paper_beside),
     ):
         path = plan.out / f"{name}.html"
         replace_text(path, plot(results).to_html(include_plotlyjs=True))
@@ -285,7 +211,7 @@ def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
 
 def _preface(plan: ComparisonPlan, threads: int) -> list[str]:
     one = len(plan.seeds) == 1
-    spread = "of one seed, so intervals are within it" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
+    spread = "of one seed, with its own intervals" if one else f"over seeds {', '.join(map(str, plan.seeds))}"
     lines = [
         "# Joint and single objectives at an equal budget",
         "",
@@ -307,17 +233,12 @@ def _preface(plan: ComparisonPlan, threads: int) -> list[str]:
 # the plan
 
 
-def slug(variant: str) -> str:
-    """A variant's name as a folder's: `dream-no-groups`."""
-    return re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
-
-
 def _name(variant: str, seed: int) -> str:
     return f"{slug(variant)}-{seed}"
 
 
 def _check(plan: ComparisonPlan) -> None:
-    """InputError for runs that are there of another plan, or places that cannot be written."""
+    """Raises InputError if the folder holds runs of another plan, or a folder cannot be written."""
     check_writable(plan.runs, "--runs")
     check_writable(plan.out)
     path = plan.runs / "plan.json"
@@ -332,16 +253,16 @@ def _check(plan: ComparisonPlan) -> None:
         try:
             theirs = json.loads(path.read_text())
         except ValueError:
-            raise InputError(f"{path} is damaged: choose another --runs, or delete that file") from None
+            raise InputError(f"{path} is damaged: choose another --runs, or delete the file") from None
         if changed := [key for key in ours if theirs.get(key) != ours[key]]:
             raise InputError(
-                f"{plan.runs} holds runs of another plan ({changed[0]} is {theirs.get(changed[0])} there, "
-                f"{ours[changed[0]]} here): choose another --runs and --out"
+                f"{plan.runs} holds runs of another plan (their {changed[0]} is {theirs.get(changed[0])}, "
+                f"this one's {ours[changed[0]]}): choose another --runs and --out"
             )
     for variant, seed in plan.members():
         folder = plan.folder(variant, seed)
         if run_log.is_training(run_log.read_heartbeat(folder)):
-            raise InputError(f"{folder} is being trained by another process: stop that one first")
+            raise InputError(f"{folder} is being trained by another process: stop it first")
     plan.runs.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(ours, indent=1) + "\n")
 
@@ -360,10 +281,10 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
     )
     add("--seeds", default="0,1,2", help="comma-separated (default: 0,1,2)")
     add("--preset", default=plan.preset, choices=tuple(SIZES), help="size of the model (default: tiny)")
-    add("--data", default=plan.data, help="where all learn from and are tested on (default: shapes)")
+    add("--data", default=plan.data, metavar="SRC", help=f"{SOURCE_FORMS} (default: {plan.data})")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, help=f"minutes of training a run (default: {plan.minutes:g})")
-    budget.add_argument("--steps", type=int, help="optimiser steps a run, in place of minutes")
+    budget.add_argument("--minutes", type=float, help=f"minutes of training per run (default: {plan.minutes:g})")
+    budget.add_argument("--steps", type=int, help="optimizer steps per run, instead of minutes")
     add(
         "--set",
         nargs="+",
@@ -371,7 +292,7 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
         default=[],
         dest="assignments",
         metavar="section.key=value",
-        help="settings of every run",
+        help="change settings of every run",
     )
     add("--tasks", default=plan.tasks, help="tasks of the evaluation, as in dream evaluate (default: all)")
     add(
@@ -381,18 +302,18 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
         default=[],
         dest="task_settings",
         metavar="TASK.FIELD=VALUE",
-        help="settings of the tasks",
+        help="change settings of tasks",
     )
-    add("--runs", type=Path, default=plan.runs, help=f"where the runs are (default: {plan.runs})")
-    add("--out", type=Path, default=plan.out, help=f"where results, table, figures go (default: {plan.out})")
+    add("--runs", type=Path, default=plan.runs, help=f"folder of the runs (default: {plan.runs})")
+    add("--out", type=Path, default=plan.out, help=f"folder of results, table and figures (default: {plan.out})")
     add("--jobs", type=int, default=1, help="runs side by side (default: 1)")
-    add("--threads", type=int, help="threads a run (default: the cores, shared out among the jobs)")
+    add("--threads", type=int, help="threads per run (default: all cores divided by --jobs)")
     return _plan(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
 
 
 def _plan(args: argparse.Namespace) -> tuple[ComparisonPlan, int, int]:
-    asked = ";".join(VARIANTS) if args.variants.strip() == "all" else args.variants
-    variants = tuple(dict.fromkeys(name.strip() for name in asked.split(";") if name.strip()))
+    text = ";".join(VARIANTS) if args.variants.strip() == "all" else args.variants
+    variants = tuple(dict.fromkeys(name.strip() for name in text.split(";") if name.strip()))
     if unknown := [name for name in variants if name not in VARIANTS]:
         raise InputError(f"unknown variant '{unknown[0]}'; known are {'; '.join(VARIANTS)}")
     try:
@@ -405,7 +326,7 @@ def _plan(args: argparse.Namespace) -> tuple[ComparisonPlan, int, int]:
         if value is not None and value <= 0:
             raise InputError(f"--{name} must be above 0, got {value:g}")
     if not variants or min(seeds) < 0:
-        raise InputError("a comparison needs at least one variant, and seeds that are not negative")
+        raise InputError("a comparison needs at least one variant, and seeds of at least 0")
     named_tasks(args.tasks, [args.data])
     minutes = None if args.steps else args.minutes or ComparisonPlan().minutes
     plan = ComparisonPlan(

@@ -1,4 +1,4 @@
-"""Means of several runs' results, with the interval over the runs. It reads no file."""
+"""Means of several runs' results, with the confidence interval over the runs."""
 
 import json
 import math
@@ -36,7 +36,7 @@ T95 = (
 
 
 def mean_over_seeds(name: str, model: str, runs: Sequence[Results]) -> Results:
-    """The results of one variant's runs as one: each measure is the mean over those that have it."""
+    """Returns the results of one variant's runs as one: each measure is the mean over the runs that have it."""
     groups: dict[tuple[str, str, str], list[TaskResult]] = {}
     for run in runs:
         for entry in run.current().entries:
@@ -54,7 +54,7 @@ def _mean_entry(entries: Sequence[TaskResult]) -> TaskResult:
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of runs with the interval that Student's t gives for their spread; of one run its own."""
+    """Returns the mean of the runs with Student's t interval; a single run keeps its own interval."""
     finite = [estimate for estimate in estimates if math.isfinite(estimate.value)]
     if len(finite) < 2:
         return (finite or estimates)[0]

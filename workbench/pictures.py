@@ -1,4 +1,4 @@
-"""Pictures (3, H, W) uint8 as files, data URLs and enlarged for a screen; a user's file as one of them."""
+"""Conversions of pictures (3, H, W) uint8: to files, data URLs and enlarged copies, and from a user's file."""
 
 import base64
 import html
@@ -15,43 +15,48 @@ Picture = NDArray[np.uint8]
 """(3, H, W) uint8."""
 
 PALETTE_SIDE, PALETTE = 96, 128
-"""Pictures of more pixels a side go to the browser with at most so many colours: a fifth of the bytes."""
+"""Pictures with a longer side go to the browser with at most this many colours: a fifth of the bytes."""
 
 
 def image_of(picture: Picture) -> Image.Image:
-    """The picture as PIL has it."""
+    """Converts a picture to a PIL image."""
     return Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
 
 
 def enlarged(picture: Picture, side: int) -> Image.Image:
-    """The picture with a whole factor to at most `side` pixels (but never shrunk): pixels stay pixels."""
+    """Enlarges a picture by a whole factor to at most `side` pixels, never shrinking it; pixels stay sharp."""
     image = image_of(picture)
     factor = max(1, side // image.width)
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
 def png_of(image: Image.Image) -> bytes:
-    """The picture as a PNG file."""
+    """Encodes an image as a PNG file."""
     file = io.BytesIO()
     image.save(file, format="PNG")
     return file.getvalue()
 
 
 def png_url(picture: Picture) -> str:
-    """The picture as a PNG in a data URL; large ones with fewer colours."""
+    """Data URL of a picture as a PNG; large ones with fewer colours, so use `exact_url` where levels matter."""
     image = image_of(picture)
     if min(image.size) > PALETTE_SIDE:
         image = image.quantize(PALETTE, dither=Image.Dither.NONE)
     return image_url(image)
 
 
+def exact_url(picture: Picture) -> str:
+    """Data URL of a picture as a PNG with all its colours."""
+    return image_url(image_of(picture))
+
+
 def image_url(image: Image.Image) -> str:
-    """A PIL image as a PNG in a data URL."""
+    """Data URL of a PIL image as a PNG."""
     return "data:image/png;base64," + base64.b64encode(png_of(image)).decode()
 
 
 def captioned_pictures(pictures: Mapping[str, Picture | str], side: int = 150) -> str:
-    """Pictures (or their data URLs) in a line that wraps, each above its caption, as HTML."""
+    """HTML with pictures (or their data URLs) in a wrapping row, each above its caption."""
     looks = f"display:block;width:{side}px;height:{side}px;image-rendering:pixelated"
     urls = {
         html.escape(caption): picture if isinstance(picture, str) else png_url(picture)
@@ -66,10 +71,10 @@ def captioned_pictures(pictures: Mapping[str, Picture | str], side: int = 150) -
 
 
 def picture_of(content: bytes, size: int, name: str) -> Picture:
-    """(3, size, size): the centre square of a picture file; InputError where it is none that can be used."""
+    """Decodes the centre square (3, size, size) of a picture file; raises InputError if it cannot be used."""
     from dream.data.transforms import BrokenPicture, load_pixels
 
     try:
         return load_pixels(content, size)
     except BrokenPicture as error:
-        raise InputError(f"{name} is no picture that can be used: {error}") from error
+        raise InputError(f"{name} cannot be used as a picture: {error}") from error

@@ -1,5 +1,6 @@
-"""What the Home page shows of DREAM: a prompt that the shipped model decodes with several candidates, kept on
-disk, and a drawing under the masks of a training. It draws no figures.
+"""Pictures for the Home page: a decode with several candidates by the shipped model, and a drawing under masks.
+
+The decode is cached on disk.
 """
 
 import os
@@ -11,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.decoding.decode import HIDDEN_GREY, paint_iter, previews
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import HIDDEN_GREY, previews
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.masking import num_masked, sample_orders
 from dream.model.pretrained import Pretrained
@@ -23,30 +25,30 @@ from workbench.work import Work
 
 PROMPT = "a red circle above a blue square on a white background"
 CANDIDATES, SEED = 4, 2
-"""A seed at which the scores differ visibly and not the first is chosen."""
+"""At this seed the scores differ visibly, and the chosen candidate is not the first."""
 SHOWN = 6
-"""Moments of the decode that are shown."""
+"""Number of moments of the decode that are shown."""
 
 
 @dataclass(frozen=True)
 class ShownDecode:
-    """A decode as it is shown: the chosen candidate step by step, and all when they were compared."""
+    """Pictures of a decode: the chosen candidate step by step, and all candidates when they were compared."""
 
     decoded: np.ndarray
     """(F,) share of the tokens decoded in each frame."""
     frames: np.ndarray
-    """(F, 3, H, W) uint8: the chosen candidate; hidden places pale grey."""
+    """(F, 3, H, W) uint8: the chosen candidate; hidden cells are pale grey."""
     candidates: np.ndarray
-    """(K, 3, H, W) uint8: when they were compared."""
+    """(K, 3, H, W) uint8: all candidates when they were compared."""
     alignment: np.ndarray
-    """(K,) cosine with the prompt then."""
+    """(K,) cosine with the prompt when they were compared."""
     chosen: int
     compared_at: float
-    """Share of the tokens decoded then."""
+    """Share of the tokens decoded when they were compared."""
 
 
 def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecode:
-    """PROMPT decoded by the model with CANDIDATES candidates; a second or two on a laptop."""
+    """Decodes PROMPT with CANDIDATES candidates; takes a second or two on a laptop."""
     own = pretrained.config
     point = parse_select_at(DEFAULT_SELECT_AT, own.image.num_tokens, own.decode.steps)
     settings = DecodeSettings.of(
@@ -58,7 +60,7 @@ def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecod
         if compared is None and record.alignment is not None:
             compared = (pictures, record.alignment.numpy(), int(record.kept.nonzero()[0, 0]))
         seen.append((record.decoded_fraction, pictures))
-        work.tell(record.decoded_fraction, "the demo model paints")
+        work.tell(record.decoded_fraction, "painting with the demo model")
     assert compared is not None
     candidates, alignment, chosen = compared
     picked = np.linspace(0, len(seen) - 1, SHOWN + 1).round().astype(int)[1:]
@@ -69,13 +71,13 @@ def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecod
 
 
 def kept_place(folder: Path) -> Path:
-    """Where in `folder` the decode by the model that ships is kept: another file for other weights."""
+    """File in `folder` for the decode by the shipped model; other weights have another file."""
     about = (SHIPPED["demo"] / "model.safetensors").stat()
     return folder / f"home-{about.st_mtime_ns:x}-{about.st_size:x}.npz"
 
 
 def save_shown(painted: ShownDecode, path: Path) -> None:
-    """Writes it, whole or not at all; a disk that cannot be written is no failure: it is painted again."""
+    """Writes the pictures atomically; does nothing if the disk cannot be written, since they can be painted again."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".home-", dir=path.parent)
@@ -87,11 +89,11 @@ def save_shown(painted: ShownDecode, path: Path) -> None:
 
 
 def kept(path: Path) -> ShownDecode | None:
-    """What was kept there; None where there is nothing, or it is damaged."""
+    """Reads the pictures at `path`; None if there are none, or they are damaged."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in ShownDecode.__dataclass_fields__}
-        return ShownDecode(**{**found, "chosen": int(found["chosen"]), "compared_at": float(found["compared_at"])})
+            fields = {name: arrays[name] for name in ShownDecode.__dataclass_fields__}
+        return ShownDecode(**{**fields, "chosen": int(fields["chosen"]), "compared_at": float(fields["compared_at"])})
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile):
         return None
 
@@ -102,10 +104,10 @@ def hidden_more_and_more(
     """A drawing (3, H, W) uint8 at each moment of the training, with the mean share of its tokens hidden."""
     pixels, _ = drawing(0, grid)
     order = sample_orders(1, grid**2, generator(0, "home"))[0].numpy()
-    cell, found = pixels.shape[1] // grid, []
+    cell, pictures = pixels.shape[1] // grid, []
     for progress in times:
         hidden = np.zeros(grid**2, dtype=bool)
         hidden[order[: num_masked(true_mean(progress, masking, objective), grid**2)]] = True
         cells = hidden.reshape(grid, grid).repeat(cell, axis=0).repeat(cell, axis=1)
-        found.append(np.where(cells, np.uint8(HIDDEN_GREY), pixels))
-    return found
+        pictures.append(np.where(cells, np.uint8(HIDDEN_GREY), pixels))
+    return pictures

@@ -1,8 +1,7 @@
-"""Stored decodes and choices: a folder each in the workspace, listed, searched, reopened and deleted.
+"""Stored decodes and trajectory selections: written, listed, searched, reopened and deleted.
 
-A folder holds the record (`record.zarr`), what made it (`about.json`) and a small picture. It appears whole
-or not at all: what is being painted lies in a hidden folder until it is finished. It knows nothing of
-records and models.
+Each has a folder in the workspace with the record (`record.zarr`), its origin (`about.json`) and a thumbnail. The
+folder is hidden while it is being written, so that it appears whole or not at all.
 """
 
 import json
@@ -28,16 +27,16 @@ Kind = Literal["decode", "trajectories"]
 ABOUT, RECORD, THUMBNAIL = "about.json", "record.zarr", "thumbnail.png"
 FORMAT = 1
 THUMBNAIL_SIDE = 144
-"""Smaller pictures are enlarged by a whole factor to at least this side, in pixels; larger ones shrunk."""
+"""Smaller pictures are enlarged by a whole factor to at least this side in pixels; larger ones are shrunk."""
 HIDDEN = "."
-"""How the names of folders begin that are being written."""
+"""Name prefix of folders that are still being written."""
 ABANDONED_SECONDS = 86_400.0
-"""Age at which an unfinished folder is taken for what a killed process left."""
+"""Age at which an unfinished folder is considered left over from a killed process."""
 
 
 @dataclass(frozen=True)
 class StoredDecode:
-    """A decode or a choice among candidates, as the list shows it."""
+    """One stored decode or trajectory selection, as listed."""
 
     id: str
     path: Path
@@ -46,22 +45,22 @@ class StoredDecode:
     created: float
     """Seconds since 1970."""
     about: dict[str, Any]
-    """What made it: model, model_id, settings, seed; parent and fork_step of a fork."""
+    """Its origin: model, model_id, settings, seed; for a fork also parent and fork_step."""
     thumbnail: Path | None
 
     @property
     def record_path(self) -> Path:
-        """The record, for `dream.decoding.record.load_record`."""
+        """Path of the record, for `dream.decoding.record.load_record`."""
         return self.path / RECORD
 
     @property
     def when(self) -> str:
-        """When it was made, for a reader."""
+        """Date and time of creation, formatted."""
         return f"{datetime.fromtimestamp(self.created):%Y-%m-%d %H:%M}"
 
 
 class Draft:
-    """A decode that is being stored; `with` removes it again unless `finish` was reached."""
+    """A decode being stored, as a context manager that removes it again unless `finish` was called."""
 
     def __init__(self, folder: Path, kind: Kind, prompt: str, about: dict[str, Any]) -> None:
         self.folder, self.kind, self.prompt, self.about = folder, kind, prompt, about
@@ -73,7 +72,7 @@ class Draft:
 
     @property
     def record_path(self) -> Path:
-        """Where the record is to be written."""
+        """Path to write the record to."""
         return self.path / RECORD
 
     def __enter__(self) -> "Draft":
@@ -82,10 +81,10 @@ class Draft:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)  # renamed away once it is finished
+        shutil.rmtree(self.path, ignore_errors=True)  # `finish` has renamed it
 
     def finish(self, thumbnail: Image.Image) -> StoredDecode:
-        """Puts it into the list, with a small picture of it."""
+        """Adds the decode to the list, with its thumbnail."""
         _fitted(thumbnail).save(self.path / THUMBNAIL)
         tree = {
             "format": FORMAT,
@@ -100,9 +99,9 @@ class Draft:
 
 
 def begin(workspace: Workspace, kind: str, prompt: str, about: Mapping[str, Any]) -> Draft:
-    """A hidden folder for a decode (`decode` or `trajectories`) of `prompt`; `about` is JSON-able.
+    """Creates the hidden folder for a record of kind `decode` or `trajectories`; `about` must be JSON-serializable.
 
-    Raises InputError where the workspace cannot be written.
+    Raises InputError if the workspace is not writable.
     """
     assert kind in get_args(Kind), kind
     check_writable(workspace.decodes, "workspace")
@@ -111,28 +110,29 @@ def begin(workspace: Workspace, kind: str, prompt: str, about: Mapping[str, Any]
 
 
 def list_stored(workspace: Workspace, kind: str | None = None, query: str = "") -> list[StoredDecode]:
-    """The stored ones, newest first; `query` names words that prompt, model, seed or settings must hold.
+    """Lists the stored decodes, newest first.
 
-    Damaged ones are left out; `count_damaged` says how many there are.
+    Every word of `query` must occur in the prompt, model, seed or settings. Damaged folders are left out;
+    `count_damaged` counts them.
     """
-    found = [stored for stored in map(_try, _folders(workspace)) if stored is not None]
+    readable = [stored for stored in map(_try, _folders(workspace)) if stored is not None]
     words = query.lower().split()
-    found = [s for s in found if kind in (None, s.kind) and all(word in _text(s) for word in words)]
-    return sorted(found, key=lambda stored: stored.created, reverse=True)
+    matches = [s for s in readable if kind in (None, s.kind) and all(word in _text(s) for word in words)]
+    return sorted(matches, key=lambda stored: stored.created, reverse=True)
 
 
 def count_damaged(workspace: Workspace) -> int:
-    """How many folders lie among the stored ones that cannot be read."""
+    """Counts the stored folders that cannot be read."""
     return sum(_try(folder) is None for folder in _folders(workspace))
 
 
 def open_stored(workspace: Workspace, id: str) -> StoredDecode:
-    """The stored one of this id; raises InputError where there is none, or it is damaged."""
+    """Opens the stored decode with this id; raises InputError if it is missing or damaged."""
     return open_folder(_folder_of(workspace, id))
 
 
 def open_folder(folder: Path) -> StoredDecode:
-    """The stored one in a folder, wherever it lies; raises InputError where it is damaged."""
+    """Opens the stored decode in any folder; raises InputError if it is damaged."""
     try:
         tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
         if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
@@ -149,13 +149,13 @@ def open_folder(folder: Path) -> StoredDecode:
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:
-    """Removes it from the list and from the disk; InputError where there is none."""
+    """Removes a stored decode from the list and the disk; raises InputError if it is missing."""
     folder = _folder_of(workspace, id)
-    hidden = folder.with_name(f"{HIDDEN}{folder.name}")  # out of the list at once, however large it is
+    hidden = folder.with_name(f"{HIDDEN}{folder.name}")  # leaves the list at once, however large it is
     try:
         folder.rename(hidden)
     except OSError as error:
-        raise InputError(f"{folder} cannot be deleted ({error.strerror}); check its rights") from error
+        raise InputError(f"{folder} cannot be deleted ({error.strerror}); check its permissions") from error
     shutil.rmtree(hidden, ignore_errors=True)
 
 
@@ -181,7 +181,7 @@ def _try(folder: Path) -> StoredDecode | None:
 
 
 def _text(stored: StoredDecode) -> str:
-    """What a search looks through, in lower case: names stand before their values, as in `seed 5`."""
+    """Searchable text in lower case, with names before their values, as in `seed 5`."""
     about = dict(stored.about)
     settings = about.pop("settings", {})
     pairs = {**about, **(settings if isinstance(settings, dict) else {})}
@@ -203,11 +203,11 @@ def _fitted(image: Image.Image) -> Image.Image:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what killed processes left half-written."""
+    """Removes folders that killed processes left half-written."""
     for hidden in folder.glob(f"{HIDDEN}*"):
         try:
             old = time.time() - hidden.stat().st_mtime > ABANDONED_SECONDS
         except OSError:
-            continue  # another tab's, finished meanwhile
+            continue  # another tab has finished it meanwhile
         if old and hidden.is_dir():
             shutil.rmtree(hidden, ignore_errors=True)

@@ -1,7 +1,6 @@
-"""Long work off the page's thread: with progress, partial results, the time left, and cancel.
+"""Runs long work in a thread of its own, with progress, partial results, time left and cancel.
 
-`Work` runs one function in a thread of its own. Whoever started it looks at its fields whenever it likes;
-nobody has to wait. It knows nothing of what the work is, nor of pages and cells.
+The caller reads the fields of `Work` whenever it likes and never has to wait.
 """
 
 import atexit
@@ -16,19 +15,19 @@ from dream.errors import InputError, RunError
 T = TypeVar("T")
 
 END_SECONDS = 5.0
-"""How long the interpreter's end waits for work that was asked to stop."""
+"""How long the interpreter waits at exit for work that was asked to stop."""
 _alive: "weakref.WeakSet[Work[Any]]" = weakref.WeakSet()
 
 
 class Cancelled(Exception):
-    """The work was asked to stop."""
+    """Raised in the work's thread after a stop request."""
 
 
 class Work(Generic[T]):
-    """A function that is being run, is done, has failed or was cancelled.
+    """One function running in a thread, and its outcome.
 
-    The function gets the work itself: it calls `tell` often, which also ends it once `cancel` was called, and
-    `show` with whatever can be looked at already.
+    The function receives this object. It calls `tell` often to report progress, which also ends it after `cancel`,
+    and `show` to publish partial results.
     """
 
     def __init__(self, function: "Callable[[Work[T]], T]", name: str = "work") -> None:
@@ -36,11 +35,11 @@ class Work(Generic[T]):
         self.state = "running"
         """`running`, `done`, `failed` or `cancelled`."""
         self.share = 0.0
-        """How far it is, 0 to 1."""
+        """Fraction done, 0 to 1."""
         self.text = ""
-        """What it does at the moment."""
+        """Current activity, in a few words."""
         self.partial: Any = None
-        """What `show` was given last; replaced, never changed, so that a reader sees one state of it."""
+        """Latest value given to `show`; replaced, never mutated, so that a reader always sees one consistent state."""
         self.result: T | None = None
         self.error: BaseException | None = None
         self.started = time.monotonic()
@@ -53,47 +52,47 @@ class Work(Generic[T]):
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the function is still running."""
         return self.state == "running"
 
     @property
     def expected(self) -> bool:
-        """Whether it failed with a sentence meant for the user (InputError, RunError)."""
+        """Whether it failed with a message meant for the user (InputError, RunError)."""
         return isinstance(self.error, (InputError, RunError))
 
     @property
     def seconds(self) -> float:
-        """How long it has taken so far, or took."""
+        """Seconds since the start, up to the end if it has ended."""
         return (self.ended or time.monotonic()) - self.started
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimate of what is left; None while too little is known."""
+        """Estimated seconds left; None while too little is known."""
         if not self.running or self.share < 0.02:
             return None
         return self.seconds * (1 - self.share) / self.share
 
     def tell(self, share: float, text: str = "") -> None:
-        """How far it is; raises Cancelled in the work's thread once it was asked to stop."""
+        """Reports the fraction done, which never goes back; raises Cancelled after a stop request."""
         self.share, self.text = min(1.0, max(self.share, share)), text or self.text
         self.check()
 
     def show(self, partial: Any) -> None:
-        """What can be looked at already."""
+        """Publishes a partial result; raises Cancelled after a stop request."""
         self.partial = partial
         self.check()
 
     def check(self) -> None:
-        """Raises Cancelled once the work was asked to stop."""
+        """Raises Cancelled after a stop request."""
         if self._cancel.is_set():
             raise Cancelled
 
     def cancel(self) -> None:
-        """Asks it to stop; it ends at its next `tell`, `show` or `check`."""
+        """Requests a stop, which takes effect at the next `tell`, `show` or `check`."""
         self._cancel.set()
 
     def wait(self, seconds: float | None = None) -> "Work[T]":
-        """Itself, once it has ended or the time is up."""
+        """Waits until the work has ended or `seconds` have passed; returns itself."""
         self._thread.join(seconds)
         return self
 
@@ -103,16 +102,16 @@ class Work(Generic[T]):
             self.share, state = 1.0, "done"
         except Cancelled:
             state = "cancelled"
-        except BaseException as error:  # shown by whoever looks
+        except BaseException as error:  # the reader of `error` shows it
             self.error, state = error, "failed"
         self.ended = time.monotonic()
-        self.state = state  # last: who sees an end also sees its result
+        self.state = state  # last, so that a reader who sees the end also sees the result
 
 
 def run(function: "Callable[..., T]", *arguments: Any) -> T:
-    """What `function(work, *arguments)` returns, waited for here; interrupted, it is asked to stop.
+    """Runs `function(work, *arguments)` and waits for its result; Ctrl-C requests a stop.
 
-    Raises what it raised.
+    Raises whatever the function raised.
     """
     work: Work[T] = Work(lambda work: function(work, *arguments), function.__name__)
     try:
@@ -128,7 +127,7 @@ def run(function: "Callable[..., T]", *arguments: Any) -> T:
 
 @atexit.register
 def _stop_all() -> None:
-    """Asks all work to stop and waits a little: a thread inside torch would abort the interpreter's end."""
+    """Stops all work and waits a little: a thread still inside torch would abort the interpreter at exit."""
     running = [work for work in list(_alive) if work.running]
     for work in running:
         work.cancel()

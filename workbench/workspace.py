@@ -1,7 +1,6 @@
-"""The folder that the workbench works in: where its things are, and which paths a user may name.
+"""The workspace: the folder that holds everything the workbench writes, and the paths a user may name.
 
-Everything a page writes lies under it. A path that a user types is kept inside, unless the workspace's own
-settings file says otherwise. It knows nothing of what lies in it.
+A path typed by a user must stay inside, unless the workspace's settings file allows other places.
 """
 
 import json
@@ -14,12 +13,12 @@ from pathlib import Path
 from dream.errors import InputError
 
 VARIABLE = "DREAM_WORKSPACE"
-"""Environment variable that names the folder; without it the working directory is it."""
+"""Environment variable that names the folder; the default is the working directory."""
 SETTINGS = "settings.json"
 LOG_BYTES = 2_000_000
-"""The log is cut to its younger half above this size."""
+"""Above this size the log is cut to its newer half."""
 PATTERN = "*?[{"
-"""Characters that make a path a pattern of shards."""
+"""Characters that turn a path into a shard pattern."""
 
 
 @dataclass(frozen=True)
@@ -28,59 +27,57 @@ class Workspace:
 
     root: Path
     outside: bool = False
-    """Whether paths outside of the folder may be read."""
+    """Whether paths outside the folder may be read."""
 
     @property
     def runs(self) -> Path:
-        """Trainings, a folder each."""
+        """Folder of training runs, one subfolder per run."""
         return self.root / "runs"
 
     @property
     def decodes(self) -> Path:
-        """Stored decodes and choices."""
+        """Folder of stored decodes and trajectory selections."""
         return self.root / "decodes"
 
     @property
     def results(self) -> Path:
-        """What `dream evaluate` found."""
+        """Folder of `dream evaluate` results."""
         return self.root / "results"
 
     @property
     def own(self) -> Path:
-        """What the workbench itself keeps: queue, notes, log."""
+        """The workbench's own files: queue, notes, log."""
         return self.root / ".workbench"
 
     @property
     def log(self) -> Path:
-        """Where the details of failures go."""
+        """File that records the details of failures."""
         return self.own / "log.txt"
 
     def path(self, text: str) -> Path:
-        """The path that a user typed, taken from the workspace if it is not absolute.
+        """Resolves a path typed by a user, relative to the workspace.
 
-        Raises InputError for an empty one, and for one outside while that is not allowed.
+        Raises InputError for an empty path, and for a path outside the workspace unless that is allowed.
         """
         if not text.strip():
-            raise InputError("no path was given; name a file or folder of the workspace")
+            raise InputError("no path given: name a file or folder in the workspace")
         path = (self.root / Path(text.strip()).expanduser()).resolve()
         if not self.outside and not path.is_relative_to(self.root.resolve()):
             raise InputError(
-                f"{text.strip()} lies outside of the workspace {self.root}: move it there, or allow "
+                f"{text.strip()} is outside of the workspace {self.root}: move it there, or allow "
                 f'other places by writing {{"outside": true}} into {self.own / SETTINGS}'
             )
         return path
 
     def model(self, text: str) -> str:
-        """What `load_pretrained` takes for the model that a user named: a shipped one's name, or a path."""
-        from dream.pretrained import SHIPPED  # brings torch, which the queue's supervisor does without
+        """Resolves a model named by a user into what `load_pretrained` takes: a shipped model's name, or a path."""
+        from dream.pretrained import SHIPPED  # imports torch, which the queue's supervisor does not need
 
         name = text.strip()
         return name if name in SHIPPED and not (self.root / name).exists() else str(self.path(name))
 
     def source(self, text: str) -> str:
-        """The data source that a user named (`shapes`, `hf:...`, a path, a pattern of shards), as it is
-        opened.
-        """
+        """Resolves a data source named by a user: `shapes`, `hf:...`, a path or a shard pattern."""
         name = text.strip()
         if name == "shapes" or name.startswith("hf:"):
             return name
@@ -88,18 +85,18 @@ class Workspace:
         if first is None:
             return str(self.path(name))
         if ".." in Path(name[first:]).parts:
-            raise InputError(f"a pattern of shards must not go back with '..', got '{name}'")
+            raise InputError(f"a shard pattern must not contain '..', got '{name}'")
         fixed, _, pattern = name[:first].rpartition("/")
         return f"{self.path(fixed or ('/' if name.startswith('/') else '.'))}/{pattern}{name[first:]}"
 
     def shown(self, path: str | Path) -> str:
-        """A path as pages show it: from the workspace on where it lies inside."""
+        """A path for display, relative to the workspace if it is inside."""
         path = Path(path)
         inside = path.is_absolute() and path.is_relative_to(self.root)
         return str(path.relative_to(self.root)) if inside else str(path)
 
     def note_failure(self, error: BaseException) -> str:
-        """Writes the details of a failure to the log; they are returned."""
+        """Appends the traceback of a failure to the log and returns it."""
         details = "".join(traceback.format_exception(error))
         try:
             self.own.mkdir(parents=True, exist_ok=True)
@@ -113,13 +110,13 @@ class Workspace:
 
 
 def open_workspace(root: Path | None = None) -> Workspace:
-    """The workspace at `root`, else where DREAM_WORKSPACE says, else the working directory.
+    """Opens the workspace at `root`, by default `DREAM_WORKSPACE` or the working directory.
 
-    Raises InputError where that is no folder, or its settings are damaged.
+    Raises InputError if that is not a folder, or its settings are damaged.
     """
     root = (root or Path(os.environ.get(VARIABLE) or ".")).expanduser().absolute()
     if not root.is_dir():
-        raise InputError(f"the workspace {root} is no folder: make it, or name another with {VARIABLE}")
+        raise InputError(f"the workspace {root} is not a folder: create it, or set {VARIABLE} to another one")
     settings = Workspace(root).own / SETTINGS
     if not settings.is_file():
         return Workspace(root)
@@ -129,5 +126,5 @@ def open_workspace(root: Path | None = None) -> Workspace:
     except (ValueError, AttributeError):
         outside = None
     if not isinstance(outside, bool):
-        raise InputError(f'{settings} is damaged: expected {{"outside": true}} or false; mend or delete it')
+        raise InputError(f'{settings} is damaged: expected {{"outside": true}} or false; fix or delete it')
     return Workspace(root, outside)

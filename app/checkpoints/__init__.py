@@ -1,1 +1,1 @@
-"""The checkpoints page, a file per part of it."""
+"""The Checkpoints page, one file per section."""

@@ -1,10 +1,11 @@
-"""Checkpoints, distances: averaged beside raw weights, and the difference of two checkpoints, by layer."""
+"""Averaged and Difference sections: distances between two sets of weights, by layer."""
 
 import streamlit as st
 
-from app.checkpoints.common import by_work, choices, first_choice, named, opened_checkpoint, pick
+from app.checkpoints.common import choices, computed_once, first_choice, location, opened_checkpoint, pick
 from app.checkpoints.pictures import show_pictures
 from app.figures import show_figure
+from app.keys import CHECKPOINTS
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.difference import Difference, Distance, combined_distance, compare_parts, distances_by_layer
 from workbench.checkpoints.files import Checkpoint, Part
@@ -13,16 +14,16 @@ from workbench.figures import checkpoints as figures
 from workbench.workspace import open_workspace
 
 MOST_ROWS = 200
-"""Rows of one figure; the farthest are drawn."""
+"""Most rows in one figure; those with the largest distance are drawn."""
 
 
 def show_averaged(found: Checkpoint) -> None:
-    """Distance of the averaged from the raw weights, and pictures of both."""
+    """Show the distance between averaged and raw weights, and pictures painted by both."""
     averaged = found.averaged
     if averaged is None:
         only = "averaged weights only" if not found.raw else "one set of weights"
         st.info(
-            f"This {found.kind} has {only}. A checkpoint of a training run has raw and averaged ones: "
+            f"This {found.kind} has {only}. A checkpoint of a training run has raw and averaged weights: "
             "choose one above, or start a run on the Train page."
         )
         return
@@ -33,24 +34,24 @@ def show_averaged(found: Checkpoint) -> None:
     if found.paintable:
         show_pictures([("raw", str(found.path), False), ("averaged", str(found.path), True)])
     else:
-        st.caption("Pictures can be painted from checkpoints of this workbench only.")
+        st.caption("Only checkpoints of this workbench can paint pictures.")
 
 
 def show_difference(found: Checkpoint) -> None:
-    """How far another checkpoint is from this one."""
+    """Show the distance between this checkpoint and another one."""
     mine, left, right = st.columns([1, 3, 1])
     with left:
-        other = opened_checkpoint(pick("in.checkpoints.other", "B: compare with", _other(found)))
+        other = opened_checkpoint(pick(CHECKPOINTS.input("other"), "B: other checkpoint", _other(found)))
     with mine:
-        a = _pick_part("in.checkpoints.this_part", "A: part of this", found)
+        a = _pick_part(CHECKPOINTS.input("this_part"), "A: part of this one", found)
     with right:
-        b = _pick_part("in.checkpoints.other_part", "B: its part", other)
+        b = _pick_part(CHECKPOINTS.input("other_part"), "B: part of the other", other)
     if a == b:
         st.info("These are the same weights: choose another checkpoint, or another part of it.")
         return
     result = _compared(a, b)
     if result is not None:
-        st.caption(f"A: {named(found)} ({a.name}) · B: {named(other)} ({b.name})")
+        st.caption(f"A: {location(found)} ({a.name}) · B: {location(other)} ({b.name})")
         _show(result, "difference")
         _show_leftovers(result)
     if found.paintable and other.paintable and found.path != other.path:
@@ -61,55 +62,60 @@ def _pick_part(key: str, label: str, found: Checkpoint) -> Part:
     names = [part.name for part in found.parts]
     if st.session_state.get(key) not in names:
         st.session_state[key] = found.weights.name
-    return found.part(st.selectbox(label, names, key=key, help="Which of its tensors are compared."))
+    return found.part(st.selectbox(label, names, key=key, help="Set of tensors to compare."))
 
 
 def _compared(a: Part, b: Part) -> Difference | None:
-    return by_work(
+    return computed_once(
         ("difference", a.stamp, b.stamp),
         lambda work: compare_parts(a, b, work),
-        keep=Difference.to_dict,
-        take=Difference.from_dict,
+        to_tree=Difference.to_dict,
+        from_tree=Difference.from_dict,
         size=a.bytes + b.bytes,
-        doing="compare the two",
+        purpose="compare the two",
     )
 
 
 def _show(result: Difference, key: str) -> None:
     if result.equal:
-        st.success("The two are equal in every value.")
+        st.success("The two are identical.")
         return
     every = combined_distance("all", result.weights)
     cells = (
         ("Relative L2", f"{every.relative:.3%}", "L2 norm of the change over that of A, over all tensors."),
-        ("Cosine", f"{every.cosine:.6f}", "Between the two as one long vector; 1 = same direction."),
-        ("Largest change", f"{every.largest:.3g}", "Of any one value."),
-        ("Compared", f"{len(result.weights):,} tensors", f"{every.count:,} values, of one name and shape."),
-        ("Equal", f"{sum(d.equal for d in result.weights):,} tensors", "In every value."),
+        ("Cosine", f"{every.cosine:.6f}", "Cosine between the two as one long vector; 1 = same direction."),
+        ("Largest change", f"{every.largest:.3g}", "Largest change of a single value."),
+        (
+            "Compared",
+            f"{len(result.weights):,} tensors",
+            f"{every.count:,} values in tensors with the same name and shape.",
+        ),
+        ("Identical", f"{sum(d.equal for d in result.weights):,} tensors", "Tensors with the same values in both."),
     )
     for column, (label, value, help) in zip(st.columns(5), cells, strict=True):
         column.metric(label, value, help=help)
     if result.counters:
-        st.caption(f"{result.counters} tensors of integers (counters) differ too; they are left out here.")
-    rows_key = f"in.checkpoints.{key}_rows"
+        st.caption(f"{result.counters} integer tensors (counters) differ too; they are not included here.")
+    rows_key = CHECKPOINTS.input(f"{key}_rows")
     st.session_state.setdefault(rows_key, "layers")
     by = st.segmented_control(
         "Rows",
         ["layers", "tensors"],
         key=rows_key,
         required=True,
-        help="A layer is what stands before the first number of its tensors' names, and the number.",
+        help="A layer groups tensors by name up to the first number.",
     )
+    by = by or "layers"
     rows = result.weights if by == "tensors" else distances_by_layer(result.weights)
-    _show_left_out(rows, by or "layers")
+    _show_left_out(rows, by)
     rows = [row for row in rows if not row.equal]
     if len(rows) > MOST_ROWS:
         farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
-        st.caption(f"The {MOST_ROWS} farthest of {len(rows):,} are drawn.")
+        st.caption(f"Showing the {MOST_ROWS} of {len(rows):,} {by} with the largest distance.")
         rows = [row for row in rows if row.name in farthest]
     show_figure(
         figures.plot_distances(rows),
-        f"checkpoints.{key}",
+        CHECKPOINTS.name(key),
         alt=f"Relative L2 distance and one minus cosine of {len(rows)} {by}",
     )
 
@@ -117,19 +123,19 @@ def _show(result: Difference, key: str) -> None:
 def _show_left_out(rows: list[Distance], by: str) -> None:
     equal, broken = sum(row.equal for row in rows), [row for row in rows if row.nonfinite]
     if equal:
-        st.caption(f"{equal:,} {by} are equal in every value and not drawn.")
+        st.caption(f"{equal:,} {by} are identical and not drawn.")
     if broken:
         names = ", ".join(f"{row.name} ({row.nonfinite:,})" for row in broken[:6])
-        st.warning(f"Values that are not finite, left out of every sum: {names}{' ...' if broken[6:] else ''}.")
+        st.warning(f"Values that are not finite are left out: {names}{' ...' if broken[6:] else ''}.")
 
 
 def _show_leftovers(result: Difference) -> None:
     if result.translated:
-        st.caption("The authors' names were translated to ours before tensors were matched.")
+        st.caption("The authors' tensor names were translated to this project's before matching.")
     groups = (
         ("Added (only in B)", result.added),
         ("Missing (only in A)", result.missing),
-        ("Reshaped", result.reshaped),
+        ("Different shape", result.reshaped),
         ("Not readable", result.unread),
     )
     for label, names in groups:
@@ -137,11 +143,11 @@ def _show_leftovers(result: Difference) -> None:
             with st.expander(f"{label}: {len(names):,}", expanded=len(names) <= 12):
                 st.code("\n".join(names), language="text", wrap_lines=True)
     if not any(names for _, names in groups):
-        st.caption("✓ Both have the same tensors in the same shapes.")
+        st.caption("✓ Both have the same tensors with the same shapes.")
 
 
 def _other(found: Checkpoint) -> str:
-    """What is compared with at first: the checkpoint before this one, else another one."""
+    """Initial choice to compare with: the previous checkpoint of the run, otherwise another one."""
     here, earlier = open_workspace(), before(found.path)
     if earlier is not None:
         return here.shown(earlier)

@@ -1,21 +1,21 @@
-"""Checkpoints: what a file of weights holds, ours or foreign, without loading it whole."""
+"""Checkpoints page: inspect any file of weights, of this workbench or foreign, without loading it whole."""
 
 import streamlit as st
 
-from app.checkpoints.common import named, opened_checkpoint, pick
+from app.checkpoints.common import location, opened_checkpoint, pick
 from app.checkpoints.difference import show_averaged, show_difference
-from app.checkpoints.history import show_history
 from app.checkpoints.layers import show_layers
-from app.checkpoints.optimizer import show_optimizer
+from app.checkpoints.optimizer import show_history, show_optimizer
 from app.checkpoints.positions import show_positions
 from app.checkpoints.tensors import show_tensors
 from app.failures import guarded
 from app.handing_over import hand_over, handed
+from app.keys import CHECKPOINTS
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.words import size_words
 from workbench.workspace import open_workspace
 
-PATH, SECTION = "in.checkpoints.path", "in.checkpoints.section"
+PATH, SECTION = CHECKPOINTS.input("path"), CHECKPOINTS.input("section")
 SECTIONS = {
     "Parameters": show_tensors,
     "Layers": show_layers,
@@ -32,8 +32,8 @@ def render() -> None:
     """Show the page."""
     st.title("Checkpoints")
     st.caption(
-        "Any file or folder of weights, ours or foreign: what is in it, whether it is healthy, and how it "
-        "differs from another. Headers are read first, values piece by piece: a file may exceed the memory."
+        "Inspect any file or folder of weights, from this workbench or elsewhere: its contents, its health, and how it "
+        "differs from another one. Values are read in pieces, so a file may be larger than memory."
     )
     given = handed("checkpoints").get("path")
     if given:
@@ -44,21 +44,16 @@ def render() -> None:
     found = opened_checkpoint(chosen)
     if right.button(
         "Decode with it",
-        key="do.checkpoints.decode",
+        key=CHECKPOINTS.action("decode"),
         width="stretch",
         disabled=not found.paintable,
-        help="Paint with this model; only checkpoints of this workbench can.",
+        help="Opens the Decode page with this model; only for checkpoints of this workbench.",
     ):
         hand_over("decode", model=chosen)
     _show_facts(found)
     st.session_state.setdefault(SECTION, "Parameters")
     section = st.segmented_control(
-        "Look at",
-        list(SECTIONS),
-        key=SECTION,
-        required=True,
-        label_visibility="collapsed",
-        help="What is shown of the checkpoint.",
+        "Section", list(SECTIONS), key=SECTION, required=True, label_visibility="collapsed", help="Section to show."
     )
     with guarded():
         SECTIONS[section or "Parameters"](found)
@@ -69,25 +64,25 @@ def _show_facts(found: Checkpoint) -> None:
     when = "epoch" if "epoch" in found.facts and "step" not in found.facts else "step"
     types = sorted({entry.dtype for entry in part.entries})
     cells = (
-        ("Values", _count(part.count), f"{part.count:,} in '{part.name}', weights and buffers."),
+        ("Values", _count(part.count), f"{part.count:,} in '{part.name}', including buffers."),
         ("Tensors", f"{len(part.entries):,}", f"In '{part.name}'."),
-        ("Size", size_words(sum(p.bytes for p in found.parts)), "Of all parts together."),
+        ("Size", size_words(sum(p.bytes for p in found.parts)), "Size of all parts together."),
         ("Type", types[0] if len(types) == 1 else f"{len(types)} types", ", ".join(types)),
         ("Parts", str(len(found.parts)), ", ".join(p.name for p in found.parts)),
-        (when.capitalize(), found.facts.get(when, "-"), "How long these weights were trained."),
+        (when.capitalize(), found.facts.get(when, "-"), "Length of the training so far."),
     )
     for column, (label, value, help) in zip(st.columns(6), cells, strict=True):
         column.metric(label, value, help=help)
-    beside = " · ".join(f"{name} {value}" for name, value in found.facts.items() if found.paintable)
-    st.caption(f"{found.kind} · {named(found)}" + (f" · {beside}" if beside else ""))
+    facts_line = " · ".join(f"{name} {value}" for name, value in found.facts.items() if found.paintable)
+    st.caption(f"{found.kind} · {location(found)}" + (f" · {facts_line}" if facts_line else ""))
     if found.facts and not found.paintable:
-        with st.expander(f"Beside the tensors: {len(found.facts):,} plain values"):
+        with st.expander(f"Other values in the file: {len(found.facts):,}"):
             facts = list(found.facts.items())[:MOST_FACTS]
             st.dataframe(
                 {"name": [name for name, _ in facts], "value": [value for _, value in facts]},
                 hide_index=True,
-                key="do.checkpoints.facts",
-                alt="Plain values that the file holds",
+                key=CHECKPOINTS.action("facts"),
+                alt="Values in the file other than tensors",
             )
 
 

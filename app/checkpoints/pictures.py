@@ -1,56 +1,57 @@
-"""Checkpoints, pictures: the same prompts and seed painted by two sets of weights, side by side."""
+"""Pictures of two sets of weights: the same prompts and seed, side by side."""
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import guarded, show_failure
+from app.background import show_work, start_work
+from app.failures import guarded
+from app.keys import CHECKPOINTS
 from app.models import pretrained
 from dream.decoding.pictures import enlarged_for_screen
 from workbench.checkpoints.paint import SAMPLES, PaintedWeights, distance, paint_sides, prompts_of_text
 
-PROMPTS, SEED = "in.checkpoints.prompts", "in.checkpoints.seed"
+WORK, PROMPTS, SEED = CHECKPOINTS.name("paint"), CHECKPOINTS.input("prompts"), CHECKPOINTS.input("seed")
 
 
 def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
-    """Asks for prompts and a seed, paints with each side (label, path, averaged) and shows the pictures."""
-    st.markdown("##### Pictures at the same seed")
+    """Show a form for prompts and a seed, and the pictures painted by each side (label, path, averaged)."""
+    st.markdown("##### Pictures with the same seed")
     st.session_state.setdefault(PROMPTS, "\n".join(SAMPLES))
     st.session_state.setdefault(SEED, 0)
     text, right = st.columns([4, 1])
-    prompts = text.text_area("Prompts, one a line", key=PROMPTS, height=104, help="Up to eight.")
+    prompts = text.text_area("Prompts, one per line", key=PROMPTS, height=104, help="Up to eight.")
     seed = right.number_input(
-        "Seed", key=SEED, min_value=0, max_value=2**31 - 1, step=1, help="Same seed: same order, same noise."
+        "Seed", key=SEED, min_value=0, max_value=2**31 - 1, step=1, help="The same seed gives the same order and noise."
     )
-    key = (*sides, prompts, int(seed))
-    name = "checkpoints.paint"
+    identity = (*sides, prompts, int(seed))
+
+    def start() -> None:
+        with guarded():
+            wanted = prompts_of_text(prompts)
+            opened = [(label, pretrained(path, ema=ema)) for label, path, ema in sides]
+            start_work(WORK, lambda work: paint_sides(opened, wanted, int(seed), work), identity)
+
     if right.button(
         "Paint both",
-        key="do.checkpoints.paint",
+        key=CHECKPOINTS.action("paint"),
         type="primary",
         width="stretch",
         help="Paints every prompt with both sets of weights.",
     ):
+        start()
+    view = show_work(
+        WORK,
+        lambda painted: _show(painted, prompts),
+        identity=identity,
+        cancelled="Cancelled before all pictures were painted.",
+        again=start,
+    )
+    if view.result is not None:
         with guarded():
-            wanted = prompts_of_text(prompts)
-            opened = [(label, pretrained(path, ema=ema)) for label, path, ema in sides]
-            st.session_state[f"{name}.for"] = key
-            start_work(name, lambda work: paint_sides(opened, wanted, int(seed), work))
-    running = work(name)
-    if running is None or st.session_state.get(f"{name}.for") != key:
-        return
-    if running.running:
-        follow(name, lambda work: _show(work.partial or (), prompts))
-    elif running.error is not None:
-        show_failure(running.error)
-    elif running.state == "cancelled":
-        st.info("Stopped before all was painted.")
-    else:
-        with guarded():
-            _show(tuple(running.result or ()), prompts)
+            _show(tuple(view.result), prompts)
 
 
 def _show(painted: tuple[PaintedWeights, ...], prompts: str) -> None:
-    """A column a prompt, a row a side; below, how far the two pictures are apart."""
+    """Show one column per prompt and one row per side, with the difference between the pictures below."""
     if not painted:
         return
     texts = prompts_of_text(prompts)

@@ -1,36 +1,39 @@
-"""Checkpoints, positions: position tables as pictures and as similarity maps."""
+"""Positions section: position tables as pictures and similarity maps."""
 
 import numpy as np
 import streamlit as st
 
 from app.figures import show_figure
+from app.keys import CHECKPOINTS, action_key
 from workbench.checkpoints import positions
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import shape_words
 from workbench.figures import checkpoint_positions as figures
 
-SIMILARITY, MOSAIC = "checkpoints.similarity", "checkpoints.mosaic"
-CENTRED = "in.checkpoints.centred"
+SIMILARITY, MOSAIC = CHECKPOINTS.name("similarity"), CHECKPOINTS.name("mosaic")
+CENTRED = CHECKPOINTS.input("centred")
 MOST_TILED = 20
-"""Cells a side up to which all similarity maps are drawn at once."""
-TABLE, SIDE, COMPONENT, POSITION = (f"in.checkpoints.{name}" for name in ("table", "side", "component", "position"))
+"""Largest grid side for which all similarity maps are drawn at once."""
+TABLE, SIDE, COMPONENT, POSITION = (CHECKPOINTS.input(name) for name in ("table", "side", "component", "position"))
 
 
 def show_positions(found: Checkpoint) -> None:
-    """The chosen table in colours, by component, and by similarity."""
+    """Show the chosen table as colours, by principal component, and by similarity."""
     _take_clicks()
     part = found.weights
     tables = positions.position_tables(part)
     if not tables:
-        st.info("No tensor here is named like a position table (positions, pos_embed, positional_embedding ...).")
+        st.info("No tensor has the name of a position table (positions, pos_embed, positional_embedding ...).")
         return
     entry, side = _pick(tables, part, found.grid)
     table = positions.on_grid(_values(str(entry.file), part.stamp, entry), side)
     scores, variance = _components(part.stamp, entry.name, side, table)
     cosines = _similarities(part.stamp, entry.name, side, st.session_state[CENTRED], table)
     if table.before:
-        st.caption(f"The first {table.before} of {positions.length(entry)} positions (buffer) are not on the grid.")
+        st.caption(
+            f"The first {table.before} of {positions.length(entry)} positions (buffer tokens) are not on the grid."
+        )
     if side == 0:
         _show_line(entry, table, scores, variance, cosines)
     else:
@@ -38,7 +41,8 @@ def show_positions(found: Checkpoint) -> None:
 
 
 def _pick(tables: list[TensorEntry], part: Part, grid: int | None) -> tuple[TensorEntry, int]:
-    names = [entry.name for entry in tables]
+    by_name = {entry.name: entry for entry in tables}
+    names = list(by_name)
     if st.session_state.get(TABLE) not in names:
         on_grids = [e.name for e in tables if positions.guess_side(e, part, grid)]
         st.session_state[TABLE] = (on_grids or names)[0]
@@ -47,28 +51,23 @@ def _pick(tables: list[TensorEntry], part: Part, grid: int | None) -> tuple[Tens
         "Table",
         names,
         key=TABLE,
-        help="Tensors that are named like position tables.",
-        format_func=lambda name: f"{name}  ({shape_words(part.entry(name).shape)})",  # type: ignore[union-attr]
+        help="Tensors with names of position tables.",
+        format_func=lambda name: f"{name}  ({shape_words(by_name[name].shape)})",
     )
-    entry = part.entry(name)
-    assert entry is not None
+    entry = by_name[name]
     key = f"{SIDE}.{name}.{positions.length(entry)}"
     st.session_state.setdefault(key, positions.guess_side(entry, part, grid))
     most = int(positions.length(entry) ** 0.5)
     side = right.number_input(
-        "Cells a side",
+        "Grid side",
         min_value=0,
         max_value=most,
         step=1,
         key=key,
-        help="The last side × side positions fill the grid; 0 lays all of them on a line (texts).",
+        help="The last side × side positions fill the grid; 0 puts all of them on a line (for texts).",
     )
     st.session_state.setdefault(CENTRED, True)
-    last.toggle(
-        "Centred",
-        key=CENTRED,
-        help="Similarities without what all positions have in common: their mean is taken off first.",
-    )
+    last.toggle("Centred", key=CENTRED, help="Subtracts the mean of all positions before similarities are computed.")
     return entry, int(side)
 
 
@@ -81,7 +80,7 @@ def _show_grid(
     with colours:
         show_figure(
             figures.plot_colours(positions.as_colours(scores, table), table, variance),
-            "checkpoints.colours",
+            CHECKPOINTS.name("colours"),
             alt=f"{entry.name}: first three principal components as red, green and blue over the grid",
         )
     with component:
@@ -96,7 +95,7 @@ def _show_grid(
                 alt=f"{entry.name}: similarity map of every position at its place; click one to enlarge it",
             )
         else:
-            st.caption(f"All maps at once are drawn up to {MOST_TILED} cells a side.")
+            st.caption(f"The overview of all maps is available up to a grid side of {MOST_TILED}.")
     with similarity:
         _show_similarity(entry, table, cosines)
 
@@ -108,7 +107,7 @@ def _show_line(
     with left:
         show_figure(
             figures.plot_pairs(cosines, "Cosine between positions"),
-            "checkpoints.pairs",
+            CHECKPOINTS.name("pairs"),
             alt=f"{entry.name}: cosine between all pairs of positions",
         )
     with right:
@@ -121,14 +120,14 @@ def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarr
     if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
         st.session_state[COMPONENT] = 1
     chosen = (
-        st.slider("Component", 1, count, key=COMPONENT, help="Principal component of the positions, the largest first.")
+        st.slider("Component", 1, count, key=COMPONENT, help="Principal component of the positions, largest first.")
         if count > 1
         else 1
     )
     label = f"Component {chosen} · {variance[chosen - 1]:.1%} of the variance"
     show_figure(
         figures.plot_component(scores[:, chosen - 1], table, label),
-        "checkpoints.component",
+        CHECKPOINTS.name("component"),
         alt=f"{entry.name}: principal component {chosen} over the positions",
     )
 
@@ -138,7 +137,7 @@ def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.nda
     if not 0 <= st.session_state.get(POSITION, -1) <= last:
         st.session_state[POSITION] = (table.rows // 2) * table.columns + table.columns // 2
     position = st.slider(
-        "Position", 0, last, key=POSITION, help="In raster order; or click a cell in a map of similarity."
+        "Position", 0, last, key=POSITION, help="In raster order. You can also click a cell in a similarity map."
     )
     show_figure(
         figures.plot_similarity(cosines, table, position),
@@ -150,10 +149,10 @@ def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.nda
 
 
 def _take_clicks() -> None:
-    """Chooses the position of a cell that was clicked since; to be called before the slider is drawn."""
-    seen = st.session_state.setdefault("checkpoints.seen", {})
+    """Choose the position of a newly clicked cell; must be called before the slider is drawn."""
+    seen = st.session_state.setdefault(CHECKPOINTS.name("seen"), {})
     for figure in (SIMILARITY, MOSAIC):
-        event = st.session_state.get(f"do.{figure}")
+        event = st.session_state.get(action_key(figure))
         points = event["selection"]["points"] if event else []
         data = points[0].get("customdata") if points else None
         clicked = data[0] if isinstance(data, list) else data

@@ -1,31 +1,32 @@
-"""Checkpoints, parameters: the tree as a treemap, a table, and one tensor looked at closely."""
+"""Parameters section: a treemap and a table of all tensors, and the details of one tensor."""
 
 import streamlit as st
 
 from app.checkpoints.common import part_statistics
 from app.figures import show_figure
+from app.keys import CHECKPOINTS, action_key
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import shape_words, size_words
 from workbench.figures import checkpoint_tree, style
 from workbench.figures import checkpoints as figures
 
-TENSOR, FIND = "in.checkpoints.tensor", "in.checkpoints.find"
-SEEN = "checkpoints.seen"
-"""Where the last click on each figure is kept, so that each counts once."""
+TENSOR, FIND = CHECKPOINTS.input("tensor"), CHECKPOINTS.input("find")
+SEEN = CHECKPOINTS.name("seen")
+"""Session key of the last click on each figure, so that each click counts once."""
 
 
 def show_tensors(found: Checkpoint) -> None:
-    """The part that is chosen, its tree and table, and the tensor that is chosen."""
+    """Show the chosen part as a treemap and a table, and the chosen tensor."""
     part = pick_part(found)
     measured = part_statistics(part)
     by_name = {one.name: one for one in measured or []}
     tree, detail = st.columns([3, 2], gap="medium")
-    at = _take_click(f"checkpoints.tree.{part.name}")
+    at = _take_click(CHECKPOINTS.name("tree", part.name))
     with tree:
         show_figure(
             checkpoint_tree.plot_tree(part, at),
-            f"checkpoints.tree.{part.name}",
+            CHECKPOINTS.name("tree", part.name),
             on_select="rerun",
             selection_mode="points",
             name=f"{part.name}-tree",
@@ -37,8 +38,8 @@ def show_tensors(found: Checkpoint) -> None:
 
 
 def pick_part(found: Checkpoint) -> Part:
-    """The part that is chosen among those of a checkpoint."""
-    names, key = [part.name for part in found.parts], "in.checkpoints.part"
+    """Show a choice of the checkpoint's parts and return the chosen one."""
+    names, key = [part.name for part in found.parts], CHECKPOINTS.input("part")
     if st.session_state.get(key) not in names:
         st.session_state[key] = found.weights.name
     if len(names) == 1:
@@ -48,17 +49,17 @@ def pick_part(found: Checkpoint) -> Part:
         names,
         key=key,
         required=True,
-        help="Raw weights, averaged weights and the optimiser's state lie in one checkpoint.",
+        help="A checkpoint may hold raw weights, averaged weights and the optimiser state.",
     )
     return found.part(st.session_state[key] or found.weights.name)
 
 
 def _take_click(tree: str) -> str:
-    """Id of the node of the tree that was clicked last, read before the tree is drawn.
+    """Id of the tree node that was clicked last, read before the tree is drawn.
 
-    A new click on a tensor chooses it; on a layer or module it narrows the table.
+    A new click on a tensor chooses it; a click on a layer or module filters the table.
     """
-    event = st.session_state.get(f"do.{tree}")
+    event = st.session_state.get(action_key(tree))
     points, seen = event["selection"]["points"] if event else [], st.session_state.setdefault(SEEN, {})
     id = points[0].get("id") if points else None
     if id is None or seen.get(tree) == id:
@@ -77,16 +78,16 @@ def _show_table(part: Part, measured: dict[str, TensorStatistics]) -> None:
     wanted = st.text_input(
         "Find",
         key=FIND,
-        placeholder="part of a name: attn, blocks.3, bias ...",
-        help="Shows only tensors whose name contains this; a click on a layer of the tree fills it in.",
+        placeholder="attn, blocks.3, bias ...",
+        help="Shows only tensors whose name contains this. Clicking a layer in the tree fills it in.",
     )
     shown = [entry for entry in part.entries if wanted.lower() in entry.name.lower()]
     if not shown:
-        st.info(f"No tensor's name contains '{wanted}'.")
+        st.info(f"No tensor name contains '{wanted}'.")
         return
     event = st.dataframe(
         _columns(shown, measured),
-        key=f"do.checkpoints.table.{part.name}",
+        key=CHECKPOINTS.action("table", part.name),
         hide_index=True,
         height=330,
         on_select="rerun",
@@ -99,7 +100,7 @@ def _show_table(part: Part, measured: dict[str, TensorStatistics]) -> None:
     if name is not None and seen.get("table") != name:
         st.session_state[TENSOR] = name
     seen["table"] = name
-    st.caption(f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row to look closer")
+    st.caption(f"{len(shown):,} of {len(part.entries):,} tensors · click a heading to sort, a row for details")
 
 
 def _columns(shown: list[TensorEntry], measured: dict[str, TensorStatistics]) -> dict[str, list]:
@@ -117,13 +118,13 @@ def _columns(shown: list[TensorEntry], measured: dict[str, TensorStatistics]) ->
             "mean": [row and row.mean for row in rows],
             "largest": [row and row.largest for row in rows],
             "zeros": [row and 100 * row.zeros / max(1, row.count) for row in rows],
-            "noticed": [row and ", ".join(row.problems) for row in rows],
+            "problems": [row and ", ".join(row.problems) for row in rows],
         }
     return columns
 
 
 def _formats() -> dict:
-    number, help = st.column_config.NumberColumn, "Of the finite values."
+    number, help = st.column_config.NumberColumn, "Over the finite values."
     return {
         "name": st.column_config.TextColumn(width=260, pinned=True),
         "size": number(format="bytes", help="Bytes in the file."),
@@ -132,7 +133,7 @@ def _formats() -> dict:
         "mean": number(format="%.3g", help=help),
         "largest": number(format="%.4g", help="Largest magnitude. " + help),
         "zeros": number("exact zeros", format="%.2f %%", help="Share of values that are exactly zero."),
-        "noticed": st.column_config.TextColumn(help="NaN, infinities, rows or columns of zeros, constants."),
+        "problems": st.column_config.TextColumn(help="NaN, infinities, rows or columns of zeros, constants."),
     }
 
 
@@ -140,12 +141,12 @@ def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
     names = [entry.name for entry in part.entries]
     if st.session_state.get(TENSOR) not in names:
         st.session_state[TENSOR] = max(part.entries, key=lambda entry: entry.bytes).name
-    name = st.selectbox("Tensor", names, key=TENSOR, help="Or click one in the tree or in the table.")
+    name = st.selectbox("Tensor", names, key=TENSOR, help="You can also click one in the tree or the table.")
     entry, one = part.entry(name), measured.get(name)
     assert entry is not None
     st.markdown(f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}")
     if not entry.readable:
-        st.info(f"Values of the type '{entry.dtype}' cannot be read here; shape and size are from the header.")
+        st.info(f"Values of type '{entry.dtype}' cannot be read; shape and size come from the header.")
         return
     if one is None:
         st.caption("Its values have not been read yet.")
@@ -153,10 +154,10 @@ def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
     cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
     st.markdown(" · ".join(f"{label} **{value:.3g}**" for label, value in cells))
     st.markdown(_health(one))
-    log = st.toggle("Logarithmic count", key="in.checkpoints.log", help="Shows the few values far out.")
+    log = st.toggle("Logarithmic count", key=CHECKPOINTS.input("log"), help="Makes rare values visible.")
     show_figure(
         figures.plot_histogram(one, log),
-        "checkpoints.histogram",
+        CHECKPOINTS.name("histogram"),
         name=name,
         alt=f"Histogram of {name}: RMS {style.number(one.rms)}, from {one.low:.3g} to {one.high:.3g}",
     )
@@ -165,5 +166,5 @@ def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
 def _health(one: TensorStatistics) -> str:
     zeros = f"{one.zeros:,} exact zeros" if one.zeros else "no exact zeros"
     if not one.problems:
-        return f"✓ all finite, no dead rows or columns, {zeros}"
+        return f"✓ all values finite, no dead rows or columns, {zeros}"
     return f"⚠ {', '.join(one.problems)} · {zeros}"

@@ -1,1 +1,1 @@
-"""The data page, a file per part of it."""
+"""The Data page, one file per section."""

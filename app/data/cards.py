@@ -1,4 +1,4 @@
-"""The pictures of a source, page by page."""
+"""Pictures of a source, page by page."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,9 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from app.background import computed
 from app.data.choice import Opened
-from app.data.work import computed
+from app.keys import DATA
 from workbench.sources.browse import Page, Sample, read_page
 from workbench.sources.pictures import broken_card, card_grid, sample_card
 from workbench.sources.seen import Eyes, Returned, and_back, tokens_of
@@ -15,88 +16,88 @@ from workbench.work import Work
 
 PER_PAGE = (12, 24, 48)
 WITHIN = 5_000
-"""Captions that are searched for words: the first ones of a shard."""
+"""Number of captions searched for words, from the start of the shard."""
 LEGEND = (
-    "Chips are tokens with their ids: dashed orange is a byte of a word that the vocabulary does not know, "
-    "struck through in blue is what lies behind the end of what the model reads. Errors of pictures are "
-    "differences of 8-bit levels (0 to 255): the mean and the greatest."
+    "Chips are tokens with their ids. Dashed orange: a byte of a word outside the vocabulary. Struck through in blue: "
+    "a token beyond the context length, which the model does not read. Picture errors are differences of 8-bit levels "
+    "(0 to 255): the mean and the maximum."
 )
-Turner = tuple[DeltaGenerator, DeltaGenerator]
-"""Where the buttons go that turn the page."""
+Pager = tuple[DeltaGenerator, DeltaGenerator]
+"""Places of the buttons for the previous and the next page."""
 
 
 def show_cards(opened: Opened, eyes: Eyes) -> None:
-    """A page of samples with their tokens and what the image tokenizer leaves of them."""
-    shard, wanted, per, turner = _choose(opened)
+    """Show a page of samples with their caption tokens and their reconstruction by the image tokenizer."""
+    shard, wanted, per, pager = _choose(opened)
     size = eyes.config.image.size
-    start = (st.session_state["in.data.page"] - 1) * per
+    start = (st.session_state[DATA.input("page")] - 1) * per
     identity = (*opened.identity, shard, start, per, wanted, size)
     page = computed(
-        "data.page",
+        DATA.name("page"),
         identity,
         "Reading the page",
         lambda work: read_page(opened.browsed, shard, start, per, size, wanted=wanted, within=WITHIN, check=work.check),
     )
     if page is None:
         return
-    _turn(turner, page, start)
+    _show_pager(pager, page, start)
     if not page.found:
-        st.info(_nothing(wanted, start))
+        st.info(_why_empty(wanted, start))
         return
     good = [sample for sample in page.found if isinstance(sample, Sample)]
     back = _returned(identity, eyes, good) if good else None
     places = {sample.name: row for row, sample in enumerate(good)}
-    parts = [
-        sample_card(found, tokens_of(eyes.tokenizer, found.caption), back, places[found.name])
-        if isinstance(found, Sample)
-        else broken_card(found)
-        for found in page.found
+    cards = [
+        sample_card(item, tokens_of(eyes.tokenizer, item.caption), back, places[item.name])
+        if isinstance(item, Sample)
+        else broken_card(item)
+        for item in page.found
     ]
-    st.html(card_grid(parts))
+    st.html(card_grid(cards))
 
 
 def first_page() -> None:
-    """Back to the first page, as another source, split, shard or filter wants it."""
-    st.session_state["in.data.page"] = 1
+    """Return to the first page, after a change of source, split, shard or filter."""
+    st.session_state[DATA.input("page")] = 1
 
 
-def _choose(opened: Opened) -> tuple[int, str, int, Turner]:
+def _choose(opened: Opened) -> tuple[int, str, int, Pager]:
     shards = opened.browsed.shards
     one = len(shards) == 1
     columns = st.columns([4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom")
-    if st.session_state.get("in.data.shard") not in range(len(shards)):
-        st.session_state["in.data.shard"] = 0
+    if st.session_state.get(DATA.input("shard")) not in range(len(shards)):
+        st.session_state[DATA.input("shard")] = 0
     if not one:
         columns[0].selectbox(
             "Shard",
             range(len(shards)),
-            key="in.data.shard",
+            key=DATA.input("shard"),
             format_func=shards.__getitem__,
             on_change=first_page,
-            help="A part of the source; only the one looked at is read.",
+            help="Part of the source; only the chosen one is read.",
         )
     wanted = columns[-5].text_input(
         "Caption contains",
-        key="in.data.wanted",
+        key=DATA.input("wanted"),
         on_change=first_page,
-        help=f"Only samples whose caption has these letters, among the first {WITHIN:,} of the shard.",
+        help=f"Only samples whose caption contains this text, among the first {WITHIN:,} of the shard.",
     )
-    st.session_state.setdefault("in.data.per", PER_PAGE[0])
+    st.session_state.setdefault(DATA.input("per"), PER_PAGE[0])
     per = columns[-4].selectbox(
-        "Per page", PER_PAGE, key="in.data.per", on_change=first_page, help="Samples on a page."
+        "Per page", PER_PAGE, key=DATA.input("per"), on_change=first_page, help="Samples per page."
     )
-    st.session_state.setdefault("in.data.page", 1)
-    columns[-2].number_input("Page", min_value=1, step=1, key="in.data.page", help="Counts from 1.")
-    return st.session_state["in.data.shard"], wanted.strip(), per, (columns[-3], columns[-1])
+    st.session_state.setdefault(DATA.input("page"), 1)
+    columns[-2].number_input("Page", min_value=1, step=1, key=DATA.input("page"), help="Counts from 1.")
+    return st.session_state[DATA.input("shard")], wanted.strip(), per, (columns[-3], columns[-1])
 
 
-def _turn(turner: Turner, page: Page, start: int) -> None:
-    """The buttons that turn the page, and where the reader is."""
-    turner[0].button(
-        "‹", key="do.data.earlier", on_click=_step(-1), disabled=start == 0, width="stretch", help="The page before."
+def _show_pager(pager: Pager, page: Page, start: int) -> None:
+    """Show the buttons for the previous and next page, and the range of samples shown."""
+    pager[0].button(
+        "‹", key=DATA.action("earlier"), on_click=_step(-1), disabled=start == 0, width="stretch", help="Previous page."
     )
-    turner[1].button(
-        "›", key="do.data.later", on_click=_step(1), disabled=not page.more, width="stretch", help="The next page."
+    pager[1].button(
+        "›", key=DATA.action("later"), on_click=_step(1), disabled=not page.more, width="stretch", help="Next page."
     )
     of = f" of {page.total:,}" if page.total is not None else ""
     if page.found:
@@ -105,17 +106,17 @@ def _turn(turner: Turner, page: Page, start: int) -> None:
 
 def _step(by: int) -> Callable[[], None]:
     def move() -> None:
-        st.session_state["in.data.page"] = max(1, st.session_state["in.data.page"] + by)
+        st.session_state[DATA.input("page")] = max(1, st.session_state[DATA.input("page")] + by)
 
     return move
 
 
-def _nothing(wanted: str, start: int) -> str:
+def _why_empty(wanted: str, start: int) -> str:
     if start:
-        return "There are not so many samples: go back to page 1."
+        return "There are no more samples: go back to page 1."
     if wanted:
-        return f"No caption among the first {WITHIN:,} of this shard contains “{wanted}”."
-    return "This shard has no sample that can be read; the list of broken samples says why."
+        return f"None of the first {WITHIN:,} captions of this shard contains “{wanted}”."
+    return "This shard has no readable sample; see Broken samples for the reasons."
 
 
 def _returned(identity: tuple[object, ...], eyes: Eyes, good: list[Sample]) -> Returned | None:
@@ -124,10 +125,10 @@ def _returned(identity: tuple[object, ...], eyes: Eyes, good: list[Sample]) -> R
         return and_back(eyes.image_tokenizer, pixels)
 
     def through(work: Work[Returned]) -> Returned:
-        parts = []
+        results = []
         for number in range(len(pixels)):
-            work.tell(number / len(pixels), "pictures to tokens and back")
-            parts.append(and_back(eyes.image_tokenizer, pixels[number : number + 1]))
-        return Returned(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+            work.tell(number / len(pixels), "encoding and decoding pictures")
+            results.append(and_back(eyes.image_tokenizer, pixels[number : number + 1]))
+        return Returned(*(np.concatenate(arrays) for arrays in zip(*results, strict=True)))
 
-    return computed("data.back", (*identity, eyes.name), "The image tokenizer's work", through)
+    return computed(DATA.name("back"), (*identity, eyes.name), "Running the image tokenizer", through)

@@ -1,4 +1,4 @@
-"""Choosing a data source, its split and shard, and whose tokenizers look at it; shared by Data and Search."""
+"""Choice of a data source, its split and the tokenizers applied to it; shared by Data and Search."""
 
 import hashlib
 import json
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.data.work import computed
-from app.keys import INPUT
+from app.background import computed
+from app.keys import DATA, input_key
 from app.models import choose_or_type, models
 from dream.config import DreamConfig
 from dream.presets import tiny
@@ -18,14 +18,14 @@ from workbench.sources.places import list_sources, source_stamp
 from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
 from workbench.workspace import open_workspace
 
-ANEW = "tiny, to be trained on this source"
-"""The choice of tokenizers that no model has yet."""
+NEW_MODEL = "a new tiny model for this source"
+"""Option for the tokenizers that a new training would have."""
 LEVELS = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A split of a source, opened, and what tells it from others."""
+    """An open split of a source, with an identity for caching."""
 
     typed: str
     source: str
@@ -35,38 +35,38 @@ class Opened:
 
 
 def pick_source(key: str) -> str:
-    """A selection box of sources, or what is typed into it. `key` without `in.`."""
+    """Show a selection box of sources that also takes typed ones. `key` is without `in.`."""
     return choose_or_type(
         "Data source",
         _listed(str(open_workspace().root)),
-        INPUT + key,
-        "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`; "
-        "type one that is not listed.",
+        input_key(key),
+        "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`. "
+        "Choose a listed source or type another one.",
     )
 
 
 def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
-    """A selection box of the source's splits, at the beginning on `first`, if there is one of that name.
+    """Show a selection box of the source's splits, initially on `first` if that exists.
 
-    None while (or where) the source cannot be opened.
+    Returns None while the source is being opened, or if it cannot be opened.
     """
     source = open_workspace().source(typed)
     splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
-    if st.session_state.get(INPUT + key) not in splits or st.session_state.get(f"{key}.of") != source:
-        st.session_state[INPUT + key] = first if first in splits else splits[0]
-        st.session_state[f"{key}.of"] = source  # another source starts on its own first split
+    if st.session_state.get(input_key(key)) not in splits or st.session_state.get(f"{key}.of") != source:
+        st.session_state[input_key(key)] = first if first in splits else splits[0]
+        st.session_state[f"{key}.of"] = source  # a new source starts on its own first split
     return st.selectbox(
         "Split",
         splits,
-        key=INPUT + key,
-        help="`all` holds nothing back; a training learns from train and checks itself on val.",
+        key=input_key(key),
+        help="A training learns from train and validates on val; `all` is both together.",
     )
 
 
 def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened | None:
-    """The split, once it is open; None until then, with progress or the failure shown here."""
+    """Open a split; None until it is open, with progress or the failure shown here."""
     source = open_workspace().source(typed)
     identity = (source, stamp(source), split, _digest(config) if source == "shapes" else "")
     browsed = computed(key, identity, "Opening the source", lambda work: browse(source, config, split))
@@ -74,24 +74,24 @@ def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened 
 
 
 def pick_eyes() -> str:
-    """A selection box of whose tokenizers look at the source."""
+    """Show a selection box of the model whose tokenizers are applied to the source."""
     return choose_or_type(
-        "Seen by",
-        [*models(), ANEW],
-        INPUT + "data.eyes",
-        "Whose caption tokenizer, image tokenizer and picture size are shown: a model's, or those "
-        "that a new `tiny` training on this source would have.",
+        "Tokenizers of",
+        [*models(), NEW_MODEL],
+        DATA.input("eyes"),
+        "Model whose caption tokenizer, image tokenizer and picture size are used, or those that a new `tiny` training "
+        "on this source would have.",
     )
 
 
 def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
-    """The tokenizers, once they are there; None until then, with progress or the failure shown here."""
-    if chosen == ANEW:
+    """Load the tokenizers; None until they are ready, with progress or the failure shown here."""
+    if chosen == NEW_MODEL:
         source = open_workspace().source(typed)
         return computed(
-            "data.eyes",
+            DATA.name("eyes"),
             (source, stamp(source), level),
-            "Learning a tokenizer",
+            "Training a tokenizer",
             lambda work: eyes_of_training(source, 1 if level is None else level),
         )
     path = open_workspace().model(chosen)
@@ -103,19 +103,19 @@ def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
 
 
 def pick_level() -> int:
-    """A selection box of the difficulty of drawn pictures."""
-    st.session_state.setdefault("in.data.level", tiny().data.level)
+    """Show a selection box of the difficulty of drawn pictures."""
+    st.session_state.setdefault(DATA.input("level"), tiny().data.level)
     return st.selectbox(
         "Level",
         LEVELS,
-        key="in.data.level",
+        key=DATA.input("level"),
         help="0: one large object; 1: one or two; 2: more shapes, colours, sizes; 3: textures, up to three.",
     )
 
 
 @st.cache_data(ttl=5, show_spinner=False)
 def stamp(source: str) -> str:
-    """`source_stamp`, asked again after some seconds at the earliest."""
+    """`source_stamp`, cached for a few seconds."""
     return source_stamp(source)
 
 
@@ -125,7 +125,7 @@ def _listed(root: str) -> list[str]:
 
 
 def model_config(path: str) -> DreamConfig:
-    """The configuration of a model, without opening its weights."""
+    """Configuration of a model, without opening its weights."""
     return _config_of_model(path, _changed(path))
 
 

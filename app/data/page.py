@@ -1,6 +1,4 @@
-"""Data: a source page by page with captions, tokens and what the image tokenizer leaves; its numbers; what is
-broken in it.
-"""
+"""Data page: a source's pictures with captions and tokens, its statistics, and its broken samples."""
 
 import streamlit as st
 
@@ -9,6 +7,7 @@ from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level,
 from app.data.statistics import show_broken, show_statistics
 from app.failures import guarded
 from app.handing_over import hand_over, handed
+from app.keys import DATA
 from workbench.sources.seen import Eyes
 
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
@@ -18,51 +17,51 @@ def render() -> None:
     """Show the page."""
     st.title("Data")
     st.caption(
-        "A source of captioned pictures as a model gets it: the picture cropped and back from its tokens, "
-        "the caption in tokens, how long and how often, and everything in it that is broken."
+        "A source of captioned pictures as a model receives it: cropped pictures and their reconstruction from tokens, "
+        "caption tokens, statistics, and broken samples."
     )
     if source := handed("data").get("source"):
-        st.session_state["in.data.source"] = source
+        st.session_state[DATA.input("source")] = source
     with st.container(border=True):
         chosen = _choose()
     if chosen is None:
         return
     opened, eyes = chosen
-    if st.session_state.get("data.looked") != opened.identity:
-        st.session_state["data.looked"] = opened.identity
+    if st.session_state.get(DATA.name("looked")) != opened.identity:
+        st.session_state[DATA.name("looked")] = opened.identity
         first_page()
-    st.session_state.setdefault("in.data.view", "Pictures")
+    st.session_state.setdefault(DATA.input("view"), "Pictures")
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         name = st.segmented_control(
             "View",
             list(VIEWS),
-            key="in.data.view",
+            key=DATA.input("view"),
             required=True,
             label_visibility="collapsed",
-            help="Pictures page by page, the source in numbers, or what cannot be used.",
+            help="Pictures page by page, statistics of the source, or samples that cannot be used.",
         )
         with st.container(horizontal=True, width="content"):
-            _carry(opened, eyes)
+            _links(opened, eyes)
     with guarded():
-        VIEWS[name](opened, eyes)
+        VIEWS[name or "Pictures"](opened, eyes)
 
 
-def _carry(opened: Opened, eyes: Eyes) -> None:
-    """The buttons that take the source to another page."""
+def _links(opened: Opened, eyes: Eyes) -> None:
+    """Show buttons that open the source on other pages."""
     level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
-    if st.button("Train on this", key="do.data.train", help="Opens Train with this source."):
+    if st.button("Train on this", key=DATA.action("train"), help="Opens Train with this source."):
         hand_over("train", source=opened.typed, assignments=level)
-    if st.button("Search in this", key="do.data.search", help="Opens Search with this source."):
+    if st.button("Search in this", key=DATA.action("search"), help="Opens Search with this source."):
         hand_over("search", source=opened.typed)
 
 
 def _choose() -> tuple[Opened, Eyes] | None:
-    """The source and the tokenizers, once both are open; a failure is said here, and the choice stays."""
-    drawn = str(st.session_state.get("in.data.source") or "shapes").strip() == "shapes"
+    """Show the choice of source and tokenizers; None until both are open. A failure is shown, the choice stays."""
+    drawn = str(st.session_state.get(DATA.input("source")) or "shapes").strip() == "shapes"
     columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
     with guarded():
         with columns[0]:
-            typed = pick_source("data.source")
+            typed = pick_source(DATA.name("source"))
         with columns[-1]:
             whose = pick_eyes()
         level = None
@@ -73,10 +72,10 @@ def _choose() -> tuple[Opened, Eyes] | None:
         if eyes is None:
             return None
         with columns[1]:
-            split = pick_split("data.split", typed, eyes.config)
+            split = pick_split(DATA.name("split"), typed, eyes.config)
         if split is None:
             return None
-        opened = open_split("data.open", typed, split, eyes.config)
+        opened = open_split(DATA.name("open"), typed, split, eyes.config)
         return None if opened is None else (opened, eyes)
     return None
 

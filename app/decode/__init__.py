@@ -1,1 +1,1 @@
-"""The decode page, a file per part of it."""
+"""The Decode page."""

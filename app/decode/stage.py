@@ -1,11 +1,13 @@
-"""The Decode page's stage: a decode while it is painted, then the player with all its instruments."""
+"""Stage of the Decode page: a decode while it is painted, then the player and its exports."""
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import error_sentence, show_failure
+from app.background import forget_work, is_started, show_work, start_work, take_result
+from app.failures import error_sentence
+from app.keys import DECODE
 from app.models import pretrained
 from app.player import show_player
 from dream.errors import InputError
@@ -16,50 +18,39 @@ from workbench.decode.player_data import PLAYER, add_inspection, player_data, re
 from workbench.decode.request import DecodeRequest
 from workbench.pictures import enlarged
 from workbench.store import StoredDecode
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
-PAINT, SHOWN, TAKEN = "decode.paint", "decode.shown", "decode.taken"
+PAINT, SHOWN = DECODE.name("paint"), DECODE.name("shown")
 LIVE_SIDE = 420
-"""Largest side of the picture while it is painted, in pixels."""
+"""Largest side in pixels of the picture while it is painted."""
 
 
 def start_paint(request: DecodeRequest, model: str) -> None:
-    """Starts a decode in this tab; what was running there is asked to stop."""
+    """Starts a decode in this tab; the previous one, if it runs, is asked to stop."""
     here, opened = open_workspace(), pretrained(model, ema=request.weights == "averaged")
     start_work(PAINT, lambda running: paint_and_store(running, here, opened, request))
 
 
-def take_result() -> StoredDecode | None:
-    """Shows the decode that has just been finished; it comes back once."""
-    running = work(PAINT)
-    if running is None or running.state != "done" or st.session_state.get(TAKEN) is running:
-        return None
-    st.session_state[TAKEN] = running
-    st.session_state[SHOWN] = running.result.id
-    return running.result
+def take_decode() -> StoredDecode | None:
+    """The decode that has just been finished, which the page then shows; None on the second call."""
+    stored: StoredDecode | None = take_result(PAINT)
+    if stored is not None:
+        st.session_state[SHOWN] = stored.id
+    return stored
 
 
 def show_running() -> bool:
-    """The decode that is being painted, live, if one is; else what became of it."""
-    running = work(PAINT)
-    if running is None:
-        return False
-    if running.running:
-        follow(PAINT, _live, every=0.2)
-        return True
-    if running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    elif running.state == "cancelled":
-        st.info("Cancelled: nothing of it was stored.")
-    return False
+    """Draws the decode in progress, or its failure; returns whether one is in progress."""
+    return show_work(
+        PAINT,
+        _live,
+        waiting="The first tokens are being painted ...",
+        cancelled="Cancelled: nothing was stored.",
+        every=0.2,
+    ).running
 
 
-def _live(running: Work[Any]) -> None:
-    painting: Painting | None = running.partial
-    if painting is None:
-        st.caption("The first tokens are being painted ...")
-        return
+def _live(painting: Painting) -> None:
     st.image(enlarged(painting.picture, LIVE_SIDE), alt=f"The picture after step {painting.step} of {painting.steps}")
     st.caption(f"step {painting.step} of {painting.steps} · {painting.decoded_fraction:.0%} of the tokens decoded")
 
@@ -70,15 +61,15 @@ def _data(stored: StoredDecode, stamp: float) -> dict[str, Any]:
 
 
 def data_of(stored: StoredDecode) -> dict[str, Any]:
-    """The player's data of a stored decode; read once for each state of its folder."""
+    """Player data of a stored decode; cached until its folder changes."""
     path = stored.path / PLAYER
     return _data(stored, path.stat().st_mtime if path.is_file() else 0.0)
 
 
 def show_decode(stored: StoredDecode) -> int | None:
-    """The player, and below it what is still computed; the entry at which a fork was asked for, if one."""
+    """Draws the player, and the inspection while it is computed; returns the entry to fork at, if it was clicked."""
     data = data_of(stored)
-    event = show_player(data, "decode.player", events=("fork",))
+    event = show_player(data, DECODE.name("player"), events=("fork",))
     if was_looked_at(data):
         for remark in remarks(data, stored.about.get("settings", {}).get("steps", 0)):
             st.caption(remark)
@@ -88,55 +79,47 @@ def show_decode(stored: StoredDecode) -> int | None:
 
 
 def model_of(stored: StoredDecode) -> Pretrained:
-    """The model that painted it. Raises InputError where it is gone or has other weights now."""
-    about, why = stored.about, "it does not say which"
+    """Opens the model that painted it. Raises InputError if it is gone or has other weights now."""
+    about, why = stored.about, "the record names no model"
     for name in dict.fromkeys([about.get("checkpoint"), about.get("model")]):
         if not name:
             continue
         try:
-            found = pretrained(open_workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
+            opened = pretrained(open_workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
         except InputError as error:
             why = error_sentence(error)
             continue
-        if found.model_id == about.get("model_id"):
-            return found
-        why = f"{name} has other weights now ({found.model_id}, it was {about.get('model_id')})"
+        if opened.model_id == about.get("model_id"):
+            return opened
+        why = f"{name} has other weights now ({opened.model_id}, it was {about.get('model_id')})"
     raise InputError(f"the model that painted this is not here: {why.rstrip('.')}")
 
 
 def _look_inside(stored: StoredDecode) -> None:
-    """Computes what needs the model, once, in the background; says where it cannot."""
-    key = f"decode.look.{stored.id}"
-    running = work(key)
-    if running is None:
+    """Computes what needs the model, once, in the background; says so if the model is missing."""
+    name = DECODE.name("look", stored.id)
+    if not is_started(name):
         try:
             opened = model_of(stored)
         except InputError as error:
-            st.info(f"Previews of the rest, attention and paths are left out: {error}.")
+            st.info(f"Previews, attention and denoising paths are left out: {error}.")
             return
-        running = start_work(key, lambda one: add_inspection(one, stored, opened))
-    if running.running:
-        follow(key, lambda _: None)
-        return
-    if running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    if running.state != "done":
-        st.button(
-            "Look inside",
-            key="do.decode.look",
-            on_click=lambda: st.session_state.pop(f"work.{key}"),
-            help="Previews of the rest, attention and denoising paths; takes about as long as the decode.",
-        )
+        start_work(name, lambda running: add_inspection(running, stored, opened))
+    show_work(
+        name,
+        cancelled="Computing previews, attention and denoising paths was cancelled.",
+        again=lambda: forget_work(name),
+    )
 
 
 def show_decode_exports(stored: StoredDecode) -> None:
-    """One button a kind of file."""
+    """Draws a download button per kind of file."""
     files = {
-        "PNG": ("png", "image/png", export.decode_png, "The picture, with its settings inside."),
-        "GIF": ("gif", "image/gif", export.decode_gif, "Every step, as an endless GIF."),
-        "MP4": ("mp4", "video/mp4", export.decode_mp4, "Every step, as a film (H.264)."),
-        "HTML": ("html", "text/html", export.decode_html, "The player above as one file that works offline."),
-        "JSON": ("json", "application/json", export.decode_json, "Settings, order, scores and tokens."),
+        "PNG": ("png", "image/png", export.decode_png, "The picture, with its settings embedded."),
+        "GIF": ("gif", "image/gif", export.decode_gif, "Every step, as a looping GIF."),
+        "MP4": ("mp4", "video/mp4", export.decode_mp4, "Every step, as a video (H.264)."),
+        "HTML": ("html", "text/html", export.decode_html, "The player above, as one file that works offline."),
+        "JSON": ("json", "application/json", export.decode_json, "Settings, reveal order, scores and tokens."),
     }
     if not export.can_write_mp4():
         del files["MP4"]
@@ -144,10 +127,10 @@ def show_decode_exports(stored: StoredDecode) -> None:
     for label, (suffix, mime, make, about) in files.items():
         row.download_button(
             label,
-            data=lambda make=make: make(stored),
+            data=partial(make, stored),
             file_name=export.file_name(stored, suffix),
             mime=mime,
-            key=f"do.decode.export.{suffix}",
+            key=DECODE.action("export", suffix),
             on_click="ignore",
             help=about,
         )

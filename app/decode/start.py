@@ -1,33 +1,33 @@
-"""Keep or clear regions: a picture whose cells are clicked, as the start of a decode."""
+"""Start of a decode from a picture: cells of it to keep or to clear, on the Decode page."""
 
 import streamlit as st
 
 from app.decode.controls import DecodeChoice
-from app.keys import INPUT
+from app.keys import DECODE
 from app.player import show_player
 from workbench.decode.request import KeptPicture, start_of
 from workbench.decode.sides import cells_data
 from workbench.pictures import Picture, picture_of
 from workbench.store import StoredDecode
 
-CELLS, UPLOADED = "decode.cells", "decode.uploaded"
-EDIT, SOURCE, VERB = INPUT + "decode.edit", INPUT + "decode.edit_source", INPUT + "decode.edit_verb"
-SOURCES = {"shown": "Picture shown", "upload": "Own picture"}
+CELLS, UPLOADED = DECODE.name("cells"), DECODE.name("uploaded")
+EDIT, SOURCE, VERB = DECODE.input("edit"), DECODE.input("edit_source"), DECODE.input("edit_verb")
+SOURCES = {"shown": "Shown picture", "upload": "Own picture"}
 VERBS = {"keep": "Keep cells", "clear": "Clear cells"}
 
 
 def take_start(picture: Picture, kept: tuple[int, ...]) -> None:
-    """Starts from this picture with these positions kept; only before the form is drawn, or in a callback."""
+    """Sets the form to start from this picture with these positions kept; only before it is drawn, or in a callback."""
     st.session_state.update({EDIT: True, SOURCE: "upload", VERB: "keep", CELLS: list(kept)})
     st.session_state[UPLOADED] = picture
 
 
 def show_start(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture | None:
-    """Draws the choice of a picture and its cells; None where decodes start from nothing."""
+    """Draws the choice of a picture and its cells; returns None if decodes start with every token hidden."""
     st.toggle(
         "Start from a picture",
         key=EDIT,
-        help="Keep some cells of a picture, untouched to the bit, and let the model paint the others.",
+        help="Keep some cells of a picture bit for bit, and let the model paint the others.",
     )
     if not st.session_state[EDIT]:
         return None
@@ -41,7 +41,7 @@ def show_start(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture 
         required=True,
         width="stretch",
         label_visibility="collapsed",
-        help="Which picture a part is kept of.",
+        help="The picture whose cells are kept.",
     )
     base = _from_shown(chosen, shown) if source == "shown" else _from_upload(chosen)
     return None if base is None else _cells(chosen, base)
@@ -49,12 +49,12 @@ def show_start(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture 
 
 def _from_shown(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture | None:
     if shown is None:
-        st.caption("No picture is shown yet: decode one, open a stored one, or use your own.")
+        st.caption("No picture is shown yet: decode a prompt, open a stored decode, or upload a picture.")
         return None
     base = start_of(shown, ())
     if base.picture.shape[1] != chosen.config.image.size:
         side, size = base.picture.shape[1], chosen.config.image.size
-        st.caption(f"The picture shown has {side} x {side} pixels, this model paints {size} x {size}.")
+        st.caption(f"The shown picture has {side} x {side} pixels, but this model paints {size} x {size}.")
         return None
     tokens = base.tokens
     if tokens is None or tokens.shape != (chosen.config.image.num_tokens, chosen.config.image.token_dim):
@@ -64,21 +64,21 @@ def _from_shown(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture
 
 def _from_upload(chosen: DecodeChoice) -> KeptPicture | None:
     size = chosen.config.image.size
-    given = st.file_uploader(
+    upload = st.file_uploader(
         "Own picture",
         type=["png", "jpg", "jpeg", "webp", "gif", "bmp"],
-        key="do.decode.upload",
+        key=DECODE.action("upload"),
         label_visibility="collapsed",
-        help=f"Its centre square is shrunk to {size} x {size} pixels; at most 20 MB.",
+        help=f"Its centre square is scaled to {size} x {size} pixels; at most 20 MB.",
     )
-    if given is not None:
-        st.session_state[UPLOADED] = _read(given.getvalue(), size, given.name)
+    if upload is not None:
+        st.session_state[UPLOADED] = _read(upload.getvalue(), size, upload.name)
     picture = st.session_state.get(UPLOADED)
     if picture is None:
-        st.caption(f"Its centre square is shrunk to the model's {size} x {size} pixels.")
+        st.caption(f"Its centre square is scaled to the model's {size} x {size} pixels.")
         return None
     if picture.shape[1] != size:
-        st.caption(f"The picture was shrunk for another model; give it again for {size} x {size} pixels.")
+        st.caption(f"This picture was scaled for another model. Upload it again for {size} x {size} pixels.")
         return None
     return KeptPicture(picture, ())
 
@@ -90,7 +90,7 @@ def _read(content: bytes, size: int, name: str) -> Picture:
 
 def _cells(chosen: DecodeChoice, base: KeptPicture) -> KeptPicture:
     config = chosen.config.image
-    verb = st.segmented_control(
+    chosen_verb = st.segmented_control(
         "Selected cells",
         list(VERBS),
         format_func=VERBS.__getitem__,
@@ -100,14 +100,15 @@ def _cells(chosen: DecodeChoice, base: KeptPicture) -> KeptPicture:
         label_visibility="collapsed",
         help="Keep the selected cells and paint the others, or clear them and keep the others.",
     )
+    verb = chosen_verb or "keep"
     selected = [cell for cell in st.session_state.get(CELLS, []) if cell < config.num_tokens]
     data = cells_data(base.picture, config.grid, selected, verb)
-    event = show_player(data, "decode.start", events=("cells",))
+    event = show_player(data, DECODE.name("start"), events=("cells",))
     if event is not None:
         st.session_state[CELLS] = selected = sorted(event["cells"])
     kept = selected if verb == "keep" else sorted(set(range(config.num_tokens)) - set(selected))
     if not 0 < len(kept) < config.num_tokens:
-        st.caption("Click or drag over cells: at least one is to be kept, and one painted.")
+        st.caption("Click or drag over cells: keep at least one, and leave at least one to paint.")
     else:
         st.caption(f"{len(kept)} of {config.num_tokens} cells are kept; Decode paints the others.")
     return KeptPicture(base.picture, tuple(kept), base.tokens)

@@ -1,1 +1,1 @@
-"""The evaluate page, a file per part of it."""
+"""The Evaluate page: form, jobs, results and figures."""

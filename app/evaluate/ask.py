@@ -1,12 +1,15 @@
-"""The form of the Evaluate page: models, data, tasks, settings, the command that they are, and its start."""
+"""The form of the Evaluate page: models, data, tasks and settings, and the command that they make."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from app.evaluate.settings import SETTINGS, show_settings
 from app.failures import error_sentence, guarded
 from app.models import models
+from dream.config import DreamConfig
+from dream.console import duration
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.plan import (
@@ -25,7 +28,6 @@ from workbench.evaluate.plan import (
 from workbench.evaluate.results import result_folders
 from workbench.jobs.job import command_line
 from workbench.jobs.queue import enqueue
-from workbench.runs.words import duration
 from workbench.sources.places import list_sources
 from workbench.workspace import Workspace
 
@@ -37,7 +39,7 @@ WEIGHTS = {False: "averaged (EMA)", True: "raw"}
 
 
 def prefer(names: Iterable[str], tasks: Sequence[str] = ()) -> None:
-    """Opens the form with these models (and tasks) chosen."""
+    """Opens the form with these models (and tasks) selected."""
     st.session_state[PART] = "Measure"
     st.session_state[MODELS] = list(names)
     if tasks:
@@ -45,7 +47,7 @@ def prefer(names: Iterable[str], tasks: Sequence[str] = ()) -> None:
 
 
 def tick_tasks(tasks: Iterable[str], settings: Sequence[str] | None = None) -> None:
-    """Ticks these tasks and no other."""
+    """Selects these tasks and no others."""
     wanted = set(tasks)
     for name in TASKS:
         st.session_state[TASK + name] = name in wanted
@@ -54,17 +56,14 @@ def tick_tasks(tasks: Iterable[str], settings: Sequence[str] | None = None) -> N
 
 
 def show_evaluation_form(here: Workspace) -> None:
-    """Everything from the choice of models to the button that starts."""
-    plan = _models_and_data(here)
-    found = _verdicts(here, plan)
-    plan = EvaluationPlan(plan.models, _tasks(found), plan.sources)
-    assignments = show_settings(plan.tasks)
-    seed, raw, overwrite, out = _options(here)
-    plan = EvaluationPlan(plan.models, plan.tasks, plan.sources, assignments, seed, raw, overwrite, out)
-    _start(here, plan)
+    """Shows the whole form, from the choice of models to the start button."""
+    models_chosen, sources = _models_and_data(here)
+    tasks = _tasks(_fits(here, models_chosen, sources))
+    assignments = show_settings(tasks)
+    _start(here, _with_options(here, EvaluationPlan(models_chosen, tasks, sources, assignments)))
 
 
-def _models_and_data(here: Workspace) -> EvaluationPlan:
+def _models_and_data(here: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
     st.session_state.setdefault(MODELS, ["demo"])
     st.session_state.setdefault(SOURCES, ["shapes"])
     left, right = st.columns(2)
@@ -74,7 +73,7 @@ def _models_and_data(here: Workspace) -> EvaluationPlan:
         key=MODELS,
         accept_new_options=True,
         placeholder="Choose models, or type a path",
-        help="Shipped models, runs of this workspace, or a typed path; NAME=PATH names the column.",
+        help="Shipped models, runs of this workspace, or a path; NAME=PATH names the column.",
     )
     sources = right.multiselect(
         "Data",
@@ -84,27 +83,28 @@ def _models_and_data(here: Workspace) -> EvaluationPlan:
         placeholder="Choose data, or type a path",
         help="shapes (drawn pictures with an answer key), a folder, 'shards-*.tar' or hf:owner/name[:split].",
     )
-    return EvaluationPlan(tuple(chosen), (), tuple(sources))
+    return tuple(chosen), tuple(sources)
 
 
 def _with(options: Sequence[str], chosen: Iterable[str]) -> list[str]:
-    """The options, and what was typed."""
+    """Returns the options and what was typed."""
     return list(dict.fromkeys([*options, *chosen]))
 
 
 # tasks
 
 
-def _verdicts(here: Workspace, plan: EvaluationPlan) -> dict[str, TaskFit]:
-    """Of each task whether it fits; what cannot be opened is named and left out."""
-    configs, sources = {}, []
-    for model in plan.models:
+def _fits(here: Workspace, models_chosen: Sequence[str], words: Sequence[str]) -> dict[str, TaskFit]:
+    """Returns for each task whether it fits; shows what cannot be opened, and leaves it out."""
+    configs: dict[str, DreamConfig] = {}
+    sources: list[str] = []
+    for model in models_chosen:
         try:
             (word,) = named_apart(here, [model])
             configs[model_column(word)] = planned_config(here, word)
         except InputError as error:
             st.error(error_sentence(error))
-    for source in plan.sources:
+    for source in words:
         try:
             sources += named_sources(here, [source])
         except InputError as error:
@@ -112,22 +112,22 @@ def _verdicts(here: Workspace, plan: EvaluationPlan) -> dict[str, TaskFit]:
     return verdicts(configs, sources)
 
 
-def _tasks(found: dict[str, TaskFit]) -> tuple[str, ...]:
-    """The tasks that are ticked and fit."""
+def _tasks(fits: dict[str, TaskFit]) -> tuple[str, ...]:
+    """Shows the tasks; returns those that are selected and fit."""
     for name in TASKS:
         st.session_state.setdefault(TASK + name, name in QUICK)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Tasks**")
         for key, label, names, settings, help_ in (
-            ("quick", "First look", QUICK, QUICK_SETTINGS, "Few tasks, in small: about two minutes a model."),
+            ("quick", "First look", QUICK, QUICK_SETTINGS, "A few small tasks: about two minutes per model."),
             (
                 "minutes",
-                "All that take minutes",
+                "All quick tasks",
                 [n for n, t in TASKS.items() if not t.named_only],
                 None,
-                "Every task but those that take much longer, or say nothing of the model.",
+                "All tasks except those that take much longer or do not measure the model.",
             ),
-            ("none", "None", [], None, "Tick none."),
+            ("none", "None", [], None, "Deselect all tasks."),
         ):
             st.button(
                 label,
@@ -144,63 +144,56 @@ def _tasks(found: dict[str, TaskFit]) -> tuple[str, ...]:
             with column.container(border=True, gap="small"):
                 st.markdown(f"**{group}**")
                 for name in GROUPS[group]:
-                    _task(found[name])
-    return tuple(name for name in TASKS if st.session_state[TASK + name] and found[name].fits)
+                    _task(fits[name])
+    return tuple(name for name in TASKS if st.session_state[TASK + name] and fits[name].fits)
 
 
-def _task(verdict: TaskFit) -> None:
-    """A tick with what the task asks; why it does not fit, if it does not, or not everywhere."""
-    task = verdict.task
-    longer = " · only when ticked by hand" if task.named_only else ""
+def _task(fit: TaskFit) -> None:
+    """Shows a task's checkbox, and the reasons why it does not fit some models or data."""
+    task = fit.task
+    longer = " · only when selected by hand" if task.named_only else ""
     st.checkbox(
         f"**{task.name}** {task.about} :gray[· {duration(task.seconds)}]",
         key=TASK + task.name,
-        disabled=not verdict.fits,
-        help=f"Needs {' or '.join(task.takes)}{longer}. Time: usual settings, a small model, two cores.",
+        disabled=not fit.fits,
+        help=f"Needs {' or '.join(task.takes)}{longer}. Time with default settings, a small model and two cores.",
     )
-    for reason in verdict.reasons:
-        st.caption(f"{'✗' if not verdict.fits else '–'} {reason}")
+    for reason in fit.reasons:
+        st.caption(f"{'✗' if not fit.fits else '–'} {reason}")
 
 
 # other settings, and the start
 
 
-def _options(here: Workspace) -> tuple[int, bool, bool, str]:
+def _with_options(here: Workspace, plan: EvaluationPlan) -> EvaluationPlan:
+    """Shows seed, weights, results folder and overwriting; returns the plan with them."""
     st.session_state.setdefault(SEED, 0)
     st.session_state.setdefault(OUT, "results")
     seed, weights, folder, again = st.columns(4, vertical_alignment="bottom")
     folders = _with(["results", *result_folders(here)], [st.session_state[OUT]])
-    return (
-        int(
-            seed.number_input(
-                "Seed", min_value=0, step=1, key=SEED, help="Of pictures, masks, prompts, episodes and noise."
-            )
-        ),
-        bool(
-            weights.selectbox(
-                "Weights",
-                list(WEIGHTS),
-                format_func=WEIGHTS.__getitem__,
-                key=RAW,
-                help="The average over the last steps, which all pages use, or the weights as they were trained.",
-            )
-        ),
-        again.checkbox(
-            "Measure anew",
-            key=OVERWRITE,
-            help="Otherwise what was measured with the same weights, data, settings and seed is taken.",
-        ),
-        str(
-            folder.selectbox(
-                "Results folder",
-                folders,
-                key=OUT,
-                accept_new_options=True,
-                help="Where the numbers are kept, a file a model; a folder below results makes another table.",
-            )
-            or "results"
-        ),
+    number = seed.number_input(
+        "Seed", min_value=0, step=1, key=SEED, help="Seed of pictures, masks, prompts, episodes and noise."
     )
+    raw = weights.selectbox(
+        "Weights",
+        list(WEIGHTS),
+        format_func=WEIGHTS.__getitem__,
+        key=RAW,
+        help="The average over the last steps, which all pages use, or the raw weights of the last step.",
+    )
+    overwrite = again.checkbox(
+        "Measure again",
+        key=OVERWRITE,
+        help="If off, results with the same weights, data, settings and seed are reused.",
+    )
+    out = folder.selectbox(
+        "Results folder",
+        folders,
+        key=OUT,
+        accept_new_options=True,
+        help="Folder of the numbers, one file per model; another folder below results makes a separate table.",
+    )
+    return replace(plan, seed=int(number), raw=bool(raw), overwrite=overwrite, out=str(out or "results"))
 
 
 def _start(here: Workspace, plan: EvaluationPlan) -> None:
@@ -219,15 +212,15 @@ def _start(here: Workspace, plan: EvaluationPlan) -> None:
         width="stretch",
         on_click=queue_plan,
         args=(here, plan),
-        help="Runs the command above; it goes on without this page.",
+        help="Runs the command above; it continues if you leave this page.",
     )
-    words.caption(wrong or f"About {duration(plan.seconds())} with the tasks' usual settings on two cores.")
+    words.caption(wrong or f"About {duration(plan.seconds())} with the tasks' default settings on two cores.")
 
 
 def queue_plan(here: Workspace, plan: EvaluationPlan) -> None:
-    """Puts the plan into the queue and shows the results, where it can be followed."""
+    """Adds the plan to the queue and opens the results, where its progress is shown."""
     with guarded():
         plan = checked(here, plan)
         enqueue(here, "evaluate", plan.name, plan.arguments(), here.path(plan.out))
         st.session_state[PART] = "Results"
-        st.toast(f"In the queue: {plan.name}. The top of the page shows how far it is.")
+        st.toast(f"Queued: {plan.name}. Its progress is at the top of the page.")

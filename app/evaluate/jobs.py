@@ -1,4 +1,4 @@
-"""Evaluations that wait, run or ended, on the Evaluate page: followed, stopped, gone on with, forgotten."""
+"""Evaluation jobs on the Evaluate page: progress of queued and running ones, and a list of ended ones."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from app.failures import guarded
-from workbench.evaluate.progress import EvaluationProgress, progress_of
+from dream.console import duration
+from workbench.evaluate.progress import EvaluationProgress, activity, progress_of
 from workbench.jobs.job import Job, last_message, log_tail
 from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
-from workbench.runs.words import duration
 from workbench.workspace import Workspace
 
 EVERY_SECONDS = 1.0
@@ -23,11 +23,11 @@ COLOURS = {
     "killed": "red",
 }
 SHOWN = 3
-"""Evaluations that ended badly and are shown before others are folded away."""
+"""Number of failed or stopped evaluations that are shown outside of the list of earlier ones."""
 
 
 def show_jobs(here: Workspace) -> None:
-    """What runs and waits, looked at again every second; then what ended badly."""
+    """Shows running and queued evaluations, refreshed every second, then those that failed or were stopped."""
     active = any(job.active for job in list_jobs(here, "evaluate"))
 
     @st.fragment(run_every=EVERY_SECONDS if active else None)
@@ -44,7 +44,7 @@ def _show(here: Workspace) -> None:
     seen = sorted((job.id, job.state, progress[job.id].ended if job.active else 0) for job in jobs)
     if st.session_state.setdefault("evaluate.seen", seen) != seen:
         st.session_state["evaluate.seen"] = seen
-        st.rerun()  # the table has news
+        st.rerun()  # the table has new rows
     for job in sorted((job for job in jobs if job.active), key=lambda job: job.queued):
         _active(here, job, progress[job.id])
     for job in _split(jobs)[0]:
@@ -52,7 +52,7 @@ def _show(here: Workspace) -> None:
 
 
 def show_earlier(here: Workspace) -> None:
-    """What ended, folded away: well, or badly and long ago."""
+    """Shows a collapsed list of the other ended evaluations."""
     rest = _split(list_jobs(here, "evaluate"))[1]
     if rest:
         with st.expander(f"Earlier evaluations ({len(rest)})"):
@@ -61,7 +61,7 @@ def show_earlier(here: Workspace) -> None:
 
 
 def _split(jobs: Sequence[Job]) -> tuple[list[Job], list[Job]]:
-    """The ended ones that want attention, and the others."""
+    """Returns the ended jobs that need attention, and the other ended ones."""
     ended = [job for job in jobs if not job.active]
     bad = [job for job in ended if job.state != "finished"][:SHOWN]
     return bad, [job for job in ended if job not in bad]
@@ -78,25 +78,25 @@ def _active(here: Workspace, job: Job, progress: EvaluationProgress) -> None:
             args=(stop_job, here, job.id),
             width="stretch",
             disabled=job.stop_asked is not None,
-            help="What is measured stays; only the task at work is lost. Measuring again goes on from there.",
+            help="Only the current task is lost. Starting the evaluation again continues from there.",
         )
         if job.state == "queued":
-            st.caption(f"Waits for what is before it · {len(progress.questions)} tasks to measure")
+            st.caption(f"Waiting for earlier jobs · {len(progress.questions)} tasks to measure")
             return
-        now = progress.at_work
-        doing = f"{now.model}: {now.task} on {now.data}" + (f", {now.note}" if now.note else "") if now else ""
-        words = [doing or last_message(job) or "starting: opening the models", progress.left]
-        st.progress(min(1.0, progress.share), text=" · ".join(filter(None, words)))
+        now = activity(progress.at_work) if progress.at_work else "Opening the models"
+        left = f" · {duration(progress.seconds_left)} left in all" if progress.seconds_left is not None else ""
+        st.progress(min(1.0, progress.share), text=now + left)
         _questions(progress)
 
 
 def _questions(progress: EvaluationProgress) -> None:
-    """A line a model and set: each task with its mark."""
+    """Shows one line per model and source, with the state of each task."""
     lines: dict[str, list[str]] = {}
     for each in progress.questions:
         note = f" {each.share:.0%}" if each.state == "at work" and each.share else ""
         note = f" {each.note}" if each.state == "done" else note
-        lines.setdefault(f"{each.model} on {each.data}", []).append(f"{MARKS[each.state]} {each.task}{note}")
+        asked = each.question
+        lines.setdefault(f"{asked.model} on {asked.data}", []).append(f"{MARKS[each.state]} {asked.task}{note}")
     for name, marks in lines.items():
         st.caption(f"{name}: " + " · ".join(marks))
 
@@ -106,37 +106,37 @@ def _ended(here: Workspace, job: Job) -> None:
         title, again, log, forget = st.columns([5, 1, 1, 1], vertical_alignment="center")
         title.markdown(_title(job))
         again.button(
-            "Go on" if job.state != "finished" else "Again",
+            "Continue" if job.state != "finished" else "Run again",
             key=f"do.evaluate.again.{job.id}",
             on_click=_do,
             args=(_again, here, job),
             width="stretch",
-            help="The same command once more; what it has measured is not measured again.",
+            help="Runs the same command again; finished tasks are not repeated.",
         )
-        with log.popover("Log", width="stretch", help="What the command said."):
+        with log.popover("Log", width="stretch", help="Output of the command."):
             st.code(job.command, language="bash", wrap_lines=True)
-            st.code(log_tail(job) or "It said nothing.", language="text", wrap_lines=True, height=300)
+            st.code(log_tail(job) or "No output.", language="text", wrap_lines=True, height=300)
         forget.button(
-            "Forget",
+            "Remove",
             key=f"do.evaluate.forget.{job.id}",
             on_click=_do,
             args=(forget_job, here, job.id),
             width="stretch",
-            help="Takes it off this list, with its log; its results stay.",
+            help="Removes the job and its log from this list; its results stay.",
         )
         if job.state in ("failed", "killed"):
             st.error(_why(job))
         elif job.state == "stopped":
-            st.caption("Stopped. The tasks that were done are kept; Go on measures the rest.")
+            st.caption("Stopped. Results of finished tasks are kept; Continue measures the rest.")
 
 
 def _why(job: Job) -> str:
-    """What became of a job that ended badly."""
-    words = last_message(job)
+    """Returns why a job failed, in a sentence."""
+    output = last_message(job)
     if job.state == "killed":
-        said = f" Its last words: {words}" if words else ""
-        return f"The process was gone without a word (killed, or the machine went off).{said}"
-    return words or "It failed and said nothing."
+        last = f" Its last output: {output}" if output else ""
+        return f"The process ended without a message: it was killed, or the machine was switched off.{last}"
+    return output or "The evaluation failed without a message."
 
 
 def _title(job: Job) -> str:
@@ -147,7 +147,7 @@ def _title(job: Job) -> str:
 
 
 def _again(here: Workspace, job: Job) -> None:
-    """The same command once more, in the place of the one that ended."""
+    """Queues the same command again, and removes the ended job."""
     enqueue(here, "evaluate", job.name, job.arguments, job.out)
     forget_job(here, job.id)
 

@@ -1,4 +1,4 @@
-"""Evaluate: measures of models with their intervals, beside the paper's; started, followed and shown."""
+"""The Evaluate page: starts and follows measurements of models, and shows results next to the paper's."""
 
 import streamlit as st
 
@@ -15,7 +15,7 @@ PART = "in.evaluate.part"
 
 
 def render() -> None:
-    """Show the page: what runs, then the results or the form that asks for new ones."""
+    """Shows the page: running jobs, then the results or the form for new ones."""
     here = open_workspace()
     given = handed("evaluate")
     if given.get("models"):
@@ -23,8 +23,8 @@ def render() -> None:
     folders = result_folders(here)
     st.title("Evaluate")
     st.caption(
-        "What models can do, in numbers: each measure with its 95 % interval, models side by side, and the "
-        "paper's figure beside it where it reports the same one."
+        "What models can do, in numbers: each measure with its 95 % interval, models side by side, next to the "
+        "paper's figure if it reports the same measure."
     )
     wake(here)
     show_jobs(here)
@@ -35,7 +35,7 @@ def render() -> None:
         key=PART,
         required=True,
         label_visibility="collapsed",
-        help="What was measured, or the form that starts a measurement.",
+        help="Show the results, or the form that starts a measurement.",
     )
     if part == MEASURE:
         show_evaluation_form(here)

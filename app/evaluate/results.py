@@ -1,6 +1,7 @@
-"""The results on the Evaluate page: what is chosen of them, and the table beside the paper's figures."""
+"""Results on the Evaluate page: the choice of models, data and view, and the table next to the paper's figures."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from dream.evaluation.tasks import TASKS
 from workbench.evaluate import table
 from workbench.evaluate.plan import first_look
 from workbench.evaluate.results import Shelf, Standing, read_shelf, selected, sources_in, standing, tasks_in
-from workbench.figures import evaluation as figures
+from workbench.figures.measured import ModelStyles
 from workbench.jobs.queue import list_jobs
 from workbench.workspace import Workspace
 
@@ -33,22 +34,22 @@ VIEWS = {
     "Losses": "losses",
     "Retrieval": "retrieval",
     "Robustness": "robustness",
-    "Beside the paper": "",
+    "Next to the paper": "",
 }
-"""What can be shown, and the task that it needs (any if empty)."""
+"""Views, and the task that each needs (any if empty)."""
 
 
 def show_nothing(here: Workspace) -> None:
-    """What to do where nothing was measured yet, or what to wait for."""
+    """Shows how to start, or what to wait for, in a workspace without results."""
     if any(job.active for job in list_jobs(here, "evaluate")):
-        st.info("Nothing is measured yet. A task's numbers appear here as soon as it is done.")
+        st.info("No results yet. A task's numbers appear here as soon as it is done.")
         return
     with st.container(border=True):
-        st.markdown("**Nothing was measured in this workspace yet.**")
+        st.markdown("**This workspace has no results yet.**")
         st.markdown(
-            "A first look measures the model that comes with the workbench on drawn pictures: its losses by "
-            "mask ratio, whether captions find their pictures, whether a picture notices one wrong word, and "
-            "how well classes are told apart. It takes about two minutes."
+            "A first look measures the shipped demo model on drawn pictures: its losses by mask ratio, whether "
+            "captions find their pictures, whether one wrong word in a caption is noticed, and how well classes are "
+            "recognized. It takes about two minutes."
         )
         look, own = st.columns(2)
         look.button(
@@ -58,7 +59,7 @@ def show_nothing(here: Workspace) -> None:
             width="stretch",
             on_click=queue_plan,
             args=(here, first_look()),
-            help="Runs on without this page, which shows how far it is.",
+            help="Continues if you leave this page; its progress is shown here.",
         )
         own.button(
             "Choose models and tasks",
@@ -71,33 +72,34 @@ def show_nothing(here: Workspace) -> None:
 
 
 def show_results(here: Workspace, folders: Sequence[str]) -> None:
-    """The choice of what is shown, and the view of it."""
+    """Shows the choice of models, data and view, then the view."""
     shelf = _folder(here, folders)
     _damaged(here, shelf)
     if not shelf.results:
-        st.info("No results file of this folder can be read. Measuring anew makes others.")
+        st.info("No results file of this folder can be read. Measure again to create new ones.")
         return
     standings = {result.name: standing(here, result) for result in shelf.results}
     _changed(shelf, standings)
-    found = _chosen(shelf)
-    if not any(result.entries for result in found):
-        st.info("Nothing of what is chosen was measured: choose another model or other data above.")
+    chosen = _chosen(shelf)
+    if not any(result.entries for result in chosen):
+        st.info("There are no results for this choice: choose another model or other data above.")
         return
     st.session_state.setdefault(VIEW, TABLE)
-    view = st.segmented_control(
+    control = st.segmented_control(
         "View",
         list(VIEWS),
         key=VIEW,
         required=True,
         label_visibility="collapsed",
-        help="The numbers as a table, or as one of the figures.",
+        help="Show the numbers as a table or as a figure.",
     )
-    if VIEWS[view] and VIEWS[view] not in tasks_in(found):
-        _offer(found, VIEWS[view])
+    view = control or TABLE
+    if VIEWS[view] and VIEWS[view] not in tasks_in(chosen):
+        _offer(chosen, VIEWS[view])
     elif view == TABLE:
-        _table(found)
+        _table(chosen)
     else:
-        FIGURES[view](found, figures.ModelStyles.of(shelf.results))
+        FIGURES[view](chosen, ModelStyles.of(shelf.results))
     _weights(standings)
 
 
@@ -106,17 +108,17 @@ def _folder(here: Workspace, folders: Sequence[str]) -> Shelf:
         st.session_state[FOLDER] = folders[0]
     if len(folders) == 1:
         return read_shelf(here.root / folders[0])
-    folder = st.selectbox("Results of", list(folders), key=FOLDER, help="Folders of this workspace that hold results.")
+    folder = st.selectbox("Results of", list(folders), key=FOLDER, help="Folders of this workspace with results.")
     return read_shelf(here.root / folder)
 
 
 def _damaged(here: Workspace, shelf: Shelf) -> None:
     for path, why in shelf.damaged:
-        st.warning(f"{here.shown(path)} is left out: {why.replace(str(path), 'it')}.")
+        st.warning(f"{here.shown(path)} is skipped: {why.replace(str(path), 'it')}.")
 
 
 def _changed(shelf: Shelf, standings: Mapping[str, Standing]) -> None:
-    """Says which models have changed since they were measured, and offers to measure them again."""
+    """Shows which models have changed since they were measured, and a button to measure them again."""
     changed = [result for result in shelf.results if standings[result.name].state == "changed"]
     for result in changed:
         st.warning(error_sentence(InputError(standings[result.name].sentence)))
@@ -126,17 +128,17 @@ def _changed(shelf: Shelf, standings: Mapping[str, Standing]) -> None:
             key="do.evaluate.stale",
             on_click=_again,
             args=(changed,),
-            help="Opens the form with these models and the tasks that were measured.",
+            help="Opens the form with these models and their measured tasks.",
         )
 
 
 def _weights(standings: Mapping[str, Standing]) -> None:
-    """Below everything: which weights the numbers are of, and what is kept but not shown."""
+    """Shows which weights the numbers belong to, and how many results are not shown."""
     lines = [each.sentence for each in standings.values()]
     older = sum(each.older for each in standings.values())
     if older:
-        lines.append(f"{older} results of older weights or data are kept in the files and not shown")
-    with st.expander("Which weights these numbers are of"):
+        lines.append(f"{older} results of older weights or data are in the files but not shown")
+    with st.expander("Weights of these numbers"):
         st.markdown("\n".join(f"- {error_sentence(InputError(line))}" for line in lines))
 
 
@@ -145,7 +147,7 @@ def _again(changed: Sequence[Results]) -> None:
 
 
 def _word(result: Results) -> str:
-    """The model as the form takes it, under the name of its column."""
+    """Returns the model as the form takes it, with the name of its column."""
     return result.model if result.name == result.model else f"{result.name}={result.model}"
 
 
@@ -155,44 +157,42 @@ def _chosen(shelf: Shelf) -> list[Results]:
     st.session_state[SHOWN] = kept or names
     sources = sources_in(shelf.results)
     left, right = st.columns([3, 1])
-    shown = left.pills("Models", names, key=SHOWN, selection_mode="multi", help="Which columns and lines are shown.")
+    shown = left.pills("Models", names, key=SHOWN, selection_mode="multi", help="Models that tables and figures show.")
     source = None
     if len(sources) > 1:
         if st.session_state.get(SOURCE_KEY) not in (EVERYWHERE, *sources):
             st.session_state[SOURCE_KEY] = EVERYWHERE
-        source = right.selectbox(
-            "Data", [EVERYWHERE, *sources], key=SOURCE_KEY, help="Only what was measured on this data."
-        )
+        source = right.selectbox("Data", [EVERYWHERE, *sources], key=SOURCE_KEY, help="Show only results on this data.")
     return selected(shelf.results, shown, None if source in (None, EVERYWHERE) else source)
 
 
-def _offer(found: Sequence[Results], task: str) -> None:
-    """Where a view has nothing to show: the form with its task ticked."""
-    st.info(f"The task {task} was not measured for what is chosen above.")
+def _offer(results: Sequence[Results], task: str) -> None:
+    """Shows, for a view without results, a button that opens the form with its task selected."""
+    st.info(f"The task {task} was not measured for the models and data chosen above.")
     st.button(
         f"Measure {task}",
         key="do.evaluate.offer",
         on_click=_ask_for,
-        args=(list(found), task),
+        args=(list(results), task),
         help="Opens the form with these models and this task.",
     )
 
 
-def _ask_for(found: Sequence[Results], task: str) -> None:
-    prefer([_word(result) for result in found])
+def _ask_for(results: Sequence[Results], task: str) -> None:
+    prefer([_word(result) for result in results])
     tick_tasks([task])
 
 
 # the table
 
 
-def _table(found: Sequence[Results]) -> None:
+def _table(results: Sequence[Results]) -> None:
     search, *downloads = st.columns([4, 1, 1, 1], vertical_alignment="bottom")
     query = search.text_input(
         "Search the table",
         key=QUERY,
         placeholder="R@1, mask ratio 0.75, AUC ...",
-        help="Words that a row (or its heading) must have.",
+        help="Words that a row or its heading must contain.",
     )
     for column, (label, suffix, mime, make) in zip(
         downloads,
@@ -205,27 +205,27 @@ def _table(found: Sequence[Results]) -> None:
     ):
         column.download_button(
             label,
-            data=lambda make=make: make(found),
+            data=partial(make, results),
             file_name=f"results.{suffix}",
             mime=mime,
             key=f"do.evaluate.table.{suffix}",
             on_click="ignore",
             width="stretch",
-            help="All rows of what is chosen, whether or not they match the search.",
+            help="Downloads all rows of the chosen models and data, whether or not they match the search.",
         )
-    tasks = _picked_tasks(found)
-    shown = [section for section in table.sections(found, query) if section.task in tasks]
+    tasks = _picked_tasks(results)
+    shown = [section for section in table.sections(results, query) if section.task in tasks]
     if not shown:
-        st.caption("No row has all of these words.")
+        st.caption("No row contains all of these words.")
     for number, section in enumerate(shown):
         _section(section, number)
     if any(table.PAPER in section.columns for section in shown):
-        st.caption(f"The paper's figures: {SOURCE}; on its own data and model sizes, so compare orders, not values.")
+        st.caption(f"The paper's figures ({SOURCE}) are for its own data and model sizes: compare orders, not values.")
 
 
-def _picked_tasks(found: Sequence[Results]) -> list[str]:
-    """The tasks to show: those picked, or all."""
-    measured = [name for name in TASKS if name in tasks_in(found)]
+def _picked_tasks(results: Sequence[Results]) -> list[str]:
+    """Shows the measured tasks; returns those that are picked, or all."""
+    measured = [name for name in TASKS if name in tasks_in(results)]
     st.session_state[PICKED] = [name for name in st.session_state.get(PICKED, []) if name in measured]
     picked = st.pills(
         "Tasks",
@@ -233,12 +233,12 @@ def _picked_tasks(found: Sequence[Results]) -> list[str]:
         key=PICKED,
         selection_mode="multi",
         label_visibility="collapsed",
-        help="Only these tasks; none picked shows all.",
+        help="Show only these tasks; pick none to show all.",
     )
     return picked or measured
 
 
-def _section(section: table.Section, number: int) -> None:
+def _section(section: table.ResultSection, number: int) -> None:
     task, _, rest = section.heading.partition(",")
     st.markdown(f"**{task}** :gray[{rest.strip()}]")
     if section.rows:
@@ -250,7 +250,7 @@ def _section(section: table.Section, number: int) -> None:
             hide_index=True,
             height=height,
             column_config=widths,
-            alt=f"{section.heading}: a row a measure, a column a model",
+            alt=f"{section.heading}: one row per measure, one column per model",
         )
     for note in section.notes:
         st.caption(note)

@@ -1,4 +1,4 @@
-"""Settings of tasks on the Evaluate page: a box for TASK.FIELD=VALUE, checked at once, and a list of all."""
+"""Task settings on the Evaluate page: a text box for TASK.FIELD=VALUE, checked at once, and a list of all settings."""
 
 from collections.abc import Sequence
 
@@ -14,14 +14,14 @@ SETTINGS, SEARCH = "in.evaluate.settings", "in.evaluate.search"
 
 
 def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
-    """The box of assignments with what is wrong in it, and the list of all; those that are to be used."""
+    """Shows the text box with its problems and the list of all settings; returns the assignments of these tasks."""
     st.session_state.setdefault(SETTINGS, "\n".join(QUICK_SETTINGS))
     text = st.text_area(
-        "Settings, TASK.FIELD=VALUE, one a line",
+        "Settings (TASK.FIELD=VALUE, one per line)",
         key=SETTINGS,
         height=110,
         placeholder="retrieval.pool=32\nprompts.count=100",
-        help="What is not said keeps its default. Lines of tasks that are not ticked are left out.",
+        help="All other settings keep their defaults. Lines of tasks that are not selected are ignored.",
     )
     lines = split_assignments(text)
     idle = [line for line in lines if line.partition(".")[0] in TASKS and line.partition(".")[0] not in tasks]
@@ -29,8 +29,8 @@ def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
     if wrong := complaints(tasks, used):
         st.error("\n\n".join(error_sentence(InputError(complaint)) for complaint in wrong))
     if idle:
-        st.caption(f"Left out, since their tasks are not ticked or do not fit: {', '.join(idle)}")
-    listed = st.expander("All settings, with their defaults", key="do.evaluate.fields.open", on_change="rerun")
+        st.caption(f"Ignored, because their tasks are not selected or do not fit: {', '.join(idle)}")
+    listed = st.expander("All settings and their defaults", key="do.evaluate.fields.open", on_change="rerun")
     if listed.open:
         with listed:
             _all_settings(tasks)
@@ -38,17 +38,17 @@ def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
 
 
 def _all_settings(tasks: Sequence[str]) -> None:
-    """The searchable list; a chosen row can be added to the settings."""
+    """Shows the searchable list; the selected row can be added to the text box."""
     query = st.text_input(
         "Search",
         key=SEARCH,
         placeholder="mask ratio, pool, candidates ...",
-        help="Words that a setting's name or text must have. Settings of ticked tasks come first.",
+        help="Words that a setting's name or description must contain. Settings of selected tasks come first.",
     )
     found = matching(all_settings(), query)
     found.sort(key=lambda setting: setting.task not in tasks)
     if not found:
-        st.caption("No setting has all of these words.")
+        st.caption("No setting contains all of these words.")
         return
     rows = [{"setting": s.key, "default": s.default, "takes": s.kind, "what it is": s.about} for s in found]
     event = st.dataframe(
@@ -68,7 +68,7 @@ def _all_settings(tasks: Sequence[str]) -> None:
         disabled=not picked,
         on_click=_add,
         args=[picked[0].assignment if picked else ""],
-        help="Puts the chosen row's line into the settings above, with its default to be changed.",
+        help="Adds the selected setting with its default to the text box above.",
     )
 
 

@@ -1,1 +1,1 @@
-"""The home page, a file per part of it."""
+"""The Home page."""

@@ -5,32 +5,33 @@ import streamlit as st
 from app.handing_over import hand_over
 from app.home.pictures import three_pictures
 from app.home.runs import show_runs
+from app.keys import HOME
 from dream.__main__ import COMMANDS, EXAMPLES
 from workbench.pictures_of_dream import PROMPT
 
-KEY = "in.home."
+PROMPT_KEY = HOME.input("prompt")
 PROMPTS = {
     "circle and square": PROMPT,
     "triangle and cross": "a green triangle left of a purple cross on a grey background",
     "one cross": "an orange cross on a black background",
 }
-# Page, label of its button, and what is to be seen there. (A string here would be shown on the page.)
+# Page, label of its button, caption. (A string below a constant would be drawn, since Streamlit runs this file.)
 TRY = (
-    ("masking", "Turn the warm-up", "Move the schedule and see which draws train what."),
-    ("decode", "Watch a decode", "Paint live, then scrub: what was seen, filled and looked at."),
-    ("trajectories", "Watch the choice", "Candidates side by side, their scores, and the moment of choice."),
+    ("masking", "Explore masking", "Change the schedule; see which loss each ratio counts for."),
+    ("decode", "Watch a decode", "Paint live, then scrub: tokens revealed, previews, attention."),
+    ("trajectories", "Compare candidates", "Candidates next to each other, their scores, and the choice among them."),
     ("train", "Train your own", "Ten minutes on drawn shapes, with live curves and samples."),
-    ("search", "Search by words", "The nearest pictures of a text, at any share hidden."),
-    ("checkpoints", "Open the weights", "Parameters, norms, averages beside raw, differences."),
+    ("search", "Search by text", "The pictures nearest to a text, with any share of them hidden."),
+    ("checkpoints", "Inspect weights", "Parameters, norms, averaged and raw weights, differences."),
 )
 
 
 def render() -> None:
-    """Show the page."""
+    """Draw the page."""
     st.title("DREAM workbench")
     st.caption(
-        "One model for two things: telling which caption belongs to which picture, and painting a picture "
-        "from a caption. Here it can be watched while it learns, paints and chooses."
+        "One model for two tasks: matching captions with pictures, and painting a picture from a caption. "
+        "Watch it learn, paint and choose."
     )
     three_pictures()
     left, right = st.columns([2, 3], gap="medium")
@@ -40,57 +41,58 @@ def render() -> None:
         _try_first()
     st.subheader("Runs on this machine")
     show_runs()
-    with st.expander("From the command line"):
+    with st.expander("Command line"):
         _command_line()
 
 
 def _play() -> None:
-    st.markdown("**The model that ships is ready**")
-    st.session_state.setdefault(KEY + "prompt", PROMPT)
-    with st.form("do.home.form", border=False):
+    st.markdown("**The shipped model**")
+    st.session_state.setdefault(PROMPT_KEY, PROMPT)
+    with st.form(HOME.action("form"), border=False):
         st.text_input(
             "Prompt",
-            key=KEY + "prompt",
+            key=PROMPT_KEY,
             max_chars=200,
-            help="It knows circles, squares, triangles and crosses, alone or two together, in six colours.",
+            help="The model knows circles, squares, triangles and crosses, alone or in pairs, in six colours.",
         )
-        asked = st.form_submit_button(
-            "Paint it",
-            key="do.home.decode",
+        pressed = st.form_submit_button(
+            "Paint",
+            key=HOME.action("decode"),
             type="primary",
             width="stretch",
-            help="Opens the Decode page and paints this step by step.",
+            help="Opens the Decode page with this prompt.",
         )
     st.pills(
-        "Or one of these", list(PROMPTS), key="do.home.example", on_change=_take_example, help="Fills the box above."
+        "Examples", list(PROMPTS), key=HOME.action("example"), on_change=_take_example, help="Fills in the prompt."
     )
-    prompt = st.session_state[KEY + "prompt"].strip()
-    if asked and prompt:
+    prompt = st.session_state[PROMPT_KEY].strip()
+    if pressed and prompt:
         hand_over("decode", model="demo", prompt=prompt)
-    if asked:
-        st.warning("Type what it should paint first.")
+    if pressed:
+        st.warning("Type a prompt first.")
 
 
 def _take_example() -> None:
-    chosen = st.session_state["do.home.example"]
+    chosen = st.session_state[HOME.action("example")]
     if chosen:
-        st.session_state[KEY + "prompt"] = PROMPTS[chosen]
+        st.session_state[PROMPT_KEY] = PROMPTS[chosen]
 
 
 def _try_first() -> None:
-    """The pages to go to, in the order in which they explain each other."""
+    """Draws the pages to visit, in the order in which they explain each other."""
     for row in range(0, len(TRY), 3):
-        for column, (page, label, words) in zip(st.columns(3), TRY[row : row + 3], strict=True):
+        for column, (page, label, about) in zip(st.columns(3), TRY[row : row + 3], strict=True):
             with column.container(border=True, height="stretch"):
-                pressed = st.button(label, key=f"do.home.to.{page}", help=f"Opens the page. {words}", width="stretch")
-                st.caption(words)
+                key = HOME.action("to", page)
+                pressed = st.button(label, key=key, help=f"Opens the page. {about}", width="stretch")
+                st.caption(about)
             if pressed:
-                given = {"model": "demo", "prompt": st.session_state[KEY + "prompt"]}
-                hand_over(page, **(given if page in ("decode", "trajectories") else {}))
+                values = {"model": "demo", "prompt": st.session_state[PROMPT_KEY]}
+                hand_over(page, **(values if page in ("decode", "trajectories") else {}))
 
 
 def _command_line() -> None:
-    st.markdown("Everything can be done in a terminal with `.venv` active, too:")
+    st.markdown("Everything can also be done in a terminal with `.venv` active:")
     st.code(EXAMPLES, language="bash", wrap_lines=True)
     st.markdown("\n".join(f"- `dream {name}`: {summary}" for name, summary in COMMANDS.items()))
     st.caption("`dream COMMAND --help` lists a command's options.")

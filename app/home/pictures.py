@@ -1,4 +1,4 @@
-"""DREAM in three pictures, on the Home page; what a model has to paint for them is painted once."""
+"""DREAM in three pictures, on the Home page; the demo model paints two of them once."""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import show_failure
+from app.background import computed, is_running
 from app.figures import show_figure
+from app.keys import HOME
 from app.models import pretrained
 from dream.config import MaskingConfig, ObjectiveConfig
 from workbench import pictures_of_dream as dream_shown
@@ -18,112 +18,87 @@ from workbench.pictures_of_dream import ShownDecode
 from workbench.work import Work
 from workbench.workspace import open_workspace
 
-WORK = "home.pictures"
+WORK = HOME.name("pictures")
 TIMES = [0.12, 0.37, 0.63, 0.88]
-"""Moments of the training at which the first picture shows how much is hidden."""
+"""Shares of the training at which the first picture shows how much is hidden."""
 
 
 def three_pictures() -> None:
-    """The three, each with its sentence; placeholders while the model still paints."""
-    painted = _painted()
+    """Draws the three, each with a caption; placeholders while the model still paints."""
     columns = st.columns(3)
+    with st.container():
+        painted = _painted()
     with columns[0].container(border=True, height="stretch"):
         st.markdown("**1 · It learns from half-hidden pictures**")
         show_figure(
             _hiding(),
-            "home.hiding",
+            HOME.name("hiding"),
             name="masking-warmup",
             alt="Mask ratio over the training: on average a third is hidden at first, two thirds in the end.",
         )
         st.caption(
-            "Telling captions apart wants little hidden, painting wants much: Masking Warmup hides more and "
-            "more of each picture, so that one model learns both."
+            "Matching captions needs most of a picture visible, painting needs most of it hidden. Masking Warmup "
+            "hides more and more of each picture, so that one model learns both."
         )
     for column, heading, show, words in (
         (
             columns[1],
-            "2 · It paints a few places at a time",
+            "2 · It paints a few tokens at a time",
             _show_steps,
-            f"Everything is hidden at first; each step fills some places, with “{dream_shown.PROMPT}” in mind. "
-            "The share that is decoded stands above.",
+            f"Everything is hidden at first; each step reveals a few tokens, guided by “{dream_shown.PROMPT}”. "
+            "Above each picture: the share of tokens decoded.",
         ),
         (
             columns[2],
             "3 · It chooses before it has finished",
             _show_choice,
-            "Its own sense for captions scores several unfinished tries of one prompt (cosine of picture and "
-            "caption); the best, framed, goes on alone, and the others cost little.",
+            "The model itself scores several unfinished candidates of one prompt (cosine of picture and "
+            "caption). Only the best one, framed, is finished, so the others cost little.",
         ),
     ):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{heading}**")
             if painted is None:
-                _waiting()
+                _placeholder()
             else:
                 show(painted)
             st.caption(words)
-    _follow_painting()
 
 
 def _painted() -> ShownDecode | None:
-    """The decode, if it was kept or is done; else its painting is started, or its failure shown."""
+    """Decode shown in pictures 2 and 3: read if it was stored, else painted; None until it is there."""
     path = dream_shown.kept_place(open_workspace().own)
-    found = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
-    running = work(WORK)
-    if found is None and running is not None and running.state == "done":
-        found = running.result
-    if found is None and running is None:
-        _start(path)
-    return found
+    stored = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
+    if stored is not None:
+        return stored
+    model = pretrained("demo")
 
-
-def _start(path: Path) -> None:
     def paint(running: Work[ShownDecode]) -> ShownDecode:
         painted = dream_shown.paint_example(model, running)
         dream_shown.save_shown(painted, path)
         return painted
 
-    model = pretrained("demo")
-    start_work(WORK, paint)
-
-
-def _waiting() -> None:
-    running = work(WORK)
-    height = figures.HEIGHT
-    if running is not None and running.running:
-        with st.container(height=height, border=False):
-            st.markdown("The demo model is painting this ...")
-    else:
-        st.markdown("Not painted.")
-
-
-def _follow_painting() -> None:
-    running = work(WORK)
-    if running is None or running.state == "done":
-        return
-    if running.running:
-        follow(WORK, lambda running: None)
-        return
-    if running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    else:
-        st.info("The demo model was stopped before it had painted pictures 2 and 3.")
-    st.button(
-        "Paint them",
-        key="do.home.paint",
-        on_click=_again,
-        help="Lets the demo model paint the second and third picture; some seconds.",
+    return computed(
+        WORK,
+        str(path),
+        "Painting pictures 2 and 3",
+        paint,
+        cancelled="The demo model was stopped before it had painted pictures 2 and 3.",
     )
 
 
-def _again() -> None:
-    st.session_state.pop(f"work.{WORK}", None)
+def _placeholder() -> None:
+    if is_running(WORK):
+        with st.container(height=figures.HEIGHT, border=False):
+            st.markdown("The demo model is painting this ...")
+    else:
+        st.markdown("Not painted yet.")
 
 
 def _show_steps(painted: ShownDecode) -> None:
     show_figure(
         figures.plot_steps(painted),
-        "home.steps",
+        HOME.name("steps"),
         name="decode-steps",
         alt=f"“{dream_shown.PROMPT}” after {', '.join(f'{share:.0%}' for share in painted.decoded)} of the "
         "tokens are decoded.",
@@ -133,10 +108,10 @@ def _show_steps(painted: ShownDecode) -> None:
 def _show_choice(painted: ShownDecode) -> None:
     show_figure(
         figures.plot_choice(painted),
-        "home.choice",
+        HOME.name("choice"),
         name="choice",
         alt=f"{len(painted.candidates)} candidates at {painted.compared_at:.0%} of the tokens with scores "
-        f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; number {painted.chosen + 1} goes on.",
+        f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; number {painted.chosen + 1} is chosen.",
     )
 
 

@@ -1,22 +1,23 @@
-"""The runs of the workspace as cards, on the Home page."""
+"""Runs of the workspace as cards, on the Home page."""
 
 from datetime import datetime
 
 import streamlit as st
 
 from app.handing_over import hand_over
+from app.keys import HOME
 from workbench.runs.folders import RunSummary, list_runs
 from workbench.workspace import open_workspace
 
 CARDS = 6
-"""Runs that are shown; the Runs page has all."""
+"""Runs shown; the Runs page has all."""
 ACTIVE = ("starting", "running")
 SECONDS = 5.0
-"""Between two looks at the runs while one is active."""
+"""Time between refreshes while a run is active."""
 
 
 def show_runs() -> None:
-    """The newest runs; looked at again and again while one is active."""
+    """Draws the newest runs, refreshed while one is active."""
     active = any(run.status in ACTIVE for run in list_runs(open_workspace().runs))
     st.fragment(_cards, run_every=SECONDS if active else None)()
 
@@ -35,7 +36,7 @@ def _cards() -> None:
             with column.container(border=True, height="stretch"):
                 _card(run)
     if len(runs) > CARDS and st.button(
-        f"All {len(runs)} runs", key="do.home.runs", help="Opens the Runs page, which compares any of them."
+        f"Show all {len(runs)} runs", key=HOME.action("runs"), help="Opens the Runs page, which compares them."
     ):
         hand_over("runs")
 
@@ -57,13 +58,13 @@ def _card(run: RunSummary) -> None:
     else:
         st.image(str(run.sheet), alt=f"Newest sample sheet of {name}", width="stretch")
     with st.container(horizontal=True):
-        if st.button("Curves", key=f"do.home.curves.{name}", help="Opens the run on the Runs page."):
+        if st.button("Show curves", key=HOME.action("curves", name), help="Opens the run on the Runs page."):
             hand_over("runs", runs=[name])
         saved = any(run.path.glob("checkpoints/*/state.json"))
         if st.button(
             "Paint with it",
-            key=f"do.home.paint.{name}",
+            key=HOME.action("paint", name),
             disabled=not saved,
-            help="Opens the Decode page with its newest checkpoint; it needs one.",
+            help="Opens the Decode page with the run's newest checkpoint; needs a checkpoint.",
         ):
             hand_over("decode", model=here.shown(run.path))

@@ -1,1 +1,1 @@
-"""The masking page, a file per part of it."""
+"""The Masking page."""

@@ -1,1 +1,1 @@
-"""The runs page, a file per part of it."""
+"""The Runs page, one file per section."""

@@ -1,8 +1,9 @@
-"""All runs of the workspace, and any of them compared: curves, configurations, samples, tags and notes."""
+"""Runs page: all runs of the workspace, and a comparison of their curves, configurations and samples."""
 
 import streamlit as st
 
 from app.handing_over import handed
+from app.keys import RUNS
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
 from workbench.runs.trainings import Training, list_trainings
@@ -12,17 +13,17 @@ from workbench.workspace import open_workspace
 def render() -> None:
     """Show the page."""
     st.title("Runs")
-    st.caption("Every training of this workspace. Choose some below the table to lay them over each other.")
+    st.caption("All training runs of this workspace. Choose runs below the table to compare them.")
     trainings = list_trainings(open_workspace())
     if not trainings:
-        st.info("No runs yet: the Train page makes the first.")
-        if st.button("Train", key="do.runs.train", type="primary", help="Opens the Train page."):
+        st.info("No runs yet. Start the first one on the Train page.")
+        if st.button("Open Train", key=RUNS.action("train"), type="primary", help="Opens the Train page."):
             st.switch_page("train/page.py")
         return
     runs_table.show_runs_table(trainings)
     chosen = _chosen([training for training in trainings if training.run is not None])
     if not chosen:
-        st.caption("Nothing chosen.")
+        st.caption("No runs chosen.")
         return
     runs_compare.curves(chosen)
     runs_compare.configurations(chosen)
@@ -31,14 +32,14 @@ def render() -> None:
 
 
 def _chosen(trainings: list[Training]) -> list[Training]:
-    """The runs to compare: those handed over, else the two latest until others are chosen."""
+    """Show the choice of runs to compare: those handed over, at first the two latest."""
     by_name = {training.name: training for training in trainings}
-    given, key = handed("runs").get("runs"), "in.runs.chosen"
+    given, key = handed("runs").get("runs"), RUNS.input("chosen")
     if given or key not in st.session_state:
         usable = [training.name for training in trainings if training.state != "damaged"]
         st.session_state[key] = [name for name in given or usable[:2] if name in by_name]
     st.session_state[key] = [name for name in st.session_state[key] if name in by_name]  # some may be deleted
-    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to lay over each other.")
+    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to compare.")
     return [by_name[name] for name in names]
 
 

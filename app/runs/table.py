@@ -1,4 +1,4 @@
-"""All runs of the workspace in a table, with what they reached and the tags that they were given."""
+"""Table of all runs in the workspace with their best numbers and tags."""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.keys import RUNS
 from app.train.live import run_feed
 from workbench.runs.compare import Glance, glance
 from workbench.runs.notes import read_note
@@ -13,27 +14,29 @@ from workbench.runs.trainings import Training
 from workbench.workspace import open_workspace
 
 COLUMNS = {
-    "run": st.column_config.TextColumn("run", help="Its folder under runs/.", pinned=True),
-    "state": st.column_config.TextColumn("state", help="How it stands."),
+    "run": st.column_config.TextColumn("run", help="Name of its folder under runs/.", pinned=True),
+    "state": st.column_config.TextColumn("state", help="Current state."),
     "step": st.column_config.NumberColumn("step", format="localized", help="Optimiser steps done."),
-    "of": st.column_config.NumberColumn("of", format="localized", help="Steps planned."),
-    "loss": st.column_config.NumberColumn("validation loss", format="%.4f", help="The best; smaller is better."),
+    "of": st.column_config.NumberColumn("of", format="localized", help="Planned optimiser steps."),
+    "loss": st.column_config.NumberColumn(
+        "validation loss", format="%.4f", help="Lowest of the run; smaller is better."
+    ),
     "R@1": st.column_config.NumberColumn("R@1", format="%.2f", help="Best share of captions that find their picture."),
     "R@1 hidden": st.column_config.NumberColumn("R@1, 75 % hidden", format="%.2f", help="The same with 75 % hidden."),
-    "pictures/s": st.column_config.NumberColumn("pictures/s", format="%.0f", help="At the last line of the log."),
-    "preset": st.column_config.TextColumn("preset", help="Size and objective it started from."),
-    "data": st.column_config.TextColumn("data", help="What it learns from."),
-    "tags": st.column_config.ListColumn("tags", help="Given below."),
-    "changed": st.column_config.DatetimeColumn("changed", format="YYYY-MM-DD HH:mm", help="Its last sign."),
+    "pictures/s": st.column_config.NumberColumn("pictures/s", format="%.0f", help="At the last logged step."),
+    "preset": st.column_config.TextColumn("preset", help="Size and objective at the start."),
+    "data": st.column_config.TextColumn("data", help="Training data."),
+    "tags": st.column_config.ListColumn("tags", help="Edited below the table."),
+    "changed": st.column_config.DatetimeColumn("changed", format="YYYY-MM-DD HH:mm", help="Last heartbeat."),
 }
 
 
 def show_runs_table(trainings: list[Training]) -> None:
-    """Show the table; damaged runs are in it, with a sentence below."""
+    """Show the table, with a warning below for each damaged run."""
     st.dataframe(
         [_row(training) for training in trainings],
         hide_index=True,
-        key="do.runs.table",
+        key=RUNS.action("table"),
         column_config=COLUMNS,
         alt="All runs with their state and best numbers",
         height=min(400, 38 + 35 * len(trainings)),
@@ -44,17 +47,17 @@ def show_runs_table(trainings: list[Training]) -> None:
 
 
 def _row(training: Training) -> dict[str, Any]:
-    run, found = training.run, _glance_at(training.path)
+    run, numbers = training.run, _glance_at(training.path)
     record = run_feed(str(training.path)).record
     return {
         "run": training.name,
         "state": training.state,
         "step": run.step if run else 0,
         "of": run.end if run and run.end else None,
-        "loss": found.validation_loss,
-        "R@1": found.text_to_image,
-        "R@1 hidden": found.text_to_image_hidden,
-        "pictures/s": found.pictures_per_second,
+        "loss": numbers.validation_loss,
+        "R@1": numbers.text_to_image,
+        "R@1 hidden": numbers.text_to_image_hidden,
+        "pictures/s": numbers.pictures_per_second,
         "preset": record.get("preset"),
         "data": record.get("source"),
         "tags": list(read_note(open_workspace(), training.name).tags),

@@ -1,1 +1,1 @@
-"""The search page, a file per part of it."""
+"""The Search page, one file per section."""

@@ -1,11 +1,12 @@
-"""What is searched: a model, a source, how many of its pictures; and the index of them."""
+"""Choice of what to search: a model, a source and a number of pictures; and their index."""
 
 from dataclasses import dataclass
 
 import streamlit as st
 
+from app.background import computed
 from app.data.choice import Opened, model_config, open_split, pick_source, pick_split
-from app.data.work import computed
+from app.keys import SEARCH
 from app.models import pick_model, pretrained
 from dream.config import DreamConfig
 from dream.model.pretrained import Pretrained
@@ -18,7 +19,7 @@ COUNT = 512
 
 @dataclass(frozen=True)
 class SearchChoice:
-    """The model (not opened yet) and what it is to look at."""
+    """A model, not opened yet, and the pictures to search."""
 
     model: str
     config: DreamConfig
@@ -28,7 +29,7 @@ class SearchChoice:
 
 @dataclass(frozen=True)
 class Ready:
-    """The model, the index of its pictures, and what tells them from others."""
+    """An open model with the index of the pictures, and an identity for caching."""
 
     pretrained: Pretrained
     index: Index
@@ -36,57 +37,57 @@ class Ready:
 
 
 def choose_search() -> SearchChoice | None:
-    """The choice; None while the source opens, and where the model or the source cannot be searched."""
+    """Show the choice; None while the source opens, or if the model or the source cannot be searched."""
     columns = st.columns([3, 3, 1.3, 1.7])
     with columns[0]:
-        model = pick_model("search.model")
+        model = pick_model(SEARCH.name("model"))
     config = model_config(model)
     with columns[1]:
-        typed = pick_source("search.source")
+        typed = pick_source(SEARCH.name("source"))
     if not has_joint_space(config):
         st.info(why_no_joint_space(open_workspace().shown(model), config))
         return None
     with columns[2]:
-        split = pick_split("search.split", typed, config, first="val" if typed == "shapes" else "")
+        split = pick_split(SEARCH.name("split"), typed, config, first="val" if typed == "shapes" else "")
     if split is None:
         return None
-    opened = open_split("search.open", typed, split, config)
+    opened = open_split(SEARCH.name("open"), typed, split, config)
     if opened is None:
         return None
     most = most_pictures(config)
-    st.session_state.setdefault("in.search.count", COUNT)
-    st.session_state["in.search.count"] = min(st.session_state["in.search.count"], most)
+    st.session_state.setdefault(SEARCH.input("count"), COUNT)
+    st.session_state[SEARCH.input("count")] = min(st.session_state[SEARCH.input("count")], most)
     count = columns[3].number_input(
-        "Pictures, at most",
+        "Maximum pictures",
         min_value=1,
         max_value=most,
         step=256,
-        key="in.search.count",
-        help=f"The first ones of the split are read and held in memory; {most:,} fit for this model.",
+        key=SEARCH.input("count"),
+        help=f"Reads pictures from the start of the split and keeps them in memory; {most:,} fit for this model.",
     )
     return SearchChoice(model, config, opened, count)
 
 
 def ready(chosen: SearchChoice) -> Ready | None:
-    """The index, once it is built; None until then, with progress or the failure shown here."""
+    """Build the index; None until it is built, with progress or the failure shown here."""
     model = pretrained(chosen.model)
     identity = (model.model_id, *chosen.opened.identity, chosen.count)
     index = computed(
-        "search.index",
+        SEARCH.name("index"),
         identity,
-        "Reading the pictures",
+        "Indexing the pictures",
         lambda work: build_index(model, chosen.opened.browsed, chosen.count, work.tell),
     )
-    st.session_state["search.ready"] = identity
+    st.session_state[SEARCH.name("ready")] = identity
     return None if index is None else Ready(model, index, identity)
 
 
-def seen_at(there: Ready, ratio: float) -> bool:
-    """Whether the pictures' features at this ratio are there; until then progress is shown here."""
-    found = computed(
-        "search.features",
+def has_features(there: Ready, ratio: float) -> bool:
+    """Compute the pictures' features at this mask ratio; False until they are ready, with progress shown here."""
+    features = computed(
+        SEARCH.name("features"),
         (there.identity, ratio),
-        "Looking at the pictures",
+        "Encoding the pictures",
         lambda work: features_at(there.pretrained, there.index, ratio, work.tell),
     )
-    return found is not None
+    return features is not None

@@ -1,6 +1,6 @@
-"""A grid of pictures, or a list of captions, that can be clicked: a small component of our own.
+"""A clickable grid of pictures or list of captions, as a small component.
 
-It is told what to show as data and says which one was picked; it knows nothing of models.
+It receives its items as data and reports which one was picked.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,10 +34,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.setAttribute("role", "group");
   root.setAttribute("aria-label", data.label);
   const span = (text, name) => {
-    const part = document.createElement("span");
-    part.textContent = text;
-    if (name) part.className = name;
-    return part;
+    const element = document.createElement("span");
+    element.textContent = text;
+    if (name) element.className = name;
+    return element;
   };
   for (const item of data.items) {
     const button = document.createElement("button");
@@ -69,25 +69,25 @@ _component = st.components.v2.component("dream_hits", css=CSS, js=JS)
 
 
 class Item(TypedDict):
-    """One of the things to click."""
+    """A clickable item."""
 
     id: int
     picture: str
-    """A data URL; empty for a line of text."""
+    """Data URL of its picture; empty for a line of text."""
     title: str
     left: str
-    """Before the title, or at the left below the picture."""
+    """Text before the title, or at the left below the picture."""
     right: str
     hover: str
     share: float
-    """Of a line, how much of it is filled, in percent."""
+    """Filled share of a line's background, in percent."""
     chosen: bool
 
 
 def show_hits(items: Sequence[Item], key: str, label: str, pick: Callable[[int], None], cells: bool) -> None:
-    """The items; `pick` is called with the id of one that is clicked, before the page is run again.
+    """Show the items; a click calls `pick` with the item's id before the page reruns.
 
-    `cells` shows pictures with sharp pixels; `label` names the group for those who cannot see it.
+    `cells` shows pictures with sharp pixels; `label` names the group for screen readers.
     """
 
     def picked() -> None:

@@ -1,13 +1,15 @@
-"""Search: pictures of a source nearest to a text, captions and pictures nearest to a picture, and for one
-pair the patches and words that carry the similarity; at any mask ratio.
+"""Search page: pictures nearest to a text, captions and pictures nearest to a picture, and details of one pair.
+
+A pair is explained by the patches and words that contribute to its similarity. Everything works at any mask ratio.
 """
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.failures import guarded
 from app.handing_over import handed
-from app.search.choice import SearchChoice, choose_search, ready, seen_at
+from app.keys import SEARCH
+from app.search.choice import SearchChoice, choose_search, has_features, ready
 from app.search.pair import show_pair
 from app.search.query import (
     NEAR,
@@ -31,11 +33,11 @@ def render() -> None:
     """Show the page."""
     st.title("Search")
     st.caption(
-        "What a model holds to be similar: texts and pictures in its joint space, by their cosine (-1 to "
-        "1), with as much of the pictures hidden as you like."
+        "Find texts and pictures that are similar in a model's joint space, by their cosine (-1 to 1), with any share "
+        "of the pictures hidden."
     )
     for name, value in handed("search").items():
-        st.session_state[f"in.search.{name}"] = value
+        st.session_state[SEARCH.input(name)] = value
     chosen = None
     with st.container(border=True), guarded():
         chosen = choose_search()
@@ -46,16 +48,16 @@ def render() -> None:
 
 def _search(chosen: SearchChoice) -> None:
     text, ratio = ask()
-    query, found = st.columns([1, 3], gap="medium")
+    query, results = st.columns([1, 3], gap="medium")
     with query:
         ask_picture()
         picture_at = st.container()
-    with found:
+    with results:
         if not (text or chosen_picture() or st.session_state.get(WANTED)):
             _invite(chosen)
             return
         there = ready(chosen)
-        if there is None or not seen_at(there, ratio):
+        if there is None or not has_features(there, ratio):
             return
         picture = asked_picture(there)
         if picture is not None:
@@ -66,23 +68,23 @@ def _search(chosen: SearchChoice) -> None:
             show_first(there)
         elif view == TEXT:
             show_for_text(there, text, ratio, picture)
-            st.caption("Click a picture to see what is like it, and which of its patches carry the similarity.")
+            st.caption("Click a picture for similar ones, and for the patches that contribute to the similarity.")
         elif picture is not None and view == NEAR:
             show_for_picture(there, picture, ratio)
-            st.caption("Click a caption, or type a text, to see which patches of the picture carry the similarity.")
+            st.caption("Click a caption, or type a text, for the patches that contribute to the similarity.")
         elif picture is not None:
             show_pair(there, picture, text, ratio)
         if there.index.skipped:
-            st.caption(f"{there.index.skipped:,} broken samples were passed over; Data lists them.")
+            st.caption(f"{there.index.skipped:,} broken samples were skipped; the Data page lists them.")
 
 
 def _invite(chosen: SearchChoice) -> None:
     st.info(
-        f"Type a text or drop a picture. The first search reads up to {chosen.count:,} pictures of "
-        f"{chosen.opened.typed} and looks at each of them once; the ones after it are quick."
+        f"Type a text or drop a picture. The first search reads and encodes up to {chosen.count:,} pictures of "
+        f"{chosen.opened.typed}; later searches are quick."
     )
     captions = computed(
-        "search.examples",
+        SEARCH.name("examples"),
         chosen.opened.identity,
         "Reading captions",
         lambda work: first_captions(chosen.opened.browsed, EXAMPLES),
@@ -90,17 +92,17 @@ def _invite(chosen: SearchChoice) -> None:
     for number, caption in enumerate(captions or []):
         st.button(
             caption,
-            key=f"do.search.example.{number}",
+            key=SEARCH.action("example", number),
             on_click=take_text,
             args=(caption,),
-            help="Searches for this caption of the source.",
+            help="Searches for this caption.",
         )
     st.button(
-        "Read the pictures",
-        key="do.search.read",
+        "Show pictures",
+        key=SEARCH.action("read"),
         type="primary",
         on_click=_want,
-        help="Reads them now and shows the first ones, to click.",
+        help="Reads the pictures now and shows the first ones to click.",
     )
 
 

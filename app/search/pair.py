@@ -1,9 +1,10 @@
-"""One picture and one text: which patches and words carry their cosine, and what hiding does to it."""
+"""One picture and one text: contributions of patches and words to their cosine, and the effect of hiding."""
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.figures import show_figure
+from app.keys import SEARCH
 from app.search.choice import Ready
 from workbench.figures.search import plot_cosine_curve, plot_patch_map, plot_word_parts
 from workbench.search.index import Looked, other_captions
@@ -25,34 +26,35 @@ from workbench.search.pair import (
 )
 
 WHOLE = "the whole text"
-ABOUT = """
-A patch's part is how much the cosine falls when the patch is hidden; orange raises it, blue lowers it.
+ABOUT = f"""
+The contribution of a patch is the drop of the cosine when the patch is hidden; orange raises it, blue lowers it.
 
-- **fair share**: the mean over random orders in which the patches disappear one by one (the Shapley value).
-  The parts add up to the cosine of the whole picture minus that of one with nothing visible.
-- **hide one**: beside it only the hidden share set above is hidden. Near 0 where other patches say the same.
-- **show one**: everything else is hidden. What the patch says alone.
+- **{WAYS["shapley"]}**: the mean over random orders in which patches are hidden one by one (the Shapley value). The
+  contributions add up to the cosine of the whole picture minus that of a fully hidden one.
+- **{WAYS["hide"]}**: only this patch is hidden, in addition to the hidden share set above. Near 0 where other patches
+  carry the same information.
+- **{WAYS["show"]}**: everything else is hidden, which gives the contribution of the patch alone.
 
-No gradient is used, and masked pictures are what the model was trained on. The map of a **word** shows which
-patches that word's own part (the fall of the cosine when it is left out) comes from.
+No gradients are used, and the model was trained on masked pictures. The map of a **word** shows which patches account
+for that word's contribution (the drop of the cosine when the word is left out).
 """
 
 
 def show_pair(there: Ready, picture: Looked, text: str, ratio: float) -> None:
-    """Everything about the pair; until the picture was looked at, progress."""
+    """Show all figures of the pair; until they are computed, the progress."""
     who = (there.pretrained.model_id, picture.name, picture.pixels.tobytes())
     walks = computed(
-        "search.walk",
+        SEARCH.name("walk"),
         who,
-        "Looking at the picture",
+        "Encoding the picture",
         lambda work: features_along(there.pretrained, picture.tokens, work.tell),
     )
     if walks is None:
         return
     about = computed(
-        "search.words",
+        SEARCH.name("words"),
         (there.pretrained.model_id, text),
-        "Reading the text",
+        "Encoding the text",
         lambda work: text_parts(there.pretrained, text),
     )
     if about is None:
@@ -64,14 +66,14 @@ def show_pair(there: Ready, picture: Looked, text: str, ratio: float) -> None:
     with words_at:
         show_figure(
             plot_word_parts(about.words, word_parts(walks, about, ratio)),
-            "search.words",
-            alt="Bars: how much the cosine falls when each word of the text is left out",
+            SEARCH.name("words"),
+            alt="Bar chart: drop of the cosine when each word of the text is left out",
         )
     others = other_captions(there.index, text)
     show_figure(
         plot_cosine_curve(cosine_curve(walks, about.whole, others), ratio),
-        "search.curve",
-        alt="Cosine of picture and text by the hidden share, beside that of other captions",
+        SEARCH.name("curve"),
+        alt="Cosine of picture and text by hidden share, compared with other captions",
     )
 
 
@@ -80,7 +82,7 @@ def _numbers(walks: Walks, about: TextParts, ratio: float) -> None:
     first.metric(
         "Cosine, all visible",
         f"{cosine_at(walks, about.whole, 0.0):.3f}",
-        help="Of picture and text in the joint space, from -1 to 1.",
+        help="Cosine of picture and text in the joint space, from -1 to 1.",
     )
     if ratio:
         columns[0].metric(
@@ -91,12 +93,12 @@ def _numbers(walks: Walks, about: TextParts, ratio: float) -> None:
     columns[-2].metric(
         "Nothing visible",
         f"{cosine_of_nothing(walks, about.whole):.3f}",
-        help="The cosine of the text with a picture of which nothing is seen.",
+        help="Cosine of the text with a fully hidden picture.",
     )
     columns[-1].metric(
-        "Error of a fair share",
+        "Standard error",
         f"± {error_of_walks(walks, about.whole):.3f}",
-        help=f"Standard error of a patch's fair share over {len(walks.orders)} random orders.",
+        help=f"Standard error of a patch's contribution ({WAYS['shapley']}) over {len(walks.orders)} random orders.",
     )
 
 
@@ -105,33 +107,35 @@ def _map(there: Ready, picture: Looked, walks: Walks, about: TextParts, ratio: f
     parts = parts_of_walks(walks)
     if way != "shapley":
         at = ratio if way == "hide" else 1.0
-        found = computed(
-            "search.context",
+        in_context = computed(
+            SEARCH.name("context"),
             (*who, at),
             "Hiding patches one at a time",
             lambda work: parts_in_context(there.pretrained, picture.tokens, at, work.tell),
         )
-        if found is None:
+        if in_context is None:
             return
-        parts = found
+        parts = in_context
     number = None if word == WHOLE else next(n for n, name in enumerate(_named(about)) if name == word)
-    title = f"Each patch's part: {WAYS[way]}" + ("" if number is None else f", “{about.words[number]}”")
+    title = f"Contribution of each patch: {WAYS[way]}" + ("" if number is None else f", “{about.words[number]}”")
     show_figure(
         plot_patch_map(patch_map(parts, about, number), picture.pixels, title),
-        "search.map",
-        alt="Map of how much each patch of the picture raises or lowers the cosine with the text",
+        SEARCH.name("map"),
+        alt="Map of the contribution of each patch to the cosine with the text",
     )
 
 
 def _choose(about: TextParts) -> tuple[Way, str]:
-    st.session_state.setdefault("in.search.way", "shapley")
+    st.session_state.setdefault(SEARCH.input("way"), "shapley")
     way, word = st.columns(2)
-    chosen = way.selectbox("A patch's part", list(WAYS), key="in.search.way", format_func=WAYS.__getitem__, help=ABOUT)
+    chosen = way.selectbox(
+        "Patch contribution", list(WAYS), key=SEARCH.input("way"), format_func=WAYS.__getitem__, help=ABOUT
+    )
     options = [WHOLE, *_named(about)]
-    if st.session_state.get("in.search.word") not in options:
-        st.session_state["in.search.word"] = WHOLE
+    if st.session_state.get(SEARCH.input("word")) not in options:
+        st.session_state[SEARCH.input("word")] = WHOLE
     which = word.selectbox(
-        "Of", options, key="in.search.word", help="The text, or one word: where in the picture its effect is."
+        "Text", options, key=SEARCH.input("word"), help="The whole text, or one word to locate in the picture."
     )
     return chosen, which
 

@@ -1,55 +1,56 @@
-"""What is searched for: a text, a picture (dropped, or clicked in the source), and how much is hidden."""
+"""The query: a text, a picture (dropped or clicked), and the hidden share."""
 
 import hashlib
 
 import streamlit as st
 
-from app.data.work import computed
+from app.background import computed
 from app.failures import guarded
+from app.keys import SEARCH
 from app.search.choice import Ready
 from dream.errors import InputError
 from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
 from workbench.sources.pictures import hidden_in_grey
 
-PICTURE = "search.picture"
-"""Key of the picture that was chosen: ("index", identity, place) or ("upload", name, content)."""
-WANTED = "search.wanted"
-"""Key of whether the pictures are to be read without a text or a picture."""
-VIEW = "in.search.view"
-"""Key of what is shown of what was found."""
+PICTURE = SEARCH.name("picture")
+"""Key of the chosen picture: ("index", identity, place) or ("upload", name, content)."""
+WANTED = SEARCH.name("wanted")
+"""Key of the request to read the pictures without a query."""
+VIEW = SEARCH.input("view")
+"""Key of the chosen view."""
 TEXT, NEAR, PAIR = "Nearest to the text", "Nearest to the picture", "This picture, this text"
-DROPPED = "search.dropped"
-"""Key of how often a picture was given up; each time the place to drop one is a new one."""
+DROPPED = SEARCH.name("dropped")
+"""Key of the number of pictures removed so far; each removal creates a new upload field."""
 TYPES = ("png", "jpg", "jpeg", "webp", "gif", "bmp")
 
 
 def ask() -> tuple[str, float]:
-    """The text (maybe empty) and the mask ratio."""
+    """Show the fields for text and hidden share; returns the text (maybe empty) and the mask ratio."""
     words, share = st.columns([3, 1], gap="medium")
     text = words.text_input(
         "Text",
-        key="in.search.text",
+        key=SEARCH.input("text"),
         placeholder="a red circle above a blue square ...",
         on_change=_view,
         args=(TEXT,),
-        help="Finds the pictures that are most similar to it in the model's joint space.",
+        help="Finds the most similar pictures in the model's joint space.",
     )
-    st.session_state.setdefault("in.search.hidden", 0)
+    st.session_state.setdefault(SEARCH.input("hidden"), 0)
     percent = share.slider(
         "Hidden share, %",
         0,
         95,
         step=5,
-        key="in.search.hidden",
-        help="So much of every picture is hidden from the model, at random places; more hides what less hid, "
-        "and more. Similarity is told from the rest.",
+        key=SEARCH.input("hidden"),
+        help="Hides this share of every picture from the model, at random places; similarity uses the rest. "
+        "A larger share hides the same places and more.",
     )
     return text.strip(), percent / 100
 
 
 def ask_picture() -> None:
-    """A place to drop a picture, which goes into the session."""
-    key = f"do.search.upload.{st.session_state.get(DROPPED, 0)}"
+    """Show a field to drop a picture, which is kept in the session."""
+    key = SEARCH.action("upload", st.session_state.get(DROPPED, 0))
     st.file_uploader(
         "Picture",
         type=list(TYPES),
@@ -57,29 +58,29 @@ def ask_picture() -> None:
         on_change=_take_upload,
         args=(key,),
         max_upload_size=UPLOAD_BYTES // 2**20,
-        help="Finds captions and pictures similar to yours; or click one of the source's pictures.",
+        help="Finds captions and pictures similar to yours. You can also click a picture of the source.",
     )
 
 
 def chosen_picture() -> bool:
-    """Whether a picture was chosen."""
+    """Whether a picture has been chosen."""
     return st.session_state.get(PICTURE) is not None
 
 
 def take_place(there: Ready, place: int) -> None:
-    """Makes a picture of the index the one that is asked about."""
+    """Choose a picture of the index as the query."""
     st.session_state[PICTURE] = ("index", there.identity, place)
-    _view(PAIR if st.session_state.get("in.search.text") else NEAR)
+    _view(PAIR if st.session_state.get(SEARCH.input("text")) else NEAR)
 
 
 def take_text(text: str) -> None:
-    """Makes a caption the text that is asked about."""
-    st.session_state["in.search.text"] = text
+    """Choose a caption as the query text."""
+    st.session_state[SEARCH.input("text")] = text
     _view(PAIR if chosen_picture() else TEXT)
 
 
 def choose_view(text: str, picture: Looked | None) -> str | None:
-    """Which of the views that there are is shown; none without a text and a picture."""
+    """Show the choice among the available views and return it; None without a text and a picture."""
     views = [TEXT] * bool(text) + [NEAR] * (picture is not None) + [PAIR] * (bool(text) and picture is not None)
     if len(views) < 2:
         return views[0] if views else None
@@ -91,12 +92,12 @@ def choose_view(text: str, picture: Looked | None) -> str | None:
         key=VIEW,
         required=True,
         label_visibility="collapsed",
-        help="Pictures like the text, captions and pictures like the picture, or what makes the two similar.",
+        help="Pictures similar to the text, captions and pictures similar to the picture, or details of one pair.",
     )
 
 
 def asked_picture(there: Ready) -> Looked | None:
-    """The picture that is asked about; none where none was chosen, or it was one of another index."""
+    """The query picture; None if none is chosen, or it belongs to another index."""
     chosen = st.session_state.get(PICTURE)
     if chosen is None:
         return None
@@ -106,24 +107,24 @@ def asked_picture(there: Ready) -> Looked | None:
     _, name, content = chosen
     digest = hashlib.blake2b(content, digest_size=12).hexdigest()
     return computed(
-        "search.upload",
+        SEARCH.name("upload"),
         (there.pretrained.model_id, digest),
-        "Looking at the picture",
+        "Encoding the picture",
         lambda work: looked_at(there.pretrained, name, content),
     )
 
 
 def show_picture(there: Ready, picture: Looked, ratio: float) -> None:
-    """The picture as the model sees it, and a button that drops it."""
+    """Show the picture as the model sees it, and a button that removes it."""
     mask = hidden(there.pretrained, picture.order[None], ratio)[0].numpy()
     caption = there.index.captions[picture.place] if picture.place is not None else picture.name
     st.image(
         hidden_in_grey(picture.pixels, mask),
         width="stretch",
         caption=caption,
-        alt=f"The picture asked about, hidden parts grey: {caption}",
+        alt=f"Query picture with hidden patches in grey: {caption}",
     )
-    st.button("Without picture", key="do.search.drop", on_click=_drop, help="Goes on with the text alone.")
+    st.button("Remove picture", key=SEARCH.action("drop"), on_click=_drop, help="Continues with the text alone.")
 
 
 def _take_upload(key: str) -> None:
@@ -132,7 +133,7 @@ def _take_upload(key: str) -> None:
         if upload is None:
             return
         if upload.size > UPLOAD_BYTES:
-            raise InputError(f"{upload.name} is larger than {UPLOAD_BYTES // 2**20} MB: save it smaller")
+            raise InputError(f"{upload.name} is larger than {UPLOAD_BYTES // 2**20} MB: reduce its size")
         st.session_state[PICTURE] = ("upload", upload.name, upload.getvalue())
         _view(NEAR)
 

@@ -1,4 +1,4 @@
-"""What was found: nearest pictures and captions, and how all pictures compare."""
+"""Search results: nearest pictures and captions, and the distribution of all cosines."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,12 @@ import streamlit as st
 from torch import Tensor
 
 from app.figures import show_figure
+from app.keys import SEARCH
 from app.search.choice import Ready
 from app.search.hits import Item, show_hits
 from app.search.query import take_place, take_text
 from workbench.figures.search import plot_cosines
+from workbench.pictures import exact_url
 from workbench.search.hits import hits_csv
 from workbench.search.index import (
     Hit,
@@ -21,17 +23,17 @@ from workbench.search.index import (
     ranks_of,
     text_features,
 )
-from workbench.sources.pictures import SMALL, data_url
+from workbench.sources.pictures import SMALL
 
 SHOWN = 15
-BESIDE = 12
+NEIGHBOURS = 12
 CAPTIONS = 8
 LISTED = 1_000
-"""Hits in the CSV."""
+"""Number of hits in the CSV."""
 
 
 def show_first(there: Ready) -> None:
-    """The first pictures of the index, to click."""
+    """Show the first pictures of the index to click."""
     index = there.index
     st.markdown("**The first pictures** · type a text, drop a picture, or click one of these")
     hits = [Hit(place + 1, place, float("nan")) for place in range(min(2 * SHOWN, len(index.names)))]
@@ -39,34 +41,34 @@ def show_first(there: Ready) -> None:
 
 
 def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None) -> None:
-    """Pictures nearest to a text, with the rank of those that have it as caption."""
+    """Show the pictures nearest to a text, with the rank of those that have it as caption."""
     features, query = there.index.features[ratio], text_features(there.pretrained, text)
-    title, save = st.columns([5, 1], vertical_alignment="center")
+    title, save = st.columns([4, 1], vertical_alignment="center")
     title.markdown(f"**Pictures nearest to the text**{_own_rank(there, features, query, text)}")
     save.download_button(
-        "CSV",
+        "Download CSV",
         data=lambda: hits_csv(there.index, nearest(features, query, LISTED)),
         file_name="hits.csv",
         mime="text/csv",
-        key="do.search.csv",
+        key=SEARCH.action("csv"),
         on_click="ignore",
         width="stretch",
         help=f"Rank, cosine, name and caption of the {LISTED:,} nearest pictures.",
     )
     hits = nearest(features, query, SHOWN)
     _pictures(there, hits, "text", picture)
-    found = cosines(features, query)
-    marked = [("the nearest", hits[0].cosine)] if hits else []
-    with st.expander("How all pictures compare"):
+    all_cosines = cosines(features, query)
+    marked = [("nearest", hits[0].cosine)] if hits else []
+    with st.expander("Cosines of all pictures"):
         show_figure(
-            plot_cosines(found, marked),
-            "search.cosines",
-            alt=f"Histogram of the cosines of {len(found):,} pictures with the text",
+            plot_cosines(all_cosines, marked),
+            SEARCH.name("cosines"),
+            alt=f"Histogram of the cosines of {len(all_cosines):,} pictures with the text",
         )
 
 
 def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
-    """Captions and pictures nearest to a picture."""
+    """Show the captions and pictures nearest to a picture."""
     index, query = there.index, looked_features(there.pretrained, picture, ratio)
     captions, pictures = st.columns([2, 3], gap="medium")
     with captions:
@@ -76,7 +78,7 @@ def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
         _captions(index.different, hits, own)
     with pictures:
         st.markdown("**Pictures nearest to the picture**")
-        _pictures(there, nearest(index.features[ratio], query, BESIDE, picture.place), "picture", None)
+        _pictures(there, nearest(index.features[ratio], query, NEIGHBOURS, picture.place), "picture", None)
 
 
 def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | None) -> None:
@@ -84,11 +86,11 @@ def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | Non
     items = [
         Item(
             id=hit.place,
-            picture=data_url(index.pixels[hit.place]),
+            picture=exact_url(index.pixels[hit.place]),
             title=index.captions[hit.place],
             left=f"{hit.rank}",
             right=f"{hit.cosine:.3f}" if hit.cosine == hit.cosine else "",
-            hover=f"{index.names[hit.place]}: ask about this picture",
+            hover=f"{index.names[hit.place]}: search for this picture",
             share=0,
             chosen=chosen is not None and hit.place == chosen.place,
         )
@@ -96,7 +98,7 @@ def _pictures(there: Ready, hits: Sequence[Hit], name: str, chosen: Looked | Non
     ]
     show_hits(
         items,
-        f"do.search.hits.{name}",
+        SEARCH.action("hits", name),
         "Pictures, nearest first",
         lambda place: take_place(there, place),
         cells=index.pixels.shape[-1] <= SMALL,
@@ -112,7 +114,7 @@ def _captions(captions: Sequence[str], hits: Sequence[Hit], own: str) -> None:
             title=named[hit.place],
             left=f"{hit.rank}",
             right=f"{hit.cosine:.3f}",
-            hover="Ask about this text",
+            hover="Search for this caption",
             share=max(0.0, 100 * hit.cosine),
             chosen=captions[hit.place] == own,
         )
@@ -120,7 +122,7 @@ def _captions(captions: Sequence[str], hits: Sequence[Hit], own: str) -> None:
     ]
     show_hits(
         items,
-        "do.search.hits.captions",
+        SEARCH.action("hits.captions"),
         "Captions, nearest first",
         lambda place: take_text(captions[place]),
         cells=False,
@@ -132,5 +134,5 @@ def _own_rank(there: Ready, features: Tensor, query: Tensor, text: str) -> str:
     if not own:
         return f" · of {len(there.index.names):,}; none has exactly this caption"
     best = min(ranks_of(features, query, own))
-    which = "the one with this caption has" if len(own) == 1 else f"the best of {len(own)} with this caption has"
-    return f" · of {len(there.index.names):,}; {which} rank {best}"
+    which = "the one" if len(own) == 1 else f"the best of {len(own)}"
+    return f" · of {len(there.index.names):,}; {which} with this caption has rank {best}"

@@ -1,1 +1,1 @@
-"""The train page, a file per part of it."""
+"""The Train page, one file per section."""

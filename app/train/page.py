@@ -1,8 +1,9 @@
-"""Trainings: set one up and start it, watch it learn, stop it, go on with it; the queue of all that wait."""
+"""Train page: set up and start a training, watch, stop and resume it; the queue of waiting trainings."""
 
 import streamlit as st
 
 from app.handing_over import handed
+from app.keys import TRAIN
 from app.train import setup as train_setup
 from app.train import watch as train_watch
 from workbench.jobs.queue import wake
@@ -19,15 +20,15 @@ def render() -> None:
     wake(here)
     trainings = list_trainings(here)
     _choose_view(any(training.active for training in trainings))
-    if not trainings and st.session_state["in.train.view"] == "Watch":
-        st.info("No training yet. **Set up** makes the first: ten minutes on drawn shapes need no data.")
+    if not trainings and st.session_state[TRAIN.input("view")] == "Watch":
+        st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     view = st.segmented_control(
         "View",
         VIEWS,
-        key="in.train.view",
+        key=TRAIN.input("view"),
         required=True,
         label_visibility="collapsed",
-        help="Set up a training, or watch those that wait, run or have ended.",
+        help="Set up a training, or watch queued, running and ended ones.",
     )
     if view == "Watch":
         train_watch.show_queue(trainings)
@@ -36,14 +37,14 @@ def render() -> None:
 
 
 def _choose_view(active: bool) -> None:
-    """What was handed over opens the form, what was just started is watched; else what runs comes first."""
+    """Choose the view: the form for handed-over values, else the training just started, else active trainings."""
     values = handed("train")
     if values:
         train_setup.take(values)
-        st.session_state["in.train.view"] = "Set up"
-    if name := st.session_state.pop("train.started", None):
-        st.session_state["in.train.view"], st.session_state["in.train.watch"] = "Watch", name
-    st.session_state.setdefault("in.train.view", "Watch" if active else "Set up")
+        st.session_state[TRAIN.input("view")] = "Set up"
+    if name := st.session_state.pop(TRAIN.name("started"), None):
+        st.session_state[TRAIN.input("view")], st.session_state[TRAIN.input("watch")] = "Watch", name
+    st.session_state.setdefault(TRAIN.input("view"), "Watch" if active else "Set up")
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

@@ -1,120 +1,112 @@
-"""What a training would see of its data: samples with captions, and everything broken."""
+"""Preview of a training's data: samples with captions, counts, and broken samples."""
 
 import numpy as np
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import guarded, show_failure
+from app.background import is_started, show_work, start_work
+from app.failures import guarded
+from app.keys import TRAIN
 from dream.config import DreamConfig
-from workbench.runs.preview import LIMIT, Preview, look_at
-from workbench.work import Work
+from workbench.runs.preview import LIMIT, Preview, preview_source
 from workbench.workspace import open_workspace
 
-KEY = "train.preview"
+WORK = TRAIN.name("preview")
 ACROSS = 6
 
 
 def show_preview(source: str, config: DreamConfig) -> None:
-    """Show the samples; local data are looked at by themselves, the hub when asked."""
+    """Show samples of the source; a local source is read at once, a set on the hub after a click."""
     st.markdown("**Data as the training sees it**")
     if not source.strip():
-        st.caption("Name a source on the left.")
+        st.caption("Enter a data source above.")
         return
     with guarded():
         path = open_workspace().source(source)
         if path == "shapes":
             _show(_drawn(config))
-            return
-        wanted = (path, config.image.size, config.data.level, config.data.flip)
-        known = st.session_state.get(f"{KEY}.of") == wanted
-        if not known and not path.startswith("hf:"):
-            _look(path, config, wanted, LIMIT)
-            known = True
-        if not known:
-            st.caption("A set of the hub is fetched as it is read.")
-            if st.button("Look at it", key="do.train.look", help=f"Reads the first {LIMIT:,} samples."):
-                _look(path, config, wanted, LIMIT)
-                st.rerun()
-            return
-        follow(KEY, lambda running: _show(running.partial) if running.partial else None)
-        _show_end(path, config, wanted)
+        else:
+            _show_read(path, config)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _drawn(config: DreamConfig) -> Preview:
-    """Drawn samples take no time worth a progress bar."""
-    return look_at(None, "shapes", config)
+    """Preview of drawn samples, which is too quick for a progress bar."""
+    return preview_source(None, "shapes", config)
 
 
-def _look(path: str, config: DreamConfig, wanted: tuple[object, ...], limit: int | None) -> None:
-    start_work(KEY, lambda running: look_at(running, path, config, limit))
-    st.session_state[f"{KEY}.of"] = wanted
+def _show_read(path: str, config: DreamConfig) -> None:
+    """Show the preview of a source that must be read, with its progress."""
+    identity = (path, config.image.size, config.data.level, config.data.flip)
 
+    def start(limit: int | None = LIMIT) -> None:
+        start_work(WORK, lambda work: preview_source(work, path, config, limit), identity)
 
-def _show_end(path: str, config: DreamConfig, wanted: tuple[object, ...]) -> None:
-    ended: Work[Preview] | None = work(KEY)
-    if ended is None or ended.running:
+    if not is_started(WORK, identity):
+        if path.startswith("hf:"):
+            st.caption("A set on the hub is downloaded while it is read.")
+            reads = f"Reads the first {LIMIT:,} samples."
+            st.button("Read samples", key=TRAIN.action("look"), on_click=start, help=reads)
+            return
+        start()
+    view = show_work(WORK, _show, identity=identity, cancelled="Reading was cancelled.", again=start)
+    preview = view.result or view.partial
+    if preview is None:
         return
-    if ended.state == "failed" and ended.error is not None:
-        show_failure(ended.error)
-    found = ended.result or ended.partial
-    if found is not None:
-        _show(found)
-    if ended.state == "cancelled":
-        st.caption("Stopped looking.")
-    more = found is not None and not found.endless and not found.complete and ended.state != "failed"
-    if more and st.button(
-        "Look at everything", key="do.train.everything", help="Reads all samples; this can take long."
-    ):
-        _look(path, config, wanted, None)
-        st.rerun()
+    _show(preview)
+    if not (preview.complete or view.failed):
+        st.button(
+            "Read all samples",
+            key=TRAIN.action("everything"),
+            on_click=lambda: start(None),
+            help="Reads the whole source; this can take long.",
+        )
 
 
-def _show(found: Preview) -> None:
-    if found.endless:
-        st.caption("Drawn from a seed as they are needed: endless, with exact captions, nothing broken.")
+def _show(preview: Preview) -> None:
+    if preview.endless:
+        st.caption("Endless samples drawn from a seed, with exact captions; none is broken.")
     else:
-        _counts(found)
-    samples = list(zip(found.pictures, found.captions, strict=True))
+        _counts(preview)
+    samples = list(zip(preview.pictures, preview.captions, strict=True))
     for first in range(0, len(samples), ACROSS):
         row = samples[first : first + ACROSS]
         for column, (picture, caption) in zip(st.columns(ACROSS), row, strict=False):
             column.image(_enlarged(picture), alt=caption, width="stretch")
             column.caption(caption)
-    if found.problems:
-        _problems(found)
+    if preview.problems:
+        _problems(preview)
 
 
-def _counts(found: Preview) -> None:
-    part = "" if found.complete else " so far" if found.expected is None else f" of the first {found.expected:,}"
+def _counts(preview: Preview) -> None:
+    of = "" if preview.complete or preview.expected is None else f" of the first {preview.expected:,}"
     good, broken, smaller = st.columns(3)
-    good.metric("Good samples", f"{found.good:,}", help=f"{found.looked:,} looked at{part}.")
-    broken.metric("Broken", f"{found.problems:,}", help="What they touch is skipped in training, and named below.")
-    smaller.metric("Enlarged", f"{found.smaller:,}", help="Pictures with a side below that of the training.")
-    if found.held_out is not None:
+    good.metric("Good samples", f"{preview.good:,}", help=f"Among {preview.looked:,} samples read{of}.")
+    broken.metric("Broken", f"{preview.problems:,}", help="Broken samples, skipped in training and listed below.")
+    smaller.metric("Enlarged", f"{preview.smaller:,}", help="Pictures smaller than the training size.")
+    if preview.held_out is not None:
         st.caption(
-            f"A training learns from {found.good - found.held_out:,} of these and keeps "
-            f"{found.held_out:,} for validation."
+            f"A training learns from {preview.good - preview.held_out:,} of these and holds out "
+            f"{preview.held_out:,} for validation."
         )
-    if not found.complete and found.looked:
-        st.caption(f"Looked at the first {found.looked:,} samples.")
+    if not preview.complete and preview.looked:
+        st.caption(f"Read the first {preview.looked:,} samples.")
 
 
-def _problems(found: Preview) -> None:
-    kinds = ", ".join(f"{kind} {count:,}" for kind, count in found.by_kind.items())
-    with st.expander(f"What is broken: {kinds}"):
+def _problems(preview: Preview) -> None:
+    kinds = ", ".join(f"{kind} {count:,}" for kind, count in preview.by_kind.items())
+    with st.expander(f"Broken samples: {kinds}"):
         st.dataframe(
-            [{"kind": p.kind, "where": p.shard, "sample": p.key, "why": p.detail} for p in found.named],
+            [{"kind": p.kind, "shard": p.shard, "sample": p.key, "reason": p.detail} for p in preview.named],
             hide_index=True,
             height=220,
-            key="do.train.problems",
+            key=TRAIN.action("problems"),
             alt="Broken samples",
         )
-        if found.problems > len(found.named):
-            st.caption(f"The first {len(found.named):,} of {found.problems:,}.")
+        if preview.problems > len(preview.named):
+            st.caption(f"Showing the first {len(preview.named):,} of {preview.problems:,}.")
 
 
 def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """Small pictures as pixels, not as a blur."""
+    """Enlarges a small picture with sharp pixels."""
     factor = max(1, -(-144 // picture.shape[0]))
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)

@@ -1,17 +1,19 @@
-"""The form of a training: data, size, objective, budget, settings; the command line that it is; start."""
+"""Form of a training: data, size, objective, budget and settings, with its command line and start button."""
 
 from typing import Any, cast
 
 import streamlit as st
 
 from app.failures import error_sentence, guarded
+from app.keys import TRAIN
 from app.train import preview as train_preview
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.presets import OBJECTIVES, SIZES, preset
 from dream.training.request import ACCELERATORS, PRECISIONS, STRATEGIES
+from workbench.field_docs import shown_value
 from workbench.jobs.job import command_line
-from workbench.runs.fields import Field, config_fields, search_fields, shown_value
+from workbench.runs.fields import Field, config_fields, search_fields
 from workbench.runs.trainings import (
     Budget,
     TrainForm,
@@ -56,21 +58,21 @@ DEFAULTS: dict[str, Any] = {
 
 
 def take(values: dict[str, Any]) -> None:
-    """Fills the form with what another page handed over: assignments, source, preset."""
+    """Fill the form with values from another page: assignments, source, preset, objective."""
     if "assignments" in values:
-        st.session_state["in.train.assignments"] = "\n".join(values["assignments"])
+        st.session_state[TRAIN.input("assignments")] = "\n".join(values["assignments"])
     for name in ("source", "preset", "objective"):
         if values.get(name):
-            st.session_state[f"in.train.{name}"] = values[name]
+            st.session_state[TRAIN.input(name)] = values[name]
 
 
 def show_setup() -> None:
-    """Show the form, what of the data a training would see, and the command line with its button."""
-    st.caption("Choose what to learn from, how large and how long. The command on the right is what is run.")
+    """Show the form, a preview of the data, and the command line with its start button."""
+    st.caption("Choose the data, the size and the budget. The command on the right is what will run.")
     for name, value in DEFAULTS.items():
-        st.session_state.setdefault(f"in.train.{name}", value)
-    if "in.train.name" not in st.session_state:
-        st.session_state["in.train.name"] = free_name(open_workspace(), "shapes")
+        st.session_state.setdefault(TRAIN.input(name), value)
+    if TRAIN.input("name") not in st.session_state:
+        st.session_state[TRAIN.input("name")] = free_name(open_workspace(), "shapes")
     left, right = st.columns([3, 2], gap="large")
     with left:
         form = _form()
@@ -83,37 +85,75 @@ def show_setup() -> None:
 
 
 def _form() -> TrainForm:
+    """Show the fields of the form and return their values."""
+    _data_and_model()
+    budget = _budget_and_seed()
+    st.text_area(
+        "Changed settings",
+        key=TRAIN.input("assignments"),
+        height=96,
+        placeholder="one per line, e.g. masking.std=0.3",
+        help="Differences from the preset as section.key=value lines, checked when you leave the box.",
+    )
+    feedback = st.container()
+    with st.expander("Devices, strategy, precision"):
+        _devices()
+    value = {key: st.session_state[TRAIN.input(key)] for key in (*DEFAULTS, "name")}
+    form = TrainForm(
+        name=value["name"],
+        source=value["source"],
+        preset=value["preset"],
+        objective=value["objective"],
+        budget=budget,
+        amount=value[budget],
+        seed=value["seed"],
+        assignments=assignments_in(value["assignments"]),
+        devices=value["devices"].strip() or "auto",
+        strategy=value["strategy"],
+        accelerator=value["accelerator"],
+        precision=value["precision"],
+    )
+    with feedback:
+        _show_feedback(form)
+    return form
+
+
+def _data_and_model() -> None:
     source, name = st.columns([3, 2])
     source.text_input(
         "Data",
-        key="in.train.source",
+        key=TRAIN.input("source"),
         help="shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name.",
     )
-    name.text_input("Name of the run", key="in.train.name", help="Its folder under runs/ of the workspace.")
+    name.text_input("Run name", key=TRAIN.input("name"), help="Name of its folder under runs/ in the workspace.")
     size, objective = st.columns([3, 2])
     size.selectbox(
         "Preset",
         list(SIZES),
-        key="in.train.preset",
+        key=TRAIN.input("preset"),
         format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
-        help="Size and settings to start from. The published ones want a GPU and their frozen models.",
+        help="Size and default settings. The published sizes need a GPU and their frozen models.",
     )
     objective.selectbox(
         "Objective",
         list(OBJECTIVES),
-        key="in.train.objective",
+        key=TRAIN.input("objective"),
         format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
-        help="DREAM, or one of the baselines that it is compared with.",
+        help="DREAM, or one of its baselines.",
     )
-    budget, amount, seed = st.columns([2, 2, 1])
+
+
+def _budget_and_seed() -> Budget:
+    """Show the fields and return the chosen unit of the budget."""
+    unit, amount, seed = st.columns([2, 2, 1])
     kind = cast(
         Budget,
-        budget.segmented_control(
+        unit.segmented_control(
             "Budget",
             ["minutes", "steps"],
-            key="in.train.budget",
+            key=TRAIN.input("budget"),
             required=True,
-            help="Minutes become steps after a short measurement; schedule and learning rate fit themselves.",
+            help="Minutes are converted to steps after a short measurement; the schedules adapt to them.",
         ),
     )
     if kind == "minutes":
@@ -123,43 +163,16 @@ def _form() -> TrainForm:
             100_000.0,
             step=1.0,
             format="%g",
-            key="in.train.minutes",
-            help="Wall-clock time, validations and sample sheets included.",
+            key=TRAIN.input("minutes"),
+            help="Wall-clock time, including validations and sample sheets.",
         )
     else:
-        amount.number_input("Steps", 1, 100_000_000, step=100, key="in.train.steps", help="Optimiser steps.")
-    seed.number_input("Seed", 0, 2**31 - 1, step=1, key="in.train.seed", help="Of everything that is drawn.")
-    st.text_area(
-        "Settings that differ from the preset",
-        key="in.train.assignments",
-        height=96,
-        placeholder="one a line, e.g. masking.std=0.3",
-        help="Lines of section.key=value; they are checked as soon as the box is left. All fields are below.",
-    )
-    told = st.container()
-    with st.expander("Devices, strategy, precision"):
-        _devices()
-    value = {key: st.session_state[f"in.train.{key}"] for key in (*DEFAULTS, "name")}
-    form = TrainForm(
-        value["name"],
-        value["source"],
-        value["preset"],
-        value["objective"],
-        kind,
-        value[kind],
-        value["seed"],
-        assignments_in(value["assignments"]),
-        value["devices"].strip() or "auto",
-        value["strategy"],
-        value["accelerator"],
-        value["precision"],
-    )
-    with told:
-        _tell_settings(form)
-    return form
+        amount.number_input("Steps", 1, 100_000_000, step=100, key=TRAIN.input("steps"), help="Optimiser steps.")
+    seed.number_input("Seed", 0, 2**31 - 1, step=1, key=TRAIN.input("seed"), help="Seed of all random draws.")
+    return kind
 
 
-def _tell_settings(form: TrainForm) -> None:
+def _show_feedback(form: TrainForm) -> None:
     try:
         form_config(form)
     except InputError as error:
@@ -167,22 +180,22 @@ def _tell_settings(form: TrainForm) -> None:
         return
     if form.assignments:
         count = len(form.assignments)
-        st.caption(f"✓ {count} setting{'' if count == 1 else 's'} understood")
+        st.caption(f"✓ {count} setting{'' if count == 1 else 's'} accepted")
 
 
 def _devices() -> None:
     columns = st.columns(4)
-    columns[0].text_input("Devices", key="in.train.devices", help="How many, or auto for all there are.")
+    columns[0].text_input("Devices", key=TRAIN.input("devices"), help="Number of devices, or auto for all.")
     for column, name, choices, text in (
         (columns[1], "strategy", STRATEGIES, "How several devices share the work."),
-        (columns[2], "accelerator", ACCELERATORS, "What to compute on; auto takes a GPU where there is one."),
+        (columns[2], "accelerator", ACCELERATORS, "Type of device; auto takes a GPU if there is one."),
         (columns[3], "precision", PRECISIONS, "bf16-mixed is faster on recent GPUs."),
     ):
-        column.selectbox(name.capitalize(), choices, key=f"in.train.{name}", help=text)
+        column.selectbox(name.capitalize(), choices, key=TRAIN.input(name), help=text)
 
 
 def _checked(form: TrainForm) -> DreamConfig | None:
-    """The configuration of a form whose settings are right."""
+    """The form's configuration; None if its settings are invalid."""
     try:
         return form_config(form)
     except InputError:
@@ -195,42 +208,42 @@ def _start(form: TrainForm, ready: bool) -> None:
         st.markdown("**Command**")
         st.code(command_line(train_arguments(here, form)), language="bash", wrap_lines=True)
         waiting = sum(training.active for training in list_trainings(here))
-        label = f"Add to the queue ({waiting} before it)" if waiting else "Start"
+        label = f"Add to the queue ({waiting} ahead)" if waiting else "Start"
         if st.button(
             label,
-            key="do.train.start",
+            key=TRAIN.action("start"),
             type="primary",
             disabled=not ready,
             width="stretch",
-            help="Runs this command in the background, without this page too. One training runs at a time.",
+            help="Runs this command in the background, even if you close the page. One training runs at a time.",
         ):
-            st.session_state["train.started"] = start_training(here, form).name
-            del st.session_state["in.train.name"]  # the next one gets a name of its own
+            st.session_state[TRAIN.name("started")] = start_training(here, form).name
+            del st.session_state[TRAIN.input("name")]  # the next training gets a new name
             st.rerun()
 
 
 def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
-    with st.expander("All settings of the configuration"):
+    with st.expander("All settings"):
         query = st.text_input(
             "Search",
-            key="in.train.query",
+            key=TRAIN.input("query"),
             placeholder="masking, learning rate, ...",
-            help="Words that a field's name or description holds.",
+            help="Words in a field's name or description.",
         )
         base = preset(form.preset, form.objective)
         fields = search_fields(config_fields(config or base, base), query)
         if not fields:
-            st.caption("No field has these words.")
+            st.caption("No field matches these words.")
             return
         st.dataframe(
-            [{"field": f.key, "value": _shown(f), "takes": f.kind, "what it is": f.doc} for f in fields],
+            [{"field": f.key, "value": _shown(f), "type": f.kind, "description": f.doc} for f in fields],
             hide_index=True,
             height=320,
-            key="do.train.fields",
-            alt="Fields of the configuration",
-            column_config={"what it is": st.column_config.TextColumn(width="large")},
+            key=TRAIN.action("fields"),
+            alt="Configuration fields",
+            column_config={"description": st.column_config.TextColumn(width="large")},
         )
-        st.caption(f"{len(fields)} fields of {form.preset}, objective {form.objective}; * set above.")
+        st.caption(f"{len(fields)} fields of {form.preset}, objective {form.objective}; * changed above.")
 
 
 def _shown(field: Field) -> str:

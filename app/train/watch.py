@@ -1,16 +1,18 @@
-"""Watching trainings: the queue in its order, one training, and what can be done with it."""
+"""Watch view: the queue in order, one training, and the actions on it."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
 from app.failures import guarded
+from app.keys import TRAIN
 from app.train import actions as train_actions
 from app.train import live as train_live
+from dream.console import duration
 from workbench.jobs.job import last_message, log_tail
 from workbench.jobs.queue import end_job, stop_job
 from workbench.runs.trainings import Training, list_trainings
-from workbench.runs.words import SIGNS, duration, state_words
+from workbench.runs.words import SIGNS, state_words
 from workbench.workspace import open_workspace
 
 COLOURS = {
@@ -28,44 +30,44 @@ LOG_BYTES = 40_000
 
 
 def show_queue(trainings: list[Training]) -> None:
-    """Show the queue, the choice of a training, and that one."""
+    """Show the queue, a selection box of trainings, and the chosen one."""
     if not trainings:
         return
     _fragment(_queue, any(training.active for training in trainings))()
     names = [training.name for training in trainings]
-    if st.session_state.get("in.train.watch") not in names:
-        st.session_state["in.train.watch"] = names[0]
+    if st.session_state.get(TRAIN.input("watch")) not in names:
+        st.session_state[TRAIN.input("watch")] = names[0]
     name = st.selectbox(
-        "Training", names, key="in.train.watch", help="Running ones first, then the queue, then the latest."
+        "Training", names, key=TRAIN.input("watch"), help="Running trainings first, then the queue, then the latest."
     )
     chosen = trainings[names.index(name)]
     _fragment(lambda: _watch(chosen), chosen.active)()
     if chosen.run is not None:
-        look = train_live.curve_controls()
-        _fragment(lambda: train_live.show_run(chosen, look), chosen.active)()
+        settings = train_live.curve_controls()
+        _fragment(lambda: train_live.show_run(chosen, settings), chosen.active)()
     _fragment(lambda: _details(chosen), chosen.active)()
 
 
-def _fragment(show_it: Callable[[], None], live: bool) -> Callable[[], None]:
-    """A part of the page that is drawn again every second while it is live."""
+def _fragment(show: Callable[[], None], live: bool) -> Callable[[], None]:
+    """Section of the page that reruns every second while it is live."""
 
     @st.fragment(run_every=1.0 if live else None)
-    def part() -> None:
+    def section() -> None:
         with guarded():
-            show_it()
+            show()
 
-    return part
+    return section
 
 
 def _queue() -> None:
     active = [training for training in list_trainings(open_workspace()) if training.active]
     names = tuple((training.name, training.state == "queued") for training in active)
-    if st.session_state.setdefault("train.active", names) != names:
-        st.session_state["train.active"] = names
-        st.rerun()  # the list of trainings beside it has changed too
+    if st.session_state.setdefault(TRAIN.name("active"), names) != names:
+        st.session_state[TRAIN.name("active")] = names
+        st.rerun()  # the list of trainings has changed too
     if not active:
         return
-    st.markdown("**Running and waiting**")
+    st.markdown("**Running and queued**")
     for training in active:
         _queue_row(training)
 
@@ -81,21 +83,21 @@ def _queue_row(training: Training) -> None:
         left = f" · {duration(run.seconds_left)} left" if run.seconds_left is not None else ""
         share.progress(min(1.0, run.step / run.end), text=f"step {run.step:,} of {run.end:,}{left}")
     elif training.job is not None:
-        share.caption(last_message(training.job) or "model and data are being made ready")
+        share.caption(last_message(training.job) or "loading the model and data")
     if training.job is not None and training.job.overdue:
-        if button.button("End now", key=f"do.train.end.{training.name}", width="stretch", help=train_actions.END):
+        if button.button("End now", key=TRAIN.action("end", training.name), width="stretch", help=train_actions.END):
             end_job(open_workspace(), training.job.id)
             st.rerun()
         return
-    waits = training.state == "queued"
+    queued = training.state == "queued"
     if button.button(
-        "Take out" if waits else "Stop",
-        key=f"do.train.queue.{training.name}",
+        "Remove" if queued else "Stop",
+        key=TRAIN.action("queue", training.name),
         width="stretch",
         disabled=training.state == "stopping",
-        help=train_actions.TAKE_OUT if waits else train_actions.STOP,
+        help=train_actions.REMOVE if queued else train_actions.STOP,
     ):
-        if waits and training.job is not None:
+        if queued and training.job is not None:
             stop_job(open_workspace(), training.job.id)
         else:
             train_actions.stop(training)
@@ -103,11 +105,10 @@ def _queue_row(training: Training) -> None:
 
 
 def _watch(before: Training) -> None:
-    """How a training stands; the whole page is drawn again where its state has changed."""
-    found = [each for each in list_trainings(open_workspace()) if each.name == before.name]
-    if not found or (found[0].state, found[0].run is None) != (before.state, before.run is None):
+    """Show a training's state; rerun the whole page when the state has changed."""
+    training = next((each for each in list_trainings(open_workspace()) if each.name == before.name), None)
+    if training is None or (training.state, training.run is None) != (before.state, before.run is None):
         st.rerun()
-    training = found[0]
     _state(training)
     train_actions.show_actions(training)
     if training.run is not None:
@@ -115,9 +116,9 @@ def _watch(before: Training) -> None:
 
 
 def _state(training: Training) -> None:
-    """The state in a sentence, with what to do about it."""
-    if (said := state_words(training)) is not None:
-        kind, text = said
+    """Show the state as a sentence with what to do about it."""
+    if (message := state_words(training)) is not None:
+        kind, text = message
         {"information": st.info, "success": st.success, "warning": st.warning, "error": st.error}[kind](text)
 
 
@@ -127,4 +128,4 @@ def _details(training: Training) -> None:
     with st.expander("Command and log"):
         st.code(training.job.command, language="bash", wrap_lines=True)
         text = log_tail(training.job, LOG_BYTES)
-        st.code(text.replace("\r", "\n").strip() or "nothing said yet", language="text", height=260)
+        st.code(text.replace("\r", "\n").strip() or "no output yet", language="text", height=260)

@@ -1,1 +1,1 @@
-"""The trajectories page, a file per part of it."""
+"""The Trajectories page."""

@@ -1,8 +1,8 @@
-"""The stored choices and studies of the Trajectories page: searched, opened, deleted."""
+"""Stored choices and studies of the Trajectories page: a list with search, to open or delete."""
 
 import streamlit as st
 
-from app.trajectories.controls import PAGE, key
+from app.keys import TRAJECTORIES
 from app.trajectories.many import STUDIED
 from app.trajectories.shown import SHOWN, delete_choice
 from workbench.store import StoredDecode, list_stored
@@ -10,32 +10,33 @@ from workbench.trajectories.kept import has_finished, prompts_of
 from workbench.trajectories.race import KIND
 from workbench.workspace import open_workspace
 
-VIEW = key("view")
-AT_ONCE = 12
+VIEW, QUERY, MOST_SHOWN = (TRAJECTORIES.input(name) for name in ("view", "query", "most"))
+PAGE_LENGTH = 12
 
 
 def render_list() -> None:
-    """The list, newest first."""
-    st.session_state.setdefault(key("query"), "")
+    """Draws the list, newest first."""
+    st.session_state.setdefault(QUERY, "")
     query = st.text_input(
         "Search",
-        key=key("query"),
-        placeholder="words of the prompt, the model, e.g. seed 5",
-        help="All words must occur in the prompt, the model's name or the settings.",
+        key=QUERY,
+        placeholder="words of the prompt, the model, seed 5 ...",
+        help="All words must occur in the prompt, the model or the settings.",
     )
-    found = list_stored(open_workspace(), KIND, query)
-    if not found:
+    matches = list_stored(open_workspace(), KIND, query)
+    if not matches:
         st.info("Nothing stored matches." if query.strip() else "Nothing is stored yet: paint something first.")
         return
-    st.session_state.setdefault(key("most"), AT_ONCE)
-    for stored in found[: st.session_state[key("most")]]:
+    st.session_state.setdefault(MOST_SHOWN, PAGE_LENGTH)
+    for stored in matches[: st.session_state[MOST_SHOWN]]:
         _row(stored)
-    if len(found) > st.session_state[key("most")]:
-        st.button(f"Show more of {len(found)}", key=f"do.{PAGE}.more", on_click=_more, help="The next dozen.")
+    if len(matches) > st.session_state[MOST_SHOWN]:
+        key = TRAJECTORIES.action("more")
+        st.button(f"Show more of {len(matches)}", key=key, on_click=_more, help=f"Shows {PAGE_LENGTH} more.")
 
 
 def _more() -> None:
-    st.session_state[key("most")] += AT_ONCE
+    st.session_state[MOST_SHOWN] += PAGE_LENGTH
 
 
 def _row(stored: StoredDecode) -> None:
@@ -53,15 +54,15 @@ def _row(stored: StoredDecode) -> None:
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             st.button(
                 "Open",
-                key=f"do.{PAGE}.open.{stored.id}",
+                key=TRAJECTORIES.action("open", stored.id),
                 on_click=_open,
                 args=(stored.id, many),
-                help="Shows it again; nothing is painted anew.",
+                help="Shows it again; nothing is painted.",
             )
-            with st.popover("Delete", help="Removes it."):
+            with st.popover("Delete", help="Asks before it deletes."):
                 st.button(
-                    "Delete it for good",
-                    key=f"do.{PAGE}.delete.{stored.id}",
+                    "Delete permanently",
+                    key=TRAJECTORIES.action("delete", stored.id),
                     on_click=delete_choice,
                     args=(stored.id,),
                     help="Cannot be undone.",

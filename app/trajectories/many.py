@@ -1,12 +1,14 @@
-"""Many prompts on the Trajectories page: all their candidates are finished, and choosing is judged."""
+"""Many prompts on the Trajectories page: all their candidates are finished, to judge choosing among them."""
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import error_sentence, guarded, show_failure
+from app.background import is_running, show_work, start_work
+from app.failures import error_sentence, guarded
 from app.figures import show_figure, theme
-from app.trajectories.controls import PAGE, Asked, key, show_moment
-from app.trajectories.shown import delete_choice, opened_finished, show_worth_table
+from app.keys import TRAJECTORIES
+from app.trajectories.controls import RaceChoice, show_moment
+from app.trajectories.shown import delete_choice
+from app.trajectories.what_if import opened_finished, show_worth_table
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.figures import style
@@ -17,175 +19,169 @@ from workbench.trajectories.kept import MOST_PROMPTS, prompts_of, study
 from workbench.trajectories.prompts import drawn_prompts, typed_prompts
 from workbench.trajectories.shown import finished_tiles, gallery
 from workbench.trajectories.worth import Worth, scored_index, what_is_seen_over, worth_by_step
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
-STUDY = "trajectories.study"
-STUDIED = "trajectories.studied"
-"""Session key: the id of the stored study that is looked at."""
+STUDY = TRAJECTORIES.name("study")
+STUDIED = TRAJECTORIES.name("studied")
+"""Session key: id of the stored study that is shown."""
 TYPED = "a red circle on a white background\na green cross left of a blue square on a black background"
 
+_key = TRAJECTORIES.input
 
-def render_many(asked: Asked | None) -> None:
-    """The prompts to take, the study as it grows, and the finished one."""
-    if asked is not None:
-        _ask(asked)
-    running = work(STUDY)
-    if running is not None and running.running:
-        follow(STUDY, _growing, every=1.0)
+
+def render_many(chosen: RaceChoice | None) -> None:
+    """Draws the choice of prompts, the study as it grows, and the finished one."""
+    if chosen is not None:
+        _choose_prompts(chosen)
+    view = show_work(
+        STUDY,
+        _growing,
+        waiting="The first prompts are being finished ...",
+        cancelled="Stopped, so nothing was stored. Prompts finished until then are shown below.",
+        every=1.0,
+    )
+    if view.running:
         return
-    if running is not None and running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    if running is not None and running.state == "cancelled" and running.partial is not None:
-        st.info("Stopped. What was finished until then is below; it is not stored.")
-        _show(*running.partial, asked.settings if asked else None, "stopped")
+    if view.partial is not None and not view.failed:
+        _show(view.partial[0], chosen.settings if chosen else None, "stopped")
         return
     id = st.session_state.get(STUDIED)
     if not id:
         st.info(
-            "One prompt is an anecdote. Here all candidates of many prompts are finished, so that choosing "
-            "at each step can be judged, with its uncertainty. Thirty-two prompts take about half a minute "
-            "on two quiet cores; what is there so far is shown on the way."
+            "One prompt is an anecdote. This finishes all candidates of many prompts, to judge choosing at "
+            "each step, with its uncertainty. Thirty-two prompts take about half a minute on two idle cores; "
+            "results appear as they arrive."
         )
         return
     with guarded():
         _studied(open_stored(open_workspace(), id))
 
 
-def _ask(asked: Asked) -> None:
+def _choose_prompts(chosen: RaceChoice) -> None:
     state = st.session_state
     for name, value in (("from", "drawn"), ("count", 32), ("unseen", True), ("lines", TYPED)):
-        state.setdefault(key(name), value)
+        state.setdefault(_key(name), value)
+    try:
+        prompts = _prompts(chosen)
+    except InputError as error:
+        st.warning(error_sentence(error))
+        return
+    pictures, here = len(prompts) * chosen.settings.candidates, open_workspace()
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        pressed = st.button(
+            f"Finish {pictures:,} pictures",
+            key=TRAJECTORIES.action("study"),
+            type="primary",
+            disabled=is_running(STUDY),
+            help=f"Paints {chosen.settings.candidates} candidates for each of {len(prompts)} prompts.",
+        )
+        show_moment(chosen.points, chosen.settings)
+    if pressed:
+        start_work(STUDY, lambda w: study(w, chosen.opened, here, chosen.model, prompts, chosen.settings))
+        st.rerun()
+
+
+def _prompts(chosen: RaceChoice) -> list[str]:
+    """Draws the choice of prompts and returns them. Raises InputError for too few or too many."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         source = st.segmented_control(
             "Prompts",
             ["drawn", "typed"],
-            key=key("from"),
+            key=_key("from"),
             required=True,
             format_func={"drawn": "drawn shapes", "typed": "typed"}.__getitem__,
             help="Captions from the grammar of drawn shapes, which the judge can read, or your own.",
         )
         if source == "drawn":
-            count = st.number_input("How many", 2, MOST_PROMPTS, key=key("count"), width=120, help="Different prompts.")
+            count = st.number_input(
+                "Number of prompts", 2, MOST_PROMPTS, key=_key("count"), width=150, help="All are different."
+            )
             unseen = st.toggle(
                 "Unseen combinations",
-                key=key("unseen"),
-                help="Only shapes and colours that training never shows together.",
+                key=_key("unseen"),
+                help="Only combinations of shape and colour that training never shows.",
             )
-    if source == "typed":
-        lines = st.text_area(
-            "One prompt a line",
-            key=key("lines"),
-            height=120,
-            max_chars=100_000,
-            help="Those that the grammar of drawn shapes can read are judged; all are scored.",
-        )
-    try:
-        if source == "drawn":
-            level = asked.opened.config.data.level
-            prompts = drawn_prompts(level, int(count), asked.settings.seed, unseen)
-        else:
-            prompts = typed_prompts(lines)
-    except InputError as error:
-        st.warning(error_sentence(error))
-        return
-    pictures = len(prompts) * asked.settings.candidates
-    running, here = work(STUDY), open_workspace()
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        pressed = st.button(
-            f"Finish {pictures:,} pictures",
-            key=f"do.{PAGE}.study",
-            type="primary",
-            disabled=running is not None and running.running,
-            help=f"{asked.settings.candidates} candidates of each of {len(prompts)} prompts.",
-        )
-        show_moment(asked.points, asked.settings)
-    if pressed:
-        start_work(STUDY, lambda w: study(w, asked.opened, here, asked.model, prompts, asked.settings))
-        st.rerun()
+    if source == "drawn":
+        return drawn_prompts(chosen.opened.config.data.level, int(count), chosen.settings.seed, unseen)
+    lines = st.text_area(
+        "One prompt per line",
+        key=_key("lines"),
+        height=120,
+        max_chars=100_000,
+        help="All are scored; those in the grammar of drawn shapes are also judged.",
+    )
+    return typed_prompts(lines)
 
 
-def take_study() -> None:
-    """Looks at a study that has just been finished."""
-    running = work(STUDY)
-    if running is None or not isinstance(running.result, StoredDecode):
-        return
-    if st.session_state.get("trajectories.studied.taken") != running.result.id:
-        st.session_state["trajectories.studied.taken"] = st.session_state[STUDIED] = running.result.id
-
-
-def _growing(running: Work) -> None:
-    if running.partial is None:
-        st.caption("The first prompts are being finished ...")
-        return
-    found, rows = running.partial
-    figure = style.themed(plot_worth(found, rows, title=f"{len(found.prompts)} prompts so far"), theme())
-    st.plotly_chart(figure, key=f"do.{PAGE}.growing", theme=None, alt="What choosing is worth so far")
+def _growing(partial: tuple[Finished, list[Worth]]) -> None:
+    finished, rows = partial
+    figure = style.themed(plot_worth(finished, rows, title=f"{len(finished.prompts)} prompts so far"), theme())
+    key = TRAJECTORIES.action("growing")
+    st.plotly_chart(figure, key=key, theme=None, alt="Value of choosing, so far")
 
 
 def _studied(stored: StoredDecode) -> None:
-    found, _, _ = opened_finished(stored)
+    finished, _, _ = opened_finished(stored)
     settings = DecodeSettings.from_dict(stored.about["settings"])
-    st.subheader(f"{prompts_of(stored)} prompts, {found.candidates} candidates each", anchor=False)
-    s = settings
+    st.subheader(f"{prompts_of(stored)} prompts, {finished.candidates} candidates each", anchor=False)
     st.caption(
-        f"{stored.about['model']} · {s.steps} steps · guidance {s.guidance_scale:g} · temperature "
-        f"{s.temperature:g} · seed {s.seed} · {stored.when}"
+        f"{stored.about['model']} · {settings.steps} steps · guidance {settings.guidance_scale:g} · temperature "
+        f"{settings.temperature:g} · seed {settings.seed} · {stored.when}"
     )
-    _show(found, None, settings, stored.id)
-    with st.popover("Delete", help="Removes this study."):
-        if st.button("Delete it for good", key=f"do.{PAGE}.study.delete", help="Cannot be undone."):
+    _show(finished, settings, stored.id)
+    with st.popover("Delete", help="Asks before it deletes."):
+        if st.button("Delete permanently", key=TRAJECTORIES.action("study", "delete"), help="Cannot be undone."):
             delete_choice(stored.id)
             del st.session_state[STUDIED]
             st.rerun()
 
 
-def _content(found: Finished) -> tuple[bytes, tuple[str, ...]]:
-    return found.scores.tobytes(), found.prompts
+def _content(finished: Finished) -> tuple[bytes, tuple[str, ...]]:
+    return finished.scores.tobytes(), finished.prompts
 
 
 @st.cache_data(max_entries=8, show_spinner=False, hash_funcs={Finished: _content})
-def _rows(found: Finished, strict: bool) -> list[Worth]:
-    return worth_by_step(found, strict)
+def _rows(finished: Finished, strict: bool) -> list[Worth]:
+    return worth_by_step(finished, strict)
 
 
-def _show(found: Finished, rows: list[Worth] | None, settings: DecodeSettings | None, name: str) -> None:
-    st.session_state.setdefault(key("strict"), True)
+def _show(finished: Finished, settings: DecodeSettings | None, name: str) -> None:
+    st.session_state.setdefault(_key("strict"), True)
     strict = st.toggle(
         "Malformed pictures are wrong",
-        key=key("strict"),
-        help="Off: a ragged cross counts as the cross that it resembles. Only judged prompts are concerned.",
+        key=_key("strict"),
+        help="Off: a malformed cross counts as a cross. Affects judged prompts only.",
     )
-    rows = _rows(found, strict)
-    step = settings.select_steps[0] if settings and settings.select_steps else found.steps[0]
-    index = scored_index(found, step)
-    st.markdown(what_is_seen_over(found, rows, index, strict))
-    judged = int(found.judged.sum())
-    if judged < len(found.prompts):
-        st.caption(f"{judged} of {len(found.prompts)} prompts are drawn shapes that the judge can read.")
+    rows = _rows(finished, strict)
+    step = settings.select_steps[0] if settings and settings.select_steps else finished.steps[0]
+    index = scored_index(finished, step)
+    st.markdown(what_is_seen_over(finished, rows, index, strict))
+    judged = int(finished.judged.sum())
+    if judged < len(finished.prompts):
+        st.caption(f"{judged} of {len(finished.prompts)} prompts are drawn shapes that the judge can read.")
     show_figure(
-        plot_worth(found, rows, rows[index].decoded, strict, "What choosing is worth"),
-        f"{PAGE}.many",
+        plot_worth(finished, rows, rows[index].decoded, strict, "What choosing is worth"),
+        TRAJECTORIES.name("many"),
         name=f"{name}-worth",
         alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
     )
     show_worth_table(rows, name)
-    _pictures(found, index)
+    _pictures(finished, index)
 
 
-def _pictures(found: Finished, index: int) -> None:
-    """The finished candidates of one of the prompts."""
-    count = len(found.pictures)
+def _pictures(finished: Finished, index: int) -> None:
+    """Draws the finished candidates of one of the prompts."""
+    count = len(finished.pictures)
     if count < 2:
         return
-    st.session_state[key("looked")] = min(st.session_state.get(key("looked"), 1), count)
+    st.session_state[_key("looked")] = min(st.session_state.get(_key("looked"), 1), count)
     number = st.slider(
-        "Prompt looked at",
+        "Prompt shown",
         1,
         count,
-        key=key("looked"),
-        help="Its finished candidates, with final score and verdict; the one chosen there is marked.",
+        key=_key("looked"),
+        help="Its finished candidates, with final score and the judge's verdict; the chosen one is marked.",
     )
-    st.markdown(f"*{found.prompts[number - 1]}*")
-    chosen = int(found.scores[index, number - 1].argmax())
-    st.html(gallery(finished_tiles(found, number - 1, chosen), 88))
+    st.markdown(f"*{finished.prompts[number - 1]}*")
+    chosen = int(finished.scores[index, number - 1].argmax())
+    st.html(gallery(finished_tiles(finished, number - 1, chosen), 88))

@@ -1,14 +1,15 @@
-"""Semantically Aligned Decoding live: candidates side by side, their scores, the choice, and what if not."""
+"""The Trajectories page: candidates of a prompt next to each other, their scores, the choice, and what if not."""
 
 import streamlit as st
 
-from app.background import follow, start_work, work
-from app.failures import guarded, show_failure
+from app.background import is_running, show_work, start_work, take_result
+from app.failures import guarded
 from app.figures import theme
 from app.handing_over import handed
-from app.trajectories.controls import PAGE, Asked, read_controls, take_settings
+from app.keys import TRAJECTORIES
+from app.trajectories.controls import RaceChoice, read_controls, take_settings
 from app.trajectories.list import VIEW, render_list
-from app.trajectories.many import STUDIED, render_many, take_study
+from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.shown import SHOWN, show_stored
 from dream.errors import InputError
 from workbench.figures import style
@@ -17,20 +18,19 @@ from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.kept import prompts_of
 from workbench.trajectories.race import Race, paint_race
 from workbench.trajectories.shown import gallery, race_tiles
-from workbench.work import Work
 from workbench.workspace import open_workspace
 
-RACE = "trajectories.race"
-VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "StoredDecode"}
+RACE = TRAJECTORIES.name("race")
+VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "Stored"}
 
 
 def render() -> None:
-    """Show the page."""
+    """Draw the page."""
     _take_handed()
     st.title("Trajectories", anchor=False)
     st.markdown(
-        "Several tries of one prompt are painted side by side. After some steps the model itself says how "
-        "well each *unfinished* picture fits the prompt, and only the best goes on: *Semantically Aligned "
+        "Several candidates of one prompt are painted at once. After some steps the model itself scores how "
+        "well each *unfinished* picture fits the prompt, and only the best one continues: *Semantically Aligned "
         "Decoding*."
     )
     _take_results()
@@ -42,24 +42,23 @@ def render() -> None:
         key=VIEW,
         required=True,
         label_visibility="collapsed",
-        help="One race to watch, many to judge choosing by, or those kept.",
+        help="Paint the candidates of one prompt, judge choosing over many prompts, or open stored results.",
     )
     if view == "stored":
         render_list()
         return
-    running = work(RACE)
-    asked = read_controls(view == "one", running is not None and running.running)
+    chosen = read_controls(view == "one", is_running(RACE))
     if view == "one":
-        _one(asked)
+        _one(chosen)
     else:
-        render_many(asked)
+        render_many(chosen)
 
 
 def _take_handed() -> None:
-    """What another page sent here."""
-    given = handed(PAGE)
-    take_settings(given.get("settings", {}), given.get("model", ""), given.get("prompt", ""))
-    if id := given.get("stored"):
+    """Takes what another page handed over."""
+    values = handed(TRAJECTORIES.page)
+    take_settings(values.get("settings", {}), values.get("model", ""), values.get("prompt", ""))
+    if id := values.get("stored"):
         with guarded():
             many = prompts_of(open_stored(open_workspace(), id)) > 1
             st.session_state[STUDIED if many else SHOWN] = id
@@ -67,53 +66,49 @@ def _take_handed() -> None:
 
 
 def _take_results() -> None:
-    """Looks at what has just been finished, once."""
-    take_study()
-    running = work(RACE)
-    if running is None or not isinstance(running.result, StoredDecode):
-        return
-    if st.session_state.get("trajectories.shown.taken") != running.result.id:
-        st.session_state["trajectories.shown.taken"] = st.session_state[SHOWN] = running.result.id
+    """Shows what has just been finished."""
+    for name, shown in ((RACE, SHOWN), (STUDY, STUDIED)):
+        stored: StoredDecode | None = take_result(name)
+        if stored is not None:
+            st.session_state[shown] = stored.id
 
 
-def _one(asked: Asked | None) -> None:
-    running = work(RACE)
-    if asked is not None and asked.go:
+def _one(chosen: RaceChoice | None) -> None:
+    if chosen is not None and chosen.go:
         here = open_workspace()
-        start_work(RACE, lambda w: paint_race(w, asked.opened, here, asked.model, asked.prompt, asked.settings))
+        start_work(RACE, lambda w: paint_race(w, chosen.opened, here, chosen.model, chosen.prompt, chosen.settings))
         st.rerun()
-    if running is not None and running.running:
-        follow(RACE, _live, every=0.2)
-        return
-    if running is not None and running.state == "failed" and running.error is not None:
-        show_failure(running.error)
-    elif running is not None and running.state == "cancelled":
-        st.info("Stopped before it was finished, so nothing was stored. Paint starts anew.")
-    _show_last()
+    running = show_work(
+        RACE,
+        _live,
+        waiting="The first tokens are being painted ...",
+        cancelled="Stopped before it was finished, so nothing was stored. Paint starts again.",
+        every=0.2,
+    ).running
+    if not running:
+        _show_last()
 
 
-def _live(running: Work) -> None:
-    """The candidates and their lines as they grow."""
-    if running.partial is None:
-        st.caption("The first tokens are being painted ...")
-        return
-    st.html(gallery(race_tiles(running.partial)))
-    _lines(running.partial)
+def _live(race: Race) -> None:
+    """Draws the candidates and their lines so far."""
+    st.html(gallery(race_tiles(race)))
+    _lines(race)
 
 
 def _lines(race: Race | None) -> None:
     figure = style.themed(plot_race(race), theme())
-    st.plotly_chart(figure, key=f"do.{PAGE}.live", theme=None, alt="Alignment of the candidates so far")
+    key = TRAJECTORIES.action("live")
+    st.plotly_chart(figure, key=key, theme=None, alt="Alignment of the candidates so far")
 
 
 def _show_last() -> None:
     id = st.session_state.get(SHOWN)
     if not id:
         st.info(
-            "Nothing is painted yet. Start with one of the examples above (they take a second or two), or "
-            "with a prompt of your own."
+            "Nothing is painted yet. Press one of the examples above (they take a second or two), or type a "
+            "prompt of your own."
         )
-        _lines(None)  # so that the chart's own script is here before it is needed
+        _lines(None)  # so that the chart's own script is loaded before it is needed
         return
     with guarded():
         try:

@@ -1,6 +1,4 @@
-"""`dream bench`: times decoding and training beside the published algorithm and the machine's own matrix
-product.
-"""
+"""`dream bench`: times decoding and training against the published algorithm and a plain matrix product."""
 
 import argparse
 import json
@@ -9,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dream.commands.options import add_model, require_at_least
 from dream.errors import InputError
 
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
@@ -19,31 +18,28 @@ PUBLISHED = ("base", "large", "huge", "giant")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the command's arguments."""
     add = parser.add_argument
-    add("--preset", default="base", help="a published preset is measured as a small copy of it (default base)")
-    add("--model", type=Path, help="measure decoding with this run or checkpoint instead")
-    add("--width", type=int, default=512, help="width of the small copy, a multiple of 64 (default 512)")
-    add("--depth", type=int, default=4, help="depth of its encoder and decoder (default 4)")
+    add("--preset", default="base", help="preset to measure; of a published one, a small copy (default: base)")
+    add_model(parser, required=False, note=", of which decoding is measured instead")
+    add("--width", type=int, default=512, help="width of the small copy, a multiple of 64 (default: 512)")
+    add("--depth", type=int, default=4, help="depth of the small copy's encoder and decoder (default: 4)")
     add("--full", action="store_true", help="measure a published preset at its full size")
     add("--steps", type=int, help="reveal steps (default: the preset's)")
-    add("--sampling-steps", type=int, help="denoising steps of a token (default: the preset's)")
-    add("--batch", type=int, default=4, help="pictures of a training step (default 4)")
-    add("--repeats", type=int, default=3, help="rounds, some minutes each; medians are taken (default 3)")
-    add("--threads", type=int, help="CPU threads (default: torch's choice)")
-    add("--json", type=Path, help="also write the figures to this file")
+    add("--sampling-steps", type=int, help="denoising steps per token (default: the preset's)")
+    add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
+    add("--repeats", type=int, default=3, help="rounds of some minutes each, of which medians are taken (default: 3)")
+    add("--threads", type=int, help="CPU threads (default: chosen by torch)")
+    add("--json", type=Path, help="also write the results to this file")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises InputError for settings that cannot be."""
-    for name in ("width", "depth", "batch", "repeats", "threads"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be at least 1, got {value}")
+    """Measures and prints; raises InputError for invalid settings."""
+    require_at_least(args, 1, "width", "depth", "batch", "repeats", "threads")
     if args.width % 64:
         raise InputError(f"--width must be a multiple of 64, got {args.width}")
     if args.json and not args.json.parent.is_dir():
-        raise InputError(f"--json: there is no folder {args.json.parent}")
+        raise InputError(f"--json {args.json}: the folder {args.json.parent} does not exist")
     import torch
 
     from dream import benchmark
@@ -104,7 +100,7 @@ def _settings(args: argparse.Namespace, model: "Dream") -> Any:
     changes = {name: value for name, value in given.items() if value is not None}
     settings = DecodeSettings.of(model.config.decode, **changes)
     if settings.steps < 2:
-        raise InputError(f"--steps must be at least 2 to choose on the way, got {settings.steps}")
+        raise InputError(f"--steps must be at least 2 to compare candidates between steps, got {settings.steps}")
     return settings
 
 
@@ -117,8 +113,8 @@ def _comparable(model: "Dream") -> bool:
 
 
 def _matmul(model: "Dream") -> dict[str, float]:
-    """FLOP/s of plain products at 512 and at the model's widths."""
-    from dream.benchmark import matmul_rate
+    """FLOP/s of plain products at width 512 and at the model's widths."""
+    from dream.timing import matmul_rate
 
     c = model.config
     widths = sorted({512, c.encoder.width, c.decoder.width, c.head.width, c.text.width})

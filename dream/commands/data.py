@@ -1,4 +1,4 @@
-"""`dream data SRC`: prints what a source holds and what in it is broken. Writes nothing, trains nothing."""
+"""`dream data SRC`: describes a source of captioned pictures and what is broken in it. Writes nothing."""
 
 import argparse
 import dataclasses
@@ -10,35 +10,39 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from dream.commands import options
 from dream.config import DreamConfig
+from dream.console import duration
 from dream.errors import InputError
 
-if TYPE_CHECKING:  # `dream data --help` answers without torch
+if TYPE_CHECKING:  # `dream data --help` must not import torch
     from dream.data.grammar import Level
     from dream.data.samples import Corpus
     from dream.data.survey import Spread, Survey
 
 EXAMPLES = 5
+"""Examples printed per level of shapes."""
 NAMES = 10
+"""Names printed per kind of problem."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the options of the command."""
+    parser.add_argument("source", metavar="SRC", help=options.SOURCE_FORMS)
     parser.add_argument(
-        "source",
-        help="a folder, tar shards by path, glob or brace range ('name-{000000..000003}.tar'), "
-        "hf:owner/name[:split], or shapes",
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="count the pictures with a side below this, which training would enlarge",
     )
-    parser.add_argument("--size", type=int, help="side of the training's pictures, to count those that are smaller")
-    parser.add_argument("--limit", type=int, help="look at the first LIMIT samples only (shapes: examples a level)")
+    parser.add_argument(
+        "--limit", type=int, metavar="N", help="read only the first N samples (shapes: print N examples per level)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises InputError when there is nothing of that name, or nothing in it."""
-    for name in ("size", "limit"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be at least 1, got {value}")
+    """Prints the description; raises InputError if there is no such source, or if it is empty."""
+    options.require_at_least(args, 1, "size", "limit")
     if args.source == "shapes":
         print("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
         return
@@ -55,57 +59,57 @@ def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_val
     from dream.data.survey import survey
 
     progress = ReadingProgress()
-    for found in survey(corpus, limit):
-        progress.show(found.rows, found.expected)
+    for result in survey(corpus, limit):
+        progress.show(result.rows, result.expected)
     progress.clear()
-    if found.rows or found.report.total:
-        print("\n".join(_described(found, corpus.name, size, own_validation)), flush=True)
-    if not found.rows:
+    if result.rows or result.report.total:
+        print("\n".join(_described(result, corpus.name, size, own_validation)), flush=True)
+    if not result.rows:
         raise InputError(f"no captioned picture in '{corpus.name}': {corpus.hint()}")
 
 
-def _described(found: "Survey", name: str, size: int | None, own_validation: bool) -> Iterator[str]:
+def _described(result: "Survey", name: str, size: int | None, own_validation: bool) -> Iterator[str]:
     """The lines of a source's description."""
     yield name
-    part = "" if found.complete else ", the first of more (--limit)"
-    yield f"  samples     {found.good:,} good in {_count(found.shards, 'shard')}{part}"
-    if found.good:
-        if found.complete and not own_validation:
-            kept = found.good - found.held_out
-            yield f"              a training learns from {kept:,} and keeps {found.held_out:,} for validation"
-        yield from _pictures(found, size)
-        yield from _captions(found)
-    total = found.report.total
-    yield f"  broken      {_count(total, 'problem') + '; what they touch is skipped' if total else 'nothing'}"
+    note = "" if result.complete else ", the first of more (--limit)"
+    yield f"  samples     {result.good:,} good in {_count(result.shards, 'shard')}{note}"
+    if result.good:
+        if result.complete and not own_validation:
+            kept = result.good - result.held_out
+            yield f"              training uses {kept:,} and holds out {result.held_out:,} for validation"
+        yield from _pictures(result, size)
+        yield from _captions(result)
+    total = result.report.total
+    yield f"  broken      {_count(total, 'problem') + '; the samples concerned are skipped' if total else 'nothing'}"
     if total:
-        yield from (f"    {line}" for line in found.report.summary(NAMES).splitlines())
+        yield from (f"    {line}" for line in result.report.summary(NAMES).splitlines())
 
 
-def _pictures(found: "Survey", size: int | None) -> Iterator[str]:
+def _pictures(result: "Survey", size: int | None) -> Iterator[str]:
     from dream.data.survey import Spread
 
-    yield f"  pictures    {_listed(found.formats)}; colours {_listed(found.modes)}"
-    yield f"              width {_spread(Spread.of(found.widths))} pixels (least, median, greatest)"
-    yield f"              height {_spread(Spread.of(found.heights))} pixels"
+    yield f"  pictures    {_listed(result.formats)}; colours {_listed(result.modes)}"
+    yield f"              width {_spread(Spread.of(result.widths))} pixels (least, median, greatest)"
+    yield f"              height {_spread(Spread.of(result.heights))} pixels"
     if size is not None:
-        yield f"              {found.smaller_than(size):,} have a side below {size} and would be enlarged"
+        yield f"              {result.smaller_than(size):,} have a side below {size} and would be enlarged"
 
 
-def _captions(found: "Survey") -> Iterator[str]:
+def _captions(result: "Survey") -> Iterator[str]:
     from dream.data.survey import Spread
 
-    different, often = found.repeated()
-    yield f"  captions    {_spread(Spread.of(found.words))} words (least, median, greatest)"
-    yield f"              {_spread(Spread.of(found.characters))} characters"
-    yield f"              {different:,} different; {found.good - different:,} repeat an earlier one"
+    different, often = result.repeated()
+    yield f"  captions    {_spread(Spread.of(result.words))} words (least, median, greatest)"
+    yield f"              {_spread(Spread.of(result.characters))} characters"
+    yield f"              {different:,} different; {result.good - different:,} repeat an earlier one"
     for caption, count in often:
         yield f"              {count:,} times: {_shortened(caption)}"
-    for name, caption in found.examples:
+    for name, caption in result.examples:
         yield f"              e.g. {name}: {_shortened(caption)}"
 
 
 def _shapes(size: int | None, examples: int) -> Iterator[str]:
-    """What the drawn pictures can show, by level."""
+    """The lines that describe the drawn pictures, by level."""
     from dream.data.grammar import GROUNDS, LEVELS
     from dream.data.shapes import ShapesSource
     from dream.presets import tiny
@@ -129,7 +133,7 @@ def _shapes(size: int | None, examples: int) -> Iterator[str]:
 
 
 def _scenes(level: "Level") -> int:
-    """The number of different scenes: ground, layout, things no two of which agree in shape and colour."""
+    """Number of different scenes: a ground, a layout, and things that differ in shape or colour."""
     from dream.data.grammar import GROUNDS, RELATIONS_OF_COUNT
 
     pairs, looks = len(level.shapes) * len(level.colours), len(level.sizes) * len(level.textures)
@@ -139,7 +143,7 @@ def _scenes(level: "Level") -> int:
 
 
 class ReadingProgress:
-    """A line on stderr that says how far it is and how long it takes; nothing in the first seconds."""
+    """A progress line on stderr with the time left; silent for the first seconds."""
 
     def __init__(self, quiet_s: float = 2.0) -> None:
         self._started = time.monotonic()
@@ -148,7 +152,7 @@ class ReadingProgress:
         self._shown = False
 
     def show(self, done: int, expected: int | None) -> None:
-        """Writes the line, at most every half second on a terminal, every half minute elsewhere."""
+        """Writes the line, at most twice a second on a terminal and twice a minute elsewhere."""
         now = time.monotonic()
         if now < self._next:
             return
@@ -156,7 +160,7 @@ class ReadingProgress:
         text = f"looked at {done:,} samples"
         if expected and done:
             left = (now - self._started) / done * max(0, expected - done)
-            text = f"looked at {done:,} of {expected:,} samples, {_duration(left)} left"
+            text = f"looked at {done:,} of {expected:,} samples, {duration(left)} left"
         if self._on_terminal:
             width = shutil.get_terminal_size().columns - 1
             print(f"\r{text[:width]:<{width}}", end="", file=sys.stderr, flush=True)
@@ -165,16 +169,9 @@ class ReadingProgress:
         self._shown = True
 
     def clear(self) -> None:
-        """Wipes the line off a terminal."""
+        """Erases the line from a terminal."""
         if self._shown and self._on_terminal:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="", file=sys.stderr, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,14 +1,21 @@
-"""`dream evaluate`: measures what trained models can do, keeps it as JSON, and prints a table. Trains
-nothing that is kept.
-"""
+"""`dream evaluate`: measures what trained models can do, writes it as JSON, and prints a table."""
 
 import argparse
 import re
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from dream.commands import options
+from dream.console import Console, duration
+from dream.data.report import problem_lines
 from dream.errors import InputError
 from dream.evaluation.tasks import described, named_tasks
 from dream.files import check_writable
+
+if TYPE_CHECKING:
+    from dream.evaluation.events import EvaluationEvent, TaskEnded
+    from dream.evaluation.session import EvaluationRequest
 
 EXAMPLES = """\
 examples:
@@ -20,72 +27,41 @@ NAME = re.compile(r"[^/\0\s][^/\0]*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
+    """Adds the options of `dream evaluate`."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = f"tasks:\n{described()}\n\n{EXAMPLES}"
+    options.add_models(parser)
+    options.add_data(parser, repeatable=True)
     add = parser.add_argument
-    add(
-        "--model",
-        action="append",
-        default=[],
-        metavar="[NAME=]PATH",
-        help="a run, a checkpoint, or a shipped model, named as its folder; may be repeated",
-    )
-    add(
-        "--tasks",
-        default="all",
-        metavar="LIST",
-        help="all (that fit the data and take minutes), or some, comma-separated",
-    )
-    add(
-        "--data",
-        action="append",
-        default=[],
-        metavar="SRC",
-        help="shapes (default), a folder, tar shards, or hf:owner/name[:split]; may be repeated",
-    )
-    add(
-        "--out",
-        type=Path,
-        default=Path("results"),
-        metavar="FOLDER",
-        help="where results are kept, a JSON a model; what it answers is not measured again",
-    )
-    add(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        dest="assignments",
-        metavar="TASK.FIELD=VALUE",
-        help="change a task's settings, e.g. --set retrieval.pool=32 prompts.count=100",
-    )
-    add("--seed", type=int, default=0, help="seed of pictures, masks, prompts, episodes and noise")
-    add("--raw", action="store_true", help="the raw weights instead of the averaged ones")
-    add("--overwrite", action="store_true", help="measure anew what is there already")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the models run")
-    add("--show", action="store_true", help="print the results in --out (of --model, if given); opens no model")
+    tasks = "comma-separated tasks, or all: those that fit the data and take minutes (default: all)"
+    add("--tasks", default="all", metavar="LIST", help=tasks)
+    out = "folder of the results, one JSON file per model; what it holds is not measured again"
+    options.add_out(parser, out, default=Path("results"))
+    options.add_assignments(parser, "TASK.FIELD=VALUE", "change a task's settings, e.g. --set retrieval.pool=32")
+    options.add_seed(parser, "seed of pictures, masks, prompts, episodes and noise")
+    options.add_raw(parser)
+    options.add_overwrite(parser, "measure again what the results already hold")
+    options.add_device(parser)
+    add("--progress", type=Path, metavar="FILE", help="append progress events to FILE, one JSON record per line")
+    add("--show", action="store_true", help="only print the results in --out (of --model, if given)")
     add("--markdown", action="store_true", help="print the table as Markdown")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Raises InputError for a bad name, number, model or source, or for results that are damaged."""
+    """Evaluates and prints the table; raises InputError for bad models, tasks, data or settings, or damaged results."""
     if args.show:
         _show(args)
         return
     if not args.model:
         raise InputError("--model is missing: give a run or a checkpoint, or --show to print what is in --out")
-    if args.seed < 0:
-        raise InputError(f"--seed must be at least 0, got {args.seed}")
-    sources = list(dict.fromkeys(args.data)) or ["shapes"]
+    options.require_at_least(args, 0, "seed")
+    sources = list(dict.fromkeys(args.data)) or [options.DEFAULT_SOURCE]
     tasks = named_tasks(args.tasks, sources)
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
-    from dream.console import Console
-    from dream.evaluation.session import EvaluationRequest, evaluate
+    from dream.evaluation.session import EvaluationRequest, results_of
 
-    console = Console(True)
     request = EvaluationRequest(
         models=models,
         tasks=tasks,
@@ -96,36 +72,80 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
         raw=args.raw,
         overwrite=args.overwrite,
-        device=args.device,
+        device=options.open_device(args.device),
     )
+    ended, refused = _followed(request, args.progress)
+    _print(results_of(models, ended), args.markdown)
+    Console(True).say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
+    if refused:
+        raise InputError(refused)
+
+
+def _followed(request: "EvaluationRequest", progress: Path | None) -> "tuple[list[TaskEnded], str]":
+    """Evaluates, prints each event and writes it to the progress file; returns what ended, and why one was refused."""
+    from dream.evaluation.event_log import EventLog
+    from dream.evaluation.events import EvaluationEnded, TaskAtWork, TaskEnded
+    from dream.evaluation.session import evaluate
+
+    console, log = Console(True), EventLog(progress) if progress else None
+    ended: list[TaskEnded] = []
+    refused = ""
     try:
-        outcome = evaluate(request, console)
+        with closing(evaluate(request)) as events:
+            for event in events:
+                if log:
+                    log.write(event)
+                if isinstance(event, TaskAtWork):
+                    console.progress(event_line(event))
+                elif line := event_line(event):
+                    console.say(line)
+                if isinstance(event, TaskEnded):
+                    ended.append(event)
+                elif isinstance(event, EvaluationEnded):
+                    refused = event.refused
     except KeyboardInterrupt:
-        console.say(f"what was measured so far is kept in {args.out}; the same command goes on from there")
+        console.say(f"finished tasks are kept in {request.out}; run the same command again to continue")
         raise
-    _print(outcome.results, args.markdown)
-    console.say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
-    if outcome.refused:
-        raise InputError(outcome.refused)
+    return ended, refused
+
+
+def event_line(event: "EvaluationEvent") -> str:
+    """Returns the text that the command prints for an event; empty for one that it does not print."""
+    from dream.evaluation import events
+
+    match event:
+        case events.TaskAtWork(question, share, doing, left):
+            activity = f" {share:4.0%} {doing}" if share or doing else ""
+            return f"{question.title}{activity}, {duration(left)} left in all"
+        case events.TaskAnswered(question, entry):
+            return f"{question.title}: took {duration(entry.seconds)}"
+        case events.TaskSkipped(question, entry):
+            return f"{question.title}: skipped, {entry.skipped}"
+        case events.TaskCached(question):
+            return f"{question.title}: cached"
+        case events.BrokenDataFound(data, problems, kinds):
+            count = "1 problem" if problems == 1 else f"{problems:,} problems"
+            return "\n".join([f"{data}: {count} in the data; affected samples are skipped", *problem_lines(kinds)])
+    return ""
 
 
 def _models(words: list[str]) -> dict[str, Path]:
-    """Paths by the names of their columns. Raises InputError for a bad name, or one that two models have."""
-    found: dict[str, Path] = {}
+    """Returns paths by column name; raises InputError for a bad name, or one that two models have."""
+    paths: dict[str, Path] = {}
     for word in words:
         name, equals, path = word.partition("=")
         if not equals or Path(word).exists():
             name, path = _name_of(Path(word)), word
         if not NAME.fullmatch(name) or name.startswith(".") or not path:
             raise InputError(f"--model {word}: expected PATH or NAME=PATH, with a name without '/'")
-        if name in found:
+        if name in paths:
             raise InputError(f"two models are named '{name}': name them, as in --model other={path}")
-        found[name] = Path(path)
-    return found
+        paths[name] = Path(path)
+    return paths
 
 
 def _name_of(path: Path) -> str:
-    """The folder's name; a checkpoint is named with its run: runs/NAME/checkpoints/step-..."""
+    """Returns the folder's name; a checkpoint's starts with its run's: runs/NAME/checkpoints/step-..."""
     full = path.resolve()
     return f"{full.parents[1].name}-{full.name}" if full.name.startswith("step-") else full.name
 

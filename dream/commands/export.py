@@ -1,8 +1,8 @@
-"""`dream export`: a trained model without what only training needs, as a folder that every command opens."""
+"""`dream export`: writes a trained model, without its training state, to a folder that every command opens."""
 
 import argparse
-from pathlib import Path
 
+from dream.commands import options
 from dream.errors import InputError
 from dream.files import check_writable
 
@@ -10,26 +10,24 @@ DTYPES = ("bfloat16", "float16", "float32")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's arguments."""
-    add = parser.add_argument
-    add("--model", required=True, type=Path, metavar="PATH", help="a run (its newest checkpoint) or a checkpoint")
-    add("--out", required=True, type=Path, metavar="FOLDER", help="the new folder")
-    add(
-        "--dtype", default=DTYPES[0], metavar="TYPE", help=f"of the weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
-    )
-    add("--overwrite", action="store_true", help="replace an exported model that is there")
+    """Adds the options of the command."""
+    options.add_model(parser)
+    options.add_out(parser, "the folder of the exported model")
+    types = f"type of the stored weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
+    parser.add_argument("--dtype", default=DTYPES[0], metavar="TYPE", help=types)
+    options.add_overwrite(parser, "replace an exported model at --out")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Writes averaged weights, configuration and tokenizer, and the run's own record where there is one."""
+    """Writes averaged weights, configuration and tokenizer, and the run's record if there is one."""
     if args.dtype not in DTYPES:
         raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, got '{args.dtype}'")
     check_writable(args.out.parent)
     if args.out.exists():
         if not args.overwrite:
-            raise InputError(f"{args.out} is there already: give another --out, or --overwrite")
+            raise InputError(f"{args.out} exists already: choose another --out, or replace it with --overwrite")
         if not (args.out / "state.json").is_file():
-            raise InputError(f"{args.out} is no exported model, so it is not replaced: give another --out")
+            raise InputError(f"{args.out} is not an exported model, so it is not replaced: choose another --out")
     import torch
 
     from dream.pretrained import checkpoint_of

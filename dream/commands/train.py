@@ -1,46 +1,38 @@
-"""`dream train`: the command line of a training, as a request that the loop carries out."""
+"""`dream train`: turns the command line into a training request and runs it."""
 
 import argparse
 import signal
 import time
-from pathlib import Path
 
-from dream.config import DreamConfig, override
-from dream.errors import InputError
+from dream.commands import options
+from dream.config import DreamConfig
+from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
 
 DEFAULT_PRESET, DEFAULT_OBJECTIVE = "tiny", "dream"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `dream train`."""
+    """Adds the options of the command."""
     add = parser.add_argument
-    add("--out", required=True, type=Path, metavar="FOLDER", help="the run's folder, e.g. runs/shapes")
-    add("--data", metavar="SRC", help="shapes, a folder, tar shards (path, glob, {000..007}), or hf:owner/name[:split]")
+    options.add_out(parser, "the run's folder, e.g. runs/shapes")
+    options.add_data(parser, note="required for a new run; --resume keeps the run's own")
     add("--preset", metavar="NAME", help=f"{', '.join(SIZES)} (default: {DEFAULT_PRESET})")
     add("--objective", metavar="NAME", help=f"{', '.join(OBJECTIVES)} (default: {DEFAULT_OBJECTIVE})")
     budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: so many more")
-    budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: so many more")
-    add(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        dest="assignments",
-        metavar="section.key=value",
-        help="change any setting, e.g. --set masking.std=0.3 train.lr=1e-3",
-    )
-    add("--seed", type=int, metavar="S", help="seed of everything drawn (default: 0)")
+    budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: further minutes")
+    budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: further steps")
+    options.add_assignments(parser, "section.key=value", "change any setting, e.g. --set masking.std=0.3 train.lr=1e-3")
+    options.add_seed(parser, "seed of everything drawn", default=None, note="; with --resume: the run's own")
     add(
         "--resume",
         nargs="?",
         const=True,
         default=False,
         metavar="CHECKPOINT",
-        help="go on with the run in --out, from its newest checkpoint or the one named, e.g. step-00001200",
+        help="continue the run in --out, from its newest checkpoint or the given one, e.g. step-00001200",
     )
-    add("--overwrite", action="store_true", help="delete the run in --out and start again")
+    options.add_overwrite(parser, "delete the run in --out and start again")
     add("--devices", default="auto", metavar="N", help="number of devices, or auto (default)")
     add("--num-nodes", type=int, default=1, metavar="N", help="number of machines (default: 1)")
     add("--strategy", default="auto", metavar="NAME", help="auto (default), ddp or fsdp")
@@ -49,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains, and says where the run is and how to use it or go on."""
+    """Trains, then prints the run's folder and the command that uses or continues it."""
     started = time.monotonic()
     config, name = _configuration(args)
     from dream.training.loop import train
@@ -76,17 +68,17 @@ def run(args: argparse.Namespace) -> None:
         return
     if result.stopped_by is None:
         paint = f'dream decode --model {result.folder} --prompt "..." --out sheet.png'
-        print(f"trained to step {result.step}; now try: {paint}")
+        print(f"trained to step {result.step}; to paint with the model: {paint}")
         return
-    print(f"stopped at step {result.step} of {result.end} and saved; --out {result.folder} --resume goes on")
+    print(f"stopped at step {result.step} of {result.end} and saved; continue with --out {result.folder} --resume")
     if result.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
 
 
 def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
-    """The configuration that the options mean, and its name.
+    """The configuration that the options describe, and its name.
 
-    A resumed run keeps its own, with --set applied on top; a preset or objective named again must fit it.
+    A resumed run keeps its own, with --set applied to it; a preset or objective given again must fit it.
     """
     size, objective = args.preset or DEFAULT_PRESET, args.objective or DEFAULT_OBJECTIVE
     changes = _assignments(args)
@@ -105,8 +97,7 @@ def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
 
 
 def _assignments(args: argparse.Namespace) -> list[str]:
-    """--set and its short forms."""
-    if args.seed is not None and args.seed < 0:
-        raise InputError(f"--seed must not be negative, got {args.seed}")
+    """The assignments of --set and of its short forms."""
+    options.require_at_least(args, 0, "seed")
     short = {"train.seed": args.seed, "train.precision": args.precision}
     return [*args.assignments, *(f"{key}={value}" for key, value in short.items() if value is not None)]

@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -114,17 +114,7 @@ class DataReport:
 
     def summary(self, names: int = 10) -> str:
         """Text for readers: by kind and shard the count, the first `names` names and how many more there are."""
-        lines: list[str] = []
-        counts = self.by_kind()
-        for kind, shard, named in self._listed():
-            if (heading := f"{kind}: {counts[kind]:,}") not in lines:
-                lines.append(heading)
-            lines.append(f"  {shard}: {len(named):,}")
-            for key in list(named)[:names]:
-                lines.append(f"    {key}: {named[key]}" if named[key] else f"    {key}")
-            if len(named) > names:
-                lines.append(f"    and {len(named) - names:,} more")
-        return "\n".join(lines) if lines else "nothing broken"
+        return "\n".join(problem_lines(self.to_dict(names)["kinds"])) or "nothing broken"
 
     def _listed(self) -> list[tuple[str, str, dict[str, str]]]:
         """A copy that other threads cannot change, in the order of KINDS, then of shard names."""
@@ -132,3 +122,16 @@ class DataReport:
             copy = [(kind, shard, dict(named)) for (kind, shard), named in self._problems.items()]
         rank = {kind: index for index, kind in enumerate(KINDS)}
         return sorted(copy, key=lambda entry: (rank.get(entry[0], len(rank)), entry[0], entry[1]))
+
+
+def problem_lines(kinds: Mapping[str, Any]) -> list[str]:
+    """Lines to read of the `kinds` of `DataReport.to_dict`: counts, the names it holds and how many more there are."""
+    lines = []
+    for kind, shards in kinds.items():
+        lines.append(f"{kind}: {sum(named['count'] for named in shards.values()):,}")
+        for shard, named in shards.items():
+            lines.append(f"  {shard}: {named['count']:,}")
+            lines += [f"    {each['key']}: {each['detail']}".removesuffix(": ") for each in named["first"]]
+            if named["count"] > len(named["first"]):
+                lines.append(f"    and {named['count'] - len(named['first']):,} more")
+    return lines

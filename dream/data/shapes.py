@@ -36,6 +36,8 @@ from dream.errors import InputError
 SPLITS = ("train", "val", "test")
 FIXED_CHUNK = 64
 """Scenes per block of the fixed splits; a block is a function of its number alone."""
+FAMILY_SIZE = 8
+"""Pictures in a near-miss family."""
 NATURAL_FAMILIES = 0.2
 """Share of near-miss families that start from any scene; the others start from two things or more, to exchange."""
 
@@ -232,8 +234,8 @@ class ShapesSource:
     def _training_scenes(self, count: int, generator: np.random.Generator) -> list[Scene]:
         data = self.config.data
         scenes: list[Scene] = []
-        for _ in range(int(data.near_misses * count / data.family_size + 0.5)):
-            scenes += sample_family(self.level, data.family_size, generator)
+        for _ in range(int(data.near_misses * count / FAMILY_SIZE + 0.5)):
+            scenes += sample_family(self.level, FAMILY_SIZE, generator)
         scenes = scenes[:count]
         scenes += sample_scenes(self.level, count - len(scenes), generator)
         return [scenes[i] for i in generator.permutation(count)]

@@ -1,7 +1,8 @@
-"""Decoding: prompts into pictures, step by step, with a choice among candidates (Semantically Aligned
-Decoding).
+"""Decoding: turns prompts into pictures, step by step, with a choice among candidates.
 
-`decode` reveals tokens, `state` is what it works on, `selection` plans and makes the choice, `editing` starts
-from a given picture, `record` stores a decode, `inspection` looks inside a stored one, `pictures` shows one.
-`dream.published` holds the same algorithm without the savings.
+`selection` holds the settings and plans the steps (Semantically Aligned Decoding). `decode` reveals tokens, on
+the `state` of its rows, with `noise`, in a `context` that lasts for all steps; `paint` does so for prompts in
+words. `editing` starts from a given picture. `record` and `record_writer` store a decode, `inspection` looks
+inside a stored one; `previews`, `gallery` and `pictures` show one. `dream.published` holds the same algorithm
+without the savings.
 """

@@ -1,7 +1,6 @@
 """In- and outpainting: keep some tokens of a given picture, untouched to the bit, and decode the rest.
 
-A token is a square cell of the picture. It knows nothing of the decoding loop: it makes the `Given` that
-starts one.
+A token is a square cell of the picture. The result, `Given`, is where a decode begins.
 """
 
 import re
@@ -18,7 +17,7 @@ from dream.model.latents import ImageTokenizer
 
 
 class Box(NamedTuple):
-    """A rectangle of the square picture as the model sees it, in pixels; right and bottom are outside."""
+    """A rectangle of the model's square picture, in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -27,10 +26,10 @@ class Box(NamedTuple):
 
 
 def parse_box(text: str, size: int) -> Box:
-    """The box 'left,top,right,bottom' within a picture of `size` x `size` pixels, or InputError."""
+    """Parses 'left,top,right,bottom' within a picture of `size` x `size` pixels; raises InputError."""
     match = re.fullmatch(r"\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*", text)
     if not match:
-        raise InputError(f"a box is left,top,right,bottom in pixels, e.g. 0,0,{size // 2},{size}, got '{text}'")
+        raise InputError(f"a box is left,top,right,bottom in pixels, such as 0,0,{size // 2},{size}, got '{text}'")
     box = Box(*(int(number) for number in match.groups()))
     if not (box.left < box.right <= size and box.top < box.bottom <= size):
         raise InputError(
@@ -40,13 +39,13 @@ def parse_box(text: str, size: int) -> Box:
 
 
 def inside(box: Box, config: ImageConfig) -> Tensor:
-    """(N,) bool: cells that lie wholly in the box."""
+    """(N,) bool: cells that lie entirely in the box."""
     rows, columns = _covered(box.top, box.bottom, config), _covered(box.left, box.right, config)
     return (rows[0][:, None] & columns[0][None]).flatten()
 
 
 def touched(box: Box, config: ImageConfig) -> Tensor:
-    """(N,) bool: cells that the box meets."""
+    """(N,) bool: cells that overlap the box."""
     rows, columns = _covered(box.top, box.bottom, config), _covered(box.left, box.right, config)
     return (rows[1][:, None] & columns[1][None]).flatten()
 
@@ -54,10 +53,9 @@ def touched(box: Box, config: ImageConfig) -> Tensor:
 def keep_tokens(
     image_tokenizer: ImageTokenizer, picture: Tensor, kept: Tensor, generator: Generator | None = None
 ) -> Given:
-    """What a decode starts from: the tokens of `picture` (1 or B, 3, H, W) uint8 at the `kept` (N,) bool
-    cells.
+    """Tokens of `picture` (1 or B, 3, H, W) uint8 at the `kept` (N,) bool cells, to begin a decode with.
 
-    Raises InputError where no cell is kept, or none is left to paint.
+    Raises InputError if no cell is kept, or none is left to paint.
     """
     if not bool(kept.any()) or bool(kept.all()):
         whole = "no cell of the picture is kept" if not bool(kept.any()) else "every cell is kept: nothing to paint"
@@ -67,8 +65,9 @@ def keep_tokens(
 
 
 def open_square(path: Path, size: int) -> Tensor:
-    """(1, 3, size, size) uint8: the picture's centre square, as in training. Raises InputError if it is
-    none.
+    """(1, 3, size, size) uint8: the picture's centre square, as in training.
+
+    Raises InputError if the file is missing or is not a picture.
     """
     from dream.data.transforms import BrokenPicture, load_pixels
 
@@ -77,11 +76,11 @@ def open_square(path: Path, size: int) -> Tensor:
     try:
         return torch.from_numpy(load_pixels(path.read_bytes(), size)).unsqueeze(0)
     except BrokenPicture as error:
-        raise InputError(f"{path} is no picture that can be used: {error}") from error
+        raise InputError(f"{path} cannot be used as a picture: {error}") from error
 
 
 def _covered(low: int, high: int, config: ImageConfig) -> tuple[Tensor, Tensor]:
-    """Which of a side's cells lie wholly in [low, high), and which it meets; each (grid,) bool."""
+    """Cells of a side that lie entirely in [low, high), and those that overlap it; each (grid,) bool."""
     cell = config.stride * config.patch_size
     start = torch.arange(config.grid) * cell
     return (start >= low) & (start + cell <= high), (start < high) & (start + cell > low)

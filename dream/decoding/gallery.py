@@ -1,5 +1,6 @@
-"""From the steps of a decode to what a person looks at: the sheet of finished pictures and candidates, and
-the frames of a trajectory. It gathers previews as they come; drawing is `pictures`' business.
+"""Collects the previews of a decode into a sheet of finished pictures and candidates, or frames of a trajectory.
+
+`pictures` draws them.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,14 @@ from dream.decoding.state import StepRecord
 
 @dataclass(frozen=True)
 class Shown:
-    """A candidate at one moment, as a picture."""
+    """A candidate after one step, as a picture."""
 
     candidate: int
     picture: Picture
     alignment: float | None
     """Cosine with its prompt, if it was scored."""
     kept: bool
-    """It went on."""
+    """Whether it went on after the step."""
 
 
 @dataclass
@@ -33,11 +34,11 @@ class GalleryStep:
 
     decoded_fraction: float
     shown: dict[int, list[Shown]] = field(default_factory=dict)
-    """Candidates of each picture of the decode."""
+    """Candidates of each picture, by the picture's number."""
 
 
 class Gallery:
-    """What was seen of a decode of `prompts` (one a picture). `keep_steps` keeps all steps, for `frames`."""
+    """Previews of a decode of `prompts`, one per picture; `keep_steps` keeps those of all steps, for `frames`."""
 
     def __init__(self, prompts: Sequence[str], settings: DecodeSettings, *, keep_steps: bool = False) -> None:
         self.prompts, self.settings, self.keep_steps = list(prompts), settings, keep_steps
@@ -46,17 +47,17 @@ class Gallery:
         self.last = 0
 
     def wants(self, record: StepRecord) -> bool:
-        """Whether this step will be shown: previews cost time where a VAE makes them."""
+        """Whether this step will be shown; a VAE's previews take time, so others need not be made."""
         return self.keep_steps or self._first_comparison(record) or not bool(record.mask.any())
 
     def add(self, record: StepRecord, previews: Tensor, first: int = 0) -> None:
-        """A step of the pictures from `first` on, with the previews (R, 3, H, W) uint8 of its rows."""
+        """Adds a step of the pictures from `first` on, with the previews (R, 3, H, W) uint8 of its rows."""
         if self._first_comparison(record):
             self.compared_at = record.step
         moment = self.moments.setdefault(record.step, GalleryStep(record.decoded_fraction))
         scores = [None] * len(record.kept) if record.alignment is None else record.alignment.tolist()
-        parts = (record.images.tolist(), record.candidates.tolist(), previews.cpu().numpy(), scores)
-        for picture, candidate, preview, score, kept in zip(*parts, record.kept.tolist(), strict=True):
+        columns = (record.picture.tolist(), record.candidate.tolist(), previews.cpu().numpy(), scores)
+        for picture, candidate, preview, score, kept in zip(*columns, record.kept.tolist(), strict=True):
             shown = Shown(candidate, preview, score, kept)
             moment.shown.setdefault(first + picture, []).append(shown)
         self.last = max(self.last, record.step)
@@ -67,9 +68,7 @@ class Gallery:
         return [[s for s in shown[picture] if s.kept] for picture in range(len(self.prompts))]
 
     def rows(self, columns: int | None = None) -> list[SheetRow]:
-        """The sheet: one row a picture where candidates are shown, else all pictures in a grid of
-        `columns`.
-        """
+        """Rows of the sheet: one per picture if candidates are shown, else all pictures in `columns`."""
         finished = self.finished()
         if self.settings.candidates > 1 and self.settings.selection != "every":
             return [self._candidates_row(picture, shown) for picture, shown in enumerate(finished)]
@@ -80,7 +79,7 @@ class Gallery:
         return pictures.panel_rows(panels, columns or _columns(len(panels)))
 
     def frames(self) -> list[Image]:
-        """One sheet a step (`keep_steps`): how far every candidate is; those that were dropped are paled."""
+        """One sheet per step (needs `keep_steps`) with every candidate; those that were dropped are faded."""
         latest: dict[tuple[int, int], Shown] = {}
         frames = []
         single = self.settings.candidates == 1 or self.settings.selection == "every"
@@ -102,7 +101,7 @@ class Gallery:
         return self.compared_at in (None, record.step) and not bool(record.kept.all())
 
     def _candidates_row(self, picture: int, finished: list[Shown]) -> SheetRow:
-        """The candidates as they were compared first, the chosen one framed, then the finished picture."""
+        """The candidates at the first comparison, the chosen one framed, then the finished picture."""
         prompt = self.prompts[picture]
         if self.compared_at is None:
             return SheetRow([SheetPanel(s.picture, _candidate(s)) for s in finished], prompt)
@@ -140,5 +139,5 @@ def _lines(text: str, alignment: float | None) -> str:
 
 
 def _columns(count: int) -> int:
-    """A grid a little wider than high."""
+    """Number of columns that makes a grid a little wider than high."""
     return min(8, max(1, int(np.ceil(np.sqrt(count * 1.5)))))

@@ -1,8 +1,8 @@
-"""What the model computed inside a finished decode: how it would have filled the rest at every step, where
-each place looked when it was revealed, and how its token came out of noise.
+"""The inside of a finished decode: previews of the rest, attention, and denoising paths.
 
-Nothing of it was stored: the states before every step follow from the record, and one pass over them, many
-steps at a time, gives all three. It changes no decode.
+A preview shows how the model would have filled the rest at a step; attention, where a position looked when it
+was revealed; a path, how its token came out of noise. None of this is stored: the states before every step
+follow from the record, and one pass over them, many steps at a time, computes all three.
 """
 
 from dataclasses import dataclass, replace
@@ -12,11 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dream.decoding.decode import TextMemory, denoise_tokens
+from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.record import DecodeRecord
-from dream.decoding.selection import DecodeSettings
-from dream.decoding.state import SeededNoise
-from dream.diffusion import noise_draws
 from dream.model.blocks import Rows
 from dream.model.encoder import equal_groups
 from dream.randomness import generator
@@ -24,37 +21,36 @@ from dream.randomness import generator
 if TYPE_CHECKING:
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
-    from dream.model.pretrained import Pretrained
 
 REST_DENOISING_STEPS = 16
-"""Most denoising steps for what is filled in at once: a preview, of many more tokens than a step reveals."""
+"""Most denoising steps for a preview of the rest, which fills in many more tokens than a step reveals."""
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One candidate's way through a decode: S steps that each revealed something, of N places."""
+    """One candidate's way through a decode of N positions: the S steps that revealed a token."""
 
     steps: tuple[int, ...]
-    """(S,) their numbers in the reveal schedule."""
+    """(S,) index of each step in the reveal schedule."""
     tokens: Tensor
     """(S, N, D_tok) before each step; zero where hidden."""
     mask: Tensor
     """(S, N) bool, hidden before each step."""
     revealed: Tensor
-    """(S, N) bool, revealed in it."""
+    """(S, N) bool, revealed in each step."""
     final: Tensor
-    """(N, D_tok)."""
+    """(N, D_tok), the finished tokens."""
     drawn_by: tuple[int, ...]
-    """(S,) candidate whose noise drew the step's tokens."""
+    """(S,) candidate for whose noise the step's tokens were drawn."""
     guidance: tuple[float, ...]
     """(S,) guidance scale of each step."""
     decoded_fraction: tuple[float, ...]
     """(S,) share visible after each step."""
     alignment: tuple[float | None, ...]
-    """(S,) score after each step, where one was taken."""
+    """(S,) score after each step; None where it was not scored."""
 
     def part(self, steps: slice) -> "Walk":
-        """A run of its steps."""
+        """The walk over a run of its steps only."""
         return replace(self, **{name: getattr(self, name)[steps] for name in _BY_STEP})
 
 
@@ -62,22 +58,22 @@ _BY_STEP = ("steps", "tokens", "mask", "revealed", "drawn_by", "guidance", "deco
 
 
 class Inside(NamedTuple):
-    """What was found at S steps that reveal M places; rows of M are by step, then by rising position."""
+    """The inside of S steps that reveal M positions; rows of M are by step, then by rising position."""
 
     rests: Tensor
-    """(S, N, D_tok): before each step, with all that is hidden filled at once."""
+    """(S, N, D_tok): the state before each step, with all hidden positions filled at once."""
     positions: Tensor
-    """(M,) long: the place of each row below."""
+    """(M,) long: the position of each row below."""
     own: Tensor
-    """(M, R + N): weights over buffer tokens and places, mean of heads and blocks; rows sum to 1."""
+    """(M, R + N): weights over buffer tokens and positions, mean of heads and blocks; rows sum to 1."""
     cross: Tensor
     """(M, T): weights over the caption's tokens, mean of heads and blocks; rows sum to 1."""
     paths: Tensor
-    """(P + 1, M, D_tok): noised tokens as they enter each denoising step, then the token itself."""
+    """(P + 1, M, D_tok): noised tokens before each denoising step, then the token itself."""
 
 
 def walk_of(record: DecodeRecord, candidate: int | None = None, picture: int = 0) -> Walk:
-    """The way of a candidate that was finished (default: the first such)."""
+    """The walk of a finished candidate (default: the first one)."""
     candidate = record.finished(picture)[0][0] if candidate is None else candidate
     steps, reveal_step = record.steps, record.reveal_step[picture]
     revealed = np.stack([reveal_step == step for step in steps])
@@ -99,43 +95,29 @@ def walk_of(record: DecodeRecord, candidate: int | None = None, picture: int = 0
     )
 
 
-def text_memory(pretrained: "Pretrained", prompt: str, settings: DecodeSettings) -> TextMemory:
-    """What a decode of this prompt computes once."""
-    device = next(pretrained.model.parameters()).device
-    unconditional = pretrained.conditioning.condition([""]).to(device) if settings.guided else None
-    return TextMemory(
-        pretrained.model,
-        pretrained.tokenizer.token_ids([prompt]).to(device),
-        pretrained.conditioning.condition([prompt]).to(device),
-        unconditional,
-    )
-
-
 @torch.no_grad()
-def look_inside(
-    model: "Dream", memory: TextMemory, walk: Walk, settings: DecodeSettings, picture_id: int = 0
-) -> Inside:
-    """What the model computed at the steps of `walk`, a decode of `memory`'s one prompt under `settings`.
+def look_inside(context: DecodeContext, walk: Walk) -> Inside:
+    """Computes the inside of the steps of `walk`, a decode of the context's one prompt.
 
-    The last of a token's path is the recorded token up to rounding, since other rows share the batch here.
+    The end of a token's path is the recorded token up to rounding, since other rows share the batch here.
     """
+    model, text, guided = context.model, context.text, context.settings.guided
     groups, rows = equal_groups(walk.mask), torch.zeros(len(walk.steps), dtype=torch.long)
     scattered = model.decoder.scatter(model.encoder(walk.tokens, groups).split(), groups)  # (S, R + N, D)
-    own, cross = attention(model, scattered, memory.cross_cache(rows, False), walk.revealed)
-    halves = 2 if settings.guided else 1
+    own, cross = attention(model, scattered, text.cross_cache(rows, False), walk.revealed)
+    halves = 2 if guided else 1
     condition = model.decoder(
-        torch.cat([scattered] * halves), memory.cross_cache(rows, settings.guided), torch.cat([walk.mask] * halves)
+        torch.cat([scattered] * halves), text.cross_cache(rows, guided), torch.cat([walk.mask] * halves)
     ).unflatten(0, (halves, -1))  # (halves, hidden, D)
-    rests = _rests(model, memory, walk, settings, condition)
-    paths = _paths(model, memory, walk, settings, condition, picture_id)
+    rests, paths = _rests(context, walk, condition), _paths(context, walk, condition)
     return Inside(rests, walk.revealed.nonzero()[:, 1], own, cross, paths)
 
 
 @torch.no_grad()
 def attention(model: "Dream", scattered: Tensor, cache: "CrossCache", places: Tensor) -> tuple[Tensor, Tensor]:
-    """(M, R + N) and (M, T): where the M `places` (S, N) bool look, among themselves and in the text.
+    """(M, R + N) and (M, T): attention of the M `places` (S, N) bool to all positions and to the text.
 
-    Means over heads and decoder blocks; `scattered` (S, R + N, D) is what enters the decoder.
+    Means over heads and decoder blocks; `scattered` (S, R + N, D) is the input of the decoder.
     """
     decoder = model.decoder
     length = scattered.shape[1]
@@ -146,48 +128,38 @@ def attention(model: "Dream", scattered: Tensor, cache: "CrossCache", places: Te
     own: list[Tensor] = []
     cross: list[Tensor] = []
     for block, keys_values in zip(decoder.blocks, cache, strict=True):
-        for found, (weights,) in zip((own, cross), block.weights(x, packing, keys_values), strict=True):  # type: ignore[operator]
-            found.append(weights.mean(dim=1)[row, decoder.buffer_tokens + position])
+        for means, (weights,) in zip((own, cross), block.weights(x, packing, keys_values), strict=True):  # type: ignore[operator]
+            means.append(weights.mean(dim=1)[row, decoder.buffer_tokens + position])
         x = block(x, packing, keys_values)
     return torch.stack(own).mean(dim=0), torch.stack(cross).mean(dim=0)
 
 
-def _rests(model: "Dream", memory: TextMemory, walk: Walk, settings: DecodeSettings, condition: Tensor) -> Tensor:
-    """All hidden places filled at once; a place's noise is the same at every step, so that what changes is
-    the model's mind.
+def _rests(context: DecodeContext, walk: Walk, condition: Tensor) -> Tensor:
+    """All hidden positions filled at once, before each step.
+
+    A position has the same noise at every step, so that only a change in the model's output shows.
     """
-    places = walk.mask.nonzero()[:, 1]
+    positions = walk.mask.nonzero()[:, 1]
     num_tokens, token_dim = walk.final.shape
-    head = settings.head(model.config.head)
-    head = replace(head, sampling_steps=min(head.sampling_steps, REST_DENOISING_STEPS))
-    own = generator(settings.seed, "preview of the rest")
-    noise = torch.randn(noise_draws(head), num_tokens, token_dim, generator=own)
+    steps = min(context.sampler.config.sampling_steps, REST_DENOISING_STEPS)
+    sampler = TokenSampler(context.model, replace(context.settings, sampling_steps=steps))
+    own = generator(context.settings.seed, "preview of the rest")
+    noise = torch.randn(sampler.draws, num_tokens, token_dim, generator=own)
     rests = walk.tokens.clone()
-    rests[walk.mask] = denoise_tokens(
-        model,
-        memory,
-        head,
-        condition.flatten(0, 1),
-        noise.to(rests)[:, places],
-        settings.guidance_at(0, num_tokens),
-        settings.temperature,
-    )
+    guidance = context.settings.guidance_at(0, num_tokens)
+    rests[walk.mask] = sampler.sample(condition.flatten(0, 1), noise.to(rests)[:, positions], guidance)
     return rests
 
 
-def _paths(
-    model: "Dream", memory: TextMemory, walk: Walk, settings: DecodeSettings, condition: Tensor, picture: int
-) -> Tensor:
-    head = settings.head(model.config.head)
-    source = SeededNoise(settings.seed, [picture], walk.final.shape[-1])
+def _paths(context: DecodeContext, walk: Walk, condition: Tensor) -> Tensor:
     counts = walk.revealed.sum(dim=1).tolist()
-    parts = [
-        source(step, [0], [candidate], count, noise_draws(head))
+    noise = [
+        context.noise(step, [0], [candidate], count, context.sampler.draws)
         for step, candidate, count in zip(walk.steps, walk.drawn_by, counts, strict=True)
     ]
-    scale = torch.tensor(walk.guidance).repeat_interleave(torch.tensor(counts)).unsqueeze(-1)
+    chain = torch.cat(noise, dim=1).to(walk.tokens)
+    guidance = torch.tensor(walk.guidance).repeat_interleave(torch.tensor(counts)).unsqueeze(-1)
     wanted = condition[:, walk.revealed[walk.mask]].flatten(0, 1)
     path: list[Tensor] = []
-    chain = torch.cat(parts, dim=1).to(walk.tokens)
-    token = denoise_tokens(model, memory, head, wanted, chain, scale.to(chain), settings.temperature, path)
+    token = context.sampler.sample(wanted, chain, guidance.to(chain), path)
     return torch.stack([*path, token])

@@ -1,7 +1,6 @@
-"""Showing what was painted: sheets of captioned pictures, PNGs that carry how they were made, GIFs of a
-trajectory.
+"""Sheets of captioned pictures, PNGs that carry their settings, and GIFs of a trajectory.
 
-PIL only. It knows nothing of models and tokens; pictures are (3, H, W) uint8 arrays.
+Uses PIL only, no model; pictures are (3, H, W) uint8 arrays.
 """
 
 import io
@@ -24,28 +23,28 @@ Picture = np.ndarray
 
 PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
 READABLE_SIDE = 144
-"""Smaller pictures are enlarged by a whole factor to at least this side, in pixels."""
+"""Smaller pictures are enlarged by an integer factor to at least this side, in pixels."""
 MARGIN, GAP, TEXT_SIZE, TITLE_SIZE, MAX_LINES = 24, 14, 13, 16, 3
 MAX_PIXELS = 100_000_000
-"""Pictures with more pixels are not decoded (a few kB can claim gigabytes)."""
+"""Files with more pixels are not decoded: a few kB can expand to gigabytes."""
 _CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
 
 
 @dataclass(frozen=True)
 class SheetPanel:
-    """A picture of a sheet, with what stands below it."""
+    """A picture of a sheet with its caption."""
 
     picture: Picture
     caption: str = ""
     chosen: bool = False
-    """Framed and lettered in the accent colour."""
+    """Framed, with its caption in the accent colour."""
     faded: bool = False
-    """Paled: a candidate that was dropped."""
+    """Drawn pale: a candidate that was dropped."""
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A line of panels under a title."""
+    """A row of panels under a title."""
 
     panels: Sequence[SheetPanel]
     title: str = ""
@@ -57,12 +56,12 @@ def panel_rows(panels: Sequence[SheetPanel], columns: int) -> list[SheetRow]:
 
 
 def enlargement(side: int) -> int:
-    """Whole factor that brings a picture of `side` pixels to a readable size."""
+    """Integer factor that enlarges a picture of `side` pixels to a readable size."""
     return max(1, -(-READABLE_SIDE // side))
 
 
 def enlarged_for_screen(picture: Picture) -> Image.Image:
-    """The picture for a screen: pixels stay pixels (nearest neighbour)."""
+    """The picture enlarged for a screen, with sharp pixels (nearest neighbour)."""
     image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
     factor = enlargement(min(image.size))
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
@@ -71,36 +70,35 @@ def enlarged_for_screen(picture: Picture) -> Image.Image:
 def draw_sheet(
     rows: Sequence[SheetRow], heading: str = "", footer: str = "", progress: float | None = None
 ) -> Image.Image:
-    """The rows below each other, with margins, captions, a heading, a progress bar (share done) and a footer.
+    """Draws the rows below each other, with a heading, a progress bar (share done), captions and a footer.
 
-    Raises ValueError where there is no panel.
+    Raises ValueError if there is no panel.
     """
     if not any(row.panels for row in rows):
         raise ValueError("a sheet needs at least one picture")
     side = max(enlarged_for_screen(panel.picture).width for row in rows for panel in row.panels)
     width = max(len(row.panels) for row in rows) * (side + GAP) - GAP
     width = max(width, 3 * READABLE_SIDE if heading or footer or any(row.title for row in rows) else 0)
-    blocks = [_Text(heading, TITLE_SIZE + 2, width, INK)] if heading else []
-    parts: list[_Block] = [*blocks]
+    blocks: list[_Block] = [_Text(heading, TITLE_SIZE + 2, width, INK)] if heading else []
     if progress is not None:
-        parts.append(_Bar(progress, width))
+        blocks.append(_Bar(progress, width))
     for row in rows:
         if row.title:
-            parts.append(_Text(row.title, TITLE_SIZE, width, INK))
-        parts.append(_Panels(row.panels, side))
+            blocks.append(_Text(row.title, TITLE_SIZE, width, INK))
+        blocks.append(_Panels(row.panels, side))
     if footer:
-        parts.append(_Text(footer, TEXT_SIZE, width, QUIET))
-    height = sum(part.height + GAP for part in parts) - GAP
+        blocks.append(_Text(footer, TEXT_SIZE, width, QUIET))
+    height = sum(block.height + GAP for block in blocks) - GAP
     sheet = Image.new("RGB", (width + 2 * MARGIN, height + 2 * MARGIN), PAPER)
     draw, top = ImageDraw.Draw(sheet), MARGIN
-    for part in parts:
-        part.draw(sheet, draw, MARGIN, top)
-        top += part.height + GAP
+    for block in blocks:
+        block.draw(sheet, draw, MARGIN, top)
+        top += block.height + GAP
     return sheet
 
 
 def save_png(image: Image.Image, path: Path, about: Mapping[str, Any]) -> None:
-    """Writes a PNG, whole or not at all, with `about` (JSON-able) inside; `read_about` reads it back."""
+    """Writes a PNG atomically with `about` (JSON) inside; `read_about` reads it back."""
     _write(path, lambda file: write_png(image, file, about))
 
 
@@ -115,14 +113,14 @@ def write_png(image: Image.Image, file: IO[bytes], about: Mapping[str, Any]) -> 
 
 
 def read_about(path: Path) -> dict[str, Any]:
-    """What `save_png` stored; raises InputError for a file that is no PNG of ours."""
+    """The `about` that `save_png` stored; raises InputError for any other file."""
     if not path.is_file():
         raise InputError(f"no such picture: {path}")
     return about_of(path.read_bytes(), str(path))
 
 
 def about_of(content: bytes, name: str) -> dict[str, Any]:
-    """What `save_png` stored, from a file's bytes; raises InputError where they are no PNG of ours."""
+    """The `about` that `save_png` stored, from a file's bytes; raises InputError for any other content."""
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -144,12 +142,12 @@ def about_of(content: bytes, name: str) -> dict[str, Any]:
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, hold: float = 2.5) -> None:
-    """Writes an endless GIF, whole or not at all: `seconds` a frame, the last one held for `hold`."""
+    """Writes a looping GIF atomically, with `seconds` per frame and `hold` seconds for the last one."""
     _write(path, lambda file: write_gif(frames, file, seconds, hold))
 
 
 def write_gif(frames: Sequence[Image.Image], file: IO[bytes], seconds: float = 0.35, hold: float = 2.5) -> None:
-    """Writes such a GIF into an open file."""
+    """Writes a looping GIF into an open file; raises ValueError without frames."""
     if not frames:
         raise ValueError("a GIF needs at least one frame")
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [round(1000 * hold)]
@@ -216,12 +214,12 @@ class _Panels(_Block):
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """PIL's own font: a sheet looks the same on every machine."""
+    """PIL's own font, so that a sheet looks the same on every machine."""
     return ImageFont.load_default(size)
 
 
 def wrap(text: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """The text in at most MAX_LINES lines of `width` pixels; what does not fit ends in an ellipsis."""
+    """The text in at most MAX_LINES lines of `width` pixels; a longer text ends in an ellipsis."""
     lines: list[str] = []
     for word in text.split():
         if lines and face.getlength(f"{lines[-1]} {word}") <= width:
@@ -247,13 +245,13 @@ def _reason(error: Exception) -> str:
 
 
 def _write(path: Path, save: Any) -> None:
-    """Writes beside `path` and renames: an interrupted write leaves what was there."""
+    """Writes next to `path` and renames, so that an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             save(file)
-        os.chmod(name, 0o644)  # mkstemp's files are for their owner alone
+        os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""Semantically Aligned Decoding as a plan: how many candidates are drawn at which step, and how many are
-kept.
+"""Settings of a decode, and Semantically Aligned Decoding as a plan of its steps.
 
 K candidates of a prompt share one order and differ by diffusion noise; the model's own joint space scores the
-partial pictures. "At step t" means after t steps, on what they have revealed, which is why every number goes
-with the share of the tokens that is decoded there. Pure functions: it knows nothing of models.
+partial pictures. "At step t" means after t steps, on the tokens they have revealed, so every step is given
+together with the share of the tokens that is decoded there. Pure functions, without a model (docs/method.md,
+Decoding).
 """
 
 import itertools
@@ -22,17 +22,16 @@ from dream.masking import reveal_schedule
 Selection = Literal["none", "once", "every", "halving"]
 """How K candidates become one.
 
-`once`: at one step; `every`: from a step on, K draws of each step's tokens, best kept; `halving`: over
-several steps (our extension); `none`: all K are finished.
+`once`: by one comparison. `every`: from a step on, K draws of each step's tokens, of which the best is kept.
+`halving`: by several comparisons (our extension). `none`: all K are finished.
 """
 
 DEFAULT_SELECT_AT = "30%tokens"
-"""Where candidates are compared unless told: the contrast was trained on pictures with 25 % and more
-visible."""
+"""Default place of the comparison: the contrastive loss is trained on pictures with at least 25 % visible."""
 
 
 class SelectPoint(NamedTuple):
-    """A place in a decode: after `step` steps, where `decoded_fraction` of the tokens is visible."""
+    """A moment of a decode: after `step` steps, when `decoded_fraction` of the tokens is visible."""
 
     step: int
     decoded_fraction: float
@@ -42,10 +41,9 @@ class SelectPoint(NamedTuple):
 
 
 class StepPlan(NamedTuple):
-    """One decoding step: tokens it `reveals` a row, `draws` of them a row, and candidates it `keep`s a
-    prompt.
+    """One decoding step: tokens it `reveals` per row, `draws` per row, and candidates to `keep` per prompt.
 
-    `scored` says that candidates are compared after the step.
+    If `scored`, candidates are compared after the step.
     """
 
     step: int
@@ -57,28 +55,26 @@ class StepPlan(NamedTuple):
 
 @dataclass(frozen=True)
 class DecodeSettings:
-    """Everything that decides what a decode paints, given a model and the prompts."""
+    """Everything that determines the result of a decode, given a model and the prompts."""
 
     steps: int = 16
     """S, reveal steps."""
     guidance_scale: float = 3.0
     """Classifier-free guidance; 1 = off."""
     guidance_schedule: Literal["linear", "constant"] = "linear"
-    """`linear` in the share of tokens visible after the step, from 1 to just short of the scale; or
-    `constant`."""
+    """`linear` in the share of tokens visible after the step, from 1 to just below the scale; or `constant`."""
     temperature: float = 1.0
     """Factor on the diffusion head's noise."""
     candidates: int = 1
-    """K, tries a prompt."""
+    """K, candidates per prompt."""
     selection: Selection = "once"
-    """How the candidates are thinned out (no matter when K = 1)."""
+    """How K candidates become one; has no effect with K = 1."""
     select_steps: tuple[int, ...] = ()
-    """Steps after which candidates are compared: one for `once` and `every` (its first), rising ones for
-    `halving`."""
+    """Steps after which candidates are compared: one for `once`, the first for `every`, rising for `halving`."""
     seed: int = 0
     """Seed of orders and noise."""
     sampling_steps: int | None = None
-    """Denoising steps of one token; none takes the model's."""
+    """Denoising steps per token; None takes the model's number."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -91,34 +87,34 @@ class DecodeSettings:
 
     @classmethod
     def of(cls, own: DecodeConfig, **changes: Any) -> "DecodeSettings":
-        """The model's own settings, changed where told."""
+        """The model's own settings with `changes`."""
         return cls(**{**asdict(own), **changes})
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "DecodeSettings":
-        """The settings of `to_dict`'s result; unknown or ill-typed fields raise InputError."""
+        """Inverse of `to_dict`; raises InputError for unknown or ill-typed fields."""
         known = {f.name for f in fields(cls)}
         if unknown := sorted(set(tree) - known):
             raise InputError(f"unknown decoding setting '{unknown[0]}'; known are {', '.join(sorted(known))}")
         try:
             return cls(**{**tree, "select_steps": tuple(tree.get("select_steps", ()))})
         except TypeError as error:
-            raise InputError(f"these are no decoding settings: {error}") from error
+            raise InputError(f"the decoding settings cannot be read: {error}") from error
 
     @property
     def guided(self) -> bool:
-        """True where an unconditional pass is needed."""
+        """Whether decoding needs an unconditional pass."""
         return self.guidance_scale != 1.0
 
     def head(self, config: HeadConfig) -> HeadConfig:
-        """The model's head settings with these sampling steps."""
+        """The model's head config with the sampling steps of these settings."""
         return replace(config, sampling_steps=self.sampling_steps or config.sampling_steps)
 
     def guidance_at(self, left: int, num_tokens: int) -> float:
         """Guidance scale of a step that leaves `left` of `num_tokens` hidden.
 
-        The published schedule counts at least one as hidden, so the last step's scale stays just short of the
-        full one.
+        The published schedule counts at least one token as hidden, so the last step's scale stays just below
+        the full one.
         """
         if self.guidance_schedule == "constant":
             return self.guidance_scale
@@ -126,17 +122,17 @@ class DecodeSettings:
 
 
 def parse_select_at(text: str, num_tokens: int, steps: int, hidden: int | None = None) -> SelectPoint:
-    """The step that `text` names: '8steps', '12.5%steps' (nearest step), or '12.5%tokens'.
+    """The moment that `text` names: '8steps', '12.5%steps' (nearest step), or '12.5%tokens'.
 
     A percentage of tokens is the first step after which at least that share of the picture is visible; of 256
-    tokens in 64 steps 12.5 % is step 21. `hidden` is how many tokens there are to decode (default: all).
-    Raises InputError for another form, or a step outside [1, steps - 1].
+    tokens in 64 steps 12.5 % is step 21. `hidden` is the number of tokens to decode (default: all).
+    Raises InputError for any other form, or a step outside [1, steps - 1].
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(%?)\s*(tokens|steps?)\s*", text.lower())
     if not match or match[2] + match[3] == "tokens":
         raise InputError(
             f"select-at takes a number of steps or a percentage of the tokens or steps, got '{text}'; "
-            "write e.g. 8steps, 12.5%tokens or 12.5%steps"
+            "write for example 8steps, 12.5%tokens or 12.5%steps"
         )
     amount, percent, unit = float(match[1]), bool(match[2]), match[3]
     fractions = decoded_fractions(num_tokens, steps, hidden)
@@ -156,14 +152,14 @@ def parse_select_at(text: str, num_tokens: int, steps: int, hidden: int | None =
 def parse_select_points(
     text: str, selection: Selection, candidates: int, num_tokens: int, steps: int, hidden: int | None = None
 ) -> list[SelectPoint]:
-    """The comma-separated places of `--select-at`, checked against `selection`.
+    """The comma-separated moments of `--select-at`, checked against `selection`.
 
-    `halving` given one place goes on at each doubling of the decoded share, until one of K `candidates` is
-    left.
+    `halving` with one moment continues at each doubling of the decoded share, until one of K `candidates` is
+    left. Raises InputError as `parse_select_at` does, and for moments that do not fit the selection.
     """
     points = [parse_select_at(part, num_tokens, steps, hidden) for part in text.split(",")]
     if len(points) > 1 and selection != "halving":
-        raise InputError(f"select-at takes one place with --selection {selection}, got '{text}'")
+        raise InputError(f"select-at takes one moment with --selection {selection}, got '{text}'")
     if any(later.step <= earlier.step for earlier, later in itertools.pairwise(points)):
         raise InputError(f"select-at must name rising steps, got '{text}'")
     if selection == "halving" and len(points) == 1:
@@ -172,7 +168,7 @@ def parse_select_points(
 
 
 def decoded_fractions(num_tokens: int, steps: int, hidden: int | None = None) -> list[float]:
-    """Share of the tokens visible after 0, 1, .. S steps, when `hidden` (default all) are to be decoded."""
+    """Share of the tokens visible after 0, 1, .. S steps, if `hidden` (default: all) are to be decoded."""
     hidden = num_tokens if hidden is None else hidden
     visible = [num_tokens - hidden]
     for count in reveal_schedule(hidden, steps):
@@ -181,9 +177,9 @@ def decoded_fractions(num_tokens: int, steps: int, hidden: int | None = None) ->
 
 
 def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
-    """What every step does that reveals a token, in order. `hidden` tokens a row are to be decoded.
+    """Plans of the steps that reveal a token, in order, for `hidden` tokens per row.
 
-    A comparison that falls after a step without tokens is made after the last one before it that has some.
+    A comparison planned after a step without tokens is made after the last step before it that reveals one.
     """
     counts = reveal_schedule(hidden, settings.steps)
     revealing = [step for step, count in enumerate(counts) if count]
@@ -208,13 +204,13 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
 
 
 def best(scores: Tensor, keep: int) -> Tensor:
-    """(B, keep) long: the columns of the best `scores` (B, K), rising; of equals the first."""
+    """(B, keep) long: columns of the best `scores` (B, K), in rising order; of equal ones the first."""
     order = scores.argsort(dim=1, descending=True, stable=True)
     return order[:, :keep].sort(dim=1).values
 
 
 def _doubling(first: SelectPoint, candidates: int, fractions: list[float]) -> list[SelectPoint]:
-    """`first`, then each step where the decoded share has doubled, before the end; at most log2(K) places."""
+    """`first`, then each step before the end where the decoded share has doubled; at most log2(K) moments."""
     points, steps = [first], len(fractions) - 1
     while len(points) < math.ceil(math.log2(candidates)):
         target = 2 * points[-1].decoded_fraction
@@ -226,18 +222,18 @@ def _doubling(first: SelectPoint, candidates: int, fractions: list[float]) -> li
 
 
 def _kept_after(settings: DecodeSettings) -> dict[int, int]:
-    """Candidates kept after each comparison of `once` and `halving`: K shrinks by one factor a time, to 1."""
+    """Candidates kept after each comparison of `once` and `halving`: K shrinks to 1 by equal factors."""
     if settings.candidates == 1 or settings.selection in ("none", "every"):
         return {}
-    times = len(settings.select_steps)
+    count = len(settings.select_steps)
     return {
-        step: max(1, round(settings.candidates ** (1 - (i + 1) / times)))
+        step: max(1, round(settings.candidates ** (1 - (i + 1) / count)))
         for i, step in enumerate(settings.select_steps)
     }
 
 
 def _problems(settings: DecodeSettings) -> list[str]:
-    """Every inconsistency, each as one clause."""
+    """All inconsistencies, each as one clause."""
     s, problems = settings, []
     at_least_one = {"steps": s.steps, "candidates": s.candidates, "guidance": s.guidance_scale}
     at_least_one |= {"sampling-steps": s.sampling_steps} if s.sampling_steps is not None else {}
@@ -262,7 +258,7 @@ def _select_problems(s: DecodeSettings) -> list[str]:
     if bad:
         return [f"select_steps must be in [1, {s.steps - 1}] (steps - 1), got {bad[0]}"]
     if not s.select_steps or (s.selection != "halving" and len(s.select_steps) > 1):
-        return [f"selection {s.selection} of {s.candidates} candidates needs one select step: {s.select_steps}"]
+        return [f"selection {s.selection} of {s.candidates} candidates needs one select step, got {s.select_steps}"]
     if list(s.select_steps) != sorted(set(s.select_steps)):
         return [f"select_steps must rise, got {s.select_steps}"]
     return []

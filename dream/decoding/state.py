@@ -1,32 +1,61 @@
-"""What a decode is at one moment (its rows, a step's record, what was given), and where its order and noise
-come from.
+"""State of a decode at one moment: its rows, the record of a step, and where a decode begins.
 
-K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). Order and noise are drawn for
-(seed, picture, candidate, step), so that no result depends on what else is in the batch. It knows nothing of
-models.
+K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). No model is involved here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from dream.masking import sample_orders
-from dream.randomness import generator
+
+@dataclass(frozen=True)
+class Prompted:
+    """B prompts as the model reads them, and the ids of the pictures they become."""
+
+    text_ids: Tensor
+    """(B, T) long, for the text tower, which scores."""
+    conditioning: Tensor
+    """(B, ..), for the text aligner."""
+    unconditional: Tensor | None = None
+    """(B or 1, ..), the conditioning of no text; None without guidance."""
+    picture_ids: Sequence[int] | None = None
+    """(B) ids that orders and noise are drawn for; None stands for 0 .. B-1."""
+
+    def __len__(self) -> int:
+        return len(self.text_ids)
+
+    @property
+    def ids(self) -> Sequence[int]:
+        """The ids of the B pictures."""
+        return range(len(self)) if self.picture_ids is None else self.picture_ids
 
 
-class NoiseSource(Protocol):
-    """Where the diffusion noise of a step comes from."""
+@dataclass(frozen=True)
+class DecodeState:
+    """R rows during a decode; all hide equally many tokens."""
 
-    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
-        """(draws, R * count, D_tok) for R rows, named by picture (index in the batch) and candidate.
+    tokens: Tensor
+    """(R, N, D_tok); zero where hidden."""
+    mask: Tensor
+    """(R, N) bool, True = hidden."""
+    order: Tensor
+    """(R, N) long; tokens are revealed from its end."""
+    picture: Tensor
+    """(R,) long, number of the row's picture in the batch."""
+    candidate: Tensor
+    """(R,) long, number of the row's candidate among those of its picture."""
+    encoded: Tensor | None = None
+    """Encoder output for this state, if computed: it scores the row and serves its next step."""
 
-        Rows are row-major: a row's `count` revealed positions in rising order, then the next row's. Entry 0
-        starts the denoising chain, entry 1 + i is for its i-th step.
-        """
-        ...
+    def take(self, rows: Tensor) -> "DecodeState":
+        """Copy of the given `rows` (long) only."""
+        encoded = None if self.encoded is None else self.encoded[rows]
+        return DecodeState(
+            self.tokens[rows], self.mask[rows], self.order[rows], self.picture[rows], self.candidate[rows], encoded
+        )
 
 
 class Given(NamedTuple):
@@ -36,44 +65,23 @@ class Given(NamedTuple):
     kept: Tensor
 
 
-@dataclass(frozen=True)
-class DecodeState:
-    """R rows in mid-decode; all hide equally many tokens."""
-
-    tokens: Tensor
-    """(R, N, D_tok); zero where hidden."""
-    mask: Tensor
-    """(R, N) bool, True = hidden."""
-    order: Tensor
-    """(R, N) long; revealed from its end."""
-    images: Tensor
-    """(R,) long, which picture of the batch a row is."""
-    candidates: Tensor
-    """(R,) long, which candidate of it."""
-    encoded: Tensor | None = None
-    """Encoder output of the row as it is, if there is one yet: it scores the row and serves its next step."""
-
-    def take(self, rows: Tensor) -> "DecodeState":
-        """The state of `rows` (long) only."""
-        encoded = None if self.encoded is None else self.encoded[rows]
-        return DecodeState(
-            self.tokens[rows], self.mask[rows], self.order[rows], self.images[rows], self.candidates[rows], encoded
-        )
-
-
 class Midway(NamedTuple):
-    """A decode that is to go on from its middle."""
+    """A decode to continue after some of its steps."""
 
     state: DecodeState
     steps: int
-    """Steps it has done."""
+    """Steps already done."""
     hidden: int
-    """Tokens a row that were hidden before its first step: what each step reveals follows from it."""
+    """Tokens per row that were hidden before the first step: they determine how many each step reveals."""
+
+
+Beginning = Given | Midway | None
+"""Where a decode begins: with every token hidden (None), with given tokens, or midway through another decode."""
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """What one step did; everything is as it stands after the step, before candidates are dropped."""
+    """Result of one step, as it stands before candidates are dropped."""
 
     step: int
     """Index of the step (0 = first) of `num_steps`; steps that reveal nothing leave no record."""
@@ -83,14 +91,14 @@ class StepRecord:
     """Share of the picture's tokens that is visible."""
     guidance: float
     """Guidance scale of the step."""
-    images: Tensor
-    """(R,) long, which picture of the batch a row is."""
-    candidates: Tensor
-    """(R,) long, which candidate of it."""
+    picture: Tensor
+    """(R,) long, number of the row's picture in the batch."""
+    candidate: Tensor
+    """(R,) long, number of the row's candidate among those of its picture."""
     order: Tensor
-    """(R, N) long, the order that is revealed from its end."""
+    """(R, N) long; tokens are revealed from its end."""
     revealed: Tensor
-    """(R, M) long, the positions revealed in this step, rising."""
+    """(R, M) long, the positions revealed in this step, in rising order."""
     tokens: Tensor
     """(R, N, D_tok); zero where hidden."""
     mask: Tensor
@@ -98,14 +106,14 @@ class StepRecord:
     condition: Tensor
     """(R * M, D) or, guided, (2 R * M, D): rows given to the head, conditional first, each row-major."""
     alignment: Tensor | None
-    """(R,) cosine of picture and caption in the joint space, where it was asked for or needed."""
+    """(R,) cosine of picture and caption in the joint space, if the step was scored."""
     kept: Tensor
     """(R,) bool, the candidates that go on."""
 
     @property
-    def pictures(self) -> int:
-        """B, pictures of the batch."""
-        return int(self.images.max()) + 1
+    def num_pictures(self) -> int:
+        """B, pictures in the batch."""
+        return int(self.picture.max()) + 1
 
     @property
     def sampled(self) -> Tensor:
@@ -113,34 +121,15 @@ class StepRecord:
         return self.tokens.gather(1, self.revealed.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1]))
 
 
-class SeededNoise:
-    """Noise from a generator of (seed, picture id, candidate, step), whatever else is in the batch."""
-
-    def __init__(self, seed: int, picture_ids: Sequence[int], token_dim: int) -> None:
-        self.seed, self.picture_ids, self.token_dim = seed, list(picture_ids), token_dim
-
-    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
-        parts = []
-        for image, candidate in zip(images, candidates, strict=True):
-            own = generator(self.seed, "decode noise", self.picture_ids[image], candidate, step)
-            parts.append(torch.randn(draws, count, self.token_dim, generator=own))
-        return torch.cat(parts, dim=1)
-
-
-def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
-    """(B, N) long: one order a picture from (seed, picture id)."""
-    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])
-
-
 def start_state(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
-    """One row a picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
+    """One row per picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
     batch, num_tokens = orders.shape
     rows = torch.arange(batch, device=orders.device)
     tokens = torch.zeros(batch, num_tokens, token_dim, device=orders.device)
     mask = torch.ones(batch, num_tokens, dtype=torch.bool, device=orders.device)
     if given is not None:
         kept = given.kept.to(orders.device)
-        # a stable sort: what is hidden stays first, each part in its random order
+        # a stable sort: hidden positions stay first, and both groups keep their random order
         orders = orders.gather(1, kept[orders].long().argsort(dim=1, stable=True))
         tokens[:, kept] = given.tokens.to(tokens)[:, kept]
         mask[:, kept] = False

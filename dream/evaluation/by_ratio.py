@@ -1,15 +1,13 @@
-"""Losses of unseen pictures by mask ratio: how well a model paints what is hidden, and tells captions apart
-by what is left.
+"""Losses of unseen pictures by mask ratio: how well a model paints hidden tokens and matches captions to visible ones.
 
-A picture's tokens are hidden in one random order, of which each ratio takes the first part. Losses are those
-of training (validation tells them while it runs, at fewer ratios), also where training does not count them,
-which is marked. Alignment is the mean cosine of a picture and its caption in the joint space, beside that of
-the other captions.
+A picture's tokens are hidden in one random order, of which each ratio takes the first part. The losses are those
+of training (which validation logs at fewer ratios); ratios at which training does not count them are marked.
+Alignment is the mean cosine of a picture and its own caption in the joint space, shown with that of other captions.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -20,44 +18,61 @@ from torch import Tensor
 from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
 from dream.evaluation.held_out import held_out_pictures, part
-from dream.evaluation.limits import at_least, shares
 from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import FROM_0, HeldOutSettings, at_least
 from dream.evaluation.statistics import Measure, mean
 from dream.losses import generative_loss
 from dream.masking import counts_in_contrast, counts_in_generation, mask_from_order, sample_orders
 from dream.model.decoder import CrossCache
 from dream.model.dream import GenerativeOutput
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
 from dream.training.monitor import PICTURES, hidden_at
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
 
 GENERATIVE, CONTRASTIVE = "generative loss", "contrastive loss"
 OWN, OTHERS, GAP = "alignment with its own caption", "alignment with other captions", "alignment gap"
 
 
 @dataclass(frozen=True)
-class LossesSettings:
-    """What the task `losses` looks at."""
+class LossesSettings(HeldOutSettings, task="losses"):
+    """Settings of the task `losses`."""
 
-    pictures: int = 512
+    pictures: Annotated[int, at_least(2)] = 512
     """Held-out pictures; other data than shapes may have fewer."""
-    pool: int = PICTURES
-    """Pictures that the contrastive loss tells apart (validation's number); it grows with it."""
-    mask_ratios: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-    """Shares of the tokens hidden; at least one token is left."""
-    split: str | None = None
-    """Split of the data; none takes `test` of shapes and `val` of other data."""
+    pool: Annotated[int, at_least(2)] = PICTURES
+    """Pictures per pool of the contrastive loss (default: as in validation); the loss grows with it."""
+    mask_ratios: Annotated[tuple[float, ...], FROM_0] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+    """Shares of the tokens hidden; at least one token stays visible."""
 
-    def __post_init__(self) -> None:
-        at_least("losses", self, pictures=2, pool=2)
-        shares("losses", "mask_ratios", self.mask_ratios, one=False)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Returns means over pictures by mask ratio, with intervals over pictures, of the losses that the model has.
+
+        The generative loss is the error per masked token. The contrastive loss is in nats among the pictures of a
+        pool (ln(pool) is chance), without pictures of equal captions as negatives.
+        """
+        batch = held_out_pictures("losses", data, pretrained.config, self.pictures, split=self.split)
+        pools = _pools(batch, self.pool)
+        found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
+        for number, some in enumerate(pools):
+            progress(number / len(pools), f"losses of {len(batch):,} pictures")
+            pool = _prepared(pretrained, number, some, seed)
+            for ratio in self.mask_ratios:
+                for name, values in by_ratio(pretrained, pool, ratio, seed):
+                    found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
+        measures = []
+        for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
+            for ratio in (r for r in self.mask_ratios if (r, name) in found):
+                where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
+                draws = np.random.default_rng(seed_of(seed, "losses", name))
+                measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
+        return measures
 
 
 @dataclass(frozen=True)
 class _Pool:
-    """P pictures and all that does not depend on the mask."""
+    """P pictures with all values that do not depend on the mask."""
 
     number: int
     tokens: Tensor
@@ -65,47 +80,16 @@ class _Pool:
     orders: Tensor
     """(P, N)."""
     same_caption: Tensor
-    """(P, P) bool: pairs with one caption."""
+    """(P, P) bool: pairs with equal captions."""
     text_features: Tensor | None
-    """(P, E); None where no joint space was trained."""
+    """(P, E); None if no joint space was trained."""
     cache: CrossCache | None
     """What the decoder reads of the captions; None where it was not trained."""
 
 
-def losses(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: LossesSettings = LossesSettings(),
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """Means over pictures by mask ratio, with intervals over pictures; of what the model was trained for.
-
-    The generative loss is the error per masked token, the contrastive loss in nats among the pictures of a
-    pool (ln(pool) is chance), pictures with equal captions left out of the negatives.
-    """
-    batch = held_out_pictures("losses", data, pretrained.config, settings.pictures, split=settings.split)
-    pools = _pools(batch, settings.pool)
-    found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
-    for number, some in enumerate(pools):
-        progress(number / len(pools), f"losses of {len(batch):,} pictures")
-        pool = _prepared(pretrained, number, some, seed)
-        for ratio in settings.mask_ratios:
-            for name, values in by_ratio(pretrained, pool, ratio, seed):
-                found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
-    measures = []
-    for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
-        for ratio in (r for r in settings.mask_ratios if (r, name) in found):
-            where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
-            draws = np.random.default_rng(seed_of(seed, "losses", name))
-            measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
-    return measures
-
-
 @torch.no_grad()
-def by_ratio(pretrained: "Pretrained", pool: _Pool, ratio: float, seed: int) -> Iterator[tuple[str, Tensor]]:
-    """Names and (P,) values of everything that can be measured at a ratio."""
+def by_ratio(pretrained: Pretrained, pool: _Pool, ratio: float, seed: int) -> Iterator[tuple[str, Tensor]]:
+    """Yields names and (P,) values of everything that can be measured at a ratio."""
     model = pretrained.model
     mask = mask_from_order(pool.orders, _hidden(pretrained, ratio))
     encoded = model.encode(pool.tokens, mask)
@@ -122,13 +106,13 @@ def by_ratio(pretrained: "Pretrained", pool: _Pool, ratio: float, seed: int) -> 
 
 
 def _pools(batch: Batch, size: int) -> list[Batch]:
-    """Equal pools; a last one that is not full is left out, but not the only one."""
+    """Splits the batch into equal pools; an incomplete last pool is dropped unless it is the only one."""
     size = min(size, len(batch))
     return [part(batch, range(i, i + size)) for i in range(0, len(batch) - size + 1, size)]
 
 
 @torch.no_grad()
-def _prepared(pretrained: "Pretrained", number: int, batch: Batch, seed: int) -> _Pool:
+def _prepared(pretrained: Pretrained, number: int, batch: Batch, seed: int) -> _Pool:
     model, objective = pretrained.model, pretrained.config.objective
     device = next(model.parameters()).device
     ids = pretrained.tokenizer.token_ids(batch.captions).to(device)
@@ -147,13 +131,13 @@ def _prepared(pretrained: "Pretrained", number: int, batch: Batch, seed: int) ->
     )
 
 
-def _hidden(pretrained: "Pretrained", ratio: float) -> int:
+def _hidden(pretrained: Pretrained, ratio: float) -> int:
     tokens = pretrained.config.image.num_tokens
     return min(tokens - 1, hidden_at(ratio, tokens, pretrained.config.objective.min_visible))
 
 
-def _generative(pretrained: "Pretrained", pool: _Pool, encoded: Tensor, mask: Tensor, seed: tuple[int, str]) -> Tensor:
-    """(P,) mean loss of each picture's masked tokens."""
+def _generative(pretrained: Pretrained, pool: _Pool, encoded: Tensor, mask: Tensor, seed: tuple[int, str]) -> Tensor:
+    """Returns (P,): mean loss over each picture's masked tokens."""
     model, head, (pictures, _, width) = pretrained.model, pretrained.config.head, pool.tokens.shape
     assert pool.cache is not None
     condition = model.decode(encoded, mask, pool.cache, wanted=mask)  # (M, D)
@@ -166,8 +150,8 @@ def _generative(pretrained: "Pretrained", pool: _Pool, encoded: Tensor, mask: Te
     return generative_loss(head, GenerativeOutput(prediction, clean, draw, rows), pictures).by_picture
 
 
-def _contrastive(pretrained: "Pretrained", cosine: Tensor, same_caption: Tensor) -> Tensor:
-    """(P,) of each picture and its caption: the mean over them is `losses.contrastive_loss`."""
+def _contrastive(pretrained: Pretrained, cosine: Tensor, same_caption: Tensor) -> Tensor:
+    """Returns (P,) per picture and its caption; their mean is `losses.contrastive_loss`."""
     own = torch.arange(len(cosine), device=cosine.device)
     others = same_caption & ~torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
     logits = (cosine * pretrained.model.contrastive_scale()).masked_fill(others, float("-inf"))
@@ -175,8 +159,8 @@ def _contrastive(pretrained: "Pretrained", cosine: Tensor, same_caption: Tensor)
     return (to_text + to_image) / 2
 
 
-def _conditions(pretrained: "Pretrained", name: str, ratio: float, pools: list[Batch]) -> dict[str, object]:
-    """The pool's size where it matters, and whether training counts the loss at this ratio."""
+def _conditions(pretrained: Pretrained, name: str, ratio: float, pools: list[Batch]) -> dict[str, object]:
+    """Returns the pool's size where it matters, and `not_trained` if training does not count the loss at this ratio."""
     objective = pretrained.config.objective
     where: dict[str, object] = {}
     if name == CONTRASTIVE:

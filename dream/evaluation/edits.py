@@ -1,12 +1,12 @@
-"""Edited captions: is a real picture nearer to its caption than to one that is wrong in a single thing?
+"""Edited captions: is a picture closer to its caption than to one that is wrong in a single thing?
 
-Swapped things tell whether the joint space knows who is where, which retrieval does not (chance is 0.5). The
-pictures are freshly drawn, half of combinations that training never shows.
+Swapped things show whether the joint space knows which thing is where, which retrieval does not (chance is 0.5).
+The pictures are newly drawn, half of them of combinations that never occur in training.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -16,62 +16,53 @@ from torch import Tensor
 from dream.data.drawing import draw
 from dream.data.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.shapes import sample_scenes
-from dream.evaluation.classes.features import MASK_RATIOS, caption_features, picture_features
-from dream.evaluation.limits import at_least, needs_answer_key, shares
+from dream.evaluation.classes.features import caption_features, picture_features
+from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import JointSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, share
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
 
 COMBINATIONS = ("all", "unseen", "seen")
 
 
 @dataclass(frozen=True)
-class EditsSettings:
-    """What the task `edits` looks at."""
+class EditsSettings(JointSettings, task="edits"):
+    """Settings of the task `edits`."""
 
-    count: int = 2000
-    """Pictures, half of them of combinations that training never shows."""
-    mask_ratios: tuple[float, ...] = MASK_RATIOS
-    """Shares of the tokens hidden."""
+    count: Annotated[int, at_least(2)] = 2000
+    """Pictures, half of them of combinations that never occur in training."""
 
-    def __post_init__(self) -> None:
-        at_least("edits", self, count=2)
-        shares("edits", "mask_ratios", self.mask_ratios, one=False)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Returns the share of pictures whose caption beats the edited one, by kind, mask ratio and combination.
 
-
-def edit_accuracy(
-    pretrained: "Pretrained", *, data: str = "shapes", settings: EditsSettings = EditsSettings(), seed: int = 0
-) -> list[Measure]:
-    """Share of the pictures whose caption beats the edited one, by kind, mask ratio and combination.
-
-    Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
-    """
-    needs_answer_key("edits", data)
-    count = settings.count
-    level, draws = pretrained.config.data.level, np.random.default_rng(seed_of(seed, "edits"))
-    scenes = sample_scenes(level, count // 2, draws, unseen=True)
-    scenes += sample_scenes(level, count - count // 2, draws)
-    changed = [edits(scene, level, draws) for scene in scenes]
-    images = torch.from_numpy(draw(scenes, pretrained.config.image.size))
-    features = _features_by_scene(pretrained, [*scenes, *(e for kinds in changed for e in kinds.values())])
-    found = []
-    for ratio in settings.mask_ratios:
-        pictures = picture_features(pretrained, images, ratio, generator(seed, "edit masks", str(ratio)))
-        for kind in EDIT_KINDS:
-            rows = [i for i, kinds in enumerate(changed) if kind in kinds]
-            if rows:
-                own = torch.stack([features[scenes[i]] for i in rows])
-                edited = torch.stack([features[changed[i][kind]] for i in rows])
-                wins = (pictures[rows] * (own - edited)).sum(1).numpy() > 0
-                found += _by_combination(kind, ratio, wins, np.array(rows) < count // 2)
-    return found
+        Kinds that only some scenes have (swapped, relation) are measured on those. Equal similarity is a miss.
+        """
+        needs_answer_key("edits", data)
+        count = self.count
+        level, draws = pretrained.config.data.level, np.random.default_rng(seed_of(seed, "edits"))
+        scenes = sample_scenes(level, count // 2, draws, unseen=True)
+        scenes += sample_scenes(level, count - count // 2, draws)
+        changed = [edits(scene, level, draws) for scene in scenes]
+        images = torch.from_numpy(draw(scenes, pretrained.config.image.size))
+        features = _features_by_scene(pretrained, [*scenes, *(e for kinds in changed for e in kinds.values())])
+        found = []
+        for ratio in self.mask_ratios:
+            pictures = picture_features(pretrained, images, ratio, generator(seed, "edit masks", str(ratio)))
+            for kind in EDIT_KINDS:
+                rows = [i for i, kinds in enumerate(changed) if kind in kinds]
+                if rows:
+                    own = torch.stack([features[scenes[i]] for i in rows])
+                    edited = torch.stack([features[changed[i][kind]] for i in rows])
+                    wins = (pictures[rows] * (own - edited)).sum(1).numpy() > 0
+                    found += _by_combination(kind, ratio, wins, np.array(rows) < count // 2)
+        return found
 
 
-def _features_by_scene(pretrained: "Pretrained", scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
-    """The feature of each scene's canonical caption, computed once."""
+def _features_by_scene(pretrained: Pretrained, scenes: Sequence[Scene]) -> dict[Scene, Tensor]:
+    """Returns the feature of each scene's canonical caption, computed once."""
     unique = list(dict.fromkeys(scenes))
     return dict(zip(unique, caption_features(pretrained, [caption(s) for s in unique]), strict=True))
 

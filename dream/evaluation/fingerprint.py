@@ -1,6 +1,4 @@
-"""What a source of pictures is at the moment, in a few words that change when the pictures do. Reads no
-picture.
-"""
+"""Identity of a source of pictures: a few values that change when the pictures do. Reads no picture."""
 
 import hashlib
 import os
@@ -13,14 +11,14 @@ from dream.data.paths import shard_paths
 from dream.evaluation.classes.few_shot_sets import resolve
 
 SHAPES_VERSION = 1
-"""Goes up when the same seed draws other pictures, captions or answer keys."""
+"""Increased when the same seed draws other pictures, captions or answer keys."""
 
 
 def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
-    """JSON-able: for shapes level and size, for files their number and a hash of names, sizes and times.
+    """Returns JSON values: level and size for shapes; number of files and a hash of names, sizes and times for files.
 
-    A hub set has its revision, or none where that cannot be found out; what the few-shot sets' names mean has
-    that of each set. Raises InputError for a path that there is not.
+    A hub set has its revision, or None where that is not available; a name that stands for several few-shot
+    sets has the fingerprint of each. Raises InputError for a path that does not exist.
     """
     if (sets := resolve(source)) != [(source, source)]:
         return {name: fingerprint(of_set, config) for name, of_set in sets}
@@ -36,20 +34,20 @@ def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
 
 
 def paths_in(settings: Mapping[str, Any]) -> dict[str, str]:
-    """A hash for each of a task's settings that names something on disk (weights, shifted sets)."""
-    found = {}
+    """Returns a hash for each of a task's settings that names something on disk (weights, shifted sets)."""
+    hashes = {}
     for name, value in settings.items():
         named = [Path(v).expanduser() for v in (value if isinstance(value, list) else [value]) if isinstance(v, str)]
         if there := [path for path in named if path.is_absolute() or os.sep in str(path) if path.exists()]:
             files = [f for path in there for f in (_files_in(path) if path.is_dir() else [path])]
-            found[name] = _of_files(files, Path.cwd())["hash"]
-    return found
+            hashes[name] = _of_files(files, Path.cwd())["hash"]
+    return hashes
 
 
 def _files_in(root: Path) -> Iterator[Path]:
     walked: set[str] = set()
     for directory, subfolders, names in os.walk(root, followlinks=True):
-        if (real := os.path.realpath(directory)) in walked:  # a link that leads back
+        if (real := os.path.realpath(directory)) in walked:  # a link back to a folder above
             subfolders.clear()
             continue
         walked.add(real)
@@ -60,7 +58,7 @@ def _files_in(root: Path) -> Iterator[Path]:
 def _of_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
     digest, count, size = hashlib.sha256(), 0, 0
     for path in paths:
-        stat = path.stat() if path.exists() else path.lstat()  # a link to nothing
+        stat = path.stat() if path.exists() else path.lstat()  # a broken link
         line = f"{os.path.relpath(path, root)}\0{stat.st_size}\0{stat.st_mtime_ns}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
         count, size = count + 1, size + stat.st_size
@@ -68,13 +66,13 @@ def _of_files(paths: Iterable[Path], root: Path) -> dict[str, Any]:
 
 
 def _revision(name: str) -> str | None:
-    """A hash of the contents of a hub set's files as the hub lists them; None without network."""
+    """Returns a hash of a hub set's file hashes, as the hub lists them; None without a network."""
     try:
         import fsspec  # type: ignore[import-untyped]
 
         files, root = fsspec.url_to_fs(f"hf://datasets/{name.partition(':')[0]}")
         listed = files.find(root, detail=True)
         contents = sorted((key, str(about.get("blob_id"))) for key, about in listed.items())
-    except Exception:  # no network, no such set, no permission: each its own type, of several packages
+    except Exception:  # no network, no such set, no permission: several packages raise their own types
         return None
     return hashlib.sha256(repr(contents).encode()).hexdigest()[:16]

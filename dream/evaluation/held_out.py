@@ -1,4 +1,4 @@
-"""Captioned pictures that training did not see, for tasks that take captions. It measures nothing."""
+"""Captioned pictures that training did not see, for tasks that take captions."""
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch
@@ -9,10 +9,10 @@ from dream.errors import InputError
 def held_out_pictures(
     task: str, data: str, config: DreamConfig, count: int, *, split: str | None = None, least: int = 2
 ) -> Batch:
-    """The first `count` pictures of a split (none: `test` of shapes, `val` of other data), always the same.
+    """Returns the first `count` pictures of a split, always the same; None is `test` of shapes, `val` of other data.
 
-    Fewer where there are fewer; of stored pictures with equal captions one is taken, drawn ones come as they
-    are drawn. Raises InputError for a split that there is not, and for fewer than `least` pictures.
+    The batch is smaller if the split is. Of stored pictures with equal captions only one is taken; drawn
+    pictures are not filtered. Raises InputError for an unknown split, and for fewer than `least` pictures.
     """
     drawn = data == "shapes"
     source = open_source(data, config, split=split or ("test" if drawn else "val"))
@@ -25,6 +25,6 @@ def held_out_pictures(
 
 
 def part(batch: Batch, rows: range) -> Batch:
-    """The pictures of these rows."""
+    """Returns the pictures of these rows."""
     where = slice(rows.start, rows.stop, rows.step)
     return Batch(batch.images[where], batch.captions[where], batch.keys[where])

@@ -1,6 +1,6 @@
-"""The paper's figures as data, to stand beside ours where the measure is the same. The data sets never are.
+"""The paper's figures as data, to show next to ours where the measure is the same. The data sets always differ.
 
-All are of arXiv 2603.02667 ("Unifying Contrastive and Generative Objectives for Visual Understanding and
+All are from arXiv 2603.02667 ("Unifying Contrastive and Generative Objectives for Visual Understanding and
 Text-to-Image Generation"): models trained on CC12M with one encoder and decoder, the objective varied.
 """
 
@@ -12,28 +12,28 @@ from dream.evaluation.statistics import Measure
 
 SOURCE = "arXiv 2603.02667"
 MODELS = {"mar": "MAR", "fluid": "FLUID", "clip": "CLIP", "repa": "REPA", "dream": "DREAM"}
-"""The paper's names of the objectives."""
+"""The paper's name per objective."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measure that the paper reports, and which of ours it is."""
+    """A measure that the paper reports, and the measure of ours that it corresponds to."""
 
     title: str
     data: str
     """The paper's data set."""
     task: str
-    """Our task."""
+    """Name of our task."""
     name: str
-    """Our measure's name."""
+    """Name of our measure."""
     unit: str = "share"
-    """Of the values here, which are in our units: the paper's percentages are shares."""
+    """Unit of the values here, which is ours: the paper's percentages are shares."""
     better: Literal["higher", "lower"] = "higher"
     where: tuple[tuple[str, object], ...] = ()
-    """Conditions that our measure must have been taken under, beside the name."""
+    """Conditions that our measure must also have."""
 
     def fits(self, measure: Measure) -> bool:
-        """Whether ours is a measure of the same kind."""
+        """Returns whether a measure of ours is of the same kind."""
         if (measure.task, measure.name) != (self.task, self.name):
             return False
         return all(_alike(measure.where.get(key, value), value) for key, value in self.where)
@@ -41,7 +41,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class Published:
-    """One figure of the paper."""
+    """One number that the paper reports."""
 
     metric: Metric
     model: str
@@ -71,20 +71,10 @@ _TABLE: dict[str, tuple[float | None, ...]] = {
     "repa": (0.625, 0.817, 0.717, 0.327, 0.60, 4.42, 29.9),
     "dream": (0.727, 0.827, 0.901, 0.368, 0.60, 4.25, 30.1),
 }
-"""By objective, in the order of METRICS."""
+"""Values by objective, in the order of METRICS."""
 
 ROBUSTNESS = {"ImageNet-A": 0.328, "ImageNet-R": 0.553, "ImageNet-Sketch": 0.420}
-"""Accuracy of the fine-tuned DREAM on sets that differ from the one it was tuned on."""
-RESISC45 = 0.934
-"""Accuracy of DREAM fine-tuned on RESISC45."""
-COCO_FID = 10.4
-"""FID of DREAM on MS-COCO."""
-FID_BY_SCALE = {
-    "FLUID": {"base": 5.57, "large": 4.53, "huge": 4.13, "giant": 3.85},
-    "DREAM": {"base": 5.67, "large": 4.57, "huge": 4.19, "giant": 3.89},
-    "DREAM, aligned decoding": {"base": 5.56, "large": 4.30, "huge": 3.92, "giant": 3.62},
-}
-"""FID on CC12M; with Semantically Aligned Decoding in the last row."""
+"""Accuracy of the fine-tuned DREAM on sets other than the one it was tuned on."""
 
 PUBLISHED: tuple[Published, ...] = tuple(
     Published(metric, MODELS[objective], value)
@@ -98,12 +88,12 @@ PUBLISHED: tuple[Published, ...] = tuple(
 
 
 def metric_of(measure: Measure) -> Metric | None:
-    """What the paper calls a measure like this, if it has one."""
+    """Returns the paper's metric for a measure of ours, or None."""
     return next((p.metric for p in PUBLISHED if p.metric.fits(measure)), None)
 
 
 def published_for(measure: Measure, objectives: Sequence[str] = ()) -> list[Published]:
-    """The paper's figures for a measure, of models of these objectives; of DREAM where it has none."""
+    """Returns the paper's figures for a measure, of models of these objectives; of DREAM if it has none of them."""
     metric = metric_of(measure)
     wanted = [MODELS[o] for o in dict.fromkeys(objectives) if o in MODELS]
     mine = [p for p in PUBLISHED if p.metric == metric]
@@ -111,5 +101,5 @@ def published_for(measure: Measure, objectives: Sequence[str] = ()) -> list[Publ
 
 
 def _alike(found: object, wanted: object) -> bool:
-    """Equal, but for the capitals of names."""
+    """Returns whether both are equal apart from letter case."""
     return str(found).casefold() == str(wanted).casefold()

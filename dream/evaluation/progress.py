@@ -1,15 +1,15 @@
-"""Progress of a measurement: a callback that takes the share done and a word on the work at hand."""
+"""Progress callback of a measurement: takes the share that is done and the current activity in words."""
 
 from collections.abc import Callable
 
 Progress = Callable[[float, str], None]
-"""Told the share that is done, and what is being done."""
+"""Called with the share that is done, 0 to 1, and the current activity."""
 
 
 def quiet(done: float, what: str) -> None:
-    """Progress that nobody hears of."""
+    """A progress callback that does nothing."""
 
 
 def within(progress: Progress, low: float, high: float) -> Progress:
-    """Progress of the part between two shares of the whole."""
+    """Returns a callback for a part of the work, which reports shares between `low` and `high` of the whole."""
     return lambda done, what: progress(low + (high - low) * done, what)

@@ -1,35 +1,55 @@
-"""The walk through an evaluation: models, sets and tasks, each question answered once and written at once.
+"""An evaluation from start to end: models, sources and tasks, each question answered once and written at once.
 
-What a results file answers already is taken from there. A stop loses the task in progress and no other.
+An answer that the results file already holds is taken from there. A stop loses the task at work and nothing else.
 """
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from dream.console import Console, duration
+import torch
+
 from dream.data.report import DataReport, reports_made
 from dream.errors import InputError
+from dream.evaluation.events import (
+    BrokenDataFound,
+    EvaluationEnded,
+    EvaluationEvent,
+    Question,
+    TaskAnswered,
+    TaskAsked,
+    TaskAtWork,
+    TaskCached,
+    TaskEnded,
+    TaskSkipped,
+)
 from dream.evaluation.fingerprint import fingerprint, paths_in
+from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
+from dream.evaluation.statistics import Measure
+from dream.evaluation.task_thread import TaskThread
 from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
 from dream.model.pretrained import Pretrained
 from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
 from dream.training.run_log import git_commit, versions
 
+AT_WORK_SECONDS = 0.5
+"""Time between two `TaskAtWork` events."""
+CPU = torch.device("cpu")
 NAMES = 10
-"""Broken samples that are named of each shard and kind."""
+"""Broken samples named per shard and kind."""
 
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """What to measure."""
+    """Models, tasks, data and settings of an evaluation."""
 
-    models: dict[str, Path]
+    models: Mapping[str, Path]
     """Runs, checkpoints or shipped models, by the name of their column."""
     tasks: Sequence[Task]
     sources: Sequence[str]
@@ -38,81 +58,85 @@ class EvaluationRequest:
     assignments: Sequence[str] = ()
     """TASK.FIELD=VALUE."""
     named: frozenset[str] = frozenset()
-    """Tasks that were asked for by name: it is an error if one of them can be measured on no set."""
+    """Tasks requested by name: it is an error if one of them can be measured on no source."""
     seed: int = 0
     raw: bool = False
-    """The raw weights instead of the averaged ones."""
+    """Evaluate the raw weights instead of the averaged ones."""
     overwrite: bool = False
-    """Measure anew what is there."""
-    device: str = "auto"
+    """Measure again what the results already hold."""
+    device: torch.device = CPU
+    """Where the models run."""
 
 
 @dataclass(frozen=True)
-class Inquiry:
-    """One question to one model."""
+class _Planned:
+    """A question with all that its answer depends on."""
 
-    model: str
+    question: Question
     task: Task
     settings: Any
-    wanted: TaskResult
-    """The entry to be, without its measures."""
+    unanswered: TaskResult
+    """The entry without its measures."""
     refusal: str
-    """Why this model cannot be asked; empty if it can."""
+    """Reason why this model cannot be asked; empty if it can."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What an evaluation came to."""
+def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, None]:
+    """Measures what the results do not hold yet, and yields what happens; each answer is written before its event.
 
-    results: list[Results]
-    """The answers to this evaluation's questions, a model each."""
-    refused: str
-    """Why a task that was named could not be measured on any set; empty if all could."""
-
-
-def evaluate(request: EvaluationRequest, console: Console) -> Outcome:
-    """Measures what is not in the results yet, and writes each task as soon as it is done.
-
-    Raises InputError for what is wrong with models, data, settings or results files, before anything is
-    measured.
+    Closing the generator, or an exception such as KeyboardInterrupt, stops the task at work; answers stay
+    written. Raises InputError for bad models, data, settings or results files before anything is measured.
     """
-    device = _device(request.device)
     settings = chosen_settings(request.tasks, request.assignments)
-    jobs = {name: _jobs(name, path, request, settings) for name, path in request.models.items()}
-    known = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
-    clock = _Clock([job for per_model in jobs.values() for job in per_model])
+    planned = {name: _planned(name, path, request, settings) for name, path in request.models.items()}
+    stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
+    clock = _Clock([each for per_model in planned.values() for each in per_model])
     broken = {source: DataReport() for source in request.sources}
+    ended: list[TaskAnswered | TaskSkipped | TaskCached] = []
+    for per_model in planned.values():
+        yield from (TaskAsked(each.question) for each in per_model)
     for name, path in request.models.items():
         pretrained: Pretrained | None = None
-        for job in jobs[name]:
-            if known[name].find(job.wanted) and not request.overwrite:
-                console.say(f"{_title(job)}: cached")
-                clock.passed(job)
-                continue
-            if job.refusal:
-                entry = replace(job.wanted, skipped=job.refusal, time=time.time())
+        for each in planned[name]:
+            entry = None if request.overwrite else stored[name].find(each.unanswered)
+            if entry is not None:
+                ended.append(TaskCached(each.question, entry))
             else:
-                pretrained = pretrained or load_pretrained(path, ema=not request.raw).to(device)
-                entry, report = _measured(job, pretrained, console, clock)
-                _say_broken(report, broken[job.wanted.data], job, console)
-            add_entry(request.out, name, str(path), entry)
-            console.say(f"{_title(job)}: {_ended(entry)}")
-            clock.passed(job, entry.seconds)
-    return _outcome(request, jobs)
+                report = DataReport()
+                if each.refusal:
+                    entry = replace(each.unanswered, skipped=each.refusal, time=time.time())
+                else:
+                    pretrained = pretrained or load_pretrained(path, ema=not request.raw).to(request.device)
+                    entry = yield from _measured(each, pretrained, clock, report)
+                add_entry(request.out, name, str(path), entry)
+                yield from _broken_data(each.question.data, report, broken[each.question.data])
+                how = TaskSkipped if entry.skipped else TaskAnswered
+                ended.append(how(each.question, entry))
+            clock.passed(each, 0.0 if isinstance(ended[-1], TaskCached) else entry.seconds)
+            yield ended[-1]
+    yield EvaluationEnded(_refused(request.named, ended, planned))
 
 
-def _jobs(name: str, path: Path, request: EvaluationRequest, settings: dict[str, Any]) -> list[Inquiry]:
-    """The questions to a model, data by data; nothing of it is loaded but its state."""
+def results_of(models: Mapping[str, Path], ended: Iterable[TaskEnded]) -> list[Results]:
+    """Returns the entries of these events per model, for every model that has any."""
+    entries: dict[str, list[TaskResult]] = {}
+    for event in ended:
+        entries.setdefault(event.question.model, []).append(event.entry)
+    return [Results(name, str(path), tuple(entries[name])) for name, path in models.items() if name in entries]
+
+
+def _planned(name: str, path: Path, request: EvaluationRequest, settings: Mapping[str, Any]) -> list[_Planned]:
+    """Returns the questions to a model, source by source; reads its state and no weights."""
     folder = checkpoint_of(path)
     state = checkpoint.read_state(folder)
     model_id = checkpoint.weights_id(folder, weights_file(folder, ema=not request.raw))
-    found = []
+    planned = []
     for source in request.sources:
         data = fingerprint(source, state.config)
         for task in request.tasks:
             if may_take(task, source):
                 chosen = settings[task.name]
-                wanted = TaskResult(
+                unanswered = TaskResult(
                     task=task.name,
                     data=source,
                     settings=plain(chosen),
@@ -124,35 +148,48 @@ def _jobs(name: str, path: Path, request: EvaluationRequest, settings: dict[str,
                     objective=objective_of(state.config),
                     step=state.step,
                 )
-                found.append(Inquiry(name, task, chosen, wanted, task.refusal(state.config)))
-    return found
+                question = Question(name, task.name, source)
+                planned.append(_Planned(question, task, chosen, unanswered, task.refusal(state.config)))
+    return planned
 
 
-def _measured(job: Inquiry, pretrained: Pretrained, console: Console, clock: "_Clock") -> tuple[TaskResult, DataReport]:
-    """The job's entry, and what was broken; what data or model do not allow is the reason for skipping it."""
-    start, skipped, measures = time.monotonic(), "", []
+def _measured(
+    planned: _Planned, pretrained: Pretrained, clock: "_Clock", report: DataReport
+) -> Generator[TaskAtWork, None, TaskResult]:
+    """Measures the task and returns its entry; `report` collects what was broken in the data.
 
-    def tell(done: float, what: str) -> None:
-        console.progress(f"{_title(job)} {done:4.0%} {what}, {clock.left(job, done)}")
+    If data or model do not allow the task, the entry holds the reason instead of measures.
+    """
 
-    console.progress(f"{_title(job)}, {clock.left(job, 0.0)}")
-    with reports_made() as found:
-        try:
-            measures = job.task.measure(pretrained, job.wanted.data, job.settings, job.wanted.seed, tell)
-        except InputError as error:
-            skipped = str(error)
-    report = DataReport()
-    for part in found:
-        report.join(part)
+    def measure(progress: Progress) -> tuple[Sequence[Measure], str, float]:
+        start, data, seed = time.monotonic(), planned.question.data, planned.unanswered.seed
+        measures: Sequence[Measure] = ()
+        skipped = ""
+        with reports_made() as reports:
+            try:
+                measures = planned.task.measure(pretrained, data, planned.settings, seed, progress)
+            except InputError as error:
+                skipped = str(error)
+        for each in reports:
+            report.join(each)
+        return measures, skipped, time.monotonic() - start
+
+    with TaskThread(measure) as thread:
+        while True:
+            share, doing = thread.progress
+            yield TaskAtWork(planned.question, share, doing, clock.seconds_left(planned, share))
+            if not thread.runs_after(AT_WORK_SECONDS):
+                break
+    measures, skipped, seconds = thread.result()
     entry = replace(
-        job.wanted,
+        planned.unanswered,
         measures=tuple(measures),
         skipped=skipped,
-        seconds=round(time.monotonic() - start, 2),
+        seconds=round(seconds, 2),
         time=time.time(),
         about=_about(pretrained, report),
     )
-    return entry, report
+    return TaskResult.from_dict(json.loads(json.dumps(entry.to_dict())))  # as its file gives it back
 
 
 def _about(pretrained: Pretrained, report: DataReport) -> dict[str, Any]:
@@ -162,67 +199,46 @@ def _about(pretrained: Pretrained, report: DataReport) -> dict[str, Any]:
 
 @cache
 def _code() -> dict[str, Any]:
-    """What computed the measures."""
+    """Returns the versions and the commit that computed the measures."""
     return {"versions": versions(), "git_commit": git_commit()}
 
 
-def _outcome(request: EvaluationRequest, jobs: dict[str, list[Inquiry]]) -> Outcome:
-    results, refused = [], ""
-    for name, path in request.models.items():
-        stored = read_or_new(request.out, name, str(path)).entries
-        entries = [next(e for e in reversed(stored) if e.same_question(job.wanted)) for job in jobs[name]]
-        results.append(Results(name, str(path), tuple(entries)))
-        for task in request.named:
-            mine = [(job, e) for job, e in zip(jobs[name], entries, strict=True) if e.task == task]
-            if all(e.skipped for _, e in mine) and not any(job.refusal for job, _ in mine):
-                refused = refused or mine[0][1].skipped
-    return Outcome(results, refused)
+def _refused(named: Iterable[str], ended: Sequence[TaskEnded], planned: Mapping[str, Sequence[_Planned]]) -> str:
+    """Returns why one of the named tasks was measured on no source although the model could be asked."""
+    for model, questions in planned.items():
+        for task in named:
+            entries = [e.entry for e in ended if (e.question.model, e.question.task) == (model, task)]
+            able = not any(each.refusal for each in questions if each.question.task == task)
+            if entries and able and all(entry.skipped for entry in entries):
+                return entries[0].skipped
+    return ""
 
 
-def _title(job: Inquiry) -> str:
-    return f"{job.model}: {job.task.name} on {job.wanted.data}"
-
-
-def _ended(entry: TaskResult) -> str:
-    return f"skipped, {entry.skipped}" if entry.skipped else f"took {duration(entry.seconds)}"
-
-
-def _say_broken(report: DataReport, told: DataReport, job: Inquiry, console: Console) -> None:
-    """Names what is broken in the data, unless an earlier task has."""
-    before = told.total
-    told.join(report)
-    if told.total > before:
-        found = "1 problem" if told.total == 1 else f"{told.total:,} problems"
-        console.say(f"{job.wanted.data}: {found} in the data; what is touched by it is skipped")
-        console.say(told.summary(NAMES))
-
-
-def _device(name: str) -> Any:
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+def _broken_data(data: str, report: DataReport, known: DataReport) -> Iterable[BrokenDataFound]:
+    """Returns an event if the report has problems that earlier tasks did not find; `known` takes them over."""
+    before = known.total
+    known.join(report)
+    return [BrokenDataFound(data, known.total, known.to_dict(NAMES)["kinds"])] if known.total > before else []
 
 
 class _Clock:
-    """Time left, from the tasks' usual times and how long those took that are done."""
+    """Time left, from the tasks' usual times and the time that ended tasks took."""
 
-    def __init__(self, jobs: Sequence[Inquiry]) -> None:
-        self.left_over = sum(job.task.seconds for job in jobs if not job.refusal)
-        self.usual, self.taken, self.begin = 0.0, 0.0, time.monotonic()
+    def __init__(self, planned: Sequence[_Planned]) -> None:
+        self.usual_left = sum(each.task.seconds for each in planned if not each.refusal)
+        self.usual_done, self.taken, self.begin = 0.0, 0.0, time.monotonic()
 
-    def passed(self, job: Inquiry, seconds: float = 0.0) -> None:
-        """Notes that a job is over; what took no time says nothing of the others."""
-        self.left_over -= 0 if job.refusal else job.task.seconds
+    def passed(self, planned: _Planned, seconds: float = 0.0) -> None:
+        """Notes that a question has ended; one that took no time does not count for the pace."""
+        self.usual_left -= 0 if planned.refusal else planned.task.seconds
         if seconds:
-            self.usual, self.taken = self.usual + job.task.seconds, self.taken + seconds
+            self.usual_done, self.taken = self.usual_done + planned.task.seconds, self.taken + seconds
         self.begin = time.monotonic()
 
-    def left(self, job: Inquiry, done: float) -> str:
-        """Words for the time left when `done` of a job is done."""
-        now = time.monotonic() - self.begin
-        pace = self.taken / self.usual if self.usual else 1.0
-        known = done > 0.05  # before, the task's usual time says more
-        this = now * (1 - done) / done if known else max(0.0, pace * job.task.seconds - now)
-        return f"{duration(this + pace * (self.left_over - job.task.seconds))} left in all"
+    def seconds_left(self, planned: _Planned, share: float) -> float:
+        """Returns the estimated time until the evaluation ends, with `share` of this task done."""
+        spent = time.monotonic() - self.begin
+        pace = self.taken / self.usual_done if self.usual_done else 1.0
+        reliable = share > 0.05  # before, the task's usual time is the better estimate
+        this = spent * (1 - share) / share if reliable else max(0.0, pace * planned.task.seconds - spent)
+        return this + pace * (self.usual_left - planned.task.seconds)

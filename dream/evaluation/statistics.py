@@ -1,4 +1,4 @@
-"""Numbers with their 95 % intervals. Pure functions of arrays; nothing about models."""
+"""Estimates with their 95 % intervals, as pure functions of arrays."""
 
 import math
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from numpy.typing import ArrayLike, NDArray
 
 Z95 = 1.959964
 RESAMPLED_AT_ONCE = 2**21
-"""Rows that a bootstrap draws at once."""
+"""Rows that the bootstrap draws at once, to bound its memory."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number and the interval that holds the true one in 95 % of such measurements."""
+    """A number and its 95 % confidence interval."""
 
     value: float
     low: float
     high: float
     count: int
-    """Independent things that it is the mean of."""
+    """Number of independent observations."""
 
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
@@ -29,7 +29,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Measure:
-    """One line of a result: what was measured, under which conditions, and what came out."""
+    """One measured number: its name, its conditions and its estimate."""
 
     task: str
     name: str
@@ -38,13 +38,13 @@ class Measure:
     estimate: Estimate
 
     def to_dict(self) -> dict[str, Any]:
-        """Flat and JSON-able; what is not a number is null."""
+        """Returns a flat dict of JSON values; NaN becomes None."""
         numbers = {k: v if math.isfinite(v) else None for k, v in asdict(self.estimate).items()}
         return {"task": self.task, "name": self.name, "where": self.where, **numbers}
 
 
 def share(hits: ArrayLike) -> Estimate:
-    """The share of true entries with Wilson's interval (Wilson 1927); not a number of nothing."""
+    """Returns the share of true entries with Wilson's interval (Wilson 1927); NaN for no entries."""
     flags = np.asarray(hits, bool).ravel()
     n = len(flags)
     if n == 0:
@@ -52,7 +52,7 @@ def share(hits: ArrayLike) -> Estimate:
     p, z2 = float(flags.mean()), Z95**2
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # at 0 and 1 rounding would leave the value just outside
+    # at 0 and 1, rounding would put the value just outside the interval
     return Estimate(p, max(0.0, min(p, middle - half)), min(1.0, max(p, middle + half)), n)
 
 
@@ -62,10 +62,10 @@ def bootstrap(
     generator: np.random.Generator,
     resamples: int = 2000,
 ) -> Estimate:
-    """`statistic` of the sum over rows, with the interval of sums over rows drawn again with replacement.
+    """Returns `statistic` of the mean row with its percentile bootstrap interval.
 
-    Rows (n, k) are what is independent (prompts, pools); `statistic` maps sums (..., k), divided by n, to
-    values (...): the mean is `lambda m: m[..., 0]`, a ratio `lambda m: m[..., 0] / m[..., 1]`.
+    Rows (n, k) are independent observations (prompts, pools); `statistic` maps mean rows (..., k) to values
+    (...): the mean is `lambda m: m[..., 0]`, a ratio `lambda m: m[..., 0] / m[..., 1]`.
     """
     table = np.asarray(rows, float)
     n = len(table)
@@ -80,25 +80,25 @@ def bootstrap(
 
 
 def _resampled(table: NDArray[np.float64], generator: np.random.Generator, resamples: int) -> NDArray[np.float64]:
-    """(resamples, k): means of as many rows drawn with replacement; in parts that fit the memory."""
+    """Returns (resamples, k): means of n rows drawn with replacement, computed in chunks that fit into memory."""
     n, parts = len(table), []
     for first in range(0, resamples, at_once := max(1, RESAMPLED_AT_ONCE // n)):
         count = min(at_once, resamples - first)
         rows = generator.integers(n, size=(count, n)) + n * np.arange(count)[:, None]
-        times = np.bincount(rows.ravel(), minlength=count * n).reshape(count, n)  # a row was drawn so often
+        times = np.bincount(rows.ravel(), minlength=count * n).reshape(count, n)  # how often each row was drawn
         parts.append(times @ table / n)
     return np.concatenate(parts)
 
 
 def mean(values: ArrayLike, generator: np.random.Generator) -> Estimate:
-    """The mean of independent values with its bootstrap interval."""
+    """Returns the mean of independent values with its bootstrap interval."""
     return bootstrap(values, lambda sums: sums[..., 0], generator)
 
 
 def ordered_pairs(scores: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
-    """(P, 2): a prompt's pairs of a right and a wrong candidate that are ordered well, and all its pairs.
+    """Returns (P, 2) per prompt: correctly ordered pairs of a right and a wrong candidate, and all such pairs.
 
-    `scores` and `right` are (P, K); ties count a half. The ratio of the sums is the area under the curve.
+    `scores` and `right` are (P, K); ties count one half. The ratio of the sums is the area under the curve.
     """
     s, r = np.asarray(scores, float), np.asarray(right, bool)
     pairs = r[:, :, None] & ~r[:, None, :]  # (P, K, K): right one, wrong one
@@ -108,5 +108,5 @@ def ordered_pairs(scores: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
 
 
 def auc(scores: ArrayLike, right: ArrayLike, generator: np.random.Generator) -> Estimate:
-    """How well scores (P, K) tell right from wrong candidates of the same prompt: 1 always, 0.5 by chance."""
+    """Returns how well scores (P, K) separate right from wrong candidates of one prompt: 1 is perfect, 0.5 chance."""
     return bootstrap(ordered_pairs(scores, right), lambda sums: sums[..., 0] / sums[..., 1], generator)

@@ -1,4 +1,4 @@
-"""Results as a table: a row a measure, a column a model, grouped by task and data. It measures nothing."""
+"""Results as text and Markdown tables: one row per measure, one column per model, grouped by task and data."""
 
 import json
 import textwrap
@@ -11,7 +11,7 @@ from dream.evaluation.results import Results, TaskResult
 from dream.evaluation.statistics import Measure
 
 WIDEST = 72
-"""Characters of a row's label in a terminal; a longer one goes over several lines."""
+"""Characters of a row's label in a terminal; a longer label takes several lines."""
 PAPER = "paper"
 """Heading of the column with published figures."""
 
@@ -21,17 +21,17 @@ class TableSection:
     """The rows under one heading."""
 
     heading: str
-    """Task, data, what is not at its default, and the conditions that all rows share."""
+    """Task, data, changed settings, and the conditions that all rows share."""
     rows: dict[str, dict[str, Measure]] = field(default_factory=dict)
     """Measures by label and model."""
     objectives: list[str] = field(default_factory=list)
-    """What the models with measures here were trained for."""
+    """Training objectives of the models with measures here."""
     notes: list[str] = field(default_factory=list)
-    """Why a model has no measures, and whether the models saw the same data."""
+    """Reasons for missing measures, and a warning if the models saw different data."""
 
 
 def grouped(results: Sequence[Results]) -> list[TableSection]:
-    """The rows of several models, in the order in which they were measured."""
+    """Returns the sections of several models' results, in the order of measurement."""
     entries: dict[tuple[str, str, str], list[tuple[str, TaskResult]]] = {}
     for result in results:
         for entry in result.entries:
@@ -43,8 +43,8 @@ def _group(key: tuple[str, str, str], entries: Sequence[tuple[str, TaskResult]])
     task, data, special = key
     wheres = [measure.where for _, entry in entries for measure in entry.measures]
     same = {"data": data} | (_same_everywhere(wheres) if len(wheres) > 1 else {})
-    told = {"data"} | entries[0][1].changed.keys()
-    shared = conditions({k: v for k, v in same.items() if k not in told or (k == "data" and v != data)})
+    in_heading = {"data"} | entries[0][1].changed.keys()
+    shared = conditions({k: v for k, v in same.items() if k not in in_heading or (k == "data" and v != data)})
     group = TableSection(", ".join(filter(None, [f"{task} on {data}", special, shared])))
     for name, entry in entries:
         if entry.skipped:
@@ -67,12 +67,12 @@ def _same_everywhere(wheres: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def conditions(where: dict[str, Any]) -> str:
-    """`mask ratio 0.75, unseen`: what is false or missing goes without saying."""
+    """`mask ratio 0.75, unseen`: conditions in words, without those that are False or None."""
     return ", ".join(_condition(key, value) for key, value in where.items() if value is not False and value is not None)
 
 
 def text_table(results: Sequence[Results]) -> list[str]:
-    """Lines for a terminal."""
+    """Returns the lines of a table for a terminal."""
     groups, names = grouped(results), [result.name for result in results]
     papers = {id(group): _papers(group) for group in groups}
     labels = {row: _wrapped(row) for group in groups for row in group.rows}
@@ -84,9 +84,9 @@ def text_table(results: Sequence[Results]) -> list[str]:
         lines.append(f"{group.heading} (95 % interval)")
         for row, cells in group.rows.items():
             shown = [f"  {_cell(cells.get(name)):>{widths[name]}}" for name in names]
-            said = papers[id(group)].get(row, "")
+            paper = papers[id(group)].get(row, "")
             *before, last = labels[row]
-            lines += [*before, last.ljust(first) + "".join(shown) + (f"  {said}" if said else "")]
+            lines += [*before, last.ljust(first) + "".join(shown) + (f"  {paper}" if paper else "")]
         lines += [f"  ({note})" for note in group.notes]
     return lines
 
@@ -96,7 +96,7 @@ def _wrapped(row: str) -> list[str]:
 
 
 def markdown_table(results: Sequence[Results]) -> list[str]:
-    """Lines of a Markdown table a group."""
+    """Returns the lines of Markdown tables, one per section."""
     lines: list[str] = []
     for group in grouped(results):
         papers = _papers(group)
@@ -113,12 +113,12 @@ def markdown_table(results: Sequence[Results]) -> list[str]:
 
 
 def _papers(group: TableSection) -> dict[str, str]:
-    """Published figures of each row's measure, of the models' own objectives (else DREAM's)."""
-    found = {}
+    """Returns the published figures per row, of the models' own objectives (else of DREAM)."""
+    papers = {}
     for row, cells in group.rows.items():
         if figures := published_for(next(iter(cells.values())), group.objectives):
-            found[row] = _quoted(figures)
-    return found
+            papers[row] = _quoted(figures)
+    return papers
 
 
 def _quoted(figures: Sequence[Published]) -> str:

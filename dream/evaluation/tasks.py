@@ -1,27 +1,29 @@
-"""The table of tasks: what each measures, on what data, of which models, and where it is.
+"""Table of tasks: what each measures, which data and models it takes, and where its settings are.
 
-Names stand for functions that are imported when they are run, so that the command's help needs no torch. It
-measures nothing itself.
+A task is a subclass of `TaskSettings`, named by module and class and imported only when needed, so that the command's
+help needs no torch.
 """
 
 import difflib
 import importlib
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dream.config import DreamConfig, assign
+from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.evaluation.progress import Progress, quiet
+from dream.overrides import assign
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command's help needs no torch
+    from dream.evaluation.settings import TaskSettings
     from dream.evaluation.statistics import Measure
     from dream.model.pretrained import Pretrained
 
 SHAPES, CAPTIONS, LABELS, SEGMENTATION, DEPTH = "shapes", "captions", "labels", "segmentation", "depth"
-"""What a task takes: drawn pictures, or real ones with captions, classes, segmentation or depth maps."""
+"""Kinds of data: drawn pictures, or real ones with captions, classes, segmentation or depth maps."""
 JOINT, PAINTING, PROMPTING = "joint", "painting", "prompting"
-"""What a model must have been trained for: a joint space, painting, painting what a caption says."""
+"""Abilities that a model must have been trained for: a joint space, painting, painting from a caption."""
 REFUSALS = {
     JOINT: "it was trained without the contrastive loss and has no joint space of pictures and captions",
     PAINTING: "it was trained without the generative loss and cannot paint",
@@ -31,83 +33,83 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Task:
-    """One question to a model."""
+    """One entry of the table."""
 
     name: str
     about: str
-    """What it measures, in a line."""
-    function: str
-    """`module:name` in dream.evaluation."""
+    """One line on what it measures."""
+    settings: str
+    """Its subclass of `TaskSettings`, as `module:class` in dream.evaluation."""
     takes: tuple[str, ...]
-    """Kinds of data."""
+    """Kinds of data that it can be measured on."""
     needs: tuple[str, ...] = ()
-    """What the model must have been trained for."""
+    """Abilities that the model must have been trained for."""
     seconds: float = 10.0
-    """About how long it takes with its defaults on shapes (tiny, two cores); only for the time left."""
+    """Approximate duration with the defaults on shapes (tiny, two cores); used only to estimate the time left."""
     named_only: bool = False
-    """Not among `all`: it takes longer than minutes, or says nothing of the model."""
+    """Not part of `all`, because it takes longer than minutes or does not depend on the model."""
 
-    def load(self) -> "Callable[..., list[Measure]]":
-        """The function."""
-        module, _, name = self.function.partition(":")
+    def load(self) -> "type[TaskSettings]":
+        """The class of its settings."""
+        module, _, name = self.settings.partition(":")
         return getattr(importlib.import_module(f"dream.evaluation.{module}"), name)
 
-    def defaults(self) -> Any:
-        """The settings dataclass with its defaults."""
-        return inspect.signature(self.load()).parameters["settings"].default
+    def defaults(self) -> "TaskSettings":
+        """The settings with their defaults."""
+        return self.load()()
 
     def measure(
-        self, pretrained: "Pretrained", data: str, settings: Any, seed: int, tell: Callable[[float, str], None]
+        self, pretrained: "Pretrained", data: str, settings: "TaskSettings", seed: int = 0, progress: Progress = quiet
     ) -> "list[Measure]":
-        """What comes out; `tell` hears how far it is, if the task says so."""
-        function = self.load()
-        extra = {"progress": tell} if "progress" in inspect.signature(function).parameters else {}
-        return function(pretrained, data=data, settings=settings, seed=seed, **extra)
+        """Measures of a model on `data`. Raises InputError for data or a model that cannot be measured so."""
+        return settings.measure(pretrained, data, seed, progress)
 
     def refusal(self, config: DreamConfig) -> str:
-        """Why a model of this configuration cannot be asked; empty if it can."""
+        """Reason why a model of this configuration cannot be measured; empty if it can."""
         return next((REFUSALS[need] for need in self.needs if need not in trained_for(config)), "")
 
 
 _ALL = (
-    Task("losses", "losses of unseen pictures by mask ratio", "by_ratio:losses", (SHAPES, CAPTIONS), seconds=25),
+    Task(
+        "losses", "losses of unseen pictures by mask ratio", "by_ratio:LossesSettings", (SHAPES, CAPTIONS), seconds=25
+    ),
     Task(
         "retrieval",
-        "does a caption find its picture, and a picture its caption, by mask ratio",
-        "retrieval:retrieval",
+        "whether a caption finds its picture, and a picture its caption, by mask ratio",
+        "retrieval:RetrievalSettings",
         (SHAPES, CAPTIONS),
         (JOINT,),
         10,
     ),
     Task(
         "edits",
-        "does a picture prefer its caption to one that is wrong in one thing",
-        "edits:edit_accuracy",
+        "whether a picture is nearer to its caption than to one that is wrong in one thing",
+        "edits:EditsSettings",
         (SHAPES,),
         (JOINT,),
         12,
     ),
     Task(
         "zero_shot",
-        "classes told by the captions that name them",
-        "classes.zero_shot:zero_shot",
+        "classes recognised by captions that name them",
+        "classes.zero_shot:ZeroShotSettings",
         (SHAPES, LABELS),
         (JOINT,),
         14,
     ),
-    Task("knn", "nearest neighbours of frozen features", "classes.knn:knn", (SHAPES, LABELS), seconds=15),
-    Task("probe", "linear classifier on frozen features", "classes.probe:linear_probe", (SHAPES, LABELS), seconds=33),
+    Task("knn", "nearest neighbours of frozen features", "classes.knn:KnnSettings", (SHAPES, LABELS), seconds=15),
+    Task("probe", "linear classifier on frozen features", "classes.probe:ProbeSettings", (SHAPES, LABELS), seconds=33),
     Task(
         "few_shot",
         "5 classes from 5 pictures each, frozen features",
-        "classes.few_shot:few_shot",
+        "classes.few_shot:FewShotSettings",
         (SHAPES, LABELS),
         seconds=17,
     ),
     Task(
         "fine_tune",
-        "all weights trained on to tell classes",
-        "classes.fine_tune:fine_tune",
+        "classification after training all weights further",
+        "classes.fine_tune:FineTuneSettings",
         (SHAPES, LABELS),
         seconds=300,
         named_only=True,
@@ -115,22 +117,28 @@ _ALL = (
     Task(
         "robustness",
         "the same classes in pictures of another kind",
-        "classes.robustness:robustness",
+        "classes.robustness:RobustnessSettings",
         (SHAPES, LABELS),
         seconds=26,
     ),
     Task(
         "segmentation",
-        "what is where, from frozen features",
-        "dense.segmentation:segmentation",
+        "the class of every pixel, from frozen features",
+        "dense.segmentation:SegmentationSettings",
         (SHAPES, SEGMENTATION),
         seconds=20,
     ),
-    Task("depth", "how near everything is, from frozen features", "dense.depth:depth", (SHAPES, DEPTH), seconds=15),
+    Task(
+        "depth",
+        "the depth of every pixel, from frozen features",
+        "dense.depth:DepthSettings",
+        (SHAPES, DEPTH),
+        seconds=15,
+    ),
     Task(
         "prompts",
-        "painted pictures that show all that the prompt asks for",
-        "painted.prompts:prompt_accuracy",
+        "painted pictures that show everything in the prompt",
+        "painted.prompts:PromptsSettings",
         (SHAPES,),
         (PROMPTING,),
         43,
@@ -138,15 +146,15 @@ _ALL = (
     Task(
         "generation",
         "distance of painted pictures from real ones",
-        "painted.generation:generation",
+        "painted.generation:GenerationSettings",
         (SHAPES, CAPTIONS),
         (PAINTING,),
         40,
     ),
     Task(
         "selection",
-        "gain from choosing among unfinished candidates, by the moment of the choice",
-        "painted.selection:selection",
+        "gain from choosing among unfinished candidates, by the step of the choice",
+        "painted.selection:SelectionSettings",
         (SHAPES, CAPTIONS),
         (PROMPTING, JOINT),
         240,
@@ -154,7 +162,7 @@ _ALL = (
     Task(
         "headroom",
         "what any score could gain by choosing among unfinished candidates",
-        "painted.headroom:headroom",
+        "painted.headroom:HeadroomSettings",
         (SHAPES,),
         (PROMPTING,),
         300,
@@ -162,8 +170,8 @@ _ALL = (
     ),
     Task(
         "judge",
-        "how far the judge of prompts and selection can be trusted; says nothing of the model",
-        "judging.agreement:judge_agreement",
+        "accuracy of the judge of prompts and selection; independent of the model",
+        "judging.agreement:JudgeSettings",
         (SHAPES,),
         seconds=10,
         named_only=True,
@@ -174,16 +182,16 @@ TASKS: dict[str, Task] = {task.name: task for task in _ALL}
 
 
 def trained_for(config: DreamConfig) -> set[str]:
-    """What a model of this configuration has learned, of JOINT, PAINTING and PROMPTING."""
+    """Abilities that a model of this configuration was trained for, among JOINT, PAINTING and PROMPTING."""
     objective = config.objective
-    found = {JOINT} if objective.contrastive_weight > 0 else set()
+    abilities = {JOINT} if objective.contrastive_weight > 0 else set()
     if objective.generative_weight > 0:
-        found |= {PAINTING, PROMPTING} if objective.text else {PAINTING}
-    return found
+        abilities |= {PAINTING, PROMPTING} if objective.text else {PAINTING}
+    return abilities
 
 
 def objective_of(config: DreamConfig) -> str:
-    """The name of the objective whose losses the configuration has: dream, clip, repa, mar or fluid."""
+    """Name of the objective with the configuration's losses: dream, clip, repa, mar or fluid."""
     learned = trained_for(config)
     if JOINT in learned:
         return "dream" if PAINTING in learned else "clip"
@@ -193,27 +201,27 @@ def objective_of(config: DreamConfig) -> str:
 
 
 def named_tasks(text: str, sources: Sequence[str]) -> list[Task]:
-    """The tasks that `all` or a comma-separated list means for these sources.
+    """Tasks that `all` or a comma-separated list refers to, for these sources.
 
-    Raises InputError for a name that there is not (naming the nearest), or a task that takes none of them.
+    Raises InputError for an unknown name (suggesting the nearest), and for a task that takes none of the sources.
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise InputError(f"--tasks names none; expected all, or some of {', '.join(TASKS)}")
-    found: dict[str, Task] = {}
+        raise InputError(f"--tasks is empty; expected all, or some of {', '.join(TASKS)}")
+    chosen: dict[str, Task] = {}
     for name in names:
         if name == "all":
-            found |= {t.name: t for t in _ALL if not t.named_only and any(may_take(t, s) for s in sources)}
+            chosen |= {t.name: t for t in _ALL if not t.named_only and any(may_take(t, s) for s in sources)}
         else:
             task = _task(name)
             if not any(may_take(task, source) for source in sources):
                 raise InputError(_unfit(task, sources))
-            found[name] = task
-    return [task for task in _ALL if task.name in found]
+            chosen[name] = task
+    return [task for task in _ALL if task.name in chosen]
 
 
 def may_take(task: Task, source: str) -> bool:
-    """Whether the source can be of a kind that the task takes; what it really holds is seen on opening it."""
+    """Whether a source of this name may be of a kind that the task takes; only opening it shows what it holds."""
     if source == SHAPES:
         return SHAPES in task.takes
     if source.endswith(".tar") or ".tar" in source.rpartition("/")[2]:
@@ -222,15 +230,15 @@ def may_take(task: Task, source: str) -> bool:
 
 
 def chosen_settings(tasks: Iterable[Task], assignments: Sequence[str]) -> dict[str, Any]:
-    """Each task's settings with the command line's TASK.FIELD=VALUE applied.
+    """Settings of each task, with the command line's TASK.FIELD=VALUE applied.
 
-    Raises InputError for a task that is not chosen, a misspelt field (naming the nearest), or a bad value.
+    Raises InputError for a task that is not chosen, a misspelt field (suggesting the nearest), and a bad value.
     """
     defaults = {task.name: task.defaults() for task in tasks}
     for assignment in assignments:
         name = assignment.partition("=")[0].partition(".")[0].strip()
         if name not in defaults:
-            _task(name)  # a misspelt name
+            _task(name)  # raises for a misspelt name
             raise InputError(f"--set {assignment}: '{name}' is not among the --tasks to measure")
     return assign(defaults, assignments, "TASK.FIELD=VALUE", "retrieval.pool=32")
 
@@ -251,6 +259,6 @@ def _unfit(task: Task, sources: Sequence[str]) -> str:
 
 
 def described(tasks: Mapping[str, Task] = TASKS) -> str:
-    """A line a task, for the command's help."""
+    """One line per task, for the command's help."""
     notes = {task.name: " (only when named)" if task.named_only else "" for task in tasks.values()}
     return "\n".join(f"  {task.name:<14}{task.about}{notes[task.name]}" for task in tasks.values())

@@ -1,4 +1,4 @@
-"""A trained model with everything needed to use it. `dream.pretrained` opens one from disk."""
+"""A model together with everything needed to use it. `dream.pretrained` opens a trained one."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,23 +13,30 @@ from dream.model.latents import ImageTokenizer
 
 
 @dataclass(frozen=True)
-class Pretrained:
-    """A model in eval mode, with the tokenizers it was trained with."""
+class ModelBundle:
+    """A model, and what turns captions and pictures into its inputs."""
 
     config: DreamConfig
+    """With the caption tokenizer's real vocabulary size."""
     model: Dream
     tokenizer: CaptionTokenizer
     conditioning: Conditioning
     image_tokenizer: ImageTokenizer
+
+
+@dataclass(frozen=True)
+class Pretrained(ModelBundle):
+    """A trained model in eval mode."""
+
     model_id: str
-    """Short name of the weights; equal weights have equal names."""
+    """Short name of the weights: equal weights have equal names."""
     path: Path
     """The checkpoint folder."""
     step: int = 0
-    """Optimizer steps of the weights."""
+    """Optimiser steps that the weights have had."""
 
     def to(self, device: torch.device) -> "Pretrained":
-        """Moves the model and its tokenizers to `device` and returns self."""
+        """Itself, moved to `device`."""
         for module in (self.model, self.conditioning, self.image_tokenizer):
             module.to(device)
         return self

@@ -1,1 +1,1 @@
-"""Training: the loop, its optimiser, what a run leaves on disk, and the budget in minutes."""
+"""Training: the loop, its optimiser, a run's files on disk, and the budget in minutes."""

@@ -1,8 +1,7 @@
-"""Minutes into steps: how long a step takes over the masking schedule, and what else will take time.
+"""Converts minutes to steps, from the measured time of a step over the masking schedule and of the rest.
 
-It measures what it is handed and knows nothing of models. A training is a list of legs: the steps at which it
-and each later extension end. Masking and the first learning-rate schedule belong to the first leg; an
-extension stays at their end.
+A training is a list of segments, each given by the step at which it ends: the training itself, then its
+extensions. Masking and the first learning-rate schedule cover the first segment; an extension stays at their end.
 """
 
 import time
@@ -12,32 +11,32 @@ from dataclasses import dataclass
 import numpy as np
 
 PROGRESS_POINTS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Where step times are measured: what a step costs changes with the mask ratios."""
+"""Where step times are measured: the cost of a step changes with the mask ratios."""
 CALIBRATION_SHARE, CALIBRATION_SECONDS = 0.03, (3.0, 30.0)
-"""Share of the budget spent on measuring, within bounds."""
+"""Share of the budget spent on measuring, and bounds of it in seconds."""
 OVERHEAD_SHARE = 0.2
-"""Most of the budget that validations and sample sheets may take; there are fewer of them in a short run."""
+"""Largest share of the budget for validations and sample sheets; a short run has fewer of them."""
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """Measured seconds of a step at `progress` points (rising from 0 to 1)."""
+    """Measured seconds per step at `progress` points (rising from 0 to 1)."""
 
     progress: tuple[float, ...]
     seconds: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Mean over the whole schedule."""
+        """Mean seconds per step over the whole schedule."""
         return float(np.trapezoid(self.seconds, self.progress))
 
     def at(self, progress: np.ndarray) -> np.ndarray:
-        """Seconds at any progress, between the points."""
+        """Seconds at any progress, interpolated between the points."""
         return np.interp(progress, self.progress, self.seconds)
 
 
 def calibration_seconds(budget: float) -> float:
-    """How long to measure for a budget in seconds."""
+    """Seconds to spend on measuring, for a budget in seconds."""
     low, high = CALIBRATION_SECONDS
     return min(max(CALIBRATION_SHARE * budget, low), high)
 
@@ -45,10 +44,10 @@ def calibration_seconds(budget: float) -> float:
 def measure_steps(
     take_step: Callable[[int, float], object], seconds: float, agree: Callable[[bool], bool] = bool
 ) -> StepCost:
-    """Cost of `take_step(number, progress)`, measured in rounds over the points for about `seconds`, one
-    round at least.
+    """Cost of `take_step(number, progress)`, measured in rounds over the points for about `seconds`.
 
-    Two steps before that warm caches up and are not counted.
+    There is at least one round. Two steps before it warm up caches and are not counted. `agree` makes all ranks
+    decide alike whether another round follows.
     """
     number, begin = 0, time.monotonic()
     for progress in (PROGRESS_POINTS[0], PROGRESS_POINTS[-1]):
@@ -68,8 +67,7 @@ def measure_steps(
 def steps_within(cost: StepCost, seconds: float, done: int = 0, total: int | None = None) -> int:
     """Steps (at least 1) that fit into `seconds`.
 
-    Without `total` they are a whole schedule; with it they go on after `done` steps of a schedule of `total`
-    steps.
+    Without `total` they are a whole schedule; with it they continue a schedule of `total` steps after `done`.
     """
     if total is None:
         return max(1, round(seconds / cost.mean))
@@ -82,19 +80,19 @@ def steps_within(cost: StepCost, seconds: float, done: int = 0, total: int | Non
 
 
 def affordable(wanted: int, seconds_each: float, budget: float) -> int:
-    """How many of `wanted` validations (or sheets) half of the overhead of a budget in seconds affords."""
+    """Number of validations (or sheets), up to `wanted`, that fit into half of the overhead of a budget in seconds."""
     return min(wanted, int(OVERHEAD_SHARE / 2 * budget / max(seconds_each, 1e-6)))
 
 
-def extended(legs: Sequence[int], end: int) -> tuple[int, ...]:
-    """The legs of a training that goes on to step `end`: a new leg only where `end` is beyond the last."""
-    return tuple(legs) if end <= legs[-1] else (*legs, end)
+def extended(segments: Sequence[int], end: int) -> tuple[int, ...]:
+    """The segments of a training that continues to step `end`; a new one only if `end` is beyond the last."""
+    return tuple(segments) if end <= segments[-1] else (*segments, end)
 
 
-def is_due(step: int, legs: Sequence[int], count: int) -> bool:
-    """Whether one of `count` events, evenly spread over each leg and its end, falls on `step`."""
-    starts = (0, *legs)
-    for start, end in zip(starts, legs, strict=False):
+def is_due(step: int, segments: Sequence[int], count: int) -> bool:
+    """Whether one of `count` events, spread evenly over each segment and including its end, falls on `step`."""
+    starts = (0, *segments)
+    for start, end in zip(starts, segments, strict=False):
         if start < step <= end and count > 0:
             return (step - start) * count // (end - start) > (step - 1 - start) * count // (end - start)
     return False

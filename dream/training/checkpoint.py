@@ -2,9 +2,8 @@
 
 A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensors` (weights and buffers),
 `ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`),
-`tokenizer/` and `state.json`. One exported for use has the averaged weights as its `model`, and no more.
-Random generators need no state: everything drawn is a function of seed and step (`dream.randomness`). It
-knows nothing of the loop.
+`tokenizer/` and `state.json`. An exported checkpoint has only the averaged weights, as its `model`. Random
+generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
 """
 
 import errno
@@ -16,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,14 +24,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dream.config import DreamConfig
+from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
 from dream.training.optim import whole
 
-if TYPE_CHECKING:
-    from dream.data.text import CaptionTokenizer
-
 FORMAT = 1
-"""Version of the layout; a checkpoint of another one is refused."""
+"""Version of the layout; a checkpoint of another version is refused."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Tensors = Mapping[str, Tensor]
@@ -40,58 +37,58 @@ Tensors = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class TrainingState:
-    """What a checkpoint holds beside tensors."""
+    """Contents of a checkpoint besides its tensors."""
 
     step: int
     """Optimiser steps done."""
     config: DreamConfig
-    """Everything resolved."""
+    """The resolved configuration."""
     source: str
-    """Where the pictures came from."""
+    """The source of the pictures."""
     positions: tuple[Any, ...]
-    """Each rank's place in the data, right after the last batch used."""
+    """Each rank's position in the data, right after the last batch used."""
     validation_loss: float | None = None
-    """Loss of the averaged weights at this step, if it was measured: the smallest is the best."""
+    """Loss of the averaged weights at this step, if it was measured; the smallest is the best."""
 
 
 def checkpoints_folder(run: Path) -> Path:
-    """Where a run's checkpoints are."""
+    """The folder of a run's checkpoints."""
     return run / "checkpoints"
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:
-    """Where the run's checkpoint of a step is, or would be."""
+    """The folder of the run's checkpoint of a step, whether it exists or not."""
     return checkpoints_folder(run) / f"step-{step:08d}"
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """The run's checkpoint folders, oldest first; what was never finished is not among them."""
+    """The run's checkpoint folders, oldest first, without unfinished ones."""
     return sorted(path.parent for path in checkpoints_folder(run).glob("step-*/state.json"))
 
 
 def latest_checkpoint(run: Path) -> Path:
-    """The newest checkpoint; InputError if there is none."""
-    found = list_checkpoints(run)
-    if not found:
+    """The newest checkpoint; raises InputError if there is none."""
+    folders = list_checkpoints(run)
+    if not folders:
         raise InputError(f"{run} holds no checkpoint yet (looked for {checkpoints_folder(run)}/step-*/state.json)")
-    return found[-1]
+    return folders[-1]
 
 
 def save_checkpoint(
-    run: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: "CaptionTokenizer"
+    run: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: CaptionTokenizer
 ) -> Path:
-    """The folder of a new checkpoint of `run` (see `write_checkpoint`); older ones are not touched."""
+    """Writes a checkpoint of `run` (see `write_checkpoint`) and returns its folder; older ones stay."""
     folder = checkpoint_folder(run, state.step)
     write_checkpoint(folder, state, tensors, tokenizer)
     return folder
 
 
 def write_checkpoint(
-    folder: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: "CaptionTokenizer"
+    folder: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: CaptionTokenizer
 ) -> None:
-    """Makes `folder` a checkpoint that holds `tensors` (`model`, `ema`, `optimizer`) and `state`.
+    """Writes `tensors` (`model`, `ema`, `optimizer`), `state` and `tokenizer` to the checkpoint `folder`.
 
-    It appears whole or not at all, in place of what was there. A full disk raises RunError.
+    The folder appears whole or not at all, and replaces an older one. Raises RunError if the disk is full.
     """
     temporary = folder.with_name(f".{folder.name}.writing")
     with _cleared_on_failure(temporary):
@@ -104,33 +101,32 @@ def write_checkpoint(
         (temporary / "state.json").write_text(json.dumps(tree, indent=1))
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
-        if folder.exists():  # a damaged one of the same step, which a resume from an earlier one has passed
+        if folder.exists():  # a damaged one of this step, after a resume from an earlier one
             shutil.rmtree(folder)
         temporary.rename(folder)
         _sync(folder.parent)
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
-    """What decoding and evaluation use of a checkpoint: averaged parameters, live BatchNorm statistics."""
+    """The tensors that decoding and evaluation use: averaged parameters and current BatchNorm statistics."""
     return read_tensors(folder, "model") | (read_tensors(folder, "ema") if holds(folder, "ema") else {})
 
 
 def holds(folder: Path, name: str) -> bool:
-    """Whether the checkpoint has a `<name>.safetensors`; an exported one has only `model`."""
+    """Whether the checkpoint has `<name>.safetensors`; an exported one has only `model`."""
     return f"{name}.safetensors" in _read_json(folder).get("files", {})
 
 
 def prune(run: Path, keep_last: int) -> None:
-    """Deletes all checkpoints but the last `keep_last` and the one of the smallest validation loss."""
-    found = list_checkpoints(run)
+    """Deletes all checkpoints but the last `keep_last` and the best one by validation loss."""
     best = best_checkpoint(run)
-    for path in found[:-keep_last]:
+    for path in list_checkpoints(run)[:-keep_last]:
         if path != best:
             shutil.rmtree(path)
 
 
 def best_checkpoint(run: Path) -> Path | None:
-    """The checkpoint of the smallest validation loss, if one was measured; damaged ones are passed over."""
+    """The checkpoint with the smallest validation loss, if any was measured; damaged ones are skipped."""
     measured: dict[Path, float] = {}
     for path in list_checkpoints(run):
         with suppress(InputError):
@@ -141,7 +137,7 @@ def best_checkpoint(run: Path) -> Path | None:
 
 
 def set_aside_after(run: Path, step: int) -> list[Path]:
-    """Moves checkpoints later than `step` to `set-aside/`, so that a run goes on from an earlier one."""
+    """Moves checkpoints later than `step` to `set-aside/`, so that the run continues from an earlier one."""
     moved = []
     for path in list_checkpoints(run):
         if int(path.name.removeprefix("step-")) > step:
@@ -154,13 +150,13 @@ def set_aside_after(run: Path, step: int) -> list[Path]:
 
 
 def remove_unfinished(run: Path) -> None:
-    """Deletes what a killed process left half written."""
+    """Deletes checkpoints that a killed process left half written."""
     for path in checkpoints_folder(run).glob(".step-*.writing"):
         shutil.rmtree(path)
 
 
 def read_state(folder: Path) -> TrainingState:
-    """The checkpoint's `state.json`; InputError if it is damaged or of another format."""
+    """Reads the checkpoint's `state.json`; raises InputError if it is damaged or of another format."""
     tree = _read_json(folder)
     if tree.get("format") != FORMAT:
         raise InputError(f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT}")
@@ -177,7 +173,7 @@ def read_state(folder: Path) -> TrainingState:
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """The tensors of `<name>.safetensors` on the CPU; InputError if the file is not what was written."""
+    """Reads `<name>.safetensors` onto the CPU; raises InputError if its bytes are not those that were written."""
     path = folder / f"{name}.safetensors"
     expected = _read_json(folder).get("files", {}).get(path.name)
     if not path.is_file():
@@ -191,17 +187,17 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
 
 
 def weights_id(folder: Path, name: str) -> str:
-    """A short name of the weights in `<name>.safetensors`: equal weights, equal name."""
+    """Short name of the weights in `<name>.safetensors`: equal weights have equal names."""
     return str(_read_json(folder)["files"][f"{name}.safetensors"]["sha256"])[:12]
 
 
 def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
-    """InputError naming every key in which `wanted` describes other weights than `folder` holds."""
+    """Raises InputError, naming every key in which `wanted` describes other weights than `folder` holds."""
     theirs, ours = flatten_tree(stored.model_dict()), flatten_tree(wanted.model_dict())
     keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
     if keys:
         named = ", ".join(f"{key} ({theirs.get(key)} there, {ours.get(key)} here)" for key in keys)
-        raise InputError(f"{folder} is of another configuration: {named}; use its settings, or another --out")
+        raise InputError(f"{folder} has another configuration: {named}; use its settings, or another --out")
 
 
 def flatten_tree(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -221,7 +217,7 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
-    """Every moment as `<parameter>/<name>`, whole and on the CPU; rates are a function of the step."""
+    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the step."""
     return {
         f"{name}/{key}": _whole(tensor)
         for optimizer in optimizers
@@ -238,21 +234,21 @@ def named_tensors(names: Iterable[str], tensors: Iterable[Tensor]) -> dict[str, 
 
 @torch.no_grad()
 def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
-    """Copies `<name>.safetensors` into `targets`, in place; InputError if names or shapes differ."""
-    found = read_tensors(folder, name)
-    missing, unexpected = sorted(targets.keys() - found.keys()), sorted(found.keys() - targets.keys())
-    shapes = [key for key in found.keys() & targets.keys() if found[key].shape != targets[key].shape]
+    """Copies `<name>.safetensors` into `targets`, in place; raises InputError if names or shapes differ."""
+    stored = read_tensors(folder, name)
+    missing, unexpected = sorted(targets.keys() - stored.keys()), sorted(stored.keys() - targets.keys())
+    shapes = [key for key in stored.keys() & targets.keys() if stored[key].shape != targets[key].shape]
     if missing or unexpected or shapes:
         raise InputError(
-            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected "
-            f"{unexpected}, of another shape {sorted(shapes)}"
+            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected {unexpected}, "
+            f"with another shape {sorted(shapes)}"
         )
     for key, target in targets.items():
-        target.copy_(_placed(found[key], target))
+        target.copy_(_placed(stored[key], target))
 
 
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
-    """Gives every parameter its moments back; InputError if one of them is not trained here."""
+    """Restores every parameter's moments; raises InputError for a parameter that is not trained here."""
     owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
     parameters = dict(model.named_parameters())
     for key, tensor in read_tensors(folder, "optimizer").items():
@@ -265,12 +261,12 @@ def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Opti
 
 
 def _whole(tensor: Tensor) -> Tensor:
-    """A sharded tensor gathered; any tensor contiguous on the CPU."""
+    """Any tensor, gathered if it is sharded, contiguous on the CPU."""
     return whole(tensor).detach().cpu().contiguous()
 
 
 def _placed(tensor: Tensor, like: Tensor) -> Tensor:
-    """`tensor` on the device of `like`, and sharded as it is."""
+    """`tensor` on the device of `like`, and sharded like it."""
     tensor = tensor.to(like.device)
     if not hasattr(like, "full_tensor"):
         return tensor
@@ -284,21 +280,21 @@ def _read_json(folder: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text())
     except FileNotFoundError as error:
-        raise InputError(f"{folder} is no checkpoint: it has no state.json") from error
+        raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
     except ValueError as error:
-        raise _damaged(path, "it is no JSON") from error
+        raise _damaged(path, "it is not JSON") from error
     if not isinstance(tree, dict):
-        raise _damaged(path, "it is no JSON object")
+        raise _damaged(path, "it is not a JSON object")
     return tree
 
 
 def _damaged(path: Path, why: str) -> InputError:
-    """What is wrong with a checkpoint's file, and which checkpoint can be used in its place."""
+    """The error for a damaged file of a checkpoint; it names the checkpoint to use instead."""
     folder = path.parent
     before = [other.name for other in list_checkpoints(folder.parent.parent) if other.name < folder.name]
     remedy = "the run has no checkpoint before it"
     if before:
-        remedy = f"{folder.parent / before[-1]} can serve instead (`--resume {before[-1]}` to train on)"
+        remedy = f"use {folder.parent / before[-1]} instead (`--resume {before[-1]}` to continue training)"
     return InputError(f"the checkpoint file {path} is damaged ({why}); {remedy}; nothing was changed")
 
 
@@ -309,7 +305,7 @@ def _fingerprint(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def _cleared_on_failure(temporary: Path) -> Iterator[None]:
-    """Removes `temporary` before and on failure, and says in a sentence that the disk is full."""
+    """Removes `temporary` before the block and if it fails; a full disk raises RunError."""
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         yield
@@ -318,20 +314,20 @@ def _cleared_on_failure(temporary: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise RunError(
                 f"the disk is full: no checkpoint could be written to {temporary.parent}; older ones are "
-                "untouched: free some space and go on with --resume"
+                "untouched; free some space and continue with --resume"
             ) from error
         raise
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether `error` says that a disk or quota is full; safetensors carries the number as text only."""
+    """Whether `error` means a full disk or quota; safetensors has the error number in its text only."""
     if isinstance(error, SafetensorError):
         return any(f"os error {number})" in str(error) for number in DISK_FULL)
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 def _sync(path: Path) -> None:
-    """Flushes a file or folder to the disk, so that the rename cannot come before the bytes."""
+    """Flushes a file or folder to the disk, so that the rename cannot precede the bytes."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,5 +1,6 @@
-"""Devices and ranks through Lightning Fabric, of which this is the only importer: set-up, sharding,
-agreement of ranks.
+"""Devices and ranks through Lightning Fabric: set-up, sharding, and agreement of ranks.
+
+No other file imports Fabric.
 """
 
 import os
@@ -20,7 +21,7 @@ __all__ = ["Fabric", "any_rank", "gather_objects", "launch", "shard", "sum_over_
 
 
 def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
-    """Fabric with its processes running; InputError where what was asked for is not to be had."""
+    """Fabric with its processes running; raises InputError for devices or a strategy that cannot be had here."""
     strategy: Any = request.strategy
     if strategy == "fsdp":
         if config.train.optimizer == "muon":
@@ -34,12 +35,12 @@ def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
             strategy=strategy,
             precision=config.train.precision,  # type: ignore[arg-type]
         )
-    except Exception as error:  # Fabric raises whatever it likes
+    except Exception as error:  # Fabric raises errors of many kinds
         raise InputError(
             f"cannot train with --accelerator {request.accelerator} --devices {request.devices} "
             f"--strategy {request.strategy}: {str(error).splitlines()[0]}"
         ) from error
-    if "LT_CLI_USED" not in os.environ:  # under `fabric run` the processes are there already
+    if "LT_CLI_USED" not in os.environ:  # `fabric run` has started the processes already
         fabric.launch()
     _check_batch(config, fabric.world_size)
     return fabric
@@ -53,23 +54,23 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     assert isinstance(model, Dream)
     ranks = init_device_mesh(mesh.device_type, (dist.get_world_size(),))
     for block in model.decoder.blocks:
-        # keys and values are computed ahead of the block, so they are a unit of their own
+        # keys and values are computed before the block, so they are a unit of their own
         fully_shard(block.cross_attn, mesh=ranks)  # type: ignore[arg-type]
         register_fsdp_forward_method(block.cross_attn, "keys_values")  # type: ignore[arg-type]
-    for part in (model.encoder, model.decoder, model.aligner, model.text_tower):
-        for block in part.blocks:
+    for stack in (model.encoder, model.decoder, model.aligner, model.text_tower):
+        for block in stack.blocks:
             fully_shard(block, mesh=ranks)
     # a scalar cannot be sharded; its gradient is of the gathered features, so every rank has the same
     fully_shard(model, mesh=ranks, ignored_params={model.logit_scale})
     return model
 
 
-def any_rank(fabric: Fabric, *wishes: bool) -> list[bool]:
-    """For each wish whether any rank has it. Every rank must call it, or the others wait for ever."""
+def any_rank(fabric: Fabric, *flags: bool) -> list[bool]:
+    """Whether each flag is set on any rank. Every rank must call it, or the others wait for ever."""
     if fabric.world_size == 1:
-        return list(wishes)
-    flags = torch.tensor(wishes, dtype=torch.int32, device=fabric.device)
-    return [bool(flag) for flag in fabric.all_reduce(flags, reduce_op="max").tolist()]  # type: ignore[union-attr]
+        return list(flags)
+    tensor = torch.tensor(flags, dtype=torch.int32, device=fabric.device)
+    return [bool(flag) for flag in fabric.all_reduce(tensor, reduce_op="max").tolist()]  # type: ignore[union-attr]
 
 
 def sum_over_ranks(fabric: Fabric, tensor: Tensor) -> Tensor:
@@ -87,9 +88,9 @@ def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
 
 
 def _check_batch(config: DreamConfig, ranks: int) -> None:
-    parts = ranks * config.train.accumulate * config.masking.groups
-    if config.train.batch_size % parts:
+    pieces = ranks * config.train.accumulate * config.masking.groups
+    if config.train.batch_size % pieces:
         raise InputError(
-            f"train.batch_size must be a multiple of ranks * train.accumulate * masking.groups = {parts}, "
+            f"train.batch_size must be a multiple of ranks * train.accumulate * masking.groups = {pieces}, "
             f"got {config.train.batch_size}"
         )

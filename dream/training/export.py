@@ -1,4 +1,4 @@
-"""A checkpoint made small: averaged weights in few bits, and the record of their training. Trains nothing."""
+"""Exports a checkpoint: averaged weights in fewer bits, and the record of their training."""
 
 import json
 from pathlib import Path
@@ -9,14 +9,14 @@ from dream.data.text import load_tokenizer
 from dream.training import checkpoint, run_log
 
 RECORD, LOG = "recipe.json", "metrics.jsonl"
-"""Configuration, versions and machine of the training, and its log, beside an exported model."""
+"""Files next to an exported model: configuration, versions and machine of its training, and the log."""
 
 
 def export(source: Path, out: Path, dtype: torch.dtype) -> int:
-    """Makes `out` a checkpoint of the averaged weights of `source` in `dtype`; how many numbers they are.
+    """Writes the averaged weights of `source` in `dtype` to the checkpoint `out`; returns their number of values.
 
-    The logit scale and whatever is no matrix or vector stays in full. Where `source` belongs to a run, its
-    record and log are copied, so that the model can be made again.
+    Scalars, such as the logit scale, keep their type. If `source` belongs to a run, its record and log are copied,
+    so that the training can be repeated.
     """
     state = checkpoint.read_state(source)
     weights = {

@@ -1,9 +1,7 @@
-"""The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log,
-save.
+"""The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log, save.
 
-Whatever is drawn at a step is a function of (seed, step, rank), so weights, optimiser, averages, step and
-data position are all that a run needs to go on exactly. Devices, schedule, budget and file formats are
-elsewhere.
+Everything drawn at a step is a function of (seed, step, rank), so a run continues exactly from weights,
+optimiser, averages, step and data position. Devices, schedule, budget and file formats are elsewhere.
 """
 
 import math
@@ -26,14 +24,14 @@ from dream.losses import Losses, total_loss
 from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
-from dream.training import budget, monitor, optim
+from dream.training import budget, optim
 from dream.training.devices import any_rank, sum_over_ranks
 from dream.training.planning import plan, rank_batch
 from dream.training.request import TrainRequest, check_train_request
 from dream.training.run_log import Status
 from dream.training.setup import set_up
-from dream.training.state import Run, save_state, validate
-from dream.training.stopping import StopWish, stop_signals
+from dream.training.state import Run, paint_samples, save_state, validate
+from dream.training.stopping import StopRequest, stop_signals
 from dream.training.tally import Clock, Tally
 
 
@@ -49,25 +47,25 @@ class TrainResult(NamedTuple):
 
 
 class StepGradients(NamedTuple):
-    """What a step computed; its gradients are in the model, clipped and not applied yet."""
+    """Result of a step's backward pass; the gradients are in the model, clipped and not applied yet."""
 
     losses: list[Losses]
-    """One a micro-batch."""
+    """One per micro-batch."""
     masked_shares: list[Tensor]
-    """(B,) each."""
+    """(B,) per micro-batch."""
     ratios: list[float]
-    """Mask ratios drawn on this rank, one a group."""
+    """Mask ratios drawn on this rank, one per group."""
     norm: float
     """Norm of the gradients before clipping."""
     buffers: list[Tensor]
-    """The model's buffers before the step: a broken one must leave no trace in BatchNorm."""
+    """The model's buffers before the step, to restore BatchNorm if the step fails."""
 
 
 def train(request: TrainRequest) -> TrainResult:
-    """Trains as asked until the budget is used up or a signal asks to stop, and leaves a complete run folder.
+    """Trains until the budget is used up or a signal asks to stop, and leaves a complete run folder.
 
-    Raises InputError before anything is written, and RunError for what fails later (the last good state is
-    saved).
+    Raises InputError before anything is written, and RunError for a later failure, once the last good state is
+    saved.
     """
     start = check_train_request(request)
     run = set_up(request, start)
@@ -75,29 +73,29 @@ def train(request: TrainRequest) -> TrainResult:
         if run.saved_step < 0:
             milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
         plan(run, request, start, _whole_step)
-        source = run.source.batches(rank_batch(run), run.position, run.legs[0])
-        with stop_signals() as wish, closing(prefetch(source)) as reading:
-            train_steps(run, reading, wish)
+        source = run.source.batches(rank_batch(run), run.position, run.segments[0])
+        with stop_signals() as stop_request, closing(prefetch(source)) as reading:
+            train_steps(run, reading, stop_request)
     except BaseException as error:
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError):  # a full disk must not hide what happened
             run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
         raise
-    stopped = wish.signal if run.step < run.end else None
+    stopped = stop_request.signal if run.step < run.end else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
 
-def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], wish: StopWish) -> None:
-    """From the run's step to its end, or to a stop."""
+def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopRequest) -> None:
+    """Trains from the run's step to its end, or until a stop is requested."""
     config, tally, clock = run.config.train, Tally(run.fabric.device), Clock()
     while run.step < run.end:
         batch, position = clock.wait_for(reading)
-        gradients = take_step(run, batch, run.step, min(1.0, run.step / run.legs[0]))
-        stop, broken, save = any_rank(run.fabric, bool(wish), is_broken(gradients), save_is_due(run))
+        gradients = take_step(run, batch, run.step, min(1.0, run.step / run.segments[0]))
+        stop, broken, save = any_rank(run.fabric, bool(request), is_broken(gradients), save_is_due(run))
         if broken:
-            raise give_up(run, gradients)
-        factor = optim.lr_factor(run.step, run.legs, config)
+            raise non_finite_error(run, gradients)
+        factor = optim.lr_factor(run.step, run.segments, config)
         apply_step(run, run.step, factor)
         run.step, run.position = run.step + 1, position
         for losses, shares in zip(gradients.losses, gradients.masked_shares, strict=True):
@@ -111,21 +109,21 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], wish: StopWish) 
 
 
 def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradients:
-    """Gradients of one optimiser step on this rank's `batch`, clipped: everything but their application."""
-    fabric, config, parts = run.fabric, run.config, run.parts
-    buffers = [buffer.clone() for buffer in parts.model.buffers()]
+    """Computes and clips the gradients of one optimiser step on this rank's `batch`; does not apply them."""
+    fabric, config, bundle = run.fabric, run.config, run.bundle
+    buffers = [buffer.clone() for buffer in bundle.model.buffers()]
     losses, shares, ratios = [], [], []
-    for number, part in enumerate(micro_batches(batch, config.train.accumulate)):
+    for number, micro in enumerate(micro_batches(batch, config.train.accumulate)):
         seed = (config.train.seed, step, fabric.global_rank, number)
-        images = fabric.to_device(part.images)
-        tokens = parts.image_tokenizer.tokenize(images, generator("latents", *seed))  # (B, N, D_tok)
+        images = fabric.to_device(micro.images)
+        tokens = bundle.image_tokenizer.tokenize(images, generator("latents", *seed))  # (B, N, D_tok)
         drawn = sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed))
-        mask = sample_masks(drawn, len(part), config.image.num_tokens, generator("orders", *seed))  # (B, N)
-        captions = drop_captions(part.captions, config, generator("captions", *seed))
+        mask = sample_masks(drawn, len(micro), config.image.num_tokens, generator("orders", *seed))  # (B, N)
+        captions = drop_captions(micro.captions, config, generator("captions", *seed))
         rows = generative_rows(mask, config)
         draw = sample_draw(config.head, rows, config.image.token_dim, generator("noise", *seed))
-        text_ids, conditioning = parts.tokenizer.token_ids(part.captions), parts.conditioning.condition(captions)
-        teacher = parts.teacher.features(images) if parts.teacher else None
+        text_ids, conditioning = bundle.tokenizer.token_ids(micro.captions), bundle.conditioning.condition(captions)
+        teacher = bundle.teacher.features(images) if bundle.teacher else None
         torch.manual_seed(seed_of("dropout", *seed))
         with fabric.no_backward_sync(run.model, enabled=number + 1 < config.train.accumulate):
             output = run.model(*fabric.to_device((tokens, mask, text_ids, conditioning, draw)))
@@ -133,24 +131,24 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
             fabric.backward(losses[-1].total / config.train.accumulate)
         shares.append(output.masked_share)
         ratios += drawn
-    optim.fill_missing_gradients(parts.model)
+    optim.fill_missing_gradients(bundle.model)
     return StepGradients(losses, shares, ratios, clip_gradients(run), buffers)
 
 
 def clip_gradients(run: Run) -> float:
-    """Norm of all gradients before they were scaled down to `train.clip`; the optimisers share one norm."""
+    """Scales all gradients down to the norm `train.clip`; returns their norm before, one for all optimisers."""
     clipped = [
         run.fabric.clip_gradients(run.model, each, max_norm=math.inf, error_if_nonfinite=False)
         for each in run.optimizers
     ]
-    norm = math.hypot(*(float(optim.whole(part)) for part in clipped if part is not None))
+    norm = math.hypot(*(float(optim.whole(each)) for each in clipped if each is not None))
     if norm > run.config.train.clip:
-        optim.scale_gradients(run.parts.model, run.config.train.clip / norm)
+        optim.scale_gradients(run.bundle.model, run.config.train.clip / norm)
     return norm
 
 
 def apply_step(run: Run, step: int, factor: float) -> None:
-    """Learning rate (`factor` times its peak), optimisers, averages."""
+    """Applies the gradients at `factor` times the peak learning rate, and updates the averages."""
     optim.set_lr(run.optimizers, factor)
     for optimizer in run.optimizers:
         optimizer.step()
@@ -158,36 +156,34 @@ def apply_step(run: Run, step: int, factor: float) -> None:
     run.ema.update(step)
 
 
-def milestone(run: Run, last: bool, stop: bool, save: bool) -> None:
-    """Validates, saves and paints what is due at this step; a stop only saves."""
+def milestone(run: Run, *, last: bool, stop: bool, save: bool) -> None:
+    """Validates, saves and paints whatever is due at this step; a stop only saves."""
     train, outer = run.config.train, last or run.step == 0
     validating, painting = (
-        not stop and count > 0 and (outer or budget.is_due(run.step, run.legs, count))
+        not stop and count > 0 and (outer or budget.is_due(run.step, run.segments, count))
         for count in (train.evaluations, train.samples)
     )
     if not (validating or painting or save or last or stop):
         return
     loss = validate(run) if validating else None
     folder = save_state(run, loss)
-    if painting and run.config.objective.generative_weight and run.log.writes:
-        with run.timed("paint"):
-            sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
-            monitor.draw_samples(folder, run.prompts, sheet, run.fabric.device)
+    if painting and run.config.objective.generative_weight:
+        paint_samples(run, folder)
     run.fabric.barrier()
 
 
 def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, factor: float) -> None:
-    """A line of the log and of the terminal, and a heartbeat."""
+    """Writes a row of the log, the progress line and a heartbeat."""
     train = run.config.train
     seconds, wait = clock.take()
-    told = tally.take(lambda sums: sum_over_ranks(run.fabric, sums))
+    means = tally.take(lambda sums: sum_over_ranks(run.fabric, sums))
     speed = train.batch_size / seconds
     left = (run.end - run.step) * seconds
     run.log.row(
         "train",
         run.step,
-        progress=min(1.0, run.step / run.legs[0]),
-        **told,
+        progress=min(1.0, run.step / run.segments[0]),
+        **means,
         mask_ratios=gradients.ratios,
         grad_norm=gradients.norm,
         lr=factor * train.lr,
@@ -196,7 +192,7 @@ def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, fa
         data_wait=wait,
     )
     run.log.heartbeat("running", run.step, run.end, left)
-    values = {"generative": told["generative_loss"], "contrastive": told["contrastive_loss"]}
+    values = {"generative": means["generative_loss"], "contrastive": means["contrastive_loss"]}
     losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if isinstance(value, float))
     text = f"step {run.step}/{run.end}  {losses}  {speed:.0f} pictures/s  {duration(left)} left"
     run.console.progress(text, last=run.step == run.end)
@@ -208,33 +204,33 @@ def is_broken(gradients: StepGradients) -> bool:
     return not (math.isfinite(gradients.norm) and bool(totals.isfinite().all()))
 
 
-def give_up(run: Run, gradients: StepGradients) -> RunError:
-    """The error that names the term which is not finite, once the state before the step is saved."""
-    for buffer, kept in zip(run.parts.model.buffers(), gradients.buffers, strict=True):
-        buffer.copy_(kept)
+def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
+    """Saves the state before the step, and returns the error that names the term that is not finite."""
+    for buffer, before in zip(run.bundle.model.buffers(), gradients.buffers, strict=True):
+        buffer.copy_(before)
     folder = save_state(run)
-    told = [
+    terms = [
         (term, float(getattr(losses, term).detach()))
         for losses in gradients.losses
         for term in ("generative", "contrastive", "alignment")
     ]
-    broken = [f"the {term} loss is {value:g}" for term, value in told if not math.isfinite(value)]
-    what = ", ".join(dict.fromkeys(broken)) or f"the gradient's norm is {gradients.norm:g} while the losses are finite"
+    broken = [f"the {term} loss is {value:g}" for term, value in terms if not math.isfinite(value)]
+    cause = ", ".join(dict.fromkeys(broken)) or f"the gradient norm is {gradients.norm:g} while the losses are finite"
     return RunError(
-        f"step {run.step + 1}: {what}; the state before it is saved in {folder}: go on with --resume and "
+        f"step {run.step + 1}: {cause}; the state before it is saved in {folder}: continue with --resume and "
         f"another setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"
     )
 
 
 def micro_batches(batch: Batch, count: int) -> list[Batch]:
-    """The batch in `count` equal parts."""
+    """The batch split into `count` equal batches, in order."""
     size = len(batch) // count
     cuts = [slice(i * size, (i + 1) * size) for i in range(count)]
     return [Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]) for cut in cuts]
 
 
 def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator) -> list[str]:
-    """What the decoder reads: some captions emptied for guidance, all of them in a training without text."""
+    """Captions for the decoder: some emptied at random for guidance, all of them in a training without text."""
     share = config.objective.caption_drop if config.objective.text else 1.0
     dropped = torch.rand(len(captions), generator=draws) < share
     return ["" if drop else caption for caption, drop in zip(captions, dropped.tolist(), strict=True)]
@@ -246,6 +242,6 @@ def save_is_due(run: Run) -> bool:
 
 
 def _whole_step(run: Run, batch: Batch, step: int, progress: float) -> None:
-    """A step for its duration's sake."""
+    """A whole optimiser step, to measure its duration."""
     take_step(run, batch, step, progress)
     apply_step(run, step, 1.0)

@@ -1,7 +1,6 @@
-"""Looking at a model while it trains: losses by mask ratio and retrieval on fixed pictures, and sample
-sheets.
+"""Validation of a model in training (losses by mask ratio, retrieval on fixed pictures) and sample sheets.
 
-It is handed a forward function and knows nothing of the loop; whatever it draws is the same every time.
+Whatever is drawn here is the same every time.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,18 +12,22 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch
+from dream.decoding import pictures
+from dream.decoding.paint import paint
+from dream.decoding.selection import DecodeSettings
 from dream.diffusion import sample_draw
 from dream.losses import Losses, total_loss
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.dream import DreamOutput, generative_rows
+from dream.model.pretrained import Pretrained
 from dream.randomness import generator
 
 PICTURES = 64
-"""Validation pictures, of different captions: retrieval is among these."""
+"""Validation pictures, all with different captions; retrieval is among these."""
 RATIOS = (0.0, 0.25, 0.5, 0.75, 0.9)
-"""Mask ratios that losses are told at."""
+"""Mask ratios at which losses are measured."""
 RETRIEVAL_RATIOS = (0.0, 0.75)
-"""Mask ratios that retrieval is told at."""
+"""Mask ratios at which retrieval is measured."""
 SHEET_PROMPTS = 8
 """Prompts of a sample sheet."""
 
@@ -35,20 +38,23 @@ class FixedInputs(NamedTuple):
     """This rank's share of the validation pictures, ready for the model."""
 
     tokens: Tensor
+    """(B, N, D_tok)."""
     text_ids: Tensor
     conditioning: Tensor
     teacher: Tensor | None
 
 
 class Validation(NamedTuple):
-    """`loss` decides which checkpoint is the best (the smaller the better); `row` is what the log tells."""
+    """Result of a validation."""
 
     loss: float
+    """The checkpoint with the smallest one is the best."""
     row: dict[str, Any]
+    """Values for the log."""
 
 
 def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
-    """Every world_size-th picture of the batch, equally many for each rank."""
+    """Every world_size-th picture of the batch; all ranks get equally many."""
     rows = range(rank, len(batch) - len(batch) % world_size, world_size)
     return Batch(batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows))
 
@@ -57,9 +63,9 @@ def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
 def validation_losses(
     forward: Forward, fixed: FixedInputs, config: DreamConfig, rank: int, mean: Callable[[Tensor], Tensor]
 ) -> Validation:
-    """Losses at every mask ratio and retrieval, of all ranks together (`mean` averages a tensor over them).
+    """Losses at every mask ratio, and retrieval, over all ranks (`mean` averages a tensor over them).
 
-    The loss is the weighted sum that training uses, each part averaged over the mask ratios at which it
+    The loss is the weighted sum that training minimises, each term averaged over the mask ratios at which it
     counts.
     """
     by_ratio: dict[float, Losses] = {}
@@ -69,26 +75,25 @@ def validation_losses(
         by_ratio[ratio] = total_loss(output, config, fixed.teacher)
         if ratio in RETRIEVAL_RATIOS and output.joint is not None and by_ratio[ratio].contrastive_share > 0:
             recalls |= recall_at_1(output.joint.image_features, output.joint.text_features, f"{ratio:.2f}")
-    parts = {
+    curves = {
         "generative_by_ratio": {r: at.generative for r, at in by_ratio.items() if at.generative_share > 0},
         "contrastive_by_ratio": {r: at.contrastive for r, at in by_ratio.items() if at.contrastive_share > 0},
         "alignment_by_ratio": {r: at.alignment for r, at in by_ratio.items() if fixed.teacher is not None},
     }
-    told = {name: {f"{r:.2f}": mean(loss).item() for r, loss in part.items()} for name, part in parts.items() if part}
-    weights = config.objective
-    each = {
-        "generative_by_ratio": weights.generative_weight,
-        "contrastive_by_ratio": weights.contrastive_weight,
-        "alignment_by_ratio": weights.alignment_weight,
+    means = {name: {f"{r:.2f}": mean(loss).item() for r, loss in c.items()} for name, c in curves.items() if c}
+    weights = {
+        "generative_by_ratio": config.objective.generative_weight,
+        "contrastive_by_ratio": config.objective.contrastive_weight,
+        "alignment_by_ratio": config.objective.alignment_weight,
     }
-    loss = sum(each[name] * sum(part.values()) / len(part) for name, part in told.items())
-    return Validation(loss, {"loss": loss, **told, **recalls})
+    loss = sum(weights[name] * sum(curve.values()) / len(curve) for name, curve in means.items())
+    return Validation(loss, {"loss": loss, **means, **recalls})
 
 
 def hidden_at(ratio: float, num_tokens: int, min_visible: float) -> int:
-    """Tokens hidden at `ratio`, rounded up as in training, but down where a picture would else not count.
+    """Number of tokens hidden at `ratio`: rounded up as in training, unless the picture would then not count.
 
-    Of 25 tokens 75 % are 18 and not 19, if a quarter must be visible.
+    75 % of 25 tokens are 18 and not 19 if a quarter must be visible.
     """
     hidden = num_masked(ratio, num_tokens)
     counts = 1 - ratio >= min_visible and 1 - hidden / num_tokens < min_visible
@@ -96,7 +101,7 @@ def hidden_at(ratio: float, num_tokens: int, min_visible: float) -> int:
 
 
 def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> dict[str, float]:
-    """Shares of captions that find their own picture, and the reverse, among (G, E) features each."""
+    """Shares of captions that find their own picture, and of pictures that find theirs, among (G, E) features."""
     cosine = text_features @ image_features.T  # (captions, pictures)
     own = torch.arange(len(cosine), device=cosine.device)
     return {
@@ -106,21 +111,9 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
     }
 
 
-def draw_samples(checkpoint: Path, prompts: Sequence[str], path: Path, device: torch.device) -> None:
-    """Writes a captioned sheet to `path`: one picture a prompt by the checkpoint's averaged weights."""
-    from dream.decoding import pictures
-    from dream.decoding.decode import DecodeSettings, paint
-    from dream.pretrained import load_pretrained
-
-    pretrained = load_pretrained(checkpoint).to(device)
-    decode = pretrained.config.decode
-    settings = DecodeSettings(
-        steps=decode.steps,
-        guidance_scale=decode.guidance_scale,
-        guidance_schedule=decode.guidance_schedule,
-        temperature=decode.temperature,
-        seed=pretrained.config.train.seed,
-    )
+def draw_samples(pretrained: Pretrained, prompts: Sequence[str], path: Path) -> None:
+    """Writes a captioned sheet to `path`, with one picture per prompt, painted with the run's seed."""
+    settings = DecodeSettings.of(pretrained.config.decode, seed=pretrained.config.train.seed)
     painted = paint(pretrained, prompts, settings).cpu().numpy()
     panels = [pictures.SheetPanel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
     sheet = pictures.draw_sheet(pictures.panel_rows(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")
@@ -138,5 +131,5 @@ def _at_ratio(
     rows = generative_rows(mask, config)
     draw = sample_draw(config.head, rows, token_dim, generator("validation", "noise", *seed))
     device = fixed.tokens.device
-    draw = type(draw)(*(part.to(device) for part in draw))
+    draw = type(draw)(*(tensor.to(device) for tensor in draw))
     return forward(fixed.tokens, mask.to(device), fixed.text_ids, fixed.conditioning, draw)

@@ -1,7 +1,4 @@
-"""Optimisers and their groups, the learning rate of a step, and the average of the weights (EMA).
-
-It knows nothing of data, losses or files.
-"""
+"""Optimisers and their groups, the learning rate of a step, and the average of the weights (EMA)."""
 
 import itertools
 import math
@@ -16,7 +13,7 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig, TrainConfig
 
 MATRIX_PARTS = ("encoder.blocks.", "decoder.blocks.", "aligner.blocks.", "text_tower.blocks.", "head.blocks.")
-"""Where Muon's hidden matrices are; first and last layers, tables and embeddings stay with AdamW."""
+"""Name prefixes of Muon's hidden matrices; AdamW keeps first and last layers, tables and embeddings."""
 MATRIX_LAYERS = (
     "decoder.embed.",
     "head.project.",
@@ -25,13 +22,13 @@ MATRIX_LAYERS = (
     "joint.layer2.",
     "alignment.2.",
 )
-"""Hidden layers outside the blocks."""
+"""Name prefixes of hidden layers outside the blocks."""
 EXTENSION_START = 0.5
-"""Where a falling learning rate starts again, over its peak, when a finished run is extended."""
+"""Fraction of its peak at which a falling learning rate starts again when a finished run is extended."""
 
 
 def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
-    """Turns off the gradients of what no loss of this configuration reaches (FLUID's text tower, say)."""
+    """Turns off the gradients of modules that no loss of this configuration reaches (FLUID's text tower, say)."""
     unused: list[str] = []
     if not config.objective.contrastive_weight:
         unused += ["joint.", "text_tower.", "logit_scale"]
@@ -45,9 +42,9 @@ def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
 def build_optimizers(model: nn.Module, config: TrainConfig) -> list[Optimizer]:
     """AdamW for all trained parameters, or (`muon`) AdamW and Muon for the hidden matrices.
 
-    No decay on biases, norms, 1-d parameters and the diffusion head; tables, mask token and embeddings decay
-    (spec 3, 7). What a sharded strategy leaves whole has an AdamW of its own: torch's fused step takes one
-    kind at a time.
+    Biases, norms, 1-d parameters and the diffusion head do not decay; tables, mask token and embeddings do
+    (docs/method.md, Losses and Traps). Parameters that a sharded strategy leaves whole have an AdamW of their own,
+    because torch's fused step takes one kind at a time.
     """
     kinds: dict[str, dict[str, nn.Parameter]] = {"sharded": {}, "whole": {}, "muon": {}}
     for name, parameter in model.named_parameters():
@@ -110,7 +107,7 @@ class BatchedMuon(torch.optim.Muon):
 def orthogonalise(matrices: Tensor, coefficients: Sequence[float], steps: int, eps: float) -> Tensor:
     """(m, r, c): Newton-Schulz iteration towards the nearest orthogonal matrix of each (m, r, c).
 
-    In bfloat16, or in float32 on a CPU without bfloat16 arithmetic, where it is some 30 times as fast.
+    Computed in bfloat16, or in float32 on a CPU without bfloat16 arithmetic, where that is about 30 times as fast.
     Source: Keller Jordan's Muon, as in torch.optim.Muon, for many matrices at once.
     """
     a, b, c = coefficients
@@ -127,7 +124,7 @@ def orthogonalise(matrices: Tensor, coefficients: Sequence[float], steps: int, e
 
 @cache
 def cpu_has_bfloat16() -> bool:
-    """Whether this CPU multiplies bfloat16 matrices itself; torch says so under private names only."""
+    """Whether this CPU multiplies bfloat16 matrices in hardware; torch tells only through private functions."""
     known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, bool)() for name in known)
 
@@ -139,21 +136,21 @@ def _by_shape(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
     return list(shapes.values())
 
 
-def lr_factor(step: int, legs: Sequence[int], config: TrainConfig) -> float:
+def lr_factor(step: int, segments: Sequence[int], config: TrainConfig) -> float:
     """Learning rate of `step` (0 = first) over its peak.
 
-    `legs` are the steps at which the training and its later extensions end. Over the first leg: a linear
-    warm-up, then constant, or falling to zero from `decay_start` on. An extension has no warm-up: a constant
+    `segments` are the steps at which the training and its extensions end. The first segment has a linear warm-up,
+    then a constant rate, or one that falls to zero from `decay_start` on. An extension has no warm-up: a constant
     rate stays, a falling one starts again at half the peak.
     """
-    if step < legs[0]:
-        warmup = config.warmup * legs[0]
+    if step < segments[0]:
+        warmup = config.warmup * segments[0]
         if step < warmup:
             return min(1.0, (step + 1) / warmup)
-        return _decay(step / legs[0], max(config.decay_start, config.warmup), config.decay)
+        return _decay(step / segments[0], max(config.decay_start, config.warmup), config.decay)
     if config.decay == "constant":
         return 1.0
-    start, end = next((pair for pair in itertools.pairwise(legs) if step < pair[1]), legs[-2:])
+    start, end = next((pair for pair in itertools.pairwise(segments) if step < pair[1]), segments[-2:])
     return EXTENSION_START * _decay((step - start) / (end - start), 0.0, config.decay)
 
 
@@ -172,7 +169,10 @@ def set_lr(optimizers: Iterable[Optimizer], factor: float) -> None:
 
 
 def fill_missing_gradients(model: nn.Module) -> None:
-    """Zero gradients for trained parameters that got none: AdamW's decay and moments go on (spec 7)."""
+    """Gives zero gradients to trained parameters that got none, so that AdamW's decay and moments go on.
+
+    Source: docs/method.md, Traps.
+    """
     for parameter in model.parameters():
         if parameter.requires_grad and parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
@@ -184,7 +184,7 @@ def scale_gradients(model: nn.Module, factor: float) -> None:
 
 
 class Ema:
-    """Average of the weights in float32; parameters only, since BatchNorm's buffers are used live."""
+    """Average of the weights in float32; parameters only, because BatchNorm's buffers are used as they are."""
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         self.decay, self.ramp = config.ema, config.ema_ramp
@@ -195,13 +195,13 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Takes in the weights after `step` (0 = first) at decay min(ema, (1 + step) / (10 + step))."""
+        """Adds the weights after `step` (0 = first) at decay min(ema, (1 + step) / (10 + step))."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
         torch._foreach_lerp_(self._shards, self._live, 1 - decay)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:
-        """The model with the averages as its weights; bit for bit undone on leaving."""
+        """Gives the model the averages as its weights; undone to the bit on leaving."""
         kept = [weights.clone() for weights in self._live]
         with torch.no_grad():
             torch._foreach_copy_(self._live, self._shards)

@@ -1,6 +1,4 @@
-"""How many steps a training has: from what was asked, or from minutes and what a step was measured to cost
-here.
-"""
+"""The number of steps of a training: as requested, or from minutes and the measured time of a step."""
 
 import time
 from collections.abc import Callable
@@ -16,40 +14,40 @@ from dream.training.state import Run, rehearsal
 TakeStep = Callable[[Run, Batch, int, float], object]
 """(run, batch, step, progress): a whole optimiser step."""
 CALIBRATION_LENGTH = 1000
-"""Steps that the data source is told of while step times are measured."""
+"""Length of the training, in steps, that the data source assumes while step times are measured."""
 
 
 def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeStep) -> None:
-    """Decides the run's legs and end and writes them down: from there on everything is reproducible."""
-    legs, end = start.legs, None
-    if legs:
+    """Decides the run's segments and end, and records them; from then on everything is reproducible."""
+    segments, end = start.segments, None
+    if segments:
         minutes = request.minutes
-        end = legs[-1] if request.steps is None else run.step + request.steps
+        end = segments[-1] if request.steps is None else run.step + request.steps
     else:
         minutes, end = run.config.train.minutes, run.config.train.steps
         minutes = minutes if end is None else None
     if minutes is not None:
-        steps = _steps_in(run, request, minutes, take_step, legs[0] if legs else None)
+        steps = _steps_in(run, request, minutes, take_step, segments[0] if segments else None)
         end = run.step + steps
     assert end is not None
-    run.legs, run.end = budget.extended(legs, end) if legs else (end,), end
-    if not legs:
-        run.parts = replace(run.parts, config=replace(run.config, train=replace(run.config.train, steps=end)))
+    run.segments, run.end = budget.extended(segments, end) if segments else (end,), end
+    if not segments:
+        run.bundle = replace(run.bundle, config=replace(run.config, train=replace(run.config.train, steps=end)))
     if run.log.writes:
         record = run_log.read_record(request.out)
         run.log.record(
-            {**record, "config": run.config.to_dict(), "legs": run.legs, "overhead": _overhead(run, request)}
+            {**record, "config": run.config.to_dict(), "legs": run.segments, "overhead": _overhead(run, request)}
         )
         run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
 
 
 def rank_batch(run: Run) -> int:
-    """Pictures of one optimiser step on this rank."""
+    """Pictures per optimiser step on this rank."""
     return run.config.train.batch_size // run.fabric.world_size
 
 
 def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
-    """Steps that end `minutes` after the request was made, validations, checkpoints and sheets included."""
+    """Steps that fit into `minutes` from the request on, with validations, checkpoints and sample sheets."""
     seconds = 60 * minutes
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
     with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
@@ -61,7 +59,7 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
     cost, overhead, spent = run.fabric.broadcast(  # rank 0's clock counts for all
         (cost, _overhead(run, request), time.monotonic() - request.started)
     )
-    validating, saving, painting = (overhead.get(what, 0.0) for what in ("validate", "save", "paint"))
+    validating, saving, painting = (overhead.get(task, 0.0) for task in ("validate", "save", "paint"))
     train = run.config.train
     if total is None:
         train = replace(
@@ -69,7 +67,7 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
             evaluations=budget.affordable(train.evaluations, validating + saving, seconds),
             samples=budget.affordable(train.samples, painting + saving, seconds),
         )
-        run.parts = replace(run.parts, config=replace(run.config, train=train))
+        run.bundle = replace(run.bundle, config=replace(run.config, train=train))
     saves = minutes / train.save_every + max(train.evaluations, train.samples) + 1
     reserved = (train.evaluations + 1) * validating + (train.samples + 1) * painting + saves * saving
     steps = budget.steps_within(cost, seconds - spent - reserved, run.step if total else 0, total)
@@ -81,5 +79,5 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
 
 
 def _overhead(run: Run, request: TrainRequest) -> dict[str, float]:
-    """Seconds that validating, saving and painting took in this process, or when the run began."""
+    """Seconds that validating, saving and painting took: in this process, else when the run began."""
     return run.seconds or run_log.read_record(request.out).get("overhead", {})

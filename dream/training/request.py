@@ -1,12 +1,8 @@
-"""What a training was asked to be, checked against what is on disk before anything is written.
-
-It knows nothing of models and devices.
-"""
+"""The request for a training, checked against the files on disk before anything is written."""
 
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from dream.config import DreamConfig
 from dream.errors import InputError
@@ -22,49 +18,49 @@ ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """A training to start or to go on with."""
+    """A training to start or to continue."""
 
     out: Path
     """The run's folder."""
     source: str | None = None
-    """Where pictures come from; None goes on with the run's own."""
+    """The source of pictures; None keeps the run's own."""
     config: DreamConfig | None = None
-    """Everything else; None goes on with the run's own."""
+    """Everything else; None keeps the run's own."""
     preset: str = "custom"
     """Name of the preset, for the record."""
     minutes: float | None = None
-    """Wall-clock budget (of a resumed run: minutes more); None takes the configuration's."""
+    """Wall-clock budget (for a resumed run: further minutes); None takes the configuration's."""
     steps: int | None = None
-    """Optimiser steps (of a resumed run: steps more); None takes the configuration's."""
+    """Optimiser steps (for a resumed run: further steps); None takes the configuration's."""
     resume: bool = False
-    """Go on with the run in `out`."""
+    """Continue the run in `out`."""
     checkpoint: str | None = None
-    """Name of the checkpoint to go on from; None takes the newest."""
+    """Name of the checkpoint to continue from; None takes the newest."""
     overwrite: bool = False
     """Delete the run in `out` first."""
     devices: str = "auto"
     """Number of devices, their list, or auto."""
     num_nodes: int = 1
-    """Machines."""
+    """Number of machines."""
     strategy: str = "auto"
     """auto, ddp or fsdp."""
     accelerator: str = "auto"
     """auto, cpu, cuda, gpu or mps."""
     started: float = field(default_factory=time.monotonic)
-    """When the budget began to run (`time.monotonic`)."""
+    """Time at which the budget began to run (`time.monotonic`)."""
 
 
 @dataclass(frozen=True)
 class TrainingStart:
-    """Where a training begins."""
+    """The point where a training begins."""
 
     config: DreamConfig
     source: str
     state: ckpt.TrainingState | None = None
-    """What the checkpoint says that it goes on from."""
+    """State of the checkpoint that it continues from."""
     checkpoint: Path | None = None
-    legs: tuple[int, ...] = ()
-    """Steps at which training and extensions were planned to end, as far as that is known."""
+    segments: tuple[int, ...] = ()
+    """Steps at which the training and its extensions were planned to end; empty if not planned yet."""
 
     @property
     def step(self) -> int:
@@ -73,22 +69,23 @@ class TrainingStart:
 
 
 def check_train_request(request: TrainRequest) -> TrainingStart:
-    """Where the training begins; raises InputError for whatever does not fit, and writes nothing."""
+    """The point where the training begins; raises InputError for a request that does not fit. Writes nothing."""
     _check_numbers(request)
     if run_log.holds_run(request.out):
         beat = run_log.read_heartbeat(request.out)
         if run_log.is_training(beat):
             raise InputError(
-                f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that one first"
+                f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that process first"
             )
         if request.resume:
             return _resumed(request)
         if not request.overwrite:
             raise InputError(
-                f"{request.out} holds a run: go on with --resume, start again with --overwrite, or choose another --out"
+                f"{request.out} holds a run: continue it with --resume, replace it with --overwrite, "
+                "or choose another --out"
             )
     elif request.resume:
-        stored_config(request.out)  # says that there is none
+        stored_config(request.out)  # raises, because there is none
     _check_place(request.out)
     if request.config is None or not request.source:
         raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
@@ -131,31 +128,31 @@ def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
 def _resumed(request: TrainRequest) -> TrainingStart:
     record, stored = run_log.read_record(request.out), stored_config(request.out)
     config = stored if request.config is None else check_continues(request.out, stored, request.config)
-    legs, folder = tuple(record.get("legs") or ()), _chosen(request)
+    segments, folder = tuple(record.get("legs") or ()), _chosen(request)
     _check_place(request.out)
     source = request.source or record["source"]
-    config = config if legs else _with_budget(config, request)  # killed before its budget was made steps
-    if folder is None:  # killed before anything was saved: it starts again, and comes out the same
-        return TrainingStart(config, source, legs=legs)
+    config = config if segments else _with_budget(config, request)  # it was killed before its budget became steps
+    if folder is None:  # it was killed before anything was saved: it starts again, with the same result
+        return TrainingStart(config, source, segments=segments)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
-    if legs and state.step >= legs[-1] and request.minutes is None and request.steps is None:
+    if segments and state.step >= segments[-1] and request.minutes is None and request.steps is None:
         raise InputError(
-            f"{request.out} is finished at step {state.step}: --minutes M or --steps N goes on for that long"
+            f"{request.out} is finished at step {state.step}: give --minutes M or --steps N to continue for that long"
         )
-    return TrainingStart(config, source, state, folder, legs)
+    return TrainingStart(config, source, state, folder, segments)
 
 
 def stored_config(out: Path) -> DreamConfig:
-    """The configuration of the run in `out`; InputError if there is none."""
+    """The configuration of the run in `out`; raises InputError if there is none."""
     if not run_log.holds_run(out):
         raise InputError(f"{out} holds no run to resume: there is no {out / 'config.json'}")
     return DreamConfig.from_dict(run_log.read_record(out)["config"])
 
 
 def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> DreamConfig:
-    """`wanted` with the run's own budget and vocabulary; InputError if it is another training."""
-    if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than was asked for
+    """`wanted` with the run's own budget and vocabulary; raises InputError if it is another training."""
+    if stored.text.tokenizer == wanted.text.tokenizer:  # a trained vocabulary may be smaller than requested
         wanted = replace(wanted, text=replace(wanted.text, vocab_size=stored.text.vocab_size))
     ckpt.check_same_model(out, stored, wanted)
     for key in ("seed", "optimizer"):
@@ -166,11 +163,11 @@ def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> Drea
 
 
 def _chosen(request: TrainRequest) -> Path | None:
-    found: list[Any] = ckpt.list_checkpoints(request.out)
+    folders = ckpt.list_checkpoints(request.out)
     if request.checkpoint is None:
-        return found[-1] if found else None
-    for path in found:
+        return folders[-1] if folders else None
+    for path in folders:
         if path.name == Path(request.checkpoint).name:
             return path
-    names = ", ".join(path.name for path in found) or "none"
+    names = ", ".join(path.name for path in folders) or "none"
     raise InputError(f"{request.out} has no checkpoint '{request.checkpoint}'; it has {names}")

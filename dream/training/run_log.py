@@ -1,9 +1,8 @@
-"""What a run leaves on disk beside checkpoints: writer and readers side by side.
+"""A run's files on disk, except checkpoints: their writer and their readers.
 
-`config.json` (everything resolved, versions, history), `metrics.jsonl` (rows of kind `train` and
-`validation`), `heartbeat.json` (who is training, how far), `report.json` (what was broken in the data),
-`samples/`. Files that are replaced are replaced at once, and a reader never sees half of one. It knows
-nothing of torch.
+`config.json` (resolved configuration, versions, history), `metrics.jsonl` (rows of kind `train` and
+`validation`), `heartbeat.json` (the training process and its progress), `report.json` (problems in the data),
+`samples/`. Files are replaced atomically, so a reader never sees half of one. Nothing here imports torch.
 """
 
 import json
@@ -23,7 +22,7 @@ from dream.errors import InputError
 from dream.files import replace_text
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
-"""Packages whose versions go into the run's record."""
+"""Packages whose versions are stored in the run's record."""
 CONTENTS = (
     "config.json",
     "metrics.jsonl",
@@ -34,35 +33,35 @@ CONTENTS = (
     "samples",
     "set-aside",
 )
-"""All that a run owns in its folder: what overwriting deletes."""
+"""Everything that a run owns in its folder, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """Who is training and how far it is."""
+    """The training process and its progress."""
 
     pid: int
     """Process id of rank 0."""
     process_start: str | None
-    """Start of that process in clock ticks since boot, which tells it from a later one of the same id."""
+    """Start of that process in clock ticks since boot; a later process with the same id has another one."""
     status: Status
-    """What the process is doing, or how it ended."""
+    """Current state of the process, or how it ended."""
     step: int
     """Optimiser steps done."""
     end: int
-    """Optimiser steps at which it ends (0 = not known yet)."""
+    """Step at which it ends (0 = not known yet)."""
     seconds_left: float | None
-    """Estimate of what is left."""
+    """Estimated time left."""
     time: float
-    """When this was written, in seconds since 1970."""
+    """Time of writing, in seconds since 1970."""
     message: str = ""
-    """Why it failed or stopped."""
+    """Reason for failing or stopping."""
 
 
 class RunLog:
-    """The writer. Rank 0 writes; other ranks only leave a data report of their own."""
+    """Writes a run's files. Rank 0 writes all of them; other ranks write only their own data report."""
 
     def __init__(self, folder: Path, rank: int = 0) -> None:
         self.folder, self.rank, self.writes = folder, rank, rank == 0
@@ -73,7 +72,7 @@ class RunLog:
             _replace_json(self.folder / "config.json", tree)
 
     def event(self, name: str, **details: Any) -> None:
-        """Adds what happened to the history in `config.json`."""
+        """Adds an event to the history in `config.json`."""
         if self.writes:
             tree = read_record(self.folder)
             tree["history"].append({"time": time.time(), "event": name, **details})
@@ -96,12 +95,12 @@ class RunLog:
             _replace_json(self.folder / "heartbeat.json", asdict(beat))
 
     def report(self, tree: Mapping[str, Any]) -> None:
-        """Replaces `report.json` (`report-rank1.json` and so on beside it: each rank reads its own share)."""
+        """Replaces `report.json`, or `report-rank1.json` and so on: each rank reads its own share of the data."""
         name = "report.json" if self.writes else f"report-rank{self.rank}.json"
         _replace_json(self.folder / name, tree)
 
     def drop_rows_after(self, step: int) -> None:
-        """Removes the rows of steps that will be trained again, and a last line that was cut off."""
+        """Removes the rows of steps that will be trained again, and an incomplete last line."""
         path = self.folder / "metrics.jsonl"
         if self.writes and path.exists():
             kept = [json.dumps(row) + "\n" for row in read_metrics(self.folder) if row["step"] <= step]
@@ -114,26 +113,26 @@ def holds_run(folder: Path) -> bool:
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """The run's `config.json`; InputError if there is none or it is damaged."""
+    """Reads the run's `config.json`; raises InputError if it is missing or damaged."""
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {path}")
     try:
         tree = json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"{path} is damaged: it is no JSON ({error})") from error
+        raise InputError(f"{path} is damaged: it is not JSON ({error})") from error
     if not isinstance(tree, dict) or "config" not in tree:
         raise InputError(f"{path} is not the record of a run: it lacks 'config'")
     return tree
 
 
 def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl` (of one kind), oldest first; none if there is no file yet."""
+    """The rows of `metrics.jsonl` (of one kind, or all), oldest first; empty if there is no file yet."""
     return [row for row in _rows(folder / "metrics.jsonl") if kind is None or row["kind"] == kind]
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:
-    """The last heartbeat, if there is one."""
+    """The last heartbeat; None if there is none."""
     try:
         return Heartbeat(**json.loads((folder / "heartbeat.json").read_text()))
     except (FileNotFoundError, ValueError, TypeError):
@@ -142,12 +141,21 @@ def read_heartbeat(folder: Path) -> Heartbeat | None:
 
 def is_training(beat: Heartbeat | None) -> bool:
     """Whether the process of this heartbeat is still training."""
-    if beat is None or beat.status in ("finished", "stopped", "failed"):
+    return (
+        beat is not None
+        and beat.status not in ("finished", "stopped", "failed")
+        and is_alive(beat.pid, beat.process_start)
+    )
+
+
+def is_alive(pid: int | None, start: str | None) -> bool:
+    """Whether the process with this id and start time is still running; without /proc by the id alone."""
+    if pid is None:
         return False
-    if beat.process_start is not None:
-        return process_start(beat.pid) == beat.process_start
+    if start is not None:
+        return process_start(pid) == start
     try:
-        os.kill(beat.pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
@@ -165,7 +173,7 @@ def process_start(pid: int) -> str | None:
 
 
 def delete_run(folder: Path) -> None:
-    """Deletes what a run owns in its folder, and nothing else."""
+    """Deletes the files that a run owns in its folder, and nothing else."""
     for path in [*(folder / name for name in CONTENTS), *folder.glob("report-rank*.json")]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -174,7 +182,7 @@ def delete_run(folder: Path) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that matter, as far as they are installed."""
+    """Versions of Python and of the installed PACKAGES."""
     found = {"python": sys.version.split()[0]}
     for name in PACKAGES:
         try:
@@ -185,7 +193,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of this package's checkout (`-dirty` if it was changed); None outside of one."""
+    """Commit of this package's checkout (`-dirty` if it has changes); None outside a checkout."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
@@ -208,7 +216,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _finite(value: Any) -> Any:
-    """`value` with every NaN and infinity as None: JSON has neither."""
+    """`value` with None for every NaN and infinity, which JSON lacks."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

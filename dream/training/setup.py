@@ -1,4 +1,4 @@
-"""From a request to a run that is ready to train: ranks, data, model, folder, in that order."""
+"""Turns a request into a run that is ready to train: ranks, data, model, folder, in that order."""
 
 import time
 from typing import Any
@@ -6,15 +6,15 @@ from typing import Any
 from dream.console import Console
 from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
+from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
 from dream.training.devices import launch
-from dream.training.parts import Parts, build_parts, compile_blocks, obtain_tokenizer
 from dream.training.request import TrainingStart, TrainRequest
 from dream.training.run_log import RunLog
 from dream.training.state import Run, restore
 
 
 def set_up(request: TrainRequest, start: TrainingStart) -> Run:
-    """Ranks, data, model, then the folder: until everything fits nothing is written."""
+    """Sets up ranks, data and model, then the folder: nothing is written until everything fits."""
     fabric = launch(request, start.config)
     rank, train = fabric.global_rank, start.config.train
     log, console = RunLog(request.out, rank), Console(rank == 0)
@@ -24,36 +24,36 @@ def set_up(request: TrainRequest, start: TrainingStart) -> Run:
         fabric.barrier()  # until rank 0 has written the tokenizer
     known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
     tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
-    parts = build_parts(start.config, tokenizer)
+    bundle = build_bundle(start.config, tokenizer)
     if start.checkpoint is None and rank == 0:
-        open_run(log, request, start, parts, facts)
+        open_run(log, request, start, bundle, facts)
         fabric.barrier()
-    parts.to(fabric.device)
+    bundle.move_frozen(fabric.device)
     if train.compile:
-        compile_blocks(parts.model)
-    model = fabric.setup_module(parts.model)
-    optimizers = optim.build_optimizers(parts.model, train)
+        compile_blocks(bundle.model)
+    model = fabric.setup_module(bundle.model)
+    optimizers = optim.build_optimizers(bundle.model, train)
     wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
-    run = Run(fabric, parts, source, start.source, model, wrapped, optim.Ema(parts.model, train), log, console)
+    run = Run(fabric, bundle, source, start.source, model, wrapped, optim.Ema(bundle.model, train), log, console)
     if start.checkpoint is not None:
         restore(run, start)
         if rank == 0:
-            open_run(log, request, start, parts, facts)
+            open_run(log, request, start, bundle, facts)
         fabric.barrier()
     return run
 
 
 def open_run(
-    log: run_log.RunLog, request: TrainRequest, start: TrainingStart, parts: Parts, facts: dict[str, Any]
+    log: run_log.RunLog, request: TrainRequest, start: TrainingStart, bundle: TrainingBundle, facts: dict[str, Any]
 ) -> None:
-    """Creates the run's folder, with `facts` in its record, or notes in its history that it goes on."""
+    """Creates the run's folder, with `facts` in its record, or adds to its history that the run continues."""
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:
         checkpoint.remove_unfinished(folder)
-        aside = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
-        log.record({**run_log.read_record(folder), "config": parts.config.to_dict(), "source": start.source})
-        log.event("resumed", step=start.step, set_aside=aside, **about)
+        moved = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
+        log.record({**run_log.read_record(folder), "config": bundle.config.to_dict(), "source": start.source})
+        log.event("resumed", step=start.step, set_aside=moved, **about)
         log.drop_rows_after(start.step if start.checkpoint else -1)
     else:
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,13 +63,13 @@ def open_run(
                 "format": 1,
                 "preset": request.preset,
                 "source": start.source,
-                "config": parts.config.to_dict(),
+                "config": bundle.config.to_dict(),
                 "legs": None,
-                "parameters": sum(p.numel() for p in parts.model.parameters()),
+                "parameters": sum(p.numel() for p in bundle.model.parameters()),
                 **about,
                 "history": [{"time": time.time(), "event": "started"}],
             }
         )
     log.heartbeat("starting", start.step, 0)
     if not (folder / "tokenizer").exists():
-        parts.tokenizer.save(folder / "tokenizer")
+        bundle.tokenizer.save(folder / "tokenizer")

@@ -1,6 +1,4 @@
-"""A training in progress: what it consists of; saving and restoring it, and trying something that leaves
-no trace.
-"""
+"""A training in progress: its contents; saving, restoring and validating it; and trying steps without a trace."""
 
 import time
 from collections.abc import Iterator
@@ -16,10 +14,12 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.console import Console
 from dream.data.sources import Source
+from dream.model.dream import Dream
+from dream.model.pretrained import Pretrained
 from dream.training import checkpoint, monitor
+from dream.training.bundle import TrainingBundle
 from dream.training.devices import Fabric, gather_objects, sum_over_ranks
-from dream.training.optim import Ema
-from dream.training.parts import Parts
+from dream.training.optim import Ema, whole
 from dream.training.request import TrainingStart
 from dream.training.run_log import RunLog
 
@@ -29,51 +29,51 @@ class Run:
     """A training in progress on this rank."""
 
     fabric: Fabric
-    parts: Parts
+    bundle: TrainingBundle
     source: Source
     source_name: str
     model: Any
-    """The model as Fabric wraps it; its forward is the only way in."""
+    """The model as Fabric wraps it; only its forward may be called."""
     optimizers: list[Any]
     """As Fabric wraps them."""
     ema: Ema
     log: RunLog
     console: Console
-    legs: tuple[int, ...] = ()
+    segments: tuple[int, ...] = ()
     """Steps at which the training and its extensions end."""
     end: int = 0
     """Step at which this process ends."""
     step: int = 0
     """Optimiser steps done."""
     position: Any = None
-    """Place in the data right after the last batch used."""
+    """Position in the data right after the last batch used."""
     saved_step: int = -1
     saved_time: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
-    """What validating, saving and painting last took."""
+    """Seconds that the last validation, checkpoint and sample sheet took."""
     fixed: monitor.FixedInputs | None = None
     prompts: tuple[str, ...] = ()
 
     @property
     def config(self) -> DreamConfig:
         """The resolved configuration."""
-        return self.parts.config
+        return self.bundle.config
 
     @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
-        """Notes in `seconds` how long the block took."""
+    def timed(self, task: str) -> Iterator[None]:
+        """Stores in `seconds` how long the block took."""
         begin = time.monotonic()
         yield
-        self.seconds[what] = time.monotonic() - begin
+        self.seconds[task] = time.monotonic() - begin
 
 
 def save_state(run: Run, validation_loss: float | None = None) -> Path:
-    """The checkpoint of this moment, written by rank 0 (all ranks must call it); none is written twice."""
+    """The checkpoint of the current step, written by rank 0 unless it exists. Every rank must call it."""
     folder = checkpoint.checkpoint_folder(run.log.folder, run.step)
     if run.saved_step == run.step:
         return folder
     with run.timed("save"):
-        model = run.parts.model
+        model = run.bundle.model
         tensors = {
             "model": checkpoint.model_tensors(model),
             "ema": checkpoint.named_tensors(run.ema.names, run.ema.averages),
@@ -82,7 +82,7 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
         positions = tuple(gather_objects(run.fabric, run.position))
         if run.log.writes:
             state = checkpoint.TrainingState(run.step, run.config, run.source_name, positions, validation_loss)
-            checkpoint.save_checkpoint(run.log.folder, state, tensors, run.parts.tokenizer)
+            checkpoint.save_checkpoint(run.log.folder, state, tensors, run.bundle.tokenizer)
             checkpoint.prune(run.log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
     run.saved_step, run.saved_time = run.step, time.monotonic()
@@ -90,14 +90,13 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
 
 
 def restore(run: Run, start: TrainingStart) -> None:
-    """Puts the run where the checkpoint of `start` was; InputError, before anything is changed, if that is
-    damaged.
+    """Puts the run into the state of the checkpoint of `start`.
 
-    With another source or number of ranks than before the data starts from its beginning, and the run says
-    so.
+    Raises InputError, before anything is changed, if the checkpoint is damaged. With another source or another
+    number of ranks than before, the data starts from its beginning, and a message says so.
     """
     assert start.checkpoint is not None and start.state is not None
-    folder, model = start.checkpoint, run.parts.model
+    folder, model = start.checkpoint, run.bundle.model
     checkpoint.copy_tensors(folder, "model", model.state_dict())
     checkpoint.copy_tensors(folder, "ema", dict(zip(run.ema.names, run.ema.averages, strict=True)))
     checkpoint.restore_optimizers(folder, model, run.optimizers)
@@ -111,15 +110,15 @@ def restore(run: Run, start: TrainingStart) -> None:
 
 @contextmanager
 def rehearsal(run: Run) -> Iterator[None]:
-    """Whatever is trained inside is undone to the bit on leaving."""
-    tensors = [*run.parts.model.parameters(), *run.parts.model.buffers(), *run.ema.averages]
-    kept = [tensor.detach().clone() for tensor in tensors]
+    """Undoes to the bit, on leaving, all training done inside the block."""
+    tensors = [*run.bundle.model.parameters(), *run.bundle.model.buffers(), *run.ema.averages]
+    before = [tensor.detach().clone() for tensor in tensors]
     states = [_cloned(optimizer) for optimizer in run.optimizers]
     try:
         yield
     finally:
         with torch.no_grad():
-            for tensor, value in zip(tensors, kept, strict=True):
+            for tensor, value in zip(tensors, before, strict=True):
                 tensor.copy_(value)
         for optimizer, state in zip(run.optimizers, states, strict=True):
             optimizer.state.clear()
@@ -131,7 +130,7 @@ def _cloned(optimizer: Optimizer) -> dict[Tensor, dict[str, Tensor]]:
 
 
 def validate(run: Run) -> float:
-    """The validation loss of the averaged weights; a log row tells the rest. Every rank must call it."""
+    """The validation loss of the averaged weights; logs it with the other measures. Every rank must call it."""
     fabric = run.fabric
     with run.timed("validate"), run.ema.swapped():
         if run.fixed is None:
@@ -151,8 +150,8 @@ def validate(run: Run) -> float:
 
 
 def prepare_validation(run: Run) -> None:
-    """Reads the validation pictures, this rank's share and the sheets' prompts."""
-    fabric, parts = run.fabric, run.parts
+    """Reads this rank's share of the validation pictures, and the prompts of the sample sheets."""
+    fabric, bundle = run.fabric, run.bundle
     batch = run.source.fixed(monitor.PICTURES)
     run.prompts = batch.captions[: monitor.SHEET_PROMPTS]
     share = monitor.share_of(batch, fabric.global_rank, fabric.world_size)
@@ -160,9 +159,43 @@ def prepare_validation(run: Run) -> None:
     captions = share.captions if run.config.objective.text else ("",) * len(share)
     run.fixed = fabric.to_device(
         monitor.FixedInputs(
-            parts.image_tokenizer.tokenize(images),
-            parts.tokenizer.token_ids(share.captions),
-            parts.conditioning.condition(captions),
-            parts.teacher.features(images) if parts.teacher else None,
+            bundle.image_tokenizer.tokenize(images),
+            bundle.tokenizer.token_ids(share.captions),
+            bundle.conditioning.condition(captions),
+            bundle.teacher.features(images) if bundle.teacher else None,
         )
     )
+
+
+def paint_samples(run: Run, folder: Path) -> None:
+    """Writes the sample sheet of the current step, whose checkpoint is `folder`. Every rank must call it."""
+    if run.fixed is None:
+        prepare_validation(run)
+    with run.timed("paint"):
+        model, bundle = averaged_model(run), run.bundle
+        if model is not None:
+            name = checkpoint.weights_id(folder, "ema")
+            pretrained = Pretrained(
+                run.config, model, bundle.tokenizer, bundle.conditioning, bundle.image_tokenizer, name, folder, run.step
+            )
+            sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
+            monitor.draw_samples(pretrained, run.prompts, sheet)
+
+
+@torch.no_grad()
+def averaged_model(run: Run) -> Dream | None:
+    """A copy of the model with the averaged weights, in eval mode, on rank 0; None on other ranks.
+
+    A copy, because the run's own model may be sharded or compiled. Every rank must call it: it gathers shards.
+    """
+    model, copies = None, {}
+    if run.log.writes:
+        with torch.random.fork_rng(devices=[]):
+            model = Dream(run.config).to(run.fabric.device).eval()
+        copies = model.state_dict()
+    averages = dict(zip(run.ema.names, run.ema.averages, strict=True))
+    for name, tensor in (run.bundle.model.state_dict() | averages).items():
+        gathered = whole(tensor)
+        if copies:
+            copies[name].copy_(gathered)
+    return model

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the loop grants after the step it is in."""
+"""Turns Ctrl-C and SIGTERM into a stop request that the loop honours after the current step."""
 
 import signal
 import threading
@@ -8,12 +8,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 GRACE_SECONDS = 3.0
-"""A second Ctrl-C interrupts at once, unless it comes this soon: launchers forward what their whole group
-received."""
+"""A second Ctrl-C interrupts at once, unless it comes this soon: launchers forward the signals of their group."""
 
 
-class StopWish:
-    """Which signal asked to stop, if one did."""
+class StopRequest:
+    """The signal that asked to stop, if one did; true from then on."""
 
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
@@ -22,8 +21,8 @@ class StopWish:
     def __bool__(self) -> bool:
         return self.signal is not None
 
-    def take(self, number: int, frame: FrameType | None) -> None:
-        """A signal handler: notes the first wish."""
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler: stores the first signal; a Ctrl-C after the grace period raises KeyboardInterrupt."""
         if self.signal is None:
             self.signal, self.since = signal.Signals(number), time.monotonic()
         elif number == signal.SIGINT and time.monotonic() - self.since > GRACE_SECONDS:
@@ -31,15 +30,15 @@ class StopWish:
 
 
 @contextmanager
-def stop_signals() -> Iterator[StopWish]:
-    """Signals noted while the block runs. Outside the main thread none are: Python forbids it."""
-    wish = StopWish()
+def stop_signals() -> Iterator[StopRequest]:
+    """Catches signals while the block runs; outside the main thread it catches none, because Python forbids it."""
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish
+        yield request
         return
-    before = {number: signal.signal(number, wish.take) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, request.handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield wish
+        yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

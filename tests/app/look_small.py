@@ -1,4 +1,4 @@
-"""The pages Data and Search under test: waiting until their work is done."""
+"""Waits until the background work of the Data and Search pages under test has ended."""
 
 from streamlit.testing.v1 import AppTest
 
@@ -22,7 +22,7 @@ WORKS = (
 
 
 def settled(app: AppTest) -> AppTest:
-    """The page once nothing runs any more."""
+    """Runs the page until none of its work is running."""
     for _ in range(40):
         started = [app.session_state[f"work.{key}"] for key in WORKS if f"work.{key}" in app.session_state]
         alive = [work for work in started if work.running]

@@ -1,4 +1,4 @@
-"""The app under test, opened on a page of it."""
+"""Opens the app under test on one of its pages."""
 
 from pathlib import Path
 

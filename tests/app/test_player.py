@@ -1,4 +1,4 @@
-"""The player on a page: it is mounted with its data, and what the reader does comes back once."""
+"""The player on a page: it gets its data, and each event of the user comes back once."""
 
 import json
 
@@ -19,7 +19,7 @@ def page() -> None:
 
 
 def mounted(at: AppTest):
-    """What the component was given."""
+    """Data that the component got."""
     (component,) = at.get("bidi_component")
     return component.proto, json.loads(component.proto.mixed.json or component.proto.json)
 

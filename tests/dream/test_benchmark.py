@@ -5,22 +5,13 @@ import pytest
 import torch
 
 from dream.__main__ import main
-from dream.benchmark import (
-    RATIO_BINS,
-    decode_split,
-    interleaved,
-    matmul_rate,
-    ratio_weights,
-    selection_times,
-    small_copy,
-    step_by_step,
-    training_times,
-)
+from dream.benchmark import RATIO_BINS, decode_split, ratio_weights, selection_times, small_copy, training_times
 from dream.config import MaskingConfig
 from dream.decoding.selection import DecodeSettings
 from dream.masking import ratio_distribution
 from dream.model.dream import Dream
 from dream.presets import base
+from dream.timing import interleaved, matmul_rate, step_by_step
 from tests.dream.decoding.decode_fakes import small_config, small_model
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from dream import official
-from dream.config import override
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.overrides import override
 from dream.presets import preset
 
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dream import diffusion, masking, official
 from dream.decoding.decode import decode_iter
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import Midway, Prompted, start_state
 from dream.diffusion import Draw
 from dream.losses import contrastive_loss, total_loss
 from dream.model.dream import Dream
@@ -377,12 +378,12 @@ class Replay:
         same = [i for i, s in enumerate(self.calls) if s == step]
         return same[candidate if before else 0]
 
-    def __call__(self, step: int, images: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+    def __call__(self, step: int, pictures: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
         rows = []
-        for image, candidate in zip(images, candidates, strict=True):
+        for picture, candidate in zip(pictures, candidates, strict=True):
             call = f"{self.run}.call{self.call(step, candidate):02d}"
             start, steps = given(call + ".init_noise"), given(call + ".step_noise")
-            place = slice(image * count, (image + 1) * count)
+            place = slice(picture * count, (picture + 1) * count)
             rows.append(torch.cat([start[None, place], steps[:, place]]))
         assert all(len(row) == draws for row in rows)
         return torch.cat(rows, dim=1)
@@ -402,15 +403,15 @@ def test_decoding(run: str):
         select_steps=(select,) if candidates > 1 else (),
     )
     prompts, t5 = about["bsz"], given(run + ".t5")
+    prompted = Prompted(given(run + ".text_tokens"), t5[:prompts], t5[prompts:] if settings.guided else None)
+    state = start_state(given(run + ".orders"), image.token_dim)
     records = decode_iter(
         model(),
-        given(run + ".text_tokens"),
-        t5[:prompts],
-        t5[prompts:] if settings.guided else None,
+        prompted,
         settings,
+        beginning=Midway(state, 0, image.num_tokens),
         noise=Replay(run, candidates, select),
-        orders=given(run + ".orders"),
-        record_scores=True,
+        scored="all",
     )
     replay, last = Replay(run, candidates, select), None
     for record in records:
@@ -426,7 +427,7 @@ def test_decoding(run: str):
             assert record.alignment is not None
             scores = record.alignment.view(prompts, candidates)
             check(f"{run}.scores", scores.T, 3e-4)
-            chosen = record.candidates[record.kept].tolist()
+            chosen = record.candidate[record.kept].tolist()
             assert chosen == fixture().scalars[f"{run}.best_candidate"]
     assert last is not None and not last.mask.any()
     check(f"{run}.latents", unpatchify(last.tokens, image.patch_size, image.channels), 0.15)
@@ -439,8 +440,8 @@ def check_calls(run: str, record, replay: Replay, prompts: int, settings: Decode
     rows, count = record.revealed.shape
     halves = 2 if settings.guided else 1
     condition = record.condition.view(halves, rows, count, -1)
-    for candidate in sorted(set(record.candidates.tolist())) if rows > prompts else [0]:
-        chosen = record.candidates == candidate if rows > prompts else torch.ones(rows, dtype=torch.bool)
+    for candidate in sorted(set(record.candidate.tolist())) if rows > prompts else [0]:
+        chosen = record.candidate == candidate if rows > prompts else torch.ones(rows, dtype=torch.bool)
         call = replay.call(record.step, candidate)
         about = fixture().scalars[run + ".calls"][call]
         assert about["step"] == record.step and about["n_predicted"] == int(chosen.sum()) * count

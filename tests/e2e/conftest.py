@@ -1,4 +1,4 @@
-"""An app of an empty workspace and a browser for it, once a module."""
+"""An app on an empty workspace and a browser for it, once per module."""
 
 import os
 
@@ -9,7 +9,7 @@ from app.browsing import chromium, reason_missing, served
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium; in CI it has to be there."""
+    """Headless Chromium; required in CI."""
     missing = reason_missing()
     if missing and not os.environ.get("CI"):
         pytest.skip(missing)
@@ -20,12 +20,12 @@ def browser():
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
-    """An empty folder."""
+    """Empty workspace."""
     return tmp_path_factory.mktemp("workspace")
 
 
 @pytest.fixture(scope="module")
 def address(workspace):
-    """Where the app of that workspace answers."""
+    """Address of the app on that workspace."""
     with served(workspace) as found:
         yield found

@@ -1,4 +1,4 @@
-"""Typing, choosing and reading on a page of the app, by the keys of its widgets."""
+"""Types, chooses and reads on a page of the app, by widget key."""
 
 import re
 
@@ -8,7 +8,7 @@ from app.browsing import PATIENCE, settle, widget
 
 
 def type_into(page: Page, key: str, text: str) -> None:
-    """Puts text into the box of that key and leaves it."""
+    """Types text into the box of that key and leaves the box."""
     box = widget(page, key).locator("input, textarea").first
     box.fill(text, timeout=PATIENCE)
     box.blur()
@@ -22,5 +22,5 @@ def choose(page: Page, key: str, option: str) -> None:
 
 
 def wait_for_text(page: Page, text: str) -> None:
-    """Waits until the page says so."""
+    """Waits until the page shows text that matches the pattern."""
     page.get_by_text(re.compile(text)).first.wait_for(timeout=PATIENCE)

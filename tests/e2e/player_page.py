@@ -1,4 +1,4 @@
-"""A page with nothing but the player, and what it shows there."""
+"""A page with only the player, and readings of it."""
 
 import base64
 import io
@@ -23,7 +23,7 @@ PIXELS = """canvas => [...canvas.getContext("2d").getImageData(0, 0, canvas.widt
 
 @contextmanager
 def shown(browser, data, adapter=MOUNT, kinds=None, **options):
-    """A page with the player on it, and what it emits in `events`."""
+    """Opens a page with the player, which collects its events in `events`."""
     context = browser.new_context(viewport={"width": 1180, "height": 900}, **options)
     page = context.new_page()
     failures = []
@@ -43,7 +43,7 @@ def pixels(url: str) -> np.ndarray:
 
 
 def drawn(page, selector: str) -> np.ndarray:
-    """What a square canvas shows."""
+    """Pixels of a square canvas."""
     values = np.array(page.locator(selector).evaluate(PIXELS), np.uint8)
     side = round((values.size / 4) ** 0.5)
     return values.reshape(side, side, 4)
@@ -58,5 +58,5 @@ def events(page) -> list[dict]:
 
 
 def cells_of(page, selector: str) -> int:
-    """Cells that a path outlines."""
+    """Cells outlined by a path."""
     return (page.locator(selector).first.get_attribute("d") or "").count("z")

@@ -1,4 +1,4 @@
-"""The app listens on loopback only, refuses strange names, asks no other host, and all its pages open."""
+"""The app listens on loopback only, refuses unknown hosts, contacts no other host, and all its pages open."""
 
 import contextlib
 import socket

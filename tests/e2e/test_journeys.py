@@ -1,5 +1,5 @@
-"""What people come for: from nothing to a training, stopped and resumed, to a picture of one's own model; a
-choice among candidates; the difference of two checkpoints; a wrong path; a trainer that was killed."""
+"""Journeys of a user: a training, stopped and resumed, then a picture by that model; a choice among candidates;
+the difference of two checkpoints; a wrong path; a trainer that was killed."""
 
 import json
 import os
@@ -96,12 +96,12 @@ def test_train_reload_stop_resume_decode_scrub_fork_export(page, address, worksp
 
 
 def read_out(player) -> list[str]:
-    """The step, shares and scores that the player names."""
+    """Step, shares and scores shown by the player."""
     return player.locator(".dp-readouts output").all_inner_texts()
 
 
 def decodes(workspace) -> list[dict]:
-    """What is said of every stored decode."""
+    """Metadata of every stored decode."""
     return [json.loads(path.read_text())["about"] for path in (workspace / "decodes").glob("*/about.json")]
 
 

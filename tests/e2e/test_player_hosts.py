@@ -1,4 +1,4 @@
-"""The player where it stands: as an offline page, in a notebook, and on a Streamlit page."""
+"""The player in its hosts: an offline page, a notebook, and a Streamlit page."""
 
 import json
 import os

@@ -30,7 +30,7 @@ def test_losers_of_a_race_turn_pale_after_the_choice_and_the_winner_goes_on(brow
             page.keyboard.press("ArrowRight")
         assert page.locator(".dp-won").inner_text().split() == ["2", "0.270", "chosen", "·", "✓", "right"]
         chart = page.locator(".dp-chart").text_content()
-        for words in ("Tokens decoded (share of all)", "Steps done", "Alignment (cosine)", "choice: candidate 2"):
+        for words in ("Decoded (share of tokens)", "Steps done", "Alignment (cosine)", "choice: candidate 2"):
             assert words in chart
         page.locator(".dp-racer").nth(1).click()
         assert events(page)[-1] | {"id": 0} == {"kind": "candidate", "number": 1, "id": 0}
@@ -73,12 +73,12 @@ def test_cells_are_selected_by_click_drag_keys_and_buttons(browser):
         page.keyboard.press(" ")
         assert selected() == [5, 10, 11, 12, 13]
         assert page.locator("[role=gridcell][aria-selected=true]").count() == 5
-        assert page.locator("[role=gridcell].dp-anew").count() == 20  # kept are those selected
+        assert page.locator("[role=gridcell].dp-repaint").count() == 20  # kept are those selected
         page.get_by_role("button", name="Invert").click()
         assert len(selected()) == 20
         page.keyboard.press("Enter")  # the button's own
         page.get_by_role("button", name="All").click()
-        assert page.locator(".dp-count").inner_text() == "25 of 25 tokens kept, 0 to be painted"
+        assert page.locator(".dp-count").inner_text() == "25 of 25 tokens kept, 0 to repaint"
         page.get_by_role("button", name="None").click()
         assert selected() == []
         assert page.evaluate("scrollY") == 0
@@ -86,7 +86,7 @@ def test_cells_are_selected_by_click_drag_keys_and_buttons(browser):
 
 def test_cleared_cells_are_those_painted_anew(browser):
     with shown(browser, cells_data(verb="clear")) as page:
-        assert page.locator("[role=gridcell].dp-anew").count() == 3
+        assert page.locator("[role=gridcell].dp-repaint").count() == 3
 
 
 def test_cells_given_anew_are_taken_but_their_echo_is_not(browser):

@@ -10,8 +10,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "notebooks" / "figures_of_the_app.ipynb"
 FIGURES = "workbench.figures"
-HERE_TOO = {f"{FIGURES}.evaluation": "by_ratio paper robustness selection_cost selection_curves side_by_side"}
-"""Modules that hand on what others have."""
 
 
 def figures_in(text: str) -> set[tuple[str, str]]:
@@ -22,27 +20,19 @@ def figures_in(text: str) -> set[tuple[str, str]]:
             for alias in node.names:
                 name = alias.asname or alias.name
                 if alias.name.startswith("plot_"):
-                    functions[name] = (home_of(node.module, alias.name), alias.name)
+                    functions[name] = (node.module, alias.name)
                 else:
                     modules[name] = f"{node.module}.{alias.name}"
     found = {functions[n.id] for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id in functions}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr.startswith("plot_"):
             assert isinstance(node.value, ast.Name) and node.value.id in modules, ast.unparse(node)
-            found.add((home_of(modules[node.value.id], node.attr), node.attr))
+            found.add((modules[node.value.id], node.attr))
     return found
 
 
-def home_of(module: str, name: str) -> str:
-    """The module that defines a figure."""
-    for other in HERE_TOO.get(module, "").split():
-        if f"def {name}(" in (ROOT / "workbench" / "figures" / f"{other}.py").read_text():
-            return f"{FIGURES}.{other}"
-    return module
-
-
 def users() -> Iterator[Path]:
-    for folder in ("app", "workbench/notebook"):
+    for folder in ("app", "workbench/widgets"):
         yield from sorted((ROOT / folder).rglob("*.py"))
 
 
@@ -76,5 +66,3 @@ def test_uses_are_found_through_any_name():
         (f"{FIGURES}.masking", "plot_chance"),
         (f"{FIGURES}.search", "plot_cosines"),
     }
-    via = "from workbench.figures import evaluation\nevaluation.plot_edits([])"
-    assert figures_in(via) == {(f"{FIGURES}.by_ratio", "plot_edits")}

@@ -81,5 +81,5 @@ def test_a_failing_cell_is_named(tmp_path):
 def test_what_is_no_notebook_is_refused(tmp_path):
     (tmp_path / "no.ipynb").write_text("no")
     for name in ("no.ipynb", "missing.ipynb"):
-        with pytest.raises(InputError, match="is no notebook"):
+        with pytest.raises(InputError, match="is not a notebook"):
             execute(tmp_path / name, tmp_path)

@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dream.config import override
 from dream.errors import InputError
 from dream.evaluation.results import read_results, write_results
 from dream.evaluation.statistics import Estimate
 from dream.evaluation.table import text_table
+from dream.overrides import override
 from dream.presets import preset
 from dream.training.run_log import RunLog
 from tests.dream.training.training_small import settings, small_config
 from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
-from workbench.comparison import MAIN, VARIANTS, ComparisonPlan, slug, write_report
+from workbench.comparison import write_report
 from workbench.jobs.side_by_side import Command, last_log_line, run_side_by_side
 from workbench.means import T95, mean_over_seeds, over_seeds
 from workbench.palette import OBJECTIVES
+from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
 
 
 def failing(*words, capsys):
@@ -72,7 +73,7 @@ def test_a_finished_run_is_kept_and_a_stopped_one_goes_on(tmp_path):
 def test_runs_of_another_plan_are_not_mixed_in(tmp_path):
     comparison._check(ComparisonPlan(runs=tmp_path / "runs", out=tmp_path / "out"))
     comparison._check(ComparisonPlan(seeds=(5,), runs=tmp_path / "runs", out=tmp_path / "out"))
-    with pytest.raises(InputError, match="runs of another plan .minutes is 10.0 there, 3.0 here"):
+    with pytest.raises(InputError, match=r"runs of another plan .their minutes is 10.0, this one's 3.0"):
         comparison._check(ComparisonPlan(minutes=3.0, runs=tmp_path / "runs", out=tmp_path / "out"))
     (tmp_path / "runs" / "plan.json").write_text("{")
     with pytest.raises(InputError, match="plan.json is damaged"):
@@ -84,7 +85,7 @@ def test_runs_of_another_plan_are_not_mixed_in(tmp_path):
     [
         (["--variants", "dreem"], "unknown variant 'dreem'"),
         (["--seeds", "0,x"], "--seeds must be whole numbers"),
-        (["--seeds", "-1"], "seeds that are not negative"),
+        (["--seeds", "-1"], "seeds of at least 0"),
         (["--jobs", "0"], "--jobs must be above 0"),
         (["--minutes", "0"], "--minutes must be above 0"),
         (["--minutes", "1", "--steps", "1"], "not allowed with"),
@@ -192,7 +193,7 @@ def test_a_small_comparison_is_trained_evaluated_and_not_done_twice(tmp_path, ca
     metrics = tmp_path / "runs" / "clip" / "seed-0" / "metrics.jsonl"
     trained = metrics.stat().st_mtime_ns
     assert comparison.main(words) == 0
-    assert "2 of 2 runs are finished already" in capsys.readouterr().err
+    assert "2 of 2 runs are already finished" in capsys.readouterr().err
     assert metrics.stat().st_mtime_ns == trained
 
 
@@ -207,6 +208,6 @@ def test_a_stopped_comparison_goes_on(tmp_path):
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and "the same command goes on" in err
+    assert process.returncode == 130 and "run the same command again" in err
     assert comparison._finished(metrics.parent) is False
     assert comparison.main(words) == 0 and comparison._finished(metrics.parent)

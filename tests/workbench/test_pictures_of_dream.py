@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.decoding.decode import HIDDEN_GREY
+from dream.decoding.previews import HIDDEN_GREY
 from dream.pretrained import load_pretrained
 from workbench import pictures_of_dream as shown
 from workbench.figures import home as figures

@@ -64,7 +64,7 @@ def test_damaged_settings_are_told(tmp_path, text):
 
 def test_a_workspace_must_be_a_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DREAM_WORKSPACE", str(tmp_path / "missing"))
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         open_workspace()
 
 

@@ -1,6 +1,6 @@
-"""What was found out about files, kept on disk: read again as long as no file has changed.
+"""Cache on disk for results computed from files, valid as long as no file changes.
 
-A finding is a JSON tree under a key that contains the stamps of the files (place, change time, size).
+A result is a JSON tree under a key that contains the stamps of its files (path, modification time, size).
 """
 
 import hashlib
@@ -13,30 +13,30 @@ from typing import Any
 from dream.files import replace_text
 
 VERSION = 1
-"""Changes when findings change their shape; older ones are then found anew."""
+"""Changes with the format of the results; older results are then computed again."""
 
 
 @dataclass(frozen=True)
-class Findings:
-    """A folder of findings."""
+class DiskCache:
+    """A folder of cached results."""
 
     folder: Path
     most: int = 200
-    """Findings that are kept; the oldest go first."""
+    """Largest number of results; the oldest are removed first."""
 
     def get(self, *key: str) -> Any:
-        """The finding under this key; None where there is none, or it is damaged."""
+        """The result under this key; None if there is none or it is damaged."""
         try:
             tree = json.loads(self._path(key).read_text())
             return tree["found"] if tree["key"] == list(key) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def put(self, key: Sequence[str], found: Any) -> None:
-        """Keeps a finding; a disk that cannot take it costs only the time to find it again."""
+    def put(self, key: Sequence[str], result: Any) -> None:
+        """Stores a result; if the disk cannot take it, the result is only computed again next time."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            replace_text(self._path(key), json.dumps({"key": list(key), "found": found}))
+            replace_text(self._path(key), json.dumps({"key": list(key), "found": result}))
             kept = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
             for path in kept[: -self.most]:
                 path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""How far two sets of weights are apart, tensor by tensor and by layer, and which tensors have no partner.
+"""Distance between two sets of weights, by tensor and by layer, and the tensors without a counterpart.
 
-Names are matched as they are; where hardly any match, the authors' names are translated to ours first. Both
-files are read in pieces. It knows nothing of what the tensors do.
+Tensors are matched by name; if hardly any name matches, the authors' names are translated to ours first. Both files
+are read in pieces.
 """
 
 import math
@@ -19,12 +19,12 @@ from workbench.checkpoints.words import layer_of, shape_words
 from workbench.work import Work
 
 TRANSPOSED = "text_tower.projection.weight"
-"""The one matrix that the authors keep the other way round."""
+"""The only matrix that the authors store transposed."""
 
 
 @dataclass(frozen=True)
 class Distance:
-    """How far a tensor (or a layer's tensors together) of B is from that of A, where both are finite."""
+    """Distance of a tensor (or all tensors of a layer) of B from that of A, over values that are finite in both."""
 
     name: str
     count: int
@@ -33,27 +33,27 @@ class Distance:
     squares_difference: float
     product: float
     largest: float
-    """Largest change of one value."""
+    """Largest change of a single value."""
     nonfinite: int = 0
-    """Values that are NaN or infinite in A or B; they are in none of the sums."""
+    """Values that are NaN or infinite in A or B; the sums exclude them."""
     weights: bool = True
     """False for integers, which are counters, indices or masks."""
 
     @property
     def equal(self) -> bool:
-        """Whether all values are finite and the same."""
+        """Whether all values are finite and identical."""
         return not self.squares_difference and not self.nonfinite
 
     @property
     def relative(self) -> float:
-        """L2 norm of the change over that of A; 0 = equal, infinite where A is zero."""
+        """L2 norm of the change divided by that of A; 0 = equal, infinite if A is zero."""
         if not self.squares_difference:
             return 0.0
         return math.sqrt(self.squares_difference / self.squares_a) if self.squares_a else math.inf
 
     @property
     def cosine(self) -> float:
-        """Cosine between the two; NaN where one is zero."""
+        """Cosine between the two; NaN if either is zero."""
         if self.squares_a and not self.squares_difference:
             return 1.0
         if not (self.squares_a and self.squares_b):
@@ -63,18 +63,18 @@ class Distance:
 
 @dataclass(frozen=True)
 class Difference:
-    """B beside A."""
+    """Comparison of B with A."""
 
     distances: tuple[Distance, ...]
-    """Of the tensors that both have in one shape, in A's order."""
+    """Distances of the tensors with the same shape in both, in A's order."""
     added: tuple[str, ...]
-    """Only in B."""
+    """Names that occur only in B."""
     missing: tuple[str, ...]
-    """Only in A."""
+    """Names that occur only in A."""
     reshaped: tuple[str, ...]
-    """In both, in different shapes; with the shapes."""
+    """Names with different shapes in both, followed by the shapes."""
     unread: tuple[str, ...]
-    """In both, of a data type whose values cannot be read."""
+    """Names in both whose data type cannot be read."""
     translated: bool
     """Whether the authors' names were translated to ours."""
 
@@ -85,12 +85,12 @@ class Difference:
 
     @property
     def counters(self) -> int:
-        """Integer tensors that are not the same."""
+        """Number of integer tensors that differ."""
         return sum(not d.weights and d.squares_difference > 0 for d in self.distances)
 
     @property
     def equal(self) -> bool:
-        """Whether every value is the same and nothing is left over."""
+        """Whether all values are identical and no tensor is unmatched."""
         return not (self.added or self.missing or self.reshaped or self.unread) and all(
             distance.equal for distance in self.distances
         )
@@ -101,14 +101,14 @@ class Difference:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "Difference":
-        """The difference of `to_dict`'s result; TypeError or KeyError for another one."""
+        """Rebuilds the result of `to_dict`; raises TypeError or KeyError for any other dict."""
         lists = {name: tuple(tree[name]) for name in ("added", "missing", "reshaped", "unread")}
         distances = tuple(Distance(**distance) for distance in tree["distances"])
         return cls(distances, translated=tree["translated"], **lists)
 
 
 def compare_parts(a: Part, b: Part, work: Work[Any]) -> Difference:
-    """How far `b` is from `a`."""
+    """Compares `b` with `a`; raises InputError if they share no tensor name."""
     ours, theirs, translated = _names(a), _names(b), False
     if len(ours.keys() & theirs.keys()) * 10 < min(len(ours), len(theirs)):
         ours, theirs, translated = _names(a, translate=True), _names(b, translate=True), True
@@ -121,10 +121,10 @@ def compare_parts(a: Part, b: Part, work: Work[Any]) -> Difference:
     same = [pair for pair in pairs if _shape(pair[1]) == _shape(pair[2])]
     if translated and any(name == TRANSPOSED for name, *_ in same):
         same = [pair for pair in same if pair[0] != TRANSPOSED]
-        reshaped.append(f"{TRANSPOSED}: kept the other way round by the authors")
+        reshaped.append(f"{TRANSPOSED}: stored transposed by the authors")
     read = [pair for pair in same if pair[1].readable and pair[2].readable]
     if not pairs:
-        raise InputError("the two have no tensor of the same name, so there is nothing to compare")
+        raise InputError("the two checkpoints have no tensor name in common, so there is nothing to compare")
     return Difference(
         distances=_distances(read, work),
         added=tuple(name for name in theirs if name not in ours),
@@ -136,7 +136,7 @@ def compare_parts(a: Part, b: Part, work: Work[Any]) -> Difference:
 
 
 def distances_by_layer(distances: Iterable[Distance]) -> list[Distance]:
-    """The distances of each layer's tensors taken together, in their order."""
+    """Combined distance of each layer, in order of appearance."""
     groups: dict[str, list[Distance]] = {}
     for distance in distances:
         groups.setdefault(layer_of(distance.name), []).append(distance)
@@ -144,19 +144,19 @@ def distances_by_layer(distances: Iterable[Distance]) -> list[Distance]:
 
 
 def combined_distance(name: str, group: Iterable[Distance]) -> Distance:
-    """Several tensors as if they were one."""
-    parts = list(group)
+    """Distance of several tensors taken as one."""
+    each = list(group)
     a, b, difference, product = (
-        math.fsum(getattr(part, key) for part in parts)
+        math.fsum(getattr(distance, key) for distance in each)
         for key in ("squares_a", "squares_b", "squares_difference", "product")
     )
-    largest = max((part.largest for part in parts), default=0.0)
-    count, nonfinite = sum(part.count for part in parts), sum(part.nonfinite for part in parts)
+    largest = max((distance.largest for distance in each), default=0.0)
+    count, nonfinite = sum(distance.count for distance in each), sum(distance.nonfinite for distance in each)
     return Distance(name, count, a, b, difference, product, largest, nonfinite)
 
 
 def _distances(pairs: list[tuple[str, TensorEntry, TensorEntry]], work: Work[Any]) -> tuple[Distance, ...]:
-    total, done, found = max(1, sum(one.count for _, one, _ in pairs)), 0, []
+    total, done, distances = max(1, sum(one.count for _, one, _ in pairs)), 0, []
     with Reader() as reader:
         for name, one, other in pairs:
             pieces = []
@@ -167,8 +167,8 @@ def _distances(pairs: list[tuple[str, TensorEntry, TensorEntry]], work: Work[Any
                 pieces.append(_distance(name, x, y))
             done += one.count
             whole = combined_distance(name, pieces)
-            found.append(replace(whole, weights="float" in one.dtype))
-    return tuple(found)
+            distances.append(replace(whole, weights="float" in one.dtype))
+    return tuple(distances)
 
 
 def _distance(name: str, x: Tensor, y: Tensor) -> Distance:
@@ -182,7 +182,7 @@ def _distance(name: str, x: Tensor, y: Tensor) -> Distance:
 
 
 def _names(part: Part, translate: bool = False) -> dict[str, TensorEntry]:
-    """The tensors by the name they are matched by."""
+    """Tensors by the name used for matching."""
     return {_name(entry.name, translate): entry for entry in part.entries}
 
 
@@ -197,7 +197,7 @@ def _name(name: str, translate: bool) -> str:
 
 
 def _shape(entry: TensorEntry) -> tuple[int, ...]:
-    """The shape without leading ones, which say nothing."""
+    """The shape without leading dimensions of size 1."""
     shape = entry.shape
     while len(shape) > 1 and shape[0] == 1:
         shape = shape[1:]

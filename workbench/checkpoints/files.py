@@ -1,7 +1,7 @@
-"""What a checkpoint file or folder holds, read from headers: parts, parameters, shapes, types, sizes.
+"""Contents of a checkpoint file or folder, read from its headers: parts, tensors, shapes, types and sizes.
 
-Ours (a run, one of its checkpoints, an exported model) and foreign ones (safetensors, torch.save, folders of
-them) look the same afterwards. No tensor is loaded here: see `checkpoint_reader`.
+Checkpoints of this workbench (a run, one of its checkpoints, an exported model) and foreign ones (safetensors,
+torch.save, folders of these) are represented alike. No values are loaded here; `reader.py` does that.
 """
 
 import math
@@ -21,13 +21,13 @@ from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
 
 AVERAGED = ("ema", "model_ema", "ema_model", "averaged", "state_dict_ema")
-"""Names of parts that hold averaged weights."""
+"""Part names of averaged weights."""
 RAW = ("model", "weights", "state_dict", "module")
-"""Names of parts that hold raw weights."""
+"""Part names of raw weights."""
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer", "max_exp_avg_sq", "step")
-"""What optimisers keep of a parameter."""
+"""Names of the per-parameter state that optimisers keep."""
 FOREIGN = {
-    b"GGUF": "a GGUF file, which this page does not read",
+    b"GGUF": "a GGUF file, which is not supported",
     b"\x89HDF": "an HDF5 file: save it as safetensors",
     b"\x93NUM": "a NumPy array: save it as safetensors",
     b"\x1f\x8b": "a gzip archive: unpack it first",
@@ -36,7 +36,7 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """A tensor as its header describes it."""
+    """A tensor as described in the header."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,41 +44,41 @@ class TensorEntry:
     bytes: int
     file: Path
     offset: int = 0
-    """Where its values begin in a safetensors file; -1 in one of torch.save."""
+    """Offset of its values in a safetensors file; -1 for torch.save files."""
     place: tuple[str, ...] = ()
-    """Its path in a file of torch.save."""
+    """Its path in the tree of a torch.save file."""
 
     @property
     def count(self) -> int:
-        """Values in it."""
+        """Number of values."""
         return math.prod(self.shape)
 
     @property
     def readable(self) -> bool:
-        """Whether its values can be looked at; else only shape and size are known."""
+        """Whether its values can be read; otherwise only shape and size are known."""
         return self.dtype in safe.TYPES_BY_NAME
 
 
 @dataclass(frozen=True)
 class Part:
-    """Tensors that belong together: weights, averaged weights, an optimiser's moments."""
+    """Tensors that belong together: raw weights, averaged weights or an optimiser's moments."""
 
     name: str
     entries: tuple[TensorEntry, ...]
 
     @property
     def count(self) -> int:
-        """Values in it."""
+        """Number of values."""
         return sum(entry.count for entry in self.entries)
 
     @property
     def bytes(self) -> int:
-        """Bytes of its values."""
+        """Size of its values in bytes."""
         return sum(entry.bytes for entry in self.entries)
 
     @property
     def stamp(self) -> str:
-        """Changes when one of its files does."""
+        """Identifies the contents; changes when any of its files changes."""
         return f"{self.name}|" + "|".join(_stamp(path) for path in sorted({e.file for e in self.entries}))
 
     @property
@@ -87,29 +87,29 @@ class Part:
         return any(re.split(r"[./]", entry.name)[-1] in MOMENTS[:3] for entry in self.entries)
 
     def entry(self, name: str) -> TensorEntry | None:
-        """The tensor of that name, if it is there."""
+        """The tensor with this name, or None."""
         return next((entry for entry in self.entries if entry.name == name), None)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file or folder that was opened."""
+    """An opened checkpoint file or folder."""
 
     path: Path
     kind: str
-    """What it is, in words."""
+    """Its type, in words."""
     parts: tuple[Part, ...]
     facts: dict[str, str] = field(default_factory=dict)
-    """Plain values beside the tensors."""
+    """Values stored in addition to the tensors."""
     grid: int | None = None
-    """Cells a side of the picture, where the checkpoint says it."""
+    """Grid side of the image tokens, if the checkpoint records it."""
     paintable: bool = False
-    """Whether `load_pretrained` opens it."""
+    """Whether `load_pretrained` can open it."""
     raw: bool = True
-    """False for an exported model, whose `model` has the averaged weights."""
+    """False for an exported model, whose part `model` holds averaged weights."""
 
     def part(self, name: str) -> Part:
-        """The part of that name; InputError if there is none."""
+        """The part with this name; raises InputError if there is none."""
         for part in self.parts:
             if part.name == name:
                 return part
@@ -117,7 +117,7 @@ class Checkpoint:
 
     @property
     def weights(self) -> Part:
-        """The part that is the model: raw weights where they are, else averaged ones, else the largest."""
+        """The model's weights: the raw part if there is one, else the averaged one, else the largest."""
         for wanted in (*RAW, *AVERAGED):
             for part in self.parts:
                 if part.name == wanted:
@@ -127,32 +127,31 @@ class Checkpoint:
 
     @property
     def averaged(self) -> Part | None:
-        """Averaged weights beside raw ones, if it has both."""
+        """The averaged weights if it has both raw and averaged ones, otherwise None."""
         weights = self.weights
-        found = [part for part in self.parts if part.name in AVERAGED and part != weights]
-        return found[0] if found else None
+        return next((part for part in self.parts if part.name in AVERAGED and part != weights), None)
 
     @property
     def optimizer(self) -> Part | None:
-        """The optimiser's state, if it is there."""
+        """The optimiser state, or None."""
         return next((part for part in self.parts if part.is_optimizer), None)
 
 
 def open_checkpoint(path: Path) -> Checkpoint:
-    """What lies at `path` (a file, a checkpoint folder, a run, a folder of weights).
+    """Opens the checkpoint at `path`: a file, a checkpoint folder, a run or a folder of weights.
 
-    Reads headers only. Raises InputError in one sentence for what is missing, damaged, refused, or none.
+    Reads headers only. Raises InputError if it is missing, damaged, unsafe or not a checkpoint.
     """
     try:
         return _open(path)
     except PermissionError as error:
-        raise InputError(f"{path} may not be read: change its rights") from error
+        raise InputError(f"{path} cannot be read: permission denied; check its permissions") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
 
 
 def path_stamp(path: Path) -> str:
-    """Changes when what lies at `path` does; cheap, for caches."""
+    """Cheap identifier of the contents at `path`, for caches; changes when a file changes."""
     if path.is_file():
         return _stamp(path)
     if not path.is_dir():
@@ -204,11 +203,11 @@ def _open_folder(folder: Path) -> Checkpoint:
     others = sorted(file for file in folder.iterdir() if file.suffix in (".pth", ".pt", ".bin"))
     if len(others) > 1:
         names = ", ".join(file.name for file in others[:5])
-        raise InputError(f"{folder.name} holds several torch files ({names}): name the one to open")
+        raise InputError(f"{folder.name} holds several torch files ({names}): give the path of one of them")
     if not others:
         raise InputError(
-            f"{folder} holds no checkpoint: neither state.json nor a run's config.json, no .safetensors, "
-            ".pth, .pt or .bin; name the file or folder that does"
+            f"{folder} holds no checkpoint: expected state.json, a run's config.json, or a .safetensors, .pth, .pt or "
+            ".bin file"
         )
     return _open(others[0])
 
@@ -225,20 +224,20 @@ def _open_file(path: Path) -> tuple[tuple[Part, ...], dict[str, str], str]:
         return (Part("weights", entries),), notes, "safetensors file"
     if start.startswith(pickles.LEGACY):
         raise InputError(
-            f"{path.name} was written by torch before 1.6 or by pickle, and can only be loaded whole: "
+            f"{path.name} is a pickle or was written by torch before 1.6, so it cannot be read in pieces: "
             "load it in torch with weights_only=True and save its tensors again"
         )
-    what = next((text for magic, text in FOREIGN.items() if start.startswith(magic)), None)
-    if what is None and path.suffix == ".safetensors":
-        what = "damaged or no safetensors file: its header is not readable"
-    raise InputError(f"{path.name} is {what or 'no checkpoint: neither safetensors nor written by torch.save'}")
+    kind = next((text for magic, text in FOREIGN.items() if start.startswith(magic)), None)
+    if kind is None and path.suffix == ".safetensors":
+        kind = "damaged or not a safetensors file: its header is not readable"
+    raise InputError(f"{path.name} is {kind or 'not a checkpoint: neither safetensors nor written by torch.save'}")
 
 
 def _entries(path: Path) -> tuple[tuple[TensorEntry, ...], dict[str, str]]:
-    found, notes = safe.read_header(path)
-    for one, other in safe.overlapping(found):
+    tensors, notes = safe.read_header(path)
+    for one, other in safe.overlapping(tensors):
         raise InputError(f"{path.name} is damaged: '{one}' and '{other}' claim the same bytes")
-    return tuple(TensorEntry(s.name, s.shape, s.dtype, s.bytes, path, s.offset) for s in found), notes
+    return tuple(TensorEntry(t.name, t.shape, t.dtype, t.bytes, path, t.offset) for t in tensors), notes
 
 
 def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:
@@ -267,14 +266,14 @@ def _pickled(path: Path, place: tuple[str, ...], name: str, tensor: Tensor) -> T
     return TensorEntry(name, tuple(tensor.shape), dtype, size, path, -1, place)
 
 
-def _checked(found: Checkpoint) -> Checkpoint:
-    if not any(part.entries for part in found.parts):
-        raise InputError(f"{found.path.name} holds no tensors")
-    return found
+def _checked(opened: Checkpoint) -> Checkpoint:
+    if not any(part.entries for part in opened.parts):
+        raise InputError(f"{opened.path.name} holds no tensors")
+    return opened
 
 
 def _rank(name: str) -> tuple[int, str]:
-    """Raw weights first, then averaged ones, then the rest, the optimiser last."""
+    """Sort key: raw weights, averaged weights, other parts, the optimiser."""
     order: Iterable[str] = (*RAW, *AVERAGED)
     places = {word: i for i, word in enumerate(order)}
     return (places.get(name, len(places) + (name.startswith("optim"))), name)

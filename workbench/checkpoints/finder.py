@@ -1,6 +1,6 @@
-"""Which checkpoints lie in a folder, found quickly: names only, a few levels deep.
+"""Quick search for checkpoints in a folder, by file names and a few levels deep.
 
-No file is opened but those whose ending says too little, for four bytes.
+Only files with an ambiguous extension are opened, to read four bytes.
 """
 
 import os
@@ -11,44 +11,44 @@ from pathlib import Path
 from workbench.checkpoints.pickles import MAGIC
 
 DEPTH = 6
-"""Levels of folders that are looked into."""
-MOST_LOOKED_AT = 20_000
-"""Files and folders that are looked at before the search ends."""
-PASSED_OVER = {"node_modules", "__pycache__", "samples", "tokenizer", "set-aside", "site-packages", "decodes"}
+"""Levels of folders that are searched."""
+MOST_ENTRIES = 20_000
+"""Number of files and folders after which the search ends."""
+SKIPPED = {"node_modules", "__pycache__", "samples", "tokenizer", "set-aside", "site-packages", "decodes"}
 SURE = (".safetensors", ".pth", ".pt")
 PERHAPS = (".bin",)
-"""Endings that torch shares with others; the file's first bytes decide."""
+"""Extensions that torch shares with other formats; the file's first bytes decide."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """A checkpoint that can be chosen."""
+class FoundCheckpoint:
+    """A checkpoint and its modification time."""
 
     path: Path
     changed: float
-    """In seconds since 1970."""
+    """Modification time in seconds since 1970."""
 
 
-def find_checkpoints(root: Path, most: int = 300) -> list[Found]:
-    """Checkpoint folders and files under `root`, the last changed first."""
-    found = [Found(path, changed) for path, changed in _walk(root)]
+def find_checkpoints(root: Path, most: int = 300) -> list[FoundCheckpoint]:
+    """Checkpoint folders and files under `root`, most recently changed first."""
+    found = [FoundCheckpoint(path, changed) for path, changed in _walk(root)]
     return sorted(found, key=lambda one: one.changed, reverse=True)[:most]
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, float]]:
-    level, looked_at = [root], 0
+    level, seen = [root], 0
     for _ in range(DEPTH):
         below: list[Path] = []
         for folder in level:
             names = {entry.name: entry for entry in _entries(folder)}
-            looked_at += len(names)
-            if looked_at > MOST_LOOKED_AT:
+            seen += len(names)
+            if seen > MOST_ENTRIES:
                 return
             if "state.json" in names and any(name.endswith(".safetensors") for name in names):
                 yield folder, _changed(names["state.json"])
                 continue
             for name, entry in names.items():
-                if name.startswith(".") or name in PASSED_OVER:
+                if name.startswith(".") or name in SKIPPED:
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     below.append(Path(entry.path))

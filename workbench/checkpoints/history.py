@@ -1,4 +1,4 @@
-"""How losses and logit scale stood over the training that a checkpoint lies in."""
+"""Losses and logit scale over the training that a checkpoint belongs to."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from workbench.checkpoints.files import AVERAGED, Checkpoint, TensorEntry, open_
 from workbench.checkpoints.reader import Reader
 
 SCALE = "logit_scale"
-"""Name of the parameter: the logarithm of the factor on the cosines."""
+"""Name of the parameter, which is the logarithm of the factor on the cosines."""
 
 
 @dataclass(frozen=True)
@@ -20,31 +20,30 @@ class Scale:
 
     step: int
     part: str
-    """`raw` or `averaged`; of a foreign file, the part's own name."""
+    """`raw` or `averaged`; for a foreign file the part's own name."""
     factor: float
 
 
 @dataclass(frozen=True)
 class History:
-    """What is known of a training around one of its checkpoints."""
+    """Logged losses and logit scales of a training, for one of its checkpoints."""
 
     step: int
     """Optimiser steps of the checkpoint."""
     train: list[dict[str, Any]]
-    """Rows of metrics, oldest first."""
+    """Rows of `metrics.jsonl`, oldest first."""
     validation: list[dict[str, Any]]
     scales: list[Scale]
-    """Of every checkpoint that the run still has."""
+    """Logit scales of every checkpoint that the run still has."""
 
 
 def history(found: Checkpoint) -> History | None:
-    """The training of a checkpoint of ours; None for a foreign one."""
+    """History of the training of a checkpoint; None for a foreign file."""
     if not found.paintable:
         return None
     run = run_of(found.path)
     folder = run or found.path
     siblings = checkpoint.list_checkpoints(run) if run else []
-    steps = {path: checkpoint.read_state(path).step for path in {found.path}}
     scales: list[Scale] = []
     for path in siblings if found.path in siblings else [*siblings, found.path]:
         try:
@@ -52,7 +51,7 @@ def history(found: Checkpoint) -> History | None:
         except InputError:
             continue  # a damaged sibling must not hide the rest
     return History(
-        step=steps[found.path],
+        step=checkpoint.read_state(found.path).step,
         train=run_log.read_metrics(folder, "train"),
         validation=run_log.read_metrics(folder, "validation"),
         scales=sorted(scales, key=lambda scale: scale.step),
@@ -60,22 +59,22 @@ def history(found: Checkpoint) -> History | None:
 
 
 def run_of(folder: Path) -> Path | None:
-    """The run that a checkpoint folder lies in."""
+    """The run that contains a checkpoint folder, or None."""
     run = folder.parent.parent
     return run if folder.parent.name == "checkpoints" and run_log.holds_run(run) else None
 
 
 def before(folder: Path) -> Path | None:
-    """The checkpoint of the same run before this one, else another one of it."""
+    """The previous checkpoint of the same run, otherwise its last other one; None if there is none."""
     run = run_of(folder)
     others = [path for path in checkpoint.list_checkpoints(run) if path != folder] if run else []
     earlier = [path for path in others if path.name < folder.name]
-    found = earlier or others
-    return found[-1] if found else None
+    candidates = earlier or others
+    return candidates[-1] if candidates else None
 
 
 def logit_scales(found: Checkpoint) -> list[Scale]:
-    """The factor on the cosines in each part of a checkpoint that has one (8 bytes are read)."""
+    """Factor on the cosines in each part of a checkpoint that has a logit scale; reads only that value."""
     step = checkpoint.read_state(found.path).step if found.paintable else 0
     scales = []
     with Reader() as reader:

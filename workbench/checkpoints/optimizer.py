@@ -1,6 +1,6 @@
-"""An optimiser's state as rows, a parameter each: steps taken, momentum, size of recent gradients.
+"""An optimiser's state as one row per parameter: steps taken, momentum, and size of recent gradients.
 
-Reads what `checkpoint_statistics` found of the moments; it opens no file.
+It is derived from the statistics of the moments and opens no file.
 """
 
 import math
@@ -17,17 +17,17 @@ SECOND = ("exp_avg_sq", "max_exp_avg_sq")
 
 @dataclass(frozen=True)
 class OptimizerMoments:
-    """What the optimiser keeps of one parameter; NaN where it keeps no such thing."""
+    """Optimiser state of one parameter; NaN for state that the optimiser does not keep."""
 
     parameter: str
     rule: str
-    """`AdamW`-like (two moments), or momentum only (Muon, SGD)."""
+    """Update rule in words: two moments (Adam), or momentum only (Muon, SGD)."""
     step: float
     count: int
     momentum: float
     """RMS of the running mean of its gradients."""
     gradient: float
-    """RMS of recent gradients, from the running mean of their squares."""
+    """RMS of recent gradients, from the running mean of squared gradients."""
     nonfinite: int
 
     @property
@@ -37,7 +37,7 @@ class OptimizerMoments:
 
 
 def moments(statistics: Iterable[TensorStatistics]) -> list[OptimizerMoments]:
-    """A row a parameter, in their order."""
+    """One row per parameter, in order of appearance."""
     groups: dict[str, dict[str, TensorStatistics]] = {}
     for one in statistics:
         parameter, _, kind = one.name.rpartition("/" if "/" in one.name else ".")
@@ -46,14 +46,14 @@ def moments(statistics: Iterable[TensorStatistics]) -> list[OptimizerMoments]:
 
 
 def moments_by_layer(rows: Iterable[OptimizerMoments]) -> list[OptimizerMoments]:
-    """The rows of each layer's parameters taken together, in their order."""
+    """One combined row per layer, in order of appearance."""
     groups: dict[str, list[OptimizerMoments]] = {}
     for row in rows:
         groups.setdefault(layer_of(row.parameter), []).append(row)
-    return [_together(name, group) for name, group in groups.items()]
+    return [_combined(name, group) for name, group in groups.items()]
 
 
-def _together(name: str, group: list[OptimizerMoments]) -> OptimizerMoments:
+def _combined(name: str, group: list[OptimizerMoments]) -> OptimizerMoments:
     rules, steps = {row.rule for row in group}, [row.step for row in group if row.step == row.step]
     return OptimizerMoments(
         parameter=name,
@@ -66,9 +66,9 @@ def _together(name: str, group: list[OptimizerMoments]) -> OptimizerMoments:
     )
 
 
-def _rms(parts: list[tuple[float, int]]) -> float:
-    """RMS over several, each with its count; NaN ones are left out."""
-    known = [(value, count) for value, count in parts if value == value]
+def _rms(values: list[tuple[float, int]]) -> float:
+    """Overall RMS of several (RMS, count) pairs, without NaN ones."""
+    known = [(value, count) for value, count in values if value == value]
     count = sum(count for _, count in known)
     return math.sqrt(sum(value**2 * count for value, count in known) / count) if count else math.nan
 
@@ -92,5 +92,5 @@ def _first(kinds: dict[str, TensorStatistics], names: tuple[str, ...]) -> Tensor
 
 
 def _short(parameter: str) -> str:
-    """Torch numbers parameters where a checkpoint does not name them."""
+    """Display name of a parameter, which torch numbers if the checkpoint has no names."""
     return re.sub(r"^state\.(\d+)$", r"parameter \1", parameter)

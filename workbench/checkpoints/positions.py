@@ -1,6 +1,6 @@
-"""Position tables as pictures and as maps of similarity: which parameters they are, how they lie on the grid.
+"""Position tables: how to find them, place them on the grid, and turn them into pictures and similarity maps.
 
-Arrays in and out; it opens no file.
+It works on arrays and opens no file.
 """
 
 import math
@@ -12,21 +12,21 @@ import numpy as np
 from workbench.checkpoints.files import Part, TensorEntry
 
 NAMED = re.compile(r"(^|[._])(pos|positions?|positional|wpe)([._]|$)|pos_emb|position_embed|positional_embed")
-"""How position tables are named, ours and others'."""
+"""Names of position tables in this and other projects."""
 MOST_ROWS = 2048
-"""Longer tables are not offered: every pair of rows is compared."""
+"""Longest table offered, because every pair of rows is compared."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a position table that lie on a grid."""
+    """Rows of a position table arranged on a grid."""
 
     values: np.ndarray
     """(rows * columns, D) float32, in raster order."""
     rows: int
     columns: int
     before: int
-    """Rows of the table that stand before the grid (buffer tokens) and are left out."""
+    """Number of rows before the grid (buffer tokens), which are left out."""
 
     def place(self, position: int) -> tuple[int, int]:
         """Row and column of a position."""
@@ -34,20 +34,20 @@ class Table:
 
 
 def position_tables(part: Part) -> list[TensorEntry]:
-    """The part's position tables: matrices that are named like one."""
+    """The part's position tables: matrices whose name matches."""
     return [entry for entry in part.entries if _is_table(entry)]
 
 
 def length(entry: TensorEntry) -> int:
-    """Positions in a table."""
+    """Number of positions in a table."""
     return entry.shape[-2]
 
 
 def guess_side(entry: TensorEntry, part: Part, grid: int | None) -> int:
-    """Cells a side of the grid that the table's last rows fill; 0 where its positions lie on a line.
+    """Guesses the side of the grid that the table's last rows fill; 0 for positions on a line, as in text tables.
 
-    A known `grid` wins where it fits; then tables of the part that are a square without anything before it;
-    then the largest square. Tables of texts lie on a line.
+    In order of precedence: the known `grid` if it fits, the largest fitting side among the part's tables with a square
+    number of rows, and the largest square.
     """
     count = length(entry)
     if re.search(r"text|aligner|^positional_embedding|wpe", entry.name):
@@ -60,7 +60,7 @@ def guess_side(entry: TensorEntry, part: Part, grid: int | None) -> int:
 
 
 def on_grid(values: np.ndarray, side: int) -> Table:
-    """The last side² rows of a table (T, D) or (1, T, D) as a grid; with side 0 all rows on a line."""
+    """Arranges the last side² rows of a table (T, D) or (1, T, D) on a grid; with side 0, all rows on a line."""
     values = np.asarray(values, dtype=np.float32).reshape(-1, values.shape[-1])
     if side == 0:
         return Table(values, 1, len(values), 0)
@@ -70,12 +70,13 @@ def on_grid(values: np.ndarray, side: int) -> Table:
 
 
 def components(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Principal components (rows * columns, C) of the positions, largest first, and their shares of variance
-    (C,); values that are not finite count as zero.
+    """Principal components (rows * columns, C), largest first, and their shares of the variance (C,).
+
+    Non-finite values count as zero.
     """
     values = np.nan_to_num(table.values.astype(np.float64), posinf=0.0, neginf=0.0)
     centred = values - values.mean(axis=0)
-    wide = len(centred) <= centred.shape[1]  # the smaller of the two products has all that is needed
+    wide = len(centred) <= centred.shape[1]  # the smaller of the two products is sufficient
     variance, axes = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     variance, axes = variance[::-1].clip(min=0.0), axes[:, ::-1]
     scores = axes * np.sqrt(variance) if wide else centred @ axes
@@ -83,7 +84,7 @@ def components(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_colours(scores: np.ndarray, table: Table) -> np.ndarray:
-    """(rows, columns, 3) uint8: the first three components as red, green and blue, each over its range."""
+    """The first three components as red, green and blue (rows, columns, 3) uint8, each scaled to its range."""
     three = np.zeros((len(scores), 3))
     count = min(3, scores.shape[1])
     three[:, :count] = scores[:, :count]
@@ -94,7 +95,7 @@ def as_colours(scores: np.ndarray, table: Table) -> np.ndarray:
 
 
 def similarities(table: Table, centred: bool = False) -> np.ndarray:
-    """(N, N) cosine between the positions, `centred`: less their mean; 0 for one that is zero throughout."""
+    """Cosines (N, N) between positions, after subtracting their mean if `centred`; 0 for all-zero positions."""
     values = np.nan_to_num(table.values.astype(np.float64), posinf=0.0, neginf=0.0)
     if centred:
         values -= values.mean(axis=0)
@@ -104,12 +105,12 @@ def similarities(table: Table, centred: bool = False) -> np.ndarray:
 
 
 def similarity_map(cosines: np.ndarray, table: Table, position: int) -> np.ndarray:
-    """(rows, columns): cosine of one position to all."""
+    """Cosines (rows, columns) of one position to all others."""
     return cosines[position].reshape(table.rows, table.columns)
 
 
 def mosaic(cosines: np.ndarray, table: Table) -> np.ndarray:
-    """All similarity maps, each at the place of its position, with an empty line (NaN) between two."""
+    """All similarity maps, each at the place of its position and separated by lines of NaN."""
     rows, columns = table.rows, table.columns
     tiles = np.full((rows * (rows + 1) - 1, columns * (columns + 1) - 1), np.nan)
     for position in range(len(cosines)):

@@ -1,4 +1,4 @@
-"""Pieces of a checkpoint's tensors on demand, from either kind of file. Nothing is held whole in memory."""
+"""Reads pieces of a checkpoint's tensors on demand, from safetensors and torch.save files."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,11 +13,11 @@ from workbench.checkpoints import safetensors_files as safe
 from workbench.checkpoints.files import TensorEntry
 
 CHUNK = 2**20
-"""Most values that are looked at in one go; 8 MB as float64, whatever the tensor."""
+"""Most values processed at once: 8 MB as float64, for any size of tensor."""
 
 
 class Reader:
-    """Pieces of tensors, each file opened once; a context manager. Nothing is held whole in memory."""
+    """Context manager that reads pieces of tensors, opening each file once and holding none in memory."""
 
     def __enter__(self) -> "Reader":
         self._stack = ExitStack()
@@ -37,7 +37,7 @@ class Reader:
         return safe.read_piece(self._file(entry.file), stored, start, stop)
 
     def whole(self, entry: TensorEntry, most: int = 8 * CHUNK) -> Tensor:
-        """The tensor as float32; InputError where it has more than `most` values."""
+        """The whole tensor as float32; raises InputError if it has more than `most` values."""
         if entry.count > most:
             raise InputError(f"{entry.name} has {entry.count:,} values, too many to show at once")
         return self.piece(entry, 0, entry.count).to(torch.float32).reshape(entry.shape)

@@ -1,7 +1,6 @@
-"""Safetensors files without loading them: the header first, then any piece of any tensor.
+"""Lazy reader of safetensors files: the header first, then any piece of any tensor.
 
-The header alone tells names, shapes, data types and places. It is checked against the file before anything is
-believed. It knows nothing of what the tensors are.
+The header gives names, shapes, data types and offsets. It is checked against the file size before it is used.
 """
 
 import itertools
@@ -18,9 +17,9 @@ from torch import Tensor
 from dream.errors import InputError
 
 LENGTH_BYTES = 8
-"""The file starts with the header's length, a little-endian number of so many bytes."""
+"""Size of the little-endian number at the start of the file, which is the header's length."""
 MAX_HEADER = 100_000_000
-"""Longest header in bytes, as safetensors itself has it."""
+"""Longest header in bytes, the same limit as in safetensors."""
 TYPES: dict[str, torch.dtype] = {
     "F64": torch.float64,
     "F32": torch.float32,
@@ -39,54 +38,54 @@ TYPES: dict[str, torch.dtype] = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-"""Data types whose values can be read; of others only shape and size are shown."""
+"""Data types whose values can be read; for others only shape and size are known."""
 
 
 class StoredTensor(NamedTuple):
-    """What the header says of a tensor."""
+    """A tensor's entry in the header."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    """As torch names it (`float32`); the file's own word where torch has none."""
+    """Torch's name (`float32`), or the file's own name if torch has none."""
     bytes: int
     offset: int
-    """Where it begins in the file."""
+    """Offset of its first byte in the file."""
 
 
 def looks_like(path: Path) -> bool:
-    """Whether the file begins as safetensors files do: a length, then a JSON object."""
+    """Whether the file begins like a safetensors file, with a length and a JSON object."""
     with path.open("rb") as file:
         start = file.read(LENGTH_BYTES + 1)
     return len(start) > LENGTH_BYTES and start[LENGTH_BYTES:] == b"{"
 
 
 def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
-    """What the file holds, by name (numbers as numbers), and its writer's notes.
+    """The file's tensors in natural order of their names, and its metadata.
 
-    InputError where the header lies.
+    Raises InputError if the header is damaged or does not fit the file.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if length > min(MAX_HEADER, size - LENGTH_BYTES):
-            raise _damaged(path, f"its header claims {length:,} bytes, the file has {size:,}")
+            raise _damaged(path, f"its header claims {length:,} bytes, but the file has {size:,}")
         text = file.read(length)
     try:
         tree = json.loads(text)
         notes = tree.pop("__metadata__", None) or {}
         first = LENGTH_BYTES + length
-        found = [_stored(name, about, first, size, path) for name, about in tree.items()]
+        tensors = [_stored(name, about, first, size, path) for name, about in tree.items()]
     except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise _damaged(path, "its header is not readable") from error
-    found.sort(key=lambda stored: natural(stored.name))
-    return found, {str(key): str(value) for key, value in dict(notes).items()}
+    tensors.sort(key=lambda stored: natural(stored.name))
+    return tensors, {str(key): str(value) for key, value in dict(notes).items()}
 
 
 def read_piece(file: BinaryIO, stored: StoredTensor, start: int, stop: int) -> Tensor:
-    """Values `start` to `stop` of a tensor, flat; InputError where the file ends before them."""
+    """Values `start` to `stop` of a tensor, flat; raises InputError if the file ends before them."""
     dtype = TYPES_BY_NAME[stored.dtype]
     width = torch.empty((), dtype=dtype).element_size()
     if stop <= start:
@@ -94,7 +93,7 @@ def read_piece(file: BinaryIO, stored: StoredTensor, start: int, stop: int) -> T
     buffer = bytearray((stop - start) * width)
     file.seek(stored.offset + start * width)
     if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
-        raise InputError(f"{getattr(file, 'name', 'the file')} was cut off while it was read: open it again")
+        raise InputError(f"{getattr(file, 'name', 'the file')} was truncated while it was read: open it again")
     return torch.frombuffer(buffer, dtype=dtype)
 
 
@@ -105,20 +104,20 @@ def _stored(name: str, about: dict[str, Any], first: int, size: int, path: Path)
     begin, end = about["data_offsets"]
     shape = tuple(about["shape"])
     if not all(type(value) is int and value >= 0 for value in (begin, end, *shape)) or end < begin:
-        raise _damaged(path, f"the place or shape of '{name}' makes no sense")
+        raise _damaged(path, f"the offsets or shape of '{name}' are invalid")
     if first + end > size:
-        raise _damaged(path, f"'{name}' should end at byte {first + end:,}, the file has {size:,}")
+        raise _damaged(path, f"'{name}' should end at byte {first + end:,}, but the file has {size:,}")
     dtype = TYPES.get(about["dtype"])
     if dtype is not None:
         expected = math.prod(shape) * torch.empty((), dtype=dtype).element_size()
         if expected != end - begin:
-            raise _damaged(path, f"'{name}' of shape {shape} needs {expected:,} bytes and has {end - begin:,}")
+            raise _damaged(path, f"'{name}' with shape {shape} needs {expected:,} bytes but has {end - begin:,}")
     word = str(dtype).removeprefix("torch.") if dtype is not None else str(about["dtype"])
     return StoredTensor(name, shape, word, end - begin, first + begin)
 
 
 def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"{path.name} is damaged: {why}; fetch or write it again")
+    return InputError(f"{path.name} is damaged: {why}; download or save it again")
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
@@ -127,9 +126,9 @@ def natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in words]
 
 
-def overlapping(found: list[StoredTensor]) -> Iterator[tuple[str, str]]:
+def overlapping(tensors: list[StoredTensor]) -> Iterator[tuple[str, str]]:
     """Pairs of tensors that share bytes, which safetensors forbids."""
-    ordered = sorted((one for one in found if one.bytes), key=lambda one: one.offset)
+    ordered = sorted((one for one in tensors if one.bytes), key=lambda one: one.offset)
     for before, after in itertools.pairwise(ordered):
         if before.offset + before.bytes > after.offset:
             yield before.name, after.name

@@ -1,7 +1,6 @@
-"""Norms, histograms, non-finite and dead values of every tensor, in one pass that memory does not grow with.
+"""Norms, histograms, non-finite and dead values of every tensor, with constant memory.
 
-A tensor is read in pieces of at most `CHUNK` values; one that is longer is read twice, the second time for
-its histogram. It knows nothing of files.
+A tensor is read in pieces of at most `CHUNK` values; a longer one is read twice, the second time for its histogram.
 """
 
 import math
@@ -19,17 +18,17 @@ from workbench.checkpoints.words import layer_of
 from workbench.work import Work
 
 BINS = 60
-"""Bars of a tensor's histogram, between its lowest and its highest value."""
+"""Bins of a tensor's histogram, between its lowest and highest value."""
 DECADES = (-12.0, 6.0)
-"""Range of magnitudes that are counted, as powers of ten; what lies beyond counts at the end."""
+"""Range of counted magnitudes, as powers of ten; values beyond it count in the outermost bins."""
 PER_DECADE = 4
 MAGNITUDES = int(DECADES[1] - DECADES[0]) * PER_DECADE
-"""Bins of magnitudes."""
+"""Number of magnitude bins."""
 
 
 @dataclass(frozen=True)
 class TensorStatistics:
-    """What the values of one tensor are like. Numbers are of its finite values, NaN where there are none."""
+    """Statistics of one tensor, over its finite values; NaN if it has none."""
 
     name: str
     dtype: str
@@ -41,26 +40,26 @@ class TensorStatistics:
     nans: int
     infinities: int
     zeros: int
-    """Values that are exactly zero."""
+    """Number of exact zeros."""
     rows: int
-    """Length of the first axis, 0 for vectors and scalars (and for rows too long to follow)."""
+    """Length of the first axis; 0 for vectors and scalars, and for rows longer than CHUNK."""
     zero_rows: int
-    """Rows that are zero throughout."""
+    """Number of all-zero rows."""
     columns: int
     zero_columns: int
     histogram: tuple[int, ...]
-    """Finite values in BINS equal bins from `low` to `high`."""
+    """Counts of finite values in BINS equal bins from `low` to `high`."""
     magnitudes: tuple[int, ...]
-    """Finite values other than zero by the logarithm of their magnitude."""
+    """Counts of finite non-zero values by the logarithm of their magnitude."""
 
     @property
     def weights(self) -> bool:
-        """Whether these are weights; integers are counters, indices or masks."""
+        """Whether these are floating-point values; integers are counters, indices or masks."""
         return "float" in self.dtype
 
     @property
     def nonfinite(self) -> int:
-        """NaN and infinities."""
+        """Number of NaN and infinite values."""
         return self.nans + self.infinities
 
     @property
@@ -75,22 +74,22 @@ class TensorStatistics:
 
     @property
     def constant(self) -> bool:
-        """Whether all of several values are the same."""
+        """Whether it has several values and all are the same."""
         return self.count > 1 and self.low == self.high and not self.nonfinite
 
     @property
     def problems(self) -> list[str]:
-        """What is suspicious about it, in words."""
+        """Suspicious properties, in words."""
         rows = f"{self.zero_rows:,} of {self.rows:,} rows zero"
         columns = f"{self.zero_columns:,} of {self.columns:,} columns zero"
-        found = [
+        checks = [
             (self.nans, f"{self.nans:,} NaN"),
             (self.infinities, f"{self.infinities:,} infinite"),
             (self.constant, f"constant {self.low:.4g}"),
             (not self.constant and self.zero_rows, rows),
             (not self.constant and self.zero_columns, columns),
         ]
-        return [text for there, text in found if there]
+        return [text for failed, text in checks if failed]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dict, ready for JSON."""
@@ -98,14 +97,14 @@ class TensorStatistics:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> "TensorStatistics":
-        """The statistics of `to_dict`'s result; TypeError for another one."""
+        """Rebuilds the result of `to_dict`; raises TypeError for any other dict."""
         histogram, magnitudes = tuple(tree["histogram"]), tuple(tree["magnitudes"])
         return cls(**{**tree, "histogram": histogram, "magnitudes": magnitudes})
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Several tensors taken together."""
+    """Combined statistics of several tensors."""
 
     name: str
     tensors: int
@@ -119,39 +118,41 @@ class Layer:
 
 
 def measure_part(part: Part, work: Work[Any]) -> list[TensorStatistics]:
-    """Statistics of every tensor that can be read; what is done is shown as it comes."""
-    found: list[TensorStatistics] = []
+    """Statistics of every readable tensor; `work` shows those computed so far."""
+    statistics: list[TensorStatistics] = []
     entries = [entry for entry in part.entries if entry.readable]
     total, done, shown = max(1, sum(entry.bytes for entry in entries)), 0, time.monotonic()
     with Reader() as reader:
         for entry in entries:
             base, share = done / total, entry.bytes / total
             work.tell(base, f"reading {entry.name}")
-            found.append(measure(entry, reader, lambda part, b=base, s=share: work.tell(b + s * part)))  # type: ignore[misc]
+            statistics.append(measure(entry, reader, lambda done, b=base, s=share: work.tell(b + s * done)))  # type: ignore[misc]
             done += entry.bytes
             if time.monotonic() - shown > 0.5:
-                work.show(tuple(found))
+                work.show(tuple(statistics))
                 shown = time.monotonic()
-    return found
+    return statistics
 
 
-def measure(entry: TensorEntry, reader: Reader, tell: Callable[[float], None] = lambda share: None) -> TensorStatistics:
-    """Statistics of one tensor; `tell` is given the share that is done."""
+def measure(
+    entry: TensorEntry, reader: Reader, progress: Callable[[float], None] = lambda share: None
+) -> TensorStatistics:
+    """Statistics of one tensor; `progress` is called with the fraction done."""
     tally, passes = _Tally(entry), 1 if entry.count <= CHUNK else 2
     for start, values in _pieces(entry, reader):
         tally.add(values)
-        tell((start + len(values)) / max(1, entry.count) / passes)
+        progress((start + len(values)) / max(1, entry.count) / passes)
     if entry.count <= CHUNK:
         return tally.finished(tally.histogram(values) if entry.count else torch.zeros(BINS))
     histogram = torch.zeros(BINS, dtype=torch.float64)
     for start, values in _pieces(entry, reader):
         histogram += tally.histogram(values)
-        tell(0.5 + (start + len(values)) / entry.count / passes)
+        progress(0.5 + (start + len(values)) / entry.count / passes)
     return tally.finished(histogram)
 
 
 def statistics_by_layer(statistics: Iterable[TensorStatistics]) -> list[Layer]:
-    """The floating-point tensors' statistics taken together by layer, in their order."""
+    """Combined statistics of the floating-point tensors of each layer, in order of appearance."""
     groups: dict[str, list[TensorStatistics]] = {}
     for one in (one for one in statistics if one.weights):
         groups.setdefault(layer_of(one.name), []).append(one)
@@ -159,22 +160,22 @@ def statistics_by_layer(statistics: Iterable[TensorStatistics]) -> list[Layer]:
 
 
 def edges(one: TensorStatistics) -> list[float]:
-    """The BINS + 1 bounds of its histogram's bins."""
+    """The BINS + 1 edges of its histogram."""
     return torch.linspace(one.low, one.high, BINS + 1, dtype=torch.float64).tolist()
 
 
 def magnitude_centres() -> list[float]:
-    """The magnitude in the middle of each bin of `magnitudes`."""
+    """Magnitude at the centre of each bin of `magnitudes`."""
     return [10 ** (DECADES[0] + (i + 0.5) / PER_DECADE) for i in range(MAGNITUDES)]
 
 
 def total(statistics: Sequence[TensorStatistics]) -> Layer:
-    """All floating-point tensors taken together."""
+    """Combined statistics of all floating-point tensors."""
     return _layer("all", [one for one in statistics if one.weights])
 
 
 class _Tally:
-    """Sums over the pieces of a tensor."""
+    """Running sums over the pieces of a tensor."""
 
     def __init__(self, entry: TensorEntry) -> None:
         self.entry = entry
@@ -186,11 +187,11 @@ class _Tally:
         self.columns = torch.zeros(entry.shape[1] if self.row else 0, dtype=torch.bool)
 
     def add(self, values: Tensor) -> None:
-        """Counts a piece (n,); whole rows where rows are followed."""
+        """Adds a piece (n,), which consists of whole rows if rows are tracked."""
         if self.row:
-            self._follow_rows(values != 0)
+            self._track_rows(values != 0)
         finite, together = values, values.sum(dtype=torch.float64)
-        if not together.isfinite():  # only then is anything among them not finite
+        if not together.isfinite():  # the sum is finite only if all values are
             self.nans += int(values.isnan().sum())
             self.infinities += int(values.isinf().sum())
             finite = values[values.isfinite()]
@@ -204,25 +205,25 @@ class _Tally:
             self.magnitudes += _magnitudes(finite)
 
     def histogram(self, values: Tensor) -> Tensor:
-        """(BINS,) counts of a piece between the lowest and highest value of all."""
+        """Histogram counts (BINS,) of a piece between the tensor's lowest and highest value."""
         if self.nans or self.infinities:
             values = values[values.isfinite()]
         counts = torch.zeros(BINS, dtype=torch.float64)
         if not values.numel() or self.low > self.high:
             return counts
-        if self.low == self.high:  # histc takes equal bounds for "find them yourself"
+        if self.low == self.high:  # histc treats equal bounds as "use the data's range"
             counts[BINS // 2] = values.numel()
             return counts
-        values, low, high = values / 2, self.low / 2, self.high / 2  # halves: the range must not overflow
+        values, low, high = values / 2, self.low / 2, self.high / 2  # halved, so that the range cannot overflow
         return torch.histc((values - low) / (high - low), BINS, 0.0, 1.0).double()
 
-    def _follow_rows(self, alive: Tensor) -> None:
+    def _track_rows(self, alive: Tensor) -> None:
         by_column = alive.view(-1, len(self.columns), self.row // len(self.columns)).any(dim=2)
         self.zero_rows += int((~by_column.any(dim=1)).sum())
         self.columns |= by_column.any(dim=0)
 
     def finished(self, histogram: Tensor) -> TensorStatistics:
-        """Everything as plain numbers."""
+        """The final statistics as plain numbers."""
         finite = self.entry.count - self.nans - self.infinities
         return TensorStatistics(
             name=self.entry.name,
@@ -245,7 +246,7 @@ class _Tally:
 
 
 def _row_length(entry: TensorEntry) -> int:
-    """Values a row of the first axis; 0 where rows are not followed."""
+    """Values per row of the first axis; 0 if rows are not tracked."""
     if len(entry.shape) < 2 or entry.count == 0:
         return 0
     length = entry.count // entry.shape[0]
@@ -253,9 +254,9 @@ def _row_length(entry: TensorEntry) -> int:
 
 
 def _pieces(entry: TensorEntry, reader: Reader) -> Iterator[tuple[int, Tensor]]:
-    """Where each piece begins and its values (n,) as floats; whole rows where they fit.
+    """Yields the start and the values (n,) of each piece as floats, in whole rows where they fit.
 
-    Float32 holds all of the narrower types; integers and doubles need float64.
+    Float32 represents all narrower types exactly; integers and doubles need float64.
     """
     narrow = entry.dtype in ("float32", "float16", "bfloat16", "bool") or entry.dtype.startswith("float8")
     wide = torch.float32 if narrow else torch.float64
@@ -267,14 +268,14 @@ def _pieces(entry: TensorEntry, reader: Reader) -> Iterator[tuple[int, Tensor]]:
 
 
 def _squares(values: Tensor, largest: float) -> float:
-    """Sum of squares in float64, of float32 values only where they cannot overflow."""
+    """Sum of squares in float64; the squares are taken in float32 only if they cannot overflow."""
     if values.dtype == torch.float32 and 1e-15 < largest < 1e15:
         return float(values.square().sum(dtype=torch.float64))
     return float(values.double().square().sum())
 
 
 def _magnitudes(values: Tensor) -> Tensor:
-    """(MAGNITUDES,) counts of the values that are not zero, by the logarithm of their magnitude."""
+    """Counts (MAGNITUDES,) of the non-zero values by the logarithm of their magnitude."""
     logs = values.abs().log10_()
     counts = torch.histc(logs, MAGNITUDES, *DECADES).double()
     above = int((logs > DECADES[1]).sum())

@@ -2,7 +2,7 @@
 
 
 def layer_of(name: str) -> str:
-    """The layer that a parameter belongs to: its name up to the first number, else without its last word.
+    """Layer of a parameter: its name up to the first number, otherwise without its last word.
 
     >>> layer_of("encoder.blocks.3.attn.qkv.weight"), layer_of("joint.bn1.bias"), layer_of("logit_scale")
     ('encoder.blocks.3', 'joint.bn1', 'logit_scale')
@@ -15,7 +15,7 @@ def layer_of(name: str) -> str:
 
 
 def size_words(size: int) -> str:
-    """Bytes as text: `11.6 MB`."""
+    """Size in bytes as text: `11.6 MB`."""
     for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= one:
             return f"{size / one:.3g} {unit}"
@@ -23,5 +23,5 @@ def size_words(size: int) -> str:
 
 
 def shape_words(shape: tuple[int, ...]) -> str:
-    """A shape as text: `480 x 160` with a multiplication sign, or `scalar`."""
+    """Shape as text: `480 x 160` with a multiplication sign, or `scalar`."""
     return " × ".join(map(str, shape)) or "scalar"

@@ -1,6 +1,6 @@
-"""A stored decode as a file for others: PNG, GIF, MP4, one offline HTML, JSON. Each says how it was painted.
+"""Exports of a stored decode: PNG, GIF, MP4, offline HTML and JSON, each with the settings that painted it.
 
-Files are made in memory from what is stored; no model is opened.
+Files are made in memory from the store; no model is opened.
 """
 
 import base64
@@ -28,16 +28,16 @@ from workbench.player import player_html
 from workbench.store import StoredDecode
 
 PNG_SIDE = 512
-"""Small pictures are enlarged by a whole factor to at most this side, in pixels."""
+"""Small pictures are enlarged by an integer factor to at most this side, in pixels."""
 GIVEN_BYTES = 300_000
-"""Largest given picture that a file carries; readers of PNGs refuse texts of a megabyte."""
+"""Largest given picture that is put into a file: PNG readers refuse texts of a megabyte."""
 FRAME_SECONDS, HOLD_SECONDS = 0.35, 2.5
 FRAMES_A_SECOND = 20
 FORMAT = "dream decode"
 
 
 def about_file(stored: StoredDecode) -> dict[str, Any]:
-    """What a file says of its making: enough to paint it again."""
+    """Description stored in a file: enough to paint the decode again."""
     about = {"prompt": stored.prompt, "stored": stored.id, **stored.about}
     given = stored.path / GIVEN_PICTURE
     if given.is_file() and given.stat().st_size <= GIVEN_BYTES:
@@ -46,13 +46,13 @@ def about_file(stored: StoredDecode) -> dict[str, Any]:
 
 
 def file_name(stored: StoredDecode, suffix: str) -> str:
-    """A name for a file of it: the prompt, then the seed."""
+    """File name made of the prompt and the seed."""
     slug = re.sub(r"[^a-z0-9]+", "-", stored.prompt.lower()).strip("-")[:40].strip("-")
     return f"{slug or 'picture'}-seed{stored.about.get('seed', 0)}.{suffix}"
 
 
 def decode_png(stored: StoredDecode) -> bytes:
-    """The finished picture, with its settings inside."""
+    """PNG of the finished picture, with its settings inside."""
     file = io.BytesIO()
     picture = enlarged(final_picture(load_record(stored.record_path)), PNG_SIDE)
     sheets.write_png(picture, file, about_file(stored))
@@ -60,24 +60,24 @@ def decode_png(stored: StoredDecode) -> bytes:
 
 
 def decode_gif(stored: StoredDecode) -> bytes:
-    """Every step, with how far it is, as an endless GIF."""
+    """Looping GIF of every step, with the decoded share."""
     file = io.BytesIO()
     sheets.write_gif(list(_frames(stored)), file, FRAME_SECONDS, HOLD_SECONDS)
     return file.getvalue()
 
 
 def can_write_mp4() -> bool:
-    """Whether the package that brings the encoder is here."""
+    """Whether the package with the video encoder is installed."""
     return importlib.util.find_spec("imageio_ffmpeg") is not None
 
 
 def decode_mp4(stored: StoredDecode) -> bytes:
-    """Every step as a film (H.264)."""
+    """MP4 (H.264) of every step."""
     return film(_frames(stored), stored.about)
 
 
 def film(images: Iterable[Image.Image], about: Mapping[str, Any]) -> bytes:
-    """The pictures, all of one size, as a film (H.264) that says how it was made; the last one is held."""
+    """MP4 (H.264) of pictures of one size, with `about` as its comment; the last picture is held."""
     import imageio_ffmpeg  # type: ignore[import-untyped]
 
     frames = [np.asarray(_even(image)) for image in images]
@@ -86,7 +86,7 @@ def film(images: Iterable[Image.Image], about: Mapping[str, Any]) -> bytes:
     repeats[-1] = round(HOLD_SECONDS * FRAMES_A_SECOND)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "decode.mp4"
-        film = imageio_ffmpeg.write_frames(
+        writer = imageio_ffmpeg.write_frames(
             str(path),
             (width, height),
             fps=FRAMES_A_SECOND,
@@ -96,21 +96,21 @@ def film(images: Iterable[Image.Image], about: Mapping[str, Any]) -> bytes:
             ffmpeg_log_level="error",
             output_params=["-movflags", "+faststart", "-metadata", f"comment={json.dumps(about)}"],
         )
-        film.send(None)
+        writer.send(None)
         for frame, count in zip(frames, repeats, strict=True):
             for _ in range(count):
-                film.send(np.ascontiguousarray(frame))
-        film.close()
+                writer.send(np.ascontiguousarray(frame))
+        writer.close()
         return path.read_bytes()
 
 
 def decode_html(stored: StoredDecode) -> bytes:
-    """The player with this decode as one file that works offline."""
+    """The player with this decode, as one HTML file that works offline."""
     return player_html(player_data(stored), stored.prompt).encode()
 
 
 def decode_json(stored: StoredDecode) -> bytes:
-    """How it was painted, and what every step did."""
+    """JSON of the settings, the order and the result of every step."""
     record = load_record(stored.record_path)
     candidate = winner(record)
     tree = {
@@ -138,7 +138,7 @@ def _step(record: DecodeRecord, step: int, candidate: int) -> dict[str, Any]:
 
 
 def _frames(stored: StoredDecode) -> Iterator[Image.Image]:
-    """A sheet a step: the picture so far over its prompt."""
+    """One sheet per step: the picture so far, with its prompt."""
     record = load_record(stored.record_path)
     candidate, steps = winner(record), record.about.settings.steps
     for step in record.steps:
@@ -149,7 +149,7 @@ def _frames(stored: StoredDecode) -> Iterator[Image.Image]:
 
 
 def _even(image: Image.Image) -> Image.Image:
-    """The picture with even sides, as the film's colours want."""
+    """The picture with even sides, as the colour format of H.264 needs."""
     width, height = (side + side % 2 for side in image.size)
     whole = Image.new("RGB", (width, height), sheets.PAPER)
     whole.paste(image)

@@ -1,19 +1,22 @@
-"""A prompt into a stored decode, step by step: painted, shown while it is, and kept with all that made it.
+"""Paints a prompt step by step, shows each step, and stores the decode.
 
-`about` of a stored decode holds what is needed to paint it again. It knows nothing of pages.
+`about` of a stored decode holds everything needed to paint it again.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from dream.decoding.decode import paint_iter, previews
-from dream.decoding.record import About, RecordWriter
-from dream.decoding.state import Given, StepRecord
+from dream.decoding.decode import Scored
+from dream.decoding.paint import PaintPlan, paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record import About
+from dream.decoding.record_writer import RecordWriter
+from dream.decoding.state import Beginning, Given, StepRecord
 from dream.errors import InputError
 from workbench import store
 from workbench.decode.request import DecodeRequest, KeptPicture, Picture, Stretch, check_decode_request, stretches
@@ -26,12 +29,12 @@ if TYPE_CHECKING:
     from dream.model.pretrained import Pretrained
 
 GIVEN_PICTURE = "given.png"
-"""In the folder of a stored decode: the picture of which it kept a part."""
+"""File in a stored decode's folder: the picture of which it kept a part."""
 
 
 @dataclass(frozen=True)
 class Painting:
-    """What can be seen of a decode while it is painted."""
+    """A decode as far as it is painted."""
 
     picture: Picture
     step: int
@@ -43,14 +46,15 @@ class Painting:
 def paint_and_store(
     work: Work[StoredDecode], workspace: Workspace, pretrained: "Pretrained", request: DecodeRequest
 ) -> StoredDecode:
-    """Paints, showing a `Painting` after every step, and stores the decode; cancelled, it leaves nothing.
+    """Paints the request, shows a `Painting` after every step, and stores the decode.
 
-    Raises InputError as `check_decode_request` does, and for another model than painted a fork's parent.
+    If cancelled, nothing is stored. Raises InputError as `check_decode_request` does, and if another model
+    painted a fork's parent.
     """
     check_decode_request(pretrained.config, request)
     _check_model(pretrained, request)
     with store.begin(workspace, "decode", request.prompt, _about(workspace, pretrained, request)) as draft:
-        painted = []  # written once it is all there, so that the first picture does not wait for the disk
+        painted = []  # written at the end, so that the first picture does not wait for the disk
         for step in _steps(pretrained, request):
             shown = previews(pretrained.image_tokenizer, pretrained.config.image, step)
             painted.append((step, shown))
@@ -62,26 +66,25 @@ def paint_and_store(
 
 
 def _steps(pretrained: "Pretrained", request: DecodeRequest) -> Iterator[StepRecord]:
-    """The steps that are painted; of a fork, those after it. All rows are candidate 0 of the record."""
-    scored = bool(pretrained.config.objective.contrastive_weight)
-    given, midway = None, None
-    ids: tuple[int, ...] = (0,)
+    """The steps to paint; of a fork, those after it. All rows are candidate 0 of the record."""
+    scored: Scored = "all" if pretrained.config.objective.contrastive_weight else "choices"
+    ids, beginning = _picture_ids(request), _beginning(pretrained, request)
+    records = paint_iter(
+        pretrained, [request.prompt], request.settings, picture_ids=ids, beginning=beginning, scored=scored
+    )
+    for record in records:
+        yield replace(record, candidate=torch.zeros_like(record.candidate))
+
+
+def _picture_ids(request: DecodeRequest) -> Sequence[int]:
+    """The id that order and noise are drawn for: a fork has its parent's."""
+    return (0,) if request.fork is None else request.fork.record.about.picture_ids[:1]
+
+
+def _beginning(pretrained: "Pretrained", request: DecodeRequest) -> Beginning:
     if request.fork is not None:
-        midway = request.fork.record.midway(request.fork.steps, candidate=request.fork.candidate)
-        ids = request.fork.record.about.picture_ids[:1]
-    elif request.start is not None:
-        given = _given(pretrained, request.start)
-    for step in paint_iter(
-        pretrained,
-        [request.prompt],
-        request.settings,
-        picture_ids=ids,
-        given=given,
-        midway=midway,
-        record_scores=scored,
-        score_finished=scored,
-    ):
-        yield replace(step, candidates=torch.zeros_like(step.candidates))
+        return request.fork.midway
+    return None if request.start is None else _given(pretrained, request.start)
 
 
 def _given(pretrained: "Pretrained", start: KeptPicture) -> Given:
@@ -129,34 +132,19 @@ def _about(workspace: Workspace, pretrained: "Pretrained", request: DecodeReques
 
 
 def _record_about(pretrained: "Pretrained", request: DecodeRequest) -> About:
-    image, fork = pretrained.config.image, request.fork
-    about = About(
-        prompts=(request.prompt,),
-        picture_ids=(0,),
-        settings=request.settings,
-        model_id=pretrained.model_id,
-        num_tokens=image.num_tokens,
-        token_dim=image.token_dim,
-        picture_size=image.size,
-        batch_size=1,
-    )
-    if fork is None:
-        return about
-    state = fork.record.midway(fork.steps, candidate=fork.candidate).state
-    return replace(
-        about,
-        picture_ids=fork.record.about.picture_ids[:1],
-        taken_over=fork.steps,
-        noise_candidate=int(state.candidates[0]),
-    )
+    plan = PaintPlan((request.prompt,), request.settings, _picture_ids(request), batch_size=1)
+    if request.fork is None:
+        return About.of(pretrained, plan)
+    state, steps = request.fork.midway.state, request.fork.steps
+    return About.of(pretrained, plan, taken_over=steps, noise_candidate=int(state.candidate[0]))
 
 
 def _check_model(pretrained: "Pretrained", request: DecodeRequest) -> None:
     if request.fork is None:
         return
-    there = request.fork.record.about.model_id
-    if there != pretrained.model_id:
+    painter = request.fork.record.about.model_id
+    if painter != pretrained.model_id:
         raise InputError(
-            f"a fork goes on with the model that painted its parent ({there}), and {request.model} is now "
-            f"another ({pretrained.model_id})"
+            f"a fork needs the model that painted its parent ({painter}), but {request.model} is now "
+            f"{pretrained.model_id}; choose that model, or decode without a fork"
         )

@@ -1,8 +1,8 @@
-"""A decode as the player shows it: what was painted, and what the model computed inside.
+"""A decode as data for the player: its pictures, and the inside of the model.
 
-It is a stored decode or a bare record. What needs no model is there at once; `add_inspection` adds the rest in one pass
-over all steps and leaves it beside a stored record, so that it is computed once. Bounded by: MAX_ENTRIES
-pictures of a kind, PATH_LENGTH patches a token.
+A decode is stored or a bare record. Data that needs no model is available at once; `add_inspection` adds the rest
+in one pass over all steps and stores it next to a stored record, so that it is computed once. The size is bounded
+by MAX_ENTRIES pictures of each kind and PATH_LENGTH patches per token.
 """
 
 import base64
@@ -16,13 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.decoding.decode import to_uint8
-from dream.decoding.inspection import REST_DENOISING_STEPS, Inside, Walk, look_inside, text_memory, walk_of
+from dream.decoding.context import DecodeContext
+from dream.decoding.inspection import REST_DENOISING_STEPS, Inside, Walk, look_inside, walk_of
+from dream.decoding.paint import encode_prompts
+from dream.decoding.previews import to_uint8
 from dream.decoding.record import GIVEN, DecodeRecord, load_record
 from dream.errors import InputError
 from dream.files import replace_text
 from workbench.decode.request import Stretch, stretches, winner
 from workbench.decode.words import caption_words
+from workbench.palette import candidate_colour
 from workbench.pictures import Picture, png_url
 from workbench.store import ABOUT, RECORD, StoredDecode, open_folder
 from workbench.work import Work
@@ -32,20 +35,20 @@ if TYPE_CHECKING:
 
 PLAYER, VERSION = "player.json", 1
 MAX_ENTRIES = 64
-"""Most steps of the player; a decode of more shows several of its steps at once."""
+"""Most entries of the player; a decode with more steps shows several of them per entry."""
 PATH_LENGTH = 17
-"""Most patches of a token's way out of the noise."""
+"""Most patches of a token's denoising path."""
 ATTENTION_NUMBERS = 16_000_000
-"""Attention weights computed at a time bound the steps that are looked at together."""
+"""Most attention weights computed at a time; bounds the number of steps inspected together."""
 PICTURES_AT_A_TIME = 8
-COLOUR = "#D55E00"
-"""What is outlined; the first candidate's colour in every figure."""
+COLOUR = candidate_colour(0)
+"""Colour of outlines, that of the first candidate in every figure."""
 
 
 def opened_decode(decode: StoredDecode | DecodeRecord | str | Path) -> StoredDecode | DecodeRecord:
-    """A decode as the functions here take it; a path is that of a stored decode's folder or of a record.
+    """Opens a decode; a path is that of a stored decode's folder or of a record.
 
-    Raises InputError where there is none, or it is damaged.
+    Raises InputError if there is none, or it is damaged.
     """
     if isinstance(decode, (StoredDecode, DecodeRecord)):
         return decode
@@ -55,14 +58,14 @@ def opened_decode(decode: StoredDecode | DecodeRecord | str | Path) -> StoredDec
 
 
 def record_of(decode: StoredDecode | DecodeRecord) -> DecodeRecord:
-    """Its record; raises InputError where that is missing or damaged."""
+    """Record of a decode; raises InputError if it is missing or damaged."""
     return load_record(decode.record_path) if isinstance(decode, StoredDecode) else decode
 
 
 def player_data(decode: StoredDecode | DecodeRecord) -> dict[str, Any]:
-    """The player's data: with what `add_inspection` found and left, if it was called; else of the record alone.
+    """The player's data: as `add_inspection` stored it, or else from the record alone.
 
-    Raises InputError where the record is missing or damaged.
+    Raises InputError if the record is missing or damaged.
     """
     path = decode.path / PLAYER if isinstance(decode, StoredDecode) else None
     if path is not None and path.is_file():
@@ -71,31 +74,30 @@ def player_data(decode: StoredDecode | DecodeRecord) -> dict[str, Any]:
             if tree["version"] == VERSION:
                 return dict(tree["data"])
         except (ValueError, KeyError, TypeError):
-            pass  # cut or of another version: it is computed anew
+            pass  # cut short, or of another version: computed again
     return _base(record_of(decode), _title(decode))
 
 
 def was_looked_at(data: dict[str, Any]) -> bool:
-    """Whether the player's data holds what needs the model."""
+    """Whether the player's data includes the inside of the model."""
     return data["rests"] is not None
 
 
 def check_painter(record: DecodeRecord, model_id: str) -> None:
-    """Raises InputError where these weights did not paint the record."""
+    """Raises InputError if other weights painted the record."""
     if record.about.model_id != model_id:
         raise InputError(
-            f"this was painted by model {record.about.model_id}, and the weights there are now "
-            f"{model_id}: only what was stored can be shown"
+            f"this was painted by model {record.about.model_id}, but the weights are now {model_id}; "
+            "only the stored pictures can be shown"
         )
 
 
 def add_inspection(
     work: Work[dict[str, Any]], decode: StoredDecode | DecodeRecord, pretrained: "Pretrained"
 ) -> dict[str, Any]:
-    """The player's data with previews of the rest, attention and denoising paths, also left beside a stored
-    record.
+    """The player's data with previews of the rest, attention and denoising paths; stored next to a stored record.
 
-    Raises InputError for another model than painted it.
+    Raises InputError if another model painted the decode.
     """
     record = record_of(decode)
     check_painter(record, pretrained.model_id)
@@ -105,33 +107,33 @@ def add_inspection(
     data |= _rests(work, walk, [inside for inside, _ in parts], entries, pretrained)
     data |= _attention(walk, parts, made_of, pretrained)
     data |= _paths(walk, [inside for inside, _ in parts], pretrained)
-    if isinstance(decode, StoredDecode) and decode.path.is_dir():  # it may have been deleted meanwhile
+    if isinstance(decode, StoredDecode) and decode.path.is_dir():  # it may have been deleted in the meantime
         replace_text(decode.path / PLAYER, json.dumps({"version": VERSION, "data": data}))
     return data
 
 
 def picture_after(record: DecodeRecord, step: int) -> Picture:
-    """(3, H, W): what stood after `step` steps, of the candidate that was finished; hidden cells are grey."""
+    """(3, H, W): the finished candidate after `step` steps; hidden cells are grey."""
     return np.asarray(record.previews[step - 1, 0, record.drawn_by(step - 1, 0, winner(record))])
 
 
 def remarks(data: dict[str, Any], record_steps: int) -> list[str]:
-    """What a reader of the player should know of how it was computed."""
-    found = []
+    """Notes for the reader of the player on how its data was computed."""
+    notes = []
     if len(data["steps"]) < record_steps:
-        found.append(f"{record_steps} steps are shown as {len(data['steps'])}.")
+        notes.append(f"{record_steps} steps are shown as {len(data['steps'])}.")
     if was_looked_at(data):
-        found.append(
-            f"The rest is filled at once, with at most {REST_DENOISING_STEPS} denoising steps and noise of "
-            "its own; attention is the mean over heads and decoder blocks."
+        notes.append(
+            f"The rest is filled at once, with at most {REST_DENOISING_STEPS} denoising steps and separate noise; "
+            "attention is the mean over heads and decoder blocks."
         )
-    return found
+    return notes
 
 
 def _entries(record: DecodeRecord) -> list[list[int]]:
-    """The steps in at most MAX_ENTRIES runs."""
-    parts = np.array_split(record.steps, min(MAX_ENTRIES, len(record.steps)))
-    return [part.tolist() for part in parts]
+    """The steps, grouped into at most MAX_ENTRIES entries of consecutive steps."""
+    groups = np.array_split(record.steps, min(MAX_ENTRIES, len(record.steps)))
+    return [group.tolist() for group in groups]
 
 
 def _title(decode: StoredDecode | DecodeRecord) -> str:
@@ -179,27 +181,27 @@ def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
 def _look(
     work: Work[Any], record: DecodeRecord, walk: Walk, made_of: list[Stretch], pretrained: "Pretrained"
 ) -> Iterator[tuple[Inside, int]]:
-    """What was inside, by runs of steps, with the number of the stretch that each belongs to."""
+    """The inside of runs of steps, each with the number of its stretch."""
     config = pretrained.config
     length = config.encoder.buffer_tokens + config.image.num_tokens
     at_a_time = max(1, ATTENTION_NUMBERS // (config.decoder.heads * length**2))
     ends = [one.first_step for one in made_of[1:]] + [record.about.settings.steps]
     for number, (stretch, end) in enumerate(zip(made_of, ends, strict=True)):
         inside = [i for i, step in enumerate(walk.steps) if stretch.first_step <= step < end]
-        memory = text_memory(pretrained, stretch.prompt, stretch.settings) if inside else None
+        if not inside:
+            continue
+        prompted = encode_prompts(pretrained, [stretch.prompt], stretch.settings, record.about.picture_ids[:1])
+        context = DecodeContext.of(pretrained.model, prompted, stretch.settings)
         for first in range(0, len(inside), at_a_time):
-            part = inside[first : first + at_a_time]
-            work.tell(0.7 * part[0] / len(walk.steps), f"looking inside step {part[0] + 1} and on")
-            assert memory is not None
-            steps = walk.part(slice(part[0], part[-1] + 1))
-            picture_id = record.about.picture_ids[0]
-            yield look_inside(pretrained.model, memory, steps, stretch.settings, picture_id), number
+            run = inside[first : first + at_a_time]
+            work.tell(0.7 * run[0] / len(walk.steps), f"looking inside from step {run[0] + 1}")
+            yield look_inside(context, walk.part(slice(run[0], run[-1] + 1))), number
 
 
 def _rests(
     work: Work[Any], walk: Walk, parts: list[Inside], entries: list[list[int]], pretrained: "Pretrained"
 ) -> dict[str, Any]:
-    """After each entry: what stands before the next step, filled; after the last, the picture itself."""
+    """Previews after each entry: the state before the next step, filled; after the last, the picture itself."""
     filled = torch.cat([*(part.rests for part in parts), walk.final[None]])
     ends = np.cumsum([len(part) for part in entries])
     urls: list[str] = []
@@ -213,7 +215,7 @@ def _rests(
 def _attention(
     walk: Walk, parts: list[tuple[Inside, int]], made_of: list[Stretch], pretrained: "Pretrained"
 ) -> dict[str, Any]:
-    """Maps of all places; those that were given looked at nothing."""
+    """Attention maps of all positions; those of given tokens are zero."""
     num_tokens = len(walk.final)
     words, columns = _columns(made_of, pretrained)
     cross, own = np.zeros((num_tokens, len(words))), np.zeros((num_tokens, num_tokens))
@@ -226,28 +228,28 @@ def _attention(
 
 
 def _columns(made_of: list[Stretch], pretrained: "Pretrained") -> tuple[list[str], list[list[tuple[int, list[int]]]]]:
-    """All words of all prompts, and for each stretch the (column, caption tokens) of its words."""
+    """All words of all prompts, and for each stretch the (column, token indices) of its words."""
     words: list[str] = []
     known: dict[str, list[tuple[int, list[int]]]] = {}
     for stretch in made_of:
         if stretch.prompt not in known:
             words += ["⑂"] if words else []
-            found = caption_words(pretrained, stretch.prompt)
-            known[stretch.prompt] = [(len(words) + i, tokens) for i, (_, tokens) in enumerate(found)]
-            words += [word for word, _ in found]
+            of_prompt = caption_words(pretrained, stretch.prompt)
+            known[stretch.prompt] = [(len(words) + i, tokens) for i, (_, tokens) in enumerate(of_prompt)]
+            words += [word for word, _ in of_prompt]
     return words, [known[stretch.prompt] for stretch in made_of]
 
 
 def _paths(walk: Walk, parts: list[Inside], pretrained: "Pretrained") -> dict[str, Any]:
-    """Every token's way; none where it does not lead to what was recorded."""
+    """Denoising paths of all tokens; empty if they do not lead to the recorded tokens."""
     places = torch.cat([part.positions for part in parts])
-    found = [part.paths for part in parts]
-    length = min(PATH_LENGTH, *(len(path) for path in found))
-    paths = torch.cat([path[_spread(len(path), length)] for path in found], dim=1)  # (length, M, D)
+    own = [part.paths for part in parts]
+    length = min(PATH_LENGTH, *(len(path) for path in own))
+    paths = torch.cat([path[_spread(len(path), length)] for path in own], dim=1)  # (length, M, D)
     final = walk.final[places]
     if not torch.allclose(paths[-1], final, rtol=1e-2, atol=1e-2):
         return {}
-    whole = walk.final.repeat(length, 1, 1)  # (length, N, D): given places stand still
+    whole = walk.final.repeat(length, 1, 1)  # (length, N, D): given tokens do not change
     whole[:, places] = paths
     distance = (whole - walk.final).square().mean(dim=-1).sqrt()  # (length, N)
     values = np.nan_to_num(distance.T.double().numpy(), nan=0.0, posinf=1e9).round(4).tolist()
@@ -255,7 +257,7 @@ def _paths(walk: Walk, parts: list[Inside], pretrained: "Pretrained") -> dict[st
 
 
 def _strips(whole: Tensor, pretrained: "Pretrained") -> list[str] | None:
-    """A strip of patches for each place; None where a token alone is no picture (a VAE's)."""
+    """A strip of patches for each position; None if a token alone is not a picture (with a VAE)."""
     if pretrained.config.image.tokenizer != "pixels":
         return None
     length, num_tokens, dim = whole.shape

@@ -1,7 +1,4 @@
-"""The settings inside a file that was made of a decode: read back, and laid beside those at hand.
-
-It changes nothing; whoever asks decides whether to take them over.
-"""
+"""Reads the settings inside an exported file of a decode and compares them with others."""
 
 import base64
 import binascii
@@ -23,7 +20,7 @@ MAX_BYTES = 20_000_000
 
 
 class Change(NamedTuple):
-    """A setting that would be another."""
+    """A setting that would change."""
 
     name: str
     now: str
@@ -32,27 +29,27 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Recalled:
-    """What a file says of how it was painted."""
+    """Settings read from a file."""
 
     prompt: str
     settings: DecodeSettings
-    """For one picture."""
+    """For a single picture."""
     model: str | None
-    """As it was typed; None where the file names none."""
+    """As the user typed it; None if the file does not name one."""
     model_id: str | None
     weights: str
     kept: tuple[int, ...] = ()
-    """Positions that were kept of a given picture."""
+    """Positions kept of a given picture."""
     given_picture: bytes | None = None
-    """That picture as a file."""
+    """Content of that picture's file."""
     stored: str | None = None
-    """Its id in the store it came from."""
+    """Id of the decode in its store."""
     remarks: tuple[str, ...] = ()
-    """What the form cannot take over, in sentences."""
+    """Sentences on what the form cannot take over."""
 
 
 def read_settings(name: str, content: bytes) -> Recalled:
-    """What a PNG or JSON made by us says; raises InputError for any other file, in one sentence."""
+    """Reads the settings of an exported PNG or JSON; raises InputError for any other file."""
     if len(content) > MAX_BYTES:
         raise InputError(f"{name} has {len(content) / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}")
     about = _json(name, content) if name.lower().endswith(".json") else about_of(content, name)
@@ -79,7 +76,7 @@ def read_settings(name: str, content: bytes) -> Recalled:
 
 
 def model_here(workspace: Workspace, recalled: Recalled) -> str | None:
-    """The name under which the file's model is here, as it would be typed; None where it is not."""
+    """Name of the file's model in this workspace, as a user would type it; None if it is not here."""
     if recalled.model is None:
         return None
     for name, folder in SHIPPED.items():
@@ -93,7 +90,7 @@ def model_here(workspace: Workspace, recalled: Recalled) -> str | None:
 
 
 def changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Change]:
-    """Which of the settings `then` are others than `now`."""
+    """The settings in `then` that differ from `now`."""
     return [
         Change(name, _shown(now.get(name)), _shown(value))
         for name, value in then.items()
@@ -105,7 +102,7 @@ def _json(name: str, content: bytes) -> dict[str, Any]:
     try:
         tree = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{name} is no JSON ({error})") from error
+        raise InputError(f"{name} is not valid JSON ({error})") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         raise InputError(f"{name} does not say how a picture was painted; expected a JSON saved on this page")
     return tree
@@ -114,19 +111,19 @@ def _json(name: str, content: bytes) -> dict[str, Any]:
 def _remarks(
     about: Mapping[str, Any], settings: DecodeSettings, prompts: list[str], kept: Any, picture: Any
 ) -> list[str]:
-    found = []
+    remarks = []
     if len(prompts) > 1:
-        found.append(f"It shows {len(prompts)} prompts; the first is taken.")
+        remarks.append(f"It shows {len(prompts)} prompts; the first one is taken.")
     if settings.candidates > 1:
-        found.append(f"It chose among {settings.candidates} candidates; here one picture is painted.")
+        remarks.append(f"It chose among {settings.candidates} candidates; this page paints a single picture.")
     if about.get("parent"):
-        found.append(
-            f"It is a fork after step {about.get('fork_step')}: painted from nothing, these settings give "
+        remarks.append(
+            f"It is a fork after step {about.get('fork_step')}; without its parent, these settings paint "
             "another picture."
         )
     if kept and picture is None:
-        found.append(f"It kept {len(kept)} cells of a picture that is not in the file.")
-    return found
+        remarks.append(f"It kept {len(kept)} cells of a picture that is not in the file.")
+    return remarks
 
 
 def _text(about: Mapping[str, Any], name: str) -> str | None:

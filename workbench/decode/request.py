@@ -1,7 +1,7 @@
-"""What is asked of a decode: prompt, settings, a picture of which a part is kept, or a decode to go on from.
+"""A request for a decode: prompt, settings, and optionally a picture to keep a part of, or a decode to fork.
 
-A decode is made of stretches: one for a plain decode, one more for each fork, with the prompt and settings of
-its steps. It paints nothing.
+A decode consists of stretches: one for a plain decode, one more for each fork, with the prompt and settings of
+its steps.
 """
 
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dream.config import DreamConfig
 from dream.decoding.record import DecodeRecord, load_record
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import Midway
 from dream.errors import InputError
 from workbench.store import StoredDecode
 
@@ -29,14 +30,14 @@ class KeptPicture:
 
     picture: Picture
     kept: tuple[int, ...]
-    """Positions that are kept, rising."""
+    """Positions that are kept, in rising order."""
     tokens: NDArray[np.float32] | None = None
-    """(N, D_tok) of it, where it was painted by the same model; none: they are read off the picture."""
+    """(N, D_tok) of the picture if the same model painted it; None to tokenize the picture."""
 
 
 @dataclass(frozen=True)
 class Fork:
-    """A stored decode that is to go on otherwise after its first `steps` steps."""
+    """A stored decode to continue differently after its first `steps` steps."""
 
     parent: StoredDecode
     steps: int
@@ -48,16 +49,21 @@ class Fork:
 
     @property
     def candidate(self) -> int:
-        """The one that goes on: the parent's finished one."""
+        """The candidate to continue: the parent's finished one."""
         return winner(self.record)
+
+    @property
+    def midway(self) -> Midway:
+        """The parent's decode as it stood after `steps` steps."""
+        return self.record.midway(self.steps, candidate=self.candidate)
 
 
 @dataclass(frozen=True)
 class DecodeRequest:
-    """One decode that is asked for."""
+    """One decode to paint."""
 
     model: str
-    """As it was typed."""
+    """As the user typed it."""
     weights: str
     """`averaged` or `raw`."""
     prompt: str
@@ -68,7 +74,7 @@ class DecodeRequest:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The steps of a decode from `first_step` on, up to the next stretch's."""
+    """The steps of a decode from `first_step` up to the next stretch."""
 
     first_step: int
     prompt: str
@@ -80,8 +86,8 @@ class Stretch:
 
 
 def why_not(config: DreamConfig) -> str | None:
-    """Why a model cannot paint a prompt, in a sentence; None where it can."""
-    rest = "choose another, or train one with the objective dream or fluid."
+    """Reason why a model cannot paint a prompt, as a sentence; None if it can."""
+    rest = "choose another one, or train one with the objective dream or fluid."
     if not config.objective.generative_weight:
         return f"This model was trained to tell captions apart only (objective clip), so it cannot paint: {rest}"
     if not config.objective.text:
@@ -90,7 +96,7 @@ def why_not(config: DreamConfig) -> str | None:
 
 
 def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
-    """Raises InputError where the request cannot be painted by a model of this configuration."""
+    """Raises InputError if a model of this configuration cannot paint the request."""
     if reason := why_not(config):
         raise InputError(reason)
     if not request.prompt.strip():
@@ -99,7 +105,7 @@ def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
     if wanted is not None and wanted > known:
         raise InputError(f"denoising steps must be at most {known}, got {wanted}")
     if request.settings.candidates != 1:
-        raise InputError("this paints one picture; choose among candidates on the Trajectories page")
+        raise InputError("this paints a single picture; choose among candidates on the Trajectories page")
     if request.start is not None:
         _check_start(config, request.start)
     if request.fork is not None:
@@ -107,16 +113,17 @@ def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
 
 
 def stretches(stored: StoredDecode | DecodeRecord) -> list[Stretch]:
-    """What the decode is made of; the first starts at step 0. Raises InputError where that is damaged.
+    """The stretches of a decode, the first of which starts at step 0.
 
-    The bare record of a fork does not say how the steps were painted that it took over: InputError.
+    Raises InputError if their description is damaged, and for the bare record of a fork, which does not say how
+    the steps that it took over were painted.
     """
     if isinstance(stored, DecodeRecord):
         about = stored.about
         if about.taken_over:
             raise InputError(
-                f"this record is a fork's and does not say how its first {about.taken_over} steps were "
-                "painted: give the folder of the stored decode instead"
+                f"this is the record of a fork and does not say how its first {about.taken_over} steps were "
+                "painted; give the folder of the stored decode instead"
             )
         return [Stretch(0, about.prompts[0], about.settings)]
     whole = [{"first_step": 0, "prompt": stored.prompt, "settings": stored.about.get("settings", {})}]
@@ -130,22 +137,22 @@ def stretches(stored: StoredDecode | DecodeRecord) -> list[Stretch]:
 
 
 def single(settings: DecodeSettings) -> DecodeSettings:
-    """The settings for one picture, without a choice among candidates."""
+    """The settings for a single picture, without a choice among candidates."""
     return replace(settings, candidates=1, selection="none", select_steps=())
 
 
 def winner(record: DecodeRecord) -> int:
-    """The candidate of a record's first picture that was finished (the first of them)."""
+    """The finished candidate of a record's first picture (the first one, if several were finished)."""
     return record.finished(0)[0][0]
 
 
 def final_picture(record: DecodeRecord) -> Picture:
-    """What was painted."""
+    """The finished picture."""
     return np.asarray(record.previews[record.steps[-1], 0, winner(record)])
 
 
 def start_of(stored: StoredDecode, kept: tuple[int, ...]) -> KeptPicture:
-    """A start from a stored decode's finished picture, whose tokens are kept to the bit."""
+    """The finished picture of a stored decode with its exact tokens, of which `kept` are kept."""
     record = load_record(stored.record_path)
     return KeptPicture(final_picture(record), kept, record.finished(0)[1][0])
 
@@ -153,8 +160,8 @@ def start_of(stored: StoredDecode, kept: tuple[int, ...]) -> KeptPicture:
 def _check_start(config: DreamConfig, start: KeptPicture) -> None:
     tokens, size = config.image.num_tokens, config.image.size
     if not 0 < len(start.kept) < tokens:
-        what = "no cell of the picture is kept" if not start.kept else "every cell is kept: nothing to paint"
-        raise InputError(f"{what}; select between 1 and {tokens - 1} of its {tokens} cells")
+        problem = "no cell of the picture is kept" if not start.kept else "every cell is kept: nothing to paint"
+        raise InputError(f"{problem}; select between 1 and {tokens - 1} of its {tokens} cells")
     if start.picture.shape != (3, size, size) or max(start.kept) >= tokens:
         raise InputError(f"the picture must be {size} x {size} pixels for this model; choose it again")
 
@@ -162,7 +169,7 @@ def _check_start(config: DreamConfig, start: KeptPicture) -> None:
 def _check_fork(fork: Fork, settings: DecodeSettings) -> None:
     about = fork.record.about
     if settings.steps != about.settings.steps:
-        raise InputError(f"a fork has its parent's {about.settings.steps} steps, got {settings.steps}")
+        raise InputError(f"a fork must have as many steps as its parent ({about.settings.steps}), got {settings.steps}")
     last = fork.record.steps[-1]
     if not 0 <= fork.steps <= last:
-        raise InputError(f"after step {fork.steps} nothing is left to paint: fork at step {last} or before")
+        raise InputError(f"nothing is left to paint after step {fork.steps}; fork at step {last} or earlier")

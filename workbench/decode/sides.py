@@ -1,4 +1,4 @@
-"""What the player takes beside a decode: a picture whose cells are selected, two pictures under a slider."""
+"""Data for the player's other modes: a picture whose cells are selected, and two pictures under a slider."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from workbench.store import StoredDecode
 
 
 def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str = "keep") -> dict[str, Any]:
-    """A picture of `grid` x `grid` cells, of which some are selected: to `keep` or to `clear`."""
+    """Data of a picture of `grid` x `grid` cells, of which some are selected to `keep` or to `clear`."""
     return {
         "mode": "cells",
         "title": "Cells of the picture",
@@ -22,7 +22,7 @@ def cells_data(picture: Picture, grid: int, cells: Sequence[int] = (), verb: str
 
 
 def compare_data(first: dict[str, Any], second: dict[str, Any], a: StoredDecode, b: StoredDecode) -> dict[str, Any]:
-    """The finished pictures of two decodes under one slider; `first` and `second` are their player's data."""
+    """Data of two finished pictures under one slider; `first` and `second` are the player's data of the decodes."""
     return {
         "mode": "compare",
         "title": "A and B under one slider",
@@ -35,5 +35,5 @@ def compare_data(first: dict[str, Any], second: dict[str, Any], a: StoredDecode,
 
 
 def compared_decodes(a: StoredDecode, b: StoredDecode) -> dict[str, Any]:
-    """The same of two stored decodes. Raises InputError where one is damaged."""
+    """`compare_data` of two stored decodes; raises InputError if one is damaged."""
     return compare_data(player_data(a), player_data(b), a, b)

@@ -1,4 +1,4 @@
-"""Which of the tokens that a decoder reads make up which word of the prompt."""
+"""Groups the tokens that the decoder reads into the words of the prompt."""
 
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 START, END, PADDING = "‹start›", "‹end›", "‹padding›"
 
 Words = list[tuple[str, list[int]]]
-"""Each word with the indices of its tokens; together every token once."""
+"""Each word with the indices of its tokens; every token occurs once."""
 
 
 def caption_words(pretrained: "Pretrained", prompt: str) -> Words:
-    """The words of the prompt as the decoder reads it, with what stands around them; rising indices."""
+    """Words of the prompt as the decoder reads it, with start, end and padding, in rising order of indices."""
     if pretrained.config.text.conditioning == "learned":
         return _of_caption(pretrained.tokenizer, prompt)
     conditioning: Any = pretrained.conditioning
@@ -25,8 +25,8 @@ def _of_caption(tokenizer: "CaptionTokenizer", prompt: str) -> Words:
     pieces = tokenizer.pieces(prompt)[: tokenizer.context_length - 2]
     words: Words = [(START, [0])]
     for _, run in groupby(enumerate(pieces, start=1), key=lambda piece: piece[1].word):
-        indices, parts = zip(*run, strict=True)
-        text = "".join(piece.text for piece in parts)
+        indices, of_word = zip(*run, strict=True)
+        text = "".join(piece.text for piece in of_word)
         words.append((" ".join(text.split()), list(indices)))
     return _ended(words, len(pieces) + 1, tokenizer.context_length)
 

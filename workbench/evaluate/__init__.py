@@ -1,1 +1,1 @@
-"""Evaluations: the plan of one, its progress, its results and their table."""
+"""Evaluations: plan, progress, results and their table."""

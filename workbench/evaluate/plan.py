@@ -1,5 +1,6 @@
-"""What is to be measured, as `dream evaluate` takes it: checked before it is started, and which tasks fit
-which models and data. It measures nothing, and opens of a model only what its state says.
+"""Plan of an evaluation: the arguments of `dream evaluate`, checked before it starts, and which tasks fit.
+
+Reads of a model only its state, never its weights.
 """
 
 import os
@@ -24,11 +25,11 @@ GROUPS = {
     "Painting": ("prompts", "generation"),
     "Choosing": ("selection", "headroom", "judge"),
 }
-"""All tasks, by what they are about."""
+"""All tasks by subject."""
 QUICK = ("losses", "retrieval", "edits", "zero_shot", "knn")
 """Tasks of a first look."""
 QUICK_SETTINGS = ("losses.pictures=256", "retrieval.pools=8", "edits.count=600")
-"""Settings with which the first look at the shipped model takes about two minutes on two cores."""
+"""Settings with which a first look at the shipped model takes about two minutes on two cores."""
 PATHS = (
     "zero_shot.names",
     "robustness.names",
@@ -42,7 +43,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What to measure, in the words of the command line."""
+    """Models, tasks, data and settings to measure, as the command line takes them."""
 
     models: tuple[str, ...] = ()
     """Names of shipped models, runs and checkpoints; `NAME=PATH` names the column."""
@@ -52,19 +53,19 @@ class EvaluationPlan:
     """TASK.FIELD=VALUE."""
     seed: int = 0
     raw: bool = False
-    """The raw weights instead of the averaged ones."""
+    """Evaluate the raw weights instead of the averaged ones."""
     overwrite: bool = False
-    """Measure anew what is there."""
+    """Measure again what the results already hold."""
     out: str = "results"
 
     @property
     def name(self) -> str:
-        """What the job is called."""
+        """Name of the job."""
         models = ", ".join(model_column(model) for model in self.models)
         return f"{models}: {', '.join(self.tasks)}"
 
     def arguments(self) -> tuple[str, ...]:
-        """Of `dream`; what is at its default goes unsaid."""
+        """Returns the arguments of `dream`, without those at their defaults."""
         words = ["evaluate"]
         for model in self.models:
             words += ["--model", model]
@@ -79,31 +80,30 @@ class EvaluationPlan:
         return tuple(words)
 
     def seconds(self) -> float:
-        """About how long it takes with the tasks' defaults, on two cores and shapes."""
-        asked = [TASKS[name].seconds for name in self.tasks]
-        return sum(asked) * len(self.models) * len(self.sources)
+        """Returns the approximate duration with the tasks' default settings on shapes and two cores."""
+        return sum(TASKS[name].seconds for name in self.tasks) * len(self.models) * len(self.sources)
 
 
 @dataclass(frozen=True)
 class TaskFit:
-    """Whether a task can be asked of models and data."""
+    """Which models and data a task can be measured on."""
 
     task: Task
     sources: tuple[str, ...]
-    """The data that it can be measured on."""
+    """Sources that the task takes."""
     models: tuple[str, ...]
-    """The columns of the models that can be asked."""
+    """Columns of the models that were trained for it."""
     reasons: tuple[str, ...]
-    """Why the others cannot."""
+    """Reasons why other models and sources do not fit."""
 
     @property
     def fits(self) -> bool:
-        """Whether anything can be measured."""
+        """Whether it fits at least one model and one source."""
         return bool(self.sources and self.models)
 
 
 def first_look(model: str = "demo") -> EvaluationPlan:
-    """A plan of about two minutes."""
+    """Returns a plan that takes about two minutes."""
     return EvaluationPlan(models=(model,), tasks=QUICK, assignments=QUICK_SETTINGS)
 
 
@@ -111,8 +111,9 @@ def first_look(model: str = "demo") -> EvaluationPlan:
 
 
 def split_model(word: str, root: Path = Path()) -> tuple[str, str]:
-    """The column's name and the path of a `NAME=PATH`; the name is empty where there is none, and for a path
-    (from `root` on) that has `=` in it.
+    """Returns name and path of `NAME=PATH`.
+
+    The name is empty if there is none, and if the whole word is an existing path (relative to `root`).
     """
     name, equals, path = word.partition("=")
     named = equals and not (root / word).exists()
@@ -120,49 +121,49 @@ def split_model(word: str, root: Path = Path()) -> tuple[str, str]:
 
 
 def model_column(word: str) -> str:
-    """The name of a model's column: as given, else its folder's, a checkpoint's with its run."""
+    """Returns the name of a model's column: as given, else its folder's; a checkpoint's starts with its run's."""
     name, path = split_model(word)
     full = Path(os.path.abspath(path))
     return name or (f"{full.parents[1].name}-{full.name}" if full.name.startswith("step-") else full.name)
 
 
 def named_apart(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]:
-    """The models as the command takes them in the workspace's folder; two of one name are told apart by their
-    folders' names.
+    """Returns the models as the command takes them in the workspace's folder, each with its own column name.
 
-    Raises InputError for a path outside of the workspace, and for a name given twice.
+    Of two models with the same name, the second gets its parent folder's name in front. Raises InputError for a
+    path outside of the workspace, and for a name given twice.
     """
-    found: dict[str, str] = {}
+    named: dict[str, str] = {}
     for word in dict.fromkeys(word.strip() for word in words):
         given, path = split_model(word, workspace.root)
         place = workspace.model(path)
         shown = workspace.shown(place)
         name = given or model_column(place)
-        if name in found and not given:
+        if name in named and not given:
             name = f"{Path(place).parent.name} {name}"
         if not NAME.fullmatch(name) or name.startswith("."):
             raise InputError(f"'{word}': a column's name must not be '{name}'; give one without '/'")
-        if name in found:
+        if name in named:
             raise InputError(f"two models are named '{name}': name one of them, as in other={shown}")
-        found[name] = shown if name == model_column(shown) else f"{name}={shown}"
-    return tuple(found.values())
+        named[name] = shown if name == model_column(shown) else f"{name}={shown}"
+    return tuple(named.values())
 
 
 def named_sources(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]:
-    """The data as the command takes them in the workspace's folder.
+    """Returns the sources as the command takes them in the workspace's folder.
 
-    Raises InputError for a path outside of it, and for one where nothing is.
+    Raises InputError for a path outside of the workspace, and for one that does not exist.
     """
-    found = [_source(workspace, word.strip()) for word in words if word.strip()]
-    for place in found:
+    places = [_source(workspace, word.strip()) for word in words if word.strip()]
+    for place in places:
         named = resolve(place)[0] != (place, place)
         if place != "shapes" and not named and not place.startswith("hf:") and not Path(place).is_dir():
             shard_paths(place)
-    return tuple(dict.fromkeys(map(workspace.shown, found)))
+    return tuple(dict.fromkeys(map(workspace.shown, places)))
 
 
 def _source(workspace: Workspace, word: str) -> str:
-    """As `Workspace.source`, and the names of the few-shot sets as they are."""
+    """Returns `Workspace.source` of the word; names of few-shot sets stay as they are."""
     if word in SETS or word == ALL:
         return word
     if word.startswith(f"{ALL}:"):
@@ -171,12 +172,12 @@ def _source(workspace: Workspace, word: str) -> str:
 
 
 def planned_config(workspace: Workspace, word: str) -> DreamConfig:
-    """What a model was trained as; reads no weights. InputError if it cannot be opened."""
+    """Reads a model's configuration, without its weights; raises InputError if it cannot be opened."""
     return checkpoint.read_state(folder_of(workspace, word)).config
 
 
 def folder_of(workspace: Workspace, word: str) -> Path:
-    """The checkpoint folder of a model named in the words of a plan or of a results file."""
+    """Returns the checkpoint folder of a model, as a plan or a results file names it."""
     path = split_model(word, workspace.root)[1]
     if path in SHIPPED and not (workspace.root / path).exists():
         return SHIPPED[path]
@@ -184,7 +185,7 @@ def folder_of(workspace: Workspace, word: str) -> Path:
 
 
 def verdicts(configs: Mapping[str, DreamConfig], sources: Sequence[str]) -> dict[str, TaskFit]:
-    """For every task which of these models (by column) and data it fits, and why not the others."""
+    """Returns for every task which of these models (by column) and sources it fits, and why not the others."""
     return {name: _verdict(task, configs, sources) for name, task in TASKS.items()}
 
 
@@ -209,41 +210,41 @@ def _unfit(task: Task, source: str) -> str:
 
 
 def split_assignments(text: str) -> list[str]:
-    """The assignments in a text, one a line; what is empty or begins with # is left out."""
+    """Returns the assignments in a text, one per line, without empty lines and those that begin with #."""
     lines = (line.strip() for line in text.splitlines())
     return [line.removeprefix("--set ").strip() for line in lines if line and not line.startswith("#")]
 
 
 def complaints(tasks: Sequence[str], assignments: Sequence[str]) -> list[str]:
-    """What `dream evaluate` has against each of the assignments, in its words; empty if nothing."""
+    """Returns the messages with which `dream evaluate` would refuse these assignments."""
     chosen = [TASKS[name] for name in tasks]
-    found = []
+    messages = []
     for assignment in assignments:
         try:
             chosen_settings(chosen, [assignment])
         except InputError as error:
-            found.append(str(error))
-    if not found and assignments:  # fields that are right alone may not go together
+            messages.append(str(error))
+    if not messages and assignments:  # settings that are valid alone may not fit together
         try:
             chosen_settings(chosen, assignments)
         except InputError as error:
-            found.append(str(error))
-    return found
+            messages.append(str(error))
+    return messages
 
 
 def _check_paths(workspace: Workspace, assignments: Iterable[str]) -> None:
-    """InputError for a setting that names a file outside of the workspace."""
+    """Raises InputError for a setting that names a file outside of the workspace."""
     for assignment in assignments:
         key, _, value = assignment.partition("=")
-        for part in value.strip("()[]").split(",") if key.strip() in PATHS else ():
-            if part.strip() and part.strip() != "none" and not part.strip().startswith("hf:"):
-                workspace.path(part)
+        for path in value.strip("()[]").split(",") if key.strip() in PATHS else ():
+            if path.strip() and path.strip() != "none" and not path.strip().startswith("hf:"):
+                workspace.path(path)
 
 
 def checked(workspace: Workspace, plan: EvaluationPlan) -> EvaluationPlan:
-    """The plan with what can be measured at all, in words for the workspace's folder.
+    """Returns the plan with models, sources and results folder relative to the workspace's folder.
 
-    Raises InputError for what is wrong with models, data, settings or the folder, as the command would.
+    Raises InputError for bad models, data, settings or results folder, as the command would.
     """
     if not plan.models:
         raise InputError("choose a model to measure")
@@ -261,6 +262,6 @@ def checked(workspace: Workspace, plan: EvaluationPlan) -> EvaluationPlan:
     _check_paths(workspace, plan.assignments)
     out = workspace.path(plan.out)
     if not out.is_relative_to(workspace.results.resolve()):
-        raise InputError(f"{plan.out} is not below results: name results itself, or one like results/mine")
+        raise InputError(f"{plan.out} is not below results: choose results itself, or a folder such as results/mine")
     check_writable(out)
     return replace(plan, models=models, sources=sources, out=workspace.shown(out))

@@ -1,5 +1,6 @@
-"""The results that a workspace holds: which folders, what is damaged, and whether a model's weights are still
-those that were measured. It opens no weights and measures nothing.
+"""Results in a workspace: their folders, damaged files, and whether a model still has the measured weights.
+
+Reads no weights.
 """
 
 import json
@@ -17,48 +18,48 @@ from workbench.evaluate.plan import folder_of
 from workbench.workspace import Workspace
 
 DEEP = 4
-"""Levels of folders below the workspace's results that are looked into."""
+"""Levels of folders below the workspace's results that are searched."""
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """What a folder of results holds."""
+    """Contents of a results folder."""
 
     folder: Path
     results: tuple[Results, ...]
-    """Of each model all entries, those of older weights too."""
+    """All entries of each model, including those of older weights."""
     damaged: tuple[tuple[Path, str], ...]
-    """Files that could not be read, with what is wrong."""
+    """Files that could not be read, each with the reason."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a model's measured numbers stand to its weights of now."""
+    """Whether a model's numbers belong to its current weights."""
 
     state: Literal["same", "changed", "unknown"]
     sentence: str
-    """What is so, and what to do about it."""
+    """The state in words, and what to do about it."""
     older: int
-    """Entries of earlier weights, data or questions that were measured again; kept in the file, not shown."""
+    """Entries of earlier weights or data, and entries that were measured again; kept in the file, not shown."""
 
 
 def result_folders(workspace: Workspace) -> list[str]:
-    """Folders below the workspace's results that hold any, as pages show them; `results` itself first."""
+    """Returns the workspace's folders that hold results, as pages show them; `results` itself comes first."""
     root = workspace.results
-    found = [root] if holds_results(root) else []
+    folders = [root] if holds_results(root) else []
     for level in range(1, DEEP):
-        folders = {path.parent for path in root.glob("/".join(["*"] * level + ["*.json"]))}
-        found += sorted(folder for folder in folders if holds_results(folder))
-    return [workspace.shown(folder) for folder in found]
+        below = {path.parent for path in root.glob("/".join(["*"] * level + ["*.json"]))}
+        folders += sorted(folder for folder in below if holds_results(folder))
+    return [workspace.shown(folder) for folder in folders]
 
 
 def holds_results(folder: Path) -> bool:
-    """Whether there is a results file, damaged or not, directly in the folder."""
+    """Returns whether a results file, damaged or not, lies directly in the folder."""
     return any(_is_ours(path) for path in folder.glob("*.json"))
 
 
 def read_shelf(folder: Path) -> Shelf:
-    """What the folder holds; a damaged file is named and skipped. Files of others are passed over."""
+    """Reads a results folder; lists damaged files, and ignores JSON files that are not results."""
     results, damaged = [], []
     for path in sorted(folder.glob("*.json")):
         if not _is_ours(path):
@@ -72,26 +73,26 @@ def read_shelf(folder: Path) -> Shelf:
 
 
 def standing(workspace: Workspace, result: Results) -> Standing:
-    """Whether the model still has the weights that its newest entries were measured with."""
+    """Returns whether the model still has the weights of its newest entries."""
     older = len(result.entries) - len(result.current().entries)
     newest = max(result.entries, key=lambda entry: entry.time, default=None)
     if newest is None:
-        return Standing("unknown", f"Nothing of {result.name} was measured", older)
+        return Standing("unknown", f"{result.name} has no measured numbers", older)
     try:
         place = workspace.model(result.model)
         folder = folder_of(workspace, place)
         now = checkpoint.weights_id(folder, weights_file(folder, ema=newest.weights != "raw"))
         step = checkpoint.read_state(folder).step
     except (InputError, KeyError) as error:
-        why = f"Whether {result.name} has changed since cannot be told: {error}"
+        why = f"The current weights of {result.name} cannot be read: {error}"
         return Standing("unknown", why, older)
     if now == newest.model_id:
-        return Standing("same", f"The numbers of {result.name} are of its weights of now, step {step:,}", older)
+        return Standing("same", f"The numbers of {result.name} belong to its current weights, step {step:,}", older)
     measured = f"step {newest.step:,}" if newest.step != step else "other weights"
     return Standing(
         "changed",
         f"The model {result.name} has changed since it was measured: {measured} then, step {step:,} now. "
-        "These numbers are of the weights then; measure again for those of now",
+        "These numbers belong to the earlier weights; measure again to update them",
         older,
     )
 
@@ -99,23 +100,23 @@ def standing(workspace: Workspace, result: Results) -> Standing:
 def selected(
     results: Sequence[Results], models: Sequence[str] | None = None, source: str | None = None
 ) -> list[Results]:
-    """The current entries of these models (all), measured on this source (on any)."""
+    """Returns the current entries of these models (None: all), measured on this source (None: any)."""
     chosen = [result.current() for result in results if models is None or result.name in models]
     return [_only(result, source=source) for result in chosen]
 
 
 def of_task(results: Sequence[Results], task: str) -> list[Results]:
-    """What of the results is of one task."""
+    """Returns the results with the entries of one task only."""
     return [_only(result, task=task) for result in results]
 
 
 def tasks_in(results: Sequence[Results]) -> list[str]:
-    """The tasks that anything was measured of."""
+    """Returns the tasks that have entries."""
     return list(dict.fromkeys(entry.task for result in results for entry in result.entries))
 
 
 def sources_in(results: Sequence[Results]) -> list[str]:
-    """The data that anything was measured on."""
+    """Returns the sources of the current entries."""
     return list(dict.fromkeys(entry.data for result in results for entry in result.current().entries))
 
 
@@ -132,7 +133,7 @@ def _read(path: Path, changed: int, size: int) -> Results:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a file looks like one of results, or is so damaged that nobody can tell."""
+    """Returns whether a file looks like a results file, or is too damaged to tell."""
     try:
         stat = path.stat()
     except OSError:

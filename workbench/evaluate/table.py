@@ -1,4 +1,4 @@
-"""Results as tables: sections for a page, and files to take away. It measures nothing."""
+"""Results as tables: sections for a page, and files for download."""
 
 import csv
 import io
@@ -13,55 +13,54 @@ from dream.evaluation.table import TableSection, conditions, grouped, markdown_t
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.results import of_task, tasks_in
 
-MEASURE, PAPER = "measure, with its 95 % interval", "the paper, on its own data"
+MEASURE, PAPER = "measure (95 % interval)", "paper (on its own data)"
 """Headings of the first and of the last column."""
 NUMBERS = ("value", "low", "high", "count")
 
 
 @dataclass(frozen=True)
-class Section:
-    """The rows of one task on one set with one choice of settings."""
+class ResultSection:
+    """The rows of one task on one source with one choice of settings."""
 
     task: str
     heading: str
-    """Task, data, what is not at its default, and what all rows share."""
+    """Task, data, changed settings, and the conditions that all rows share."""
     columns: tuple[str, ...]
-    """Headings: the measure, the models, and the paper where it reports any of the measures."""
+    """Headings: the measure, the models, and the paper if it reports any of the measures."""
     rows: tuple[dict[str, str], ...]
     """Cells by heading: a value with its 95 % interval."""
     notes: tuple[str, ...]
-    """Why a model has no numbers, and whether all saw the same data."""
+    """Reasons for missing numbers, and a warning if the models saw different data."""
 
 
-def sections(results: Sequence[Results], query: str = "") -> list[Section]:
-    """The sections in the order of the tasks; only rows that hold all words of the query, if there is one."""
-    found = []
+def sections(results: Sequence[Results], query: str = "") -> list[ResultSection]:
+    """Returns the sections in the order of the tasks, with the rows that contain all words of the query."""
+    chosen = []
     for task in [name for name in TASKS if name in tasks_in(results)]:
         for group in grouped(of_task(results, task)):
             section = _section(task, group, [result.name for result in results], query.casefold().split())
-            found += [section] if section.rows or (section.notes and not query.strip()) else []
-    return found
+            chosen += [section] if section.rows or (section.notes and not query.strip()) else []
+    return chosen
 
 
-def _section(task: str, group: TableSection, models: Sequence[str], words: Sequence[str]) -> Section:
+def _section(task: str, group: TableSection, models: Sequence[str], words: Sequence[str]) -> ResultSection:
     rows = []
     for label, cells in group.rows.items():
         if all(word in f"{group.heading} {label}".casefold() for word in words):
             numbers = {model: measure_cell(cells[model]) if model in cells else "–" for model in models}
             rows.append({MEASURE: label, **numbers, PAPER: paper_cell(cells, group.objectives)})
-    beside = any(row[PAPER] for row in rows)
-    columns = (MEASURE, *models, *([PAPER] if beside else []))
+    columns = (MEASURE, *models, *([PAPER] if any(row[PAPER] for row in rows) else []))
     kept = tuple({column: row[column] for column in columns} for row in rows)
-    return Section(task, group.heading, columns, kept, tuple(group.notes))
+    return ResultSection(task, group.heading, columns, kept, tuple(group.notes))
 
 
 def measure_cell(measure: Measure) -> str:
-    """A value with its interval; `undefined` where there is none."""
+    """Returns a value with its interval, or `undefined` for NaN."""
     return str(measure.estimate) if measure.estimate.value == measure.estimate.value else "undefined"
 
 
 def paper_cell(cells: dict[str, Measure], objectives: Sequence[str]) -> str:
-    """The paper's figures of the same measure, of the models' objectives; empty if it has none."""
+    """Returns the paper's figures for the same measure and the models' objectives; empty if it has none."""
     figures = published_for(next(iter(cells.values())), objectives)
     values = ", ".join(f"{figure.model} {figure.value:g}" for figure in figures)
     return f"{values} ({figures[0].data})" if figures else ""
@@ -71,18 +70,18 @@ def paper_cell(cells: dict[str, Measure], objectives: Sequence[str]) -> str:
 
 
 def table_markdown(results: Sequence[Results]) -> bytes:
-    """The tables as `dream evaluate --show --markdown` writes them."""
+    """Returns the tables as `dream evaluate --show --markdown` prints them."""
     return ("\n".join(markdown_table(results)) + "\n").encode()
 
 
 def table_json(results: Sequence[Results]) -> bytes:
-    """All entries with settings, data, seed and weights, a list a model."""
+    """Returns all entries with settings, data, seed and weights, one list per model."""
     tree = {result.name: [entry.to_dict() for entry in result.entries] for result in results}
     return json.dumps(tree, indent=1, allow_nan=False).encode()
 
 
 def table_csv(results: Sequence[Results]) -> bytes:
-    """A row a measure of a model, with its interval and the paper's figure where it has one."""
+    """Returns one row per measure and model, with its interval and the paper's figure if it has one."""
     columns = (
         "model",
         "objective",

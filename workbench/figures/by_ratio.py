@@ -1,4 +1,4 @@
-"""Measures over the share of hidden tokens, a line a model. It opens no file and no model."""
+"""Measures by mask ratio, one line per model."""
 
 from collections.abc import Sequence
 
@@ -6,44 +6,45 @@ import plotly.graph_objects as go
 
 from dream.data.grammar import EDIT_KINDS
 from dream.evaluation.results import Results
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.measured import ModelStyles, Wanted, chance_of, current_measures
 from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_grid, point_of, titled
 
 CURVES = (
-    Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1"),
-    Wanted("Picture finds caption", "R@1 (share)", "retrieval", "image to text R@1"),
-    Wanted("Things swapped in the caption", "true caption wins (share)", "edits", "swapped", {"combination": "all"}),
-    Wanted("Shape edited", "true caption wins (share)", "edits", "shape", {"combination": "all"}),
-    Wanted("Zero-shot classes", "accuracy (share)", "zero_shot", "accuracy"),
+    Wanted("Caption to picture", "R@1 (share)", "retrieval", "text to image R@1"),
+    Wanted("Picture to caption", "R@1 (share)", "retrieval", "image to text R@1"),
+    Wanted("Objects swapped", "true caption preferred (share)", "edits", "swapped", {"combination": "all"}),
+    Wanted("Shape edited", "true caption preferred (share)", "edits", "shape", {"combination": "all"}),
+    Wanted("Zero-shot classification", "accuracy (share)", "zero_shot", "accuracy"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
     Wanted("Generative loss", "loss (head's units)", "losses", "generative loss", better="lower"),
-    Wanted("Alignment gap", "cosine, own less other captions", "losses", "alignment gap"),
+    Wanted("Alignment gap", "cosine, own minus other captions", "losses", "alignment gap"),
 )
-"""What is shown over the mask ratio, of all tasks."""
+"""Measures shown by mask ratio, across all tasks."""
 RETRIEVAL = tuple(
     Wanted(f"{title}, R@{rank}", f"R@{rank} (share)", "retrieval", f"{way} R@{rank}")
-    for title, way in (("Caption finds picture", "text to image"), ("Picture finds caption", "image to text"))
+    for title, way in (("Caption to picture", "text to image"), ("Picture to caption", "image to text"))
     for rank in (1, 5, 10)
 )
 LOSSES = (
     Wanted("Generative loss", "loss (head's units)", "losses", "generative loss", better="lower"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
-    Wanted("Alignment gap", "cosine, own less other captions", "losses", "alignment gap"),
-    Wanted("Alignment with its caption", "cosine", "losses", "alignment with its own caption"),
-    Wanted("Alignment with others", "cosine", "losses", "alignment with other captions", better="lower"),
+    Wanted("Alignment gap", "cosine, own minus other captions", "losses", "alignment gap"),
+    Wanted("Alignment with own caption", "cosine", "losses", "alignment with its own caption"),
+    Wanted("Alignment with other captions", "cosine", "losses", "alignment with other captions", better="lower"),
 )
-RATIO = "mask ratio (share hidden)"
+RATIO = "mask ratio (share of tokens hidden)"
 COMBINATIONS = {
     "all": "all pictures",
-    "seen": "pictures of combinations that training shows",
-    "unseen": "pictures of combinations that training never shows",
+    "seen": "combinations seen in training",
+    "unseen": "combinations never seen in training",
 }
-"""Which pictures an edit's accuracy is of."""
+"""Pictures that the accuracy of an edit is measured on."""
 
 
 def mask_ratio_info(results: Sequence[Results], wanted: Sequence[Wanted] = CURVES) -> list[Panel]:
-    """A panel for each measure that was taken at several mask ratios; `at` is the ratio."""
+    """Returns a panel per measure taken at several mask ratios; `at` is the ratio."""
     panels = []
     for each in wanted:
         points = []
@@ -61,20 +62,20 @@ def mask_ratio_info(results: Sequence[Results], wanted: Sequence[Wanted] = CURVE
 
 def plot_by_mask_ratio(
     results: Sequence[Results],
-    title: str = "How much may be hidden",
+    title: str = "Measures by mask ratio",
     look: ModelStyles | None = None,
     *,
     wanted: Sequence[Wanted] = CURVES,
     tasks: str = "retrieval,edits",
     note: str = "bands: 95 % intervals",
 ) -> go.Figure:
-    """A panel a measure, a line a model over the share of hidden tokens, with its 95 % interval as a band.
+    """Plots one panel per measure and one line per model by mask ratio, with 95 % intervals as bands.
 
-    `tasks` are those that an empty figure asks for.
+    `tasks` are the tasks that an empty figure asks the reader to run.
     """
     panels = mask_ratio_info(results, wanted)
     if not panels:
-        return style.empty(title, f"Nothing measured by mask ratio yet: <b>dream evaluate --tasks {tasks}</b>")
+        return style.empty(title, f"Nothing measured by mask ratio yet. Run <b>dream evaluate --tasks {tasks}</b>.")
     columns = min(3, len(panels))
     figure = panel_grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
     look = look or ModelStyles.of(results)
@@ -87,8 +88,8 @@ def plot_by_mask_ratio(
 
 
 def plot_retrieval_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
-    """Recall at 1, 5 and 10 both ways by mask ratio, with that of guessing."""
-    note = "bands: 95 % intervals; dotted: guessing"
+    """Plots recall at 1, 5 and 10 in both directions by mask ratio, with chance."""
+    note = "bands: 95 % intervals; dotted: chance"
     figure = plot_by_mask_ratio(
         results, "Retrieval by mask ratio", look, wanted=RETRIEVAL, tasks="retrieval", note=note
     )
@@ -96,34 +97,34 @@ def plot_retrieval_by_ratio(results: Sequence[Results], look: ModelStyles | None
 
 
 def plot_edits(results: Sequence[Results], combination: str = "all", look: ModelStyles | None = None) -> go.Figure:
-    """How often a picture prefers its caption to an edited one, a panel a kind of edit, by mask ratio.
+    """Plots how often a picture prefers its caption to an edited one by mask ratio, one panel per kind of edit.
 
     `combination` is one of COMBINATIONS.
     """
     kinds = tuple(
         Wanted(
-            f"{kind.capitalize()} edited" if kind != "swapped" else "Things swapped",
-            "true caption wins (share)",
+            f"{kind.capitalize()} edited" if kind != "swapped" else "Objects swapped",
+            "true caption preferred (share)",
             "edits",
             kind,
             {"combination": combination},
         )
         for kind in EDIT_KINDS
     )
-    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals; dotted: guessing"
+    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals; dotted: chance"
     figure = plot_by_mask_ratio(results, "Edited captions by mask ratio", look, wanted=kinds, tasks="edits", note=note)
     return _with_chance(figure.update_yaxes(matches="y"), results, kinds)
 
 
 def plot_losses_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
-    """Both losses and the alignments of unseen pictures by mask ratio."""
-    note = "unseen pictures; bands: 95 % intervals; dotted: guessing among the pool's captions"
+    """Plots both losses and the alignments of unseen pictures by mask ratio."""
+    note = "unseen pictures; bands: 95 % intervals; dotted: chance among the captions of a pool"
     figure = plot_by_mask_ratio(results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note)
     return _with_chance(figure, results, LOSSES)
 
 
 def _with_chance(figure: go.Figure, results: Sequence[Results], wanted: Sequence[Wanted]) -> go.Figure:
-    """The figure of these measures with a dotted line for guessing where that is known."""
+    """Adds a dotted line for chance to each panel where it is known."""
     shown = {panel.title for panel in mask_ratio_info(results, wanted)}
     panels = [each for each in wanted if each.title in shown]
     for i, each in enumerate(panels):
@@ -136,7 +137,7 @@ def _with_chance(figure: go.Figure, results: Sequence[Results], wanted: Sequence
         if known and known[0] is not None:
             figure.add_hline(
                 y=known[0],
-                line={"color": style.PAPER, "width": 1.5, "dash": "dot"},
+                line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"},
                 **panel_cell(i, min(3, len(panels))),
             )
     return figure

@@ -1,7 +1,6 @@
-"""Figures of position tables: as a picture in three colours, component by component, and as similarity maps.
+"""Figures of position tables: three components as colours, single components, and similarity maps.
 
-A click on a cell of a similarity figure selects the invisible marker above it, whose custom data is the
-position.
+A click on a cell of a similarity figure selects the invisible marker above it; its custom data is the position.
 """
 
 import numpy as np
@@ -11,26 +10,24 @@ from workbench import palette
 from workbench.checkpoints.positions import Table, similarity_map
 from workbench.figures import style
 
-DIVERGING = [[0.0, palette.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, palette.OBJECTIVES["dream"]]]
-"""Blue for negative, orange for positive values, pale at zero."""
 SIDE = 380
 """Height of a square figure in pixels."""
 
 
 def plot_colours(colours: np.ndarray, table: Table, variance: np.ndarray) -> go.Figure:
-    """The first three principal components (rows, columns, 3) of the positions as red, green and blue."""
+    """Shows the first three principal components (rows, columns, 3) of the positions as red, green and blue."""
     share = float(variance[:3].sum())
     figure = go.Figure(go.Image(z=colours, hovertemplate="row %{y}, column %{x}<br>R, G, B %{z}<extra></extra>"))
     return _square(figure, table, f"Positions as colours · {share:.0%} of the variance")
 
 
 def plot_component(scores: np.ndarray, table: Table, label: str) -> go.Figure:
-    """One component (rows * columns,) of the positions over the grid."""
+    """Shows one component (rows * columns,) of the positions on the grid."""
     return _square(_map(scores.reshape(table.rows, table.columns), None), table, label)
 
 
 def plot_similarity(cosines: np.ndarray, table: Table, position: int) -> go.Figure:
-    """Cosine of one position (ringed) to all others; a click on a cell chooses it."""
+    """Shows the cosine of one position (outlined) to all others; a click on a cell selects it."""
     figure = _map(similarity_map(cosines, table, position), 1.0, "cosine")
     row, column = table.place(position)
     figure.add_scatter(
@@ -42,7 +39,7 @@ def plot_similarity(cosines: np.ndarray, table: Table, position: int) -> go.Figu
         marker={
             "symbol": "square-open",
             "size": max(8, min(36, SIDE // max(table.columns, 1) // 2)),
-            "color": style.TEXT["light"],
+            "color": palette.TEXT["light"],
             "line": {"width": 2.5},
         },
     )
@@ -52,7 +49,7 @@ def plot_similarity(cosines: np.ndarray, table: Table, position: int) -> go.Figu
 
 
 def plot_mosaic(tiles: np.ndarray, table: Table) -> go.Figure:
-    """Every position's similarity map at the place of that position."""
+    """Shows the similarity map of every position at the place of that position."""
     figure = _map(tiles, 1.0, "cosine")
     figure.update_traces(hoverinfo="skip", hovertemplate=None)
     rows, columns = (np.arange(side) * (side + 1) + (side - 1) / 2 for side in (table.rows, table.columns))
@@ -65,7 +62,7 @@ def plot_mosaic(tiles: np.ndarray, table: Table) -> go.Figure:
 
 
 def plot_pairs(cosines: np.ndarray, label: str) -> go.Figure:
-    """Cosine between all pairs of positions on a line (N, N)."""
+    """Shows the cosine between all pairs of positions on a line (N, N)."""
     figure = _map(cosines, 1.0, "cosine")
     style.themed(figure).update_layout(title=label, height=SIDE + 60, margin={"t": 50, "b": 50})
     figure.update_xaxes(title="position", constrain="domain")
@@ -80,7 +77,7 @@ def _map(values: np.ndarray, limit: float | None, unit: str = "value") -> go.Fig
             z=values,
             zmin=-limit,
             zmax=limit,
-            colorscale=DIVERGING,
+            colorscale=palette.DIVERGING,
             hoverongaps=False,
             colorbar={"title": {"text": unit}, "thickness": 10, "len": 0.9},
             hovertemplate="row %{y}, column %{x}<br>%{z:.3f}<extra></extra>",
@@ -96,7 +93,7 @@ def _clickable(
     xs: np.ndarray | None = None,
     ys: np.ndarray | None = None,
 ) -> None:
-    """Invisible markers, since Streamlit reports clicks on points only."""
+    """Adds invisible markers, because Streamlit reports clicks on points only."""
     places = [table.place(int(position)) for position in positions]
     figure.add_scatter(
         x=[column for _, column in places] if xs is None else xs.ravel(),
@@ -114,7 +111,7 @@ def _clickable(
 
 
 def _square(figure: go.Figure, table: Table, title: str) -> go.Figure:
-    """Equal cells, the first row on top."""
+    """Lays out square cells with the first row on top."""
     line = table.rows == 1
     style.themed(figure).update_layout(
         title={"text": title, "font": {"size": 15}},

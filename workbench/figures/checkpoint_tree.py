@@ -1,4 +1,4 @@
-"""The tree of a checkpoint's tensors as a treemap: parts, modules, layers, tensors."""
+"""Treemap of a checkpoint: parts, modules, layers and tensors."""
 
 import re
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from workbench.checkpoints.words import layer_of, shape_words, size_words
 from workbench.figures import style
 
 LEAF, LAYER, TOP = "tensor:", "layer:", "part:"
-"""How the ids of the tree's nodes begin."""
+"""Prefixes of the ids of the tree's nodes."""
 
 
 class Node(NamedTuple):
-    """A rectangle of the tree."""
+    """A rectangle of the treemap."""
 
     id: str
     label: str
@@ -25,12 +25,12 @@ class Node(NamedTuple):
 
 
 def plot_tree(part: Part, at: str = "") -> go.Figure:
-    """A rectangle a tensor, as large as it is in bytes, within its layer; a click's id names the tensor.
+    """Plots one rectangle per tensor, sized by its bytes, inside its layer; the id of a click names the tensor.
 
-    `at` is the id of a node to zoom in on; of a tensor, its layer is shown.
+    `at` is the id of the node to zoom in on; for a tensor, its layer is shown.
     """
     if not part.bytes:
-        return style.empty(f"Size of {part.name}", "Nothing in this part has a size.")
+        return style.empty(f"Size of {part.name}", "This part has no values.")
     nodes = _nodes(part)
     parents = {node.id: node.parent for node in nodes}
     level = parents.get(at) if at.startswith(LEAF) else at if at in parents else None
@@ -50,7 +50,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
             marker_pad={"t": 18, "l": 2, "r": 2, "b": 2},
             pathbar={"visible": True, "thickness": 22},
             marker={"colors": [_node_colour(n, colours) for n in nodes], "line": {"width": 1}},
-            hovertemplate="<b>%{label}</b><br>%{customdata}<br>%{percentRoot:.1%} of all<extra></extra>",
+            hovertemplate="<b>%{label}</b><br>%{customdata}<br>%{percentRoot:.1%} of the part<extra></extra>",
             textfont={"color": "white"},
         )
     )
@@ -59,13 +59,13 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
 
 
 def clicked_name(id: str) -> tuple[str, str]:
-    """What a node's id means: (`tensor`, `layer` or `part`; name)."""
+    """Returns what the id of a node refers to: (`tensor`, `layer` or `part`; name)."""
     kind, _, name = id.partition(":")
     return kind, name
 
 
 def _nodes(part: Part) -> list[Node]:
-    """Part, top modules, layers and tensors; a level of only one tensor is left out."""
+    """Returns part, top modules, layers and tensors; levels with a single tensor are left out."""
     root = f"{TOP}{part.name}"
     nodes = [Node(root, part.name, "", part.bytes, f"{part.count:,} values, {size_words(part.bytes)}")]
     tops: dict[str, list[TensorEntry]] = {}
@@ -87,7 +87,7 @@ def _nodes(part: Part) -> list[Node]:
 
 
 def _branch(nodes: list[Node], id: str, label: str, parent: str, entries: list[TensorEntry]) -> str:
-    """The id under which the entries go: a new node's, or the parent's for a single one."""
+    """Returns the parent id of the entries: a new node, or the given parent for a single entry."""
     if len(entries) == 1:
         return parent
     size, count = sum(entry.bytes for entry in entries), sum(entry.count for entry in entries)
@@ -109,4 +109,4 @@ def _hover(entry: TensorEntry) -> str:
 
 def _node_colour(node: Node, colours: dict[str, str]) -> str:
     kind, name = clicked_name(node.id)
-    return style.PAPER if kind == "part" else colours.get(_top(name), style.PAPER)
+    return palette.NEUTRAL if kind == "part" else colours.get(_top(name), palette.NEUTRAL)

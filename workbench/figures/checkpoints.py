@@ -1,7 +1,7 @@
-"""Figures of a checkpoint's values: norms, magnitudes, a histogram, distances, moments, the past.
+"""Figures of a checkpoint's values: norms, magnitudes, histogram, distances, optimiser moments, training history.
 
-Each takes plain data of `workbench.checkpoint_*` and opens nothing. The tree is in
-`checkpoint_tree`, position tables are in `checkpoint_positions`.
+Each takes plain data from `workbench.checkpoints`. `checkpoint_tree` has the treemap, `checkpoint_positions` the
+position tables.
 """
 
 import itertools
@@ -19,18 +19,16 @@ from workbench.checkpoints.statistics import Layer, TensorStatistics, edges, mag
 from workbench.figures import style
 
 BLUE, ORANGE, GREEN = palette.OBJECTIVES["clip"], palette.OBJECTIVES["dream"], palette.OBJECTIVES["fluid"]
-SHADES = "Cividis"
-"""Colours of shares, from few to many; told apart by the colour-blind."""
 VISIBLE = 0.0005
-"""Magnitudes that no layer has a larger share of are cut off."""
+"""Magnitudes whose share is below this in every layer are cut off."""
 ROW_PIXELS = 17
 FRAME_PIXELS = 120
 
 
 def plot_norms(layers: Sequence[Layer]) -> go.Figure:
-    """RMS, largest magnitude and magnitude of the mean of every layer's values."""
+    """Plots RMS, largest magnitude and absolute mean of the values of every layer."""
     if not layers:
-        return style.empty("Norms by layer", "No tensor of floating-point numbers was measured.")
+        return style.empty("Norms by layer", "No floating-point tensor was measured.")
     names = [layer.name for layer in layers]
     figure = go.Figure()
     for label, values, colour, symbol in (
@@ -50,10 +48,10 @@ def plot_norms(layers: Sequence[Layer]) -> go.Figure:
 
 
 def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
-    """How large the values of every layer are: the share of them in each band of magnitudes."""
+    """Plots the share of values in each band of magnitudes, per layer."""
     counted = [layer for layer in layers if sum(layer.magnitudes)]
     if not counted:
-        return style.empty("Magnitudes by layer", "No values other than zero were measured.")
+        return style.empty("Magnitudes by layer", "All measured values are zero.")
     shares = [[n / sum(layer.magnitudes) for n in layer.magnitudes] for layer in counted]
     used = [i for i, column in enumerate(zip(*shares, strict=True)) if max(column) >= VISIBLE]
     first, last = used[0], used[-1] + 1
@@ -67,20 +65,20 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
             z=shares,
             zmin=0,
             zmax=top,
-            colorscale=SHADES,
+            colorscale=palette.SHADES,
             colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10},
             hovertemplate="%{y}<br>%{z:.1%} of the values near 10^%{x:.2f}<extra></extra>",
         )
     )
-    _rows(figure, names, "Magnitudes by layer", "magnitude of a value, zeros left out")
+    _rows(figure, names, "Magnitudes by layer", "magnitude (without zeros)")
     marks = list(range(math.floor(-12 + first / 4), math.ceil(-12 + last / 4) + 1))
     return figure.update_xaxes(tickvals=marks, ticktext=[f"10<sup>{mark}</sup>" for mark in marks])
 
 
 def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
-    """How the values of one tensor are spread, with its RMS on both sides of zero."""
+    """Plots the distribution of the values of one tensor, with its RMS on both sides of zero."""
     if one.rms != one.rms:
-        return style.empty(one.name, "No value of this tensor is finite.")
+        return style.empty(one.name, "This tensor has no finite values.")
     bounds = edges(one)
     width = (bounds[-1] - bounds[0]) / len(one.histogram) or 1.0
     centres = [(a + b) / 2 for a, b in itertools.pairwise(bounds)]
@@ -102,16 +100,16 @@ def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
         showlegend=False,
         bargap=0,
         margin={"t": 46, "b": 50},
-        title={"text": "Values · dotted: ± RMS", "font": {"size": 14}},
+        title={"text": "Distribution of values · dotted: ± RMS", "font": {"size": 14}},
     )
     figure.update_xaxes(title="value")
-    return figure.update_yaxes(title="values (log)" if log else "values", type="log" if log else "linear")
+    return figure.update_yaxes(title="count (log scale)" if log else "count", type="log" if log else "linear")
 
 
 def plot_distances(distances: Sequence[Distance]) -> go.Figure:
-    """How far each layer (or tensor) of B is from A: relative L2 distance, and one minus the cosine."""
+    """Plots the distance of each layer (or tensor) of B from A: relative L2, and one minus the cosine."""
     if not distances:
-        return style.empty("Distance by layer", "The two have no tensor of one name and shape.")
+        return style.empty("Distance by layer", "No tensor has the same name and shape in both.")
     names = [distance.name for distance in distances]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
     for column, label, values, colour, symbol in (
@@ -130,16 +128,16 @@ def plot_distances(distances: Sequence[Distance]) -> go.Figure:
             hovertemplate="%{y}<br>" + label + " %{customdata[2]}<br>largest change %{customdata[1]:.3g}"
             "<br>%{customdata[0]:,} values<extra></extra>",
         )
-    _rows(figure, names, "How far B is from A", "")
-    figure.update_xaxes(title="L2 norm of the change / that of A (log)", row=1, col=1)
-    figure.update_xaxes(title="1 − cosine (log; equal layers left out)", row=1, col=2)
+    _rows(figure, names, "Distance of B from A", "")
+    figure.update_xaxes(title="L2 norm of the change / L2 norm of A (log scale)", row=1, col=1)
+    figure.update_xaxes(title="1 − cosine (log scale, without equal layers)", row=1, col=2)
     return _log(figure)
 
 
 def plot_moments(rows: Sequence[OptimizerMoments]) -> go.Figure:
-    """Momentum and size of recent gradients of every row, a parameter or a layer."""
+    """Plots momentum and recent gradient size per parameter or layer."""
     if not rows:
-        return style.empty("Optimiser state", "The optimiser keeps no momentum.")
+        return style.empty("Optimiser state", "The optimiser stores no momentum.")
     names = [row.parameter for row in rows]
     figure = go.Figure()
     for label, values, colour, symbol in (
@@ -158,12 +156,12 @@ def plot_moments(rows: Sequence[OptimizerMoments]) -> go.Figure:
 
 
 def plot_history(past: History) -> go.Figure:
-    """Losses over the training, with a line where the checkpoint stands."""
+    """Plots the losses over the training, with a line at the checkpoint."""
     figure = go.Figure()
     for label, key, rows, colour, dash in (
         ("generative", "generative_loss", past.train, ORANGE, "solid"),
         ("contrastive", "contrastive_loss", past.train, BLUE, "solid"),
-        ("validation, both", "loss", past.validation, GREEN, "dot"),
+        ("validation, both losses", "loss", past.validation, GREEN, "dot"),
     ):
         points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
         if points:
@@ -176,10 +174,10 @@ def plot_history(past: History) -> go.Figure:
                 hovertemplate="step %{x:,}<br>" + label + " %{y:.4g}<extra></extra>",
             )
     if not figure.data:
-        return style.empty("Losses", "This training left no metrics.jsonl.")
+        return style.empty("Losses", "There is no metrics.jsonl from this training.")
     figure.add_vline(
         past.step,
-        line={"color": style.PAPER, "width": 1.5},
+        line={"color": palette.NEUTRAL, "width": 1.5},
         annotation_text="this checkpoint ",
         annotation_position="top left",
     )
@@ -191,7 +189,7 @@ def plot_history(past: History) -> go.Figure:
 
 
 def plot_scales(past: History) -> go.Figure:
-    """The factor on the cosines of the contrastive loss in every checkpoint that is left."""
+    """Plots the factor on the cosines in the contrastive loss, for every checkpoint of the run."""
     if not past.scales:
         return style.empty("Logit scale", "The checkpoints have no logit scale.")
     figure = go.Figure()
@@ -216,7 +214,7 @@ def plot_scales(past: History) -> go.Figure:
 
 
 def _rows(figure: go.Figure, names: Sequence[str], title: str, axis: str, log: bool = False) -> go.Figure:
-    """The figure as high as its rows need, the first row on top."""
+    """Lays out the figure as high as its rows need, with the first row on top."""
     style.themed(figure).update_layout(
         title={"text": title, "font": {"size": 15}, "y": 1, "yref": "container", "pad": {"t": 14}},
         height=FRAME_PIXELS + ROW_PIXELS * max(6, len(names)),
@@ -232,12 +230,12 @@ def _rows(figure: go.Figure, names: Sequence[str], title: str, axis: str, log: b
 
 
 def _log(figure: go.Figure) -> go.Figure:
-    """Log x axes; with ticks at powers of ten only where there are several."""
+    """Makes the x axes logarithmic; ticks only at powers of ten if the range is wide."""
     values = [x for trace in figure.data for x in trace.x if x]
     wide = bool(values) and max(values) > 100 * min(values)
     return figure.update_xaxes(type="log", dtick=1 if wide else None)
 
 
 def _positive(value: float) -> float | None:
-    """What a log axis can show."""
+    """Returns the value if a log axis can show it."""
     return value if 0 < value < math.inf else None

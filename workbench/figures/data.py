@@ -1,4 +1,4 @@
-"""Figures of a data source: lengths of captions, sizes of pictures, words, attributes. They read nothing."""
+"""Figures of a data source: caption lengths, picture sizes, words and attributes."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,10 +14,10 @@ Counts = NDArray[np.int64]
 
 
 def plot_lengths(tokens: Counts, words: Counts, context: int) -> go.Figure:
-    """Captions by their length in tokens and in words, with the length that a model reads."""
-    title = "Length of the captions"
+    """Plots caption lengths in tokens and in words, with the length that the model reads."""
+    title = "Caption lengths"
     if not len(tokens):
-        return style.empty(title, "Not one caption was read.")
+        return style.empty(title, "No captions were read.")
     figure = style.themed(go.Figure())
     for name, values, colour in (("words", words, WORDS), ("tokens", tokens, TOKENS)):
         lengths, counts = np.unique(values, return_counts=True)
@@ -31,20 +31,20 @@ def plot_lengths(tokens: Counts, words: Counts, context: int) -> go.Figure:
         )
     figure.add_vline(
         x=context + 0.5,
-        line={"color": style.PAPER, "width": 2, "dash": "dash"},
-        annotation_text=f"the model reads {context}",
+        line={"color": palette.NEUTRAL, "width": 2, "dash": "dash"},
+        annotation_text=f"the model reads {context} tokens",
         annotation_position="top right",
     )
     figure.update_layout(title=title, barmode="overlay", height=490, margin={"t": 84, "b": 56})
-    figure.update_xaxes(title="length, in words or tokens (with begin and end)")
+    figure.update_xaxes(title="length (words, or tokens with begin and end)")
     return figure.update_yaxes(title="captions")
 
 
 def plot_sizes(widths: Counts, heights: Counts, size: int) -> go.Figure:
-    """Pictures by width and height before the crop; a larger dot stands for more of them."""
-    title = "Sizes before the crop"
+    """Plots pictures by width and height before cropping; larger dots stand for more pictures."""
+    title = "Picture sizes before cropping"
     if not len(widths):
-        return style.empty(title, "Not one picture was read.")
+        return style.empty(title, "No pictures were read.")
     pairs, counts = np.unique(np.stack([widths, heights]), axis=1, return_counts=True)
     figure = style.themed(go.Figure())
     figure.add_scatter(
@@ -62,29 +62,29 @@ def plot_sizes(widths: Counts, heights: Counts, size: int) -> go.Figure:
         y=[0, top],
         mode="lines",
         name="square",
-        line={"color": style.PAPER, "dash": "dot"},
+        line={"color": palette.NEUTRAL, "dash": "dot"},
         hoverinfo="skip",
     )
     figure.add_shape(type="rect", x0=0, y0=0, x1=size, y1=size, line={"color": WORDS, "width": 1.5}, layer="below")
     figure.add_annotation(
         x=0,
         y=size,
-        text=f" the model's {size} x {size}",
+        text=f" model: {size} x {size}",
         showarrow=False,
         xanchor="left",
         yanchor="bottom",
         font={"size": 11, "color": WORDS},
     )
     figure.update_layout(title=title, height=340, margin={"t": 84, "b": 56}, showlegend=False)
-    figure.update_xaxes(title="width, pixels", range=[0, top])
-    return figure.update_yaxes(title="height, pixels", range=[0, top])
+    figure.update_xaxes(title="width (pixels)", range=[0, top])
+    return figure.update_yaxes(title="height (pixels)", range=[0, top])
 
 
 def plot_aspects(widths: Counts, heights: Counts) -> go.Figure:
-    """Pictures by their width over their height, and so by what the square crop takes away."""
-    title = "Width over height"
+    """Plots the aspect ratios of the pictures; the further from 1:1, the more the square crop removes."""
+    title = "Aspect ratio"
     if not len(widths):
-        return style.empty(title, "Not one picture was read.")
+        return style.empty(title, "No pictures were read.")
     ratio = widths / np.maximum(heights, 1)
     figure = style.themed(go.Figure())
     figure.add_histogram(
@@ -98,16 +98,16 @@ def plot_aspects(widths: Counts, heights: Counts) -> go.Figure:
     names = ["1:4", "1:3", "1:2", "2:3", "1:1", "3:2", "2:1", "3:1", "4:1"]
     figure.update_layout(title=title, height=340, bargap=0.03, margin={"t": 84, "b": 56})
     figure.update_xaxes(
-        title="width : height, before the crop", tickvals=np.log2(ticks), ticktext=names, range=[-2.2, 2.2]
+        title="width : height before cropping", tickvals=np.log2(ticks), ticktext=names, range=[-2.2, 2.2]
     )
     return figure.update_yaxes(title="pictures")
 
 
 def plot_frequent(words: Sequence[tuple[str, int]], most: int = 20) -> go.Figure:
-    """The most frequent words of the captions."""
+    """Plots the most frequent words in the captions."""
     title = "Most frequent words"
     if not words:
-        return style.empty(title, "Not one word was read.")
+        return style.empty(title, "No words were read.")
     names, counts = zip(*words[:most], strict=True)
     figure = style.themed(go.Figure())
     figure.add_bar(
@@ -124,11 +124,11 @@ def plot_frequent(words: Sequence[tuple[str, int]], most: int = 20) -> go.Figure
 
 
 def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
-    """Of drawn pictures, how often each value of each attribute occurs: a panel an attribute."""
-    title = "What is drawn"
+    """Plots how often each attribute value occurs in the drawn pictures, one panel per attribute."""
+    title = "Attributes of the drawn pictures"
     shown = {name: counts for name, counts in attributes.items() if len(counts) > 1}
     if not shown:
-        return style.empty(title, "Not one picture was drawn.")
+        return style.empty(title, "No pictures were drawn.")
     columns = min(3, len(shown))
     figure = panels.panel_grid(list(shown), columns, 150, legend=False)
     for number, (name, counts) in enumerate(shown.items()):
@@ -146,6 +146,6 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
     for row in range(-(-len(shown) // columns)):
         figure.update_yaxes(title="count", row=row + 1, col=1)
     figure.update_xaxes(type="category", showgrid=False)
-    return panels.titled(figure, title, "counts of pictures (objects, background, layout) or of objects").update_layout(
-        showlegend=False
-    )
+    return panels.titled(
+        figure, title, "counts of pictures (for number of objects, background, layout) or of objects"
+    ).update_layout(showlegend=False)

@@ -1,6 +1,4 @@
-"""Figures of one decode: the order in which places were revealed, and how the picture came to match its
-prompt.
-"""
+"""Figures of one decode: the order in which tokens were revealed, and the alignment with the prompt by step."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,24 +7,25 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from workbench import palette
 from workbench.figures import style
 
-TOKENS, ALIGNMENT, GUIDANCE = "#7F8790", "#D55E00", "#2F7FC1"
+TOKENS, ALIGNMENT, GUIDANCE = palette.NEUTRAL, palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
 
 
 class Course(NamedTuple):
-    """One number a step."""
+    """Numbers of a decode, one per step."""
 
     step: list[int]
     decoded: list[float]
-    """Percent of the tokens visible after it."""
+    """Percentage of the tokens visible after the step."""
     revealed: list[int]
     alignment: list[float | None]
     guidance: list[float]
 
 
 def plot_order(player: Mapping[str, Any]) -> go.Figure:
-    """When each place was revealed, as a map of the picture, from the player's data of a decode."""
+    """Maps the step at which each token was revealed, from the player data of a decode."""
     grid, steps = player["grid"], player["steps"]
     number = np.array([np.nan if at < 0 else steps[at]["step"] for at in player["order"]]).reshape(grid, grid)
     text = np.array(["given" if at < 0 else f"step {steps[at]['step']}" for at in player["order"]])
@@ -37,7 +36,7 @@ def plot_order(player: Mapping[str, Any]) -> go.Figure:
         y=list(range(1, grid + 1)),
         xgap=1,
         ygap=1,
-        colorscale="Cividis",
+        colorscale=palette.SHADES,
         zmin=1,
         zmax=max(2, steps[-1]["of"]),
         customdata=text.reshape(grid, grid),
@@ -53,11 +52,11 @@ def plot_order(player: Mapping[str, Any]) -> go.Figure:
         showgrid=False,
         dtick=_tick(grid),
     )
-    return figure.update_layout(title="Order of revealing", height=400, margin={"t": 60})
+    return figure.update_layout(title="Reveal order", height=400, margin={"t": 60})
 
 
 def plot_course(player: Mapping[str, Any]) -> go.Figure:
-    """Tokens revealed, guidance and alignment by step, from the player's data of a decode."""
+    """Plots tokens revealed, guidance and alignment by step, from the player data of a decode."""
     course = _course(player)
     hover = [f"step {s}, {d:.0f} % decoded" for s, d in zip(course.step, course.decoded, strict=True)]
     figure = style.themed(make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.09))
@@ -98,13 +97,18 @@ def plot_course(player: Mapping[str, Any]) -> go.Figure:
         )
     else:
         figure.add_annotation(
-            text="this model has no joint space to score in", x=0.5, y=0.8, xref="paper", yref="paper", showarrow=False
+            text="This model has no joint space, so there are no scores.",
+            x=0.5,
+            y=0.8,
+            xref="paper",
+            yref="paper",
+            showarrow=False,
         )
     figure.update_yaxes(title="alignment (cosine)", row=1, col=1)
-    figure.update_yaxes(title="tokens; scale", row=2, col=1, rangemode="tozero")
+    figure.update_yaxes(title="tokens or scale", row=2, col=1, rangemode="tozero")
     figure.update_xaxes(title="step", row=2, col=1)
     return figure.update_layout(
-        title="Course of the decode", height=400, margin={"t": 60, "b": 110}, legend={"y": -0.28, "yanchor": "top"}
+        title="Decode by step", height=400, margin={"t": 60, "b": 110}, legend={"y": -0.28, "yanchor": "top"}
     )
 
 

@@ -1,6 +1,4 @@
-"""The three pictures of the Home page: the mask ratio over a training, a decode step by step, and the choice
-among candidates.
-"""
+"""The three figures of the Home page: masking over the training, decode steps, choice among candidates."""
 
 from collections.abc import Sequence
 
@@ -10,19 +8,19 @@ from plotly.subplots import make_subplots
 
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.masking import CONTRAST, DENSITY, GENERATION, MEAN, TIME
-from workbench.masking.picture import pixels_url
+from workbench.figures.masking import CONTRAST, GENERATION, MEAN, TIME
 from workbench.masking.study import Schedule
+from workbench.pictures import exact_url
 from workbench.pictures_of_dream import ShownDecode
 
 HEIGHT = 300
-"""Of each of the three, in pixels."""
-ENDS = ((0.04, "little hidden: contrast", CONTRAST), (0.96, "much hidden: generation", GENERATION))
-"""Words at a mask ratio, with their colour."""
+"""Height of each figure in pixels."""
+ENDS = ((0.04, "few tokens hidden: contrast", CONTRAST), (0.96, "most tokens hidden: generation", GENERATION))
+"""Labels: (mask ratio, text, colour)."""
 
 
 def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[np.ndarray]) -> go.Figure:
-    """Density and mean of the mask ratio over the training, below the pictures hidden as much at `times`."""
+    """Plots density and mean of the mask ratio over the training, below pictures masked as at `times`."""
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
     figure = style.themed(go.Figure()).update_layout(
         height=HEIGHT, margin={"l": 48, "r": 16, "t": 72, "b": 48}, showlegend=False
@@ -33,9 +31,9 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
         z=np.round(schedule.density.T, 4),
         name="density",
         showscale=False,
-        colorscale=[[0, style.faded(DENSITY, 0)], [1, DENSITY]],
+        colorscale=[[0, style.faded(palette.DENSITY, 0)], [1, palette.DENSITY]],
         zmin=0,
-        hovertemplate="%{x:.0f} % done, ratio %{y:.2f}: density %{z:.2f}<extra></extra>",
+        hovertemplate="at %{x:.0f} % of training, ratio %{y:.2f}: density %{z:.2f}<extra></extra>",
     )
     figure.add_scatter(
         x=100 * schedule.progress,
@@ -43,11 +41,11 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
         mode="lines",
         name="mean",
         line={"color": MEAN, "width": 3},
-        hovertemplate="%{x:.0f} % done: on average %{y:.0%} hidden<extra></extra>",
+        hovertemplate="at %{x:.0f} % of training: %{y:.0%} hidden on average<extra></extra>",
     )
     for time, pixels in zip(times, pictures, strict=True):
         figure.add_layout_image(
-            source=pixels_url(pixels[:, ::2, ::2]),
+            source=exact_url(pixels[:, ::2, ::2]),
             xref="x",
             yref="paper",
             x=100 * time,
@@ -74,7 +72,7 @@ def plot_hiding(schedule: Schedule, times: Sequence[float], pictures: Sequence[n
 
 
 def plot_steps(painted: ShownDecode, columns: int = 3) -> go.Figure:
-    """The chosen candidate at some moments of its decode, with the share of its tokens that is decoded."""
+    """Shows the chosen candidate at several moments of its decode, with the share of tokens decoded."""
     rows = -(-len(painted.frames) // columns)
     figure = make_subplots(
         rows,
@@ -92,7 +90,7 @@ def plot_steps(painted: ShownDecode, columns: int = 3) -> go.Figure:
 
 
 def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
-    """The candidates as they were compared, with their scores; the chosen one is framed."""
+    """Shows the candidates when they were compared, with their scores; the chosen one has a frame."""
     rows = -(-len(painted.candidates) // columns)
     figure = make_subplots(
         rows,

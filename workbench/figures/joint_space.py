@@ -1,4 +1,4 @@
-"""The joint space as a table of cosines: pictures across, captions down. Arrays in, figure out."""
+"""The joint space as a table of cosines: one column per picture, one row per caption."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,19 @@ from workbench.figures import style
 from workbench.pictures import enlarged as enlarge
 from workbench.pictures import image_url
 
-COLOURS = [[0.0, palette.OBJECTIVES["clip"]], [0.5, "#f3f4f6"], [1.0, palette.OBJECTIVES["dream"]]]
-"""Blue for negative, orange for positive cosines, pale at zero."""
 ROW_PIXELS, PICTURE_PIXELS = 44, 90
 
 
 def plot_similarity_table(
     cosines: NDArray[np.floating], captions: Sequence[str], pictures: NDArray[np.uint8]
 ) -> go.Figure:
-    """The cosine (C, P) of every caption with every picture (P, 3, S, S); captions stand at their rows.
+    """Shows the cosine (C, P) of every caption with every picture (P, 3, S, S).
 
-    A picture's caption in the same row as its column lies on the diagonal.
+    With captions in the order of their pictures, matching pairs lie on the diagonal.
     """
-    title = "Cosine of every caption with every picture"
+    title = "Cosine between captions and pictures"
     if not cosines.size:
-        return style.empty(title, "There are no pictures, or no captions.")
+        return style.empty(title, "There are no pictures or no captions.")
     rows, columns = cosines.shape
     figure = style.themed(go.Figure())
     figure.add_heatmap(
@@ -34,7 +32,7 @@ def plot_similarity_table(
         y=list(range(rows)),
         zmin=-1,
         zmax=1,
-        colorscale=COLOURS,
+        colorscale=palette.DIVERGING,
         xgap=2,
         ygap=2,
         texttemplate="%{z:.2f}",
@@ -72,7 +70,7 @@ def plot_similarity_table(
 
 
 def _broken(caption: str, most: int = 34) -> str:
-    """The caption in lines of about `most` letters."""
+    """Breaks the caption into lines of about `most` characters."""
     lines = [""]
     for word in caption.split():
         if lines[-1] and len(lines[-1]) + len(word) >= most:

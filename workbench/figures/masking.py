@@ -1,7 +1,6 @@
-"""Figures of a masking: the density of the mask ratio over a training, what its draws train, the chance that
-a batch holds both regimes, and draws beside the closed form at one moment.
+"""Figures of a masking: mask-ratio density, draws per objective, batches with both objectives, draws at one moment.
 
-Contrast, generation and both have the colours of the objectives that train them alone and together.
+Contrast, generation and both have the colours of the objectives that train them alone or together.
 """
 
 import itertools
@@ -18,26 +17,26 @@ from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 
 CONTRAST, GENERATION, BOTH = (palette.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
-MEAN, RUN, INK = BOTH, palette.OBJECTIVES["repa"], style.PAPER
+MEAN, RUN, INK = BOTH, palette.OBJECTIVES["repa"], palette.NEUTRAL
 KINDS = (("contrast", CONTRAST, "circle"), ("generation", GENERATION, "square"), ("both", BOTH, "diamond"))
-"""Field of `Shares`, its colour, and the symbol of a run's."""
-DENSITY = "#5B6BC0"
-"""Colour of the density where it is high; it fades to the page."""
+"""(field of `Shares`, colour, symbol for the draws of a run)."""
 MOST_POINTS = 1500
-"""Ratios of a run that are drawn; of more, as many evenly spread over the training."""
-RUN_MEAN = {"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": "#ffffff"}}
-RATIO, TIME = "mask ratio (share of tokens hidden)", "training done (%)"
+"""Maximum number of a run's ratios shown; if there are more, an even selection is."""
+RUN_MEAN = {"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5, "color": palette.BACKGROUND["light"]}}
+RATIO, TIME = "mask ratio (share of tokens hidden)", "training progress (%)"
 RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
-"""An axis of mask ratios."""
+"""Layout of an axis of mask ratios."""
 RIDGES = 9
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
 WIDE = {**MARGIN, "r": 165}
-"""Margins of a figure with words at its right."""
+"""Margins of a figure with text on the right."""
 
 
 def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
-    """Heat map of the mask ratio's density over the training, with location and true mean, the bounds of the
-    two losses, a moment (0 to 1), and the ratios of a run.
+    """Plots the density of the mask ratio over the training as a heat map.
+
+    Lines show location, true mean and the bounds of the two losses; `moment` (0 to 1) adds a vertical line, `drawn`
+    the ratios of a run.
     """
     draft = _started("Mask ratio over the training", 420, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
@@ -50,8 +49,8 @@ def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRa
         zmin=0,
         zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)),
         zsmooth=False,
-        colorscale=[[0, style.faded(DENSITY, 0)], [0.5, style.faded(DENSITY, 0.5)], [1, DENSITY]],
-        hovertemplate="%{x:.0f} % done, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
+        colorscale=[[share, style.faded(palette.DENSITY, share)] for share in (0, 0.5, 1)],
+        hovertemplate="at %{x:.0f} % of training, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
         colorbar={
             "title": {"text": "density"},
             "thickness": 8,
@@ -71,13 +70,13 @@ def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRa
 
 
 def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
-    """The density at some moments of the training, one above the other, with its true mean and a run's."""
+    """Plots the density at several moments of the training as ridges, with its true mean and the mean of a run."""
     draft = _started("Mask ratio over the training", 420, MARGIN)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
     picked = np.linspace(0, len(schedule.progress) - 1, RIDGES).round().astype(int)
     nearest = None if moment is None else picked[np.abs(schedule.progress[picked] - moment).argmin()]
     height = 1.8 / max(1.8, float(np.minimum(schedule.density[picked], 6).max()))
-    for at in picked[::-1]:  # from the end: later ridges stand behind earlier ones
+    for at in picked[::-1]:  # from the end: earlier ridges are drawn over later ones
         base, ridge = 100 * schedule.progress[at], np.minimum(schedule.density[at], 6)
         lit = at == nearest
         draft.add(
@@ -85,12 +84,12 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
             x=[0, 0, *middles, 1, 1],
             y=[base, *(base + 12 * height * np.pad(ridge, 1, "edge")), base],
             fill="toself",
-            fillcolor=style.faded(DENSITY, 0.65 if lit else 0.3),
+            fillcolor=style.faded(palette.DENSITY, 0.65 if lit else 0.3),
             name=f"at {base:.0f} %",
-            line={"color": DENSITY, "width": 2.5 if lit else 1.2},
+            line={"color": palette.DENSITY, "width": 2.5 if lit else 1.2},
             mode="lines",
             showlegend=False,
-            hovertemplate=f"at {base:.0f} % done<br>ratio %{{x:.2f}}<extra></extra>",
+            hovertemplate=f"at {base:.0f} % of training<br>ratio %{{x:.2f}}<extra></extra>",
         )
     draft.add(
         "scatter",
@@ -99,18 +98,18 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
         mode="lines",
         name="true mean",
         line={"color": MEAN, "width": 3},
-        hovertemplate="%{y:.0f} % done: mean %{x:.3f}<extra></extra>",
+        hovertemplate="at %{y:.0f} % of training: mean %{x:.3f}<extra></extra>",
     )
     if drawn is not None:
-        found = drawn_windows(drawn)
+        windows = drawn_windows(drawn)
         draft.add(
             "scatter",
-            x=[w[1] for w in found],
-            y=[100 * w[0] for w in found],
+            x=[w[1] for w in windows],
+            y=[100 * w[0] for w in windows],
             mode="markers",
             name=f"mean of {drawn.name}",
             marker=RUN_MEAN,
-            hovertemplate=f"{drawn.name} around %{{y:.0f}} %: mean %{{x:.3f}}<extra></extra>",
+            hovertemplate=f"{drawn.name}, around %{{y:.0f}} % of training: mean %{{x:.3f}}<extra></extra>",
         )
     for value, colour, words in _bound_words(schedule):
         draft.add_upright(value, color=colour, width=1.5, dash="dot")
@@ -128,9 +127,9 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
 
 
 def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRatios | None = None) -> go.Figure:
-    """Shares of the draws that train contrast, generation and both, over the training; dots are a run's."""
-    draft = _started("What the draws train", 330, {**MARGIN, "t": 50, "r": 90})
-    found = [] if drawn is None else drawn_windows(drawn)
+    """Plots the share of draws that train contrast, generation and both over the training; markers show a run."""
+    draft = _started("Draws per objective", 330, {**MARGIN, "t": 50, "r": 90})
+    windows = [] if drawn is None else drawn_windows(drawn)
     for name, colour, symbol in KINDS:
         draft.add(
             "scatter",
@@ -144,12 +143,12 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
         if drawn is not None:
             draft.add(
                 "scatter",
-                x=[100 * w[0] for w in found],
-                y=[100 * getattr(w[2], name) for w in found],
+                x=[100 * w[0] for w in windows],
+                y=[100 * getattr(w[2], name) for w in windows],
                 mode="markers",
                 name=f"{name}, {drawn.name}",
                 showlegend=False,
-                customdata=[w[3] for w in found],
+                customdata=[w[3] for w in windows],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
                 hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )
@@ -159,8 +158,8 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
 
 
 def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
-    """Chance that a batch holds both regimes over the training, for the groups set and for others."""
-    draft = _started("Both regimes in one batch", 330, {**MARGIN, "t": 50, "r": 90})
+    """Plots the chance that a batch trains both objectives, for the chosen number of groups and for others."""
+    draft = _started("Both objectives in one batch", 330, {**MARGIN, "t": 50, "r": 90})
     colours = style.count_colours(list(schedule.chance))
     ends = []
     for groups, chance in schedule.chance.items():
@@ -184,12 +183,12 @@ def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
 
 
 def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20) -> go.Figure:
-    """Histogram of the draws at a moment beside the closed form; outlined, what a run drew near it."""
+    """Plots a histogram of the draws at a moment and the closed form; an outline shows draws of a run near it."""
     draft = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
     for ratios, name, look in (
-        (moment.ratios, "draws", {"color": style.faded(DENSITY, 0.45), "line": {"width": 0}}),
-        (near, f"of {run}", {"color": "rgba(0, 0, 0, 0)", "line": {"width": 1.5, "color": RUN}}),
+        (moment.ratios, "draws", {"color": style.faded(palette.DENSITY, 0.45), "line": {"width": 0}}),
+        (near, f"draws of {run}", {"color": "rgba(0, 0, 0, 0)", "line": {"width": 1.5, "color": RUN}}),
     ):
         if ratios is None or not len(ratios):
             continue
@@ -210,7 +209,7 @@ def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run"
         y=moment.density,
         mode="lines",
         name="closed form",
-        line={"color": DENSITY, "width": 2.5},
+        line={"color": palette.DENSITY, "width": 2.5},
         hovertemplate="ratio %{x:.3f}: density %{y:.2f}<extra></extra>",
     )
     top *= 1.15
@@ -226,7 +225,7 @@ def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run"
     heights = {"title": {"text": "density (per unit of ratio)"}, "range": [0, top]}
     note = f"bars: {len(moment.ratios):,} draws; line: closed form"
     if near is not None:
-        note += f"<br>outline: {len(near):,} draws of {run} near it"
+        note += f"<br>outline: {len(near):,} draws of {run} near this moment"
     title = f"{draft.heading}<br><span style='font-size:12px'>{note}</span>"
     return draft.figure(xaxis=RATIOS, yaxis=heights, barmode="overlay", showlegend=False, title={"text": title})
 
@@ -256,7 +255,7 @@ def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
             mode="lines",
             name="location",
             line={"color": INK, "width": 2, "dash": "dash"},
-            hovertemplate="%{x:.0f} % done: location %{y:.3f}<extra></extra>",
+            hovertemplate="at %{x:.0f} % of training: location %{y:.3f}<extra></extra>",
         )
     draft.add(
         "scatter",
@@ -265,7 +264,7 @@ def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
         mode="lines",
         name="true mean",
         line={"color": MEAN, "width": 3},
-        hovertemplate="%{x:.0f} % done: mean %{y:.3f}<extra></extra>",
+        hovertemplate="at %{x:.0f} % of training: mean %{y:.3f}<extra></extra>",
     )
 
 
@@ -288,8 +287,8 @@ def _add_bounds(draft: FigureDraft, schedule: Schedule) -> None:
 
 def _bound_words(schedule: Schedule) -> list[tuple[float, str, str]]:
     return [
-        (schedule.min_masked, GENERATION, "generation<br>counts from here up"),
-        (schedule.max_masked, CONTRAST, "contrast<br>counts up to here"),
+        (schedule.min_masked, GENERATION, "generation<br>counts above"),
+        (schedule.max_masked, CONTRAST, "contrast<br>counts below"),
     ]
 
 
@@ -299,7 +298,7 @@ def _add_moment(draft: FigureDraft, moment: float | None) -> None:
 
 
 def _add_places(draft: FigureDraft, moment: Moment) -> None:
-    """Location and true mean as named upright lines; a location off the axis is left out."""
+    """Adds location and true mean as labelled vertical lines; a location off the axis is left out."""
     places = [("mean", moment.mean, MEAN, "solid")]
     if moment.center is not None and 0 <= moment.center <= 1:
         places.append(("location", moment.center, INK, "dash"))
@@ -319,7 +318,7 @@ def _add_places(draft: FigureDraft, moment: Moment) -> None:
 
 
 def _name_ends(draft: FigureDraft, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Names (share, words, colour) at the right of lines that end at these shares."""
+    """Labels lines at their right ends: (share, text, colour)."""
     places = _apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
         draft.add_note(
@@ -336,22 +335,22 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         mode="markers",
         name=drawn.name,
         marker={"color": RUN, "size": 4, "opacity": 0.55},
-        hovertemplate=f"{drawn.name} at %{{x:.1f}} %: ratio %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{drawn.name}, at %{{x:.1f}} % of training: ratio %{{y:.3f}}<extra></extra>",
     )
-    found = drawn_windows(drawn)
+    windows = drawn_windows(drawn)
     draft.add(
         "scatter",
-        x=[100 * w[0] for w in found],
-        y=[w[1] for w in found],
+        x=[100 * w[0] for w in windows],
+        y=[w[1] for w in windows],
         mode="markers",
         name=f"mean of {drawn.name}",
         marker=RUN_MEAN,
-        hovertemplate=f"{drawn.name} around %{{x:.0f}} %: mean %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{drawn.name}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
     )
 
 
 def _apart(values: Sequence[float], least: float) -> list[float]:
-    """Places near the values that are at least so far apart, moved down from the highest."""
+    """Returns places near the values, moved down from the highest until they are at least `least` apart."""
     places = list(values)
     order = sorted(range(len(values)), key=lambda i: -values[i])
     for above, below in itertools.pairwise(order):

@@ -1,23 +1,24 @@
-"""Masks on a picture, side by side."""
+"""Figure of masks on a picture, side by side."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.masking import BOTH, CONTRAST, GENERATION, INK
 from workbench.masking.study import DrawnMask
 
 
 def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:
-    """A picture (a PNG as data URL) under each mask; above each its ratio, below it what it trains."""
+    """Shows a picture (PNG data URL) under each mask, with the ratio above and the objective it trains below."""
     if not masks:
-        return style.empty("Masks", "No groups: there is nothing to draw.")
+        return style.empty("Masks", "There are no groups.")
     grid, columns = len(masks[0].hidden), min(columns, len(masks))
     wide, high = 1.06 * grid, 1.4 * grid
     rows, images, notes, traces = -(-len(masks) // columns), [], [], []
-    for number, mask in enumerate(masks):  # all on one pair of axes: a pair for each takes five times as long
+    for number, mask in enumerate(masks):  # one pair of axes for all: one per mask takes five times as long
         left, top = wide * (number % columns), high * (number // columns)
         words, colour = _trains(mask)
         images.append(
@@ -49,7 +50,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
                 "showscale": False,
                 "name": f"group {number + 1}: ratio {mask.ratio:.3f}",
                 "hovertemplate": "hidden %{z}<extra></extra>",
-                "colorscale": [[0, "rgba(0,0,0,0)"], [1, "#c9ced6"]],
+                "colorscale": [[0, "rgba(0,0,0,0)"], [1, palette.HIDDEN]],
             }
         )
     bare = {"visible": False, "constrain": "domain"}
@@ -58,7 +59,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
         "images": images,
         "annotations": notes,
         "height": 80 + 200 * rows,
-        "title": {"text": "The groups of a batch, on one picture", "font": {"size": 16}},
+        "title": {"text": "Masks of a batch's groups, on one picture", "font": {"size": 16}},
         "margin": {"l": 10, "r": 10, "t": 50, "b": 10},
         "xaxis": {"range": [0, wide * columns - 0.06 * grid], **bare},
         "yaxis": {"range": [high * rows - 0.15 * grid, -0.22 * grid], "scaleanchor": "x", **bare},

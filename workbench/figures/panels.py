@@ -1,4 +1,4 @@
-"""Small multiples: panels in a grid, with points that have intervals. It knows no measure and no model."""
+"""Small multiples: panels in a grid, with points that have intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,47 +12,47 @@ from workbench.figures import style
 TOP, BOTTOM = 120, 70
 """Pixels above the panels (title, legend, a panel's title) and below them (an axis title)."""
 LEGEND = 30
-"""Of which the legend takes so many."""
+"""Pixels of TOP that the legend takes."""
 TITLE_SIZE = 14
-"""Of a panel's title, in pixels, where `composed` makes it."""
+"""Font size of a panel's title in `composed`, in pixels."""
 GAP = 105
 """Pixels between two rows of panels: an axis title and a panel's title."""
 
 
 class Point(NamedTuple):
-    """A number with its interval, at a place on the other axis where there is one."""
+    """A number with its interval, and its place on the other axis if there is one."""
 
     name: str
-    """The model's, or of what else has a colour."""
+    """Name of the model, or of anything else with a colour."""
     value: float
     low: float
     high: float
     of: int
-    """Independent things that it is the mean of."""
+    """Number of independent samples that it is the mean of."""
     at: float = 0.0
 
 
 class Panel(NamedTuple):
-    """One of a figure's small multiples."""
+    """One panel of a figure."""
 
     title: str
     axis: str
-    """What the values are, with their unit."""
+    """Title of the y axis, with the unit."""
     points: list[Point]
     across: str = ""
-    """What the points' places are, with their unit."""
+    """Title of the x axis, with the unit."""
 
 
 def point_of(name: str, measure: Measure, at: float = 0.0) -> Point:
-    """A measure as a point."""
+    """Returns a measure as a point."""
     e = measure.estimate
     return Point(name, e.value, e.low, e.high, e.count, at)
 
 
 def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = True) -> go.Figure:
-    """Empty panels, row by row, in a figure that is as high as they need.
+    """Returns a figure with empty panels, row by row, as high as they need.
 
-    Without a legend the models are named on the rows' common y axis.
+    Without a legend, model names stand on the y axis that each row shares.
     """
     rows = -(-len(titles) // columns)
     inner = rows * row_pixels + (rows - 1) * GAP
@@ -71,12 +71,12 @@ def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: boo
 
 
 def panel_cell(number: int, columns: int) -> dict[str, int]:
-    """Row and column of a panel, as plotly counts them."""
+    """Returns row and column of a panel, as plotly counts them."""
     return {"row": number // columns + 1, "col": number % columns + 1}
 
 
 def axes(number: int) -> tuple[str, str]:
-    """The axes of a panel, as traces and shapes name them."""
+    """Returns the names of a panel's axes in traces and shapes."""
     end = str(number + 1) if number else ""
     return f"x{end}", f"y{end}"
 
@@ -89,9 +89,9 @@ def composed(
     shapes: Sequence[dict[str, Any]] = (),
     notes: Sequence[dict[str, Any]] = (),
 ) -> go.Figure:
-    """The panels of `panel_grid` filled at once: plotly checks what is there anew for each thing that is added.
+    """Fills the panels of `panel_grid` at once, because plotly validates the whole figure for each addition.
 
-    `across` and `upwards` are what each panel's axes have; a panel's title is as large as a note.
+    `across` and `upwards` hold the x-axis and y-axis properties of each panel.
     """
     layout = empty.to_dict()["layout"]
     for kind, given in (("x", across), ("y", upwards)):
@@ -102,13 +102,13 @@ def composed(
 
 
 def titled(figure: go.Figure, title: str, note: str) -> go.Figure:
-    """The figure with its title and, smaller, what must be known to read it."""
+    """Adds a title and, smaller, a note on how to read the figure."""
     text = f"{title}<br><span style='font-size:13px'>{note}</span>"
     return figure.update_layout(title={"text": text, "y": 1 - 22 / figure.layout.height})
 
 
 def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:
-    """Error bars of the points."""
+    """Returns the error bars of the points."""
     return {
         "type": "data",
         "symmetric": False,
@@ -121,14 +121,14 @@ def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:
 
 
 def hover(point: Point) -> list[str]:
-    """Custom data of a point, as `style.ESTIMATE` wants it, and what it is the mean of."""
+    """Returns the custom data of a point: those of `style.ESTIMATE`, then the number of samples."""
     return [*map(style.number, (point.value, point.low, point.high)), f"{point.of:,}"]
 
 
 def add_lines(
     figure: go.Figure, panels: Sequence[Panel], colours: dict[str, str], symbols: dict[str, str], named: str = "{}"
 ) -> None:
-    """In each panel a line and a band for each name of its points; in the legend each name once."""
+    """Adds a line and a band per name to each panel; each name stands in the legend once."""
     figure.add_traces(lines(panels, colours, symbols, named))
 
 
@@ -139,7 +139,7 @@ def lines(
     named: str = "{}",
     ranks: Mapping[str, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """What `add_lines` adds; `ranks` are the names' places in the legend."""
+    """Returns the traces that `add_lines` adds; `ranks` are the places of the names in the legend."""
     seen: set[str] = set()
     traces = []
     for i, panel in enumerate(panels):

@@ -1,4 +1,4 @@
-"""Our models beside the paper's, each relative to its own DREAM. It opens no file and no model."""
+"""Our models next to those of the paper, each relative to its own DREAM."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -8,41 +8,42 @@ import plotly.graph_objects as go
 from dream.evaluation.paper import MODELS, PUBLISHED, Metric, metric_of
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.measured import ModelStyles
 from workbench.figures.panels import Point, bars, panel_cell, panel_grid, titled
 
 
-class Beside(NamedTuple):
-    """One measure, ours and the paper's, each relative to its own reference model."""
+class PaperMeasure(NamedTuple):
+    """One measure, ours and from the paper, each relative to its own reference model."""
 
     metric: Metric
     reference: tuple[str, str]
-    """Our model and the paper's that the values are relative to."""
+    """Reference models: ours and the one of the paper."""
     ours: list[tuple[str, str, Point]]
-    """The paper's name of the objective, our model, its relative value with interval; `at` is the value."""
+    """(objective as in the paper, our model, its relative value with interval; `at` is the value)."""
     paper: list[tuple[str, float, float]]
-    """The paper's name of the objective, its relative value, its value."""
+    """(objective as in the paper, relative value, value)."""
 
 
-def paper_info(results: Sequence[Results]) -> list[Beside]:
-    """Every measure that both have. Relative values are above 1 where a model is better than the reference.
+def paper_info(results: Sequence[Results]) -> list[PaperMeasure]:
+    """Returns every measure that both report; relative values above 1 are better than the reference.
 
-    The reference is DREAM where we have measured it, else the first of our models.
+    The reference is DREAM if we measured it, else the first of our models.
     """
-    found: dict[Metric, dict[str, tuple[str, Measure]]] = {}
+    by_metric: dict[Metric, dict[str, tuple[str, Measure]]] = {}
     for result in results:
         for entry in result.current().entries:
             for measure in entry.measures:
                 metric, objective = metric_of(measure), MODELS.get(entry.objective)
                 if metric and objective:
-                    found.setdefault(metric, {}).setdefault(result.name, (objective, measure))
-    return [beside for metric, ours in found.items() if (beside := _beside(metric, ours))]
+                    by_metric.setdefault(metric, {}).setdefault(result.name, (objective, measure))
+    return [pair for metric, ours in by_metric.items() if (pair := _paired(metric, ours))]
 
 
-def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | None:
+def _paired(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> PaperMeasure | None:
     published = {p.model: p.value for p in PUBLISHED if p.metric == metric}
-    known = {name: pair for name, pair in ours.items() if pair[0] in published and pair[1].estimate.value > 0}
+    known = {name: entry for name, entry in ours.items() if entry[0] in published and entry[1].estimate.value > 0}
     if not known:
         return None
     reference = next((name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known)))
@@ -50,51 +51,53 @@ def _beside(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> Beside | No
     ratio = _ratio(metric, measure.estimate.value)
     mine = [(o, name, _relative(name, m, ratio)) for name, (o, m) in known.items()]
     theirs = [(o, _ratio(metric, published[objective])(v), v) for o, v in published.items()]
-    return Beside(metric, (reference, objective), mine, theirs)
+    return PaperMeasure(metric, (reference, objective), mine, theirs)
 
 
 def plot_paper_beside(
-    results: Sequence[Results], title: str = "Our models beside the paper's", look: ModelStyles | None = None
+    results: Sequence[Results], title: str = "Our models and the paper's", look: ModelStyles | None = None
 ) -> go.Figure:
-    """A panel a measure: filled markers are ours, hollow ones the paper's, each relative to its own DREAM.
+    """Plots one panel per measure: filled markers are ours, hollow ones the paper's, each relative to its own DREAM.
 
-    Data sets and sizes differ, so only the order and the gaps between objectives can be compared.
+    Data sets and model sizes differ, so only the order of the objectives and their gaps can be compared.
     """
     panels = paper_info(results)
     if not panels:
-        return style.empty(title, "No measure that the paper reports: <b>dream evaluate --tasks probe,few_shot</b>")
+        return style.empty(
+            title, "No measure that the paper reports yet. Run <b>dream evaluate --tasks probe,few_shot</b>."
+        )
     order = list(MODELS.values())
     columns = min(3, len(panels))
-    figure = panel_grid([f"{b.metric.title} (paper: {b.metric.data})" for b in panels], columns, 300)
+    figure = panel_grid([f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300)
     look = look or ModelStyles.of(results)
-    for i, beside in enumerate(panels):
+    for i, pair in enumerate(panels):
         where = panel_cell(i, columns)
-        figure.add_trace(_paper_trace(beside, order), **where)
-        for objective, model, point in beside.ours:
-            alike = [name for o, name, _ in beside.ours if o == objective]
+        figure.add_trace(_paper_trace(pair, order), **where)
+        for objective, model, point in pair.ours:
+            alike = [name for o, name, _ in pair.ours if o == objective]
             place = order.index(objective) + 0.16 * (alike.index(model) - (len(alike) - 1) / 2)
             figure.add_trace(_our_trace(place, model, point, look), **where)
-        figure.add_hline(y=1, line={"color": style.PAPER, "width": 1, "dash": "dot"}, **where)
+        figure.add_hline(y=1, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, **where)
         figure.update_xaxes(tickvals=list(range(len(order))), ticktext=order, range=[-0.5, len(order) - 0.5], **where)
-        figure.update_yaxes(title_text=f"relative to {beside.reference[1]} (ratio)", **where)
+        figure.update_yaxes(title_text=f"relative to {pair.reference[1]} (ratio)", **where)
     seen: set[str] = set()
     for trace in figure.data:
         trace.showlegend = trace.legendgroup not in seen
         seen.add(trace.legendgroup)
-    note = "each relative to its own DREAM, above 1 is better; data sets and model sizes are not the same"
+    note = "each relative to its own DREAM, above 1 is better; data sets and model sizes differ"
     return titled(figure, title, note)
 
 
-def _paper_trace(beside: Beside, order: Sequence[str]) -> go.Scatter:
+def _paper_trace(pair: PaperMeasure, order: Sequence[str]) -> go.Scatter:
     return go.Scatter(
-        x=[order.index(objective) for objective, _, _ in beside.paper],
-        y=[ratio for _, ratio, _ in beside.paper],
+        x=[order.index(objective) for objective, _, _ in pair.paper],
+        y=[ratio for _, ratio, _ in pair.paper],
         mode="markers",
         name="the paper",
         legendgroup="the paper",
-        marker={"symbol": "diamond-open", "size": 14, "color": style.PAPER, "line": {"width": 2.5}},
-        customdata=[[objective, style.number(value)] for objective, _, value in beside.paper],
-        hovertemplate=f"<b>%{{customdata[0]}}</b>, the paper<br>{beside.metric.title}, {beside.metric.data}"
+        marker={"symbol": "diamond-open", "size": 14, "color": palette.NEUTRAL, "line": {"width": 2.5}},
+        customdata=[[objective, style.number(value)] for objective, _, value in pair.paper],
+        hovertemplate=f"<b>%{{customdata[0]}}</b>, the paper<br>{pair.metric.title}, {pair.metric.data}"
         "<br>%{customdata[1]}<extra></extra>",
     )
 
@@ -114,7 +117,7 @@ def _our_trace(place: float, model: str, point: Point, look: "ModelStyles") -> g
 
 
 def _ratio(metric: Metric, reference: float) -> Callable[[float], float]:
-    """A value over the reference, or the reference over it where lower is better."""
+    """Returns value / reference, or reference / value if lower is better."""
     return lambda value: reference / value if metric.better == "lower" else value / reference
 
 

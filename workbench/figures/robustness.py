@@ -1,4 +1,4 @@
-"""The same classes in pictures of another kind: a row a kind, a mark a model. It opens no file."""
+"""Accuracy on the same classes in shifted pictures: one row per kind of shift, one marker per model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,52 +7,53 @@ import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
+from workbench import palette
 from workbench.figures import style
 from workbench.figures.measured import ModelStyles, chance_of, current_measures, short_name, sources_of
 from workbench.figures.panels import Point, bars, hover, panel_cell, panel_grid, point_of, titled
 
 APART = 0.22
-"""Between two models' marks in a row, in rows."""
+"""Distance between the markers of two models in a row, in rows."""
 KINDS = {
-    "none": "as trained",
+    "none": "as in training",
     "unseen": "unseen combinations",
     "worn": "worn",
     "noise": "noise",
     "blur": "blur",
     "outlines": "outlines only",
 }
-"""What rows of drawn pictures are called."""
+"""Labels of the rows for drawn pictures."""
 
 
 class Shifts(NamedTuple):
-    """One data set's kinds of pictures, in the order in which they were measured."""
+    """The kinds of pictures of one data set, in the order they were measured."""
 
     title: str
     kinds: list[str]
     points: dict[str, list[Point]]
-    """By kind: a point a model."""
+    """By kind: one point per model."""
     chance: dict[str, float]
-    """By kind: what the best constant answer gets right."""
+    """By kind: accuracy of the best constant answer."""
 
 
 def robustness_info(results: Sequence[Results]) -> list[Shifts]:
-    """For each data set the accuracies by kind of picture; `accuracy unshifted` is left out."""
-    found = []
+    """Returns the accuracies by kind of picture for each data set; `accuracy unshifted` is left out."""
+    by_source = []
     for source in sources_of(results):
         shifts = Shifts(short_name(source), [], {}, {})
         for result in results:
             for measure in current_measures(result, source):
                 if (measure.task, measure.name) == ("robustness", "accuracy"):
                     _add(shifts, result.name, str(measure.where.get("shift", "none")), measure)
-        found += [shifts] if shifts.points else []
-    return found
+        by_source += [shifts] if shifts.points else []
+    return by_source
 
 
 def _add(shifts: Shifts, model: str, kind: str, measure: Measure) -> None:
     points = shifts.points.setdefault(kind, [])
     if kind not in shifts.kinds:
         shifts.kinds.append(kind)
-    if model not in {point.name for point in points}:  # the first is the one with usual settings
+    if model not in {point.name for point in points}:  # the first one has the default settings
         points.append(point_of(model, measure))
     chance = chance_of(measure)
     if chance is not None:
@@ -60,16 +61,16 @@ def _add(shifts: Shifts, model: str, kind: str, measure: Measure) -> None:
 
 
 def plot_robustness(
-    results: Sequence[Results], title: str = "The same classes in other pictures", look: ModelStyles | None = None
+    results: Sequence[Results], title: str = "Accuracy on shifted pictures", look: ModelStyles | None = None
 ) -> go.Figure:
-    """A row a kind of picture, from the one trained on down; a mark a model, with its 95 % interval."""
-    found = robustness_info(results)
-    if not found:
-        return style.empty(title, "Nothing measured yet: <b>dream evaluate --tasks robustness</b>")
-    columns, rows = min(2, len(found)), max(len(shifts.kinds) for shifts in found)
-    figure = panel_grid([shifts.title for shifts in found], columns, 60 + 44 * rows)
+    """Plots one row per kind of picture, the one in training first; markers are models with 95 % intervals."""
+    by_source = robustness_info(results)
+    if not by_source:
+        return style.empty(title, "Nothing measured yet. Run <b>dream evaluate --tasks robustness</b>.")
+    columns, rows = min(2, len(by_source)), max(len(shifts.kinds) for shifts in by_source)
+    figure = panel_grid([shifts.title for shifts in by_source], columns, 60 + 44 * rows)
     look = look or ModelStyles.of(results)
-    for i, shifts in enumerate(found):
+    for i, shifts in enumerate(by_source):
         where = panel_cell(i, columns)
         for model in dict.fromkeys(p.name for points in shifts.points.values() for p in points):
             figure.add_trace(_marks(shifts, model, [r.name for r in results], look), **where)
@@ -83,23 +84,23 @@ def plot_robustness(
     for trace in figure.data:
         trace.showlegend = trace.name not in seen
         seen.add(trace.name)
-    return titled(figure, title, "one classifier on frozen features; 95 % intervals; grey: constant answer")
+    return titled(figure, title, "one classifier on frozen features; 95 % intervals; grey: best constant answer")
 
 
 def _marks(shifts: Shifts, model: str, models: Sequence[str], look: ModelStyles) -> go.Scatter:
     points = [(row, p) for row, kind in enumerate(shifts.kinds) for p in shifts.points[kind]]
     mine = [(row, point) for row, point in points if point.name == model]
-    beside = min(APART, 0.8 / len(models)) * (models.index(model) - (len(models) - 1) / 2)
+    offset = min(APART, 0.8 / len(models)) * (models.index(model) - (len(models) - 1) / 2)
     scatter = go.Scatter(
         x=[point.value for _, point in mine],
-        y=[row + beside for row, _ in mine],
+        y=[row + offset for row, _ in mine],
         mode="markers",
         name=model,
         legendgroup=model,
         marker=look.marker(model),
         customdata=[[*hover(point), KINDS.get(shifts.kinds[row], shifts.kinds[row])] for row, point in mine],
         hovertemplate=f"<b>{model}</b>, %{{customdata[4]}}<br>{style.ESTIMATE}<br>"
-        "share of %{customdata[3]}<extra></extra>",
+        "mean of %{customdata[3]}<extra></extra>",
     )
     scatter.error_x = bars([point for _, point in mine], look.colours[model])
     return scatter
@@ -113,6 +114,6 @@ def _guessing(shifts: Shifts) -> go.Scatter:
         mode="markers",
         name="constant answer",
         legendgroup="constant answer",
-        marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": style.PAPER}},
+        marker={"symbol": "line-ns", "size": 22, "line": {"width": 2, "color": palette.NEUTRAL}},
         hovertemplate="constant answer: %{x:.3f}<extra></extra>",
     )

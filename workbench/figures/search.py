@@ -1,7 +1,6 @@
-"""Figures of the joint space: cosines of an index, a pair's map of patches, its words, its curve.
+"""Figures of the joint space: cosines of an index, and contributions of patches and words to the cosine of a pair.
 
-Arguments are arrays and plain tuples, never a model. A part of a cosine is drawn orange where it raises the
-cosine and blue where it lowers it.
+Contributions are orange where they raise the cosine and blue where they lower it.
 """
 
 from collections.abc import Sequence
@@ -21,15 +20,15 @@ Array = NDArray[np.float64]
 
 
 def plot_cosines(cosines: Array, marked: Sequence[tuple[str, float]] = ()) -> go.Figure:
-    """How similar all pictures of an index are to the query: a histogram, with some of them marked."""
+    """Plots a histogram of the cosine between the query and every picture of an index, with some of them marked."""
     if not len(cosines):
-        return style.empty("Cosine of every picture", "There is no picture in the index.")
+        return style.empty("Cosine of every picture", "The index has no pictures.")
     figure = style.themed(go.Figure())
     figure.add_histogram(
         x=cosines,
         nbinsx=40,
         name="pictures",
-        marker_color=style.PAPER,
+        marker_color=palette.NEUTRAL,
         showlegend=False,
         hovertemplate="cosine %{x}: %{y:,} pictures<extra></extra>",
     )
@@ -47,7 +46,7 @@ def plot_cosines(cosines: Array, marked: Sequence[tuple[str, float]] = ()) -> go
 
 
 def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Figure:
-    """Each patch's part of the cosine over the grey picture (3, S, S); transparent where it has none."""
+    """Maps the contribution of each patch to the cosine over the grey picture (3, S, S); zero is transparent."""
     grid = len(parts)
     bound = max(float(np.abs(parts).max(initial=0.0)), 1e-6)
     figure = style.themed(go.Figure())
@@ -72,7 +71,7 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
         xgap=1,
         ygap=1,
         colorbar={
-            "title": {"text": "fall of the cosine when hidden", "side": "bottom", "font": {"size": 13}},
+            "title": {"text": "drop in cosine when hidden", "side": "bottom", "font": {"size": 13}},
             "thickness": 12,
             "tickformat": "+.3~f",
             "orientation": "h",
@@ -81,7 +80,7 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
             "nticks": 5,
         },
         hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>",
-        name="part of the cosine",
+        name="contribution to the cosine",
     )
     figure.update_layout(title={"text": title, "font": {"size": 15}}, height=460, dragmode=False)
     figure.update_layout(margin={"t": 44, "b": 74, "l": 16, "r": 16})
@@ -90,8 +89,8 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
 
 
 def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
-    """How much the cosine falls when each word is left out, in the order of the text."""
-    title = "Left out, word by word"
+    """Plots the drop in cosine when each word is left out, in the order of the text."""
+    title = "Effect of leaving out each word"
     if not len(words):
         return style.empty(title, "The text has no words.")
     labels = [f"{number}. {_short(word)}" for number, word in enumerate(words, start=1)]
@@ -100,7 +99,7 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
         x=parts,
         y=labels,
         orientation="h",
-        name="part of the cosine",
+        name="contribution to the cosine",
         marker_color=[RAISES if part >= 0 else LOWERS for part in parts],
         text=[f"{part:+.3f}" for part in parts],
         textposition="outside",
@@ -112,16 +111,13 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
     figure.update_layout(height=max(460, 90 + 24 * len(words)), margin={"t": 44, "b": 74, "l": 90, "r": 20})
     figure.update_yaxes(autorange="reversed", showgrid=False)
     low, high = min(0.0, float(parts.min())), max(0.0, float(parts.max()))
-    room = 0.26 * max(high - low, 1e-3)  # for the numbers at the bars' ends
+    room = 0.26 * max(high - low, 1e-3)  # for the numbers at the ends of the bars
     figure.update_xaxes(range=[low - room * bool((parts < 0).any()), high + room])
-    return figure.update_xaxes(title="fall of the cosine without it", zeroline=True, zerolinewidth=2)
+    return figure.update_xaxes(title="drop in cosine without the word", zeroline=True, zerolinewidth=2)
 
 
 def plot_cosine_curve(curve: Curve, ratio: float = 0.0) -> go.Figure:
-    """Cosine of a pair by the share of the picture that is hidden, with its band over masks.
-
-    A ratio above 0 is marked.
-    """
+    """Plots the cosine of a pair by mask ratio, with its band over masks; a `ratio` above 0 is marked."""
     figure = style.themed(go.Figure())
     x = curve.ratios * 100
     figure.add_scatter(
@@ -149,19 +145,19 @@ def plot_cosine_curve(curve: Curve, ratio: float = 0.0) -> go.Figure:
             x=x,
             y=curve.others,
             mode="lines",
-            name="other captions, mean",
+            name="other captions, mean over masks",
             hovertemplate=hover,
-            line={"color": style.PAPER, "width": 2, "dash": "dash"},
+            line={"color": palette.NEUTRAL, "width": 2, "dash": "dash"},
         )
     if ratio:
-        figure.add_vline(x=100 * ratio, line={"color": style.PAPER, "width": 1, "dash": "dot"})
+        figure.add_vline(x=100 * ratio, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"})
     figure.update_layout(height=330, margin={"t": 52, "b": 56, "l": 64, "r": 20})
-    figure.update_xaxes(title="hidden share of the patches, %", range=[-1, 101])
-    return figure.update_yaxes(title="cosine of picture and text")
+    figure.update_xaxes(title="mask ratio (% of patches hidden)", range=[-1, 101])
+    return figure.update_yaxes(title="cosine between picture and text")
 
 
 def _grey(pixels: NDArray[np.uint8]) -> str:
-    """A picture in light grey, so that colours upon it stay legible, as a data URL."""
+    """Returns a picture in light grey as a data URL, so that colours on top stay legible."""
     luma = np.asarray(Image.fromarray(pixels.transpose(1, 2, 0)).convert("L"), np.float64)
     pale = Image.fromarray((175 + 0.31 * luma).astype(np.uint8))
     side = pale.width * max(1, 360 // pale.width)
@@ -169,11 +165,11 @@ def _grey(pixels: NDArray[np.uint8]) -> str:
 
 
 def _diverging() -> list[tuple[float, str]]:
-    """From LOWERS over nothing at all to RAISES."""
+    """Returns a colour scale from LOWERS over transparent to RAISES."""
     steps = (1.0, 0.85, 0.6, 0.3)
     low = [(0.5 - share / 2, style.faded(LOWERS, 0.92 * share)) for share in steps]
     high = [(0.5 + share / 2, style.faded(RAISES, 0.92 * share)) for share in reversed(steps)]
-    return [*low, (0.5, "rgba(127, 135, 144, 0)"), *high]
+    return [*low, (0.5, style.faded(palette.NEUTRAL, 0)), *high]
 
 
 def _padded(values: Array) -> list[float]:

@@ -1,4 +1,4 @@
-"""Models side by side: a panel a measure, a row a model. It opens no file and no model."""
+"""Models side by side: one panel per measure, one row per model."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,31 @@ from workbench.figures.measured import ModelStyles, Wanted, current_measures, sh
 from workbench.figures.panels import Panel, Point, bars, hover, panel_cell, panel_grid, point_of, titled
 
 MAIN = (
-    Wanted("Caption finds picture", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.0}),
-    Wanted("Caption finds picture, 75 % hidden", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.75}),
+    Wanted("Caption to picture", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.0}),
+    Wanted("Caption to picture, 75 % hidden", "R@1 (share)", "retrieval", "text to image R@1", {"mask_ratio": 0.75}),
     Wanted(
-        "Things swapped in the caption",
-        "true caption wins (share)",
+        "Objects swapped",
+        "true caption preferred (share)",
         "edits",
         "swapped",
         {"mask_ratio": 0.0, "combination": "all"},
     ),
-    Wanted("Zero-shot classes", "accuracy (share)", "zero_shot", "accuracy", {"mask_ratio": 0.0}),
+    Wanted("Zero-shot classification", "accuracy (share)", "zero_shot", "accuracy", {"mask_ratio": 0.0}),
     Wanted("Nearest neighbours", "accuracy (share)", "knn", "accuracy"),
     Wanted("Linear probe", "accuracy (share)", "probe", "accuracy", {"form": "lars"}),
-    Wanted("Few shots", "accuracy (share)", "few_shot", "accuracy"),
+    Wanted("Few-shot classification", "accuracy (share)", "few_shot", "accuracy"),
     Wanted("Fine-tuned", "accuracy (share)", "fine_tune", "accuracy"),
     Wanted("Unseen combinations", "accuracy (share)", "robustness", "accuracy", {"shift": "unseen"}),
     Wanted("Segmentation", "mIoU (share)", "segmentation", "mIoU"),
     Wanted("Depth", "RMSE (depth units)", "depth", "RMSE", better="lower"),
     Wanted(
-        "Prompts painted right",
-        "pictures (share)",
+        "Prompts painted correctly",
+        "share of pictures",
         "prompts",
         "every attribute right",
         {"combination": "unseen", "things": "all"},
     ),
-    Wanted("Painted against real", "Fréchet distance", "generation", "FID or Frechet distance", better="lower"),
+    Wanted("Painted versus real pictures", "Fréchet distance", "generation", "FID or Frechet distance", better="lower"),
     Wanted(
         "Gain from selection at 30 %",
         "share of prompts",
@@ -43,19 +43,19 @@ MAIN = (
         {"headline": True, "malformed_refused": False},
     ),
 )
-"""The main table in small."""
+"""Main measures of the table."""
 
 
 def comparison_info(results: Sequence[Results]) -> list[Panel]:
-    """A panel for each main measure and data set that a model has, with a point a model."""
+    """Returns a panel per main measure and data set, with one point per model that has it."""
     panels = []
     sources = sources_of(results)
     for wanted in MAIN:
         for source in sources:
             points = []
             for result in results:
-                found = [m for m in current_measures(result, source) if wanted.fits(m)]
-                points += [point_of(result.name, found[0])] if found else []
+                fitting = [m for m in current_measures(result, source) if wanted.fits(m)]
+                points += [point_of(result.name, fitting[0])] if fitting else []
             if points:
                 title = wanted.title if len(sources) == 1 else f"{wanted.title}, {short_name(source)}"
                 panels.append(Panel(title, f"{wanted.axis}, {wanted.better} is better", points))
@@ -65,10 +65,10 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
 def plot_comparison(
     results: Sequence[Results], title: str = "Models side by side", look: ModelStyles | None = None, columns: int = 4
 ) -> go.Figure:
-    """Small multiples: a panel a measure, a row a model, each number with its 95 % interval."""
+    """Plots one panel per measure with one row per model; bars are 95 % intervals."""
     panels = comparison_info(results)
     if not panels:
-        return style.empty(title, "Nothing measured yet: <b>dream evaluate</b> does it.")
+        return style.empty(title, "Nothing measured yet. Run <b>dream evaluate</b>.")
     names, look = [result.name for result in results], look or ModelStyles.of(results)
     columns = min(columns, len(panels))
     figure = panel_grid([panel.title for panel in panels], columns, 26 + 30 * len(names), legend=False)
@@ -80,7 +80,7 @@ def plot_comparison(
     figure.update_yaxes(
         categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4], tickvals=names
     )
-    note = "95 % intervals; where a model has no mark, it was not measured, or was not trained for it"
+    note = "95 % intervals; a model without a marker was not measured, or not trained for the task"
     return titled(figure, title, note)
 
 

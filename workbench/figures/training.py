@@ -1,6 +1,6 @@
-"""Figures of one training: losses, mask ratios, who counted, retrieval, gradients, speed.
+"""Figures of one training: losses, mask ratios, pictures counted, retrieval, gradients and speed.
 
-Each takes curves (`workbench.runs.curves`) and returns a plotly Figure. It opens no file and no run.
+Each takes curves (`workbench.runs.curves`) and returns a plotly Figure.
 """
 
 from collections.abc import Callable
@@ -11,31 +11,33 @@ from plotly.subplots import make_subplots
 
 from dream.config import DreamConfig
 from workbench import palette
-from workbench.figures import style
 from workbench.figures.training_parts import (
+    CurveLine,
     add_line,
+    add_remark,
     compact,
     pale_and_smooth,
     percent,
     ratio_colour,
-    say,
     scale,
     waiting,
 )
 from workbench.runs.curves import AXES, Axis, Curves, drawn_by_step, smoothed
 
 CONTRAST, GENERATION = palette.OBJECTIVES["clip"], palette.OBJECTIVES["dream"]
-"""Colours of the two losses, everywhere."""
+"""Colours of the two losses in figures of trainings."""
 FIGURES = {
     "losses": "Both losses",
-    "by_ratio": "Losses by share of hidden tokens",
-    "ratios": "Mask ratios drawn, over the training",
-    "shares": "Share of pictures that counted, by loss",
+    "by_ratio": "Losses by mask ratio",
+    "ratios": "Mask ratios drawn over the training",
+    "shares": "Share of pictures that counted in each loss",
     "retrieval": "Share of captions that find their picture",
-    "gradients": "Gradient norm, learning rate",
-    "speed": "Pictures a second and milliseconds a step",
+    "gradients": "Gradient norm and learning rate",
+    "speed": "Pictures per second and milliseconds per step",
 }
-"""Figures of a training by the name that `plot_training` takes, with what they show."""
+"""Description of each figure of a training, by the name that `plot_training` takes."""
+MARKED = "lines+markers"
+"""Mode of curves with few points."""
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
 
 
@@ -47,7 +49,7 @@ def plot_training(
     smoothing: float = 0.8,
     log: bool = True,
 ) -> go.Figure:
-    """The figure of this name; `config` is the run's (default: the published one) and says who counts."""
+    """Plots the figure with this name; `config` is that of the run (default: published) and sets the bounds."""
     objective, clip = (config or DreamConfig()).objective, config.train.clip if config else None
     plots: dict[str, Callable[[], go.Figure]] = {
         "losses": lambda: plot_losses(curves, axis, smoothing, log),
@@ -62,26 +64,24 @@ def plot_training(
 
 
 def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:
-    """Both losses side by side: as logged (pale) and smoothed."""
+    """Plots both losses side by side: smoothed, and unsmoothed (pale)."""
     if not len(curves.steps):
         return waiting("Losses")
     figure = make_subplots(1, 2, subplot_titles=("Contrastive loss", "Generative loss"), horizontal_spacing=0.11)
     for column, (key, colour) in enumerate((("contrastive_loss", CONTRAST), ("generative_loss", GENERATION)), 1):
         x, y = curves.at(curves.steps, axis), curves.train[key]
         name = key.replace("_", " ")
-        for trace in pale_and_smooth(x, y, name, colour, smoothing, axis):
+        for trace in pale_and_smooth(CurveLine(x, y, name, colour, axis), smoothing):
             figure.add_trace(trace, row=1, col=column)
         unit = "loss (nats)" if column == 1 else "loss (head's units)"
         figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
         if not np.isfinite(y).any():
-            say(figure, "not trained", column)
+            add_remark(figure, "not trained", column)
     return compact(figure, "", axis, height=300)
 
 
 def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, log: bool = True) -> go.Figure:
-    """The generative loss while training by band of the hidden share, and both losses of the validation
-    pictures by mask ratio.
-    """
+    """Plots the generative loss in training by band of the mask ratio, and both validation losses by mask ratio."""
     if not len(curves.steps):
         return waiting("Losses by mask ratio")
     titles = ("Generative, training", "Generative, validation", "Contrastive, validation")
@@ -90,14 +90,14 @@ def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, 
     for name, values in curves.by_ratio.items():
         low, _, high = name.partition("-")
         label = f"{percent(low)}–{percent(high)} % hidden"
-        add_line(figure, 1, x, smoothed(values, smoothing), label, ratio_colour(float(low)), axis, "lines")
+        add_line(figure, 1, CurveLine(x, smoothed(values, smoothing), label, ratio_colour(float(low)), axis))
     checked = curves.at(curves.checked, axis)
     for column, table in ((2, curves.generative_at), (3, curves.contrastive_at)):
         for name, values in table.items():
             label = f"{percent(name)} % hidden"
-            add_line(figure, column, checked, values, label, ratio_colour(float(name)), axis)
+            add_line(figure, column, CurveLine(checked, values, label, ratio_colour(float(name)), axis, mode=MARKED))
         if not table:
-            say(figure, "not measured yet", column)
+            add_remark(figure, "not measured yet", column)
     for column, unit in ((1, "loss (head's units)"), (2, "loss (head's units)"), (3, "loss (nats)")):
         figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
     compact(figure, "", axis, height=330, legend=True)
@@ -105,14 +105,14 @@ def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, 
 
 
 def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis = "steps") -> go.Figure:
-    """The mask ratios that were drawn: how their histogram moved over the training, and the latest draws.
+    """Plots the histogram of the mask ratios drawn over the training, and the latest draws.
 
-    From `min_masked` on a picture counts in generation, up to `max_hidden` in contrast (dotted).
+    A picture counts in generation from `min_masked` up, in contrast up to `max_hidden` (dotted).
     """
     if not any(curves.ratios):
         return waiting("Mask ratios drawn")
     latest = curves.ratios[-max(20, len(curves.ratios) // 20) :]
-    titles = ("Mask ratios drawn", f"The latest {sum(map(len, latest)):,} draws")
+    titles = ("Mask ratios drawn", f"Latest {sum(map(len, latest)):,} draws")
     figure = make_subplots(
         1, 2, subplot_titles=titles, column_widths=[0.7, 0.3], shared_yaxes=True, horizontal_spacing=0.12
     )
@@ -136,37 +136,38 @@ def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis
         orientation="h",
         name="latest draws",
         showlegend=False,
-        marker_color=style.PAPER,
+        marker_color=palette.NEUTRAL,
         hovertemplate="ratio %{y:.2f}<br>%{x:.1%} of draws<extra></extra>",
         row=1,
         col=2,
     )
     for at, colour in ((min_masked, GENERATION), (max_hidden, CONTRAST)):
         figure.add_hline(y=at, line={"color": colour, "dash": "dot", "width": 2})
-    figure.update_yaxes(title_text="share of tokens hidden", range=[0, 1], row=1, col=1)
+    figure.update_yaxes(title_text="mask ratio (share of tokens hidden)", range=[0, 1], row=1, col=1)
     compact(figure, "", axis, height=300)
     return figure.update_xaxes(title_text="share of draws", tickformat=".0%", row=1, col=2)
 
 
 def plot_counted_shares(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8) -> go.Figure:
-    """The share of a batch's pictures that counted in each loss."""
+    """Plots the share of a batch's pictures that counted in each loss."""
     if not len(curves.steps):
-        return waiting("Pictures that counted")
+        return waiting("Pictures that counted in each loss")
     figure, x = make_subplots(1, 1), curves.at(curves.steps, axis)
     for key, name, colour in (
         ("contrastive_share", "in contrast", CONTRAST),
         ("generative_share", "in generation", GENERATION),
     ):
-        for trace in pale_and_smooth(x, curves.train[key], name, colour, smoothing, axis, legend=True):
+        line = CurveLine(x, curves.train[key], name, colour, axis)
+        for trace in pale_and_smooth(line, smoothing, legend=True):
             figure.add_trace(trace, row=1, col=1)
     figure.update_yaxes(title_text="share of the batch", range=[-0.02, 1.02], tickformat=".0%")
-    return compact(figure, "Pictures that counted", axis, legend=True)
+    return compact(figure, "Pictures that counted in each loss", axis, legend=True)
 
 
 def plot_retrieval(curves: Curves, axis: Axis = "steps") -> go.Figure:
-    """Captions that find their picture among the validation pictures, and the reverse; chance is dotted."""
+    """Plots R@1 from captions to validation pictures and from pictures to captions; chance is dotted."""
     if not len(curves.checked):
-        return waiting("Retrieval", "Validations come at the start and a few times over the training.")
+        return waiting("Retrieval", "The first validation runs at the start, more follow during the training.")
     figure, x = make_subplots(1, 1), curves.at(curves.checked, axis)
     for key, values in curves.validation.items():
         if key == "loss" or not np.isfinite(values).any():
@@ -175,9 +176,9 @@ def plot_retrieval(curves: Curves, axis: Axis = "steps") -> go.Figure:
         hidden = "0 % hidden" if key.endswith("0.00") else "75 % hidden"
         colour = TEXT_TO_IMAGE if key.startswith("text") else IMAGE_TO_TEXT
         dash = "solid" if key.endswith("0.00") else "dot"
-        add_line(figure, 1, x, values, f"{way}, {hidden}", colour, axis, dash=dash)
+        add_line(figure, 1, CurveLine(x, values, f"{way}, {hidden}", colour, axis, dash, mode=MARKED))
     if curves.among:
-        figure.add_hline(y=1 / curves.among, line={"color": style.PAPER, "width": 1, "dash": "dot"})
+        figure.add_hline(y=1 / curves.among, line={"color": palette.NEUTRAL, "width": 1, "dash": "dot"})
     figure.update_yaxes(title_text="R@1 (share)", range=[-0.03, 1.05])
     among = f" among {curves.among}" if curves.among else ""
     compact(figure, f"Retrieval, R@1{among}", axis, legend=True)
@@ -187,40 +188,39 @@ def plot_retrieval(curves: Curves, axis: Axis = "steps") -> go.Figure:
 def plot_gradients(
     curves: Curves, clip: float | None = None, axis: Axis = "steps", smoothing: float = 0.8
 ) -> go.Figure:
-    """Norm of the gradients before clipping (what is above `clip` is scaled down to it), and learning
-    rate.
-    """
+    """Plots the gradient norm before clipping and the learning rate; norms above `clip` are scaled down to it."""
     if not len(curves.steps):
         return waiting("Gradients and learning rate")
     figure = make_subplots(1, 2, subplot_titles=("Gradient norm", "Learning rate"), horizontal_spacing=0.2)
     x = curves.at(curves.steps, axis)
-    for trace in pale_and_smooth(x, curves.train["grad_norm"], "gradient norm", style.COUNTS[0], smoothing, axis):
+    norm = CurveLine(x, curves.train["grad_norm"], "gradient norm", palette.ORDERED[0], axis)
+    for trace in pale_and_smooth(norm, smoothing):
         figure.add_trace(trace, row=1, col=1)
     if clip is not None:
-        figure.add_hline(y=clip, line={"color": style.PAPER, "dash": "dot", "width": 2}, row=1, col=1)
-    add_line(figure, 2, x, curves.train["lr"], "learning rate", style.COUNTS[2], axis, "lines")
-    figure.update_yaxes(title_text="norm (before clipping)", row=1, col=1, **scale(True))
-    figure.update_yaxes(title_text="rate (AdamW)", exponentformat="e", row=1, col=2)
+        figure.add_hline(y=clip, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2}, row=1, col=1)
+    add_line(figure, 2, CurveLine(x, curves.train["lr"], "learning rate", palette.ORDERED[2], axis))
+    figure.update_yaxes(title_text="norm before clipping", row=1, col=1, **scale(True))
+    figure.update_yaxes(title_text="learning rate (AdamW)", exponentformat="e", row=1, col=2)
     figure.update_traces(showlegend=False)
     return compact(figure, "", axis)
 
 
 def plot_speed(curves: Curves, axis: Axis = "steps", smoothing: float = 0.5) -> go.Figure:
-    """Pictures a second and milliseconds a step; validations and checkpoints do not count."""
+    """Plots pictures per second and milliseconds per step, without validations and checkpoints."""
     if not len(curves.steps):
         return waiting("Speed")
-    figure = make_subplots(1, 2, subplot_titles=("Pictures a second", "A step"), horizontal_spacing=0.2)
+    figure = make_subplots(1, 2, subplot_titles=("Throughput", "Time per step"), horizontal_spacing=0.2)
     x, speed = curves.at(curves.steps, axis), curves.train["samples_per_second"]
     milliseconds = 1000 * curves.batch_size / np.where(speed > 0, speed, np.nan)
-    for column, (values, name) in enumerate(((speed, "pictures a second"), (milliseconds, "step")), 1):
-        for trace in pale_and_smooth(x, values, name, style.COUNTS[3], smoothing, axis):
+    for column, (values, name) in enumerate(((speed, "pictures per second"), (milliseconds, "time per step")), 1):
+        for trace in pale_and_smooth(CurveLine(x, values, name, palette.ORDERED[3], axis), smoothing):
             figure.add_trace(trace, row=1, col=column)
-    figure.update_yaxes(title_text="pictures / s", rangemode="tozero", row=1, col=1)
-    figure.update_yaxes(title_text="ms", rangemode="tozero", row=1, col=2)
+    figure.update_yaxes(title_text="pictures per second", rangemode="tozero", row=1, col=1)
+    figure.update_yaxes(title_text="milliseconds", rangemode="tozero", row=1, col=2)
     return compact(figure, "", axis)
 
 
 def _span(curves: Curves, axis: Axis) -> list[float]:
-    """Ends of an axis that is as long as the training so far, however few validations there were."""
+    """Returns the range of an x axis as long as the training so far, even with few validations."""
     steps = np.concatenate([curves.steps, curves.checked])
     return [0.0, 1.03 * float(curves.at(steps, axis).max(initial=0.0)) or 1.0]

@@ -1,110 +1,95 @@
-"""What figures of trainings are made of: curves pale and smoothed, panels that are low. It knows no run."""
+"""Building blocks of training figures: smoothed and unsmoothed curves, low panels, colours by mask ratio."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import plotly.graph_objects as go
 
 from workbench.figures import style
+from workbench.palette import ORDERED
 from workbench.runs.curves import AXES, Axis, Numbers, smoothed, thinned
 
-BANDS = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0578F")
-"""From little to much hidden."""
-WAITING = "The first line of the log comes after some steps."
+WAITING = "The first values are logged after a few steps."
 
 
-def pale_and_smooth(
-    x: Numbers,
-    y: Numbers,
-    name: str,
-    colour: str,
-    smoothing: float,
-    axis: Axis,
-    *,
-    legend: bool = False,
-    dash: str = "solid",
-    pale: bool = True,
-) -> list[go.Scatter]:
-    """The curve as logged, pale, and smoothed; only the first where nothing is smoothed."""
-    keep = thinned(len(x))
-    bold = line_of(x[keep], smoothed(y, smoothing)[keep], name, colour, axis, dash=dash)
+@dataclass(frozen=True)
+class CurveLine:
+    """A curve as a line in a figure of trainings."""
+
+    x: Numbers
+    y: Numbers
+    name: str
+    colour: str
+    axis: Axis
+    """What `x` counts; the hover text has its unit."""
+    dash: str = "solid"
+    width: float = 2
+    mode: str = "lines"
+    symbol: str | None = None
+
+    def trace(self) -> go.Scatter:
+        """Returns the line for plotly."""
+        unit = AXES[self.axis].split(" (")[0]
+        return go.Scatter(
+            x=self.x,
+            y=self.y,
+            name=self.name,
+            mode=self.mode,
+            line={"color": self.colour, "width": self.width, "dash": self.dash},
+            marker={"symbol": self.symbol},
+            hovertemplate=f"<b>{self.name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>",
+        )
+
+
+def pale_and_smooth(line: CurveLine, smoothing: float, *, legend: bool = False, pale: bool = True) -> list[go.Scatter]:
+    """Returns the unsmoothed values, pale, and the smoothed curve; only the curve if `pale` or `smoothing` is off."""
+    keep = thinned(len(line.x))
+    bold = replace(line, x=line.x[keep], y=smoothed(line.y, smoothing)[keep]).trace()
     bold.showlegend = legend
     if not smoothing or not pale:
         return [bold]
-    raw = line_of(x[keep], y[keep], f"{name}, as logged", style.faded(colour, 0.4), axis, width=1)
+    faded = style.faded(line.colour, 0.4)
+    name = f"{line.name}, unsmoothed"
+    raw = CurveLine(line.x[keep], line.y[keep], name, faded, line.axis, width=1).trace()
     raw.showlegend, raw.hoverinfo, raw.hovertemplate = False, "skip", None
     return [raw, bold]
 
 
-def line_of(
-    x: Numbers,
-    y: Numbers,
-    name: str,
-    colour: str,
-    axis: Axis,
-    *,
-    width: float = 2,
-    dash: str = "solid",
-    mode: str = "lines",
-    **look: Any,
-) -> go.Scatter:
-    """A curve."""
-    unit = AXES[axis].split(" (")[0]
-    return go.Scatter(
-        x=x,
-        y=y,
-        name=name,
-        mode=mode,
-        line={"color": colour, "width": width, "dash": dash},
-        hovertemplate=f"<b>{name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>",
-        **look,
-    )
-
-
-def add_line(
-    figure: go.Figure,
-    column: int,
-    x: Numbers,
-    y: Numbers,
-    name: str,
-    colour: str,
-    axis: Axis,
-    mode: str = "lines+markers",
-    dash: str = "solid",
-) -> None:
-    """A line in a panel; a name stands in the legend once."""
-    keep = thinned(len(x))
-    trace = line_of(x[keep], y[keep], name, colour, axis, mode=mode, dash=dash)
-    trace.showlegend = name not in {each.name for each in figure.data}
-    trace.legendgroup = name
+def add_line(figure: go.Figure, column: int, line: CurveLine) -> None:
+    """Adds a line to a panel; each name stands in the legend once."""
+    keep = thinned(len(line.x))
+    trace = replace(line, x=line.x[keep], y=line.y[keep]).trace()
+    trace.showlegend = line.name not in {other.name for other in figure.data}
+    trace.legendgroup = line.name
     figure.add_trace(trace, row=1, col=column)
 
 
 def ratio_colour(ratio: float) -> str:
-    """From little to much hidden; the same in every panel."""
-    place = min(max(ratio, 0.0), 1.0) * (len(BANDS) - 1)
-    low, high = BANDS[int(place)], BANDS[min(int(place) + 1, len(BANDS) - 1)]
-    parts = ((int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(a + (b - a) * (place % 1)):02x}" for a, b in parts)
+    """Returns the colour of a mask ratio, the same in every panel."""
+    place = min(max(ratio, 0.0), 1.0) * (len(ORDERED) - 1)
+    low, high = ORDERED[int(place)], ORDERED[min(int(place) + 1, len(ORDERED) - 1)]
+    channels = ((int(low[i : i + 2], 16), int(high[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * (place % 1)):02x}" for a, b in channels)
 
 
 def percent(ratio: str) -> str:
-    """`0.75` as `75`."""
+    """Returns `0.75` as `75`."""
     return f"{100 * float(ratio):.0f}"
 
 
 def scale(log: bool) -> dict[str, Any]:
-    """A logarithmic axis has few labels, or they overlap in a low panel."""
+    """Returns the scale of a y axis; a logarithmic one has few labels, which would overlap in a low panel."""
     return {"type": "log", "dtick": "D2", "exponentformat": "none"} if log else {"rangemode": "tozero"}
 
 
-def say(figure: go.Figure, text: str, column: int) -> None:
-    """A word in a panel that has nothing to draw."""
+def add_remark(figure: go.Figure, text: str, column: int) -> None:
+    """Writes a remark into a panel that has nothing to draw."""
     number = "" if column == 1 else str(column)
     figure.add_annotation(text=text, showarrow=False, x=0.5, y=0.5, xref=f"x{number} domain", yref=f"y{number} domain")
 
 
 def compact(figure: go.Figure, title: str, axis: Axis, height: int = 270, legend: bool = False) -> go.Figure:
-    """A low panel of an instrument. `uirevision` keeps a reader's zoom while numbers come in."""
+    """Lays out a low panel; `uirevision` keeps the reader's zoom while numbers come in."""
     style.themed(figure)
     figure.update_xaxes(title_text=AXES[axis], rangemode="tozero", title_standoff=4)
     below = 70 if legend else 0
@@ -121,5 +106,5 @@ def compact(figure: go.Figure, title: str, axis: Axis, height: int = 270, legend
 
 
 def waiting(title: str, why: str = WAITING) -> go.Figure:
-    """What stands where nothing was logged yet."""
+    """Returns the placeholder for a figure without logged values."""
     return style.empty(title, why).update_layout(uirevision="kept", margin={"t": 50, "b": 20})

@@ -1,33 +1,34 @@
-"""Several trainings over each other: both losses and retrieval.
+"""Figure of several trainings overlaid: both losses and retrieval.
 
-It takes curves (`workbench.runs.curves`) and returns a plotly Figure. It opens no file and no run.
+It takes curves (`workbench.runs.curves`) and returns a plotly Figure.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.training_parts import compact, line_of, pale_and_smooth, scale
+from workbench.figures.training_parts import CurveLine, compact, pale_and_smooth, scale
 from workbench.runs.curves import Axis, Curves, Numbers
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
 class OverlayPanel(NamedTuple):
-    """What an overlay of runs shows in one panel."""
+    """Contents of one panel of an overlay of runs."""
 
     title: str
     axis: str
-    """What the numbers are, with their unit."""
+    """Title of the y axis, with the unit."""
     pick: Callable[[Curves], tuple[Numbers, Numbers]]
-    """(steps, values) of a run."""
+    """Returns (steps, values) of a run."""
     log: bool = False
     marks: bool = False
-    """Few numbers, each a mark; they are not smoothed."""
+    """Whether the few points get markers and are not smoothed."""
 
 
 MEASURES = (
@@ -38,13 +39,13 @@ MEASURES = (
         "Generative loss", "loss (head's units)", lambda c: (c.steps, c.train.get("generative_loss", c.steps)), True
     ),
     OverlayPanel(
-        "Caption finds picture, nothing hidden",
+        "Caption to picture, nothing hidden",
         "R@1 (share)",
         lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.00", c.checked)),
         marks=True,
     ),
     OverlayPanel(
-        "Caption finds picture, 75 % hidden",
+        "Caption to picture, 75 % hidden",
         "R@1 (share)",
         lambda c: (c.checked, c.validation.get("text_to_image_r1_at_0.75", c.checked)),
         marks=True,
@@ -60,9 +61,9 @@ def plot_runs(
     log: bool = True,
     raw: bool = True,
 ) -> go.Figure:
-    """Both losses and retrieval of several runs over each other; what was logged is pale (`raw`)."""
+    """Plots both losses and retrieval of several runs, overlaid; `raw` adds the unsmoothed values, pale."""
     if not runs:
-        return style.empty("Runs", "Choose runs in the table.")
+        return style.empty("Runs", "Select runs in the table.")
     figure = make_subplots(
         2, 2, subplot_titles=[m.title for m in MEASURES], horizontal_spacing=0.09, vertical_spacing=0.2
     )
@@ -82,11 +83,12 @@ def _run_traces(
 ) -> list[go.Scatter]:
     steps, values = measure.pick(curves)
     x, dash = curves.at(steps, axis), DASHES[number // len(palette.OBJECTIVES) % len(DASHES)]
+    line = CurveLine(x, values, curves.name, colour, axis, dash)
     if measure.marks or not len(steps):
-        look: dict[str, Any] = {"mode": "lines+markers", "marker": {"symbol": style.SYMBOLS[number % 9]}}
-        traces = [line_of(x, values, curves.name, colour, axis, dash=dash, **look)]
+        symbol = style.SYMBOLS[number % len(style.SYMBOLS)]
+        traces = [replace(line, mode="lines+markers", symbol=symbol).trace()]
     else:
-        traces = pale_and_smooth(x, values, curves.name, colour, smoothing, axis, dash=dash, pale=raw)
+        traces = pale_and_smooth(line, smoothing, pale=raw)
     for trace in traces:
         trace.legendgroup = curves.name
     traces[-1].showlegend = True

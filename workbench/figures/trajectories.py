@@ -1,5 +1,6 @@
-"""Figures of Semantically Aligned Decoding: the scores of the candidates as they grow, and what choosing at
-each step is worth. Races and finished candidates in, plotly Figures out.
+"""Figures of Semantically Aligned Decoding: candidate scores by step, and the value of choosing at each step.
+
+They take races and finished candidates and return plotly Figures.
 """
 
 from collections.abc import Sequence
@@ -16,21 +17,21 @@ from workbench.trajectories.finished import Finished
 from workbench.trajectories.race import Race
 from workbench.trajectories.worth import Worth, random_regret, random_right
 
-DECODED = "decoded (% of the tokens, steps done below)"
-RANK, AUC, SHARE = "rank correlation (Spearman's rho)", "AUC (0.5 = by chance)", "share of the prompts"
+DECODED = "decoded (% of tokens; steps done below)"
+RANK, AUC, SHARE = "rank correlation (Spearman's rho)", "AUC (0.5 = chance)", "share of prompts"
 RANGES = {RANK: [-1.05, 1.05], AUC: [-0.03, 1.03], SHARE: [-0.03, 1.03]}
-"""Of axes whose numbers have ends."""
+"""Ranges of axes with bounded values."""
 MOST_TICKS = 7
 
-CHOSEN, LOT, PLAIN = "chosen there", "a random candidate", "one plain picture"
-MEASURED, COUNTED, ALL = "measured time", "counted in steps", "all K finished"
+CHOSEN, LOT, PLAIN = "chosen at this step", "a random candidate", "one plain picture"
+MEASURED, COUNTED, ALL = "measured time", "decoding steps", "all K finished"
 COLOURS = {
     CHOSEN: palette.OBJECTIVES["dream"],
-    LOT: style.PAPER,
-    PLAIN: style.PAPER,
+    LOT: palette.NEUTRAL,
+    PLAIN: palette.NEUTRAL,
     MEASURED: palette.OBJECTIVES["dream"],
     COUNTED: palette.OBJECTIVES["clip"],
-    ALL: style.PAPER,
+    ALL: palette.NEUTRAL,
 }
 SYMBOLS = {CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle"}
 
@@ -39,18 +40,18 @@ SYMBOLS = {CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle",
 
 
 class Line(NamedTuple):
-    """One candidate's scores."""
+    """Scores of one candidate."""
 
     candidate: int
     steps: list[int]
     decoded: list[float]
     alignment: list[float]
     dropped: bool
-    """Whether it ends because it was not chosen."""
+    """Whether the line ends because the candidate was not chosen."""
 
 
 def race_info(race: Race) -> list[Line]:
-    """The scores of each candidate as far as it lived; of redrawn steps a candidate has several parts."""
+    """Returns the scores of each candidate for the steps it was alive."""
     lines = []
     for k in range(race.candidates):
         there = np.flatnonzero(race.alive[:, k] & ~np.isnan(race.alignment[:, k]))
@@ -68,10 +69,10 @@ def race_info(race: Race) -> list[Line]:
     return lines
 
 
-def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figure:
-    """The score of each candidate over the decoded share, the choices as dotted lines, the winner bold."""
+def plot_race(race: Race | None, title: str = "Alignment during decoding") -> go.Figure:
+    """Plots the score of each candidate by decoded share; choices are dotted lines, the winner is bold."""
     if race is None or not race.steps:
-        return style.empty(title, "Nothing is painted yet.")
+        return style.empty(title, "Nothing has been painted yet.")
     figure = style.themed(go.Figure()).update_layout(height=420, hovermode="closest")
     for line in race_info(race):
         figure.add_trace(_race_trace(line, race))
@@ -81,11 +82,11 @@ def plot_race(race: Race | None, title: str = "Alignment on the way") -> go.Figu
         _mark(figure, race.decoded[i], f"choice after step {race.steps[i]}")
     ticks = plan_ticks(race.steps, race.decoded)
     figure.update_xaxes(title_text=DECODED, range=[-0.02, 1.04], zeroline=False, **ticks)
-    figure.update_yaxes(title_text="alignment (cosine of picture so far and prompt)")
+    figure.update_yaxes(title_text="alignment with the prompt (cosine)")
     kind = (
-        "each mark is one draw of the step, the line what was kept"
+        "each marker is one draw of the step; the line is what was kept"
         if race.redraws
-        else ("x: dropped there; bold: went on alone" if race.choices else "all candidates go on")
+        else ("x: dropped; bold: chosen" if race.choices else "all candidates are continued")
     )
     figure.update_layout(
         margin={"t": 80, "b": 110},
@@ -107,7 +108,7 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
     if line.dropped and not race.redraws:
         symbols[-1] = "x"
     bold = chosen and bool(race.choices) and not race.redraws
-    dash = "dot" if line.candidate >= len(palette.OBJECTIVES) else "solid"  # colours begin anew there
+    dash = "dot" if line.candidate >= len(palette.OBJECTIVES) else "solid"  # colours repeat from there on
     return go.Scatter(
         x=line.decoded,
         y=line.alignment,
@@ -117,13 +118,13 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
         line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
         marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols], "color": colour},
         customdata=[[step, race.settings.steps] for step in line.steps],
-        hovertemplate=f"<b>candidate {line.candidate}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of the tokens"
+        hovertemplate=f"<b>candidate {line.candidate}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of tokens decoded"
         "<br>step %{customdata[0]} of %{customdata[1]}<extra></extra>",
     )
 
 
 def _trunk(race: Race) -> go.Scatter:
-    """The one picture that goes on from step to step."""
+    """Returns the line through the draws that were kept."""
     kept = race.kept.argmax(1)
     scores = race.alignment[np.arange(len(kept)), kept]
     return go.Scatter(
@@ -132,23 +133,23 @@ def _trunk(race: Race) -> go.Scatter:
         mode="lines",
         name="kept",
         hoverinfo="skip",
-        line={"color": style.PAPER, "width": 2},
+        line={"color": palette.NEUTRAL, "width": 2},
     )
 
 
 def _mark(figure: go.Figure, decoded: float, text: str, **where: int) -> None:
     figure.add_vline(
         x=decoded,
-        line={"color": style.PAPER, "width": 1.5, "dash": "dot"},
+        line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"},
         annotation_text=text,
         annotation_position="bottom right" if decoded < 0.7 else "bottom left",
-        annotation_font={"size": 12, "color": style.PAPER},
+        annotation_font={"size": 12, "color": palette.NEUTRAL},
         **where,
     )
 
 
 def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_TICKS) -> dict[str, list]:
-    """Ticks that name a moment twice: the share of the tokens, and below it the steps done."""
+    """Returns ticks with the share of tokens decoded and, below it, the steps done."""
     evenly = np.linspace(0.0, 1.0, most)
     places = sorted({min(range(len(decoded)), key=lambda i: abs(decoded[i] - at)) for at in evenly})
     return {
@@ -157,13 +158,11 @@ def plan_ticks(steps: Sequence[int], decoded: Sequence[float], most: int = MOST_
     }
 
 
-# what choosing is worth
+# value of choosing
 
 
-def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
-    """Panels over the decoded share: rank correlation, regret, AUC and the chosen that are right where they
-    are judged, cost.
-    """
+def worth_info(finished: Finished, rows: Sequence[Worth], strict: bool = True) -> list[Panel]:
+    """Returns panels by decoded share: rank correlation, regret and cost; AUC and accuracy if candidates are judged."""
 
     def line(name: str, estimates: Sequence[Estimate | None]) -> list[Point]:
         return [
@@ -173,30 +172,30 @@ def worth_info(found: Finished, rows: Sequence[Worth], strict: bool = True) -> l
         ]
 
     def level(name: str, value: float) -> list[Point]:
-        return [Point(name, value, value, value, len(found.prompts), row.decoded) for row in rows]
+        return [Point(name, value, value, value, len(finished.prompts), row.decoded) for row in rows]
 
     panels = [
-        Panel("Does the score foretell the end?", RANK, line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
+        Panel("Does it predict the final score?", RANK, line(CHOSEN, [row.rank for row in rows]) + level(LOT, 0.0)),
         Panel(
-            "What is lost by choosing there",
+            "Regret of choosing at this step",
             "regret (cosine)",
-            line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(found)),
+            line(CHOSEN, [row.regret for row in rows]) + level(LOT, random_regret(finished)),
         ),
     ]
     if any(row.auc for row in rows):
         points = line(CHOSEN, [row.auc for row in rows]) + level(LOT, 0.5)
         panels.append(Panel("Does it tell right from wrong?", AUC, points))
-    share = random_right(found, strict)
-    if share is not None and len(found.prompts) > 1:
+    share = random_right(finished, strict)
+    if share is not None and len(finished.prompts) > 1:
         points = line(CHOSEN, [row.right for row in rows]) + level(LOT, share)
-        panels.append(Panel("Chosen pictures that are right", SHARE, points))
-    return [*panels, _cost(found, rows)]
+        panels.append(Panel("Accuracy of the choice", SHARE, points))
+    return [*panels, _cost(finished, rows)]
 
 
-def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
+def _cost(finished: Finished, rows: Sequence[Worth]) -> Panel:
     def points(name: str, values: Sequence[float]) -> list[Point]:
         return [
-            Point(name, value, value, value, found.timed_prompts, row.decoded)
+            Point(name, value, value, value, finished.timed_prompts, row.decoded)
             for row, value in zip(rows, values, strict=True)
             if value == value
         ]
@@ -204,25 +203,25 @@ def _cost(found: Finished, rows: Sequence[Worth]) -> Panel:
     everything = [rows[0].seconds_all / rows[0].seconds_plain if rows[0].seconds_plain else float("nan")]
     lines = points(MEASURED, [row.slower for row in rows]) + points(COUNTED, [r.picture_steps for r in rows])
     lines += points(ALL, everything * len(rows)) + points(PLAIN, [1.0] * len(rows))
-    return Panel("What it costs", "times one plain picture", lines)
+    return Panel("Cost of the choice", "cost (relative to one plain picture)", lines)
 
 
 def plot_worth(
-    found: Finished | None,
+    finished: Finished | None,
     rows: Sequence[Worth],
     marked: float | None = None,
     strict: bool = True,
-    title: str = "If all were finished",
+    title: str = "Value of choosing at each step",
 ) -> go.Figure:
-    """What a choice at each step is worth; `marked` is the decoded share at which one was made."""
-    if found is None or not rows:
-        return style.empty(title, "Nothing is finished yet.")
-    panels = worth_info(found, rows, strict)
-    columns = 2  # three would not be legible on a narrow page
+    """Plots the value of a choice at each step; `marked` is the decoded share of the choice that was made."""
+    if finished is None or not rows:
+        return style.empty(title, "Not all candidates are finished yet.")
+    panels = worth_info(finished, rows, strict)
+    columns = 2  # three are not legible on a narrow page
     figure = panel_grid([panel.title for panel in panels], columns, 260)
     add_lines(figure, panels, COLOURS, SYMBOLS)
     figure.for_each_trace(_thin, lambda trace: trace.name in (LOT, PLAIN, ALL))
-    ticks = plan_ticks(found.steps, found.decoded, 4)
+    ticks = plan_ticks(finished.steps, finished.decoded, 4)
     for i, panel in enumerate(panels):
         where = panel_cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)
@@ -230,23 +229,23 @@ def plot_worth(
             title_text=DECODED, title_font_size=11, range=[-0.03, 1.05], zeroline=False, **ticks, **where
         )
         if marked is not None:
-            figure.add_vline(x=marked, line={"color": style.PAPER, "width": 1.5, "dash": "dot"}, **where)
+            figure.add_vline(x=marked, line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"}, **where)
         if panel.axis in RANGES:
             figure.update_yaxes(range=RANGES[panel.axis], **where)
         else:
             figure.update_yaxes(rangemode="tozero", **where)
-    many = len(found.prompts)
-    note = f"means of {many} prompts, bands: 95 % intervals over them" if many > 1 else "one prompt, one seed"
+    many = len(finished.prompts)
+    note = f"means over {many} prompts; bands: 95 % intervals" if many > 1 else "one prompt, one seed"
     figure.update_layout(
         margin={"t": 90, "b": 134},
         height=figure.layout.height + 44,
         legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
     )
-    return titled(figure, title, f"{note}; dotted: where the choice was made" if marked is not None else note)
+    return titled(figure, title, f"{note}; dotted: the choice that was made" if marked is not None else note)
 
 
 def _thin(trace: go.Scatter) -> None:
-    """What is only there to compare with."""
+    """Draws a reference as a thin dashed line without a band."""
     dash = {LOT: "dash", PLAIN: "dot", ALL: "dash"}[trace.name]
     if trace.mode != "lines":
         trace.update(mode="lines", line={"width": 1.5, "dash": dash})

@@ -1,92 +1,100 @@
-"""What a job of the queue is, and its file: read, written whole, one writer at a time.
+"""A job of the queue and its file, replaced whole by one writer at a time.
 
-It starts and ends nothing; that is `launch.py`.
+`queue.py` starts and ends jobs.
 """
 
 import dataclasses
-import fcntl
 import json
 import os
 import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from filelock import FileLock, Timeout
+
+from dream.errors import RunError
 from dream.files import replace_text
-from dream.training import run_log
 from workbench.workspace import Workspace
 
 Kind = Literal["train", "evaluate"]
 State = Literal["queued", "running", "finished", "stopped", "failed", "killed"]
 
 PATIENCE = 20.0
-"""Seconds after which a job that was asked to stop is taken for one that does not answer."""
+"""Seconds after a stop request at which a job counts as not responding."""
+LOCK_SECONDS = 30.0
+"""Longest wait for the queue's lock, which is normally held for milliseconds."""
 TAIL_BYTES = 8192
-"""So much of a log's end is read for its last words."""
+"""Bytes read from the end of a log to find its last line."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A command of `dream` that waits, runs or has ended."""
+    """A `dream` command that is queued, running or has ended."""
 
     id: str
     kind: Kind
     name: str
-    """What pages call it."""
+    """Name shown on pages."""
     arguments: tuple[str, ...]
-    """Of `dream`, as ("train", "--out", ...)."""
+    """Arguments of `dream`, e.g. ("train", "--out", ...)."""
     out: Path
-    """The folder that it writes."""
+    """Folder the job writes to."""
     log: Path
-    """What it says."""
+    """File with its console output."""
     state: State
-    """How it stands; `killed` if its process went without a word."""
+    """Current state; `killed` if its process ended without reporting why."""
     queued: float
-    """When it was asked for, in seconds since 1970; so are the next two."""
+    """Time of the request in seconds since 1970, as are the next two."""
     started: float | None = None
     ended: float | None = None
     pid: int | None = None
     process_start: str | None = None
-    """Start of that process, which tells it from a later one of the same id."""
+    """Start time of that process, which distinguishes it from a later process with the same id."""
     returncode: int | None = None
-    """Exit code; none while it runs, and where nobody was there to see it."""
+    """Exit code; None while it runs, and if no supervisor saw it end."""
     stop_asked: float | None = None
-    """When it was asked to stop."""
+    """Time of the stop request."""
+
+    @property
+    def progress(self) -> Path:
+        """File of an evaluation's events (`dream evaluate --progress`)."""
+        return self.log.with_suffix(".progress.jsonl")
 
     @property
     def active(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether it is queued or running."""
         return self.state in ("queued", "running")
 
     @property
     def overdue(self) -> bool:
-        """Whether it was asked to stop some time ago and still runs."""
+        """Whether it still runs PATIENCE seconds after a stop request."""
         asked = self.stop_asked
         return self.state == "running" and asked is not None and time.time() - asked > PATIENCE
 
     @property
     def command(self) -> str:
-        """The command line that it is, to be run in the workspace's folder."""
+        """Its command line, to be run in the workspace folder."""
         return command_line(self.arguments)
 
 
 def command_line(arguments: Sequence[str]) -> str:
-    """Arguments of `dream` as a line for a shell."""
+    """Shell command line for arguments of `dream`."""
     return shlex.join(["dream", *arguments])
 
 
 def last_message(job: Job) -> str:
-    """The last line that the job said, without the command's name; empty if it said nothing yet."""
+    """Last line of the job's log without the command's name; empty if there is no output yet."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", log_tail(job)) if line.strip()]
     return lines[-1].removeprefix("dream: ") if lines else ""
 
 
 def log_tail(job: Job, most: int = TAIL_BYTES) -> str:
-    """The last `most` bytes of what the job said; empty if it said nothing yet."""
+    """Last `most` bytes of the job's log; empty if there is no output yet."""
     try:
         with job.log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - most))
@@ -96,22 +104,34 @@ def log_tail(job: Job, most: int = TAIL_BYTES) -> str:
 
 
 def jobs_folder(workspace: Workspace) -> Path:
-    """Where jobs and their logs are."""
+    """Folder of the job files and their logs."""
     return workspace.own / "jobs"
 
 
 def job_file(workspace: Workspace, job_id: str) -> Path:
-    """Where a job is."""
+    """Path of a job's file."""
     return jobs_folder(workspace) / f"{job_id}.json"
 
 
 @contextmanager
 def locked(workspace: Workspace) -> Iterator[None]:
-    """One writer at a time, of all processes and threads; the lock goes with the process that holds it."""
+    """Holds the queue's lock against all other processes and threads; it is released if the process dies.
+
+    Raises RunError if the lock stays taken for LOCK_SECONDS.
+    """
     jobs_folder(workspace).mkdir(parents=True, exist_ok=True)
-    with (jobs_folder(workspace) / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    path = jobs_folder(workspace) / "lock"
+    lock = FileLock(path, timeout=LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"another process has held {path} for more than {LOCK_SECONDS:.0f} s: try again, or end that process"
+        ) from error
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_job(workspace: Workspace, job: Job) -> None:
@@ -121,7 +141,7 @@ def write_job(workspace: Workspace, job: Job) -> None:
 
 
 def read_job(file: Path) -> Job | None:
-    """The job in a file; none if it is damaged or gone."""
+    """Reads a job from its file; None if it is damaged or missing."""
     try:
         tree: Mapping[str, Any] = json.loads(file.read_text())
         paths = {"out": Path(tree["out"]), "log": Path(tree["log"])}
@@ -130,15 +150,3 @@ def read_job(file: Path) -> Job | None:
         return job if fits else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def is_alive(pid: int | None, start: str | None) -> bool:
-    """Whether the process of this id that started then still runs."""
-    if pid is None:
-        return False
-    if start is not None:
-        return run_log.process_start(pid) == start
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, 0)
-        return True
-    return False

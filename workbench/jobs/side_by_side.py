@@ -1,4 +1,4 @@
-"""Processes of `dream`, some at a time, each with its log. It knows nothing of what they do."""
+"""Runs several `dream` commands side by side, each in a process with its own log."""
 
 import os
 import signal
@@ -10,31 +10,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 POLL_SECONDS = 0.5
-"""Between two looks at the processes."""
+"""Polling interval."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A call of `dream`."""
+    """A `dream` command to run."""
 
     name: str
     arguments: Sequence[str]
     log: Path
-    """Where everything goes that it says."""
+    """File that receives its console output."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A command that has been started."""
+    """A command that is running."""
 
     command: Command
     process: "subprocess.Popen[bytes]"
     started: float
-    """`time.monotonic` then."""
+    """`time.monotonic()` at the start."""
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -42,12 +42,12 @@ def run_side_by_side(
     commands: Sequence[Command],
     jobs: int,
     threads: int,
-    tell: Callable[[Sequence[Command], Sequence[Running]], None] = lambda waiting, running: None,
+    progress: Callable[[Sequence[Command], Sequence[Running]], None] = lambda waiting, running: None,
 ) -> list[Command]:
-    """The commands that failed; all were tried, at most `jobs` at a time, with `threads` threads each.
+    """Runs all commands, at most `jobs` at a time with `threads` threads each; returns those that failed.
 
-    `tell` hears what is waiting and running, again and again. On Ctrl-C (and any other end) those that run
-    are asked to stop with SIGTERM, which a training obeys by saving, and are waited for.
+    `progress` is called repeatedly with the waiting and the running commands. On Ctrl-C (and any other exit) running
+    commands receive SIGTERM, upon which a training saves a checkpoint, and are waited for.
     """
     waiting, failed = list(commands), []
     running: list[Running] = []
@@ -55,7 +55,7 @@ def run_side_by_side(
         while waiting or running:
             while waiting and len(running) < jobs:
                 running.append(_started(waiting.pop(0), threads))
-            tell(waiting, running)
+            progress(waiting, running)
             time.sleep(POLL_SECONDS)
             ended = [each for each in running if each.process.poll() is not None]
             failed += [each.command for each in ended if each.process.returncode != 0]
@@ -66,7 +66,7 @@ def run_side_by_side(
 
 
 def last_log_line(command: Command) -> str:
-    """The last line of a command's log."""
+    """Last non-empty line of a command's log."""
     try:
         lines = command.log.read_text(errors="replace").replace("\r", "\n").split("\n")
     except OSError:

@@ -1,1 +1,1 @@
-"""Mask ratios over a training: settings, closed form and draws."""
+"""Masking over a training: settings, closed form and draws of the mask ratio."""

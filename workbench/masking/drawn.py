@@ -1,4 +1,4 @@
-"""The mask ratios that a run really drew, read from its log, as plain numbers. It draws no figures."""
+"""The mask ratios that a run drew, read from its log, as plain numbers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,18 +13,18 @@ from workbench.masking.study import Moment, Shares, counted_shares
 
 @dataclass(frozen=True)
 class DrawnRatios:
-    """The ratios that a run logged, in the order of the training."""
+    """Mask ratios from the log of a run, in training order."""
 
     name: str
     progress: np.ndarray
-    """(M,) share of the training that was done."""
+    """(M,) training progress, 0 to 1."""
     ratios: np.ndarray
     """(M,) mask ratio of one group."""
     config: DreamConfig
 
 
 def read_drawn(folder: Path, name: str = "") -> DrawnRatios:
-    """The ratios that the run (or exported model) in `folder` logged; InputError where there are none."""
+    """Returns the ratios logged by the run (or exported model) in `folder`; raises InputError if there are none."""
     if run_log.holds_run(folder):
         tree = run_log.read_record(folder)["config"]
     else:
@@ -37,32 +37,30 @@ def read_drawn(folder: Path, name: str = "") -> DrawnRatios:
         if isinstance(row.get("progress"), (int, float)) and row.get("mask_ratios")
     ]
     if not rows:
-        raise InputError(f"{name or folder.name} has logged no mask ratios yet; the first come after some steps")
+        raise InputError(f"{name or folder.name} has logged no mask ratios yet; the first follow after a few steps")
     progress = np.concatenate([np.full(len(ratios), at, dtype=float) for at, ratios in rows])
     ratios = np.concatenate([np.array(ratios, dtype=float) for _, ratios in rows])
     return DrawnRatios(name or folder.name, progress, ratios, DreamConfig.from_dict(tree))
 
 
 def drawn_windows(drawn: DrawnRatios, count: int = 20) -> list[tuple[float, float, Shares, int]]:
-    """(middle, mean ratio, shares, draws) of each of `count` equal stretches of the training with draws."""
-    stretch = np.minimum((drawn.progress * count).astype(int), count - 1)
-    found = []
-    for number in np.unique(stretch).tolist():
-        ratios = drawn.ratios[stretch == number]
+    """Returns (middle, mean ratio, shares, draws) for each of `count` equal windows of the training with draws."""
+    window = np.minimum((drawn.progress * count).astype(int), count - 1)
+    windows = []
+    for number in np.unique(window).tolist():
+        ratios = drawn.ratios[window == number]
         shares = counted_shares(ratios, drawn.config.objective, drawn.config.image.num_tokens)
-        found.append(((number + 0.5) / count, float(ratios.mean()), shares, len(ratios)))
-    return found
+        windows.append(((number + 0.5) / count, float(ratios.mean()), shares, len(ratios)))
+    return windows
 
 
 def near(drawn: DrawnRatios, progress: float, within: float = 0.025) -> np.ndarray:
-    """The ratios that the run drew within so much of a moment."""
+    """Returns the ratios that the run drew within `within` of a moment, both as training progress."""
     return drawn.ratios[np.abs(drawn.progress - progress) <= within]
 
 
 def drawn_table(moment: Moment, drawn: DrawnRatios | None = None) -> dict[str, list[str]]:
-    """A table by columns, as text: mean and shares at a moment in closed form, of draws, and of a run near
-    it.
-    """
+    """Returns a table by columns, as text: mean and shares at a moment in closed form, of draws, and of a run."""
     columns = {
         "": ["mean ratio", *(f"train {name}" for name in Shares._fields[:3])],
         "closed form": _column(moment.mean, moment.shares),

@@ -1,7 +1,4 @@
-"""A masking as the values of a form's controls, by name, and back: the same for the page and the notebooks.
-
-It knows nothing of widgets.
-"""
+"""Converts a masking to the values of a form's controls and back, for the page and the notebooks."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,27 +10,27 @@ from workbench.masking.settings import COUNTING, idle_reset
 SCHEDULES = {"warmup": "Warm-up", "constant": "Constant", "uniform": "Uniform", "never": "None"}
 SHAPES = {"linear": "Linear", "cosine": "Cosine"}
 GROUPS = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers of groups to choose from."""
+"""Numbers of groups offered."""
 GENERATION_SHARE = 0.375
-"""Share of the groups for generation that a form begins with: that of the small presets."""
+"""Initial share of the groups for generation: that of the small presets."""
 
 
 class Settings(NamedTuple):
-    """What the controls say."""
+    """Settings of the masking form."""
 
     masking: MaskingConfig
     objective: ObjectiveConfig
     grid: int
-    """Tokens a side."""
+    """Tokens per side."""
 
     @property
     def num_tokens(self) -> int:
-        """N, tokens a picture."""
+        """N, tokens per picture."""
         return self.grid**2
 
 
 def masking_settings_of(values: Mapping[str, Any], objective: ObjectiveConfig) -> Settings:
-    """What the values of all controls mean; fields of `objective` that no control has are kept."""
+    """Returns the settings for the values of all controls; fields of `objective` without a control are kept."""
     groups = values["groups"]
     shared = min(values["for_generation"], groups) / groups if values["shared"] else None
     masking = MaskingConfig(
@@ -57,7 +54,7 @@ def masking_settings_of(values: Mapping[str, Any], objective: ObjectiveConfig) -
 
 
 def values_of(masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> dict[str, Any]:
-    """The values that mean this; without a `grid` its control is left as it is."""
+    """Returns the control values for these settings; without `grid`, its control is left out."""
     masking = idle_reset(masking)
     share = GENERATION_SHARE if masking.generation_share is None else masking.generation_share
     kept = ("schedule", "center_start", "center_end", "shape", "std", "groups", "stratified")

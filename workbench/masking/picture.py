@@ -1,4 +1,4 @@
-"""Pictures to show masks on: a drawing with its caption, or one that a user brought. It draws no masks."""
+"""Pictures to show masks on: a drawing with its caption, or an uploaded picture."""
 
 import numpy as np
 
@@ -6,39 +6,34 @@ from dream.data.drawing import draw
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.errors import InputError
-from workbench.pictures import image_of, image_url, picture_of
+from workbench.pictures import picture_of
 
 LEVEL = 1
-"""Which drawings: some things beside or above each other."""
+"""Level of the drawings: several objects next to or above each other."""
 SEED = 10
-"""Of the drawings; with this one the first ones show two things."""
+"""Seed of the drawings; with this one the first drawings show two objects."""
 SIDE = 240
-"""About how many pixels a side has, to look good; it is the next multiple of the tokens a side."""
+"""Minimum pixels per side; rounded up to a multiple of the tokens per side."""
 MAX_BYTES = 20_000_000
-"""A larger file is refused unread."""
+"""Maximum size of an uploaded file."""
 
 
 def drawing(number: int, grid: int) -> tuple[np.ndarray, str]:
-    """((3, side, side) uint8, caption) of the drawing of that number, for `grid` tokens a side."""
+    """Returns ((3, side, side) uint8, caption) of a drawing by its number, for `grid` tokens per side."""
     scene = sample_scenes(LEVEL, 1, np.random.default_rng([number, SEED]))[0]
     return draw([scene], side(grid))[0], caption(scene)
 
 
 def uploaded(content: bytes, grid: int, name: str = "the file") -> np.ndarray:
-    """(3, side, side) uint8: the centre square of a picture's bytes, for `grid` tokens a side.
+    """Returns the centre square (3, side, side) uint8 of a picture file's bytes, for `grid` tokens per side.
 
-    Raises InputError for what is too large, or no picture that can be used.
+    Raises InputError if the file is too large or not a usable picture.
     """
     if len(content) > MAX_BYTES:
-        raise InputError(f"{name} has {len(content) / 1e6:.0f} MB; at most {MAX_BYTES / 1e6:.0f} MB are read")
+        raise InputError(f"{name} has {len(content) / 1e6:.0f} MB; the maximum is {MAX_BYTES / 1e6:.0f} MB")
     return picture_of(content, side(grid), name)
 
 
 def side(grid: int) -> int:
-    """Pixels a side of a picture of `grid` x `grid` tokens."""
+    """Returns the pixels per side of a picture of `grid` x `grid` tokens."""
     return -(-SIDE // grid) * grid
-
-
-def pixels_url(pixels: np.ndarray) -> str:
-    """(3, H, W) uint8 as a PNG in a data URL."""
-    return image_url(image_of(pixels))

@@ -1,9 +1,7 @@
-"""What a masking does over a training, as plain numbers: the density of the mask ratio, its location and true
-mean, which losses the draws train, the chance that a batch holds both, draws at a moment, and masks on a
-picture.
+"""Effects of a masking over a training, as plain numbers.
 
-Everything follows `dream.masking`, also how ratios become whole tokens. It knows nothing of runs, figures and
-pages.
+Density, location and true mean of the mask ratio, the objectives that draws train, the chance that a batch trains
+both, draws at a moment, and masks. All of it follows `dream.masking`, including the rounding to whole tokens.
 """
 
 import math
@@ -27,15 +25,15 @@ from dream.randomness import generator
 from workbench.masking.settings import used_parts
 
 MOMENTS = 101
-"""Moments of the training that curves are computed at."""
+"""Number of moments at which curves are computed."""
 BINS = 60
-"""Bins of the mask ratio in a density over the training."""
+"""Number of mask-ratio bins in a density."""
 GROUP_COUNTS = (1, 2, 4, 8, 32)
-"""Numbers of groups that the chance of both regimes is shown for, beside the one set."""
+"""Numbers of groups for which the chance of both objectives is shown, besides the chosen one."""
 
 
 class Shares(NamedTuple):
-    """Shares of all draws, 0 to 1. `contrast` and `generation` both contain `both`."""
+    """Shares of all draws, 0 to 1; `contrast` and `generation` both include `both`."""
 
     contrast: float
     generation: float
@@ -48,49 +46,49 @@ class Schedule:
     """A masking over the training. P moments, B bins of the mask ratio."""
 
     progress: np.ndarray
-    """(P,) share of the training that is done."""
+    """(P,) training progress, 0 to 1."""
     edges: np.ndarray
-    """(B + 1,) mask ratios."""
+    """(B + 1,) edges of the mask-ratio bins."""
     density: np.ndarray
-    """(P, B) mean density in a bin, per unit of mask ratio; sums to 1 with the bins' widths."""
+    """(P, B) mean density in a bin, per unit of mask ratio; integrates to 1."""
     center: np.ndarray
-    """(P,) location of the normal; NaN where there is none."""
+    """(P,) location of the normal; NaN if there is none."""
     mean: np.ndarray
     """(P,) true mean of the ratio."""
     shares: dict[str, np.ndarray]
     """(P,) by field of `Shares`."""
     chance: dict[int, np.ndarray]
-    """(P,) chance that a batch holds both regimes, by number of groups."""
+    """(P,) chance that a batch trains both objectives, by number of groups."""
     groups: int
     min_masked: float
     max_masked: float
-    """Greatest ratio that contrast counts at."""
+    """Highest ratio that counts in contrast."""
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The ratio at one moment: closed form and draws."""
+    """The mask ratio at one moment: closed form and draws."""
 
     progress: float
     center: float | None
     mean: float
     """True mean in closed form."""
     ratios: np.ndarray
-    """(draws,) what `dream.masking` drew."""
+    """(draws,) ratios drawn by `dream.masking`."""
     at: np.ndarray
-    """(M,) mask ratios of the curve."""
+    """(M,) mask ratios of the density curve."""
     density: np.ndarray
-    """(M,) closed form there, of what is no point."""
+    """(M,) closed-form density there, without the point masses."""
     points: list[tuple[float, float]]
-    """(ratio, share of the draws) for each ratio that is drawn exactly."""
+    """(ratio, share of the draws) of each point mass."""
     shares: Shares
     counted: Shares
-    """What the draws amount to."""
+    """The same shares, counted in the draws."""
     chance: float
 
 
 class DrawnMask(NamedTuple):
-    """One group's mask as a picture shows it."""
+    """Mask of one group, with the objectives it trains."""
 
     ratio: float
     hidden: np.ndarray
@@ -100,7 +98,7 @@ class DrawnMask(NamedTuple):
 
 
 def mixture(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) -> dict[RatioDistribution, float]:
-    """Distribution of a ratio picked from all groups: parts with their weights, which sum to 1."""
+    """Returns the distribution of a ratio over all groups: components with weights that sum to 1."""
     weights: dict[RatioDistribution, float] = {}
     for part, count in zip(_parts(progress, masking, objective), _counts(masking), strict=True):
         if count:
@@ -113,7 +111,7 @@ def _parts(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) 
 
 
 def _counts(masking: MaskingConfig) -> list[int]:
-    """How many of a batch's groups draw from each of the parts."""
+    """Returns how many groups of a batch draw from each part."""
     if masking.generation_share is None:
         return [masking.groups]
     generative = round(masking.groups * masking.generation_share)
@@ -121,8 +119,9 @@ def _counts(masking: MaskingConfig) -> list[int]:
 
 
 def bounds(objective: ObjectiveConfig, num_tokens: int) -> tuple[float, float]:
-    """(a, b): a ratio counts in generation above `a`, in contrast up to `b`; whole tokens move both a
-    little.
+    """Returns (a, b): ratios above `a` count in generation, ratios up to `b` in contrast.
+
+    Rounding to whole tokens shifts both slightly from the configured bounds.
     """
     share = np.arange(num_tokens + 1) / num_tokens
     generation = np.flatnonzero((share >= objective.min_masked) & (share > 0))
@@ -131,13 +130,13 @@ def bounds(objective: ObjectiveConfig, num_tokens: int) -> tuple[float, float]:
 
 
 def mean_shares(progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int) -> Shares:
-    """Shares of all draws at a moment that train contrast, generation, both or neither."""
+    """Returns the shares of all draws at a moment that train contrast, generation, both or neither."""
     ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
     return Shares(**{name: float(share[0]) for name, share in _trained(ends, masking).items()})
 
 
 def chance_of_both(progress: float, masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int) -> float:
-    """Chance that among a batch's groups one trains contrast and one (it may be the same) generation."""
+    """Returns the chance that a batch has a group that trains contrast and one (maybe the same) for generation."""
     ends = _shares_below([progress], masking, objective, bounds(objective, num_tokens))
     return float(_chance(ends, masking)[0])
 
@@ -145,14 +144,14 @@ def chance_of_both(progress: float, masking: MaskingConfig, objective: Objective
 def density_in_bins(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, edges: Sequence[float]
 ) -> np.ndarray:
-    """(B,) mean density in each bin, per unit of mask ratio; the first bin holds its lower edge too."""
+    """Returns the mean density (B,) in each bin, per unit of mask ratio; the first bin includes its lower edge."""
     return _density(_shares_below([progress], masking, objective, edges), masking, np.asarray(edges))[0]
 
 
 def over_training(
     masking: MaskingConfig, objective: ObjectiveConfig, num_tokens: int, *, moments: int = MOMENTS, bins: int = BINS
 ) -> Schedule:
-    """The masking at `moments` evenly spaced moments from the start to the end of a training."""
+    """Returns the masking at `moments` evenly spaced moments of a training, start and end included."""
     progress = np.linspace(0.0, 1.0, moments)
     edges = np.linspace(0.0, 1.0, bins + 1)
     times = progress.tolist()
@@ -176,19 +175,19 @@ def over_training(
 def _shares_below(
     times: Sequence[float], masking: MaskingConfig, objective: ObjectiveConfig, ratios: Sequence[float]
 ) -> np.ndarray:
-    """(P, parts, R) probability that a draw from each part is at or below each ratio, at each moment."""
+    """Returns the probability (P, parts, R) that a draw from each part is at most each ratio, at each moment."""
     at = torch.tensor(ratios, dtype=torch.float64)
     return np.array([[part.shares_below(at).numpy() for part in _parts(t, masking, objective)] for t in times])
 
 
 def _density(below: np.ndarray, masking: MaskingConfig, edges: np.ndarray) -> np.ndarray:
-    """(P, B) mean density between edges that so many draws are below (P, parts, B + 1)."""
+    """Returns the mean density (P, B) between edges from the shares of draws `below` them (P, parts, B + 1)."""
     below[..., 0] = 0.0
     return np.einsum("tpb,p->tb", np.diff(below), _weights(masking)) / np.diff(edges)
 
 
 def _trained(ends: np.ndarray, masking: MaskingConfig) -> dict[str, np.ndarray]:
-    """(P,) of each field of `Shares`; `ends` (P, parts, 2) are the draws below the two `bounds`."""
+    """Returns (P,) for each field of `Shares`; `ends` (P, parts, 2) are the shares of draws below the two `bounds`."""
     below, contrast = ends[..., 0], ends[..., 1]
     both, neither = np.maximum(0.0, contrast - below), np.maximum(0.0, below - contrast)
     kinds = zip(Shares._fields, (contrast, 1.0 - below, both, neither), strict=True)
@@ -196,7 +195,7 @@ def _trained(ends: np.ndarray, masking: MaskingConfig) -> dict[str, np.ndarray]:
 
 
 def _chance(ends: np.ndarray, masking: MaskingConfig) -> np.ndarray:
-    """(P,) chance that a batch holds both regimes; `ends` (P, parts, 2) are the draws below `bounds`."""
+    """Returns the chance (P,) that a batch trains both; `ends` (P, parts, 2) are the shares of draws below `bounds`."""
     draws = np.repeat(ends, _counts(masking), axis=1)  # (P, G, 2)
     if masking.stratified:  # each group draws a band of its part's quantiles
         sizes = np.repeat(_counts(masking), _counts(masking))
@@ -212,21 +211,21 @@ def _weights(masking: MaskingConfig) -> np.ndarray:
 
 
 def center(progress: float, masking: MaskingConfig) -> float | None:
-    """Location of the normal at a moment; None for a schedule without one."""
+    """Returns the location of the normal at a moment; None for a schedule without one."""
     return masking_center(progress, masking) if masking.schedule in ("warmup", "constant") else None
 
 
 def true_mean(progress: float, masking: MaskingConfig, objective: ObjectiveConfig) -> float:
-    """Mean of all ratios drawn at a moment."""
+    """Returns the mean of all ratios drawn at a moment."""
     return sum(weight * part.mean for part, weight in mixture(progress, masking, objective).items())
 
 
 def draw_batches(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, batches: int, seed: int = 0
 ) -> np.ndarray:
-    """(batches, G) ratios of so many batches at a moment, drawn as training draws them."""
+    """Returns the ratios (batches, G) of that many batches at a moment, drawn as in training."""
     source = generator(seed, "masking study")
-    if not masking.stratified and masking.generation_share is None:  # batches are as independent as groups
+    if not masking.stratified and masking.generation_share is None:  # groups are as independent as batches
         many = replace(masking, groups=batches * masking.groups)
         return np.array(sample_mask_ratios(progress, many, objective, source)).reshape(batches, -1)
     return np.array([sample_mask_ratios(progress, masking, objective, source) for _ in range(batches)])
@@ -241,7 +240,7 @@ def at_moment(
     draws: int = 1600,
     seed: int = 0,
 ) -> Moment:
-    """Closed form and about `draws` draws at a moment."""
+    """Returns the closed form and about `draws` draws at a moment."""
     at = np.linspace(0.0, 1.0, 401)
     density, points = np.zeros(len(at)), []
     for part, weight in mixture(progress, masking, objective).items():
@@ -265,7 +264,7 @@ def at_moment(
 
 
 def counted_shares(ratios: np.ndarray, objective: ObjectiveConfig, num_tokens: int) -> Shares:
-    """Shares of these ratios (any number) that train contrast, generation, both or neither."""
+    """Returns the shares of these ratios that train contrast, generation, both or neither; NaN if there are none."""
     if not len(ratios):
         return Shares(*[math.nan] * 4)
     share = np.array([num_masked(ratio, num_tokens) for ratio in ratios.tolist()]) / num_tokens
@@ -278,14 +277,12 @@ def counted_shares(ratios: np.ndarray, objective: ObjectiveConfig, num_tokens: i
 def draw_masks(
     progress: float, masking: MaskingConfig, objective: ObjectiveConfig, grid: int, count: int, seed: int = 0
 ) -> list[DrawnMask]:
-    """`count` masks of `grid` x `grid` tokens with the ratios of one batch's groups, or of as many batches as
-    it takes.
-    """
+    """Returns `count` masks of `grid` x `grid` tokens, with the ratios of as many batches as needed."""
     batches = -(-count // masking.groups)
     ratios = draw_batches(progress, masking, objective, batches, seed).ravel()[:count].tolist()
     masks = sample_masks(ratios, count, grid**2, generator(seed, "masking study", "masks")).numpy()
-    found = []
+    drawn = []
     for ratio, mask in zip(ratios, masks, strict=True):
         counted = counted_shares(np.array([ratio]), objective, grid**2)
-        found.append(DrawnMask(ratio, mask.reshape(grid, grid), counted.contrast > 0, counted.generation > 0))
-    return found
+        drawn.append(DrawnMask(ratio, mask.reshape(grid, grid), counted.contrast > 0, counted.generation > 0))
+    return drawn

@@ -1,5 +1,6 @@
-"""Every notebook executed and written as an HTML page with its figures, which opens without a network:
-`python -m workbench.notebook_pages --help`.
+"""Runs every notebook and writes it as an HTML page with its figures, which opens without a network.
+
+See `python -m workbench.notebook_pages --help`.
 """
 
 import argparse
@@ -10,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dream.__main__ import CommandParser
-from dream.errors import InputError, RunError
+from dream.errors import InputError
+from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from workbench.notebook_pages.execution import execute
 from workbench.notebook_pages.page import index_page, page_of, title_of
@@ -19,26 +21,23 @@ FOLDER = Path("notebooks")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code of `python -m workbench.notebook_pages`."""
-    try:
-        parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
-        parser.add_argument("notebooks", nargs="*", type=Path, help="some of them (default: all of notebooks/)")
-        parser.add_argument("--out", type=Path, default=FOLDER / "html", help="where the pages go")
-        write_pages(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
-        return 0
-    except (InputError, RunError) as error:
-        print(f"notebook_pages: {error}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
-        print("notebook_pages: stopped; pages that are written stay", file=sys.stderr)
-        return 130
+    """Runs `python -m workbench.notebook_pages` and returns its exit code."""
+    parser = CommandParser(prog="python -m workbench.notebook_pages", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", type=Path, help="notebooks to run (default: all in notebooks/)")
+    parser.add_argument("--out", type=Path, default=FOLDER / "html", help="output folder for the pages")
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code(
+        "notebook_pages",
+        lambda: write_pages(parser.parse_all(arguments)),
+        interrupted="stopped; pages already written are kept",
+    )
 
 
 def write_pages(args: argparse.Namespace) -> None:
-    """Runs each notebook in an empty workspace and writes its page, then the index."""
+    """Runs each notebook in an empty workspace and writes its page; then writes the index."""
     paths = args.notebooks or sorted(FOLDER.glob("*.ipynb"))
     if not paths:
-        raise InputError(f"there are no notebooks in {FOLDER.absolute()}: call this in the project's folder")
+        raise InputError(f"no notebooks in {FOLDER.absolute()}; run this in the project folder")
     check_writable(args.out)
     args.out.mkdir(parents=True, exist_ok=True)
     pages: dict[str, str] = {}

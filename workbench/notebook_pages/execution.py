@@ -1,7 +1,4 @@
-"""Notebooks run from top to bottom without a browser, in a kernel of their own, as "Run all" does.
-
-It knows nothing of what they are about, and writes nothing.
-"""
+"""Runs notebooks from top to bottom in their own kernel, without a browser, like "Run all"."""
 
 import json
 import os
@@ -19,32 +16,32 @@ from dream.errors import InputError, RunError
 from workbench.workspace import VARIABLE
 
 SECONDS = 600
-"""A cell that takes longer hangs."""
+"""Timeout per cell."""
 WIDGET = "application/vnd.jupyter.widget-view+json"
-"""Type of an output that is a widget."""
+"""MIME type of a widget output."""
 
 
 @dataclass(frozen=True)
 class Executed:
-    """A notebook after its last cell."""
+    """An executed notebook."""
 
     notebook: NotebookNode
-    """With its outputs."""
+    """The notebook with its outputs."""
     snapshots: dict[str, str]
-    """HTML of every widget that it shows, by the widget's id: as it was after its cell, or after the first
-    cell that found its work done."""
+    """HTML of every displayed widget by its id, taken after its cell, or after the first later cell at which its work
+    was done."""
 
     @property
     def complaints(self) -> list[str]:
-        """What its cells wrote to stderr, warnings among it."""
+        """Texts that the cells wrote to stderr, warnings included."""
         outputs = [output for cell in _code(self.notebook) for output in cell.outputs]
         return [each.text for each in outputs if each.output_type == "stream" and each.name == "stderr"]
 
 
 def execute(path: Path, workspace: Path, then: str = "") -> Executed:
-    """Runs the notebook with `workspace` as its workspace, and the Python text `then` as a last cell.
+    """Runs the notebook in `workspace`, with the Python code `then` as an additional last cell.
 
-    Raises InputError where there is no notebook, RunError naming the cell that failed.
+    Raises InputError if there is no notebook, RunError if a cell fails.
     """
     notebook = _read(path)
     client = NotebookClient(
@@ -75,24 +72,24 @@ def _read(path: Path) -> NotebookNode:
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no notebook ({error}); expected a .ipynb file") from error
+        raise InputError(f"{path} is not a notebook ({error}); expected a .ipynb file") from error
 
 
 def _snapshots(client: NotebookClient, known: Collection[str], settled: bool = True) -> dict[str, str]:
-    """Asks the kernel for shown widgets as HTML; the notebook does not get the cell that does it."""
+    """Asks the kernel for the HTML of displayed widgets; the cell that does so is not kept."""
     shown = [output.data[WIDGET]["model_id"] for output in _displayed(client.nb) if WIDGET in output.data]
     if not (ids := [id for id in shown if id not in known]):
         return {}
-    asking = (
+    source = (
         "import json\nfrom workbench.notebook_pages.snapshot import snapshots\n"
         f"print(json.dumps(snapshots({ids!r}, {settled})))"
     )
-    told = _execute_last(client, asking).outputs
-    return dict(json.loads("".join(output.text for output in told if output.name == "stdout")))
+    outputs = _execute_last(client, source).outputs
+    return dict(json.loads("".join(output.text for output in outputs if output.name == "stdout")))
 
 
 def _execute_last(client: NotebookClient, source: str) -> NotebookNode:
-    """The cell with its outputs; the notebook is as it was."""
+    """Runs a cell and returns it with its outputs; the notebook stays unchanged."""
     cell = nbformat.v4.new_code_cell(source)
     client.nb.cells.append(cell)
     try:

@@ -1,6 +1,6 @@
-"""An executed notebook as one HTML page that opens without a network: prose, code, tables, figures, players.
+"""Converts an executed notebook to one HTML page that opens without a network.
 
-It runs nothing. Widgets are as their snapshots say; figures are drawn by the copy of plotly.js in the page.
+Widgets are shown as their snapshots; figures are drawn by a copy of plotly.js in the page.
 """
 
 import html
@@ -12,23 +12,24 @@ from nbformat import NotebookNode
 from plotly.offline import get_plotlyjs
 from pygments.formatters import HtmlFormatter
 
+from workbench import palette
 from workbench.figures.style import FONT
 from workbench.notebook_pages.execution import WIDGET, Executed
 from workbench.notebook_pages.snapshot import chart_html
 
 FIGURE = "application/vnd.plotly.v1+json"
 STYLE = """
-body { font: 16px/1.55 %FONT%; color: #1b1f24; max-width: 1000px; margin: 2.5rem auto 6rem; padding: 0 1rem }
+body { font: 16px/1.55 %FONT%; color: %TEXT%; max-width: 1000px; margin: 2.5rem auto 6rem; padding: 0 1rem }
 h1 { line-height: 1.2 }
 h1, h2, h3 { margin: 2.2rem 0 0.6rem }
-a { color: #2f6fb0 }
-pre { background: #f5f6f8; border-radius: 6px; padding: 0.7rem 0.9rem; overflow-x: auto; font-size: 13.5px }
+a { color: %LINK% }
+pre { background: %SURFACE%; border-radius: 6px; padding: 0.7rem 0.9rem; overflow-x: auto; font-size: 13.5px }
 code { font-size: 0.9em }
 img { max-width: 100% }
 table { border-collapse: collapse; font-size: 14px; margin: 0.6rem 0 }
 th, td { padding: 0.3rem 0.7rem; text-align: left }
-thead { border-bottom: 1px solid #9aa3ad }
-tbody tr { border-bottom: 1px solid #e4e7eb }
+thead { border-bottom: 1px solid %NEUTRAL% }
+tbody tr { border-bottom: 1px solid %GRID% }
 iframe.player { width: 100%; border: 0; min-height: 420px }
 .anchor-link, .prompt { display: none }
 .jp-OutputArea-output, .output_html { overflow-x: auto }
@@ -37,9 +38,18 @@ iframe.player { width: 100%; border: 0; min-height: 420px }
 .row > * { flex: 1 1 auto; min-width: 0 }
 .column > * { min-width: 0 }
 .controls { display: flex; flex-wrap: wrap; gap: 0.2rem 1.4rem }
-.control { font-size: 13.5px; color: #4b5560 }
+.control { font-size: 13.5px; opacity: 0.8 }
 .output_text pre, .output_stream pre, .output_stdout pre { white-space: pre-wrap; overflow-wrap: anywhere }
 """
+LOOK = {
+    "FONT": FONT,
+    "TEXT": palette.TEXT["light"],
+    "SURFACE": palette.SURFACE["light"],
+    "GRID": palette.GRID["light"],
+    "NEUTRAL": palette.NEUTRAL,
+    "LINK": palette.LINK,
+}
+"""Values for the names between percent signs in STYLE."""
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -60,7 +70,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 
 
 def page_of(executed: Executed) -> str:
-    """The notebook as HTML."""
+    """Returns the notebook as HTML."""
     notebook, figures = executed.notebook, False
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -71,7 +81,7 @@ def page_of(executed: Executed) -> str:
 
 
 def index_page(pages: dict[str, str]) -> str:
-    """A page that leads to others: titles by file name."""
+    """Returns a page with links to the given pages (title by file name)."""
     rows = "\n".join(
         f'<li><a href="{html.escape(name)}">{html.escape(title)}</a></li>' for name, title in pages.items()
     )
@@ -79,18 +89,20 @@ def index_page(pages: dict[str, str]) -> str:
 
 
 def title_of(notebook: NotebookNode) -> str:
-    """The first heading."""
+    """Returns the first heading of a notebook."""
     lines = [line for cell in notebook.cells for line in cell.source.splitlines() if line.startswith("# ")]
     return lines[0].removeprefix("# ").strip() if lines else "Notebook"
 
 
 def _page(title: str, body: str, script: str = "") -> str:
-    style = STYLE.replace("%FONT%", FONT) + HtmlFormatter().get_style_defs(".highlight")
+    style = STYLE + HtmlFormatter().get_style_defs(".highlight")
+    for name, value in LOOK.items():
+        style = style.replace(f"%{name}%", value)
     return PAGE.format(title=html.escape(title), style=style, script=script, body=body)
 
 
 def _as_html(output: NotebookNode, snapshots: dict[str, str]) -> bool:
-    """Turns a widget or figure among the outputs into HTML in place; whether it was one."""
+    """Converts a widget or figure output to HTML in place; returns whether it was one."""
     data = output.get("data", {})
     if WIDGET in data:
         output.data = {"text/html": snapshots.get(data[WIDGET]["model_id"], "")}

@@ -1,5 +1,6 @@
-"""A widget as plain HTML, for a page without a kernel: figures stay figures, players play, controls become
-words. It knows nothing of notebooks.
+"""Converts a widget to plain HTML for a page without a kernel.
+
+Figures stay figures, players still play, and controls become text.
 """
 
 import base64
@@ -18,22 +19,24 @@ PLAYER_FRAME = """<iframe class="player" title="{title}" srcdoc="{page}" onload=
 const inside = this.contentDocument.body;
 new ResizeObserver(() => this.style.height = inside.scrollHeight + 4 + 'px').observe(inside)"></iframe>"""
 IN_FRAME = "body.dream-page { padding: 0; margin: 0; max-width: none } .dream-page h1 { display: none }"
-"""Added to the player's style: the page around it has a heading already."""
+"""Added to the style of the player, since the surrounding page already has a heading."""
 ROWS = (ipywidgets.HBox, ipywidgets.GridBox)
-NO_WORDS = (ipywidgets.Box, ipywidgets.HTML, ipywidgets.Image, go.FigureWidget, DecodePlayer)
-"""Widgets that are more than a name and a value."""
+NOT_TEXT = (ipywidgets.Box, ipywidgets.HTML, ipywidgets.Image, go.FigureWidget, DecodePlayer)
+"""Widgets that are more than a name with a value."""
 TITLED = (ipywidgets.Tab, ipywidgets.Accordion, ipywidgets.Stack)
 
 
 def snapshots(model_ids: list[str], settled: bool = True) -> dict[str, str]:
-    """HTML of the kernel's widgets of these ids, as they are now; `settled` leaves out those at work."""
+    """Returns the current HTML of the kernel's widgets by id; `settled` leaves out those that are still working."""
     known = ipywidgets.widgets.widget._instances  # where ipywidgets 8 keeps them
-    there = {id: known[id] for id in model_ids if id in known}
-    return {id: html_of(widget) for id, widget in there.items() if not settled or not getattr(widget, "running", False)}
+    present = {id: known[id] for id in model_ids if id in known}
+    return {
+        id: html_of(widget) for id, widget in present.items() if not settled or not getattr(widget, "running", False)
+    }
 
 
 def html_of(widget: Any) -> str:
-    """What a widget shows, for a page that has plotly.js; buttons and what is hidden are left out."""
+    """Returns the HTML of a widget for a page that has plotly.js; buttons and hidden widgets are left out."""
     if getattr(getattr(widget, "layout", None), "display", None) == "none":
         return ""
     if isinstance(widget, go.FigureWidget):
@@ -42,8 +45,8 @@ def html_of(widget: Any) -> str:
         return _player(widget)
     if isinstance(widget, TITLED):
         titles = [html.escape(title) for title in widget.titles]
-        parts = zip(titles, widget.children, strict=False)
-        return "".join(f"<h4>{title}</h4>{html_of(child)}" for title, child in parts)
+        pairs = zip(titles, widget.children, strict=False)
+        return "".join(f"<h4>{title}</h4>{html_of(child)}" for title, child in pairs)
     if isinstance(widget, ipywidgets.Box):
         kind = "row" if isinstance(widget, ROWS) else "column"
         return f'<div class="{kind}">{_children(widget)}</div>'
@@ -51,22 +54,22 @@ def html_of(widget: Any) -> str:
 
 
 def _children(box: ipywidgets.Box) -> str:
-    """What is in a box; controls that follow each other share lines, all else has the place it asks for."""
-    parts: list[str] = []
-    for words, group in itertools.groupby(box.children, lambda child: not isinstance(child, NO_WORDS)):
+    """Returns the HTML of a box; adjacent controls share lines, other widgets keep their layout."""
+    html_parts: list[str] = []
+    for as_text, group in itertools.groupby(box.children, lambda child: not isinstance(child, NOT_TEXT)):
         made = [(child, made) for child in group if (made := html_of(child))]
-        if words:
-            parts += [f'<div class="controls">{"".join(made for _, made in made)}</div>'] if made else []
+        if as_text:
+            html_parts += [f'<div class="controls">{"".join(made for _, made in made)}</div>'] if made else []
         else:
-            parts += [f'<div style="{_place(child)}">{made}</div>' for child, made in made]
-    return "".join(parts)
+            html_parts += [f'<div style="{_place(child)}">{made}</div>' for child, made in made]
+    return "".join(html_parts)
 
 
 def _place(widget: Any) -> str:
     names = ("flex", "min_width", "max_width")
-    asked = {name: getattr(widget.layout, name, None) for name in names} if hasattr(widget, "layout") else {}
-    wanted = {name.replace("_", "-"): value for name, value in asked.items() if isinstance(value, str)}
-    return html.escape("; ".join(f"{name}: {value}" for name, value in wanted.items()), quote=True)
+    given = {name: getattr(widget.layout, name, None) for name in names} if hasattr(widget, "layout") else {}
+    styles = {name.replace("_", "-"): value for name, value in given.items() if isinstance(value, str)}
+    return html.escape("; ".join(f"{name}: {value}" for name, value in styles.items()), quote=True)
 
 
 def _player(widget: DecodePlayer) -> str:
@@ -78,7 +81,7 @@ def _player(widget: DecodePlayer) -> str:
 
 
 def chart_html(figure: dict[str, Any]) -> str:
-    """A figure's JSON as a chart of a page that has plotly.js."""
+    """Returns the HTML of a chart from the JSON of a figure, for a page that has plotly.js."""
     return plotly.io.to_html(
         figure, include_plotlyjs=False, full_html=False, config={"displaylogo": False}, validate=False
     )

@@ -1,29 +1,28 @@
-"""The player: a decode, a race of candidates, cells of a picture or two pictures, moved in the browser.
+"""The player: an interactive view of a decode, a race of candidates, a board of cells, or two pictures.
 
-One front-end module without dependencies serves the app, notebooks and offline HTML. Here is what it takes:
-`check_player_data` says what its data is and refuses what is not. It knows nothing of models, files or the
-page it stands on; nothing in it asks any host for anything.
+One front-end module without dependencies serves the app, notebooks and offline HTML. It knows nothing about models
+or files, and sends no network requests. `check_player_data` validates its data.
 
-The data is plain JSON, by `mode`. Pictures are PNG data URLs; positions count row by row from 0; maps are
-base64 of bytes, row by row, each row scaled so that its maximum is 255.
+The data is plain JSON; its fields depend on `mode`. Pictures are PNG data URLs; positions count row by row from 0;
+maps are base64-encoded bytes, row by row, each row scaled to a maximum of 255.
 
-`player`: one decode, a step at a time
-    title, size (side of a picture in pixels), grid (tokens a side), colour (`#rrggbb`, of what is outlined)
-    steps: of each step that reveals something: step (done so far, 1 to `of`), of, decoded (share of the
+`player`: one decode, step by step
+    title, size (side of a picture in pixels), grid (tokens per side), colour (`#rrggbb`, of outlines)
+    steps: for each step that reveals tokens: step (done so far, 1 to `of`), of, decoded (share of the
         tokens, 0 to 1), guidance, alignment (or None), revealed (positions)
-    frames, rests: a picture a step: so far, and with the rest as it would be filled now (rests or None)
-    order: for each position the index into `steps` of its reveal, -1 where it was given, and the number of
-        steps where it is still to come
-    words, cross: T words and the (N, T) attention of a position to them, when it was revealed (or None both)
-    self: (N, N) attention of a position to the others (or None)
-    paths, path_length, path_values: for each position a strip of its patches along the denoising, how many
-        they are, and their RMS distance to the final token (or None)
+    frames, rests: one picture per step: so far, and with the rest as the model would fill it now (rests or None)
+    order: for each position the index into `steps` of its reveal, -1 if it was given, and the number
+        of steps if it is not revealed yet
+    words, cross: T words and the (N, T) attention of each position to them when it was revealed (both or None)
+    self: (N, N) attention of each position to the others (or None)
+    paths, path_length, path_values: for each position a strip of its patches during denoising, their number,
+        and their RMS distance to the final token (or None)
 `race`: candidates of one prompt side by side
     title, size, grid, steps (step, of, decoded), select (indices into `steps` of the comparisons)
-    chosen: number of the candidate that was chosen, -1 while none is
-    candidates: number, colour, alive (steps it lived), frames and alignment (one a step it lived), right (did
-        it come out as the prompt says; None if unknown)
-`cells`: cells of a picture to select
+    chosen: number of the chosen candidate, -1 while there is none
+    candidates: number, colour, alive (steps it was alive), frames and alignment (one per step alive), right
+        (whether the picture matches the prompt; None if unknown)
+`cells`: a picture with cells to select
     title, size, grid, picture, cells (positions), verb (`keep` or `clear`)
 `compare`: two pictures under one slider
     title, a, b, label_a, label_b, size
@@ -40,9 +39,9 @@ from workbench.player.check import Data, check_player_data
 __all__ = ["EVENTS", "Data", "check_player_data", "player_css", "player_html", "player_script"]
 
 EVENTS = ("step", "position", "fork", "cells", "candidate")
-"""Kinds of events that the player emits; each carries `id`, a number that rises."""
+"""Kinds of events that the player emits; each has an increasing `id`."""
 SCRIPTS = ("parts", "chart", "transport", "token", "decode", "race", "cells", "compare", "player")
-"""The module's files; each uses only those before it."""
+"""Files of the module; each uses only earlier ones."""
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -58,7 +57,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 </head>
 <body class="dream-page">
 <h1>{title}</h1>
-<noscript>This page plays a decode; it needs JavaScript, but no network.</noscript>
+<noscript>This page plays a decode. It needs JavaScript, but no network.</noscript>
 <main id="player"></main>
 <script type="application/json" id="data">{data}</script>
 <script type="module">
@@ -73,19 +72,19 @@ const player = mount(document.getElementById("player"), data);
 
 
 def player_script(adapter: str = "") -> str:
-    """The front-end as one ES module that exports `mount`; `adapter` is JavaScript to stand below it."""
+    """Returns the front end as one ES module that exports `mount`; `adapter` is JavaScript appended to it."""
     joined = "\n".join(_standing_alone(_read(f"{name}.js")) for name in SCRIPTS)
     return f"{joined}\nexport {{ mount }};\n{adapter}"
 
 
 @cache
 def player_css() -> str:
-    """The front-end's style sheet; all of it is under `.dream-player` and `.dream-page`."""
+    """Returns the style sheet of the front end; all rules are under `.dream-player` and `.dream-page`."""
     return _read("player.css")
 
 
 def player_html(data: Data, title: str, step: int = -1) -> str:
-    """One HTML file that plays `data` offline; it begins at the step of this index, or at the last one.
+    """Returns one HTML file that plays `data` offline, starting at the step with index `step` or at the last one.
 
     Raises InputError as `check_player_data` does.
     """
@@ -102,6 +101,6 @@ def _read(name: str) -> str:
 
 
 def _standing_alone(module: str) -> str:
-    """The module without its imports of and exports to the others, which stand in one file with it."""
+    """Strips the imports from and exports to the other files, which are joined into one module."""
     module = re.sub(r'^import [^;]*? from "\./\w+\.js";\n', "", module, flags=re.MULTILINE)
     return re.sub(r"^export (?=(async )?(function|class|const)\b)", "", module, flags=re.MULTILINE)

@@ -1,10 +1,10 @@
-// Mode `cells`: cells of a picture that are to be kept or cleared, chosen by click, drag or keys.
+// Mode `cells`: selects cells of a picture to keep or clear, by click, drag or keyboard.
 
 import { canvasOf, cellAt, h, neighbour, note, outlineToken, overlay, panel, place, say } from "./parts.js";
 
 let boards = 0;
 
-/** The board: {element, urls, help, show(), key(event)}; `context` as in `decodeView`, with `state.cells` a Set. */
+/** Returns {element, urls, help, show(), key(event)}; `context` as in `decodeView`, with `state.cells` a Set. */
 export function cellsView(data, context) {
   const { grid, verb } = data;
   const { state } = context;
@@ -36,8 +36,8 @@ export function cellsView(data, context) {
       "div", { class: "dp-cells-side" }, counted,
       h("div", { class: "dp-buttons", role: "group", "aria-label": "Selection" },
         button("All", "Select every token", () => true), button("None", "Select no token", () => false),
-        button("Invert", "Select the others", (p) => !state.cells.has(p))),
-      h("p", { class: "dp-legend" }, h("span", { class: "dp-anew" }), note("hatched tokens are painted anew")),
+        button("Invert", "Select all other tokens", (p) => !state.cells.has(p))),
+      h("p", { class: "dp-legend" }, h("span", { class: "dp-repaint" }), note("hatched tokens will be repainted")),
     ),
   );
 
@@ -48,10 +48,10 @@ export function cellsView(data, context) {
     board.setAttribute("aria-activedescendant", `${name}-${state.cursor}`);
     cells.forEach((cell, p) => {
       cell.setAttribute("aria-selected", state.cells.has(p));
-      cell.classList.toggle("dp-anew", !kept(p));
+      cell.classList.toggle("dp-repaint", !kept(p));
     });
-    const anew = all.filter((p) => !kept(p)).length;
-    say(counted, `${tokens - anew} of ${tokens} tokens kept, ${anew} to be painted`);
+    const repainted = all.filter((p) => !kept(p)).length;
+    say(counted, `${tokens - repainted} of ${tokens} tokens kept, ${repainted} to repaint`);
   }
 
   function choose(positions) {
@@ -62,7 +62,7 @@ export function cellsView(data, context) {
     context.send({ kind: "cells", cells });
   }
 
-  let brush = null; // what the cells under the pointer become: true, false, or null between strokes
+  let brush = null; // value for the cells under the pointer: true, false, or null between strokes
 
   function press(event) {
     if (event.button) return;

@@ -1,25 +1,25 @@
-// A line chart in SVG, drawn anew when its width changes; only what a slider moves is touched in between.
+// A line chart in SVG. It is redrawn when its width changes; a slider only moves the cursor and the clip.
 
 import { svg } from "./parts.js";
 
 const MARGIN = { left: 54, right: 30, bottom: 40 };
 
-/** Round numbers that divide a range into about `parts`. */
+/** Returns round numbers that divide a range into about `parts`. */
 export function ticks(low, high, parts) {
   const raw = (high - low || 1) / parts;
   const power = 10 ** Math.floor(Math.log10(raw));
   const unit = power * [1, 2, 5, 10].find((factor) => factor * power >= raw);
-  const found = [];
-  for (let i = Math.ceil(low / unit - 1e-9); i * unit <= high + 1e-9 * unit; i++) found.push(i * unit);
-  return { found, places: Math.max(0, -Math.floor(Math.log10(unit) + 1e-9)) };
+  const values = [];
+  for (let i = Math.ceil(low / unit - 1e-9); i * unit <= high + 1e-9 * unit; i++) values.push(i * unit);
+  return { values, places: Math.max(0, -Math.floor(Math.log10(unit) + 1e-9)) };
 }
 
 /**
- * A chart of `lines` ({values, colour, label, pale}: a value or null for each of `xs`).
+ * Returns a chart of `lines` ({values, colour, label, pale}, with a value or null for each of `xs`).
  *
- * Gives {element, at(index), redraw(values)}: `at` moves the cursor and draws lines in full up to there, `redraw`
- * gives the only line other values. `above` names a second axis over the same places: {title, labels}; `marks` are
- * {index, label}: upright lines; `yValues` are what the upright axis has to hold (default: the lines' values).
+ * The result is {element, at(index), redraw(values)}: `at` moves the cursor and draws lines in full up to it, `redraw`
+ * replaces the values of the only line. `above` adds a second x axis at the top: {title, labels}; `marks` are vertical
+ * lines {index, label}; `yValues` are the values that the y axis must cover (default: those of the lines).
  */
 export function lineChart(settings) {
   const { width, height, label, xs, xRange, xTitle, xText, yTitle, yValues, lines, above, marks = [] } = settings;
@@ -79,7 +79,7 @@ function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
 }
 
-/** The range of values with some room around it. */
+/** Returns the range of the values with a margin. */
 function room(values) {
   if (!values.length) return [0, 1];
   const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -91,21 +91,21 @@ function text(content, x, y, name) {
   return svg("text", { x, y, class: name }, content);
 }
 
-function yAxis({ found, places }, y, width) {
-  return found.flatMap((value) => [
+function yAxis({ values, places }, y, width) {
+  return values.flatMap((value) => [
     svg("line", { class: "dp-grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }),
     text(value.toFixed(places).replace("-", "−"), MARGIN.left - 7, y(value) + 4, "dp-tick-y"),
   ]);
 }
 
-function xAxis({ found, places }, x, floor, xText = (value) => value.toFixed(places)) {
-  return found.flatMap((value) => [
+function xAxis({ values, places }, x, floor, xText = (value) => value.toFixed(places)) {
+  return values.flatMap((value) => [
     svg("line", { class: "dp-axis", x1: x(value), x2: x(value), y1: floor, y2: floor + 4 }),
     text(xText(value), x(value), floor + 17, "dp-tick-x"),
   ]);
 }
 
-/** Labels over their places, as many as fit. */
+/** Returns labels above their places, as many as fit. */
 function topAxis({ title, labels }, xs, x, top, width) {
   const shown = [];
   for (let i = xs.length - 1; i >= 0; i--) {
@@ -126,7 +126,7 @@ function choice(x, top, floor, name, width) {
   ];
 }
 
-/** A line with a gap where a value is missing. */
+/** Returns the path of a line, with a gap where a value is missing. */
 function linePath(values, xs, x, y) {
   let pen = "M";
   let d = "";
@@ -137,7 +137,7 @@ function linePath(values, xs, x, y) {
   return d;
 }
 
-/** Each line's label at its end, moved apart where they would overlap. */
+/** Returns the labels at the ends of the lines, moved apart where they would overlap. */
 function ends(lines, xs, x, y) {
   const found = lines.flatMap((line) => {
     const last = line.values.findLastIndex((value) => value !== null);

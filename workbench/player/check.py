@@ -1,4 +1,4 @@
-"""Whether data is what the player takes, as the package's docstring describes it. It changes nothing."""
+"""Validation of player data against the format in the docstring of the package."""
 
 import base64
 import binascii
@@ -15,8 +15,8 @@ Data = Mapping[str, Any]
 
 
 def check_player_data(data: Data) -> None:
-    """Nothing, or InputError with the first thing in `data` that the player cannot show."""
-    _expect(isinstance(data, Mapping), "it must be a dict")
+    """Raises InputError for the first entry of `data` that the player cannot show."""
+    _expect(isinstance(data, Mapping), "data must be a dict")
     mode = data.get("mode")
     _expect(mode in MODES, f"mode must be one of {', '.join(MODES)}, got {mode!r}")
     for name in ("title", *(("label_a", "label_b") if mode == "compare" else ())):
@@ -53,12 +53,12 @@ def _check_order(order: Sequence[Any], steps: Sequence[Data]) -> None:
     revealed = {position: i for i, step in enumerate(steps) for position in step["revealed"]}
     for position, at in enumerate(order):
         fine = at == revealed[position] if position in revealed else at == -1 or (_whole(at) and at >= len(steps))
-        _expect(bool(fine), f"order[{position}] is {at!r}: not the index into steps that reveals it, nor -1")
+        _expect(bool(fine), f"order[{position}] is {at!r}: expected the index of the step that reveals it, or -1")
 
 
 def _check_attention(data: Data, tokens: int) -> None:
     words, cross = data.get("words"), data.get("cross")
-    _expect((words is None) == (cross is None), "words and cross come together or not at all")
+    _expect((words is None) == (cross is None), "words and cross must both be given, or both be None")
     if words is not None:
         _expect(_texts(words), "words must be a list of texts")
         _map(cross, tokens * len(words), "cross")
@@ -84,17 +84,17 @@ def _check_race(data: Data) -> None:
     select = data.get("select")
     _positions(select, len(steps), "select")
     candidates = data.get("candidates")
-    _expect(isinstance(candidates, Sequence) and len(candidates) > 0, "candidates must be a list, not empty")
+    _expect(isinstance(candidates, Sequence) and len(candidates) > 0, "candidates must be a non-empty list")
     for i, candidate in enumerate(candidates or ()):
         _check_candidate(candidate, len(steps), f"candidates[{i}]")
     numbers = [candidate["number"] for candidate in candidates or ()]
-    _expect(len(set(numbers)) == len(numbers), "candidates must differ by number")
-    _expect(data.get("chosen") in (-1, *numbers), f"chosen must be one of {numbers}, or -1 while none is")
+    _expect(len(set(numbers)) == len(numbers), "candidates must have different numbers")
+    _expect(data.get("chosen") in (-1, *numbers), f"chosen must be one of {numbers}, or -1 if none is chosen")
 
 
 def _check_candidate(candidate: Any, steps: int, name: str) -> None:
     _expect(isinstance(candidate, Mapping), f"{name} must be a dict")
-    _expect(_whole(candidate.get("number")), f"{name}.number must be a whole number from 0")
+    _expect(_whole(candidate.get("number")), f"{name}.number must be an integer of at least 0")
     _colour(candidate.get("colour"), f"{name}.colour")
     alive = candidate.get("alive")
     _expect(_whole(alive) and 1 <= alive <= steps, f"{name}.alive must be in [1, {steps}], got {alive!r}")
@@ -119,13 +119,13 @@ def _check_compare(data: Data) -> None:
 
 def _check_steps(data: Data) -> Sequence[Data]:
     steps = data.get("steps")
-    _expect(isinstance(steps, Sequence) and len(steps) > 0, "steps must be a list, not empty")
+    _expect(isinstance(steps, Sequence) and len(steps) > 0, "steps must be a non-empty list")
     before = 0
     for i, step in enumerate(steps or ()):
         _expect(isinstance(step, Mapping), f"steps[{i}] must be a dict")
         at, of, decoded = step.get("step"), step.get("of"), step.get("decoded")
         fine = _whole(at) and _whole(of) and before < at <= of
-        _expect(fine, f"steps[{i}].step must rise, in [1, of] (steps done), got {at!r} of {of!r}")
+        _expect(fine, f"steps[{i}].step must rise, in [1, of] (steps done); got {at!r} of {of!r}")
         _expect(_number(decoded) and 0 <= decoded <= 1, f"steps[{i}].decoded must be in [0, 1]")
         before = at
     return steps or ()
@@ -137,7 +137,7 @@ def _expect(fine: bool, problem: str) -> None:
 
 
 def _number(value: Any, none: bool = False) -> bool:
-    """True for a finite number, or None where that is allowed."""
+    """Returns whether the value is a finite number, or None if `none` allows that."""
     if value is None:
         return none
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
@@ -153,7 +153,7 @@ def _texts(value: Any) -> bool:
 
 def _count(data: Data, name: str) -> None:
     value = data.get(name)
-    _expect(_whole(value) and value > 0, f"{name} must be a whole number from 1, got {value!r}")
+    _expect(_whole(value) and value > 0, f"{name} must be an integer of at least 1, got {value!r}")
 
 
 def _list(value: Any, length: int, name: str) -> None:

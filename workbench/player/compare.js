@@ -2,13 +2,13 @@
 
 import { canvasOf, h } from "./parts.js";
 
-/** The two pictures: {element, urls, help, show(), key(event)}; `context.state.split` is the share of the left one. */
+/** Returns {element, urls, help, show(), key(event)}; `context.state.split` is the left picture's share in percent. */
 export function compareView(data, { pictures, state }) {
   const canvases = ["a", "b"].map((name) => canvasOf(data.size));
   canvases.forEach((canvas, i) => canvas.setAttribute("aria-label", [data.label_a, data.label_b][i]));
   const slider = h("input", {
     type: "range", min: 0, max: 100, "data-focus": "split",
-    "aria-label": `How much of "${data.label_a}" (left) is shown over "${data.label_b}" (right)`,
+    "aria-label": `Share of "${data.label_a}" (left) shown over "${data.label_b}" (right)`,
     input: () => { state.split = +slider.value; show(); },
   });
   const line = h("span", { class: "dp-split", "aria-hidden": "true" });

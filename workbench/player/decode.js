@@ -1,4 +1,4 @@
-// Mode `player`: one decode, a step at a time, and one of its tokens closely.
+// Mode `player`: one decode, step by step, and the details of one token.
 
 import {
   canvasOf, cellAt, cellPath, cellsPath, count, decimals, h, neighbour, note, outlineStep, outlineToken, overlay, panel,
@@ -7,10 +7,10 @@ import {
 import { tokenPanel } from "./token.js";
 
 /**
- * The panels of a decode: {element, urls, texts, help, show(index), key(event), pin(position), resize()}.
+ * Returns the panels of a decode: {element, urls, texts, help, show(index), key(event), pin(position), resize()}.
  *
- * `context` has what outlives the data: `state.position` (the token the reader pinned, or null), `pictures`,
- * `send(event)`, `wants(kind)`, `at()` (the step shown).
+ * `context` holds what outlives the data: `state.position` (the pinned token or null), `pictures`, `send(event)`,
+ * `wants(kind)` and `at()` (index of the step shown).
  */
 export function decodeView(data, context) {
   const { grid, steps, frames, rests } = data;
@@ -21,7 +21,7 @@ export function decodeView(data, context) {
 
   const readout = readouts(["Step", "Decoded", "Guidance", "Alignment"]);
   const click = () => context.send({ kind: "fork", index: context.at() });
-  const fork = h("button", { type: "button", title: "Decode on from this step with other settings", click }, "Fork here");
+  const fork = h("button", { type: "button", title: "Continue from this step with other settings", click }, "Fork here");
 
   const [big, rest] = [canvasOf(data.size), rests && canvasOf(data.size)];
   const [marks, picks] = [outlineStep, outlineToken].map((make) => [...Array(4)].map(() => make(grid)));
@@ -39,9 +39,9 @@ export function decodeView(data, context) {
   const panels = [
     panel("Mask", layers.mask, maskNote),
     rests && panel("Preview of the rest", layers.rest, note("as the model would fill it now")),
-    panel("Order", layers.order, orderLegend(data)),
+    panel("Reveal order", layers.order, orderLegend(data)),
   ].filter(Boolean);
-  const bigPanel = panel("Picture so far", layers.big, note("this step's tokens outlined"), "dp-big");
+  const bigPanel = panel("Picture so far", layers.big, note("outlined: tokens of this step"), "dp-big");
   for (const figure of [bigPanel, ...panels]) {
     const picture = figure.querySelector(".dp-picture");
     picture.classList.add("dp-pickable");
@@ -73,14 +73,14 @@ export function decodeView(data, context) {
     close.show(shown, index);
   }
 
-  /** Pins the token; the one that is pinned is let go. */
+  /** Pins the token, or unpins it if it is pinned. */
   function pick(position) {
     state.position = state.position === position ? null : position;
     show(context.at());
     context.send({ kind: "position", position: state.position });
   }
 
-  /** Pins the token without a word to others; null lets go. */
+  /** Pins the token without sending an event; null unpins. */
   function pin(position) {
     if (state.position === position) return;
     state.position = position;
@@ -99,7 +99,7 @@ export function decodeView(data, context) {
   }
 
   const urls = [...frames, ...(rests ?? []), ...(data.paths ?? [])];
-  const help = "← → step · space play · Home End · click or shift + arrows: a token · Esc: follow the step";
+  const help = "← → step · space play · Home End · click or shift + arrows: pin a token · Esc: unpin";
   const texts = steps.map((step, i) => describe(step, grid * grid - left[i]));
   return { element, urls, texts, help, show, key, pin, resize: close.resize };
 }
@@ -119,8 +119,8 @@ function orderCells({ order, steps, grid }) {
 function orderLegend({ order, steps }) {
   const bar = h("span", { class: "dp-ramp", style: `background: ${rampGradient}` });
   const [first, last] = [steps[0].step, steps.at(-1).step];
-  const label = `Order in which tokens were revealed: dark is early, step ${first}; light is late, step ${last}`;
-  const given = order.includes(-1) ? note("· plain: given") : null;
+  const label = `Order in which tokens were revealed: dark is early (step ${first}), light is late (step ${last})`;
+  const given = order.includes(-1) ? note("· grey: given") : null;
   const legend = { class: "dp-legend", role: "img", "aria-label": label };
   return h("span", legend, note(`early ${first}`), bar, note(`${last} late`), given);
 }

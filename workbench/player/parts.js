@@ -1,11 +1,11 @@
-// What every mode is built of: elements, pictures, cells of a grid, numbers as they are written.
+// Building blocks of all modes: elements, pictures, grid cells, number formats.
 
-/** An HTML element: attributes that are functions listen, `null` and `false` are left out. */
+/** Creates an HTML element; function attributes become event listeners, `null` and `false` are left out. */
 export function h(tag, attributes = {}, ...children) {
   return fill(document.createElement(tag), attributes, children);
 }
 
-/** The same for SVG. */
+/** Creates an SVG element in the same way. */
 export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 }
@@ -19,11 +19,11 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** Small text beside a thing, and a thing's name. */
+/** A note in small print, and a label. */
 export const note = (text = "") => h("span", { class: "dp-note" }, text);
 export const label = (text = "") => h("span", { class: "dp-label" }, text);
 
-/** Sets text only where it differs, so that what does not change is not laid out anew. */
+/** Sets text only if it differs, to avoid another layout. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -33,19 +33,19 @@ export const decimals = (value, places = 3) => (value === null ? "–" : value.t
 export const count = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 export const stepText = (step) => `step ${step.step} of ${step.of}`;
 
-/** Row and column from 1, as a reader counts them. */
+/** Returns row and column, counted from 1. */
 export function place(position, grid) {
   return `row ${Math.floor(position / grid) + 1}, column ${(position % grid) + 1}`;
 }
 
-/** The bytes of a base64 text. */
+/** Decodes base64 text to bytes. */
 export function bytes(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 }
 
 // pictures
 
-/** Decoded pictures by address: waited for once, then drawn at once. */
+/** Cache of decoded pictures by URL: `ready` waits for them, `draw` is then immediate. */
 export class Pictures {
   #images = new Map();
 
@@ -55,13 +55,13 @@ export class Pictures {
     await Promise.allSettled(addresses.map((url) => this.#images.get(url)?.decode()));
   }
 
-  /** Forgets all others. */
+  /** Drops all pictures but these. */
   keep(addresses) {
     const kept = new Set(addresses);
     for (const url of this.#images.keys()) if (!kept.has(url)) this.#images.delete(url);
   }
 
-  /** Draws the picture over the whole canvas; one that is damaged leaves it empty. */
+  /** Draws the picture over the whole canvas; a damaged one leaves it empty. */
   draw(canvas, url) {
     const pen = canvas.getContext("2d");
     const image = this.#images.get(url);
@@ -71,32 +71,32 @@ export class Pictures {
   }
 }
 
-/** A canvas for pictures of this size; small ones keep their hard pixels when they are shown larger. */
+/** Creates a canvas for pictures of this size; small ones are enlarged without smoothing. */
 export function canvasOf(width, height = width) {
   return h("canvas", { width, height, role: "img", class: Math.max(width, height) <= 160 ? "dp-hard" : null });
 }
 
 // grids
 
-/** The outline of these cells as an SVG path, in cells; `inset` keeps it off their edges. */
+/** Returns the outlines of cells as an SVG path, in cell units; `inset` keeps them off the cell edges. */
 export function cellsPath(positions, grid, inset = 0) {
   const side = 1 - 2 * inset;
   const cell = (p) => `M${(p % grid) + inset} ${Math.floor(p / grid) + inset}h${side}v${side}h${-side}z`;
   return positions.map(cell).join("");
 }
 
-/** An SVG that lies over a picture and counts in cells. */
+/** Creates an SVG overlay for a picture, in cell units. */
 export function overlay(grid, ...children) {
   const box = { viewBox: `0 0 ${grid} ${grid}`, preserveAspectRatio: "none", class: "dp-over", "aria-hidden": "true" };
   return svg("svg", box, ...children);
 }
 
-/** A path of an overlay; `kind` names its looks. */
+/** Creates a path for an overlay; `kind` names its CSS class. */
 export function cellPath(kind) {
   return svg("path", { class: `dp-${kind}`, "vector-effect": "non-scaling-stroke" });
 }
 
-/** Outlines of cells with a white rim, so that they show on any picture; `draw(positions)` moves them. */
+/** Creates cell outlines with a white rim, visible on any picture; `draw(positions)` moves them. */
 export function outline(kind, grid, inset) {
   const paths = [cellPath(`${kind}-rim`), cellPath(kind)];
   const draw = (positions) => {
@@ -109,14 +109,14 @@ export function outline(kind, grid, inset) {
 export const outlineStep = (grid) => outline("mark", grid, 0.035);
 export const outlineToken = (grid) => outline("pick", grid, 0.13);
 
-/** The cell under the pointer. */
+/** Returns the cell under the pointer. */
 export function cellAt(event, element, grid) {
   const box = element.getBoundingClientRect();
   const cell = (at, from, length) => Math.min(grid - 1, Math.max(0, Math.floor(((at - from) / length) * grid)));
   return cell(event.clientY, box.top, box.height) * grid + cell(event.clientX, box.left, box.width);
 }
 
-/** Where an arrow key leads from a cell, staying on the grid; null for another key. */
+/** Returns the cell that an arrow key leads to, within the grid; null for any other key. */
 export function neighbour(position, key, grid) {
   const move = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[key];
   if (!move) return null;
@@ -124,7 +124,7 @@ export function neighbour(position, key, grid) {
   return inside(Math.floor(position / grid) + move[0]) * grid + inside((position % grid) + move[1]);
 }
 
-/** A row of named numbers; `say(texts)` sets them. */
+/** Creates a row of labelled values; `say(texts)` sets them. */
 export function readouts(names) {
   const values = names.map(() => h("output"));
   const pairs = names.map((name, i) => h("div", {}, h("dt", {}, name), h("dd", {}, values[i])));
@@ -132,7 +132,7 @@ export function readouts(names) {
   return { element: h("dl", { class: "dp-readouts" }, ...pairs), say: sayAll };
 }
 
-/** A titled picture with what lies over it, and a line below. */
+/** Creates a titled picture with overlays and a line below. */
 export function panel(title, layers, below = null, name = "") {
   const caption = h("figcaption", {}, label(title), below);
   return h("figure", { class: `dp-panel ${name}` }, h("div", { class: "dp-picture" }, ...layers), caption);
@@ -140,10 +140,10 @@ export function panel(title, layers, below = null, name = "") {
 
 // colour
 
-// cividis: as light to every eye, so that early (dark) and late (light) are told apart without hue
+// cividis: lightness alone distinguishes early (dark) from late (light), also for colour-blind readers
 const RAMP = ["#00224e", "#213b6e", "#4c556c", "#6c6e72", "#8e8978", "#b3a772", "#dac45c", "#fee838"];
 
-/** The colour of a share from 0 (early) to 1 (late). */
+/** Returns the colour of a share from 0 (early) to 1 (late). */
 export function ramp(share) {
   const at = Math.min(1, Math.max(0, share)) * (RAMP.length - 1);
   const low = Math.min(RAMP.length - 2, Math.floor(at));

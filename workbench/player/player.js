@@ -1,9 +1,9 @@
 // The player of the DREAM workbench: one module for the app, notebooks and offline HTML, without dependencies.
 //
-// `mount` puts it into an element. What it is given is described in __init__.py, which refuses anything else;
-// here it is taken as right. A mode is a view: it makes its elements once for its data and moves them with
-// `show(index)`. What a reader did (step, pinned token, selected cells) is kept apart from the data, so that it
-// outlives both new data and another mount of the same decode.
+// `mount` puts it into an element. check.py has validated the data, whose format is described in __init__.py. Each
+// mode has a view that builds its elements once per data and updates them in `show(index)`. The reader's state (step,
+// pinned token, selected cells) is stored apart from the data, so it survives new data and another mount of the same
+// decode.
 
 import { Pictures, h, say } from "./parts.js";
 import { Transport } from "./transport.js";
@@ -14,13 +14,13 @@ import { compareView } from "./compare.js";
 
 const VIEWS = { player: decodeView, race: raceView, cells: cellsView, compare: compareView };
 
-/** What readers did, by what identifies the data; the oldest is forgotten first. */
+/** State of the reader by identity of the data; the oldest entry is dropped first. */
 const remembered = new Map();
 const REMEMBERED = 50;
 
 let lastId = 0;
 
-/** A number above all before it, also above those of an earlier page. */
+/** Returns a number above all earlier ones, also those of an earlier page load. */
 function nextId() {
   lastId = Math.max(lastId + 1, Date.now());
   return lastId;
@@ -29,8 +29,8 @@ function nextId() {
 /**
  * Shows `data` in `root`: {update(data), go(index), pin(position), destroy()}.
  *
- * `emit(event)` hears what the reader does, of the `kinds` given (null: of all). Without it the player offers
- * only what needs no answer.
+ * `emit(event)` receives events of the given `kinds` (null: all kinds). Without it, controls that need an answer are
+ * left out.
  */
 export function mount(root, data, emit = null, kinds = null) {
   const title = h("div", { class: "dp-title" });
@@ -43,7 +43,7 @@ export function mount(root, data, emit = null, kinds = null) {
   const send = (event) => wants(event.kind) && emit({ ...event, id: nextId() });
   const resizing = new ResizeObserver(() => view?.resize?.());
   let [asked, shown, view, state] = [null, null, null, null];
-  const early = {}; // what was asked for before there was something to show
+  const early = {}; // requests made before the first view is shown
 
   transport.element.hidden = true;
   frame.append(title, transport.element, stage, help);
@@ -51,7 +51,7 @@ export function mount(root, data, emit = null, kinds = null) {
   resizing.observe(frame);
   update(data);
 
-  /** Shows other data as soon as its pictures are there. */
+  /** Shows new data as soon as its pictures are decoded. */
   async function update(next) {
     if (next === asked) return;
     asked = next;
@@ -83,15 +83,15 @@ export function mount(root, data, emit = null, kinds = null) {
     else if (first && view.texts && document.activeElement === document.body) frame.focus({ preventScroll: true });
   }
 
-  /** What the reader did in data like this; in data that goes on where the shown one ends, they go on with it. */
+  /** Returns the reader's state for this data; data that continues the current decode keeps the current state. */
   function stateFor(next) {
     if (shown !== null) note();
-    let found = remembered.get(identity(next));
-    if (!found && shown !== null && continues(next, shown)) found = state;
-    found ??= { index: Infinity, position: null, candidate: null };
-    if (next.mode === "cells") adopt(found, next.cells);
-    remember(identity(next), found);
-    return found;
+    let known = remembered.get(identity(next));
+    if (!known && shown !== null && continues(next, shown)) known = state;
+    known ??= { index: Infinity, position: null, candidate: null };
+    if (next.mode === "cells") adopt(known, next.cells);
+    remember(identity(next), known);
+    return known;
   }
 
   function note() {
@@ -106,7 +106,7 @@ export function mount(root, data, emit = null, kinds = null) {
   function keydown(event) {
     if (event.altKey || event.ctrlKey || event.metaKey || !view) return;
     const at = event.target.tagName;
-    if (at === "SELECT" || (at === "INPUT" && !view.texts)) return; // these have keys of their own
+    if (at === "SELECT" || (at === "INPUT" && !view.texts)) return; // these handle keys themselves
     if (at === "BUTTON" && [" ", "Enter"].includes(event.key)) return;
     const taken = view.key?.(event) || (view.texts && !event.shiftKey && transport.key(event.key));
     if (taken) event.preventDefault();
@@ -116,7 +116,7 @@ export function mount(root, data, emit = null, kinds = null) {
     if (view?.texts && !event.shiftKey && event.target.tagName !== "SELECT") transport.keyUp(event.key);
   }
 
-  /** A click anywhere inside gives the keys to the player. */
+  /** A click anywhere inside moves the keyboard focus to the player. */
   function pointerdown(event) {
     const own = event.target.closest("button, input, select, [tabindex='0']:not(.dream-player)");
     if (!own) frame.focus({ preventScroll: true });
@@ -143,14 +143,14 @@ export function mount(root, data, emit = null, kinds = null) {
   return { update, destroy, go, pin };
 }
 
-/** What tells this data from other data: what a reader would call the same decode, picture or pair. */
+/** Returns a key that is equal for the same decode, picture or pair. */
 function identity(data) {
   const { mode, title, steps = [], picture = null, grid = 0 } = data;
   const path = steps.map(({ step, of, decoded, revealed }) => [step, of, decoded, revealed]);
   return JSON.stringify([mode, title, picture, grid, path]);
 }
 
-/** True for the same decode some steps later, as while it is painted. */
+/** Returns whether this is the same decode some steps later, as during painting. */
 function continues(next, before) {
   if (!next.steps || !before.steps) return false;
   return identity({ ...next, steps: next.steps.slice(0, before.steps.length) }) === identity(before);
@@ -162,7 +162,7 @@ function remember(key, state) {
   if (remembered.size > REMEMBERED) remembered.delete(remembered.keys().next().value);
 }
 
-/** Takes the cells that were given, unless they only echo what the reader had selected before. */
+/** Takes the given cells unless they only echo an earlier selection of the reader. */
 function adopt(state, cells) {
   const given = JSON.stringify([...cells].sort((one, other) => one - other));
   const echo = state.sent?.indexOf(given) ?? -1;

@@ -1,17 +1,17 @@
-// Mode `race`: candidates of one prompt side by side, their alignment as lines, and the choice among them.
+// Mode `race`: candidates of one prompt side by side, their alignment as lines, and the choice.
 
 import { canvasOf, decimals, h, note, percent, readouts, say, stepText } from "./parts.js";
 import { lineChart } from "./chart.js";
 
-const NARROWEST = 115; // pixels of a candidate with the gap beside it
+const NARROWEST = 115; // minimum width of a candidate with its gap, in pixels
 
-/** The panels of a race: {element, urls, texts, help, show(index), resize()}; `context` as in `decodeView`. */
+/** Returns the panels of a race: {element, urls, texts, help, show(index), resize()}; `context` as in `decodeView`. */
 export function raceView(data, context) {
   const { steps, candidates, select, chosen } = data;
   const { pictures, state } = context;
   const final = select.length ? Math.max(...select) : steps.length - 1;
   const racers = candidates.map((candidate) => racer(candidate, data, () => pick(candidate.number)));
-  const readout = readouts(["Step", "Decoded", "Ahead", "Choice"]);
+  const readout = readouts(["Step", "Decoded", "Leading", "Choice"]);
   const row = h("div", { class: "dp-racers" }, ...racers.map((one) => one.element));
   const chartBox = h("div", { class: "dp-chart-box" });
   const element = h(
@@ -36,11 +36,11 @@ export function raceView(data, context) {
   function choiceText(index) {
     if (chosen < 0) return select.length ? `after ${stepText(steps[final])}` : "none yet";
     const { step, decoded } = steps[final];
-    const when = select.length ? `after step ${step} (${percent(decoded)} of the tokens)` : "at the end";
-    return index < final ? `comes ${when}` : `candidate ${chosen}, ${when}`;
+    const when = select.length ? `after step ${step} (${percent(decoded)} decoded)` : "at the end";
+    return index < final ? `due ${when}` : `candidate ${chosen}, ${when}`;
   }
 
-  /** Marks a candidate in the chart, or lets it go. */
+  /** Highlights a candidate in the chart, or removes the highlight. */
   function pick(number) {
     state.candidate = state.candidate === number ? null : number;
     if (state.candidate !== null) context.send({ kind: "candidate", number });
@@ -56,8 +56,8 @@ export function raceView(data, context) {
     const chosenLabel = (i) => (i === final ? (chosen < 0 ? "choice" : `choice: candidate ${chosen}`) : "comparison");
     chart = lineChart({
       width, height: 250, xs: steps.map((step) => step.decoded), xRange: [0, 1], xText: percent,
-      label: `Alignment of ${candidates.length} candidates over the decoded share; ${choiceText(steps.length - 1)}`,
-      xTitle: "Tokens decoded (share of all)", yTitle: "Alignment (cosine)",
+      label: `Alignment of ${candidates.length} candidates by decoded share; ${choiceText(steps.length - 1)}`,
+      xTitle: "Decoded (share of tokens)", yTitle: "Alignment (cosine)",
       above: { title: "Steps done", labels: steps.map((step) => `${step.step}`) },
       marks: select.map((index) => ({ index, label: chosenLabel(index) })),
       lines: candidates.map((one) => ({
@@ -69,12 +69,12 @@ export function raceView(data, context) {
     chart.at(context.at());
   }
 
-  const texts = steps.map((step) => `${stepText(step)}, ${percent(step.decoded)} of the tokens decoded`);
-  const help = "← → step · space play · Home End · click a candidate to follow its line";
+  const texts = steps.map((step) => `${stepText(step)}, ${percent(step.decoded)} decoded`);
+  const help = "← → step · space play · Home End · click a candidate to highlight its line";
   return { element, urls: candidates.flatMap((one) => one.frames), show, resize, texts, help };
 }
 
-/** One candidate: its picture, framed if it won, pale once it lost. */
+/** Creates one candidate: its picture, outlined if chosen, pale once dropped. */
 function racer(candidate, { size, steps, select, chosen }, click) {
   const { number, alive, frames, alignment, right } = candidate;
   const canvas = canvasOf(size);
@@ -95,11 +95,11 @@ function racer(candidate, { size, steps, select, chosen }, click) {
     element.setAttribute("aria-pressed", picked);
     say(score, decimals(alignment[at]));
     const verdict = right === null || index < steps.length - 1 || at < index ? "" : right ? "✓ right" : "✗ wrong";
-    const loss = at < index ? `out after step ${steps[at].step}` : "not chosen";
+    const loss = at < index ? `dropped after step ${steps[at].step}` : "not chosen";
     const fate = wins && index >= final ? "chosen" : lost ? loss : "";
     say(fateNote, [fate, verdict].filter(Boolean).join(" · "));
-    const told = [`Candidate ${number}`, stepText(steps[at]), `alignment ${decimals(alignment[at])}`, fate];
-    canvas.setAttribute("aria-label", told.filter(Boolean).join(", "));
+    const description = [`Candidate ${number}`, stepText(steps[at]), `alignment ${decimals(alignment[at])}`, fate];
+    canvas.setAttribute("aria-label", description.filter(Boolean).join(", "));
   }
   return { element, show };
 }

@@ -1,4 +1,4 @@
-// Part of mode `player`: one token closely. All tokens share its elements, so that it can follow a playing decode.
+// Part of mode `player`: details of one token. All tokens share its elements, so it can follow a playing decode.
 
 import {
   bytes, canvasOf, decimals, h, label, note, outlineToken, overlay, panel, place, say, stepText,
@@ -6,8 +6,9 @@ import {
 import { lineChart } from "./chart.js";
 
 /**
- * Which words and places a token looked at when it was revealed, and how it was denoised:
- * {element, show(position, index), resize()}.
+ * Returns the panel of a token: its attention to words and places when it was revealed, and its denoising.
+ *
+ * The result is {element, show(position, index), resize()}.
  */
 export function tokenPanel(data, { pictures, state }) {
   const { grid, words, order, steps, paths } = data;
@@ -24,11 +25,11 @@ export function tokenPanel(data, { pictures, state }) {
   const denoised = strip || data.path_values;
   const body = h(
     "div", { class: "dp-close-body" },
-    self && panel("Places it looked at", [map, overlay(grid, mapPick.element)], attentionLegend(), "dp-map"),
+    self && panel("Attention to places", [map, overlay(grid, mapPick.element)], attentionLegend(), "dp-map"),
     h(
       "div", { class: "dp-close-side" },
-      words && h("div", {}, label("Words it looked at"), wordBox),
-      denoised && h("div", {}, label("Its denoising, from noise to the token"), stripBox, curveBox),
+      words && h("div", {}, label("Attention to words"), wordBox),
+      denoised && h("div", {}, label("Denoising, from noise to the token"), stripBox, curveBox),
     ),
   );
   const header = h("div", { class: "dp-close-title" }, title, where);
@@ -42,7 +43,7 @@ export function tokenPanel(data, { pictures, state }) {
     const when = painted ? `revealed at ${stepText(steps[at])}` : at < 0 ? "given, not painted" : "not revealed yet";
     const later = painted && at > index ? " (later)" : "";
     const pinned = state.position !== null;
-    const next = pinned ? "click it again to follow the step" : "follows the step; click a token to stay on it";
+    const next = pinned ? "click it again to unpin" : "follows the step; click a token to pin it";
     say(where, `${when}${later} · ${next}`);
     body.classList.toggle("dp-later-body", at > index);
     body.classList.toggle("dp-none", !painted);
@@ -51,7 +52,7 @@ export function tokenPanel(data, { pictures, state }) {
     if (words) showWords(cross.subarray(position * words.length, (position + 1) * words.length));
     if (self) showMap(self.subarray(position * tokens, (position + 1) * tokens), position);
     if (strip) pictures.draw(strip, paths[position]);
-    strip?.setAttribute("aria-label", `The token's patch at ${data.path_length} moments of its denoising, first noise`);
+    strip?.setAttribute("aria-label", `The patch of the token at ${data.path_length} moments of its denoising, starting from noise`);
     showCurve();
   }
 
@@ -69,25 +70,26 @@ export function tokenPanel(data, { pictures, state }) {
     chart.redraw(values);
     chart.at(values.length - 1);
     const ends = [values[0], values.at(-1)].map((value) => decimals(value, 2));
-    chart.element.setAttribute("aria-label", `Distance to the finished token over its denoising: ${ends.join(" to ")}`);
+    chart.element.setAttribute("aria-label", `Distance to the final token during denoising: ${ends.join(" to ")}`);
   }
 
   function showWords(row) {
     row.forEach((value, i) => {
       spans[i].style.setProperty("--look", value / 255);
-      spans[i].title = `${Math.round((100 * value) / 255)} % of the strongest`;
+      spans[i].title = `${Math.round((100 * value) / 255)} % of the highest attention`;
     });
     const best = [...row.keys()].sort((one, other) => row[other] - row[one]).slice(0, 3);
-    wordBox.setAttribute("aria-label", `Looked most at: ${best.map((i) => words[i]).join(", ")}`);
+    wordBox.setAttribute("aria-label", `Highest attention: ${best.map((i) => words[i]).join(", ")}`);
   }
 
   function showMap(row, position) {
     const image = new ImageData(grid, grid);
-    row.forEach((value, i) => image.data.set([47, 127, 193, value], 4 * i));
+    const blue = getComputedStyle(map).getPropertyValue("--blue").trim().split(" ").map(Number);
+    row.forEach((value, i) => image.data.set([...blue, value], 4 * i));
     map.getContext("2d").putImageData(image, 0, 0);
     mapPick.draw([position]);
     const best = row.indexOf(Math.max(...row));
-    map.setAttribute("aria-label", `Where the token at ${place(position, grid)} looked: most at ${place(best, grid)}`);
+    map.setAttribute("aria-label", `Attention of the token at ${place(position, grid)}: highest at ${place(best, grid)}`);
   }
 
   return { element, show, resize };
@@ -95,15 +97,15 @@ export function tokenPanel(data, { pictures, state }) {
 
 function attentionLegend() {
   const bar = h("span", { class: "dp-ramp dp-look-ramp" });
-  return h("span", { class: "dp-legend" }, note("little"), bar, note("much"));
+  return h("span", { class: "dp-legend" }, note("low"), bar, note("high"));
 }
 
-/** It stands under the strip of patches, each moment under its patch; all tokens share its axes. */
+/** Chart below the strip of patches, with each moment below its patch; all tokens share its axes. */
 function denoisingChart({ path_values: curves, path_length: length }, width) {
   return lineChart({
-    label: "Distance to the finished token over its denoising", width, height: 124,
+    label: "Distance to the final token during denoising", width, height: 124,
     xs: [...Array(length).keys()], xRange: [-0.5, length - 0.5], yValues: curves.flat(),
-    xTitle: "Moment of denoising (0: noise)", yTitle: "RMS distance",
+    xTitle: "Denoising moment (0 = noise)", yTitle: "RMS distance",
     lines: [{ values: curves[0], colour: "currentColor" }],
   });
 }

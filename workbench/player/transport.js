@@ -1,12 +1,12 @@
-// The slider that moves everything, with play, speed and keys. It knows steps by number only.
+// Step slider with play, speed and keyboard control. It handles step indices only.
 
 import { h, say } from "./parts.js";
 
 const SPEEDS = [1, 2, 4, 8, 16, 32, 60];
 
 /**
- * Controls over the steps 0 .. `last`. `onStep(index)` shows a step, on every move; `onRest(index)` comes when
- * the reader lets go: on pause, on release of the slider or of a key.
+ * Controls for the steps 0 .. `last`. `onStep(index)` runs on every move; `onRest(index)` runs when the reader stops:
+ * on pause, and on release of the slider or a key.
  */
 export class Transport {
   index = 0;
@@ -25,18 +25,18 @@ export class Transport {
       input: () => this.go(+this.slider.value), change: () => this.onRest(this.index),
     });
     this.pace = h(
-      "select", { "aria-label": "Speed", title: "Steps a second", change: () => this.setSpeed(+this.pace.value) },
+      "select", { "aria-label": "Speed", title: "Steps per second", change: () => this.setSpeed(+this.pace.value) },
       ...SPEEDS.map((speed) => h("option", { value: speed }, `${speed} / s`)),
     );
     this.pace.value = this.speed;
     this.element = h(
       "div", { class: "dp-transport" },
-      button("‹", "One step back (left arrow)", () => this.rest(this.index - 1)), this.play,
-      button("›", "One step on (right arrow)", () => this.rest(this.index + 1)), this.slider, this.pace,
+      button("‹", "Previous step (left arrow)", () => this.rest(this.index - 1)), this.play,
+      button("›", "Next step (right arrow)", () => this.rest(this.index + 1)), this.slider, this.pace,
     );
   }
 
-  /** Takes steps in words for those who hear them; stays where it is, if it can. */
+  /** Sets the descriptions of the steps for screen readers; keeps the index within range. */
   setSteps(texts, index) {
     this.texts = texts;
     this.last = texts.length - 1;
@@ -45,7 +45,7 @@ export class Transport {
     this.#mark();
   }
 
-  /** True where a reader watches a decode grow. */
+  /** True while the reader watches a decode grow. */
   get atRestAtEnd() {
     return !this.playing && this.index === this.last;
   }
@@ -56,7 +56,7 @@ export class Transport {
     this.#show(index);
   }
 
-  /** The same, and says that the reader rests there. */
+  /** Shows a step, stops playing and reports it. */
   rest(index) {
     this.go(index);
     this.onRest(this.index);
@@ -74,7 +74,7 @@ export class Transport {
     this.#start();
   }
 
-  /** True if the key was one of ours. */
+  /** Handles a key; returns whether it did. */
   key(key) {
     const to = { ArrowLeft: this.index - 1, ArrowRight: this.index + 1, Home: 0, End: this.last }[key];
     if (to !== undefined) this.go(to);

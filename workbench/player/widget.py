@@ -1,4 +1,4 @@
-"""The player as a notebook widget; the same front-end as in the app and in offline HTML."""
+"""The player as a notebook widget, with the same front end as the app and offline HTML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,11 +29,11 @@ function render({ model, el }) {
   };
   const onStep = () => model.get("step") >= 0 && player?.go(model.get("step"));
   const onPosition = () => player?.pin(model.get("position") >= 0 ? model.get("position") : null);
-  const heard = { "change:data": onData, "change:step": onStep, "change:position": onPosition };
-  for (const [name, hear] of Object.entries(heard)) model.on(name, hear);
+  const handlers = { "change:data": onData, "change:step": onStep, "change:position": onPosition };
+  for (const [name, handler] of Object.entries(handlers)) model.on(name, handler);
   onData();
   return () => {
-    for (const [name, hear] of Object.entries(heard)) model.off(name, hear);
+    for (const [name, handler] of Object.entries(handlers)) model.off(name, handler);
     player?.destroy();
   };
 }
@@ -44,24 +44,25 @@ export default { render };
 class DecodePlayer(anywidget.AnyWidget):
     """A decode, race, board of cells or pair of pictures in a notebook: `DecodePlayer(data=...)`.
 
-    Other data replaces what is shown; without any nothing is. Raises InputError as `check_player_data` does.
+    Setting `data` replaces what is shown; without data the widget is empty. Raises InputError as
+    `check_player_data` does.
     """
 
     _esm = player_script(ADAPTER)
     _css = player_css()
 
     data = traitlets.Dict().tag(sync=True)
-    """What is shown, as `workbench.player` describes."""
+    """The data shown, in the format of `workbench.player`."""
     events = traitlets.List(traitlets.Unicode(), list(EVENTS)).tag(sync=True)
-    """Kinds of events that are told; read when it is first shown. Without `fork` there is no such button."""
+    """Kinds of events to report; read when the widget is first shown. Without `fork` that button is missing."""
     event = traitlets.Dict().tag(sync=True)
-    """The last thing the reader did; `id` rises."""
+    """Last event from the reader; `id` increases."""
     step = traitlets.Int(-1).tag(sync=True)
-    """Index of the step that the reader rests at, -1 at first: the last one. Set it to go there."""
+    """Index of the step shown; -1 at first, which means the last one. Set it to go to a step."""
     position = traitlets.Int(-1).tag(sync=True)
-    """Place of the token that the reader pinned, -1 while none is. Set it to pin one."""
+    """Position of the pinned token, -1 if there is none. Set it to pin one."""
     cells = traitlets.List(traitlets.Int()).tag(sync=True)
-    """Places selected on a board of cells."""
+    """Positions selected on a board of cells."""
 
     @traitlets.validate("data")
     def _checked(self, proposal: Mapping[str, Any]) -> dict[str, Any]:

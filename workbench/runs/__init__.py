@@ -1,1 +1,1 @@
-"""Runs on disk: settings, launches, curves, samples, comparisons and notes."""
+"""Training runs: their settings, state, curves, samples, comparisons and notes."""

@@ -1,7 +1,6 @@
-"""Runs beside each other: a table at a glance, the configuration where it differs, and the same prompts'
-samples.
+"""Comparison of runs: best numbers for a table, configuration differences, and samples of the same prompts.
 
-It opens no weights and knows no figure.
+It opens no weights.
 """
 
 import json
@@ -14,33 +13,33 @@ from PIL import Image
 
 from dream.decoding import pictures
 from dream.errors import InputError
-from workbench.runs.fields import shown_value
+from workbench.field_docs import shown_value
 from workbench.runs.folders import list_sheets, record_or_problem, sheet_step
 from workbench.runs.rows import is_number
 
 ACROSS = 4
-"""Pictures in a row of a sample sheet."""
+"""Pictures per row of a sample sheet."""
 MISSING = "–"
 TAIL = 1 << 16
 NOT_COMPARED = ("train.steps",)
-"""Of the configuration; how long a run went is in the table."""
+"""Configuration fields left out of the comparison: the table already shows how long each run is."""
 
 
 class Glance(NamedTuple):
-    """A run's numbers for a table; none for what was never measured."""
+    """A run's numbers for a table; None where nothing was measured."""
 
     validation_loss: float | None = None
-    """Best of the run."""
+    """Lowest of the run."""
     text_to_image: float | None = None
-    """Best R@1, nothing hidden."""
+    """Best R@1 with nothing hidden."""
     text_to_image_hidden: float | None = None
-    """Best R@1, 75 % hidden."""
+    """Best R@1 with 75 % hidden."""
     pictures_per_second: float | None = None
-    """At the last line."""
+    """At the last logged step."""
 
 
 def glance(metrics: Path) -> Glance:
-    """The numbers of a `metrics.jsonl`, without reading every line as JSON; empty if there is none."""
+    """Reads a run's numbers from `metrics.jsonl` without parsing every line; empty if the file is missing."""
     try:
         content = metrics.read_bytes()
     except OSError:
@@ -61,9 +60,9 @@ def glance(metrics: Path) -> Glance:
 
 
 def differences(folders: Mapping[str, Path]) -> list[dict[str, str]]:
-    """A row for each field of the record that not all runs share: its key, and each run's value.
+    """One row per field whose value differs between the runs: its key, and each run's value.
 
-    Data source, preset, number of parameters and device are compared too. A damaged record has dashes.
+    Data source, preset, number of parameters and device are compared too. A damaged record shows dashes.
     """
     trees = {name: _flat(record_or_problem(path)[0]) for name, path in folders.items()}
     keys = dict.fromkeys(key for tree in trees.values() for key in tree)
@@ -77,26 +76,26 @@ def differences(folders: Mapping[str, Path]) -> list[dict[str, str]]:
 
 @dataclass(frozen=True)
 class SheetOf:
-    """A run's sample sheet at about a step."""
+    """A run's sample sheet near a step."""
 
     name: str
     step: int
     seed: int | None
-    """Of the decode; none where the sheet does not say."""
+    """Seed of the decode; None if the sheet does not record it."""
     tiles: dict[str, Image.Image]
-    """Pictures by prompt, as they were painted."""
+    """Painted pictures by prompt."""
     path: Path
 
 
 def sheet_steps(folders: Sequence[Path]) -> list[int]:
-    """All steps that any of the runs has a sheet of."""
+    """All steps at which any of the runs has a sample sheet."""
     return sorted({sheet_step(sheet) for folder in folders for sheet in list_sheets(folder)})
 
 
 def sheet_at(name: str, folder: Path, step: int) -> SheetOf | None:
-    """The run's last sheet not after `step` (its first, if all come later); none if it has none.
+    """The run's last sheet up to `step` (its first if all are later); None if it has no sheets.
 
-    The pictures are cut out of the sheet; where that fails it is shown whole, and there are no tiles.
+    `tiles` holds the pictures cut out of the sheet; it is empty if the sheet cannot be cut.
     """
     sheets = list_sheets(folder)
     if not sheets:
@@ -113,14 +112,14 @@ def sheet_at(name: str, folder: Path, step: int) -> SheetOf | None:
 
 
 def common_prompts(sheets: Sequence[SheetOf]) -> list[str]:
-    """Prompts that all of these sheets show, in their order."""
+    """Prompts that occur on all of these sheets, in order."""
     return [p for p in (sheets[0].tiles if sheets else ()) if all(p in sheet.tiles for sheet in sheets)]
 
 
 def cut_sheet(sheet: Image.Image, prompts: Sequence[str]) -> dict[str, Image.Image]:
-    """The pictures of a training's sample sheet by prompt (enlarged as they are on it).
+    """Cuts a training's sample sheet into pictures by prompt, enlarged as they are on the sheet.
 
-    The layout is that of `pictures.draw_sheet`; empty where the sheet's size is not what that gives.
+    Assumes the layout of `pictures.draw_sheet`; returns an empty dict if the sheet's size does not fit it.
     """
     across = min(ACROSS, len(prompts))
     if not across:
@@ -148,7 +147,7 @@ def _row(line: bytes) -> dict[str, Any]:
 
 
 def _flat(record: dict[str, Any]) -> dict[str, str]:
-    """What is compared of a record, as text."""
+    """The compared values of a record, as text."""
     named = ("preset", "source", "device", "ranks")
     tree: dict[str, str] = {key: str(record[key]) for key in named if key in record}
     if is_number(record.get("parameters")):

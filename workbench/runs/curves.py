@@ -1,7 +1,4 @@
-"""What a run's rows say, as arrays that figures draw: over steps, minutes or pictures; smoothed; thinned out.
-
-It reads no file and knows no figure.
-"""
+"""Curves of a run as arrays: over steps, minutes or pictures, smoothed and thinned. It reads no file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,12 +12,12 @@ from workbench.runs.rows import Row, is_number
 Axis = Literal["steps", "minutes", "pictures"]
 AXES: dict[Axis, str] = {
     "steps": "optimiser steps",
-    "minutes": "minutes of training (validations and pauses left out)",
+    "minutes": "minutes of training (without validations and pauses)",
     "pictures": "pictures seen",
 }
-"""What curves are drawn over, with the axis' title."""
+"""Horizontal axes of the curves, with their titles."""
 MOST_POINTS = 1200
-"""A curve is drawn with about so many points at most."""
+"""Approximate maximum number of points per curve."""
 NUMBERS = (
     "loss",
     "generative_loss",
@@ -35,52 +32,52 @@ NUMBERS = (
     "data_wait",
     "progress",
 )
-"""Numbers of a training row."""
+"""Values of a training row."""
 RETRIEVAL = (
     "text_to_image_r1_at_0.00",
     "image_to_text_r1_at_0.00",
     "text_to_image_r1_at_0.75",
     "image_to_text_r1_at_0.75",
 )
-"""Shares of a validation row: captions that find their picture and the reverse, nothing and 75 % hidden."""
+"""Recall values of a validation row: text to image and the reverse, with nothing and with 75 % hidden."""
 
 Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curves:
-    """A run's numbers by row; what a row lacks is NaN."""
+    """A run's values by row; NaN where a row lacks one."""
 
     name: str = ""
     batch_size: int = 1
-    """Pictures an optimiser step."""
+    """Pictures per optimiser step."""
     steps: Numbers = field(default_factory=lambda: np.zeros(0))
-    """Of the training rows."""
+    """Steps of the training rows."""
     minutes: Numbers = field(default_factory=lambda: np.zeros(0))
-    """Spent on training steps until then."""
+    """Minutes spent on training steps up to each row."""
     train: dict[str, Numbers] = field(default_factory=dict)
     by_ratio: dict[str, Numbers] = field(default_factory=dict)
-    """Generative loss while training by band of the mask ratio, e.g. `0.5-0.6`."""
+    """Generative training loss by mask ratio band, e.g. `0.5-0.6`."""
     ratios: list[list[float]] = field(default_factory=list)
-    """Mask ratios that were drawn at each row's step, a number a group."""
+    """Mask ratios drawn at each row's step, one per group."""
     checked: Numbers = field(default_factory=lambda: np.zeros(0))
     """Steps of the validations."""
     validation: dict[str, Numbers] = field(default_factory=dict)
     generative_at: dict[str, Numbers] = field(default_factory=dict)
-    """Generative loss of the validation pictures by mask ratio, e.g. `0.75`."""
+    """Generative validation loss by mask ratio, e.g. `0.75`."""
     contrastive_at: dict[str, Numbers] = field(default_factory=dict)
     among: int = 0
-    """Captions that retrieval chooses among."""
+    """Number of captions that retrieval chooses from."""
 
     def at(self, steps: Numbers, axis: Axis) -> Numbers:
-        """Where these steps are on an axis."""
+        """Converts steps to positions on an axis."""
         if axis == "minutes":
             return np.interp(steps, [0, *self.steps], [0, *self.minutes]) if len(self.steps) else 0 * steps
         return steps * (self.batch_size if axis == "pictures" else 1)
 
 
 def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curves:
-    """The curves of a run's rows."""
+    """Curves from a run's rows."""
     train = [row for row in rows if row["kind"] == "train"]
     checks = [row for row in rows if row["kind"] == "validation"]
     steps, speed = _column(train, "step"), _column(train, "samples_per_second")
@@ -102,9 +99,9 @@ def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curve
 
 
 def smoothed(values: Numbers, strength: float) -> Numbers:
-    """A running mean that forgets by `strength` (0 = none, below 1) from row to row; gaps stay gaps.
+    """Exponential moving average with decay `strength` (0 = no smoothing, below 1); NaN stays NaN.
 
-    The beginning is not pulled to zero: weights are those of the rows that there were.
+    The weights are normalized over the rows seen so far, so the start is not biased towards zero.
     """
     if not 0 <= strength < 1:
         raise ValueError(f"strength must be in [0, 1), got {strength}")
@@ -118,16 +115,16 @@ def smoothed(values: Numbers, strength: float) -> Numbers:
 
 
 def thinned(count: int, most: int = MOST_POINTS) -> NDArray[np.int64]:
-    """Indices of about `most` of `count` rows, evenly spread, the last among them."""
+    """Indices of at most about `most` of `count` rows, evenly spaced and including the last."""
     stride = max(1, -(-count // most))
     return np.arange(count - 1, -1, -stride)[::-1] if count else np.zeros(0, dtype=np.int64)
 
 
 def drawn_by_step(curves: Curves, bins: int = 40, bands: int = 20) -> tuple[Numbers, Numbers, Numbers]:
-    """How often each mask ratio was drawn over the training.
+    """Distribution of the drawn mask ratios over the training.
 
-    Edges of the steps (bins + 1), middles of the bands, and (bands, bins) shares of a bin's draws; NaN where
-    nothing was drawn. With fewer rows than bins a bin is a row.
+    Returns the step edges (bins + 1), the band centers (bands) and the shares (bands, bins) of each bin's draws, NaN
+    where nothing was drawn. With fewer rows than bins there is one bin per row.
     """
     bins = max(1, min(bins, len(curves.steps)))
     last = curves.steps[-1] if len(curves.steps) else 1.0
@@ -145,7 +142,7 @@ def _column(rows: Sequence[Row], key: str) -> Numbers:
 
 
 def _table(rows: Sequence[Row], key: str) -> dict[str, Numbers]:
-    """A column for every name that any row's table has."""
+    """One column per name that occurs in any row's table."""
     tables: list[Row] = [row[key] if isinstance(row.get(key), dict) else {} for row in rows]
     names = sorted({name for table in tables for name in table})
     return {name: _column(tables, name) for name in names}

@@ -1,7 +1,4 @@
-"""A run as pages follow it: its record and its curves, read again only where its files have changed.
-
-It opens no weights and knows no figure.
-"""
+"""A run followed while it trains: its record and curves, read again only when its files change."""
 
 import dataclasses
 import json
@@ -17,7 +14,7 @@ from workbench.runs.rows import RowReader
 
 
 class RunFeed:
-    """What one run has told so far. Several threads may ask."""
+    """One run's record and curves so far. Safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,16 +25,16 @@ class RunFeed:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The run's `config.json`; empty while there is none, or if it is damaged."""
+        """The run's `config.json`; empty if it is missing or damaged."""
         return self._read()[1]
 
     @property
     def config(self) -> DreamConfig | None:
-        """The run's configuration; none where its record does not hold one."""
+        """The run's configuration; None if its record has none."""
         return self._read()[2]
 
     def curves(self) -> tuple[int, Curves]:
-        """A number that grows with what is new, and the run's curves."""
+        """A version number that grows with new rows, and the run's curves."""
         with self._lock:
             rows = self.reader.rows()
             config = self.config
@@ -48,7 +45,7 @@ class RunFeed:
             return self.reader.version, self._curves[1]
 
     def named_curves(self, name: str) -> Curves:
-        """The run's curves under another name than its folder's."""
+        """The run's curves under another name than its folder name."""
         return dataclasses.replace(self.curves()[1], name=name)
 
     def _read(self) -> tuple[int, dict[str, Any], DreamConfig | None]:

@@ -1,4 +1,4 @@
-"""Which runs a folder holds, as plain data. It opens no weights and knows nothing of how a run came about."""
+"""Finds the runs in a folder and summarizes each as plain data. It opens no weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,52 +11,52 @@ from dream.errors import InputError
 from dream.training import run_log
 
 DEPTH = 3
-"""Runs are looked for so many folders deep: comparisons keep theirs in folders of their own."""
+"""Levels of folders searched for runs: a comparison keeps its runs in a folder of its own."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What can be said of a run at a glance."""
+    """Summary of a run."""
 
     path: Path
     """The run's folder."""
     status: str
-    """`starting`, `running`, `finished`, `stopped`, `failed`; `killed` if its process went without a word."""
+    """`starting`, `running`, `finished`, `stopped`, `failed`; `killed` if its process ended without reporting why."""
     step: int
     """Optimiser steps done."""
     end: int
-    """Optimiser steps at which it ends (0 = not known yet)."""
+    """Planned optimiser steps (0 = not known yet)."""
     changed: float
-    """When it last gave a sign, in seconds since 1970."""
+    """Time of its last heartbeat, in seconds since 1970."""
     sheet: Path | None
     """The newest sample sheet."""
     seconds_left: float | None = None
-    """Estimate of what is left."""
+    """Estimated seconds left."""
     message: str = ""
     """Why it failed or stopped."""
     problem: str = ""
-    """What is damaged in its folder, as a sentence."""
+    """Damage in its folder, as a sentence; empty if there is none."""
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
-    """The runs under `folder`, the last changed first; empty if there is no such folder."""
+    """Runs under `folder`, most recently changed first; empty if the folder does not exist."""
     runs = [run_summary(path) for path in _run_folders(folder, DEPTH)]
     return sorted(runs, key=lambda run: run.changed, reverse=True)
 
 
 def run_summary(path: Path) -> RunSummary:
-    """What can be said of the run in `path`; a damaged one has a `problem`."""
+    """Summarizes the run in `path`; a damaged run has a `problem`."""
     sheets = list_sheets(path)
     sheet = sheets[-1] if sheets else None
     _, problem = record_or_problem(path)
     beat = run_log.read_heartbeat(path)
     if beat is None:
         if (path / "heartbeat.json").exists():
-            problem = problem or f"{path / 'heartbeat.json'} is damaged: it does not say how the training stands"
+            problem = problem or f"{path / 'heartbeat.json'} is damaged: it holds no valid heartbeat"
         changed = _changed(path)
         return RunSummary(path, "starting", step=0, end=0, changed=changed, sheet=sheet, problem=problem)
-    gone = beat.status in ("starting", "running") and not run_log.is_training(beat)
-    status = "killed" if gone else beat.status
+    killed = beat.status in ("starting", "running") and not run_log.is_training(beat)
+    status = "killed" if killed else beat.status
     return RunSummary(path, status, beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message, problem)
 
 
@@ -66,12 +66,12 @@ def list_sheets(path: Path) -> list[Path]:
 
 
 def sheet_step(sheet: Path) -> int:
-    """The step that a sample sheet was painted at."""
+    """Step at which a sample sheet was painted."""
     return int(sheet.stem[5:])
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the file begins as a picture does."""
+    """Whether the file has the header of a picture."""
     try:
         with Image.open(path):
             return True
@@ -80,7 +80,7 @@ def is_picture(path: Path) -> bool:
 
 
 def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:
-    """The run's record, and what is wrong with it as a sentence (then the record is empty)."""
+    """The run's record and an empty string; if it is unreadable, an empty record and the problem as a sentence."""
     try:
         return run_log.read_record(path), ""
     except InputError as error:
@@ -90,7 +90,7 @@ def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
-    """Folders that hold a run; what lies inside of one is not looked at."""
+    """Folders that hold a run; the search does not continue inside a run."""
     try:
         inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError:

@@ -1,6 +1,6 @@
-"""Tags and notes on runs, kept beside the workbench's own files: a JSON a run, replaced whole.
+"""Tags and notes on runs, stored in the workbench's own folder.
 
-A file a run, so that two tabs that write about two runs lose nothing. It knows nothing of runs themselves.
+Each run has its own JSON file, replaced whole, so that tabs editing different runs do not overwrite each other.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from dream.files import replace_text
 from workbench.workspace import Workspace
 
 MOST_TEXT = 20_000
-"""Characters of a note that are kept."""
+"""Longest note in characters; the rest is cut off."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What a user wrote about a run."""
+    """A user's tags and text on a run."""
 
     tags: tuple[str, ...] = ()
     text: str = ""
 
 
 def read_note(workspace: Workspace, run: str) -> Note:
-    """What was written about the run of this name; an empty note if nothing was, or its file is damaged."""
+    """Reads the note on a run; empty if there is none or its file is damaged."""
     try:
         tree = json.loads(_file(workspace, run).read_text())
         return Note(tuple(map(str, tree["tags"])), str(tree["text"]))
@@ -33,7 +33,7 @@ def read_note(workspace: Workspace, run: str) -> Note:
 
 
 def write_note(workspace: Workspace, run: str, note: Note) -> Note:
-    """The note as it was kept: tags without blanks around them, each once; of an empty one nothing is."""
+    """Stores a note and returns it as stored, with tags stripped and unique; an empty note is removed."""
     tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
     kept = Note(tags, note.text.strip()[:MOST_TEXT])
     if kept == Note():
@@ -46,21 +46,21 @@ def write_note(workspace: Workspace, run: str, note: Note) -> Note:
 
 
 def forget_notes(workspace: Workspace, run: str) -> None:
-    """Removes what was written about a run."""
+    """Removes the note on a run."""
     _file(workspace, run).unlink(missing_ok=True)
 
 
 def all_tags(workspace: Workspace) -> list[str]:
-    """Every tag that any run has, in the order of the alphabet."""
-    found: set[str] = set()
+    """All tags in use, in alphabetical order."""
+    tags: set[str] = set()
     for file in (workspace.own / "notes").glob("*.json"):
         try:
-            found.update(map(str, json.loads(file.read_text())["tags"]))
+            tags.update(map(str, json.loads(file.read_text())["tags"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return sorted(found)
+    return sorted(tags)
 
 
 def _file(workspace: Workspace, run: str) -> Path:
-    """Where a run's note is: names may hold slashes, file names may not."""
+    """Path of a run's note; the name is hashed, because it may contain slashes."""
     return workspace.own / "notes" / f"{hashlib.blake2b(run.encode(), digest_size=12).hexdigest()}.json"

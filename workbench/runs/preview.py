@@ -1,6 +1,6 @@
-"""What a training would see of a source: samples as they reach the model, counts, and everything broken.
+"""Preview of a data source as a training sees it: samples as the model gets them, counts, and broken samples.
 
-It reuses `dream data`'s survey; it writes nothing and knows nothing of pages.
+It uses the survey of `dream data` and writes nothing.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from workbench.work import Work
 
 SAMPLES = 12
 LIMIT = 2000
-"""Samples that a quick look reads."""
+"""Samples read by a quick preview."""
 MOST_PROBLEMS = 500
-"""Problems that are named."""
+"""Problems listed by name."""
 
 
 class Problem(NamedTuple):
-    """One thing that is broken and is skipped in training."""
+    """A broken sample, which training skips."""
 
     kind: str
     shard: str
@@ -31,34 +31,34 @@ class Problem(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """A source at a glance."""
+    """Samples, counts and problems of a source."""
 
     source: str
     pictures: Sequence[np.ndarray] = ()
-    """(H, W, 3) uint8 each, cut and scaled as training does it."""
+    """(H, W, 3) uint8 each, cropped and scaled as in training."""
     captions: Sequence[str] = ()
     endless: bool = False
-    """Drawn as it is needed: nothing to count and nothing to break."""
+    """Whether samples are drawn on demand, so that there is nothing to count and nothing broken."""
     looked: int = 0
     good: int = 0
     expected: int | None = None
-    """Samples that there will have been at the end of this look."""
+    """Number of samples this preview will have read at its end."""
     complete: bool = False
     held_out: int | None = None
-    """Good samples that are kept for validation; none if the source has a split of its own."""
+    """Good samples held out for validation; None if the source has its own split."""
     smaller: int = 0
-    """Pictures that would be enlarged."""
+    """Pictures smaller than the training size, which are enlarged."""
     sides: tuple[int, int] | None = None
-    """Least and greatest side of the pictures, in pixels."""
+    """Shortest and longest side of the pictures, in pixels."""
     problems: int = 0
     by_kind: dict[str, int] = field(default_factory=dict)
     named: Sequence[Problem] = ()
 
 
-def look_at(work: Work[Preview] | None, source: str, config: DreamConfig, limit: int | None = LIMIT) -> Preview:
-    """The preview of a source; `work`, if there is one, shows parts of it as it goes.
+def preview_source(work: Work[Preview] | None, source: str, config: DreamConfig, limit: int | None = LIMIT) -> Preview:
+    """Previews a source; `work`, if given, receives progress and partial previews.
 
-    Raises InputError where there is nothing of that name, or not one captioned picture in it.
+    Raises InputError if the source does not exist or holds no captioned picture.
     """
     if work is not None:
         work.tell(0.0, "opening the source")
@@ -70,43 +70,43 @@ def look_at(work: Work[Preview] | None, source: str, config: DreamConfig, limit:
 
     corpora = open_corpora(source, config)
     samples: tuple[Sequence[np.ndarray], Sequence[str]] = ((), ())
-    found, shown = None, Preview(source)
-    for found in survey(corpora["train"], limit):
-        if found.good and not samples[0]:
+    preview = Preview(source)
+    for counts in survey(corpora["train"], limit):
+        if counts.good and not samples[0]:
             samples = _samples(source, config)
-        shown = _preview(source, found, samples, config.image.size, "val" in corpora)
+        preview = _preview(source, counts, samples, config.image.size, "val" in corpora)
         if work is None:
             continue
-        work.show(shown)
-        work.tell(found.rows / found.expected if found.expected else 0.0, f"{found.rows:,} samples")
-    if not shown.good:
-        broken = f" ({shown.problems:,} problems)" if shown.problems else ""
+        work.show(preview)
+        work.tell(counts.rows / counts.expected if counts.expected else 0.0, f"{counts.rows:,} samples")
+    if not preview.good:
+        broken = f" ({preview.problems:,} problems)" if preview.problems else ""
         raise InputError(f"no captioned picture in '{source}'{broken}: {corpora['train'].hint()}")
-    return shown
+    return preview
 
 
-def _preview(source: str, found: Any, samples: Any, size: int, own_validation: bool) -> Preview:
-    named = [Problem(*problem) for problem in found.report.problems()[:MOST_PROBLEMS]]
-    sides = [*found.widths, *found.heights]
+def _preview(source: str, counts: Any, samples: Any, size: int, own_validation: bool) -> Preview:
+    named = [Problem(*problem) for problem in counts.report.problems()[:MOST_PROBLEMS]]
+    sides = [*counts.widths, *counts.heights]
     return Preview(
         source,
         samples[0],
         samples[1],
-        looked=found.rows,
-        good=found.good,
-        expected=found.expected,
-        complete=found.complete,
-        held_out=None if own_validation else found.held_out,
-        smaller=found.smaller_than(size),
+        looked=counts.rows,
+        good=counts.good,
+        expected=counts.expected,
+        complete=counts.complete,
+        held_out=None if own_validation else counts.held_out,
+        smaller=counts.smaller_than(size),
         sides=(min(sides), max(sides)) if sides else None,
-        problems=found.report.total,
-        by_kind=found.report.by_kind(),
+        problems=counts.report.total,
+        by_kind=counts.report.by_kind(),
         named=named,
     )
 
 
 def _samples(source: str, config: DreamConfig) -> tuple[list[np.ndarray], list[str]]:
-    """Some pictures with their captions, as training sees them."""
+    """Some pictures with their captions, as in training."""
     from dream.data.sources import open_source
 
     batch = open_source(source, config).fixed(SAMPLES)

@@ -1,5 +1,6 @@
-"""The rows of a run's `metrics.jsonl` as they grow: only new bytes are read. What is damaged is counted, not
-raised. It knows nothing of what the numbers mean.
+"""Incremental reader for the rows of a run's `metrics.jsonl`.
+
+Only new bytes are read. Damaged lines are counted and raise nothing.
 """
 
 import json
@@ -11,30 +12,30 @@ from typing import Any
 
 KINDS = ("train", "validation")
 HEAD_BYTES = 128
-"""So much of a file's beginning tells it from one that was put in its place."""
+"""Bytes of a file's beginning that identify it, in case another file replaces it."""
 
 Row = dict[str, Any]
 
 
 class RowReader:
-    """A run's rows so far. Several threads may read; lists that were handed out are never changed."""
+    """A run's rows so far. Safe to use from several threads; returned lists are never mutated."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "metrics.jsonl"
         self.version = 0
-        """Grows whenever there is something new."""
+        """Increases with every new row."""
         self.damaged = 0
-        """Lines that are no row."""
+        """Number of lines that are not valid rows."""
         self._rows: list[Row] = []
         self._lock = threading.Lock()
         self._forget()
 
     def rows(self) -> list[Row]:
-        """All rows, oldest first; none if there is no file yet."""
+        """All rows, oldest first; empty if there is no file yet."""
         with self._lock:
             try:
                 self._read()
-            except OSError:  # not there yet, or gone
+            except OSError:  # not written yet, or deleted
                 self._forget()
             return self._rows
 
@@ -55,7 +56,7 @@ class RowReader:
                 return
             file.seek(self._offset)
             text = file.read(size - self._offset)
-        whole = text.rfind(b"\n") + 1  # the rest is a line that is being written
+        whole = text.rfind(b"\n") + 1  # the rest is an incomplete line
         new = [_row(line) for line in text[:whole].splitlines() if line.strip()]
         self._offset += whole
         self.damaged += sum(row is None for row in new)
@@ -64,7 +65,7 @@ class RowReader:
 
 
 def _row(line: bytes) -> Row | None:
-    """The row in a line; none if it is damaged."""
+    """Parses a line; None if it is damaged."""
     try:
         row = json.loads(line)
     except ValueError:
@@ -74,5 +75,5 @@ def _row(line: bytes) -> Row | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is a finite number."""
+    """Whether the value is a finite number."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,7 +1,6 @@
-"""Trainings of a workspace: what a form asks for as a command line, how each one stands, and what can be done
-with it.
+"""Trainings of a workspace: forms as command lines, the state of each training, and the actions on it.
 
-A training is a run's folder, a job of the queue, or both. It opens no weights and knows nothing of pages.
+A training is a run folder, a job of the queue, or both. It opens no weights.
 """
 
 import os
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dream.config import DreamConfig, override
+from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.overrides import override
 from dream.presets import preset
 from dream.training import run_log
 from workbench.jobs.job import Job, last_message
@@ -24,22 +24,22 @@ from workbench.workspace import Workspace
 
 Budget = Literal["minutes", "steps"]
 DEVICE_OPTIONS = ("--devices", "--strategy", "--accelerator")
-"""Options that a resumed training takes over from its job."""
+"""Options that a resumed training keeps from its previous job."""
 
 
 @dataclass(frozen=True)
 class TrainForm:
-    """What a user asks for."""
+    """A user's request for a training."""
 
     name: str
-    """Of the run's folder under the workspace's runs."""
+    """Name of the run's folder under the workspace's `runs`."""
     source: str = "shapes"
-    """As typed."""
+    """Data source as typed."""
     preset: str = "tiny"
     objective: str = "dream"
     budget: Budget = "minutes"
     amount: float = 10.0
-    """Minutes or steps."""
+    """Number of minutes or steps."""
     seed: int = 0
     assignments: tuple[str, ...] = ()
     devices: str = "auto"
@@ -49,38 +49,38 @@ class TrainForm:
 
 
 def assignments_in(text: str) -> tuple[str, ...]:
-    """The `section.key=value` lines of a text; empty lines and those that begin with # do not count."""
+    """The `section.key=value` lines of a text, without empty lines and # comments."""
     lines = (line.strip() for line in text.splitlines())
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def form_config(form: TrainForm) -> DreamConfig:
-    """The configuration that the form means; raises InputError as `dream train` does."""
+    """Configuration requested by the form; raises InputError as `dream train` does."""
     return override(preset(form.preset, form.objective), form.assignments)
 
 
 def source_of(workspace: Workspace, form: TrainForm) -> str:
-    """The source as the command line has it: from the workspace on where it lies inside.
+    """The source for the command line, relative to the workspace if it is inside.
 
-    Raises InputError for a path outside of the workspace.
+    Raises InputError for a path outside the workspace.
     """
     source = workspace.source(form.source)
     return source if source == "shapes" or source.startswith("hf:") else workspace.shown(source)
 
 
 def run_folder(workspace: Workspace, name: str) -> Path:
-    """The folder of the run of this name; InputError where the name is none, or leads out of the runs."""
+    """Folder of the run with this name; raises InputError if the name is empty or leads outside the runs folder."""
     if not name.strip():
         raise InputError("give the run a name")
     folder = (workspace.runs / name.strip()).resolve()
     inside = folder.is_relative_to(workspace.runs.resolve()) and folder != workspace.runs.resolve()
     if not inside or any(part.startswith((".", "-")) for part in Path(name.strip()).parts):
-        raise InputError(f"'{name}' cannot be the name of a run: use letters, digits, - and _")
+        raise InputError(f"'{name}' is not a valid run name: use letters, digits, - and _")
     return workspace.runs / name.strip()
 
 
 def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
-    """Arguments of `dream` that the form stands for, to be run in the workspace's folder."""
+    """Arguments of `dream` for the form, to be run in the workspace folder."""
     optional = {
         "--seed": (str(form.seed), "0"),
         "--devices": (form.devices, "auto"),
@@ -88,7 +88,7 @@ def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
         "--accelerator": (form.accelerator, "auto"),
         "--precision": (form.precision, "32-true"),
     }
-    others = [part for name, (value, usual) in optional.items() if value != usual for part in (name, value)]
+    others = [word for name, (value, usual) in optional.items() if value != usual for word in (name, value)]
     out = workspace.shown(run_folder(workspace, form.name))
     return (
         "train",
@@ -108,16 +108,16 @@ def train_arguments(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
 
 
 def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
-    """The arguments, once all that can be checked before a start was; InputError says what is wrong."""
+    """Checks the form as far as possible before a start and returns its arguments; raises InputError."""
     from dream.training.request import TrainRequest, check_train_request
 
     arguments, folder = train_arguments(workspace, form), run_folder(workspace, form.name)
     if run_log.holds_run(folder):
         raise InputError(
-            f"{workspace.shown(folder)} holds a run already: choose another name, or resume it under Watch"
+            f"{workspace.shown(folder)} already holds a run: choose another name, or resume the run under Watch"
         )
     if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
-        raise InputError(f"{workspace.shown(folder)} holds other files: choose another name")
+        raise InputError(f"{workspace.shown(folder)} contains other files: choose another name")
     source, config = workspace.source(form.source), form_config(form)
     _check_source(source, config)
     minutes, steps = _budget(form.budget, form.amount)
@@ -135,12 +135,12 @@ def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
 
 
 def start_training(workspace: Workspace, form: TrainForm) -> Job:
-    """The job that was put into the queue; InputError for whatever does not fit."""
+    """Adds the training to the queue and returns its job; raises InputError if the form is invalid."""
     return enqueue(workspace, "train", form.name.strip(), check_form(workspace, form), run_folder(workspace, form.name))
 
 
 def free_name(workspace: Workspace, wanted: str) -> str:
-    """`wanted`, or with a number behind it where a run or a waiting job has that name."""
+    """A free run name: `wanted`, with a number appended if a run or a queued job already has it."""
     taken = {training.name for training in list_trainings(workspace)}
     number = 1
     while (name := wanted if number == 1 else f"{wanted}-{number}") in taken or (workspace.runs / name).exists():
@@ -149,7 +149,7 @@ def free_name(workspace: Workspace, wanted: str) -> str:
 
 
 def _check_source(source: str, config: DreamConfig) -> None:
-    """InputError where a local source is not there; what lies on the hub is not asked for."""
+    """Raises InputError if a local source is missing; sets on the hub are not checked."""
     if source == "shapes" or source.startswith("hf:"):
         return
     from dream.data.sources import open_corpora
@@ -157,32 +157,32 @@ def _check_source(source: str, config: DreamConfig) -> None:
     open_corpora(source, config)
 
 
-# how each training stands
+# state of each training
 
 
 @dataclass(frozen=True)
 class Training:
-    """A run, with the job that last worked on it."""
+    """A run with its latest job."""
 
     name: str
     path: Path
     state: str
     """`queued`, `starting`, `running`, `stopping`, `finished`, `stopped`, `failed`, `killed` or `damaged`."""
     sentence: str = ""
-    """Why it failed, or what can be done."""
+    """Why it failed, or what to do next."""
     run: RunSummary | None = None
     job: Job | None = None
     place: int = 0
-    """In the queue, from 1; 0 for what does not wait."""
+    """Place in the queue from 1; 0 if it is not queued."""
 
     @property
     def active(self) -> bool:
-        """Whether it waits or runs."""
+        """Whether it is queued or running."""
         return self.state in ("queued", "starting", "running", "stopping")
 
 
 def list_trainings(workspace: Workspace) -> list[Training]:
-    """Running ones, then the queue in its order, then the others, last changed first."""
+    """Lists running trainings, then the queue in order, then all others, most recently changed first."""
     runs = {run.path: run for run in list_runs(workspace.runs)}
     latest: dict[Path, Job] = {}
     jobs = list_jobs(workspace)
@@ -190,11 +190,11 @@ def list_trainings(workspace: Workspace) -> list[Training]:
         if job.kind == "train":
             latest.setdefault(job.out, job)
     waiting = [job.id for job in reversed(jobs) if job.state == "queued"]
-    found = [
+    trainings = [
         _training(workspace, path, runs.get(path), latest.get(path), waiting)
         for path in dict.fromkeys([*latest, *runs])
     ]
-    return sorted(found, key=_rank)
+    return sorted(trainings, key=_rank)
 
 
 def _training(
@@ -208,7 +208,7 @@ def _training(
 
 
 def _state(run: RunSummary | None, job: Job | None) -> str:
-    """How it stands: what the job says while it is about, else what the run says of itself."""
+    """The job's state while the job is active, otherwise the state that the run itself reports."""
     if job is None:
         assert run is not None
         return "damaged" if run.problem else run.status
@@ -229,10 +229,10 @@ def _sentence(state: str, run: RunSummary | None, job: Job | None) -> str:
     if state == "damaged" and run is not None:
         return run.problem
     if state == "failed":
-        told = run.message if run is not None else ""
-        return told or (last_message(job) if job is not None else "") or "it ended without a word"
+        message = run.message if run is not None else ""
+        return message or (last_message(job) if job is not None else "") or "it ended without an error message"
     if state == "killed":
-        return "its process went without a word (killed, or the machine was restarted): resume goes on"
+        return "its process ended unexpectedly (killed, or the machine restarted): resume it to continue"
     return ""
 
 
@@ -244,11 +244,11 @@ def _rank(training: Training) -> tuple[int, float, float]:
     return (0 if training.active else 2), 0.0, -max(times)
 
 
-# what can be done with it
+# actions on a training
 
 
 def stop_training(workspace: Workspace, training: Training) -> None:
-    """Takes it out of the queue, or asks it to save a checkpoint and leave, wherever it was started."""
+    """Removes it from the queue, or asks it to save a checkpoint and stop, wherever it was started."""
     if training.job is not None and training.job.active:
         stop_job(workspace, training.job.id)
         return
@@ -261,15 +261,15 @@ def stop_training(workspace: Workspace, training: Training) -> None:
 def resume_arguments(
     workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0
 ) -> tuple[str, ...]:
-    """Arguments of `dream` that go on with a run: to its planned end, or for so much more."""
+    """Arguments of `dream` that continue a run to its planned end, or by an additional budget."""
     more = () if budget is None else (f"--{budget}", _amount(budget, amount))
     before = training.job.arguments if training.job is not None else ()
-    devices = [part for at, name in enumerate(before) if name in DEVICE_OPTIONS for part in (name, before[at + 1])]
+    devices = [word for at, name in enumerate(before) if name in DEVICE_OPTIONS for word in (name, before[at + 1])]
     return ("train", "--out", workspace.shown(training.path), "--resume", *more, *devices)
 
 
 def resume_training(workspace: Workspace, training: Training, budget: Budget | None = None, amount: float = 0.0) -> Job:
-    """The job that goes on with it; InputError where there is nothing to go on with."""
+    """Adds a job that continues the run to the queue; raises InputError if there is nothing to continue."""
     from dream.training.request import TrainRequest, check_train_request
 
     minutes, steps = _budget(budget, amount)
@@ -279,9 +279,9 @@ def resume_training(workspace: Workspace, training: Training, budget: Budget | N
 
 
 def delete_training(workspace: Workspace, training: Training) -> None:
-    """Deletes what the run owns in its folder, its jobs and its notes; other files of the folder stay.
+    """Deletes the run's own files in its folder, its jobs and its note; other files in the folder stay.
 
-    Raises InputError while it waits or runs.
+    Raises InputError while it is queued or running.
     """
     if training.active or run_log.is_training(run_log.read_heartbeat(training.path)):
         raise InputError(f"{training.name} is {training.state}: stop it first")
@@ -295,7 +295,7 @@ def delete_training(workspace: Workspace, training: Training) -> None:
 
 
 def _budget(budget: Budget | None, amount: float) -> tuple[float | None, int | None]:
-    """Minutes and steps, of which one is none at least."""
+    """The budget as minutes and steps; at least one of them is None."""
     return amount if budget == "minutes" else None, int(amount) if budget == "steps" else None
 
 

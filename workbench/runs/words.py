@@ -1,10 +1,11 @@
-"""How a training stands, in words and numbers that pages and notebooks show.
+"""State and numbers of a training in the words that pages and notebooks show.
 
-Of files it reads the end of a job's log alone.
+The only file it reads is the end of a job's log.
 """
 
 from typing import Literal, NamedTuple
 
+from dream.console import duration
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.trainings import Training
@@ -20,12 +21,12 @@ SIGNS = {
     "killed": "✕",
     "damaged": "⚠",
 }
-"""A state is said by a sign and a word; colour only repeats it."""
+"""Sign shown with a state's name, so that colour is never the only cue."""
 Kind = Literal["information", "success", "warning", "error"]
 
 
 class RunReading(NamedTuple):
-    """A number of a training."""
+    """A number of a training with its name and explanation."""
 
     name: str
     value: str
@@ -33,76 +34,68 @@ class RunReading(NamedTuple):
 
 
 def sentence(text: str) -> str:
-    """A message as a sentence; empty stays empty."""
+    """Capitalizes a message and ends it with a full stop; empty stays empty."""
     text = text.strip()
     text = text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
     return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words: `12 s`, `3 min`, `1 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def state_words(training: Training) -> tuple[Kind, str] | None:
-    """What there is to say of its state, with what to do about it; nothing while it simply runs."""
+    """A message on the training's state and what to do about it; None while it runs normally."""
     state, job = training.state, training.job
     if state == "queued":
         before = training.place - 1
-        wait = f"{before} before it" if before else "it is the next"
-        return "information", f"Waits in the queue: {wait}. It starts by itself."
+        place = f"{before} ahead of it" if before else "it is next"
+        return "information", f"Queued: {place}. It starts automatically."
     if state == "starting":
-        said = sentence(last_message(job)) if job is not None else ""
-        return "information", f"Starting: model, data and first steps take some seconds. {said}".rstrip()
+        message = sentence(last_message(job)) if job is not None else ""
+        return "information", f"Starting: loading the model and data takes a few seconds. {message}".rstrip()
     if state == "stopping":
-        return "information", "Stopping: it finishes its step, saves a checkpoint and ends."
+        return "information", "Stopping: it finishes the current step, saves a checkpoint and ends."
     if state in ("failed", "damaged"):
         return "error", f"{state.capitalize()}: {sentence(training.sentence)}"
     if state == "killed":
         return "warning", f"Killed: {sentence(training.sentence)}"
     if state == "stopped" and training.run is None:
-        return "information", "Taken out before it began: nothing was written."
+        return "information", "Removed from the queue before it started: nothing was written."
     if state == "stopped":
-        return "information", "Stopped. Resume goes on as if it had never stopped."
-    return ("success", "Finished. Paint with it, compare it, or let it go on.") if state == "finished" else None
+        return "information", "Stopped. Resume continues exactly where it stopped."
+    return ("success", "Finished. Decode with it, compare it, or train it further.") if state == "finished" else None
 
 
 def run_readings(training: Training, curves: Curves) -> list[RunReading]:
-    """Its numbers of now."""
+    """The training's current numbers."""
     run, speed = training.run, _last(curves, "samples_per_second")
     step, end = (run.step, run.end) if run is not None else (0, 0)
     left = run.seconds_left if run is not None and training.state == "running" else None
     recall = curves.validation.get("text_to_image_r1_at_0.75")
-    found = float(recall[-1]) if recall is not None and len(recall) else None
+    latest = float(recall[-1]) if recall is not None and len(recall) else None
     return [
-        RunReading("Step", f"{step:,}", "Optimiser steps done." + (f" Of {end:,}." if end else "")),
-        RunReading("Time left", duration(left) if left is not None else "–", "Estimate; validations come on top."),
-        RunReading("Pictures / s", _number(speed, "{:,.0f}"), "At the last line of the log."),
+        RunReading("Step", f"{step:,}", "Optimiser steps done." + (f" Planned: {end:,}." if end else "")),
+        RunReading("Time left", duration(left) if left is not None else "–", "Estimate, without validations."),
+        RunReading("Pictures / s", _number(speed, "{:,.0f}"), "At the last logged step."),
         RunReading(
-            "A step",
+            "Time per step",
             _number(1000 * curves.batch_size / speed if speed else None, "{:,.0f} ms"),
-            "Milliseconds; validations and checkpoints left out.",
+            "Without validations and checkpoints.",
         ),
         RunReading("Contrastive", _number(_last(curves, "contrastive_loss"), "{:.3f}"), "Loss in nats."),
         RunReading("Generative", _number(_last(curves, "generative_loss"), "{:.3f}"), "Loss in the head's units."),
         RunReading(
             "R@1 at 75 %",
-            _number(found, "{:.2f}"),
-            f"Captions that find their picture among {curves.among}, 75 % hidden, at the last validation.",
+            _number(latest, "{:.2f}"),
+            f"Share of captions that find their picture among {curves.among} with 75 % hidden, at the last validation.",
         ),
     ]
 
 
-def losses_said(curves: Curves) -> str:
-    """What a reader who cannot see the losses should know."""
+def losses_alt(curves: Curves) -> str:
+    """Text alternative of the loss curves."""
     ends = [
         f"{key.split('_')[0]} {_number(_last(curves, key), '{:.3f}')}"
         for key in ("contrastive_loss", "generative_loss")
     ]
-    return f"Both losses over the training; at the end {' and '.join(ends)}"
+    return f"Both losses over the training, ending at {' and '.join(ends)}"
 
 
 def _last(curves: Curves, key: str) -> float | None:

@@ -1,1 +1,1 @@
-"""Pictures searched by text or by picture, and what carries a similarity."""
+"""Search by text or picture in the joint space, and contributions to a similarity."""

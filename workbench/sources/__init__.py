@@ -1,1 +1,1 @@
-"""Sources of captioned pictures: opening, browsing, counting what they hold."""
+"""Sources of captioned pictures: opening, browsing, statistics."""

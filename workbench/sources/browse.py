@@ -1,7 +1,6 @@
-"""Browses a data source: its splits and shards, and one page of samples at a time.
+"""Browsing a data source: its splits, its shards, and its samples page by page.
 
-Only the locations of rows are kept in memory; a picture is decoded when its page is shown. Statistics are in
-`statistics`.
+Only row locations are kept in memory; pictures are read and decoded when their page is shown.
 """
 
 import itertools
@@ -26,31 +25,30 @@ from dream.data.transforms import BrokenPicture, center_crop, open_picture
 from dream.errors import InputError
 
 THUMBNAIL = 192
-"""Maximal side, in pixels, of the uncropped picture that is kept for display."""
+"""Longest side of the uncropped picture kept for display, in pixels."""
 EVERYTHING = "all"
-"""The split of a stored source that includes the held-out samples."""
+"""Split of a stored source with all samples, none held out."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One captioned picture, read."""
+    """A captioned picture that has been read."""
 
     name: str
     caption: str
     pixels: NDArray[np.uint8]
-    """(3, S, S): the centre square at the model's size."""
+    """(3, S, S) centre square at the size of the model."""
     shown: NDArray[np.uint8]
-    """(h, w, 3): the whole picture, at most THUMBNAIL on its longer side."""
+    """(h, w, 3) whole picture, its longer side at most THUMBNAIL."""
     width: int
-    """Width of the picture in its file, in pixels."""
+    """Width of the picture file in pixels; likewise `height`."""
     height: int
-    """Height of the picture in its file, in pixels."""
     format: str
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A sample that cannot be read, with the reason."""
+    """A sample that cannot be read, and why."""
 
     name: str
     kind: str
@@ -58,21 +56,21 @@ class Broken:
 
 
 class SampleEntry(Protocol):
-    """A sample that is not read yet. `caption` and `sample` raise BadSample, `sample` also BrokenPicture."""
+    """A sample not read yet. `caption` and `sample` raise BadSample, `sample` also BrokenPicture."""
 
     @property
     def name(self) -> str:
-        """The sample's id."""
+        """Id of the sample."""
 
     def caption(self) -> str:
-        """The cleaned caption."""
+        """Reads the caption."""
 
     def sample(self, size: int) -> Sample:
         """Reads the sample, with the picture cropped to `size`."""
 
 
 class Browsed(Protocol):
-    """A split of a source."""
+    """A split of a source, open for browsing."""
 
     name: str
 
@@ -81,25 +79,25 @@ class Browsed(Protocol):
         """Names of the shards."""
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
-        """Samples of a shard from number `start` on."""
+        """Yields the samples of a shard from index `start` on."""
 
     def total(self, shard: int) -> int | None:
-        """Number of samples in a shard; `None` if it is endless, or unknown before all are read."""
+        """Returns the number of samples in a shard; None if endless, or unknown before all are read."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Consecutive samples in the source's order."""
+    """Consecutive samples of a source."""
 
     found: tuple[Sample | Broken, ...]
     more: bool
-    """Whether further samples follow."""
+    """Whether more samples follow."""
     total: int | None
-    """Number of samples in the shard, if it is known."""
+    """Total number of samples, if known."""
 
 
 def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
-    """The splits to choose from; for a stored source without its own splits, those that training makes."""
+    """Returns the splits of a source; for a stored source without splits, those that training makes."""
     if source == "shapes":
         return SPLITS
     corpora = open_corpora(source, config)
@@ -107,7 +105,7 @@ def splits_of(source: str, config: DreamConfig) -> tuple[str, ...]:
 
 
 def browse(source: str, config: DreamConfig, split: str, seed: int = 0) -> Browsed:
-    """Opens a split of a source. Raises InputError if there is none, or no captioned picture in it."""
+    """Opens a split of a source. Raises InputError if there is none, or it has no captioned picture."""
     if source == "shapes":
         return ShapesSamples(config, split, seed)
     return StoredSamples(source, config, split)
@@ -124,10 +122,10 @@ def read_page(
     within: int | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Page:
-    """Reads `count` samples of a shard from number `start` on, with pictures cropped to `size`.
+    """Reads `count` samples of a shard from index `start` on, with pictures cropped to `size`.
 
-    With `wanted` only samples whose caption contains it (in any case) count, among the first `within` of the shard.
-    `check` is called between samples and may raise to stop.
+    With `wanted`, only samples whose caption contains it (ignoring case) count, among the first `within` samples of the
+    shard. `check` is called between samples and may raise.
     """
     entries = browsed.entries(shard, 0 if wanted else start)
     if wanted:
@@ -142,7 +140,7 @@ def read_page(
 
 
 def read(entry: SampleEntry, size: int) -> Sample | Broken:
-    """Reads a sample, or says why it cannot be read."""
+    """Reads a sample, or returns why it cannot be read."""
     try:
         return entry.sample(size)
     except BadSample as bad:
@@ -152,7 +150,7 @@ def read(entry: SampleEntry, size: int) -> Sample | Broken:
 
 
 def first_captions(browsed: Browsed, count: int) -> list[str]:
-    """The first `count` different captions that can be read, or fewer."""
+    """Returns the first `count` different captions that can be read."""
     captions: dict[str, None] = {}
     for entry in itertools.islice(all_entries(browsed), 10 * count):
         with suppress(BadSample):
@@ -163,13 +161,13 @@ def first_captions(browsed: Browsed, count: int) -> list[str]:
 
 
 def all_entries(browsed: Browsed) -> Iterator[SampleEntry]:
-    """Samples of all shards, shard by shard."""
+    """Yields the samples of all shards, one shard after the other."""
     for shard in range(len(browsed.shards)):
         yield from browsed.entries(shard)
 
 
 class StoredSamples:
-    """A split of a stored source. Raises InputError as `browse` does."""
+    """A split of stored corpora. Raises InputError as `browse` does."""
 
     def __init__(self, source: str, config: DreamConfig, split: str) -> None:
         self._opened = source, config, split
@@ -182,22 +180,22 @@ class StoredSamples:
         self._split = EVERYTHING if len(corpora) > 1 else split
         self._below: int | None = None
         if self._split == EVERYTHING:
-            has_rows = any(True for shard in range(len(self.shards)) for _ in self._first(shard))
+            known = any(True for shard in range(len(self.shards)) for _ in self._first(shard))
         else:
             window = next(windows(self.corpus, range(len(self.shards)), self.report), None)
-            has_rows = window is not None
+            known = window is not None
             if window is not None:
                 self._below = held_out_below(window.rows, len(window.rows) < self.corpus.window_rows)
-        if not has_rows:
-            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_problems(self.report)}")
+        if not known:
+            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}")
 
     @property
     def shards(self) -> Sequence[str]:
-        """Names of the corpus's shards."""
+        """Names of the shards."""
         return self.corpus.shards
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
-        """Samples of the split in a shard, from number `start` on."""
+        """Yields the samples of a shard from index `start` on."""
         if self._below is None:
             yield from map(StoredEntry, self.corpus.rows(shard, start, self.report))
             return
@@ -205,14 +203,14 @@ class StoredSamples:
         yield from map(StoredEntry, itertools.islice(own, start, None))
 
     def total(self, shard: int) -> int | None:
-        """Number of the split's samples in a shard, or `None` if the shard is not indexed."""
+        """Returns the number of samples in a shard; None if unknown."""
         count = self.corpus.count(shard)
         if self._below is None or count is None:
             return count
         return sum(map(self._in_split, self.corpus.rows(shard, 0, self.report)))
 
     def fresh(self) -> Corpus:
-        """Opens the corpus again, because one that has been read reports the problems of its shards no more."""
+        """Opens the corpus again; one that has been read does not report problems with its shards again."""
         source, config, split = self._opened
         corpora = open_corpora(source, config)
         return corpora.get(split, corpora["train"])
@@ -227,21 +225,21 @@ class StoredSamples:
 
 @dataclass(frozen=True)
 class StoredEntry:
-    """A row of a corpus."""
+    """A sample stored as a row of a corpus."""
 
     row: Row
 
     @property
     def name(self) -> str:
-        """The sample's id."""
+        """Id of the sample."""
         return sample_id(self.row)
 
     def caption(self) -> str:
-        """The cleaned caption."""
+        """Reads the caption."""
         return self.row.caption()
 
     def sample(self, size: int) -> Sample:
-        """Reads and decodes the sample, with the picture cropped to `size`."""
+        """Reads the sample, with the picture cropped to `size`."""
         caption, picture = self.row.caption(), open_picture(self.row.picture())
         square = np.asarray(center_crop(picture.rgb, size), dtype=np.uint8)
         return Sample(
@@ -266,7 +264,7 @@ class ShapesSamples:
         self._source = ShapesSource(config, split=split, seed=seed)
 
     def entries(self, shard: int, start: int = 0) -> Iterator[SampleEntry]:
-        """Endless pictures from number `start` on."""
+        """Yields the samples of a shard from index `start` on."""
         drawn = self._source.batches(self._batch, {"batch": start // self._batch})
         skipped = start % self._batch
         for batch, _ in drawn:
@@ -275,7 +273,7 @@ class ShapesSamples:
             skipped = 0
 
     def total(self, shard: int) -> int | None:
-        """Always `None`: drawn pictures have no end."""
+        """Returns the number of samples in a shard; None if unknown."""
         return None
 
 
@@ -288,11 +286,11 @@ class DrawnEntry:
     pixels: NDArray[np.uint8]
 
     def caption(self) -> str:
-        """The caption."""
+        """Reads the caption."""
         return self.words
 
     def sample(self, size: int) -> Sample:
-        """The picture as it was drawn; `size` is unused."""
+        """Reads the sample, with the picture cropped to `size`."""
         height, width = self.pixels.shape[1:]
         return Sample(self.name, self.words, self.pixels, self.pixels.transpose(1, 2, 0), width, height, "drawn")
 
@@ -313,8 +311,7 @@ def _matching(entries: Iterator[SampleEntry], wanted: str, check: Callable[[], N
             continue  # a sample without a caption cannot match
 
 
-def _problems(report: DataReport) -> str:
-    """Counts of the report and an example, to end a sentence."""
+def _what_broke(report: DataReport) -> str:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
     first = next(iter(report.problems()), None)
     return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""

@@ -1,18 +1,17 @@
-"""Pictures and tokens of samples as HTML, for pages and notebooks. Text from the data is escaped."""
+"""Samples and their tokens as HTML, for pages and notebooks. All external text is escaped."""
 
 from collections.abc import Sequence
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from workbench.pictures import image_url
+from workbench.pictures import exact_url
 from workbench.sources.browse import Broken, Sample
 from workbench.sources.seen import MEANINGS, Returned, Token
 
 SMALL = 96
-"""Pictures up to this side, in pixels, are enlarged without smoothing."""
+"""Largest side, in pixels, at which pictures are enlarged without smoothing."""
 HIDDEN = 150
 """Grey level of hidden tokens."""
 STYLE = """<style>
@@ -39,24 +38,17 @@ STYLE = """<style>
 </style>"""
 
 
-def data_url(picture: NDArray[np.uint8]) -> str:
-    """URL that holds a picture (h, w, 3) or (3, S, S) as a PNG."""
-    if picture.shape[0] == 3 and picture.shape[-1] != 3:
-        picture = picture.transpose(1, 2, 0)
-    return image_url(Image.fromarray(np.ascontiguousarray(picture)))
-
-
 def hidden_in_grey(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side: int = 240) -> NDArray[np.uint8]:
-    """A picture (3, S, S) with its hidden tokens (N,) in grey, enlarged to (s, s, 3) with s about `side`."""
+    """Returns (s, s, 3): a picture (3, S, S) with hidden tokens (N,) in grey, enlarged to about `side` pixels."""
     grid, size = round(len(mask) ** 0.5), pixels.shape[-1]
-    cells = mask.reshape(grid, grid).repeat(size // grid, 0).repeat(size // grid, 1)  # (S, S)
-    masked = np.where(cells[..., None], np.uint8(HIDDEN), pixels.transpose(1, 2, 0))  # (S, S, 3)
+    cells = mask.reshape(grid, grid).repeat(size // grid, 0).repeat(size // grid, 1)
+    seen = np.where(cells[..., None], np.uint8(HIDDEN), pixels.transpose(1, 2, 0))
     times = max(1, side // size)
-    return masked.repeat(times, 0).repeat(times, 1)
+    return seen.repeat(times, 0).repeat(times, 1)
 
 
 def chips(tokens: Sequence[Token]) -> str:
-    """Tokens of a caption with their ids; special ones are marked and explained on hovering."""
+    """Returns the tokens of a caption with their ids; unusual ones are marked and explained on hover."""
     spans = [
         f'<span class="chip {token.kind}" title="{escape(MEANINGS[token.kind])}, id {token.id}">'
         f"{escape(token.text)}<small>{token.id}</small></span>"
@@ -66,10 +58,12 @@ def chips(tokens: Sequence[Token]) -> str:
 
 
 def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None = None, row: int = 0) -> str:
-    """Card of a sample: the picture in its file, as the model gets it, and back from its tokens (row of `back`)."""
-    size, origin = sample.pixels.shape[-1], "drawn" if sample.format == "drawn" else "file"
+    """Returns the card of a sample: original, model input, and reconstruction from tokens (row of `back`)."""
+    size, whence = sample.pixels.shape[-1], "drawn" if sample.format == "drawn" else "file"
     views = [
-        _view(sample.shown, f"{origin}, {sample.width} x {sample.height}", f"whole: {sample.caption}"),
+        _view(
+            sample.shown.transpose(2, 0, 1), f"{whence}, {sample.width} x {sample.height}", f"whole: {sample.caption}"
+        ),
         _view(sample.pixels, f"cropped, {size} x {size}", f"as the model gets it: {sample.caption}"),
     ]
     if back is not None:
@@ -85,7 +79,7 @@ def sample_card(sample: Sample, tokens: Sequence[Token], back: Returned | None =
 
 
 def broken_card(broken: Broken) -> str:
-    """Card of a sample that cannot be read."""
+    """Returns the card of a sample that cannot be read."""
     return (
         f'<div class="card broken"><div class="caption">{escape(broken.kind)}</div>'
         f'<div>{escape(broken.detail)}</div><div class="about">{escape(broken.name)}</div></div>'
@@ -93,14 +87,14 @@ def broken_card(broken: Broken) -> str:
 
 
 def card_grid(cards: Sequence[str]) -> str:
-    """Cards in as many columns as fit."""
+    """Returns the cards in a responsive grid."""
     return f'{STYLE}<div class="cards">{"".join(cards)}</div>'
 
 
 def _view(picture: NDArray[np.uint8], label: str, alt: str) -> str:
     kind = ' class="cells"' if max(picture.shape) <= SMALL else ""
     return (
-        f'<figure><div class="frame"><img{kind} src="{data_url(picture)}" alt="{escape(alt)}"></div>'
+        f'<figure><div class="frame"><img{kind} src="{exact_url(picture)}" alt="{escape(alt)}"></div>'
         f"<figcaption>{label}</figcaption></figure>"
     )
 

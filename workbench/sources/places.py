@@ -1,4 +1,4 @@
-"""Locates the data sources of a workspace, and detects whether one has changed."""
+"""Sources in a workspace, and a stamp that tells whether a source has changed."""
 
 import hashlib
 import itertools
@@ -11,16 +11,16 @@ from dream.data.samples import PICTURES
 from workbench.workspace import Workspace
 
 STAMPED = 10_000
-"""Maximal number of files and folders whose modification times tell whether a source has changed."""
+"""Maximum number of files and folders checked for changes."""
 SEARCHED = 400
-"""Maximal number of folders in a workspace that are searched for sources."""
+"""Maximum number of workspace folders searched for sources."""
 
 
 def source_stamp(source: str) -> str:
-    """A short text that changes with the sizes and modification times of the source's files.
+    """Returns a short text that changes when the size or modification time of the source's files changes.
 
-    For a folder it covers the subfolders and metadata.jsonl files, not every picture. Raises InputError like
-    `open_corpora` if there is no such source.
+    For a folder, only subfolders and metadata files are checked, not every picture. Raises InputError as `open_corpora`
+    does if there is no source.
     """
     if source == "shapes" or source.startswith("hf:"):
         return source
@@ -34,21 +34,21 @@ def source_stamp(source: str) -> str:
 
 
 def list_sources(workspace: Workspace) -> list[str]:
-    """`shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
+    """Returns `shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
     sources = []
     ours = {path.name for path in (workspace.runs, workspace.decodes, workspace.results)}
     for number, (directory, subfolders, names) in enumerate(os.walk(workspace.root)):
         if number == SEARCHED:
             break
-        folder = Path(directory)
-        depth = len(folder.relative_to(workspace.root).parts)
+        here = Path(directory)
+        deep = len(here.relative_to(workspace.root).parts)
         subfolders[:] = sorted(
-            name for name in subfolders if depth < 3 and not name.startswith(".") and name not in ours
+            name for name in subfolders if deep < 3 and not name.startswith(".") and name not in ours
         )
-        shown = workspace.shown(folder)
+        shown = workspace.shown(here)
         if any(name.endswith(".tar") for name in names):
             sources.append("*.tar" if shown == "." else f"{shown}/*.tar")
-        if depth and _captioned(names):
+        if deep and _captioned(names):
             sources.append(shown)
             subfolders.clear()
     return ["shapes", *sources]
@@ -63,7 +63,7 @@ def _folders(root: Path) -> Iterator[Path]:
 
 
 def _captioned(names: Sequence[str]) -> bool:
-    """Whether files of these names look like captioned pictures."""
+    """Returns whether a folder with these files looks like one of captioned pictures."""
     pictures = {Path(name).stem for name in names if name.lower().endswith(PICTURES)}
     texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
     return bool(pictures) and ("metadata.jsonl" in names or bool(pictures & texts))

@@ -1,6 +1,6 @@
-"""A source through a model's tokenizers: the tokens of a caption, and a picture decoded from its image tokens.
+"""What a model receives from a source: tokens of captions, and pictures after the image tokenizer.
 
-Neither needs the model's weights.
+Neither needs the weights of the model.
 """
 
 from collections import Counter
@@ -19,25 +19,25 @@ from dream.data.text import CaptionTokenizer, load_tokenizer
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
+from dream.training.bundle import obtain_tokenizer
 from dream.training.checkpoint import read_state
-from dream.training.parts import obtain_tokenizer
 
 Kind = Literal["begin", "known", "spelled", "unknown", "end", "cut"]
 MEANINGS: dict[Kind, str] = {
-    "begin": "begin of the caption",
+    "begin": "start of the caption",
     "known": "a token of the vocabulary",
-    "spelled": "a single byte of a word that the vocabulary does not know",
+    "spelled": "a single byte of a word outside the vocabulary",
     "unknown": "not in the vocabulary",
     "end": "end of the caption",
-    "cut": "beyond the context length of the model: cut off",
+    "cut": "cut: beyond the context length of the model",
 }
 SUFFIX, BLANK = "</w>", "Ġ"
-"""CLIP's mark for the end of a word, and byte-level BPE's mark for a blank."""
+"""Marks for the end of a word in CLIP, and for a space in byte-level BPE."""
 
 
 @dataclass(frozen=True)
 class Eyes:
-    """The caption tokenizer and the image tokenizer of a model."""
+    """Both tokenizers of a model."""
 
     name: str
     """Name of the model."""
@@ -47,7 +47,7 @@ class Eyes:
 
     @property
     def exact(self) -> bool:
-        """Whether pictures are recovered exactly from their tokens."""
+        """Whether reconstruction from tokens is exact."""
         return self.config.image.tokenizer == "pixels"
 
 
@@ -60,25 +60,25 @@ class Token(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """Pictures encoded into tokens and decoded again."""
+    """Pictures reconstructed from their tokens."""
 
     pictures: NDArray[np.uint8]
     """(B, 3, S, S)."""
     mean_error: NDArray[np.float64]
-    """(B,): mean absolute difference in 8-bit levels."""
+    """(B,) mean absolute difference, in 8-bit levels."""
     greatest_error: NDArray[np.int64]
-    """(B,): maximal absolute difference in 8-bit levels."""
+    """(B,) maximum absolute difference."""
 
 
 def config_of_model(model: str) -> DreamConfig:
-    """The configuration of a run, checkpoint or shipped model. Raises InputError if there is none."""
+    """Returns the configuration of a run, checkpoint or shipped model. Raises InputError if there is none."""
     return read_state(checkpoint_of(Path(model))).config
 
 
 def eyes_of_model(model: str) -> Eyes:
-    """Loads the tokenizers of a run, checkpoint or shipped model, but not its weights.
+    """Returns the tokenizers of a run, checkpoint or shipped model without reading its weights.
 
-    Raises InputError if there is none, or if its VAE cannot be loaded.
+    Raises InputError if there is none, or its VAE cannot be loaded.
     """
     folder = checkpoint_of(Path(model))
     config = read_state(folder).config
@@ -87,9 +87,9 @@ def eyes_of_model(model: str) -> Eyes:
 
 
 def eyes_of_training(source: str, level: int = 1) -> Eyes:
-    """The tokenizers that a training of the preset `tiny` on this source would have.
+    """Returns the tokenizers that a training of the preset `tiny` on this source would have.
 
-    Reads up to 20,000 captions of the training split. Raises InputError like `open_source`.
+    Reads up to 20,000 captions of the training split. Raises InputError as `open_source` does.
     """
     config = tiny()
     config = replace(config, data=replace(config.data, level=level))
@@ -98,7 +98,7 @@ def eyes_of_training(source: str, level: int = 1) -> Eyes:
 
 
 def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
-    """Tokens of a caption with begin and end, followed by those that are cut off."""
+    """Returns the tokens of the caption with begin and end, then those that are cut."""
     tokens = list(_inner(tokenizer, caption))
     kept, lost = tokens[: tokenizer.context_length - 2], tokens[tokenizer.context_length - 2 :]
     return [
@@ -110,7 +110,7 @@ def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
 
 
 def and_back(image_tokenizer: ImageTokenizer, pixels: NDArray[np.uint8]) -> Returned:
-    """Encodes pictures (B, 3, S, S) into image tokens and decodes them again, with the error."""
+    """Encodes pictures (B, 3, S, S) with the image tokenizer and decodes them again; returns result and errors."""
     with torch.no_grad():
         tokens = image_tokenizer.tokenize(torch.from_numpy(pixels))
         back = (image_tokenizer.to_pixels(tokens) * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

@@ -1,6 +1,6 @@
 """Statistics of a source: those of `dream data`, with tokens, words and, for drawn pictures, attributes.
 
-Only lengths and counts are kept in memory, not pictures.
+Only lengths and counts are kept in memory, no pictures.
 """
 
 import csv
@@ -21,15 +21,15 @@ from dream.data.text import CaptionTokenizer
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples
 
 WORDS = 40
-"""Number of most frequent words that are listed."""
+"""Number of most frequent words reported."""
 REPEATED = 20
-"""Number of most frequent captions that are listed."""
+"""Number of most frequent captions reported."""
 EVERY = 0.4
 """Seconds between two partial results."""
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
-PartialStatistics = Callable[["SourceStatistics", int | None], None]
-"""Callback that takes the statistics so far and the expected number of samples, if it is known."""
+Tell = Callable[["SourceStatistics", int | None], None]
+"""Progress callback: statistics so far, and the expected number of samples or None."""
 
 
 @dataclass(frozen=True)
@@ -37,41 +37,39 @@ class SourceStatistics:
     """Statistics of the samples read."""
 
     rows: int
-    """Samples read, good or broken."""
+    """Samples read."""
     good: int
     held_out: int
-    """Good samples that training would hold out for validation."""
+    """Good samples that a training would hold out for validation."""
     complete: bool
-    """Whether every sample has been read."""
+    """Whether all samples were read."""
     shards: int
     widths: NDArray[np.int64]
-    """(good,): width of each picture before the crop, in pixels."""
+    """Width of each good picture before cropping, in pixels; likewise `heights`."""
     heights: NDArray[np.int64]
-    """(good,): height of each picture before the crop, in pixels."""
     words: NDArray[np.int64]
-    """(good,): words per caption."""
+    """Number of words per caption."""
     tokens: NDArray[np.int64]
-    """(good,): tokens per caption with begin and end, not truncated."""
+    """Number of tokens per caption before cutting, begin and end included."""
     context: int
-    """Maximal number of tokens that the model reads."""
+    """Context length of the model, in tokens."""
     formats: dict[str, int]
     modes: dict[str, int]
     vocabulary: int
     """Number of different words."""
     frequent: list[tuple[str, int]]
-    """The most frequent words with their counts."""
     different: int
     """Number of different captions."""
     repeated: list[tuple[str, int]]
-    """Captions that occur more than once, most frequent first."""
+    """Captions that occur more than once with their counts, most frequent first."""
     attributes: dict[str, dict[str, int]]
-    """For drawn pictures: counts of each value, per attribute."""
+    """For drawn pictures: count of each value of each attribute."""
     problems: list[tuple[str, str, str, str]]
-    """Problems as (kind, shard, key, detail)."""
+    """Problems found: (kind, shard, key, detail)."""
 
     @property
     def cut(self) -> int:
-        """Number of captions that exceed the model's context."""
+        """Number of captions longer than the context length."""
         return int((self.tokens > self.context).sum())
 
     @property
@@ -89,35 +87,31 @@ class _Counted(Survey):
     lengths: list[int] = field(default_factory=list)
     attributes: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def add(self, facts: SampleFacts) -> None:
-        """Adds a good sample, with its words and tokens."""
-        super().add(facts)
+    def add(self, look: SampleFacts) -> None:
+        super().add(look)
         assert self.tokenizer is not None
-        self.vocabulary.update(_WORD.findall(facts.caption.casefold()))
-        self.lengths += (length + 2 for length in self.tokenizer.lengths([facts.caption]))
+        self.vocabulary.update(_WORD.findall(look.caption.casefold()))
+        self.lengths += (length + 2 for length in self.tokenizer.lengths([look.caption]))
 
 
 def source_statistics(
-    browsed: Browsed,
-    tokenizer: CaptionTokenizer,
-    limit: int | None,
-    show: PartialStatistics = lambda statistics, expected: None,
+    browsed: Browsed, tokenizer: CaptionTokenizer, limit: int | None, tell: Tell = lambda now, of: None
 ) -> SourceStatistics:
-    """Statistics of the first `limit` samples; `None` reads all samples of a stored source, whatever its split.
+    """Returns the statistics of the first `limit` samples, from the rows of all splits of a stored source.
 
-    `show` takes partial results and may raise to stop. Endless sources need a limit.
+    None reads a stored source completely; endless sources need a limit. `tell` may raise to stop.
     """
     counted = _Counted(len(browsed.shards), tokenizer=tokenizer)
     last = time.monotonic()
-    for _ in _fill(browsed, counted, limit):
+    for _ in _filled(browsed, counted, limit):
         if time.monotonic() - last > EVERY:
-            show(_statistics(counted), counted.expected)
+            tell(_statistics(counted), counted.expected)
             last = time.monotonic()
     return _statistics(counted)
 
 
 def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
-    """CSV with one row per problem: kind, shard, name, detail."""
+    """Returns one row per problem: kind, shard, name, detail."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(("kind", "shard", "name", "detail"))
@@ -125,12 +119,12 @@ def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _fill(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:
-    """Adds samples to `counted` up to `limit`; yields in between."""
+def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:
+    """Fills `counted`, yielding after each sample."""
     if isinstance(browsed, StoredSamples):
         yield from survey(browsed.fresh(), limit, counted)
         return
-    assert isinstance(browsed, ShapesSamples) and limit is not None, "drawn pictures have no end"
+    assert isinstance(browsed, ShapesSamples) and limit is not None, "drawn pictures are endless"
     counted.expected = limit
     for entry in islice(browsed.entries(0), limit):
         caption = entry.caption()

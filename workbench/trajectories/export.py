@@ -1,6 +1,6 @@
-"""A stored choice among candidates as a file for others: PNG, GIF, MP4, JSON, and the player as one HTML.
+"""Exports of a stored choice among candidates: PNG, GIF, MP4, JSON, and the player as one HTML file.
 
-Files are made in memory from what is stored, and each says how it was painted; no model is opened.
+Files are made in memory from the store, with the settings that painted them; no model is opened.
 """
 
 import io
@@ -24,31 +24,31 @@ IN_A_ROW = 8
 
 
 def race_png(stored: StoredDecode) -> bytes:
-    """All candidates as far as they were painted, the chosen one framed, with the settings inside."""
+    """PNG of all candidates as far as they were painted, the chosen one framed, with the settings inside."""
     file = io.BytesIO()
     sheets.write_png(race_sheets(open_race(stored))[-1], file, about_file(stored))
     return file.getvalue()
 
 
 def race_gif(stored: StoredDecode) -> bytes:
-    """All candidates step by step, as an endless GIF."""
+    """Looping GIF of all candidates, step by step."""
     file = io.BytesIO()
     sheets.write_gif(race_sheets(open_race(stored)), file, FRAME_SECONDS, HOLD_SECONDS)
     return file.getvalue()
 
 
 def race_mp4(stored: StoredDecode) -> bytes:
-    """All candidates step by step, as a film (H.264)."""
+    """MP4 (H.264) of all candidates, step by step."""
     return film(race_sheets(open_race(stored)), stored.about)
 
 
 def race_html(stored: StoredDecode, played: Mapping[str, Any]) -> bytes:
-    """The player with what it plays (`race_data`), as one file that works offline."""
+    """The player with its data (`race_data`), as one HTML file that works offline."""
     return player_html(played, stored.prompt).encode()
 
 
 def race_json(stored: StoredDecode) -> bytes:
-    """How it was painted, and who was where at every step and with which score."""
+    """JSON of the settings, and of the candidates and their scores at every step."""
     race = open_race(stored)
     steps = [
         {
@@ -73,9 +73,7 @@ def race_json(stored: StoredDecode) -> bytes:
 
 
 def race_sheets(race: Race) -> list[Image.Image]:
-    """A sheet a step, all of one size: every candidate as it was, those dropped paled, the chosen one
-    framed.
-    """
+    """One sheet per step, all of one size: every candidate, with dropped ones faded and the chosen one framed."""
     return [_sheet(race, i) for i in range(len(race.steps))]
 
 

@@ -1,6 +1,6 @@
-"""What if no candidate were dropped: all K of some prompts finished, scored on the way, timed and judged.
+"""Finishes all K candidates of some prompts, with scores at every step, times, and the judge's opinions.
 
-Where they are kept is in `trajectory_kept`, the arithmetic on them in `trajectory_worth`.
+`kept` stores the result, `worth` computes with it.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dream.decoding.decode import paint_iter, previews
-from dream.decoding.record import RecordWriter
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
@@ -24,18 +25,18 @@ if TYPE_CHECKING:
     from dream.model.pretrained import Pretrained
 
 ROWS = 64
-"""Pictures painted at once over many prompts; small, so that results come early and cancelling is quick."""
+"""Pictures painted at once over many prompts; few, for early results and quick cancelling."""
 PICTURE_BYTES = 48_000_000
-"""Finished pictures beyond this size are not kept."""
+"""Finished pictures beyond this total size are not kept."""
 
 
 class Opinion(NamedTuple):
-    """What the judge of drawn shapes says of a finished picture."""
+    """The judge's opinion on a finished picture of drawn shapes."""
 
     right: bool
-    """Every attribute is as the prompt says; what is malformed counts as what it resembles most."""
+    """Every attribute is as the prompt says; a malformed shape counts as the one it resembles most."""
     well_formed: bool
-    """Right, and nothing is malformed."""
+    """Right, and no shape is malformed."""
     wrong: tuple[str, ...] = ()
     """Attributes that are not as the prompt says: layout, ground, shape, colour."""
 
@@ -46,9 +47,7 @@ class Opinion(NamedTuple):
 
 
 def opinions(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> list[Opinion | None]:
-    """The judge's word on each picture (R, 3, H, W) and its prompt; None where it does not know the
-    prompt.
-    """
+    """The judge's opinion on each picture (R, 3, H, W) and its prompt; None if it does not know the prompt."""
     result: list[Opinion | None] = [None] * len(prompts)
     rows = [row for row, prompt in enumerate(prompts) if judged(prompt)]
     if not rows:
@@ -63,7 +62,7 @@ def opinions(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> list[Opinio
 
 @lru_cache(4096)
 def judged(prompt: str) -> bool:
-    """Whether the judge can tell right from wrong for this prompt."""
+    """Whether the judge knows this prompt."""
     try:
         load_judge().attributes(torch.zeros(1, 3, 32, 32), [prompt])
     except InputError:
@@ -73,7 +72,7 @@ def judged(prompt: str) -> bool:
 
 @dataclass(frozen=True)
 class Finished:
-    """K finished candidates of P prompts with their scores on the way."""
+    """K finished candidates of P prompts with their scores at every step."""
 
     prompts: tuple[str, ...]
     settings: DecodeSettings
@@ -104,11 +103,8 @@ class Finished:
         return self.scores.shape[2]
 
     def flags(self, strict: bool) -> NDArray[np.bool_]:
-        """(J, K): which candidates of the judged prompts are right; `strict` refuses what is malformed."""
+        """(J, K): candidates of the judged prompts that are right; `strict` counts malformed ones as wrong."""
         return (self.well_formed if strict else self.right)[self.judged]
-
-
-Tell = Callable[[float, str], None]
 
 
 def finish_all(
@@ -116,33 +112,34 @@ def finish_all(
     prompts: Sequence[str],
     settings: DecodeSettings,
     *,
-    tell: Tell = lambda share, text: None,
-    show: Callable[[Finished], None] = lambda found: None,
+    progress: Callable[[float, str], None] = lambda share, text: None,
+    show: Callable[[Finished], None] = lambda finished: None,
     writer: RecordWriter | None = None,
 ) -> Finished:
-    """All candidates of the prompts; `show` gets what is there after every batch, `writer` the first
-    prompt's steps.
+    """Finishes all candidates of the prompts.
+
+    `show` receives the result so far after every batch, `writer` the steps of the first prompt.
     """
     settings = replace(settings, selection="none")
     size = max(1, ROWS // settings.candidates)
     first = list(prompts[:size])
-    tell(0.0, "timing one picture a prompt")
+    progress(0.0, "timing one picture per prompt")
     plain = replace(settings, candidates=1)
     tries = [[s for _, s in timed(paint_iter(pretrained, first, plain))] for _ in range(2)]
-    plain_seconds = [min(both) for both in zip(*tries, strict=True)]  # the first one warms up
-    found: Finished | None = None
+    plain_seconds = [min(both) for both in zip(*tries, strict=True)]  # the first try warms up
+    finished: Finished | None = None
     for start in range(0, len(prompts), size):
         part = prompts[start : start + size]
 
         def report(done: float, start: int = start, count: int = len(part)) -> None:
-            tell((start + done * count) / len(prompts), f"{start} of {len(prompts)} prompts finished")
+            progress((start + done * count) / len(prompts), f"{start} of {len(prompts)} prompts finished")
 
         keep = None if start else writer
         batch = _batch(pretrained, part, settings, start, plain_seconds, report, keep)
-        found = batch if found is None else _joined(found, batch)
-        show(found)
-    assert found is not None
-    return found
+        finished = batch if finished is None else _joined(finished, batch)
+        show(finished)
+    assert finished is not None
+    return finished
 
 
 def _batch(
@@ -156,9 +153,7 @@ def _batch(
 ) -> Finished:
     p, k = len(prompts), settings.candidates
     scores, steps, decoded, seconds = [], [], [], []
-    records = paint_iter(
-        pretrained, prompts, settings, picture_ids=range(start, start + p), record_scores=True, score_finished=True
-    )
+    records = paint_iter(pretrained, prompts, settings, picture_ids=range(start, start + p), scored="all")
     pictures = np.zeros(0, np.uint8)
     for record, took in timed(records):
         assert record.alignment is not None
@@ -195,8 +190,8 @@ def _of_first(record: StepRecord, count: int) -> StepRecord:
     assert record.alignment is not None
     return replace(
         record,
-        images=record.images[:count],
-        candidates=record.candidates[:count],
+        picture=record.picture[:count],
+        candidate=record.candidate[:count],
         order=record.order[:count],
         revealed=record.revealed[:count],
         tokens=record.tokens[:count],

@@ -1,6 +1,6 @@
-"""The forms of choosing side by side at equal K: how many prompts come out right, and what it costs.
+"""Compares the forms of choosing at equal K: how many prompts come out right, and at what cost.
 
-Every prompt is painted with each form from the same seed. It draws nothing and stores nothing.
+Every prompt is painted with each form from the same seed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dream.decoding.decode import paint_iter, previews
+from dream.decoding.paint import paint_iter
+from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import StepRecord
 from dream.evaluation.statistics import Estimate, mean
@@ -29,21 +30,21 @@ COLUMNS = (
     "time a prompt (s)",
     "prompts",
 )
-"""Of the table; low and high are the ends of a 95 % interval over prompts."""
+"""Columns of the table; low and high are the ends of a 95 % interval over prompts."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a way of choosing got and cost."""
+    """Result and cost of one form of choosing."""
 
     name: str
     settings: DecodeSettings
     right: NDArray[np.bool_]
-    """(P,) the picture it ended with is right and well-formed; false where the judge knows no such prompt."""
+    """(P,) the final picture is right and well-formed; false if the judge does not know the prompt."""
     seconds: float
-    """For all prompts."""
+    """Duration for all prompts."""
     picture_steps: float
-    """Cost in decoding steps of one candidate, over those of one plain picture."""
+    """Decoding steps of single candidates, relative to those of one plain picture."""
 
     @property
     def share(self) -> Estimate:
@@ -55,20 +56,20 @@ def compare_forms(
     pretrained: "Pretrained",
     prompts: Sequence[str],
     forms: Mapping[str, DecodeSettings],
-    tell: Callable[[float, str], None] = lambda share, text: None,
+    progress: Callable[[float, str], None] = lambda share, text: None,
 ) -> list[Form]:
-    """Each form over all prompts; where several candidates are finished (`none`) the best scored counts."""
-    found = []
+    """Paints all prompts with each form; of several finished candidates (`none`) the best scored counts."""
+    results = []
     for i, (name, settings) in enumerate(forms.items()):
-        tell(i / len(forms), name)
+        progress(i / len(forms), name)
         right, seconds = _painted(pretrained, prompts, settings)
         steps = cost_in_steps(settings, pretrained.config.image.num_tokens)
-        found.append(Form(name, settings, right, seconds, steps))
-    return found
+        results.append(Form(name, settings, right, seconds, steps))
+    return results
 
 
 def cost_in_steps(settings: DecodeSettings, num_tokens: int) -> float:
-    """Steps of one candidate that a decode takes, over those of a plain picture."""
+    """Decoding steps of single candidates, relative to those of a plain picture."""
     plan = plan_steps(settings, num_tokens)
     rows, alive = 0, 1
     for step in plan:
@@ -78,7 +79,7 @@ def cost_in_steps(settings: DecodeSettings, num_tokens: int) -> float:
 
 
 def forms_table(forms: Sequence[Form]) -> pd.DataFrame:
-    """A row a form, of COLUMNS."""
+    """Table with one row per form and the columns COLUMNS."""
     rows = [
         [
             form.share.value,
@@ -104,7 +105,7 @@ def _painted(
         ids = range(first, first + len(part))
         last: StepRecord | None = None
         for last, took in timed(  # noqa: B007
-            paint_iter(pretrained, part, settings, picture_ids=ids, score_finished=True)
+            paint_iter(pretrained, part, settings, picture_ids=ids, scored="finished")
         ):
             seconds += took
         assert last is not None and last.alignment is not None

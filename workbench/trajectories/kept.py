@@ -1,8 +1,8 @@
-"""Finished candidates on disk, beside the stored choice that they belong to; and the work that makes them.
+"""Finishes the candidates of a stored choice, or of many prompts, and stores the result.
 
-A stored choice has `finished.npz` once all its candidates were finished, and their steps as a record in
-`finished.zarr`. What was finished over many prompts is stored as a choice of its own (`about["prompts"]` says
-how many), whose record has the first prompt's candidates.
+A stored choice whose candidates were all finished has them in `finished.npz`, and their steps as a record in
+`finished.zarr`. A study of many prompts is stored as a separate choice (`about["prompts"]` is their number),
+whose record holds the first prompt's candidates.
 """
 
 import json
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dream.decoding.record import RecordWriter, load_record
+from dream.decoding.record import load_record
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.store import StoredDecode, begin, open_stored
@@ -32,23 +33,23 @@ if TYPE_CHECKING:
 FILE, RECORD = "finished.npz", "finished.zarr"
 LISTS = ("prompts", "steps", "decoded", "seconds", "plain_seconds")
 ARRAYS = ("scores", "judged", "right", "well_formed", "pictures")
-"""Fields of Finished that are kept."""
+"""Fields of `Finished` that are stored."""
 MOST_PROMPTS = 512
 SHOWN_PROMPTS = 6
-"""Prompts on the small picture of a stored study."""
+"""Prompts in the thumbnail of a stored study."""
 
 
 def what_if(
     work: Work[StoredDecode], pretrained: "Pretrained", workspace: Workspace, stored: StoredDecode
 ) -> StoredDecode:
-    """Finishes all candidates of a stored choice and keeps them beside it.
+    """Finishes all candidates of a stored choice and stores them with it.
 
-    Raises InputError where another model painted it, or where it was deleted meanwhile.
+    Raises InputError if another model painted the choice, or if it was deleted in the meantime.
     """
     if stored.about.get("model_id") != pretrained.model_id:
         raise InputError(
-            f"this was painted by the weights {stored.about.get('model_id')}, and "
-            f"{stored.about.get('model')} now has {pretrained.model_id}: paint it again to finish them all"
+            f"this was painted by the weights {stored.about.get('model_id')}, but "
+            f"{stored.about.get('model')} now has {pretrained.model_id}; paint it again to finish all candidates"
         )
     settings = DecodeSettings.from_dict(stored.about["settings"])
     prompts = [stored.prompt]
@@ -57,10 +58,10 @@ def what_if(
     try:
         everything = about_record(pretrained, prompts, replace(settings, selection="none"))
         with RecordWriter(folder / RECORD, everything) as writer:
-            found = finish_all(pretrained, prompts, settings, tell=work.tell, writer=writer)
+            found = finish_all(pretrained, prompts, settings, progress=work.tell, writer=writer)
         _save(found, folder)
         open_stored(workspace, stored.id)
-        for name in (RECORD, FILE):  # last what says that it is there
+        for name in (RECORD, FILE):  # the file last: it marks the result as complete
             shutil.rmtree(stored.path / name, ignore_errors=True)
             (folder / name).replace(stored.path / name)
     finally:
@@ -76,11 +77,9 @@ def study(
     prompts: list[str],
     settings: DecodeSettings,
 ) -> StoredDecode:
-    """Finishes all candidates of many prompts and stores them; the work shows (Finished, worth by step) so
-    far.
-    """
+    """Finishes all candidates of many prompts and stores them; shows (Finished, worth by step) so far."""
     if not 2 <= len(prompts) <= MOST_PROMPTS:
-        raise InputError(f"a study takes 2 to {MOST_PROMPTS} different prompts, got {len(prompts)}")
+        raise InputError(f"a study needs 2 to {MOST_PROMPTS} different prompts, got {len(prompts)}")
     about: dict[str, Any] = {
         "model": model,
         "model_id": pretrained.model_id,
@@ -96,23 +95,23 @@ def study(
     with begin(workspace, KIND, title, about) as draft:
         first = about_record(pretrained, prompts[:1], replace(settings, selection="none"))
         with RecordWriter(draft.record_path, first) as writer:
-            found = finish_all(pretrained, prompts, settings, tell=work.tell, show=show, writer=writer)
+            found = finish_all(pretrained, prompts, settings, progress=work.tell, show=show, writer=writer)
         _save(found, draft.path)
         return draft.finish(_sheet(found))
 
 
 def prompts_of(stored: StoredDecode) -> int:
-    """How many prompts a stored choice is of."""
+    """Number of prompts of a stored choice."""
     return int(stored.about.get("prompts", 1))
 
 
 def has_finished(stored: StoredDecode) -> bool:
-    """Whether all candidates were finished."""
+    """Whether all candidates of a stored choice were finished."""
     return (stored.path / FILE).is_file()
 
 
 def open_finished(stored: StoredDecode) -> Finished:
-    """The finished candidates of a stored choice; raises InputError where they are damaged."""
+    """Opens the finished candidates of a stored choice; raises InputError if they are damaged."""
     path = stored.path / FILE
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -129,7 +128,7 @@ def open_finished(stored: StoredDecode) -> Finished:
 
 
 def open_finished_race(stored: StoredDecode) -> Race:
-    """The first prompt's candidates as a race that nobody leaves."""
+    """Race of the first prompt in which no candidate is dropped."""
     if prompts_of(stored) > 1:
         return open_race(stored)
     return race_of(load_record(stored.path / RECORD))
@@ -144,7 +143,7 @@ def _save(found: Finished, folder: Path) -> None:
 
 
 def _sheet(found: Finished) -> Image.Image:
-    """A row a prompt, of its finished candidates."""
+    """Thumbnail with one row of finished candidates per prompt."""
     rows = found.pictures[:SHOWN_PROMPTS, :8]  # (Q, k, 3, H, W)
     q, k, _, height, width = rows.shape
     sheet = rows.transpose(0, 3, 1, 4, 2).reshape(q * height, k * width, 3)

@@ -1,7 +1,7 @@
-"""Semantically Aligned Decoding of one prompt as plain data: painted step by step, stored, reopened, played.
+"""Semantically Aligned Decoding of one prompt as plain data: painted step by step, stored, opened and played.
 
-A `Race` is what K candidates were at every step, how they were scored, and who went on. It judges nothing
-(see `trajectory_finished`) and draws nothing (see `figures.trajectories`).
+A `Race` holds K candidates at every step, their scores, and which of them went on. `finished` judges pictures,
+`figures.trajectories` draws the race.
 """
 
 import time
@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dream.decoding.decode import paint_iter, previews
-from dream.decoding.record import About, DecodeRecord, RecordWriter, load_record
+from dream.decoding.paint import PaintPlan, paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record import About, DecodeRecord, load_record
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, parse_select_points, plan_steps
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
@@ -32,13 +34,11 @@ if TYPE_CHECKING:
 KIND = "trajectories"
 MOST_CANDIDATES = 16
 UNITS = {"% of the tokens": "%tokens", "% of the steps": "%steps", "steps": "steps"}
-"""In what the moment of the choice is given, and how `parse_select_at` writes it."""
+"""Units of the moment of the choice, and their form in `parse_select_at`."""
 
 
 def refusal(config: "DreamConfig") -> str | None:
-    """Why a model cannot choose among its own candidates, as a clause that begins with 'it'; None if it
-    can.
-    """
+    """Reason why a model cannot choose among its candidates, as a clause that begins with 'it'; None if it can."""
     learned = trained_for(config)
     return next((REFUSALS[need] for need in (PAINTING, PROMPTING, JOINT) if need not in learned), None)
 
@@ -46,9 +46,9 @@ def refusal(config: "DreamConfig") -> str | None:
 def race_settings_of(
     config: "DreamConfig", select_at: str, *, selection: Selection, candidates: int, **changes: Any
 ) -> tuple[DecodeSettings, list[SelectPoint]]:
-    """The model's own settings, changed where told, and where candidates are compared.
+    """The model's own settings with `changes`, and the moments at which candidates are compared.
 
-    `select_at` is as `parse_select_at` reads it. Raises InputError for settings that do not go together.
+    `select_at` has the form of `parse_select_at`. Raises InputError for settings that do not fit together.
     """
     plain = DecodeSettings.of(config.decode, **changes)
     tokens = config.image.num_tokens
@@ -58,31 +58,31 @@ def race_settings_of(
 
 
 def place_name(step: int, of: int, decoded: float) -> str:
-    """A moment of a decode by all its names: '32 % of the tokens = step 8 of 16 = 50 % of the steps'."""
+    """A moment of a decode in all its units: '32 % of the tokens = step 8 of 16 = 50 % of the steps'."""
     return f"{100 * decoded:.3g} % of the tokens = step {step} of {of} = {100 * step / of:.3g} % of the steps"
 
 
 @dataclass(frozen=True)
 class Race:
-    """K candidates over the T steps that revealed tokens (so far)."""
+    """K candidates over the T steps that revealed tokens so far."""
 
     prompt: str
     settings: DecodeSettings
     num_tokens: int
     steps: tuple[int, ...]
-    """(T) steps done."""
+    """(T) number of steps done."""
     decoded: tuple[float, ...]
-    """(T) share of the tokens decoded then."""
+    """(T) share of the tokens decoded by then."""
     alignment: NDArray[np.float32]
-    """(T, K) cosine of the partial picture and the prompt; NaN where a candidate was not there."""
+    """(T, K) cosine of the partial picture and the prompt; NaN where a candidate took no part."""
     alive: NDArray[np.bool_]
-    """(T, K) candidates painted in the step."""
+    """(T, K) candidates that took part in the step."""
     kept: NDArray[np.bool_]
     """(T, K) candidates that went on after it."""
     frames: NDArray[np.uint8]
-    """(T, K, 3, H, W) pictures so far; black where a candidate was not there."""
+    """(T, K, 3, H, W) pictures so far; black where a candidate took no part."""
     seconds: tuple[float, ...]
-    """(T) that the steps took; empty if they were not measured."""
+    """(T) duration of the steps; empty if not measured."""
 
     @property
     def candidates(self) -> int:
@@ -91,7 +91,7 @@ class Race:
 
     @property
     def redraws(self) -> bool:
-        """Whether candidates are draws of one step, not pictures of their own (`every`)."""
+        """Whether candidates are draws of one step instead of separate pictures (`every`)."""
         return self.settings.selection == "every" and self.candidates > 1
 
     @property
@@ -101,27 +101,27 @@ class Race:
 
     @property
     def chosen(self) -> int:
-        """The candidate that is left, -1 while several are."""
+        """The only candidate left; -1 while there are several."""
         left = np.flatnonzero(self.kept[-1:])  # of the last step
         return int(left[0]) if len(left) == 1 else -1
 
     def last_frame(self, candidate: int) -> NDArray[np.uint8]:
-        """(3, H, W): the newest picture of a candidate."""
+        """(3, H, W): the latest picture of a candidate."""
         return self.frames[self.shown_at(len(self.steps) - 1, candidate)]
 
     def shown_at(self, index: int, candidate: int) -> tuple[int, int]:
-        """Where in `frames` is what a candidate looks like at a step: itself, or when it was last there.
+        """Index into `frames` of a candidate at a step: of that step, or of the last one it took part in.
 
-        Before the draws of `every` begin, all of them are the one picture that there is.
+        Before the draws of `every` begin, all candidates are the one picture there is.
         """
-        there = np.flatnonzero(self.alive[: index + 1, candidate])
-        if len(there):
-            return int(there[-1]), candidate
+        alive = np.flatnonzero(self.alive[: index + 1, candidate])
+        if len(alive):
+            return int(alive[-1]), candidate
         return index, int(np.flatnonzero(self.alive[index])[0])
 
 
 class GrowingRace:
-    """A race that takes the steps of a decode of one prompt as they come."""
+    """A race that grows with the steps of a decode of one prompt."""
 
     def __init__(self, prompt: str, settings: DecodeSettings, num_tokens: int, side: int) -> None:
         count, k = len(plan_steps(settings, num_tokens)), settings.candidates
@@ -134,8 +134,8 @@ class GrowingRace:
         self.seconds: list[float] = []
 
     def add(self, record: StepRecord, pictures: NDArray[np.uint8], seconds: float) -> Race:
-        """The race up to and with this step; `pictures` (R, 3, H, W) show its rows."""
-        i, candidates = len(self.steps), record.candidates.cpu().numpy()
+        """Adds a step, whose rows `pictures` (R, 3, H, W) show, and returns the race so far."""
+        i, candidates = len(self.steps), record.candidate.cpu().numpy()
         self.alive[i, candidates] = True
         self.kept[i, candidates] = record.kept.cpu().numpy()
         self.frames[i, candidates] = pictures
@@ -144,7 +144,7 @@ class GrowingRace:
         self.steps.append(record.step + 1)
         self.decoded.append(record.decoded_fraction)
         self.seconds.append(seconds)
-        part = slice(0, i + 1)  # rows that are written once are never written again
+        part = slice(0, i + 1)  # views are safe: a row is never written twice
         return Race(
             self.prompt,
             self.settings,
@@ -160,7 +160,7 @@ class GrowingRace:
 
 
 def timed(records: Iterable[StepRecord]) -> Iterator[tuple[StepRecord, float]]:
-    """Each record with the seconds that it took to come; what its taker does is not counted."""
+    """Yields each record with the seconds that it took to compute; time spent by the consumer is not counted."""
     source = iter(records)
     while True:
         began = time.perf_counter()
@@ -171,18 +171,8 @@ def timed(records: Iterable[StepRecord]) -> Iterator[tuple[StepRecord, float]]:
 
 
 def about_record(pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings) -> About:
-    """What a record of these prompts, decoded together, says of itself."""
-    image = pretrained.config.image
-    return About(
-        tuple(prompts),
-        tuple(range(len(prompts))),
-        settings,
-        pretrained.model_id,
-        image.num_tokens,
-        image.token_dim,
-        image.size,
-        len(prompts),
-    )
+    """Description of a record of these prompts, decoded in one batch."""
+    return About.of(pretrained, PaintPlan(prompts, settings, range(len(prompts)), len(prompts)))
 
 
 def paint_race(
@@ -193,13 +183,13 @@ def paint_race(
     prompt: str,
     settings: DecodeSettings,
 ) -> StoredDecode:
-    """Paints and stores one prompt; the work shows the `Race` as it is after every step."""
+    """Paints and stores one prompt; shows the `Race` after every step."""
     prompt, image = asked(prompt), pretrained.config.image
     about = {"model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(), "seed": settings.seed}
     race = None
     with begin(workspace, KIND, prompt, about) as draft:
         growing = GrowingRace(prompt, settings, image.num_tokens, image.size)
-        records = paint_iter(pretrained, [prompt], settings, record_scores=True, score_finished=True)
+        records = paint_iter(pretrained, [prompt], settings, scored="all")
         with RecordWriter(draft.record_path, about_record(pretrained, [prompt], settings)) as writer:
             for record, seconds in timed(records):
                 pictures = previews(pretrained.image_tokenizer, image, record).cpu()
@@ -213,19 +203,19 @@ def paint_race(
 
 
 def asked(prompt: str) -> str:
-    """The prompt without superfluous blanks; InputError where nothing is left."""
+    """The prompt without extra blanks; raises InputError if nothing is left."""
     if not (words := " ".join(prompt.split())):
-        raise InputError("there is no prompt: write what is to be painted")
+        raise InputError("there is no prompt: write what to paint")
     return words
 
 
 def open_race(stored: StoredDecode) -> Race:
-    """The race that was stored; raises InputError where its record is damaged."""
+    """Opens a stored race; raises InputError if its record is damaged."""
     return race_of(load_record(stored.record_path), tuple(stored.about.get("seconds", ())))
 
 
 def race_of(record: DecodeRecord, seconds: tuple[float, ...] = (), picture: int = 0) -> Race:
-    """The race of one prompt of a record."""
+    """The race of one prompt in a record."""
     steps = record.steps
     return Race(
         record.about.prompts[picture],
@@ -241,9 +231,6 @@ def race_of(record: DecodeRecord, seconds: tuple[float, ...] = (), picture: int 
     )
 
 
-# playing
-
-
 def race_data(
     race: Race,
     title: str,
@@ -252,11 +239,11 @@ def race_data(
     select: Sequence[int] | None = None,
     urls: dict[tuple[int, int], str] | None = None,
 ) -> dict[str, Any]:
-    """What the player takes in its mode `race`.
+    """Data for the player's mode `race`.
 
-    `right` says how each candidate came out; `chosen` and `select` are given where all were finished and
-    the race itself does not say who would have been chosen, and where. `urls` keeps the pictures of a
-    growing race from call to call.
+    `right` says whether each candidate came out right. `chosen` and `select` name the chosen candidate and the
+    moments of choice for a race in which all candidates were finished. `urls` caches the pictures of a growing
+    race between calls.
     """
     steps = [
         {"step": step, "of": race.settings.steps, "decoded": decoded}
@@ -277,16 +264,16 @@ def race_data(
 
 
 def _candidate(race: Race, number: int, right: bool | None, urls: dict[tuple[int, int], str]) -> dict[str, Any]:
-    lived = len(race.steps) if race.redraws else int(np.flatnonzero(race.alive[:, number])[-1]) + 1
-    scores = race.alignment[:lived, number].tolist()
-    places = [race.shown_at(i, number) for i in range(lived)]
+    length = len(race.steps) if race.redraws else int(np.flatnonzero(race.alive[:, number])[-1]) + 1
+    scores = race.alignment[:length, number].tolist()
+    places = [race.shown_at(i, number) for i in range(length)]
     for place in places:
         if place not in urls:
             urls[place] = png_url(race.frames[place])
     return {
         "number": number,
         "colour": candidate_colour(number),
-        "alive": lived,
+        "alive": length,
         "frames": [urls[place] for place in places],
         "alignment": [None if score != score else round(score, 5) for score in scores],
         "right": right,

@@ -1,5 +1,6 @@
-"""What a race shows beside its figures: what the player takes, pictures of its candidates in their colours,
-and what was found, in words. App and notebooks show the same.
+"""Views of a race besides its figures: data for the player, tiles of its candidates, and the result in words.
+
+The app and notebooks show the same.
 """
 
 import html
@@ -17,12 +18,12 @@ from workbench.trajectories.worth import what_is_seen
 
 
 def verdict(race: Race) -> Opinion | None:
-    """What the judge says of the chosen finished picture; None without either."""
+    """The judge's opinion on the chosen picture; None if there is no choice, or the judge does not know the prompt."""
     return None if race.chosen < 0 else opinions(race.frames[-1, race.chosen][None], [race.prompt])[0]
 
 
 def as_it_went(race: Race, final: Opinion | None = None) -> dict[str, Any]:
-    """The player's data of a race whose dropped candidates end where they were dropped."""
+    """The player's data of a race in which dropped candidates end where they were dropped."""
     right: list[bool | None] = [None] * race.candidates
     if final is not None:
         right[race.chosen] = final.well_formed
@@ -30,42 +31,42 @@ def as_it_went(race: Race, final: Opinion | None = None) -> dict[str, Any]:
 
 
 def all_finished(race: Race, found: Finished, full: Race) -> dict[str, Any]:
-    """The player's data where all candidates were finished; `full` is the race that nobody left."""
+    """The player's data of a race with all candidates finished; `full` is the race without dropping."""
     right = found.well_formed[0].tolist() if found.judged[0] else None
     chosen, choices = (-1, []) if race.redraws else (race.chosen, race.choices)
     return race_data(full, "All finished, step by step", right, chosen, choices)
 
 
 def explained(found: Finished, race: Race, index: int, strict: bool = True) -> str:
-    """What the choice that was made after the index-th step brought, in words."""
+    """Describes what the choice after the index-th step gained."""
     if race.redraws:
         return (
-            "With a choice at every step the picture is put together from draws of many candidates; below "
-            f"is choosing once among {race.candidates} separate ones. "
+            "With a choice at every step, the picture is composed of draws of many candidates; the following is "
+            f"about choosing once among {race.candidates} separate ones. "
             f"{what_is_seen(found, index, strict=strict)}"
         )
     return what_is_seen(found, index, race.chosen, strict)
 
 
 class Tile(NamedTuple):
-    """A candidate's picture with what stands below it."""
+    """A candidate's picture with the note below it."""
 
     number: int
     picture: NDArray[np.uint8]
     """(3, H, W)."""
     note: str
     out: bool = False
-    """Paled: it was dropped."""
+    """Faded: it was dropped."""
     chosen: bool = False
 
 
 def gallery(tiles: Sequence[Tile], side: int = 104) -> str:
-    """The tiles in lines that wrap, as HTML."""
+    """HTML of the tiles, in rows that wrap."""
     return f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(_tile(t, side) for t in tiles)}</div>'
 
 
 def race_tiles(race: Race) -> list[Tile]:
-    """Every candidate as it is now; those that were dropped as they were last."""
+    """Every candidate in its latest state; dropped ones as they were when dropped."""
     tiles = []
     for k in range(race.candidates):
         scores = race.alignment[:, k][~np.isnan(race.alignment[:, k])]
@@ -77,7 +78,7 @@ def race_tiles(race: Race) -> list[Tile]:
 
 
 def finished_tiles(found: Finished, prompt: int, chosen: int) -> list[Tile]:
-    """The finished candidates of one prompt with their final score and what the judge says."""
+    """The finished candidates of one prompt, with their final score and the judge's opinion."""
     pictures = found.pictures[prompt]
     said = opinions(pictures, [found.prompts[prompt]] * len(pictures))
     return [

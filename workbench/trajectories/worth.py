@@ -1,5 +1,6 @@
-"""What choosing at each step is worth, from finished candidates: how it ranks them, what is lost, what it
-costs; and what is to be seen there, in a sentence. Pure functions of arrays.
+"""Worth of choosing at each step, from finished candidates: ranking, regret, gain and cost, also in words.
+
+Pure functions of arrays.
 """
 
 import csv
@@ -15,45 +16,45 @@ from dream.evaluation.statistics import Estimate, auc, mean
 from workbench.trajectories.finished import Finished
 
 RESAMPLED = 0
-"""Seed of the intervals."""
+"""Seed of the resampling for intervals."""
 
 
 class Worth(NamedTuple):
-    """A choice among all K after one step; intervals are over prompts, and of one prompt there are none."""
+    """A choice among all K after one step; intervals are over prompts, so one prompt has none."""
 
     step: int
     of: int
     decoded: float
-    """Share of the tokens decoded when chosen."""
+    """Share of the tokens decoded at the choice."""
     rank: Estimate
-    """Spearman's rank correlation of the scores there and at the end."""
+    """Spearman's rank correlation of the scores at the choice and at the end."""
     regret: Estimate
-    """Best final score less the chosen one's (cosine)."""
+    """Best final score minus that of the chosen candidate (cosine)."""
     auc: Estimate | None
-    """How well the score tells right from wrong candidates; None without both."""
+    """AUC of the score for right against wrong candidates; None unless there are both."""
     right: Estimate | None
-    """Share of the chosen that are right; None without a judge."""
+    """Share of chosen candidates that are right; None if the judge knows no prompt."""
     gain: Estimate | None
-    """That less the share of the same prompt's candidates that are right."""
+    """`right` minus the share of the same prompt's candidates that are right."""
     picture_steps: float
-    """Cost in decoding steps of one candidate, over those of one plain picture."""
+    """Decoding steps of single candidates, relative to those of one plain picture."""
     seconds: float
-    """Measured: K up to here, then one to the end."""
+    """Measured time of K candidates up to the choice, then one to the end."""
     seconds_all: float
-    """Measured: all K to the end."""
+    """Measured time of all K to the end."""
     seconds_plain: float
-    """Measured: one."""
+    """Measured time of one plain picture."""
 
     @property
     def slower(self) -> float:
-        """Measured time over that of one plain picture."""
+        """Measured time, relative to one plain picture."""
         return self.seconds / self.seconds_plain if self.seconds_plain else math.nan
 
 
 def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
-    """What choosing after each step that reveals tokens is worth; at the last one it is choosing at the end.
+    """Worth of choosing after each step that reveals tokens; after the last one, of choosing at the end.
 
-    `strict` takes malformed pictures for wrong.
+    `strict` counts malformed pictures as wrong.
     """
     draws = np.random.default_rng(RESAMPLED)
     flags, final, total = found.flags(strict), found.scores[-1], len(found.steps)
@@ -84,19 +85,19 @@ def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
 
 
 def random_regret(found: Finished) -> float:
-    """What a random candidate loses of the best final score on average (cosine)."""
+    """Mean regret of a random candidate: best final score minus its own (cosine)."""
     final = found.scores[-1]
     return float((final.max(1) - final.mean(1)).mean())
 
 
 def random_right(found: Finished, strict: bool = True) -> float | None:
-    """Share of the candidates that are right; None without a judge."""
+    """Share of the candidates that are right; None if the judge knows no prompt."""
     flags = found.flags(strict)
     return float(flags.mean()) if len(flags) else None
 
 
 def scored_index(found: Finished, step: int) -> int:
-    """The index of the last scored step up to `step`; the first where there is none."""
+    """Index of the last scored step up to `step`; 0 if there is none."""
     return max((i for i, done in enumerate(found.steps) if done <= step), default=0)
 
 
@@ -121,11 +122,11 @@ COLUMNS = (
     "time over a plain picture's",
     "prompts",
 )
-"""Of the table; low and high are the ends of 95 % intervals over prompts."""
+"""Columns of the table; low and high are the ends of 95 % intervals over prompts."""
 
 
 def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
-    """A row a step, of COLUMNS; None where there is no number."""
+    """One row per step with the columns COLUMNS; None where there is no number."""
 
     def three(e: Estimate | None) -> list[float | None]:
         numbers = (e.value, e.low, e.high) if e is not None else (math.nan,) * 3
@@ -161,30 +162,30 @@ def worth_csv(rows: Sequence[Worth]) -> bytes:
 
 
 def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: bool = True) -> str:
-    """What choosing after the index-th step brought for one prompt, in a sentence or two.
+    """Describes in a sentence or two what choosing after the index-th step gained for one prompt.
 
-    `taken` is the candidate that was chosen, where it was (default: the best scored).
+    `taken` is the chosen candidate (default: the best scored).
     """
     k, final = found.candidates, found.scores[-1, 0]
     taken = int(found.scores[index, 0].argmax()) if taken is None else taken
     rank = 1 + int((final > final[taken]).sum())
-    regret, by_lot = float(final.max() - final[taken]), float((final.max() - final).mean())
+    regret, random = float(final.max() - final[taken]), float((final.max() - final).mean())
     by_score = (
-        f"By the score, candidate {taken} ended {_place(rank, k)}: {regret:.3f} below the best, where a "
-        f"random one loses {by_lot:.3f}."
+        f"By the score, candidate {taken} ended {_place(rank, k)}: {regret:.3f} below the best, while a "
+        f"random candidate loses {random:.3f} on average."
     )
     flags = found.flags(strict)
     if not len(flags):
-        return f"The judge knows only drawn shapes, so right and wrong are yours to see. {by_score}"
+        return f"The judge knows only drawn shapes, so judge the pictures yourself. {by_score}"
     right, good = int(flags[0].sum()), bool(flags[0, taken])
     if right == k:
         return (
-            f"All {k} finished candidates are right, so there was nothing to gain: any of them would do, and "
-            f"the score only tells which one the model finds most like its prompt. {by_score}"
+            f"All {k} finished candidates are right, so there was nothing to gain; the score only says which one "
+            f"the model finds most similar to the prompt. {by_score}"
         )
     if right == 0:
-        return f"None of the {k} finished candidates is right: no choice could have helped. {by_score}"
-    fate = "is one of them" if good else "is not: the choice erred"
+        return f"None of the {k} finished candidates is right, so no choice could have helped. {by_score}"
+    fate = "is one of them" if good else "is not: the choice was wrong"
     return (
         f"{right} of {k} finished candidates {'is' if right == 1 else 'are'} right, and the chosen one "
         f"({taken}) {fate}. {by_score}"
@@ -192,22 +193,19 @@ def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: 
 
 
 def what_is_seen_over(found: Finished, rows: Sequence[Worth], index: int, strict: bool = True) -> str:
-    """What choosing after the index-th step brought over many prompts, in a sentence or two."""
-    row, by_lot = rows[index], random_regret(found)
+    """Describes in a sentence or two what choosing after the index-th step gained over many prompts."""
+    row, random = rows[index], random_regret(found)
     text = (
         f"Chosen after step {row.step} of {row.of} ({100 * row.decoded:.3g} % of the tokens), the regret is "
-        f"{row.regret.value:.3f} where a random candidate's is {by_lot:.3f}."
+        f"{row.regret.value:.3f}; that of a random candidate is {random:.3f}."
     )
     share = random_right(found, strict)
     if share is None or row.right is None or row.gain is None:
-        return f"{text} The judge knows none of these prompts, so only the score itself is compared."
+        return f"{text} The judge knows none of these prompts, so only scores are compared."
     if share == 1.0:
-        return (
-            f"{text} Every candidate of every judged prompt is right: there is nothing to gain by choosing "
-            "here, whatever the score says."
-        )
+        return f"{text} Every candidate of every judged prompt is right, so there is nothing to gain here."
     gain, low, high = (100 * n for n in (row.gain.value, row.gain.low, row.gain.high))
-    sure = "more than chance" if low > 0 or high < 0 else "no more than chance may bring"
+    sure = "more than chance" if low > 0 or high < 0 else "not distinguishable from chance"
     return (
         f"{text} {100 * row.right.value:.0f} % of the chosen are right against {100 * share:.0f} % of all "
         f"candidates: {gain:+.1f} points [{low:.1f}, {high:.1f}], {sure} with {row.gain.count} prompts."
@@ -215,4 +213,4 @@ def what_is_seen_over(found: Finished, rows: Sequence[Worth], index: int, strict
 
 
 def _place(rank: int, of: int) -> str:
-    return "first" if rank == 1 else f"{rank} of {of}" if rank < of else "last"
+    return "first" if rank == 1 else f"in place {rank} of {of}" if rank < of else "last"

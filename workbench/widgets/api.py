@@ -1,14 +1,13 @@
-"""The workbench in a notebook: five widgets that show the app's figures and players, each with its result as
-data.
+"""Five widgets with the figures and players of the app, each with its result as data.
 
     from workbench.widgets import masking_explorer
     explorer = masking_explorer()
-    explorer                  # the last line of a cell shows it
-    explorer.result           # what it shows, as data
+    explorer                  # the last line of a cell displays it
+    explorer.result           # the data behind it
 
-Long work runs beside the kernel's thread: the widget shows its progress and a button that cancels it,
-`wait()` waits for its end, `cancel()` asks it to stop. What a reader can click can be set from a cell too,
-through `controls`, a dictionary of ipywidgets. What goes wrong is one sentence below the figures.
+Long work runs in the background: the widget shows its progress and a Cancel button, `wait()` waits for its end,
+`cancel()` asks it to stop. Every control can also be set from a cell, through `controls`, a dictionary of ipywidgets.
+Errors are shown as one sentence below the figures.
 """
 
 from pathlib import Path
@@ -39,12 +38,12 @@ def masking_explorer(
     run: str | Path | None = None,
     theme: str = "light",
 ) -> "MaskingExplorer":
-    """The mask ratio's schedule as an instrument: sliders, the density over the training, what the draws
-    train, closed form against draws at a moment, and masks on a picture of `grid` x `grid` tokens.
+    """Explores the schedule of the mask ratio with sliders.
 
-    It begins with `masking` and `objective` (default: the paper's). `run` is a run's folder or a shipped
-    model's name, whose drawn ratios are laid over. `result` has the settings, the schedule, the moment, and
-    the `dream train` line that trains with them. Raises InputError for settings that training refuses.
+    It shows the density over the training, draws per objective, closed form and draws at a moment, and masks on a
+    picture of `grid` x `grid` tokens. It starts with `masking` and `objective` (default: the paper's). `run` is the
+    folder of a run or the name of a shipped model; its draws are overlaid. `result` has the settings, the schedule,
+    the moment, and the `dream train` command. Raises InputError for settings that training rejects.
     """
     from workbench.widgets.masking import MaskingExplorer
 
@@ -54,12 +53,11 @@ def masking_explorer(
 def decode_player(
     record: "StoredDecode | DecodeRecord | str | Path", *, model: "Pretrained | str | None" = None, theme: str = "light"
 ) -> "DecodePlayback":
-    """One decode, a step at a time, in the player that the app and the offline HTML have.
+    """Plays one decode step by step, in the player of the app.
 
-    `record` is a stored decode, a record, or the path of either. With the `model` that painted it (opened, or
-    its name or path) previews of the rest, attention and denoising paths are computed in the background.
-    `result` is the step that the reader rests at, as data. Raises InputError for a damaged record, and for
-    another model than painted it.
+    `record` is a stored decode, a record, or the path of either. With the `model` that painted it (opened, or its
+    name or path), previews of the rest, attention and denoising paths are computed in the background. `result` is
+    the step shown, as data. Raises InputError for a damaged record, and for a model that did not paint it.
     """
     from workbench.widgets.player import DecodePlayback
 
@@ -77,14 +75,13 @@ def trajectory_race(
     theme: str = "light",
     **settings: Any,
 ) -> "TrajectoryRace":
-    """Semantically Aligned Decoding, live: K candidates of a prompt side by side, their alignment scores over
-    the decoded share, the moment of choice, and the winner going on.
+    """Runs Semantically Aligned Decoding live, with K candidates of a prompt side by side.
 
-    `selection` is `once`, `every`, `halving` or `none`; `select_at` says where candidates are compared, as
-    `dream decode --select-at` reads it; `settings` are fields of `DecodeSettings` (seed, steps, guidance).
-    It starts at once and is stored in the workspace as the app's are. `result` is the `Race`;
-    `finish_all()` finishes every candidate and then `worth` says what choosing at each step is worth. Raises
-    InputError for settings that do not go together.
+    It shows their alignment by decoded share, the choice, and how the chosen one continues. `selection` is `once`,
+    `every`, `halving` or `none`; `select_at` is the moment of the comparison, as in `dream decode --select-at`;
+    `settings` are fields of `DecodeSettings` (seed, steps, guidance_scale). Painting starts immediately, and the race
+    is stored in the workspace. `result` is the `Race`. After `finish_all()`, `worth` has the value of choosing at each
+    step. Raises InputError for settings that cannot be combined.
     """
     from workbench.widgets.race import TrajectoryRace
 
@@ -101,11 +98,10 @@ def trajectory_race(
 
 
 def run_monitor(run: "Training | str | Path", *, every: float = 1.0, theme: str = "light") -> "RunMonitor":
-    """A training, followed live: state, step, time left, curves, ratios drawn, shares that counted, sample
-    sheets, and buttons to stop it, resume it or go on for longer.
+    """Follows a training live: state, step, time left, curves, sample sheets, and buttons to stop, resume or extend it.
 
-    `run` is a training or a run's folder, which may not have begun yet. It is read every `every` seconds
-    while it runs; `cancel()` stops following, never the training. `result` has its log as data frames.
+    `run` is a training or the folder of a run, which need not exist yet. It is read every `every` seconds while it
+    runs; `cancel()` stops following, not the training. `result` has its log as data frames.
     """
     from workbench.widgets.monitor import RunMonitor
 
@@ -113,12 +109,12 @@ def run_monitor(run: "Training | str | Path", *, every: float = 1.0, theme: str 
 
 
 def checkpoint_browser(path: str | Path, *, theme: str = "light") -> "CheckpointBrowser":
-    """Any checkpoint, ours or foreign: the tree of its parameters, norms, histograms, non-finite and dead
-    values, averaged weights beside raw ones, and position tables.
+    """Inspects any checkpoint, ours or foreign.
 
-    `path` is what the Checkpoints page takes: a file, a checkpoint's folder, a run, a shipped model's name.
-    Values are read lazily, tensor by tensor. `result` is a data frame with a row a tensor;
-    `difference(other)` gives one by layer. Raises InputError for what is no checkpoint.
+    It shows the tree of parameters, norms, histograms, non-finite and dead values, averaged against raw weights, and
+    position tables. `path` is a file, a checkpoint folder, a run, or the name of a shipped model. Values are read
+    lazily, tensor by tensor. `result` is a data frame with one row per tensor; `difference(other)` returns one by
+    layer. Raises InputError if `path` is not a checkpoint.
     """
     from workbench.widgets.checkpoint import CheckpointBrowser
 

@@ -1,7 +1,7 @@
-"""The checkpoint browser: any checkpoint's tensors, layers, averages, positions, and its distance to another.
+"""The checkpoint browser: tensors, layers, averaged weights, positions, and the distance to another checkpoint.
 
-Headers are read at once; values piece by piece in the background. What was read is kept while the browser
-lives, so stopping loses nothing.
+Headers are read immediately, values in pieces in the background. Values already read are kept, so stopping loses
+nothing.
 """
 
 import html
@@ -22,44 +22,43 @@ from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint
 from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
 from workbench.widgets.checkpoint_positions import PositionView
-from workbench.widgets.checkpoint_tables import distance_table, tensor_table
-from workbench.widgets.checkpoint_views import LABEL, DistanceView, LayerView, TensorView
+from workbench.widgets.checkpoint_views import LABEL, DistanceView, LayerView, TensorView, distance_table, tensor_table
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
 
 T = TypeVar("T")
 
 SMALL = 300_000_000
-"""Bytes of a part up to which its values are read without being asked; about ten seconds."""
+"""Size in bytes up to which the values of a part are read without a click; about ten seconds."""
 TENSORS, LAYERS, AVERAGED, POSITIONS, DIFFERENCE = "Tensors", "Layers", "Averaged", "Positions", "Difference"
 VIEWS = {
-    TENSORS: "Tree, list, and one tensor",
+    TENSORS: "Tree and list of tensors, details of one",
     LAYERS: "Norms and magnitudes by layer",
-    AVERAGED: "Averaged weights beside raw ones",
+    AVERAGED: "Averaged against raw weights",
     POSITIONS: "Position tables as pictures",
     DIFFERENCE: "Distance to another checkpoint",
 }
-"""What can be looked at, and what it is."""
+"""Descriptions of the views, by name."""
 
 
 class CheckpointBrowser(Instrument[pd.DataFrame]):
     """See `workbench.widgets.checkpoint_browser`.
 
-    `result` is a frame of the chosen part, a row a tensor: name, layer, shape, dtype, values, bytes; as soon
-    as values were read also norm (L2), rms, mean, min, max, zeros, nonfinite and problems. `averaged` and
-    `compared` are the last distances of averaged from raw weights, and of `difference`; None before.
+    `result` is a frame of the chosen part, one row per tensor: name, layer, shape, dtype, values, bytes; once values
+    are read, also norm (L2), rms, mean, min, max, zeros, nonfinite and problems. `averaged` and `compared` are the last
+    distances between averaged and raw weights, and of `difference`; None before.
 
-    `statistics` are behind the result, for figures. `controls`: view, part, read; of tensors find, tensor,
-    log; of positions table, side, centred, component, position.
+    `statistics` are the numbers behind the result, for figures. `controls`: view, part, read; for tensors find,
+    tensor, log; for positions table, side, centred, component, position.
     """
 
     def __init__(self, path: str | Path, *, theme: str = "light") -> None:
         super().__init__()
-        self.found = _opened(path)
+        self.checkpoint = _opened(path)
         self.averaged: Difference | None = None
         self.compared: Difference | None = None
-        self._measured: dict[str, dict[str, TensorStatistics]] = {part.name: {} for part in self.found.parts}
-        self._asked = {part.name for part in self.found.parts if part.bytes <= SMALL}
+        self._measured: dict[str, dict[str, TensorStatistics]] = {part.name: {} for part in self.checkpoint.parts}
+        self._asked = {part.name for part in self.checkpoint.parts if part.bytes <= SMALL}
         self._build(theme)
         self._connect()
         self._show_part()
@@ -68,49 +67,49 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
 
     @property
     def part(self) -> Part:
-        """The part of the checkpoint that is chosen."""
-        return self.found.part(self.controls["part"].value)
+        """The chosen part of the checkpoint."""
+        return self.checkpoint.part(self.controls["part"].value)
 
     @property
     def statistics(self) -> list[TensorStatistics]:
-        """What was measured of the chosen part's tensors so far, in their order; figures take it."""
+        """Statistics of the chosen part's tensors measured so far, in their order."""
         measured = self._measured[self.part.name]
         return [measured[entry.name] for entry in self.part.entries if entry.name in measured]
 
     def difference(self, other: str | Path, *, part: str | None = None, other_part: str | None = None) -> pd.DataFrame:
-        """How far another checkpoint is from this one, a row a layer; the view Difference shows the figure.
+        """Returns the distance of another checkpoint from this one, one row per layer; the view Difference plots it.
 
-        Columns: name, values, relative (L2 norm of the change over that of this one), cosine, largest (change
-        of one value), equal. Parts default to each one's weights. Raises InputError for what is no
-        checkpoint, or has no tensor of the same name; RunError where it was stopped.
+        Columns: name, values, relative (L2 norm of the change over that of this one), cosine, largest (change of one
+        value), equal. Parts default to the weights of each. Raises InputError if `other` is not a checkpoint or shares
+        no tensor name, RunError if the comparison was cancelled.
         """
-        there = _opened(other)
-        a = self.found.part(part) if part else self.found.weights
-        b = there.part(other_part) if other_part else there.weights
+        other_checkpoint = _opened(other)
+        a = self.checkpoint.part(part) if part else self.checkpoint.weights
+        b = other_checkpoint.part(other_part) if other_part else other_checkpoint.weights
         self.compared = None
-        names = f"{_name(self.found)} ({a.name})", f"{_name(there)} ({b.name})"
+        names = f"{_name(self.checkpoint)} ({a.name})", f"{_name(other_checkpoint)} ({b.name})"
         reading = _in_one_thread(partial(compare_parts, a, b))
-        self.begin(reading, done=lambda found: self._take_difference(found, *names))
+        self.begin(reading, done=lambda difference: self._take_difference(difference, *names))
         self.wait()
         if self.compared is None:
-            raise RunError("the comparison was stopped before its end")
+            raise RunError("the comparison was cancelled")
         return distance_table(distances_by_layer(self.compared.weights))
 
     # parts
 
     def _build(self, theme: str) -> None:
-        found = self.found
+        checkpoint = self.checkpoint
         why = (
             "A checkpoint of a training run has raw and averaged weights; this one has "
-            + ("averaged weights only." if not found.raw else "one set of weights.")
-            if found.averaged is None
+            + ("averaged weights only." if not checkpoint.raw else "one set of weights.")
+            if checkpoint.averaged is None
             else "Not compared yet."
         )
         self._tensors = TensorView(theme, self._clicked)
         self._layers = LayerView(theme)
         self._averages = DistanceView(theme, why)
         self._positions = PositionView(theme)
-        self._differences = DistanceView(theme, "Call difference(other) from a cell to compare with another.")
+        self._differences = DistanceView(theme, "Call difference(other) in a cell to compare with another checkpoint.")
         self._views: dict[str, ipywidgets.Widget] = {
             TENSORS: self._tensors,
             LAYERS: self._layers,
@@ -122,16 +121,16 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             options=list(VIEWS), tooltips=list(VIEWS.values()), style={"button_width": "96px"}
         )
         part = ipywidgets.Dropdown(
-            options=[one.name for one in found.parts],
-            value=found.weights.name,
+            options=[one.name for one in checkpoint.parts],
+            value=checkpoint.weights.name,
             description="Part",
             style=LABEL,
-            tooltip="Raw weights, averaged weights and the optimiser's state may lie in one.",
+            tooltip="A checkpoint may hold raw weights, averaged weights and the optimiser state.",
             layout={"width": "230px"},
         )
         read = ipywidgets.Button(
             description="Read values",
-            tooltip="Reads them in the background; stop it any time.",
+            tooltip="Reads the values in the background. You can cancel at any time.",
             layout={"width": "110px", "display": "none"},
         )
         tensors, positions = self._tensors, self._positions
@@ -150,7 +149,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         }
         above = ipywidgets.HBox([view, part, read], layout={"flex_flow": "row wrap"})
         self._place = ipywidgets.VBox(layout={"width": "100%"})
-        self.body.children = [ipywidgets.HTML(_head(found)), above, self._place]
+        self.body.children = [ipywidgets.HTML(_head(checkpoint)), above, self._place]
 
     def _connect(self) -> None:
         self.react(self.controls["view"], lambda _: self._show_view())
@@ -173,20 +172,20 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
     def _show_part(self) -> None:
         self._show_values()
         if self.controls["view"].value == POSITIONS:
-            self._positions.show(self.part, self.found.grid)
+            self._positions.show(self.part, self.checkpoint.grid)
         self._go_on()
 
     def _show_view(self) -> None:
         view = self.controls["view"].value
         if view == POSITIONS:
-            self._positions.show(self.part, self.found.grid)
+            self._positions.show(self.part, self.checkpoint.grid)
         else:
             self._show_values()
         self._place.children = [self._views[view]]
         self._go_on()
 
     def _show_values(self) -> None:
-        """The result, and the view of values that is looked at."""
+        """Updates the result and the view of values."""
         part, measured = self.part, self._measured[self.part.name]
         self.result = tensor_table(part, measured)
         if self.controls["view"].value == LAYERS:
@@ -195,7 +194,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             self._tensors.show(part, measured)
 
     def _clicked(self, kind: str, name: str) -> None:
-        """Takes a click in the tree: a tensor is chosen, a layer or the whole narrows the list."""
+        """Handles a click in the tree: a tensor is chosen; a layer or the part filters the list."""
         self.controls["find"].value = name if kind == "layer" else ""
         if kind == "tensor":
             self.controls["tensor"].value = name
@@ -207,7 +206,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Reads what the view wants and is not known yet, if nothing is being read for it already."""
+        """Starts reading the values that the view needs, unless that is running already."""
         job = self._next()
         waits = self.part.name not in self._asked and bool(self._left(self.part).entries)
         self.controls["read"].layout.display = "flex" if waits else "none"
@@ -215,10 +214,12 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
             return
         self._job: tuple[str, str] | None = job
         if job[0] == AVERAGED:
-            assert self.found.averaged is not None
-            self.begin(partial(compare_parts, self.found.weights, self.found.averaged), done=self._take_averaged)
+            assert self.checkpoint.averaged is not None
+            self.begin(
+                partial(compare_parts, self.checkpoint.weights, self.checkpoint.averaged), done=self._take_averaged
+            )
             return
-        part = self.found.part(job[1])
+        part = self.checkpoint.part(job[1])
         self.begin(
             _in_one_thread(partial(measure_part, self._left(part))),
             show=lambda some: self._take_values(part, some),
@@ -226,7 +227,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         )
 
     def _next(self) -> tuple[str, str] | None:
-        if self.controls["view"].value == AVERAGED and self.found.averaged and self.averaged is None:
+        if self.controls["view"].value == AVERAGED and self.checkpoint.averaged and self.averaged is None:
             return AVERAGED, ""
         part = self.part
         if part.name in self._asked and self._left(part).entries:
@@ -234,7 +235,7 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         return None
 
     def _left(self, part: Part) -> Part:
-        """What of a part's tensors can be read and has not been."""
+        """Returns the part with only those tensors that can be read and have not been."""
         known = self._measured[part.name]
         left = [entry for entry in part.entries if entry.readable and entry.name not in known]
         return replace(part, entries=tuple(left))
@@ -248,15 +249,15 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._take_values(part, every)
         self._after()
 
-    def _take_averaged(self, found: Difference) -> None:
-        self.averaged = found
-        averaged = self.found.averaged
-        self._averages.show(found, self.found.weights.name, averaged.name if averaged else "")
+    def _take_averaged(self, difference: Difference) -> None:
+        self.averaged = difference
+        averaged = self.checkpoint.averaged
+        self._averages.show(difference, self.checkpoint.weights.name, averaged.name if averaged else "")
         self._after()
 
-    def _take_difference(self, found: Difference, a: str, b: str) -> None:
-        self.compared = found
-        self._differences.show(found, a, b)
+    def _take_difference(self, difference: Difference, a: str, b: str) -> None:
+        self.compared = difference
+        self._differences.show(difference, a, b)
         self.controls["view"].value = DIFFERENCE
         self._after()
 
@@ -266,8 +267,9 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
 
 
 def _in_one_thread(read: Callable[[Work[T]], T]) -> Callable[[Work[T]], T]:
-    """The reading with torch on one thread: a second one gains little on pieces of a file, and where another
-    process is busy they wait for each other tenfold.
+    """Wraps a reading function so that torch uses one thread.
+
+    A second thread gains little on pieces of a file, and makes it ten times slower if another process is busy.
     """
 
     def run(work: Work[T]) -> T:
@@ -290,17 +292,17 @@ def _opened(path: str | Path) -> Checkpoint:
     return open_checkpoint(SHIPPED[str(path)] if shipped else Path(path))
 
 
-def _name(found: Checkpoint) -> str:
-    return found.path.name
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.path.name
 
 
-def _head(found: Checkpoint) -> str:
-    part, facts = found.weights, found.facts if found.paintable else {}
+def _head(checkpoint: Checkpoint) -> str:
+    part, facts = checkpoint.weights, checkpoint.facts if checkpoint.paintable else {}
     words = [
-        f"<b>{html.escape(found.path.name)}</b>",
-        html.escape(found.kind),
+        f"<b>{html.escape(checkpoint.path.name)}</b>",
+        html.escape(checkpoint.kind),
         f"{part.count:,} values in {len(part.entries):,} tensors of '{html.escape(part.name)}'",
-        f"{size_words(sum(one.bytes for one in found.parts))} in all",
+        f"{size_words(sum(one.bytes for one in checkpoint.parts))} in total",
         *(html.escape(f"{name} {value}") for name, value in facts.items()),
     ]
     return f'<p style="line-height:1.5">{" · ".join(words)}</p>'

@@ -1,4 +1,4 @@
-"""The checkpoint browser's view of position tables: as pictures, by component, and by similarity."""
+"""View of position tables in the checkpoint browser: as colours, by component, and by similarity."""
 
 from typing import Any
 
@@ -11,17 +11,17 @@ from workbench.checkpoints.reader import Reader
 from workbench.checkpoints.words import shape_words
 from workbench.figures import checkpoint_positions as figures
 from workbench.figures import style
-from workbench.widgets.checkpoint_views import LABEL, beside
+from workbench.widgets.checkpoint_views import LABEL, side_by_side
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.fit import Fit
 
 MOST_TILED = 20
-"""Cells a side up to which all similarity maps are drawn at once."""
-NONE = "No tensor here is named like a position table."
+"""Largest grid side for which all similarity maps are drawn at once."""
+NONE = "No tensor in this part has the name of a position table."
 
 
 class PositionView(ipywidgets.VBox):
-    """Colours, one component, all similarity maps, and one position's map; a click on a cell chooses it."""
+    """Colours, one component, all similarity maps, and the map of one position; a click on a cell chooses it."""
 
     children: Any
 
@@ -31,20 +31,20 @@ class PositionView(ipywidgets.VBox):
         self._table: positions.Table | None = None
         self._scores = self._variance = self._cosines = np.zeros((0, 0))
         self.table = ipywidgets.Dropdown(
-            description="Table", style=LABEL, tooltip="Tensors that are named like position tables."
+            description="Table", style=LABEL, tooltip="Tensors with names of position tables."
         )
         self.side = ipywidgets.BoundedIntText(
             description="Side",
             style=LABEL,
             layout={"width": "150px"},
-            tooltip="Cells a side: the last positions fill a square of them; 0 lays all on a line (texts).",
+            tooltip="The last side × side positions fill the grid; 0 puts all of them on a line (for texts).",
         )
         self.centred = ipywidgets.Checkbox(
             value=True,
             description="Centred",
             indent=False,
             layout={"width": "110px"},
-            tooltip="Similarities without what all positions have in common: their mean is taken off first.",
+            tooltip="Subtracts the mean of all positions before similarities are computed.",
         )
         self.component = ipywidgets.IntSlider(
             value=1,
@@ -52,7 +52,7 @@ class PositionView(ipywidgets.VBox):
             max=1,
             description="Component",
             style=LABEL,
-            tooltip="Principal component of the positions, the largest first.",
+            tooltip="Principal component of the positions, largest first.",
         )
         self.position = ipywidgets.IntSlider(
             value=0,
@@ -60,26 +60,26 @@ class PositionView(ipywidgets.VBox):
             max=0,
             description="Position",
             style=LABEL,
-            tooltip="In raster order; a click on a cell of a similarity map sets it.",
+            tooltip="In raster order. You can also click a cell in a similarity map.",
         )
-        self._before = ipywidgets.HTML(f"<p>{NONE}</p>")
+        self._remark = ipywidgets.HTML(f"<p>{NONE}</p>")
         rows = [
             ipywidgets.HBox(row, layout={"flex_flow": "row wrap"})
             for row in ([self.table, self.side, self.centred], [self.component, self.position])
         ]
         self._theme = theme
-        super().__init__([Fit(), *rows, self._before])
+        super().__init__([Fit(), *rows, self._remark])
 
     def _add_figures(self) -> None:
-        """Late: what nobody looks at is not drawn."""
+        """Adds the figures when the view is first shown."""
         self.colours, self.drawn, self.tiles, self.similarity = (
             live(style.empty("", NONE), self._theme) for _ in range(4)
         )
-        self._above = beside(self.colours, self.drawn)
-        self.children = [*self.children, self._above, beside(self.tiles, self.similarity)]
+        self._above = side_by_side(self.colours, self.drawn)
+        self.children = [*self.children, self._above, side_by_side(self.tiles, self.similarity)]
 
     def show(self, part: Part, grid: int | None) -> None:
-        """The tables of a part; `grid` is the picture's cells a side where the checkpoint says it."""
+        """Shows the tables of a part; `grid` is the grid side of pictures, if the checkpoint stores it."""
         if part is self._part:
             return
         self._part, self._grid = part, grid
@@ -93,7 +93,7 @@ class PositionView(ipywidgets.VBox):
             self.take_table()
 
     def take_table(self) -> None:
-        """Reads the chosen table and lays it on its grid."""
+        """Reads the chosen table and guesses its grid."""
         entry = self._entry()
         if entry is not None and self._part is not None:
             self.side.max = int(positions.length(entry) ** 0.5)
@@ -101,7 +101,7 @@ class PositionView(ipywidgets.VBox):
             self.lay()
 
     def lay(self) -> None:
-        """The chosen table on a grid of the chosen side, and all its figures."""
+        """Puts the chosen table on a grid of the chosen side and draws all figures."""
         if (entry := self._entry()) is None:
             return
         with Reader() as reader:
@@ -112,12 +112,9 @@ class PositionView(ipywidgets.VBox):
         self.component.max = int(min(self._scores.shape[1], 64))
         self.position.max = len(self._cosines) - 1
         self.position.value = (table.rows // 2) * table.columns + table.columns // 2
-        self._before.value = (
-            f"<p>The first {table.before} of {positions.length(entry)} positions are buffer tokens, not on "
-            "the grid.</p>"
-            if table.before
-            else ""
-        )
+        count = positions.length(entry)
+        remark = f"<p>The first {table.before} of {count} positions (buffer tokens) are not on the grid.</p>"
+        self._remark.value = remark if table.before else ""
         self._above.children[0].layout.display = "none" if table.rows == 1 else "flex"
         if table.rows > 1:
             colours = positions.as_colours(self._scores, table)
@@ -127,35 +124,35 @@ class PositionView(ipywidgets.VBox):
         self.draw_similarity()
 
     def measure_similarity(self) -> None:
-        """The cosines anew, and what shows them."""
+        """Computes the cosines again and redraws them."""
         if self._table is not None:
             self._cosines = positions.similarities(self._table, self.centred.value)
             self.draw_tiles()
             self.draw_similarity()
 
     def draw_component(self) -> None:
-        """The chosen component over the positions."""
+        """Draws the chosen component."""
         if self._table is not None:
             number = self.component.value
             label = f"Component {number} · {self._variance[number - 1]:.1%} of the variance"
             redraw(self.drawn, figures.plot_component(self._scores[:, number - 1], self._table, label))
 
     def draw_tiles(self) -> None:
-        """Every position's map at its place; of a line, the cosines of all pairs."""
+        """Draws the map of every position at its place; for a line, the cosines of all pairs."""
         table = self._table
         if table is None:
             return
         if table.rows == 1:
             redraw(self.tiles, figures.plot_pairs(self._cosines, "Cosine between positions"))
         elif table.rows > MOST_TILED:
-            why = f"All maps at once are drawn up to {MOST_TILED} cells a side."
+            why = f"The overview of all maps is available up to a grid side of {MOST_TILED}."
             redraw(self.tiles, style.empty("All similarity maps", why))
         else:
             redraw(self.tiles, figures.plot_mosaic(positions.mosaic(self._cosines, table), table))
             self._clickable(self.tiles)
 
     def draw_similarity(self) -> None:
-        """The chosen position's cosine to all others."""
+        """Draws the cosine of the chosen position to all others."""
         if self._table is not None and self.position.value < len(self._cosines):
             figure = figures.plot_similarity(self._cosines, self._table, self.position.value)
             redraw(self.similarity, figure)

@@ -1,8 +1,7 @@
-"""What all widgets of a notebook share: a box of controls and figures, long work off the kernel's thread with
-progress and a button that cancels, failures as a sentence, and the result as data.
+"""Base of all notebook widgets: controls and figures, background work with progress, errors as text, result as data.
 
-Work reports from a thread of its own, so a figure moves while a cell runs and between cells; one lock keeps
-that and the controls apart. It knows nothing of DREAM.
+Work reports from its own thread, so figures move while a cell runs and between cells; a lock keeps these updates apart
+from those by controls.
 """
 
 import html
@@ -18,6 +17,7 @@ import ipywidgets
 import traitlets
 
 from dream.errors import InputError, RunError
+from workbench.palette import MESSAGES
 from workbench.widgets.fit import Fit
 from workbench.work import Work
 
@@ -25,14 +25,14 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 EVERY = 0.15
-"""Seconds between two looks at the work."""
+"""Seconds between two updates from the work."""
 
 
 class Instrument(ipywidgets.VBox, Generic[R]):
-    """A box that a notebook shows, with a `result`.
+    """A box for a notebook, with a `result`.
 
-    Subclasses put their parts into `body` and their controls by name into `controls`, set `self.result`
-    whenever there is a new one, tie controls to functions with `react`, and start long work with `begin`.
+    Subclasses put their contents into `body` and their controls by name into `controls`, set `self.result` for each
+    new result, connect controls to functions with `react`, and start long work with `begin`.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
 
     @property
     def result(self) -> R | None:
-        """What it shows as plain data; None while there is nothing yet."""
+        """The data shown; None if there is none yet."""
         return self._result
 
     @result.setter
@@ -58,18 +58,18 @@ class Instrument(ipywidgets.VBox, Generic[R]):
 
     @property
     def running(self) -> bool:
-        """Whether work is under way, or its end has not been shown yet."""
+        """Whether work is running, or its end has not been shown yet."""
         return self._follower is not None and self._follower.is_alive()
 
     def cancel(self) -> None:
-        """Asks the work to stop; what it has shown stays."""
+        """Asks the work to stop; everything shown so far stays."""
         if self._work is not None:
             self._work.cancel()
 
     def wait(self, seconds: float | None = None) -> Self:
-        """Itself, once its work has ended and is shown, or the time is up; interrupting the cell cancels.
+        """Waits until the work has ended and is shown, or the time is up, and returns itself.
 
-        Raises what the work raised: InputError and RunError are one sentence.
+        Interrupting the cell cancels the work. Raises the exception that the work raised.
         """
         until = math.inf if seconds is None else time.monotonic() + seconds
         try:
@@ -84,7 +84,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         return self
 
     def close(self) -> None:
-        """Stops the work and takes the box off the page."""
+        """Stops the work and removes the box from the page."""
         self.cancel()
         super().close()
 
@@ -97,9 +97,9 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         show: Callable[[Any], None] = lambda shown: None,
         done: Callable[[T], None] = lambda result: None,
     ) -> None:
-        """Runs `function` off this thread; `show` gets what it shows meanwhile, `done` what it returns.
+        """Runs `function` in the background; `show` gets its partial results, `done` its result.
 
-        What ran before is asked to stop, and is heard no more.
+        Earlier work is asked to stop, and its results are ignored.
         """
         with self._lock:
             self.cancel()
@@ -112,8 +112,8 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         follower.start()
 
     def react(self, control: ipywidgets.Widget, function: Callable[[Any], None], name: str = "value") -> None:
-        """Calls `function` with the control's new value; a failure becomes a sentence below the figures."""
-        this = weakref.ref(self)  # a closed box is let go although its controls live on
+        """Calls `function` with each new value of the control; errors are shown below the figures."""
+        this = weakref.ref(self)  # lets a closed box be freed although its controls live on
 
         def changed(change: traitlets.Bunch) -> None:
             if (box := this()) is not None:
@@ -122,11 +122,11 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         control.observe(changed, name)
 
     def press(self, button: ipywidgets.Button, function: Callable[[], None]) -> None:
-        """Calls `function` when the button is pressed; failures as with `react`."""
+        """Calls `function` when the button is clicked; errors are shown as in `react`."""
         button.on_click(lambda _: self.guard(function))
 
     def guard(self, function: Callable[[], None]) -> None:
-        """Calls `function` with the figures to itself; a failure becomes a sentence below them."""
+        """Calls `function` under the lock; errors are shown below the figures."""
         with self._lock:
             try:
                 function()
@@ -137,8 +137,8 @@ class Instrument(ipywidgets.VBox, Generic[R]):
                 self.say("")
 
     def say(self, text: str, kind: str = "problem") -> None:
-        """A sentence below the figures: a `problem`, or a `remark`; none takes it away."""
-        colour = {"problem": "#b3400a", "remark": "inherit"}[kind]
+        """Shows a sentence below the figures, a `problem` or a `remark`; an empty text removes it."""
+        colour = MESSAGES[{"problem": "error", "remark": "information"}[kind]]
         self._note.value = f'<p style="color:{colour}">{html.escape(text)}</p>' if text else ""
 
     def _follow(self, work: Work[T], show: Callable[[Any], None], done: Callable[[T], None]) -> None:
@@ -160,7 +160,7 @@ class Instrument(ipywidgets.VBox, Generic[R]):
         if work.state == "done":
             self._attempt(partial(done, work.result))
         elif work.state == "cancelled":
-            self.say("Cancelled; what is shown is what there was until then.", "remark")
+            self.say("Cancelled. The figures show the results up to then.", "remark")
         elif work.error is not None:
             self._failure = work.error
             self._say_failure(work.error)
@@ -169,35 +169,35 @@ class Instrument(ipywidgets.VBox, Generic[R]):
     def _attempt(self, function: Callable[[], None]) -> None:
         try:
             function()
-        except Exception as error:  # in a thread of its own nobody else would see it
+        except Exception as error:  # nothing else would report an error in this thread
             self._failure = error
             self._say_failure(error)
 
     def _say_failure(self, error: BaseException) -> None:
         text = str(error).strip() or type(error).__name__
         if not isinstance(error, (InputError, RunError)):
-            text = f"Something went wrong that should not ({type(error).__name__}): {text}"
+            text = f"Unexpected error ({type(error).__name__}): {text}"
         self.say(text)
 
 
 class _Strip(ipywidgets.HBox):
-    """A bar with what is being done, the time left, and a button that cancels; hidden while nothing runs."""
+    """Progress bar with the current activity, the time left and a Cancel button; hidden while nothing runs."""
 
     def __init__(self) -> None:
         self.bar = ipywidgets.FloatProgress(min=0.0, max=1.0, layout={"width": "220px"})
         self.text = ipywidgets.Label()
         self.button = ipywidgets.Button(
-            description="Cancel", tooltip="Stop this; nothing else is lost.", layout={"width": "80px"}
+            description="Cancel", tooltip="Stops this work. Results so far are kept.", layout={"width": "80px"}
         )
         super().__init__([self.bar, self.button, self.text], layout={"display": "none"})
 
     def show(self, work: Work[Any]) -> None:
-        """What the work is at."""
+        """Shows the progress of the work."""
         left = work.seconds_left
         self.bar.value = work.share
         self.text.value = (work.text or "starting") + (f" · {left:.0f} s left" if left is not None else "")
         self.layout.display = "flex"
 
     def hide(self) -> None:
-        """Nothing runs."""
+        """Hides the bar."""
         self.layout.display = "none"

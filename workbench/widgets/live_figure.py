@@ -1,7 +1,7 @@
-"""A FigureWidget that shares plotly.js with all others of the kernel: each of plotly's own brings a copy of
-five megabytes, which a browser has to read within two seconds or shows nothing.
+"""A FigureWidget that shares plotly.js with all others of the kernel.
 
-The front-end code is plotly's, word for word; here is only how it gets to the page. It draws nothing.
+Each of plotly's own FigureWidgets brings a copy of five megabytes, and shows nothing if the browser needs more than two
+seconds to read it. The front-end code is plotly's, unchanged; this file only delivers it to the page.
 """
 
 from functools import cache
@@ -25,18 +25,18 @@ async function load(model) {
   }
 }
 
-/** Makes plotly's model of a figure; what the kernel says meanwhile is said to it again. */
+/** Creates plotly's model of a figure; messages from the kernel in the meantime are delivered again. */
 async function begin(model) {
   const early = [];
-  const heard = MESSAGES.map((name) => [name, () => model.get(name) && early.push([name, model.get(name)])]);
-  heard.forEach(([name, hear]) => model.on("change:" + name, hear));
+  const listeners = MESSAGES.map((name) => [name, () => model.get(name) && early.push([name, model.get(name)])]);
+  listeners.forEach(([name, listener]) => model.on("change:" + name, listener));
   globalThis.dreamPlotly ??= load(model);
   const make = await globalThis.dreamPlotly.catch((error) => {
     globalThis.dreamPlotly = undefined;
     throw error;
   });
   const figure = make();
-  heard.forEach(([name, hear]) => model.off("change:" + name, hear));
+  listeners.forEach(([name, listener]) => model.off("change:" + name, listener));
   figure.initialize({ model });
   for (const [name, message] of early) {
     model.set(name, null);
@@ -47,7 +47,7 @@ async function begin(model) {
 }
 
 export default () => {
-  let figure = null; // a promise: nothing waits for it but the drawing
+  let figure = null; // a promise that only rendering waits for
   return {
     initialize({ model }) {
       figure = begin(model);
@@ -61,14 +61,14 @@ export default () => {
 
 
 class Bundle(anywidget.AnyWidget):
-    """plotly's front-end code, once a kernel."""
+    """plotly's front-end code, once per kernel."""
 
     _esm = "export default {};"
     source = traitlets.Unicode().tag(sync=True)
 
 
 class LiveFigure(go.FigureWidget):
-    """plotly's FigureWidget in everything but where its front-end code comes from."""
+    """plotly's FigureWidget, except for the source of its front-end code."""
 
     _esm = LOADER
     _bundle = traitlets.Instance(Bundle).tag(sync=True, **ipywidgets.widget_serialization)

@@ -1,7 +1,6 @@
-"""The mask ratio's schedule as an instrument in a notebook: what the Masking page shows,
-with its result as data.
+"""The masking explorer: the Masking page as a notebook widget, with its result as data.
 
-Numbers come from `workbench.masking.study`, figures from `workbench.figures`; it draws and computes none.
+Numbers come from `workbench.masking.study`, figures from `workbench.figures`.
 """
 
 import html
@@ -16,50 +15,58 @@ from workbench.figures import masking as figures
 from workbench.figures.masks import plot_masks
 from workbench.masking.drawn import DrawnRatios, near, read_drawn
 from workbench.masking.form import Settings
-from workbench.masking.picture import drawing, pixels_url, uploaded
+from workbench.masking.picture import drawing, uploaded
 from workbench.masking.settings import assignments, check_masking, command, preset_config, presets, python
 from workbench.masking.study import DrawnMask, Moment, Schedule, at_moment, draw_masks, over_training
+from workbench.pictures import exact_url
 from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
-from workbench.widgets.masking_controls import OWN, MaskingControls
-from workbench.widgets.masking_parts import GivenPicture, comparison, moment_readings, picture_bytes, runs_to_lay_over
+from workbench.widgets.masking_controls import (
+    OWN,
+    GivenPicture,
+    MaskingControls,
+    comparison,
+    moment_readings,
+    picture_bytes,
+    runs_to_lay_over,
+)
 
 MASKS = 8
-"""Groups whose masks are shown; smaller batches are drawn until there are as many."""
+"""Number of masks shown; with fewer groups, several batches are drawn."""
 NO_RUN = "none"
 HEAT, RIDGES = "Heat map", "Ridges"
 HALF = {"flex": "1 1 340px", "min_width": "0", "overflow": "hidden"}
-"""One of two figures beside each other, below each other where it is narrow."""
+"""Layout of one of two figures side by side, or below each other on a narrow page."""
 
 
 @dataclass(frozen=True)
 class MaskingShown:
-    """What the explorer shows."""
+    """The settings and numbers that the explorer shows."""
 
     masking: MaskingConfig
     objective: ObjectiveConfig
     grid: int
-    """Tokens a side."""
+    """Tokens per side."""
     schedule: Schedule
     """Density, location, true mean, shares and chances over the training."""
     moment: Moment
-    """Closed form and draws at the slider's moment."""
+    """Closed form and draws at the moment of the slider."""
     masks: list[DrawnMask]
-    """Of the first groups drawn at that moment."""
+    """Masks of the first groups drawn at that moment."""
     assignments: list[str]
-    """What differs from the model's preset, as `--set` reads it."""
+    """Differences from the preset of the model, as `--set` assignments."""
     command: str
-    """The `dream train` line that trains with this."""
+    """The `dream train` command with these settings."""
     python: str
-    """Python text that makes the same configuration."""
+    """Python code for the same configuration."""
 
 
 class MaskingExplorer(Instrument[MaskingShown]):
-    """Sliders for everything about the mask ratio, and what its draws train; `result` is a `MaskingShown`.
+    """Controls for all masking settings, and their effects; `result` is a `MaskingShown`.
 
-    `controls` has every control by name; `figures` the five figures: `density`, `moment`, `shares`, `chance`,
-    `masks`. A combination that training refuses is said in a sentence, and the last good figures stay.
+    `controls` has every control by name, `figures` the five figures: `density`, `moment`, `shares`, `chance` and
+    `masks`. If training rejects a combination, a sentence says so and the last valid figures stay.
     """
 
     def __init__(
@@ -71,7 +78,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
         run: str | Path | None = None,
         theme: str = "light",
     ) -> None:
-        """Raises InputError for settings that training refuses, and for a run without drawn ratios."""
+        """Raises InputError for settings that training rejects, and for a run without logged ratios."""
         super().__init__()
         masking, objective = masking or MaskingConfig(), objective or ObjectiveConfig()
         check_masking(masking, objective)
@@ -94,9 +101,9 @@ class MaskingExplorer(Instrument[MaskingShown]):
         self._listen()
 
     def show_picture(self, picture: GivenPicture | None) -> None:
-        """Shows the masks on a picture of one's own: a file, a PIL image or an array of (H, W, 3) uint8.
+        """Shows the masks on your own picture: a file, a PIL image, or an array (H, W, 3) uint8.
 
-        None goes back to drawings. Raises InputError for what is no picture.
+        None returns to drawings. Raises InputError if it is not a picture.
         """
         with self._lock:
             before = self._picture, self._words
@@ -106,12 +113,12 @@ class MaskingExplorer(Instrument[MaskingShown]):
             except Exception:
                 self._picture, self._words = before
                 raise
-            self._tell()
+            self._update_result()
 
     # parts
 
     def _own_controls(self) -> dict[str, w.Widget]:
-        """Those that change what is shown, not the masking."""
+        """Returns the controls that change what is shown, not the masking."""
         button = w.Layout(width="150px")
         return {
             "moment": w.IntSlider(
@@ -121,38 +128,38 @@ class MaskingExplorer(Instrument[MaskingShown]):
                 description="Moment (% of the training)",
                 layout=w.Layout(width="98%"),
                 style={"description_width": "initial"},
-                tooltip="Moves the readings, the upright lines, the histogram and the masks.",
+                tooltip="Moves the numbers, the vertical lines, the histogram and the masks.",
             ),
             "view": w.ToggleButtons(
                 options=[HEAT, RIDGES],
                 description="Density as",
-                tooltips=["The density from above.", "The density as a row of curves."],
+                tooltips=["Density as colour.", "Density as a row of curves."],
                 style={"button_width": "90px", "description_width": "initial"},
             ),
             "run": w.Dropdown(
                 options=[NO_RUN, *self._runs],
-                description="Lay over what a run drew",
+                description="Overlay the draws of a run",
                 style={"description_width": "initial"},
                 layout=w.Layout(width="330px"),
-                tooltip="Dots in the density, marks in the shares, an outline in the histogram.",
+                tooltip="Dots in the density, markers in the shares, an outline in the histogram.",
             ),
             "use": w.Button(
                 description="Use its settings",
                 layout=button,
                 disabled=True,
-                tooltip="Sets the controls to what the run was trained with.",
+                tooltip="Sets the controls to the settings of the run.",
             ),
             "again": w.Button(
-                description="Draw again", layout=button, tooltip="Other ratios and other masks at the same moment."
+                description="Draw again", layout=button, tooltip="Draws new ratios and masks at the same moment."
             ),
             "drawing": w.Button(
-                description="Another drawing", layout=button, tooltip="Another picture under the same masks."
+                description="Another drawing", layout=button, tooltip="Shows another drawing under the same masks."
             ),
         }
 
     def _first_figures(self, theme: str) -> dict[str, go.FigureWidget]:
-        said = self._settings.read()
-        self._take(said)
+        settings = self._settings.read()
+        self._take(settings)
         drawn = {**self._over_time(), "moment": self._moment_figure(), "masks": self._masks_figure()}
         return {name: live(figure, theme) for name, figure in drawn.items()}
 
@@ -186,7 +193,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
             if name not in ("preset", "size"):
                 self.react(control, lambda _: self._changed())
         self.react(self.controls["preset"], self._take_preset)
-        self.react(self.controls["size"], lambda _: self._tell())
+        self.react(self.controls["size"], lambda _: self._update_result())
         self.react(self.controls["moment"], lambda _: self._move())
         self.react(self.controls["view"], lambda _: redraw(self.figures["density"], self._density_figure()))
         self.react(self.controls["run"], self._take_run)
@@ -197,7 +204,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
     # what happens
 
     def _changed(self) -> None:
-        """The masking is another one: all figures."""
+        """Redraws everything after a change of the masking."""
         if self._settings.quiet:
             return
         self._take(self._settings.read())
@@ -207,22 +214,22 @@ class MaskingExplorer(Instrument[MaskingShown]):
         self._show_masks()
         self._show_words()
 
-    def _take(self, said: Settings) -> None:
-        """Computes what these settings mean; raises InputError and changes nothing where they do not go."""
-        check_masking(said.masking, said.objective)
-        schedule = over_training(said.masking, said.objective, said.num_tokens)
-        self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
-        self._schedule, self._said = schedule, said
-        self._settings.tidy(said)
+    def _take(self, settings: Settings) -> None:
+        """Computes the numbers for these settings; if they are invalid, raises InputError and changes nothing."""
+        check_masking(settings.masking, settings.objective)
+        schedule = over_training(settings.masking, settings.objective, settings.num_tokens)
+        self._moment = at_moment(self._progress, settings.masking, settings.objective, settings.num_tokens)
+        self._schedule, self._current = schedule, settings
+        self._settings.tidy(settings)
 
     def _move(self) -> None:
-        """Another moment of the same masking: the curves over the training stay as they are."""
-        said = self._said
-        self._moment = at_moment(self._progress, said.masking, said.objective, said.num_tokens)
+        """Shows another moment of the same masking; the curves over the training stay."""
+        settings = self._current
+        self._moment = at_moment(self._progress, settings.masking, settings.objective, settings.num_tokens)
         for name in ("density", "shares", "chance"):
             if name == "density" and self.controls["view"].value == RIDGES:
                 redraw(self.figures[name], self._density_figure())
-            else:  # its line is the last that these figures draw
+            else:  # the line of the moment is the last shape of these figures
                 self.figures[name].layout.shapes[-1].update(x0=100 * self._progress, x1=100 * self._progress)
         redraw(self.figures["moment"], self._moment_figure())
         self._show_masks()
@@ -232,18 +239,18 @@ class MaskingExplorer(Instrument[MaskingShown]):
     def _other(self, draw: int = 0, number: int = 0) -> None:
         self._draw, self._number = self._draw + draw, self._number + number
         self._show_masks()
-        self._tell()
+        self._update_result()
         self._check_again()
 
     def _check_again(self) -> None:
-        """While the controls say what does not go together, the sentence about it stays."""
+        """Keeps the error shown while the controls are invalid."""
         now = self._settings.read()
         check_masking(now.masking, now.objective)
 
     def _take_preset(self, name: str) -> None:
         if not self._settings.quiet and name != OWN:
             chosen = next(preset.masking for preset in presets() if preset.name == name)
-            self._settings.set(chosen, self._said.objective)
+            self._settings.set(chosen, self._current.objective)
             self._changed()
 
     def _take_run(self, name: str) -> None:
@@ -279,40 +286,40 @@ class MaskingExplorer(Instrument[MaskingShown]):
         return figures.plot_moment(self._moment, near(drawn, at) if drawn else None, drawn.name if drawn else "")
 
     def _masks_figure(self) -> go.Figure:
-        said, grid = self._said, self._said.grid
+        settings, grid = self._current, self._current.grid
         if self._picture is None:
             pixels, words = drawing(self._number, grid)
         else:
             pixels, words = uploaded(self._picture, grid, self._words), self._words
-        self._masks = draw_masks(self._progress, said.masking, said.objective, grid, MASKS, self._draw)
+        self._masks = draw_masks(self._progress, settings.masking, settings.objective, grid, MASKS, self._draw)
         self._under = words
-        return plot_masks(self._masks, pixels_url(pixels))
+        return plot_masks(self._masks, exact_url(pixels))
 
     def _show_masks(self) -> None:
         redraw(self.figures["masks"], self._masks_figure())
 
     def _show_words(self) -> None:
-        self._readings.value = moment_readings(self._moment, self._said.masking.groups)
+        self._readings.value = moment_readings(self._moment, self._current.masking.groups)
         self._table.value = comparison(self._moment, self._drawn)
-        self._tell()
+        self._update_result()
 
-    def _tell(self) -> None:
-        """The texts to take along, and the result."""
-        said, size = self._said, self.controls["size"].value
-        changes = assignments(said.masking, said.objective, preset_config(size))
+    def _update_result(self) -> None:
+        """Updates the result and the texts made from it."""
+        settings, size = self._current, self.controls["size"].value
+        changes = assignments(settings.masking, settings.objective, preset_config(size))
         self.result = shown = MaskingShown(
-            said.masking,
-            said.objective,
-            said.grid,
+            settings.masking,
+            settings.objective,
+            settings.grid,
             self._schedule,
             self._moment,
             self._masks,
             changes,
             command(changes, size),
-            python(said.masking, said.objective, size),
+            python(settings.masking, settings.objective, size),
         )
         self._caption.value = (
-            f"<small>“{html.escape(self._under)}”. Above each picture the ratio drawn (share of tokens "
-            "hidden), below it the loss that it trains.</small>"
+            f"<small>“{html.escape(self._under)}”. Above each picture: the ratio drawn (share of tokens "
+            "hidden). Below: the objective it trains.</small>"
         )
         self._command.value = words.text(shown.command, "Train with this")

@@ -1,21 +1,33 @@
-"""The controls of the masking explorer: ipywidgets in, a MaskingConfig out. It draws nothing."""
+"""Controls of the masking explorer, its inputs (runs to overlay, pictures), and its numbers as HTML."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from dream.config import MaskingConfig, ObjectiveConfig
+from dream.errors import InputError
 from dream.presets import SIZES
+from dream.pretrained import SHIPPED
+from workbench.masking.drawn import DrawnRatios, drawn_table
 from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, masking_settings_of, values_of
 from workbench.masking.settings import IDLE, preset_of, presets
+from workbench.masking.study import Moment
+from workbench.pictures import png_of
+from workbench.runs.folders import list_runs
+from workbench.widgets import words
+from workbench.workspace import open_workspace
 
-OWN = "own settings"
-COUNT_OF = {"min_visible": "Contrast needs visible", "min_masked": "Generation needs hidden"}
+OWN = "Custom"
+COUNT_OF = {"min_visible": "Visible for contrast", "min_masked": "Hidden for generation"}
 FOLDED = (*COUNT_OF, "grid", "size")
-"""Controls that are folded away at first."""
+"""Controls in the collapsed section."""
 READ_BY = {
     "center_start": "center_start",
     "center_end": "center_end",
@@ -27,37 +39,37 @@ READ_BY = {
     "moving": "moving_interval",
     "interval": "low",
 }
-"""Field that decides whether a schedule reads a control at all."""
+"""By control: the field that decides whether a schedule uses it."""
 WIDE = {"width": "97%"}
-"""Of a control; each gets a layout of its own, or hiding one would hide all."""
+"""Layout of a control; each control gets its own copy, or hiding one would hide all."""
 STYLE = {"description_width": "130px"}
 
 
 @dataclass
 class MaskingControls:
-    """The controls by name in `all`, in `box` as a column.
+    """All controls: by name in `all`, as a column in `box`.
 
-    `quiet` tells whether they are just being set together; who reacts waits until they are.
+    `quiet` is True while several are set together; callbacks then do nothing.
     """
 
     objective: ObjectiveConfig
-    """Its fields that no control has are kept."""
+    """Fields without a control are kept."""
 
     def __post_init__(self) -> None:
         self.quiet = False
         self.all = _schedule_controls() | _spread_controls() | _group_controls() | _counting_controls()
         named = self.all
         more = w.Accordion([w.VBox([named["min_visible"], named["min_masked"], named["grid"], named["size"]])])
-        more.set_title(0, "Who counts, tokens, model")
+        more.set_title(0, "Loss thresholds, token grid, model")
         upper = [control for name, control in named.items() if name not in FOLDED]
         self.box = w.VBox([*upper, more], layout=w.Layout(flex="0 1 340px", min_width="310px"))
 
     def read(self) -> Settings:
-        """What they say."""
+        """Returns the settings of the controls."""
         return masking_settings_of({name: control.value for name, control in self.all.items()}, self.objective)
 
     def set(self, masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:
-        """Makes them say this, all at once."""
+        """Sets all controls together."""
         self.objective = objective
         with self.together():
             for name, value in values_of(masking, objective, grid).items():
@@ -66,23 +78,23 @@ class MaskingControls:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """While several are set, nobody reacts to each."""
+        """Suspends callbacks while several controls change together."""
         self.quiet, before = True, self.quiet
         try:
             yield
         finally:
             self.quiet = before
 
-    def tidy(self, said: Settings) -> None:
-        """Shows the controls that matter for these settings, and the name of the preset that they are."""
-        hidden = {name for name, field in READ_BY.items() if field in IDLE[said.masking.schedule]}
-        hidden |= {"std_end"} if said.masking.std_end is None else set()
-        hidden |= {"for_generation"} if said.masking.generation_share is None else set()
+    def tidy(self, settings: Settings) -> None:
+        """Hides the controls that these settings do not use, and selects the matching preset."""
+        hidden = {name for name, field in READ_BY.items() if field in IDLE[settings.masking.schedule]}
+        hidden |= {"std_end"} if settings.masking.std_end is None else set()
+        hidden |= {"for_generation"} if settings.masking.generation_share is None else set()
         with self.together():
             for name, control in self.all.items():
                 control.layout.display = "none" if name in hidden else None
-            self.all["for_generation"].max = said.masking.groups
-            self.all["preset"].value = preset_of(said.masking) or OWN
+            self.all["for_generation"].max = settings.masking.groups
+            self.all["preset"].value = preset_of(settings.masking) or OWN
 
 
 def _schedule_controls() -> dict[str, w.Widget]:
@@ -100,50 +112,48 @@ def _schedule_controls() -> dict[str, w.Widget]:
             description="Schedule",
             layout=WIDE,
             style=STYLE,
-            tooltip="Warm-up moves the location of the mask ratios; Constant keeps it; Uniform draws every "
-            "ratio equally often; None hides nothing.",
+            tooltip="Warm-up moves the location of the mask ratios, Constant keeps it, Uniform draws every "
+            "ratio equally often, None hides nothing.",
         ),
         "center_start": _slider(
             "Location, start",
             -0.5,
             1.5,
             0.05,
-            "masking.center_start: where the normal sits before the warm-up; not the mean ratio.",
+            "masking.center_start: location of the normal before the warm-up; not the mean ratio.",
         ),
         "center_end": _slider(
-            "Location, end", -0.5, 1.5, 0.05, "masking.center_end: where the normal sits in the end."
+            "Location, end", -0.5, 1.5, 0.05, "masking.center_end: location of the normal after the warm-up."
         ),
         "times": w.FloatRangeSlider(
             value=(0, 75),
             min=0,
             max=100,
             step=1,
-            description="It moves at (%)",
+            description="Warm-up (%)",
             readout_format=".0f",
             continuous_update=False,
             layout=WIDE,
             style=STYLE,
-            tooltip="masking.hold and masking.warmup_end, in % of the training: before and after, the "
-            "location stands still.",
+            tooltip="masking.hold and masking.warmup_end, in % of training: the location moves between them "
+            "and is constant outside.",
         ),
         "shape": w.Dropdown(
             options=_names(SHAPES),
             description="Path",
             layout=WIDE,
             style=STYLE,
-            tooltip="masking.shape: Linear moves evenly; Cosine starts and arrives gently.",
+            tooltip="masking.shape: Linear moves at constant speed; Cosine eases in and out.",
         ),
     }
 
 
 def _spread_controls() -> dict[str, w.Widget]:
     return {
-        "std": _slider(
-            "Spread", 0.05, 1.0, 0.01, "masking.std: standard deviation of the normal before it is cut to the ratios."
-        ),
+        "std": _slider("Spread", 0.05, 1.0, 0.01, "masking.std: standard deviation of the normal before truncation."),
         "widens": _toggle("Spread changes", "masking.std_end: another spread at the end."),
         "std_end": _slider(
-            "Spread, end", 0.05, 1.0, 0.01, "masking.std_end: the spread moves there evenly over the whole training."
+            "Spread, end", 0.05, 1.0, 0.01, "masking.std_end: the spread changes linearly to this over the training."
         ),
         "interval": w.FloatRangeSlider(
             value=(0, 1),
@@ -154,9 +164,11 @@ def _spread_controls() -> dict[str, w.Widget]:
             continuous_update=False,
             layout=WIDE,
             style=STYLE,
-            tooltip="masking.low and masking.high: no ratio is drawn outside.",
+            tooltip="masking.low and masking.high: no ratio outside is drawn.",
         ),
-        "moving": _toggle("Moving bounds", "masking.moving_interval: only ratios within one spread of the location."),
+        "moving": _toggle(
+            "Bounds follow location", "masking.moving_interval: ratios stay within one spread of the location."
+        ),
     }
 
 
@@ -164,20 +176,20 @@ def _group_controls() -> dict[str, w.Widget]:
     return {
         "groups": w.SelectionSlider(
             options=GROUPS,
-            description="Groups in a batch",
+            description="Groups per batch",
             continuous_update=False,
             layout=WIDE,
             style=STYLE,
-            tooltip="masking.groups: parts of a batch with a ratio each. The paper draws one a rank, on 32 "
-            "ranks: together like 32 groups.",
+            tooltip="masking.groups: parts of a batch with a ratio each. The paper draws one per rank on 32 "
+            "ranks, which is like 32 groups.",
         ),
         "stratified": _toggle(
-            "Spread evenly", "masking.stratified: one ratio from each of as many quantile bands as there are groups."
+            "Stratified groups", "masking.stratified: each group draws from its own quantile band of the distribution."
         ),
         "shared": _toggle(
-            "Shared out",
-            "masking.generation_share: some groups draw only where generation "
-            "counts, the rest only where contrast does.",
+            "Reserved groups",
+            "masking.generation_share: some groups draw only ratios that count for generation, "
+            "the others only ratios that count for contrast.",
         ),
         "for_generation": w.IntSlider(
             min=0,
@@ -186,15 +198,15 @@ def _group_controls() -> dict[str, w.Widget]:
             continuous_update=False,
             layout=WIDE,
             style=STYLE,
-            tooltip="How many groups draw where generation counts.",
+            tooltip="Groups that draw only ratios that count for generation.",
         ),
     }
 
 
 def _counting_controls() -> dict[str, w.Widget]:
     why = {
-        "min_visible": "objective.min_visible: share of visible tokens from which contrast counts.",
-        "min_masked": "objective.min_masked: share of hidden tokens from which generation counts.",
+        "min_visible": "objective.min_visible: least share of visible tokens at which the contrastive loss counts.",
+        "min_masked": "objective.min_masked: least share of hidden tokens at which the generative loss counts.",
     }
     return {
         **{name: _slider(text, 0.0, 1.0, 0.05, why[name]) for name, text in COUNT_OF.items()},
@@ -202,17 +214,17 @@ def _counting_controls() -> dict[str, w.Widget]:
             5,
             min=2,
             max=32,
-            description="Tokens a side",
+            description="Tokens per side",
             layout=WIDE,
             style=STYLE,
-            tooltip="5 x 5 in the shipped model, 16 x 16 in the paper. A ratio becomes a whole number of tokens.",
+            tooltip="5 in the shipped model, 16 in the paper. A ratio is rounded up to whole tokens.",
         ),
         "size": w.Dropdown(
             options=list(SIZES),
             description="Model to train",
             layout=WIDE,
             style=STYLE,
-            tooltip="The preset that the command and the Python text change.",
+            tooltip="The preset that the command and the Python code change.",
         ),
     }
 
@@ -239,10 +251,55 @@ def _names(words: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _make_room(control: w.Widget, value: Any) -> None:
-    """A slider takes a value beyond its ends, and a choice one that is not among its own."""
+    """Extends the range or the options of a control so that it can take the value."""
     if isinstance(control, w.SelectionSlider):
         if value not in control.options:
             control.options = sorted({*control.options, value})
         return
     if isinstance(control, (w.FloatSlider, w.IntSlider)):
         control.min, control.max = min(control.min, value), max(control.max, value)
+
+
+GivenPicture = str | Path | Image.Image | NDArray[np.uint8]
+"""A file, a PIL image, or (H, W, 3) uint8."""
+
+
+def runs_to_lay_over(given: str | Path | None) -> dict[str, Path]:
+    """Returns folders by name: the given one first, then shipped models and the runs of the workspace."""
+    chosen = {} if given is None else {str(given): SHIPPED.get(str(given), Path(given))}
+    inside = {run.path.name: run.path for run in list_runs(open_workspace().runs)}
+    return {**inside, **SHIPPED, **chosen} if given is None else {**chosen, **SHIPPED, **inside, **chosen}
+
+
+def picture_bytes(picture: GivenPicture) -> tuple[bytes, str]:
+    """Returns the bytes and the name of a picture file; raises InputError if it is not a picture."""
+    if isinstance(picture, (str, Path)):
+        try:
+            return Path(picture).expanduser().read_bytes(), Path(picture).name
+        except OSError as error:
+            raise InputError(f"{picture} cannot be read ({error.strerror or error})") from error
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise InputError(f"a picture must be an array (H, W, 3) uint8, got {picture.shape} {picture.dtype}")
+        picture = Image.fromarray(picture)
+    return png_of(picture.convert("RGB")), "your picture"
+
+
+def moment_readings(moment: Moment, groups: int) -> str:
+    """Returns the numbers of a moment as cards."""
+    shares = moment.shares
+    return words.reading_cards(
+        (
+            ("Location", "-" if moment.center is None else f"{moment.center:.2f}"),
+            ("True mean ratio", f"{moment.mean:.2f}"),
+            ("Train contrast", f"{shares.contrast:.0%}"),
+            ("Train generation", f"{shares.generation:.0%}"),
+            ("Train both", f"{shares.both:.0%}"),
+            (f"Both in a batch of {groups}", f"{moment.chance:.1%}"),
+        )
+    )
+
+
+def comparison(moment: Moment, drawn: DrawnRatios | None) -> str:
+    """Returns a table of closed form, draws and a run."""
+    return words.table(drawn_table(moment, drawn), f"Closed form and draws at {moment.progress:.0%} of the training")

@@ -1,30 +1,32 @@
-"""Measures of models, taken in the background as `dream evaluate` takes them, beside each other as they come.
+"""Measures models in the background, as `dream evaluate` does, and shows them side by side as they come.
 
-What a results folder answers already is taken from there. It measures nothing itself.
+Answers that the results folder already holds are taken from there.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
 
-from dream.console import Console
-from dream.evaluation.results import Results, read_folder
-from dream.evaluation.session import EvaluationRequest, evaluate
+from dream.evaluation.events import TaskEnded
+from dream.evaluation.results import Results
+from dream.evaluation.session import EvaluationRequest, evaluate, results_of
 from dream.evaluation.tasks import named_tasks
-from workbench.figures.evaluation import plot_comparison
+from workbench.evaluate.progress import EvaluationProgress, activity
+from workbench.figures.side_by_side import plot_comparison
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
 
 
 class Measuring(Instrument[list[Results]]):
-    """Models side by side, a panel a measure, with 95 % intervals.
+    """Models side by side, one panel per measure, with 95 % intervals.
 
-    `models` are runs, checkpoints or shipped models by the name of their column; `tasks` and `assignments` as
-    `dream evaluate --tasks ... --set ...` takes them; `out` is the folder of results. `result` is what was
-    measured, a `Results` a model, as soon as there is any. Raises InputError for tasks that there are not;
-    what else is wrong is said where it is measured, and by `wait`.
+    `models` are runs, checkpoints or shipped models by the name of their column; `tasks` and `assignments` are
+    those of `dream evaluate --tasks ... --set ...`; `out` is the folder of results. `result` holds one `Results`
+    per model that has any answer. Raises InputError for unknown tasks; other bad input is shown below the
+    figure and raised by `wait`.
     """
 
     def __init__(
@@ -40,7 +42,7 @@ class Measuring(Instrument[list[Results]]):
         super().__init__()
         paths = {name: Path(path) for name, path in models.items()}
         self._request = EvaluationRequest(
-            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed, device="cpu"
+            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed
         )
         self.figure = live(plot_comparison([]), theme)
         self.body.children = [self.figure]
@@ -49,31 +51,20 @@ class Measuring(Instrument[list[Results]]):
     def _measure(self, work: Work[list[Results]]) -> list[Results]:
         before = torch.get_num_threads()
         torch.set_num_threads(1)  # small models: see workbench.opening
+        ended: list[TaskEnded] = []
+        progress = EvaluationProgress()
         try:
-            return evaluate(self._request, _Teller(work, self._request)).results
+            with closing(evaluate(self._request)) as events:
+                for event in events:
+                    progress = progress.after(event)
+                    if isinstance(event, TaskEnded):
+                        ended.append(event)
+                        work.show(results_of(self._request.models, ended))
+                    work.tell(progress.share, activity(progress.at_work) if progress.at_work else "")
         finally:
             torch.set_num_threads(before)
+        return results_of(self._request.models, ended)
 
     def _show(self, results: list[Results]) -> None:
         self.result = results
         redraw(self.figure, plot_comparison(results, columns=2))
-
-
-class _Teller(Console):
-    """Tells the work what the evaluation says; ends it once it was asked to stop."""
-
-    def __init__(self, work: Work[list[Results]], request: EvaluationRequest) -> None:
-        super().__init__(True)
-        self.work, self.request, self.done = work, request, 0
-        self.total = len(request.models) * len(request.tasks)
-
-    def say(self, text: str) -> None:
-        """A question was answered (or the data are broken)."""
-        if ": cached" in text or ": took" in text or ": skipped" in text:
-            self.done += 1
-            self.work.show([r for r in read_folder(self.request.out) if r.name in self.request.models])
-        self.work.tell(self.done / self.total, text)
-
-    def progress(self, text: str, last: bool = False) -> None:
-        """What is being measured."""
-        self.work.tell(self.done / self.total, text)

@@ -1,7 +1,7 @@
-"""A training followed live in a notebook: state, curves, sample sheets, and what can be done with it.
+"""The run monitor: follows a training live in a notebook, with state, curves, sample sheets and actions.
 
-It reads the run's files off the kernel's thread, as the Train page does; the training itself runs in a
-process of its own that neither the widget nor the kernel ends.
+It reads the files of the run in the background. The training runs in its own process, which neither the widget nor the
+kernel ends.
 """
 
 import html
@@ -19,6 +19,7 @@ import pandas as pd
 from dream.errors import InputError
 from workbench.figures.training import plot_training
 from workbench.jobs.job import log_tail
+from workbench.palette import MESSAGES
 from workbench.runs.feed import RunFeed
 from workbench.runs.folders import sheet_step
 from workbench.runs.trainings import Training, resume_arguments, resume_training, stop_training
@@ -27,19 +28,17 @@ from workbench.widgets import words
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.widgets.monitor_controls import look_controls, run_controls
-from workbench.widgets.monitor_look import RunView, look_at_run, training_of
-from workbench.widgets.run_frames import train_frame, validation_frame
+from workbench.widgets.monitor_look import RunView, look_at_run, train_frame, training_of, validation_frame
 from workbench.work import Work
 from workbench.workspace import open_workspace
 
-ABSENT = "No run there yet. It is shown as soon as one begins."
+ABSENT = "No run yet. It is shown as soon as it starts."
 LOG_BYTES = 20_000
-COLOURS = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
 
 
 @dataclass(frozen=True)
 class RunShown:
-    """What the monitor knows of a run."""
+    """State and log of a run."""
 
     name: str
     path: Path
@@ -47,32 +46,32 @@ class RunShown:
     """`absent`, `queued`, `starting`, `running`, `stopping`, `finished`, `stopped`, `failed`, `killed` or
     `damaged`."""
     sentence: str
-    """Why it failed, or what can be done."""
+    """Why the run failed, or what you can do."""
     step: int
     """Optimiser steps done."""
     end: int
-    """Optimiser steps at which it ends (0 = not known yet)."""
+    """Planned optimiser steps (0 = not known yet)."""
     seconds_left: float | None
     train: pd.DataFrame
-    """A row a line of the log: step, minutes, losses, shares, speed, and the generative loss by band of the
-    mask ratio (`generative at 0.5-0.6`)."""
+    """One row per log line: step, minutes, losses, shares, speed, and the generative loss by band of the mask ratio
+    (`generative at 0.5-0.6`)."""
     validation: pd.DataFrame
-    """A row a validation: step, loss, R@1, both losses by mask ratio."""
+    """One row per validation: step, loss, R@1, both losses by mask ratio."""
     sheets: tuple[Path, ...]
     """Sample sheets, oldest first."""
     command: str
-    """The command line that was queued last; empty for a run that was started elsewhere."""
+    """The last queued command; empty for a run started elsewhere."""
 
 
 class RunMonitor(Instrument[RunShown]):
-    """A training as it goes; `result` is a `RunShown`, read anew every `every` seconds while it is followed.
+    """A live training; `result` is a `RunShown`, updated every `every` seconds while it is followed.
 
-    `controls`: `figure`, `axis`, `smoothing`, `log`, `sheet`; buttons `stop`, `resume`, `extend` (with `kind`
-    and `amount`: so many minutes or steps more) and `follow`. `cancel()` stops following, never the training.
+    `controls`: `figure`, `axis`, `smoothing`, `log`, `sheet`; buttons `stop`, `resume`, `extend` (with `kind` and
+    `amount`: minutes or steps to add) and `follow`. `cancel()` stops following, not the training.
     """
 
     def __init__(self, run: Training | str | Path, *, every: float = 1.0, theme: str = "light") -> None:
-        """Raises InputError for a time that is not above 0 and a path that must not be read."""
+        """Raises InputError if `every` is not above 0 or the path may not be read."""
         super().__init__()
         if not every > 0:
             raise InputError(f"every must be above 0 seconds, got {every}")
@@ -83,32 +82,32 @@ class RunMonitor(Instrument[RunShown]):
         self._drawn: tuple[Any, ...] = ()
         self._following = self._quiet = False
         self._strip.button.description, self._strip.button.layout.width = "Stop following", "120px"
-        self._strip.button.tooltip = "The training goes on; only this stops looking."
+        self._strip.button.tooltip = "Stops only the updates; the training continues."
         self._strip.bar.layout.display = "none"
         self.controls = look_controls() | run_controls()
         self.figure = live(plot_training("losses", self._feed.curves()[1]), theme)
         self._state, self._bar = w.HTML(), w.FloatProgress(min=0.0, max=1.0, layout={"width": "100%"})
-        self._numbers, self._sheet, self._told, self._more = w.HTML(), w.HTML(), w.HTML(), w.HTML()
+        self._numbers, self._sheet, self._details, self._more = w.HTML(), w.HTML(), w.HTML(), w.HTML()
         self.body.children = self._placed()
         self._listen()
         self._follow_run()
 
     def cancel(self) -> None:
-        """Stops following; the training goes on."""
+        """Stops following; the training continues."""
         super().cancel()
         self._following = False
         self.controls["follow"].layout.display = None
 
     def wait(self, seconds: float | None = None, *, step: int | None = None) -> Self:
-        """Itself, once the training has ended, the time is up, or it has done `step` steps.
+        """Waits until the training has ended, the time is up, or it has done `step` steps, and returns itself.
 
-        Raises what following raised; that a training failed is said by `result`, and is no failure of this.
+        Raises errors of following only; `result` says if the training failed.
         """
         if step is None:
             return super().wait(seconds)
         until = None if seconds is None else time.monotonic() + seconds
         with self._moved:
-            while self.running and self._look.step < step:
+            while self.running and self._view.step < step:
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
                     break
@@ -120,7 +119,7 @@ class RunMonitor(Instrument[RunShown]):
     def _placed(self) -> list[w.Widget]:
         named = self.controls
         row = {"flex_flow": "row wrap", "align_items": "center"}
-        details = w.Accordion([self._told])
+        details = w.Accordion([self._details])
         details.set_title(0, "Command and log")
         buttons = [named[name] for name in ("stop", "resume", "kind", "amount", "extend", "follow")]
         return [
@@ -143,8 +142,8 @@ class RunMonitor(Instrument[RunShown]):
         for name in ("kind", "amount"):
             self.react(self.controls[name], lambda _: self._show_more())
         self.press(self.controls["stop"], self._stop)
-        self.press(self.controls["resume"], lambda: self._go_on(False))
-        self.press(self.controls["extend"], lambda: self._go_on(True))
+        self.press(self.controls["resume"], lambda: self._resume(False))
+        self.press(self.controls["extend"], lambda: self._resume(True))
         self.press(self.controls["follow"], self._follow_run)
 
     # following
@@ -156,56 +155,57 @@ class RunMonitor(Instrument[RunShown]):
         self.controls["follow"].layout.display = "none"
 
     def _watch(self, work: Work[RunView]) -> RunView:
-        """Looks again and again until the training has ended."""
-        work.tell(0.0, f"following {self._workspace.shown(self._path)}, read every {self._every:g} s")
+        """Reads the run repeatedly until the training has ended."""
+        work.tell(0.0, f"following {self._workspace.shown(self._path)}, updated every {self._every:g} s")
         while True:
-            found = self._now()
-            if not found.goes_on:
-                return found
-            work.show(found)
+            view = self._now()
+            if not view.goes_on:
+                return view
+            work.show(view)
             until = time.monotonic() + self._every
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(0.1, left))
                 work.check()
 
-    def _show(self, found: RunView) -> None:
-        """Everything as it is now; what has not changed is not sent again."""
-        self._look = found
-        self._show_state(found)
-        self._show_buttons(found)
+    def _show(self, view: RunView) -> None:
+        """Shows the current state; unchanged parts are not sent again."""
+        self._view = view
+        self._show_state(view)
+        self._show_buttons(view)
         self._set_sheets()
         self._draw()
-        log = log_tail(found.job, LOG_BYTES).replace("\r", "\n").strip() if found.job else ""
-        self._told.value = words.text(found.command or "Started elsewhere.") + words.text(log, height="220px")
+        log = log_tail(view.job, LOG_BYTES).replace("\r", "\n").strip() if view.job else ""
+        command = view.command or "This run was started elsewhere."
+        self._details.value = words.text(command) + words.text(log, height="220px")
         with self._moved:
             self._moved.notify_all()
 
-    def _show_state(self, found: RunView) -> None:
-        said = state_words(found.training) if found.training else ("information", ABSENT)
-        sign = f"{SIGNS.get(found.state, '')} " if found.training else ""
-        kind, text = said or ("success", f"Step {found.step:,} of {found.end or '?'}.")
+    def _show_state(self, view: RunView) -> None:
+        message = state_words(view.training) if view.training else ("information", ABSENT)
+        sign = f"{SIGNS.get(view.state, '')} " if view.training else ""
+        kind, text = message or ("success", f"Step {view.step:,} of {view.end or '?'}.")
         self._state.value = (
-            f"<b>{html.escape(found.name)}</b> &nbsp; {sign}<b>{found.state}</b> &nbsp; "
-            f'<span style="color:{COLOURS[kind]}">{html.escape(text)}</span>'
+            f"<b>{html.escape(view.name)}</b> &nbsp; {sign}<b>{view.state}</b> &nbsp; "
+            f'<span style="color:{MESSAGES[kind]}">{html.escape(text)}</span>'
         )
-        self._bar.value = found.step / found.end if found.end else 0.0
-        numbers = run_readings(found.training, found.curves) if found.training else []
+        self._bar.value = view.step / view.end if view.end else 0.0
+        numbers = run_readings(view.training, view.curves) if view.training else []
         self._numbers.value = words.reading_cards((each.name, each.value) for each in numbers)
 
-    def _show_buttons(self, found: RunView) -> None:
-        known = found.training is not None and found.state != "damaged"
-        self.controls["stop"].disabled = found.state not in ("queued", "starting", "running")
-        rests = known and not found.active and found.training.run is not None  # type: ignore[union-attr]
-        self.controls["resume"].disabled = not rests or found.state == "finished"
+    def _show_buttons(self, view: RunView) -> None:
+        known = view.training is not None and view.state != "damaged"
+        self.controls["stop"].disabled = view.state not in ("queued", "starting", "running")
+        rests = known and not view.active and view.training.run is not None  # type: ignore[union-attr]
+        self.controls["resume"].disabled = not rests or view.state == "finished"
         for name in ("kind", "amount", "extend"):
             self.controls[name].disabled = not rests
-        followed = self._following and found.goes_on
+        followed = self._following and view.goes_on
         self.controls["follow"].layout.display = "none" if followed else None
         self._show_more()
 
     def _show_more(self) -> None:
-        """The command that going on stands for, while that can be done."""
-        training, kind = self._look.training, self.controls["kind"].value
+        """Shows the command that Extend would run, while that is possible."""
+        training, kind = self._view.training, self.controls["kind"].value
         possible = training is not None and not self.controls["extend"].disabled
         self._more.value = ""
         if training is not None and possible:
@@ -213,24 +213,24 @@ class RunMonitor(Instrument[RunShown]):
             self._more.value = f"<small><code>dream {html.escape(' '.join(arguments))}</code></small>"
 
     def _draw(self) -> None:
-        """The chosen figure, where it or the numbers are others than those that are shown."""
-        look = [self.controls[name].value for name in ("figure", "axis", "smoothing", "log")]
-        wanted = (*look, self._look.version)
+        """Draws the chosen figure if it or its numbers changed."""
+        settings = [self.controls[name].value for name in ("figure", "axis", "smoothing", "log")]
+        wanted = (*settings, self._view.version)
         if wanted != self._drawn:
-            name, axis, smoothing, log = look
-            figure = plot_training(name, self._look.curves, self._feed.config, axis, smoothing, log)
+            name, axis, smoothing, log = settings
+            figure = plot_training(name, self._view.curves, self._feed.config, axis, smoothing, log)
             with self.figure.batch_update():
                 redraw(self.figure, figure)
-                self.figure.layout.uirevision = f"{name} {axis}"  # a zoom stays while the figure is the same
+                self.figure.layout.uirevision = f"{name} {axis}"  # keeps the zoom while the figure is the same
             self._drawn = wanted
-        self._tell()
+        self._update_result()
 
     def _set_sheets(self) -> None:
-        """Whoever looks at the newest sheet goes on to the next."""
-        slider, steps = self.controls["sheet"], [sheet_step(path) for path in self._look.sheets]
+        """Updates the slider of sheets; a reader at the newest sheet moves on to the next."""
+        slider, steps = self.controls["sheet"], [sheet_step(path) for path in self._view.sheets]
         before, at = list(slider.options), slider.value
         if steps and steps != before:
-            with self._quietly():  # other options move it to the first
+            with self._quietly():  # setting options moves it to the first
                 slider.options = steps
                 slider.value = at if at in steps and at != before[-1] else steps[-1]
         slider.layout.display = None if len(steps) > 1 else "none"
@@ -248,40 +248,40 @@ class RunMonitor(Instrument[RunShown]):
         if self._quiet:
             return
         step = self.controls["sheet"].value
-        path = next((path for path in self._look.sheets if sheet_step(path) == step), None)
-        self._sheet.value = words.sheet(path, self._look.name, step)
+        path = next((path for path in self._view.sheets if sheet_step(path) == step), None)
+        self._sheet.value = words.sheet(path, self._view.name, step)
 
-    def _tell(self) -> None:
-        found = self._look
+    def _update_result(self) -> None:
+        view = self._view
         self.result = RunShown(
-            found.name,
+            view.name,
             self._path,
-            found.state,
-            found.sentence,
-            found.step,
-            found.end,
-            found.seconds_left,
-            train_frame(found.curves),
-            validation_frame(found.curves),
-            found.sheets,
-            found.command,
+            view.state,
+            view.sentence,
+            view.step,
+            view.end,
+            view.seconds_left,
+            train_frame(view.curves),
+            validation_frame(view.curves),
+            view.sheets,
+            view.command,
         )
 
-    # what can be done with the training
+    # actions
 
     def _stop(self) -> None:
         if (training := self._now().training) is not None:
             stop_training(self._workspace, training)
             self._follow_run()
 
-    def _go_on(self, further: bool) -> None:
-        """Resumes it: to its planned end, or for so much more."""
+    def _resume(self, extend: bool) -> None:
+        """Resumes the training to its planned end, or extends it."""
         if (training := self._now().training) is None:
-            raise InputError("there is no run to go on with yet")
-        budget = self.controls["kind"].value if further else None
+            raise InputError("there is no run to resume yet")
+        budget = self.controls["kind"].value if extend else None
         resume_training(self._workspace, training, budget, self.controls["amount"].value)
         self._follow_run()
 
     def _now(self) -> RunView:
-        """How the run stands now: what is shown may be a moment old."""
+        """Returns the current state of the run, which may be newer than the one shown."""
         return look_at_run(self._workspace, self._path, self._feed)

@@ -1,4 +1,4 @@
-"""The controls of the run monitor. They do nothing by themselves."""
+"""Controls of the run monitor."""
 
 import ipywidgets as w
 
@@ -9,7 +9,7 @@ NAMES = {
     "losses": "Losses",
     "by_ratio": "Losses by mask ratio",
     "ratios": "Mask ratios drawn",
-    "shares": "Pictures that counted",
+    "shares": "Pictures that counted in each loss",
     "retrieval": "Retrieval",
     "gradients": "Gradients and learning rate",
     "speed": "Speed",
@@ -18,7 +18,7 @@ BUTTON = {"width": "110px"}
 
 
 def look_controls() -> dict[str, w.Widget]:
-    """Which figure, over what and how, and which sample sheet."""
+    """Returns the controls for the figure and the sample sheet."""
     style = {"description_width": "initial"}
     return {
         "figure": w.Dropdown(
@@ -30,10 +30,10 @@ def look_controls() -> dict[str, w.Widget]:
         ),
         "axis": w.Dropdown(
             options=list(AXES),
-            description="over",
+            description="by",
             style=style,
             layout={"width": "150px"},
-            tooltip="What the curves are drawn over.",
+            tooltip="Unit of the horizontal axis.",
         ),
         "smoothing": w.FloatSlider(
             0.8,
@@ -44,7 +44,7 @@ def look_controls() -> dict[str, w.Widget]:
             continuous_update=False,
             style=style,
             layout={"width": "260px"},
-            tooltip="Weight of what came before; what was logged stays visible, pale.",
+            tooltip="Weight of earlier values; unsmoothed values stay visible, faint.",
         ),
         "log": w.Checkbox(
             True,
@@ -64,37 +64,37 @@ def look_controls() -> dict[str, w.Widget]:
 
 
 def run_controls() -> dict[str, w.Widget]:
-    """What can be done with the training."""
+    """Returns the controls for actions on the training."""
     return {
         "stop": w.Button(
             description="Stop",
             icon="stop",
             layout=BUTTON,
-            tooltip="Saves a checkpoint and ends; Resume goes on from there.",
+            tooltip="Saves a checkpoint and stops; Resume continues from there.",
         ),
         "resume": w.Button(
             description="Resume",
             icon="play",
             layout=BUTTON,
-            tooltip="Goes on to the planned end as if it had never stopped.",
+            tooltip="Continues to the planned end as if it had never stopped.",
         ),
         "amount": w.BoundedFloatText(
-            5.0, min=0.01, max=1e8, layout={"width": "90px"}, tooltip="How many minutes or steps more."
+            5.0, min=0.01, max=1e8, layout={"width": "90px"}, tooltip="Minutes or steps to add."
         ),
         "kind": w.Dropdown(
             options=["minutes", "steps"],
-            description="Go on for more",
+            description="Extend by",
             layout={"width": "190px"},
-            tooltip="What is counted.",
+            tooltip="Unit of the extension.",
             style={"description_width": "initial"},
         ),
         "extend": w.Button(
-            description="Go on", icon="forward", layout=BUTTON, tooltip="Trains for so many minutes or steps more."
+            description="Extend", icon="forward", layout=BUTTON, tooltip="Trains for these additional minutes or steps."
         ),
         "follow": w.Button(
             description="Follow",
             icon="eye",
             layout={**BUTTON, "display": "none"},
-            tooltip="Looks again, and goes on looking while it trains.",
+            tooltip="Updates the view while the training runs.",
         ),
     }

@@ -1,8 +1,6 @@
-"""A decode in a notebook: the player, a slider of its steps, the app's figures of it, and the step that the
-reader rests at as data.
+"""A decode in a notebook: the player, a step slider, figures, and the current step as data.
 
-What needs the model is computed off the kernel's thread and put into the player where it stands. It paints
-nothing.
+Everything that needs the model is computed in the background and then added to the player.
 """
 
 import base64
@@ -45,14 +43,14 @@ HALF = {"flex": "1 1 340px", "min_width": "320px"}
 
 @dataclass(frozen=True)
 class LookedAt:
-    """Where a token looked when it was revealed."""
+    """Attention of a token when it was revealed."""
 
     position: int
-    """Its place, row by row from 0."""
+    """Position, row by row from 0."""
     words: pd.DataFrame
-    """A row a word: `word`, and `share` of the token's attention, which sums to 1."""
+    """One row per word: `word`, and its `share` of the attention; the shares sum to 1."""
     places: NDArray[np.float64]
-    """(grid, grid): the same over the places of the picture, without the buffer tokens."""
+    """(grid, grid) share per position of the picture, without the buffer tokens."""
 
 
 @dataclass(frozen=True)
@@ -63,26 +61,26 @@ class ShownStep:
     """Steps done."""
     of: int
     decoded: float
-    """Share of the tokens visible."""
+    """Share of the tokens that are visible."""
     guidance: float
     """Guidance scale of the step."""
     alignment: float | None
-    """Cosine of the picture so far and the prompt; None without a joint space."""
+    """Cosine between the picture so far and the prompt; None without a joint space."""
     revealed: tuple[int, ...]
-    """Places revealed in the step."""
+    """Positions revealed in the step."""
     mask: NDArray[np.bool_]
-    """(grid, grid): still hidden."""
+    """(grid, grid) True where hidden."""
     picture: NDArray[np.uint8]
-    """(H, W, 3): the picture so far, hidden cells grey."""
+    """(H, W, 3) picture so far, with hidden cells in grey."""
     token: LookedAt | None
-    """The token that is looked at closely; None where it was given, or the model was not asked."""
+    """Details of the chosen token; None if it was given, or if there is no model."""
 
 
 class DecodePlayback(Instrument[ShownStep]):
-    """A decode, a step at a time; `result` is the `ShownStep` that the reader rests at.
+    """A decode, step by step; `result` is the current `ShownStep`.
 
-    `controls`: `step` (steps done), `token` (place of the token looked at closely, -1: the first one of the
-    step). `player` is the player itself, `order` and `course` are the figures.
+    `controls`: `step` (steps done), `token` (position of the token in detail, -1: the first one of the step). `player`
+    is the player itself; `order` and `course` are the figures.
     """
 
     def __init__(
@@ -112,7 +110,7 @@ class DecodePlayback(Instrument[ShownStep]):
             self.begin(lambda work: self._look(work, model), done=self._take)
 
     def _painter(self, model: "Pretrained | str") -> "Pretrained | str":
-        """The model, or the place of one, that painted this."""
+        """Returns the model or its path, after checking that it painted this decode."""
         if not isinstance(model, (str, Path)):
             check_painter(self._record, model.model_id)
             return model
@@ -145,7 +143,7 @@ class DecodePlayback(Instrument[ShownStep]):
         self.player.data = data
         self._show()
 
-    # the reader moves
+    # navigation
 
     def _go(self, step: int) -> None:
         self.player.step = next(i for i, one in enumerate(self._steps) if one["step"] == step)
@@ -185,10 +183,10 @@ class DecodePlayback(Instrument[ShownStep]):
             _looked_at(data, position),
         )
         pictures = len(self._record.about.prompts)
-        said = remarks(data, len(self._record.steps))
+        notes = remarks(data, len(self._record.steps))
         if pictures > 1:
-            said.append(f"The record holds {pictures} pictures; this is the first.")
-        self._remarks.value = f"<small>{html.escape(' '.join(said))}</small>" if said else ""
+            notes.append(f"The record has {pictures} pictures; this is the first.")
+        self._remarks.value = f"<small>{html.escape(' '.join(notes))}</small>" if notes else ""
 
 
 def _step_slider(data: dict[str, Any]) -> ipywidgets.SelectionSlider:
@@ -198,7 +196,7 @@ def _step_slider(data: dict[str, Any]) -> ipywidgets.SelectionSlider:
         value=options[-1][1],
         description="Steps done",
         continuous_update=True,
-        tooltip="Moves the player, the result and the masks; the player's own slider moves this.",
+        tooltip="Step shown in the player and in the result; linked to the slider of the player.",
         layout={"width": "420px"},
     )
 
@@ -209,14 +207,14 @@ def _token_box(data: dict[str, Any]) -> ipywidgets.BoundedIntText:
         max=data["grid"] ** 2 - 1,
         value=-1,
         description="Token",
-        tooltip="Place of the token looked at closely, row by row from 0, as a click on the "
-        "picture says it; -1: the first one of the step.",
+        tooltip="Position of the token in detail, row by row from 0; a click in the player sets it. "
+        "-1: the first token of the step.",
         layout={"width": "170px"},
     )
 
 
 def _looked_at(data: dict[str, Any], position: int) -> LookedAt | None:
-    """What the player shows of the token, as shares."""
+    """Returns the attention of the token that the player shows, as shares."""
     if not was_looked_at(data) or not 0 <= data["order"][position] < len(data["steps"]):
         return None
     grid, words = data["grid"], data["words"]

@@ -1,8 +1,7 @@
-"""Semantically Aligned Decoding in a notebook: candidates that grow side by side, the choice, and what
-choosing at each step is worth once all are finished.
+"""Semantically Aligned Decoding in a notebook: candidates side by side, the choice, and its value at each step.
 
-Painting and finishing run off the kernel's thread. The arithmetic is in `workbench.trajectories.worth`, the
-drawing in `workbench.figures`; the form above the race is in `race_form`.
+Painting and finishing run in the background. `workbench.trajectories.worth` has the arithmetic, `workbench.figures`
+the figures.
 """
 
 import html
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import ipywidgets
 import pandas as pd
 
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings
+from dream.config import DreamConfig
+from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, SelectPoint
 from dream.errors import InputError
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
@@ -20,49 +20,58 @@ from workbench.player.widget import DecodePlayer
 from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import open_finished, open_finished_race, what_if
-from workbench.trajectories.race import Race, asked, open_race, paint_race, place_name, race_data, refusal
+from workbench.trajectories.race import (
+    MOST_CANDIDATES,
+    Race,
+    asked,
+    open_race,
+    paint_race,
+    place_name,
+    race_data,
+    race_settings_of,
+    refusal,
+)
 from workbench.trajectories.shown import all_finished, as_it_went, explained, verdict
 from workbench.trajectories.worth import COLUMNS, Worth, scored_index, worth_by_step, worth_table
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
-from workbench.widgets.race_form import RaceForm
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
 
 if TYPE_CHECKING:
     from dream.model.pretrained import Pretrained
 
-BYTES_A_SECOND = 4_000_000
-"""Of pictures to the browser while a race grows; larger ones are shown less often."""
+BYTES_PER_SECOND = 4_000_000
+"""Bytes of pictures sent per second while a race is painted; larger pictures are updated less often."""
 WIDE = {"width": "98%"}
 
 
 class RaceResult(NamedTuple):
-    """A race that was painted and stored."""
+    """A painted and stored race."""
 
     stored: StoredDecode
     race: Race
     final: Opinion | None
-    """What the judge says of the chosen one."""
+    """Verdict of the judge on the chosen candidate."""
 
 
-class All(NamedTuple):
-    """All its candidates, finished."""
+class FinishedRace(NamedTuple):
+    """A race with all candidates finished."""
 
-    found: Finished
+    finished: Finished
     full: Race
-    """The race that nobody left."""
+    """The race with every candidate to its end."""
     rows: dict[bool, list[Worth]]
-    """What choosing at each step is worth, by whether malformed pictures are wrong."""
+    """Value of choosing at each step, by whether malformed pictures count as wrong."""
 
 
 class TrajectoryRace(Instrument[Race]):
-    """K candidates of a prompt; `result` is the `Race` as far as it is.
+    """K candidates of a prompt; `result` is the `Race` so far.
 
-    `controls`: those of the form (`prompt`, `candidates`, `selection`, `select_at`, `steps`,
-    `guidance_scale`, `seed`), the buttons `paint` (anew, with the form's values) and `finish`, and once all
-    are finished `played` (`all` or `as it went`) and `strict` (malformed pictures are wrong). `stored` is the
-    stored race; `worth` and `seen` say what choosing is worth; `player`, `lines` and `curves` are shown.
+    `controls`: those of the form (`prompt`, `candidates`, `selection`, `select_at`, `steps`, `guidance_scale`, `seed`),
+    the buttons `paint` (with the values of the form) and `finish`, and once all candidates are finished `played`
+    (`all` or `as it went`) and `strict` (malformed pictures count as wrong). `stored` is the stored race, `worth` and
+    `seen` tell the value of choosing; `player`, `lines` and `curves` are the player and the figures.
     """
 
     def __init__(
@@ -81,13 +90,13 @@ class TrajectoryRace(Instrument[Race]):
         self.workspace = workspace or open_workspace()
         self._name, self._pretrained, config = self._named(model)
         if reason := refusal(config):
-            raise InputError(f"among this model's candidates nothing can be chosen: {reason}")
+            raise InputError(f"this model cannot choose among candidates: {reason}")
         whole = {"candidates": candidates, "selection": selection, **(settings or {})}
         self._form = RaceForm(config, prompt, select_at or DEFAULT_SELECT_AT, whole)
         self.stored: StoredDecode | None = None
         self.seen = ""
         self._painted: RaceResult | None = None
-        self._all: All | None = None
+        self._all: FinishedRace | None = None
         self.player = DecodePlayer(events=["step", "candidate"])
         self.lines, self.curves = live(plot_race(None), theme, 400), live(plot_worth(None, []), theme)
         self._moment, self._sentence = ipywidgets.HTML(), ipywidgets.HTML()
@@ -100,13 +109,13 @@ class TrajectoryRace(Instrument[Race]):
         self._paint()
 
     def paint(self) -> Self:
-        """Itself, painting anew what the form says. Raises InputError as `trajectory_race` does."""
+        """Paints with the values of the form and returns itself. Raises InputError as `trajectory_race` does."""
         with self._lock:
             self._paint()
         return self
 
     def finish_all(self) -> Self:
-        """Itself, finishing every candidate of the race, once that is painted: then there is a `worth`."""
+        """Finishes every candidate after the race is painted, which makes `worth` available, and returns itself."""
         if self._painted is None:
             self.wait()
         with self._lock:
@@ -115,7 +124,7 @@ class TrajectoryRace(Instrument[Race]):
 
     @property
     def worth(self) -> pd.DataFrame | None:
-        """A row a step at which could be chosen; None before all candidates are finished."""
+        """One row per step with a possible choice; None before all candidates are finished."""
         if self._all is None:
             return None
         return pd.DataFrame(worth_table(self._all.rows[self.controls["strict"].value]), columns=list(COLUMNS))
@@ -144,7 +153,7 @@ class TrajectoryRace(Instrument[Race]):
             return
         self.player.data = race_data(race, "Step by step", urls=self._urls)
         redraw(self.lines, plot_race(race))
-        self._next = now + sum(map(len, self._urls.values())) / BYTES_A_SECOND
+        self._next = now + sum(map(len, self._urls.values())) / BYTES_PER_SECOND
 
     def _end_race(self, painted: RaceResult) -> None:
         self._painted, self.stored, self.result = painted, painted.stored, painted.race
@@ -156,39 +165,39 @@ class TrajectoryRace(Instrument[Race]):
 
     def _finish(self) -> None:
         if self._painted is None:
-            raise InputError("there is no race to finish: it is being painted, or was cancelled; paint it")
+            raise InputError("there is no painted race to finish: wait for it, or paint it again if it was cancelled")
         painted = self._painted
         self.begin(lambda work: self._everything(work, painted), done=self._end_all)
 
-    def _everything(self, work: Work[Any], painted: RaceResult) -> All:
+    def _everything(self, work: Work[Any], painted: RaceResult) -> FinishedRace:
         stored = what_if(work, self._opened(work), self.workspace, painted.stored)
-        found = open_finished(stored)
-        rows = {strict: worth_by_step(found, strict) for strict in (True, False)}
-        return All(found, open_finished_race(stored), rows)
+        finished = open_finished(stored)
+        rows = {strict: worth_by_step(finished, strict) for strict in (True, False)}
+        return FinishedRace(finished, open_finished_race(stored), rows)
 
-    def _end_all(self, everything: All) -> None:
+    def _end_all(self, everything: FinishedRace) -> None:
         self._all = everything
         self._show_all()
         self._arrange()
 
     def _show_all(self) -> None:
-        """Shows what is finished as the controls say."""
+        """Shows the finished candidates according to the controls."""
         if self._all is None or self._painted is None:
             return
-        (found, full, rows), race = self._all, self._painted.race
+        (finished, full, rows), race = self._all, self._painted.race
         strict, all_played = self.controls["strict"].value, self.controls["played"].value == "all"
-        index = scored_index(found, race.steps[race.choices[0]] if race.choices else race.steps[0])
-        self.seen = explained(found, race, index, strict)
+        index = scored_index(finished, race.steps[race.choices[0]] if race.choices else race.steps[0])
+        self.seen = explained(finished, race, index, strict)
         self._sentence.value = f"<p>{html.escape(self.seen)}</p>"
-        self.player.data = all_finished(race, found, full) if all_played else as_it_went(race, self._painted.final)
+        self.player.data = all_finished(race, finished, full) if all_played else as_it_went(race, self._painted.final)
         title = "Alignment of all candidates to the end"
         redraw(self.lines, plot_race(full, title) if all_played else plot_race(race))
-        redraw(self.curves, plot_worth(found, rows[strict], rows[strict][index].decoded, strict))
+        redraw(self.curves, plot_worth(finished, rows[strict], rows[strict][index].decoded, strict))
 
     # parts
 
     def _named(self, model: "Pretrained | str") -> tuple[str, "Pretrained | None", Any]:
-        """Its name in the workspace, itself if it is opened, and its configuration."""
+        """Returns the name of the model in the workspace, the model if it is open, and its configuration."""
         if isinstance(model, str):
             place = place_of(model, self.workspace)
             self._place = place
@@ -218,12 +227,12 @@ class TrajectoryRace(Instrument[Race]):
         self.body.children = [self._form.box(self.controls["paint"]), self._moment, row, self._actions, self._worth]
 
     def _arrange(self) -> None:
-        """Shows the controls and figures that there is something for."""
-        finished = self._all is not None
+        """Shows only the controls and figures that apply."""
+        has_all = self._all is not None
         self.controls["finish"].disabled = self._painted is None
         for name in ("finish", "played", "strict"):
-            self.controls[name].layout.display = None if finished != (name == "finish") else "none"
-        wanted = (self._sentence, self.curves) if finished else ()
+            self.controls[name].layout.display = None if has_all != (name == "finish") else "none"
+        wanted = (self._sentence, self.curves) if has_all else ()
         if self._worth.children != wanted:
             self._worth.children = wanted
 
@@ -231,32 +240,111 @@ class TrajectoryRace(Instrument[Race]):
 def _buttons() -> dict[str, ipywidgets.Widget]:
     return {
         "paint": ipywidgets.Button(
-            description="Paint", button_style="primary", tooltip="Paints anew with the values of the form."
+            description="Paint", button_style="primary", tooltip="Paints a new race with these settings."
         ),
         "finish": ipywidgets.Button(
-            description="What if all were finished?",
+            description="Finish all candidates",
             layout={"width": "220px"},
-            tooltip="Finishes the dropped candidates too, judges them, and times it.",
+            tooltip="Finishes the dropped candidates too, judges all of them, and measures the time.",
         ),
         "played": ipywidgets.ToggleButtons(
-            options=[("all finished", "all"), ("as it went", "as it went")],
-            description="Played",
-            tooltips=["All candidates to their end.", "The dropped ones only as far as they were painted."],
+            options=[("all finished", "all"), ("as painted", "as it went")],
+            description="Play",
+            tooltips=["All candidates to their end.", "Dropped candidates only until they were dropped."],
         ),
         "strict": ipywidgets.Checkbox(
             value=True,
             indent=False,
-            description="malformed is wrong",
-            layout={"width": "180px"},
-            tooltip="Off: a ragged cross counts as the cross that it resembles.",
+            description="malformed counts as wrong",
+            layout={"width": "220px"},
+            tooltip="Off: a malformed object counts as the one it resembles.",
         ),
     }
 
 
 def _moment(settings: DecodeSettings, points: list[tuple[int, float]]) -> str:
-    """When candidates are compared, by both of its names."""
+    """Returns the moments of comparison, as shares of tokens and of steps."""
     if settings.selection == "none" or settings.candidates == 1:
         return "<small>All candidates are finished; nothing is chosen.</small>"
     where = "; ".join(place_name(step, settings.steps, decoded) for step, decoded in points)
-    how = {"once": "Chosen after", "every": "Chosen at every step after", "halving": "Thinned out after"}
+    how = {"once": "Chosen after", "every": "Chosen at every step after", "halving": "Halved after"}
     return f"<small>{how[settings.selection]} {where}.</small>"
+
+
+SELECTIONS = ("once", "every", "halving", "none")
+SHORT, LABEL = {"width": "190px"}, {"description_width": "90px"}
+
+
+class RaceForm:
+    """Form of a race; settings without a control keep their given values."""
+
+    def __init__(self, config: DreamConfig, prompt: str, select_at: str, settings: dict[str, Any]) -> None:
+        """Raises InputError for settings that cannot be combined."""
+        self.config = config
+        wanted = _settings(config, select_at, settings)[0]
+        controlled = ("candidates", "selection", "steps", "guidance_scale", "seed", "select_steps")
+        self.rest = {name: value for name, value in wanted.to_dict().items() if name not in controlled}
+        self.controls: dict[str, ipywidgets.Widget] = {
+            "prompt": ipywidgets.Text(
+                value=prompt, description="Prompt", tooltip="Text to paint.", layout={"flex": "1 1 420px"}, style=LABEL
+            ),
+            "candidates": _whole(
+                "Candidates", wanted.candidates, 1, max(MOST_CANDIDATES, wanted.candidates), "K, their number."
+            ),
+            "selection": ipywidgets.Dropdown(
+                options=list(SELECTIONS),
+                value=wanted.selection,
+                description="Choice",
+                layout=SHORT,
+                style=LABEL,
+                tooltip="once: at one step; every: at each step from there on, among draws of its tokens; "
+                "halving: half of the candidates at a time; none: all are finished.",
+            ),
+            "select_at": ipywidgets.Text(
+                value=select_at,
+                description="Choice at",
+                layout=SHORT,
+                style=LABEL,
+                tooltip="30%tokens, 12.5%steps or 8steps. Equal shares of tokens and of steps are different moments.",
+            ),
+            "steps": _whole("Steps", wanted.steps, 1, max(256, wanted.steps), "Number of steps to reveal all tokens."),
+            "guidance_scale": ipywidgets.BoundedFloatText(
+                value=wanted.guidance_scale,
+                min=1.0,
+                max=100.0,
+                step=0.5,
+                description="Guidance",
+                tooltip="Guidance scale; 1 turns guidance off.",
+                layout=SHORT,
+                style=LABEL,
+            ),
+            "seed": _whole("Seed", wanted.seed, 0, 2**53 - 1, "Seed of the reveal order and of the noise."),
+        }
+
+    def read(self) -> tuple[DecodeSettings, list[SelectPoint]]:
+        """Returns the settings and the points of comparison; raises InputError if they cannot be combined."""
+        values = {name: control.value for name, control in self.controls.items()}
+        del values["prompt"]
+        return _settings(self.config, values.pop("select_at"), {**self.rest, **values})
+
+    def box(self, button: ipywidgets.Button) -> ipywidgets.Box:
+        """Returns the form with its button."""
+        c = self.controls
+        lines = [[c["prompt"], button], [c[name] for name in c if name != "prompt"]]
+        rows = [ipywidgets.HBox(line, layout={"flex_flow": "row wrap", "width": "98%"}) for line in lines]
+        return ipywidgets.VBox(rows, layout={"width": "100%"})
+
+
+def _settings(
+    config: DreamConfig, select_at: str, settings: dict[str, Any]
+) -> tuple[DecodeSettings, list[SelectPoint]]:
+    # rejects unknown names; the points of comparison follow below
+    DecodeSettings.from_dict({**settings, "selection": "none"})
+    plain = {name: value for name, value in settings.items() if name != "select_steps"}
+    return race_settings_of(config, select_at, **plain)
+
+
+def _whole(name: str, value: int, low: int, high: int, about: str) -> ipywidgets.BoundedIntText:
+    return ipywidgets.BoundedIntText(
+        value=value, min=low, max=high, description=name, tooltip=about, layout=SHORT, style=LABEL
+    )

@@ -1,4 +1,4 @@
-"""Drawn pictures that differ from those a classifier was trained on, while every label stays true."""
+"""Drawn pictures that differ from those a classifier was trained on, with labels that still hold."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -16,21 +16,21 @@ from dream.evaluation.judging.damage import SIZE, worn
 from dream.randomness import seed_of
 
 NOISE = 0.15
-"""Standard deviation of the noise, as a share of the range."""
+"""Standard deviation of the noise, as a fraction of the value range."""
 BLUR = 1 / 20
-"""Standard deviation of the blur, as a share of the side."""
+"""Standard deviation of the blur, as a fraction of the side."""
 OUTLINE = 1 / 15
-"""Width of an outline, as a share of the side."""
+"""Width of an outline, as a fraction of the side."""
 
 Change = Callable[[Sequence[Scene], int, np.random.Generator], NDArray[np.uint8]]
-"""Pictures (B, 3, size, size) of scenes."""
+"""Draws scenes as pictures (B, 3, size, size)."""
 
 
 def drawn_shifts(config: DreamConfig, count: int, seed: int) -> Iterator[tuple[str, Tensor, list[Scene]]]:
     """Name, pictures (B, 3, H, W) uint8 and scenes of each shift.
 
-    `none` is as trained; `unseen` shows combinations never trained; the others are of `none`'s scenes: `worn`
-    (slight blur, noise, colour cast), `noise`, `blur`, and `outlines` (things are hollow, as in a sketch).
+    `none` is as trained, and `unseen` shows combinations never trained. The others show the scenes of `none`: `worn`
+    (slight blur, noise, colour cast), `noise`, `blur`, and `outlines` (hollow objects, as in a sketch).
     """
     level, size = config.data.level, config.image.size
     draws = np.random.default_rng(seed_of(seed, "drawn shifts"))
@@ -43,7 +43,7 @@ def drawn_shifts(config: DreamConfig, count: int, seed: int) -> Iterator[tuple[s
 
 
 def outlines(instances: NDArray[np.uint8], width: int) -> NDArray[np.bool_]:
-    """(B, H, W): where a thing (number above 0) is within `width` pixels of its edge."""
+    """(B, H, W): pixels of objects (number above 0) within `width` pixels of their edge."""
     numbers = torch.from_numpy(instances).float()[:, None]
     side = 2 * width + 1
     greatest = F.max_pool2d(numbers, side, stride=1, padding=width)

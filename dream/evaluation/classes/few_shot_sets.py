@@ -1,8 +1,7 @@
-"""The 14 few-shot data sets of LGSSL (arXiv 2302.12066), which DREAM's table averages over, by name.
+"""Names of the 14 few-shot data sets of LGSSL (arXiv 2302.12066), which DREAM's table averages over.
 
-Each is a copy on the hub with the official classes and the copy's splits: the support comes from all of
-`train`, where LGSSL takes four fifths of it, and its own cuts of EuroSAT (5,000 each) and RESISC45 (a tenth
-for the support) are not repeated. It opens nothing.
+Each is a copy on the hub with the official classes and the copy's splits. The support comes from all of `train`, while
+LGSSL uses four fifths of it and its own subsets of EuroSAT (5,000 each) and RESISC45 (a tenth for the support).
 """
 
 import difflib
@@ -13,16 +12,16 @@ from pathlib import Path
 from dream.errors import InputError
 
 ALL = "few-shot-14"
-"""`few-shot-14` is all sets from the hub, `few-shot-14:DIR` the folders DIR/NAME of class folders."""
+"""All sets from the hub; with `:DIR` behind, the folders DIR/NAME of class folders."""
 
 
 @dataclass(frozen=True)
 class FewShotSet:
-    """Where a set is on the hub. Its `train` split gives the support, `test` (or validation) the queries."""
+    """A set on the hub. The support comes from its `train` split, the queries from `test` (or validation)."""
 
     title: str
     hub: str
-    """The source string; the column of labels is found by its name (`label`, `fine_label`, `cls`)."""
+    """Source string; the label column is recognised by name (`label`, `fine_label`, `cls`)."""
     classes: int
 
 
@@ -46,9 +45,9 @@ SETS = {
 
 
 def resolve(data: str) -> list[tuple[str, str]]:
-    """The (name, source) pairs that `data` means: a set of the table, all of them, or one source as it is.
+    """(name, source) pairs that `data` refers to: one set of the table, all of them, or any other source as given.
 
-    Of `few-shot-14:DIR` only the folders that exist (see `missing`). Raises InputError if there is none.
+    For `few-shot-14:DIR` only the existing folders are included (see `missing`). Raises InputError if none exists.
     """
     if data in SETS:
         return [(data, SETS[data].hub)]
@@ -57,21 +56,21 @@ def resolve(data: str) -> list[tuple[str, str]]:
     if (root := _root(data)) is None:
         _check_spelling(data)
         return [(data, data)]
-    found = [(name, str(root / name)) for name in SETS if (root / name).is_dir()]
-    if not found:
-        there = "no such folder" if not root.is_dir() else "none of them is there"
-        raise InputError(f"'{data}' expects folders of class folders in {root}, named {', '.join(SETS)}: {there}")
-    return found
+    folders = [(name, str(root / name)) for name in SETS if (root / name).is_dir()]
+    if not folders:
+        reason = "no such folder" if not root.is_dir() else "none of them exists"
+        raise InputError(f"'{data}' expects folders of class folders in {root}, named {', '.join(SETS)}: {reason}")
+    return folders
 
 
 def missing(data: str) -> tuple[str, ...]:
-    """The names of the sets that `few-shot-14:DIR` has no folder for; nothing for other data."""
+    """Names of the sets that `few-shot-14:DIR` has no folder for; empty for other data."""
     root = _root(data)
     return () if root is None else tuple(name for name in SETS if not (root / name).is_dir())
 
 
 def is_collection(data: str) -> bool:
-    """Whether `data` means the 14 sets, of which some may be missing."""
+    """Whether `data` refers to the 14 sets, some of which may be missing."""
     return data == ALL or _root(data) is not None
 
 
@@ -85,7 +84,7 @@ def _root(data: str) -> Path | None:
 
 
 def _check_spelling(data: str) -> None:
-    """InputError for a word that is no source but nearly one of the names."""
+    """Raises InputError for a word that is not a source but close to one of the names."""
     if data == "shapes" or ":" in data or os.path.exists(os.path.expanduser(data)):
         return
     if close := difflib.get_close_matches(data, (*SETS, ALL, "shapes"), n=1, cutoff=0.7):

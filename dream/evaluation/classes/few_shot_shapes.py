@@ -1,7 +1,6 @@
-"""Classes of drawn pictures for few-shot episodes, of combinations that training showed or never shows.
+"""Classes of drawn pictures for few-shot episodes, of combinations that training shows or never shows.
 
-Every class is drawn on every ground, which is most of what an untrained encoder tells apart. It draws no
-pixel.
+Every class is drawn on every ground, because the ground is most of what an untrained encoder distinguishes.
 """
 
 from collections.abc import Iterator
@@ -15,14 +14,14 @@ from dream.data.shapes import sample_scenes
 from dream.randomness import seed_of
 
 NEAR_MISSES = 24
-"""Classes that differ in a thing or two (fewer where the level has fewer)."""
+"""Number of near-miss classes, which differ in an object or two (fewer if the level has fewer)."""
 
 Classes = list[list[Scene]]
-"""A class a list: the scenes, without places, that belong to it and are equally likely."""
+"""One list per class: the equally likely scenes, without places, that belong to it."""
 
 
 def drawn_classes(level: int, unseen: bool, seed: int) -> Iterator[tuple[str, Classes]]:
-    """Kinds of classes by name: a thing's shape and colour, and near misses, which are scenes in a layout."""
+    """Two kinds of classes by name: an object's shape and colour, and near misses, which are whole scenes."""
     words = LEVELS[level]
     if 1 in words.counts:
         pairs = product(words.shapes, words.colours)
@@ -37,11 +36,11 @@ def drawn_classes(level: int, unseen: bool, seed: int) -> Iterator[tuple[str, Cl
 
 
 def _near_misses(level: int, unseen: bool, seed: int) -> list[Scene]:
-    """Scenes around one, in its layout, with things changed step by step or exchanged; on one ground."""
+    """Scenes around a first one, with objects changed step by step or swapped, in one layout and on one ground."""
     draws = np.random.default_rng(seed_of(seed, "few-shot near misses", str(unseen)))
     start = max(sample_scenes(level, 50, draws, unseen=unseen), key=lambda scene: len(scene.things))
     members = {start: None}
-    for center in (queue := [start]):  # grows meanwhile
+    for center in (queue := [start]):  # grows during the loop
         new = [scene for scene in dict.fromkeys(_one_step(center, level)) if scene not in members]
         members |= dict.fromkeys(new)
         queue += new
@@ -51,10 +50,10 @@ def _near_misses(level: int, unseen: bool, seed: int) -> list[Scene]:
 
 
 def _one_step(scene: Scene, level: int) -> list[Scene]:
-    """The scene with its first two things exchanged, and those with another shape or colour of a thing."""
+    """The scene with its first two objects swapped, and with another shape or colour of one object."""
     words = LEVELS[level]
-    found = [swapped(scene)] if len(scene.things) > 1 else []
+    scenes = [swapped(scene)] if len(scene.things) > 1 else []
     for which in range(len(scene.things)):
-        found += neighbours(scene, "shape", words.shapes, which)
-        found += neighbours(scene, "colour", words.colours, which)
-    return found
+        scenes += neighbours(scene, "shape", words.shapes, which)
+        scenes += neighbours(scene, "colour", words.colours, which)
+    return scenes

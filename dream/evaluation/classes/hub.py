@@ -1,6 +1,6 @@
-"""Labelled pictures of a hub set, or of a folder that `datasets` wrote: its column of classes.
+"""Labelled rows of a hub set, or of a folder that `datasets` wrote, by its column of classes.
 
-Like `labelled`, but the rows come as a stream: with a limit the labels are read first, then the pictures.
+Rows come as a stream: with a limit the labels are read first, then the chosen pictures.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,29 +14,29 @@ from dream.data.folders import SPLITS
 from dream.data.hub import PICTURE_COLUMNS, HubRow, hub_column, load_splits, name_and_split
 from dream.data.report import DataReport
 from dream.errors import InputError
-from dream.evaluation.classes.pictures import LabelledPictures, LabelledRow, choose_evenly, read_rows, tested
+from dream.evaluation.classes.pictures import LabelledRow, choose_evenly, in_test_share
 
 LABEL_COLUMNS = ("label", "labels", "fine_label", "class", "cls", "category", "target")
 
 
 @dataclass(frozen=True)
 class HubLabels:
-    """One split of a set, and how its rows are labelled."""
+    """One split of a set, and the labels of its rows."""
 
     split: str
     data: Any
     picture: str
-    """The column of pictures."""
+    """Column of pictures."""
     column: str
-    """The column of labels."""
+    """Column of labels."""
     classes: tuple[str, ...]
     numbers: Mapping[Any, int]
     """Class number of each value of the column."""
     share: str | None
-    """`train` or `test`: only that share of the rows, by hash; none: all of them."""
+    """`train` or `test`: only that share of the rows, by hash; None: all rows."""
 
     def rows(self, report: DataReport, wanted: set[int] | None = None) -> Iterator[LabelledRow]:
-        """The rows of the share that are labelled (of the `wanted` numbers), in the set's order."""
+        """Labelled rows of the share (only those with `wanted` numbers), in the set's order."""
         for number, row in _safely(self.data, self.split, report):
             label, key = self._label(row), self._key(number)
             if label >= 0 and self._belongs(key) and (wanted is None or number in wanted):
@@ -44,7 +44,7 @@ class HubLabels:
                 yield LabelledRow(self.split, key, label, read)
 
     def chosen(self, limit: int | None, seed: int, report: DataReport) -> set[int] | None:
-        """Numbers of at most `limit` rows, evenly over the classes; none means all."""
+        """Numbers of at most `limit` rows, spread evenly over the classes; None for all rows."""
         if limit is None:
             return None
         data = self.data.select_columns([self.column]) if self.data.column_names else self.data
@@ -63,18 +63,11 @@ class HubLabels:
         return f"{self.split}/{number:08d}"
 
     def _belongs(self, key: str) -> bool:
-        return self.share is None or tested(key) == (self.share == "test")
-
-
-def hub_chunks(source: str, size: int, split: str, limit: int | None, seed: int) -> Iterator[LabelledPictures]:
-    """What `labelled.labelled_chunks` says of hub sets. Raises InputError for a set without labels."""
-    labels, report = hub_labels(source, split), DataReport()
-    rows = labels.rows(report, labels.chosen(limit, seed, report))
-    return read_rows(rows, labels.classes, size, report=report)
+        return self.share is None or in_test_share(key) == (self.share == "test")
 
 
 def hub_labels(source: str, split: str) -> HubLabels:
-    """The labelled split of a set that `train` or `test` means. Raises InputError for none."""
+    """The labelled split that `train` or `test` refers to. Raises InputError if the set has none."""
     name, wanted = name_and_split(source.removeprefix("hf:"))
     splits = load_splits(name, source)
     if wanted is not None and wanted not in splits:
@@ -91,7 +84,7 @@ def hub_labels(source: str, split: str) -> HubLabels:
 
 
 def _homes(splits: Mapping[str, Any], column: str) -> dict[str, str]:
-    """The splits that are trained and tested on; both the same where only one is labelled."""
+    """Names of the training and test splits; the same name twice if only one split is labelled."""
     tests = [n for n in (*SPLITS["test"], *SPLITS["val"]) if n in splits and _labelled(splits[n], column)]
     trains = [n for n in SPLITS["train"] if n in splits] or tests or list(splits)
     return {"train": trains[0], "test": (tests or trains)[0]}
@@ -102,29 +95,29 @@ def _labelled(data: Any, column: str) -> bool:
 
 
 def _value(row: Mapping[str, Any], column: str) -> str | int | None:
-    """The cell, or none where it is no label (-1 marks hidden ones)."""
+    """The cell, or None if it is not a label (-1 marks hidden labels)."""
     cell = row.get(column)
     return cell if isinstance(cell, (str, int)) and cell != -1 else None
 
 
 def _classes(splits: Mapping[str, Any], column: str) -> tuple[tuple[str, ...], dict[Any, int]]:
-    """Class names, and the number of each value; without a ClassLabel the values that occur, sorted."""
+    """Class names, and the number of each value; without a ClassLabel the sorted values that occur."""
     features = next(iter(splits.values())).features or {}
     if names := getattr(features.get(column), "names", None):
         return tuple(names), {number: number for number in range(len(names))}
     values = {_value(row, column) for name, data in splits.items() for _, row in _safely(data, name, DataReport())}
-    found = sorted(values - {None}, key=lambda value: (isinstance(value, str), value))
-    if not found:
+    names = sorted(values - {None}, key=lambda value: (isinstance(value, str), value))
+    if not names:
         raise InputError(f"column '{column}' has no labels in the splits {', '.join(splits)}")
-    return tuple(map(str, found)), {value: number for number, value in enumerate(found)}
+    return tuple(map(str, names)), {value: number for number, value in enumerate(names)}
 
 
 def _safely(data: Any, split: str, report: DataReport) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Numbered rows up to the first that cannot be read, which is reported."""
+    """Numbered rows up to the first unreadable one, which is reported."""
     number = -1
     try:
         for number, row in enumerate(data):
             yield number, row
-    except Exception as error:  # a damaged or vanished file; `datasets` and its readers raise anything
+    except Exception as error:  # a damaged or deleted file; `datasets` and its readers raise any type
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         report.add(kinds.UNREADABLE_SHARD, split, f"row {number + 1}", reason)

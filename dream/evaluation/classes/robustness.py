@@ -1,128 +1,106 @@
-"""Robustness: a classifier trained on one set, tested on sets that differ from it.
+"""Robustness: accuracy of a classifier on pictures that differ from those it was trained on.
 
-For stored sets these are ImageNet-A, -R, -Sketch and ObjectNet, or any with classes of the same names (see
-`shifted_sets`); for drawn shapes, pictures never trained, worn, noisy, blurred or hollow (`drawn_shifts`).
-Beside each stands the accuracy on the unshifted test pictures of the same classes.
+For stored sets these are ImageNet-A, -R, -Sketch and ObjectNet, or any set with classes of the same names
+(`shifted_sets`). For drawn shapes they are combinations never trained, and worn, noisy, blurred or hollow pictures
+(`drawn_shifts`). Next to each is the accuracy on the unshifted test pictures of the same classes.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from dream.errors import InputError
+from dream.evaluation.classes.drawn_labels import scene_labels
 from dream.evaluation.classes.drawn_shifts import drawn_shifts
 from dream.evaluation.classes.examples import STORED, Examples, example_chunks, featured, joined_examples
 from dream.evaluation.classes.features import check_pooling, encoder_features
 from dream.evaluation.classes.fine_tune import FineTuneSettings, fine_tuned
-from dream.evaluation.classes.pictures import scene_labels
-from dream.evaluation.classes.probe import FORMS, ProbeSettings, fit
+from dream.evaluation.classes.probe import ProbeSettings, fit
+from dream.evaluation.classes.settings import LabelSettings, Pooling
 from dream.evaluation.classes.shifted_sets import Answers, ShiftedSet, open_shifted
-from dream.evaluation.limits import at_least
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, share
+from dream.model.pretrained import Pretrained
 
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
-CLASSIFIERS = (*FORMS, "fine_tuned")
 RECIPE = FineTuneSettings()
+"""Recipe of the classifier `fine_tuned`."""
 
 
 @dataclass(frozen=True)
-class RobustnessSettings:
-    """What is trained, and what it is tested on."""
+class RobustnessSettings(LabelSettings, task="robustness"):
+    """The classifier, and the sets that it is tested on."""
 
     shifted: tuple[str, ...] = ()
     """Folders (ImageNet-A, -R, -Sketch, ObjectNet, any class folders) or hub sets; shapes need none."""
-    classifier: str = "logistic"
+    classifier: Literal["logistic", "lars", "fine_tuned"] = "logistic"
     """logistic or lars (linear probes), or fine_tuned (published)."""
-    pooling: str = "image"
-    """What of the encoder a probe reads: image (mean of its tokens), buffer, all, or joint."""
-    label: str = "shape"
-    """What is told apart (shapes only); of several things the first counts."""
+    pooling: Pooling = "image"
+    """Feature that a probe classifies: image (mean of its tokens), buffer, all, or joint (the joint space)."""
     names: str | None = None
     """File of class names, JSON {wnid: name} or lines 'wnid name' (ObjectNet only)."""
-    train_count: int | None = None
-    """Training pictures; none: all (3,000 drawn ones)."""
-    test_count: int | None = None
-    """Test pictures a set; none: all (1,000 drawn ones)."""
+
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Accuracy on each shifted set and unshifted; `chance` is the accuracy of the best constant answer.
+
+        Raises InputError for a source that cannot be opened, a shifted set without shared classes, and stored data
+        without shifted sets.
+        """
+        self._check_fit(pretrained, data)
+        trained = classifier(pretrained, data, self, seed, progress)
+        where: dict[str, object] = {"data": data, "classifier": self.classifier}
+        if data == "shapes":
+            return _on_shapes(pretrained, trained, self, seed, {**where, "label": self.label})
+        size = pretrained.config.image.size
+        sets = [
+            open_shifted(source, trained.classes, size, names=self.names, limit=self.test_count, seed=seed)
+            for source in self.shifted
+        ]
+        plain = joined_examples(
+            Examples(trained.logits(chunk.inputs), chunk.labels, chunk.classes)
+            for chunk in example_chunks(data, pretrained.config, "test", labels=(), count=self.test_count, seed=seed)
+            if len(chunk.inputs)
+        )
+        measures = []
+        for number, shifted in enumerate(sets):
+            progress(number / len(sets), shifted.name)
+            measures += _shifted_measures(trained, plain, shifted, where)
+        return measures
+
+    def _check_fit(self, pretrained: Pretrained, data: str) -> None:
+        """Raises InputError if the settings do not fit the model or the data."""
+        check_pooling(pretrained, self.pooling)
+        if data != "shapes" and not self.shifted:
+            raise InputError(
+                f"robustness on '{data}' needs sets that differ from it: --set robustness.shifted=PATH,PATH"
+            )
+        if data == "shapes" and self.shifted:
+            raise InputError("robustness.shifted is for stored sets: shapes have shifts of their own")
+        for source in self.shifted:
+            if not source.startswith("hf:") and not Path(source).expanduser().is_dir():
+                raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
 
 
 class Trained(NamedTuple):
-    """A classifier of pictures."""
+    """A trained classifier of pictures."""
 
     logits: Callable[[Tensor], Tensor]
     """(B, 3, H, W) uint8 -> (B, C)."""
     classes: tuple[str, ...]
 
 
-def robustness(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: RobustnessSettings = RobustnessSettings(),
-    recipe: FineTuneSettings = RECIPE,
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """Accuracy on each shifted set, with that of a constant answer as `chance`, and unshifted beside it.
-
-    `recipe` is that of the classifier `fine_tuned`. Raises InputError for bad settings, a source that cannot
-    be opened, a shifted set without shared classes, or stored data without shifted sets.
-    """
-    check(pretrained, data, settings)
-    trained = classifier(pretrained, data, settings, recipe, seed, progress)
-    where: dict[str, object] = {"data": data, "classifier": settings.classifier}
-    if data == "shapes":
-        return _on_shapes(pretrained, trained, settings, seed, {**where, "label": settings.label})
-    size = pretrained.config.image.size
-    sets = [
-        open_shifted(s, trained.classes, size, names=settings.names, limit=settings.test_count, seed=seed)
-        for s in settings.shifted
-    ]
-    plain = joined_examples(
-        Examples(trained.logits(part.inputs), part.labels, part.classes)
-        for part in example_chunks(data, pretrained.config, "test", labels=(), count=settings.test_count, seed=seed)
-        if len(part.inputs)
-    )
-    measures = []
-    for number, shifted in enumerate(sets):
-        progress(number / len(sets), shifted.name)
-        measures += _shifted_measures(trained, plain, shifted, where)
-    return measures
-
-
-def check(pretrained: "Pretrained", data: str, settings: RobustnessSettings) -> None:
-    """Raises InputError for settings out of range."""
-    at_least("robustness", settings, train_count=2, test_count=1)
-    check_pooling(pretrained, settings.pooling)
-    if settings.classifier not in CLASSIFIERS:
-        raise InputError(f"robustness.classifier must be one of {', '.join(CLASSIFIERS)}, got '{settings.classifier}'")
-    if data != "shapes" and not settings.shifted:
-        raise InputError(f"robustness on '{data}' needs sets that differ from it: --set robustness.shifted=PATH,PATH")
-    if data == "shapes" and settings.shifted:
-        raise InputError("robustness.shifted is for stored sets: shapes have shifts of their own")
-    for source in settings.shifted:
-        if not source.startswith("hf:") and not Path(source).expanduser().is_dir():
-            raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
-
-
 def classifier(
-    pretrained: "Pretrained",
-    data: str,
-    settings: RobustnessSettings,
-    recipe: FineTuneSettings = RECIPE,
-    seed: int = 0,
-    progress: Progress = quiet,
+    pretrained: Pretrained, data: str, settings: RobustnessSettings, seed: int = 0, progress: Progress = quiet
 ) -> Trained:
     """The classifier that the settings name, trained on the data's training split."""
     if settings.classifier == "fine_tuned":
-        recipe = replace(recipe, label=settings.label)
+        recipe = replace(RECIPE, label=settings.label)
         if settings.train_count is not None:
             recipe = replace(recipe, train_count=settings.train_count)
         tuned = fine_tuned(pretrained, data, recipe, seed, progress)
@@ -142,23 +120,24 @@ def classifier(
 
 
 def hits(logits: Tensor, labels: Tensor, answers: Answers) -> np.ndarray:
-    """(B,) bool: whether the greatest of the shared classes' logits (B, C) is an answer of the label (B,)."""
+    """(B,) bool: whether the greatest logit (B, C) among the shared classes is a right answer for the label (B,)."""
     shared = torch.tensor(sorted({number for numbers in answers for number in numbers}))
-    given = shared[logits[:, shared].argmax(dim=1)]
-    return np.array([g in answers[label] for g, label in zip(given.tolist(), labels.tolist(), strict=True)])
+    predicted = shared[logits[:, shared].argmax(dim=1)]
+    return np.array([p in answers[label] for p, label in zip(predicted.tolist(), labels.tolist(), strict=True)])
 
 
 def constant_answer(labels: Tensor, answers: Answers) -> float:
-    """The greatest share of the labels (B,) that one answer can be right for."""
+    """Accuracy of the best constant answer on the labels (B,)."""
     counts = labels.bincount(minlength=len(answers)).tolist()
     shared = {number for numbers in answers for number in numbers}
-    right = (sum(n for n, some in zip(counts, answers, strict=True) if number in some) for number in shared)
+    right = (sum(n for n, numbers in zip(counts, answers, strict=True) if number in numbers) for number in shared)
     return round(max(right) / max(1, len(labels)), 4)
 
 
 def _on_shapes(
-    pretrained: "Pretrained", trained: Trained, settings: RobustnessSettings, seed: int, where: dict[str, object]
+    pretrained: Pretrained, trained: Trained, settings: RobustnessSettings, seed: int, where: dict[str, object]
 ) -> list[Measure]:
+    """Accuracy on each drawn shift."""
     level, answers = pretrained.config.data.level, _own(len(trained.classes))
     measures = []
     for name, images, scenes in drawn_shifts(pretrained.config, settings.test_count or 1000, seed):
@@ -172,23 +151,23 @@ def _on_shapes(
 def _shifted_measures(
     trained: Trained, plain: Examples, shifted: ShiftedSet, where: dict[str, object]
 ) -> list[Measure]:
-    """Accuracy on a shifted set, and on the plain test pictures (their logits) of the same classes."""
-    shown = [(trained.logits(part.images), part.labels) for part in shifted.chunks if len(part)]
-    if not shown:
+    """Accuracy on a shifted set, and on the unshifted test pictures (`plain` holds their logits) of its classes."""
+    predictions = [(trained.logits(chunk.images), chunk.labels) for chunk in shifted.chunks if len(chunk)]
+    if not predictions:
         raise InputError(f"'{shifted.name}' has no picture of a shared class that can be read")
-    logits, labels = (torch.cat(parts) for parts in zip(*shown, strict=True))
+    logits, labels = (torch.cat(parts) for parts in zip(*predictions, strict=True))
     own: Answers = tuple((n,) if n in shifted.shared else () for n in range(len(trained.classes)))
-    there = torch.isin(plain.labels[STORED], torch.tensor(shifted.shared))
-    found = (
+    same_classes = torch.isin(plain.labels[STORED], torch.tensor(shifted.shared))
+    rows = (
         ("accuracy", logits, labels, shifted.answers),
-        ("accuracy unshifted", plain.inputs[there], plain.labels[STORED][there], own),
+        ("accuracy unshifted", plain.inputs[same_classes], plain.labels[STORED][same_classes], own),
     )
     at = {**where, "shift": shifted.name, "classes": len(shifted.shared)}
     return [
         Measure(
-            "robustness", name, {**at, "chance": constant_answer(truth, answers)}, share(hits(given, truth, answers))
+            "robustness", name, {**at, "chance": constant_answer(truth, answers)}, share(hits(scores, truth, answers))
         )
-        for name, given, truth, answers in found
+        for name, scores, truth, answers in rows
     ]
 
 

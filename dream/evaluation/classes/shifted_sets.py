@@ -1,8 +1,8 @@
-"""Stored sets that share classes with a training set: which of their pictures count, and what is right.
+"""Stored sets that share classes with a training set: the pictures that count, and their right answers.
 
-ImageNet-A, -R and -Sketch have folders named as the training set's (wnids); ObjectNet has its own names and
-the files that map them. Only pictures of classes that both sets have are shown, and only these classes can be
-answered, as these benchmarks have it.
+ImageNet-A, -R and -Sketch have the same folder names as the training set (wnids). ObjectNet has its own names and files
+that map them. As in these benchmarks, only pictures of classes that both sets have are shown, and only these classes
+can be answered.
 """
 
 import json
@@ -16,16 +16,11 @@ import numpy as np
 from dream.data.report import DataReport
 from dream.data.transforms import Pixels, center_crop, load_pixels, open_picture
 from dream.errors import InputError
-from dream.evaluation.classes.pictures import (
-    LabelledPictures,
-    choose_rows,
-    class_folders,
-    class_rows,
-    of_datasets,
-    read_rows,
-    split_homes,
-)
-from dream.evaluation.classes.zero_shot import read_names
+from dream.evaluation.classes.class_names import read_names
+from dream.evaluation.classes.folders import class_folders, class_rows, split_homes
+from dream.evaluation.classes.hub import hub_labels
+from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
+from dream.evaluation.classes.sources import of_datasets
 
 MAPPINGS = "mappings"
 """ObjectNet's folder of class maps."""
@@ -33,12 +28,12 @@ BORDER = 2
 """Pixels of ObjectNet's red border."""
 
 Answers = tuple[tuple[int, ...], ...]
-"""For each class of a shifted set the numbers of the trained classes that are right; none: not shared."""
+"""For each class of a shifted set, the numbers of the trained classes that are right; empty if not shared."""
 
 
 @dataclass(frozen=True)
 class ShiftedSet:
-    """Pictures of a set's shared classes; their labels count into `answers`."""
+    """Pictures of a set's shared classes; their labels index `answers`."""
 
     name: str
     answers: Answers
@@ -46,17 +41,17 @@ class ShiftedSet:
 
     @property
     def shared(self) -> list[int]:
-        """The trained classes that can be answered."""
+        """Numbers of the trained classes that can be answered."""
         return sorted({number for numbers in self.answers for number in numbers})
 
 
 def open_shifted(
     source: str, trained: Sequence[str], size: int, *, names: str | None = None, limit: int | None = None, seed: int = 0
 ) -> ShiftedSet:
-    """The set of a folder of class folders, of ObjectNet's folder (it has `mappings`), or of a hub name.
+    """Opens a folder of class folders, ObjectNet's folder (it has `mappings`), or a hub set.
 
-    `trained` are the classifier's classes, `names` a file that says what they are called (ObjectNet only).
-    `limit`: at most so many pictures, evenly over the classes. Raises InputError for no shared class.
+    `trained` are the classifier's classes, and `names` is a file with their names in words (ObjectNet only). At most
+    `limit` pictures are read, spread evenly over the classes. Raises InputError if no class is shared.
     """
     path = Path(source).expanduser()
     if of_datasets(source):
@@ -65,12 +60,12 @@ def open_shifted(
         raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
     mapped = (path / MAPPINGS).is_dir()
     folders = class_folders(path / "images" if mapped else split_homes(path)["test"])
-    found = (
+    mapping = (
         objectnet_answers(path / MAPPINGS, list(folders), trained, names)
         if mapped
         else _equal_names(list(folders), trained)
     )
-    answers = _some(source, list(folders), trained, found)
+    answers = _checked(source, list(folders), trained, mapping)
     rows = class_rows(folders, {name: number for number, name in enumerate(folders)})
     chosen = choose_rows([row for row in rows if answers[row.label]], limit, seed)
     load = _without_border if mapped else load_pixels
@@ -80,25 +75,25 @@ def open_shifted(
 def objectnet_answers(
     mappings: Path, folders: Sequence[str], trained: Sequence[str], names: str | None = None
 ) -> Answers:
-    """Answers of ObjectNet's folders, by its own files. Raises InputError for a file that is not there."""
+    """Answers of ObjectNet's folders, from its own files. Raises InputError if one of them is missing."""
     labels = _json(mappings / "folder_to_objectnet_label.json")
     imagenet = _json(mappings / "objectnet_to_imagenet_1k.json")
     numbers = _numbers(mappings, trained, names)
     wanted = [map(_plain, imagenet.get(labels.get(folder, ""), "").split(";")) for folder in folders]
-    return tuple(tuple(sorted({numbers[n] for n in some if n in numbers})) for some in wanted)
+    return tuple(tuple(sorted({numbers[n] for n in names if n in numbers})) for names in wanted)
 
 
 def _numbers(mappings: Path, trained: Sequence[str], names: str | None) -> dict[str, int]:
-    """The number of each trained class by what ImageNet calls it: all its names, or the first alone.
+    """Number of each trained class by its ImageNet name: all its names joined, or the first one alone.
 
-    That is what the file `names` says, else ObjectNet's own list, which is in the order of a thousand wnids,
-    else what the class folders are called.
+    Names come from the file `names`, otherwise from ObjectNet's own list (in the order of a thousand wnids), otherwise
+    from the class folders.
     """
     known = read_names(Path(names)) if names else {}
     called = {number: known.get(name, name) for number, name in enumerate(trained)}
     listed = mappings / "imagenet_to_label_2012_v2"
     if not names and len(trained) == 1000 and listed.is_file():
-        places = _json(mappings / "pytorch_to_imagenet_2012_id.json")  # ours, by the line of the list
+        places = _json(mappings / "pytorch_to_imagenet_2012_id.json")  # our number by the line of the list
         ours = {int(line): int(number) for number, line in places.items()}
         lines = listed.read_text(encoding="utf-8").splitlines()
         called = {ours[number]: line for number, line in enumerate(lines) if number in ours}
@@ -115,21 +110,20 @@ def _equal_names(names: Sequence[str], trained: Sequence[str]) -> Answers:
     return tuple((numbers[name],) if name in numbers else () for name in names)
 
 
-def _some(source: str, names: Sequence[str], trained: Sequence[str], answers: Answers) -> Answers:
+def _checked(source: str, names: Sequence[str], trained: Sequence[str], answers: Answers) -> Answers:
+    """The answers. Raises InputError if there are none."""
     if not any(answers):
-        theirs, ours = (", ".join(some[:3]) or "none" for some in (names, trained))
+        theirs, ours = (", ".join(classes[:3]) or "none" for classes in (names, trained))
         raise InputError(
-            f"'{source}' shares no class with the training set: its are {theirs}, ..., the trained "
-            f"ones {ours}, ...; for ObjectNet and wnids give robustness.names, a file of lines 'wnid name'"
+            f"'{source}' shares no class with the training set: its classes are {theirs}, ..., the trained ones "
+            f"{ours}, ...; for ObjectNet and wnids set robustness.names to a file of lines 'wnid name'"
         )
     return answers
 
 
 def _of_hub(source: str, trained: Sequence[str], size: int, limit: int | None, seed: int) -> ShiftedSet:
-    from dream.evaluation.classes.hub import hub_labels
-
     labels = replace(hub_labels(source, "test"), share=None)
-    answers = _some(source, labels.classes, trained, _equal_names(labels.classes, trained))
+    answers = _checked(source, labels.classes, trained, _equal_names(labels.classes, trained))
     kept = {value: number for value, number in labels.numbers.items() if answers[number]}
     labels, report = replace(labels, numbers=kept), DataReport()
     rows = labels.rows(report, labels.chosen(limit, seed, report))
@@ -137,7 +131,7 @@ def _of_hub(source: str, trained: Sequence[str], size: int, limit: int | None, s
 
 
 def _without_border(content: bytes, size: int) -> Pixels:
-    """As `load_pixels`, of a picture whose outer pixels are cut off."""
+    """`load_pixels` after cropping ObjectNet's border."""
     image = open_picture(content).rgb
     inner = image.crop((BORDER, BORDER, max(image.width - BORDER, 3), max(image.height - BORDER, 3)))
     return np.ascontiguousarray(np.asarray(center_crop(inner, size), np.uint8).transpose(2, 0, 1))
@@ -147,4 +141,4 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise InputError(f"ObjectNet needs its file {path}: {error}") from None
+        raise InputError(f"cannot read ObjectNet's file {path}: {error}") from None

@@ -1,7 +1,7 @@
-"""Pictures with a value at every pixel (a class, a depth), drawn or from files, read when they are wanted.
+"""Pictures with a value at every pixel (a class, a depth), drawn or read from files on demand.
 
-Picture and map are cut the same way, to the centre square at the model's image size; the map by nearest
-pixels. What cannot be read is reported and left out. It knows nothing of models.
+Picture and map are cropped alike, to the centre square at the model's image size; the map takes the nearest pixels.
+Unreadable pictures are reported and left out.
 """
 
 import io
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.drawing import AnswerKey, answer_key, draw
 from dream.data.report import DataReport
@@ -25,7 +26,7 @@ from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, center_crop
 from dream.randomness import seed_of
 
 CACHE_BYTES = 512 * 2**20
-"""Decoded pictures and maps are kept when all of a set's fit into this."""
+"""Decoded pictures and maps are kept if those of the whole set fit into this."""
 THREADS = 4
 """Threads that read and decode."""
 
@@ -34,12 +35,12 @@ Example = tuple[Pixels, Map]
 
 
 class DensePictures:
-    """N pictures with a map each."""
+    """N pictures with one map each."""
 
     def __init__(
         self, keys: Sequence[str], read: Callable[[int], Example], example_bytes: int, where: str = ""
     ) -> None:
-        """`read(i)` gives the i-th picture (3, H, W) uint8 and map (H, W), or raises BadSample, OSError."""
+        """`read(i)` returns the i-th picture (3, H, W) uint8 and map (H, W), or raises BadSample or OSError."""
         self.keys, self.report = tuple(keys), DataReport()
         self._read, self._where = read, where
         self._kept: dict[int, Example | None] | None = {} if len(self.keys) * example_bytes <= CACHE_BYTES else None
@@ -48,17 +49,17 @@ class DensePictures:
         return len(self.keys)
 
     def load(self, rows: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """(B, 3, H, W) uint8 and (B, H, W) of those rows that can be read, in their order."""
+        """(B, 3, H, W) uint8 and (B, H, W) of the readable ones among the rows, in their order."""
         with ThreadPoolExecutor(THREADS) as pool:
-            found = [example for example in pool.map(self._example, rows) if example is not None]
-        self.report.saw(len(found))
-        if not found:
+            examples = [example for example in pool.map(self._example, rows) if example is not None]
+        self.report.saw(len(examples))
+        if not examples:
             return torch.empty(0, 3, 0, 0, dtype=torch.uint8), torch.empty(0, 0, 0)
-        images, maps = (np.stack(part) for part in zip(*found, strict=True))
+        images, maps = (np.stack(arrays) for arrays in zip(*examples, strict=True))
         return torch.from_numpy(images), torch.from_numpy(maps)
 
-    def parts(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Everything that can be read, in order, at most `size` at a time."""
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All readable pictures and maps in order, at most `size` at a time."""
         for start in range(0, len(self), size):
             images, maps = self.load(range(start, min(start + size, len(self))))
             if len(images):
@@ -80,8 +81,33 @@ class DensePictures:
 
 
 @dataclass(frozen=True)
+class DenseSplits:
+    """Pictures to learn from and to test on."""
+
+    train: DensePictures
+    test: DensePictures
+
+    @classmethod
+    def stored(cls, read: Callable[[str], DensePictures]) -> "DenseSplits":
+        """The splits `train` and `test` of a set."""
+        return cls(read("train"), read("test"))
+
+    @classmethod
+    def drawn(
+        cls, config: DreamConfig, counts: tuple[int, int], seed: int, values: Callable[[AnswerKey], Map]
+    ) -> "DenseSplits":
+        """Drawn pictures, `counts` to train and to test on, with the part of their answer key that `values` picks."""
+        level, size = config.data.level, config.image.size
+        train, test = (
+            drawn_pictures(level, size, count, split, seed, values)
+            for split, count in zip(("train", "test"), counts, strict=True)
+        )
+        return cls(train, test)
+
+
+@dataclass(frozen=True)
 class Pair:
-    """The files of a picture and of its map."""
+    """Files of a picture and its map."""
 
     key: str
     picture: Path
@@ -89,15 +115,15 @@ class Pair:
 
 
 def stored_pictures(pairs: Sequence[Pair], size: int, values: Callable[[Map], Map], where: str) -> DensePictures:
-    """Pairs of files at `size`; `values` turns what a map's file holds into what it means (or BadSample)."""
+    """Pairs of files at `size`; `values` converts the numbers in a map's file (or raises BadSample)."""
 
     def read(row: int) -> Example:
         pair = pairs[row]
         picture = open_picture(pair.picture.read_bytes()).rgb
         whole = open_map(pair.map.read_bytes())
         if whole.shape != (picture.height, picture.width):
-            found = f"{whole.shape[1]} x {whole.shape[0]}"
-            detail = f"its map is {found}, the picture {picture.width} x {picture.height}"
+            shape = f"{whole.shape[1]} x {whole.shape[0]}"
+            detail = f"its map is {shape}, the picture {picture.width} x {picture.height}"
             raise BadSample(kinds.BROKEN_PICTURE, detail)
         return cut(picture, values(whole), size)
 
@@ -107,9 +133,9 @@ def stored_pictures(pairs: Sequence[Pair], size: int, values: Callable[[Map], Ma
 def drawn_pictures(
     level: int, size: int, count: int, split: str, seed: int, values: Callable[[AnswerKey], Map]
 ) -> DensePictures:
-    """`count` drawn pictures and the part of their answer key that `values` names.
+    """`count` drawn pictures, with the part of their answer key that `values` picks.
 
-    In `test` every second one (odd index) is of a combination that training never showed.
+    In `test` every second one (odd index) is a combination that training never shows.
     """
     draws = np.random.default_rng(seed_of(seed, "dense shapes", split))
     scenes = sample_scenes(level, count, draws)
@@ -121,13 +147,13 @@ def drawn_pictures(
 
 
 def cut(picture: Image.Image, values: Map, size: int) -> Example:
-    """The centre squares of a picture and of its map (H, W), at `size`."""
+    """Centre squares of a picture and its map (H, W), at `size`."""
     pixels = np.asarray(center_crop(picture, size), np.uint8).transpose(2, 0, 1)
     return np.ascontiguousarray(pixels), nearest_crop(values, size)
 
 
 def nearest_crop(values: Map, size: int) -> Map:
-    """The centre square of (H, W) at `size`, each pixel that of the original under its centre."""
+    """Centre square of (H, W) at `size`; each pixel is the original pixel under its centre."""
     height, width = values.shape
     side = min(height, width)
     inside = ((np.arange(size) + 0.5) * side / size).astype(int)
@@ -135,7 +161,7 @@ def nearest_crop(values: Map, size: int) -> Map:
 
 
 def open_map(content: bytes) -> Map:
-    """(H, W) numbers of a one-channel PNG, palette numbers included. Raises BadSample for any other."""
+    """(H, W) numbers of a one-channel PNG, or palette indices. Raises BadSample for anything else."""
     try:
         image = Image.open(io.BytesIO(content), formats=("PNG",))
         if image.width * image.height > MAX_PIXELS:
@@ -144,14 +170,14 @@ def open_map(content: bytes) -> Map:
     except BadSample:
         raise
     except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise BadSample(kinds.BROKEN_PICTURE, f"its map is no PNG that can be read: {error}") from error
+        raise BadSample(kinds.BROKEN_PICTURE, f"its map is not a readable PNG: {error}") from error
     if values.ndim != 2:
         raise BadSample(kinds.BROKEN_PICTURE, f"its map has {values.shape[-1]} channels, not one")
     return values
 
 
 def matched(pictures: dict[str, Path], maps: dict[str, Path], where: str) -> list[Pair]:
-    """The pairs of equal keys, sorted; what has no partner is in a report."""
+    """Pairs of equal keys, sorted; files without a partner go to a report."""
     report = DataReport()
     for key in sorted(pictures.keys() - maps.keys()):
         report.add(kinds.MISSING_MEMBER, where, key, "the picture has no map")
@@ -161,7 +187,7 @@ def matched(pictures: dict[str, Path], maps: dict[str, Path], where: str) -> lis
 
 
 def sampled_pairs(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
-    """At most `limit` of the pairs (0 = all), drawn from `seed`, in their order."""
+    """At most `limit` of the pairs (0: all), drawn from `seed`, in their order."""
     if not limit or limit >= len(pairs):
         return list(pairs)
     draws = np.random.default_rng(seed_of(seed, "dense choice"))

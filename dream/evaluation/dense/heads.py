@@ -1,23 +1,23 @@
-"""Heads that make a value for every pixel of the encoder's maps. The usual ones of ViTs, nothing published.
+"""Heads that predict a value for every pixel from the encoder's maps.
 
-A linear layer on tokens behind a BatchNorm, as DINOv2's; with convolutions before it; and UPerNet on four
-blocks, as BEiT and MAE use it. They know nothing of classes or depth.
+DREAM's heads are not published; these are the usual ones for ViTs: a BatchNorm and a linear layer on tokens, as in
+DINOv2; the same after convolutions; and UPerNet on four blocks, as in BEiT and MAE.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dream.config import DreamConfig, ImageConfig
+from dream.config import ImageConfig
 
 POOLS = (1, 2, 3, 6)
-"""Sides of UPerNet's pooled maps."""
+"""Side lengths of UPerNet's pooled maps."""
 SMALL = 64
-"""Up to this size (pixels) a token's output is a value for each of its pixels by default."""
+"""Up to this picture size, heads have one output per pixel by default."""
 
 
 class LinearHead(nn.Module):
-    """BatchNorm and one linear layer on the last block's tokens; with `cell`, an output for each pixel."""
+    """BatchNorm and a linear layer on the last block's tokens; with `cell`, one output per pixel of a token."""
 
     def __init__(self, width: int, outputs: int, cell: int | None) -> None:
         super().__init__()
@@ -26,13 +26,13 @@ class LinearHead(nn.Module):
         self.project = nn.Conv2d(width, outputs * (cell or 1) ** 2, 1)
 
     def forward(self, maps: list[Tensor], size: int) -> Tensor:
-        """(B, outputs, size, size) of maps (B, D, g, g)."""
+        """(B, outputs, size, size) from maps (B, D, g, g)."""
         x = self.project(self.norm(maps[-1]))
         return resized(x, size) if self.cell is None else F.pixel_shuffle(x, self.cell)
 
 
 class ConvHead(nn.Module):
-    """Two 3 x 3 convolutions on the last block's tokens before a linear head."""
+    """Two 3 x 3 convolutions on the last block's tokens, then a linear head."""
 
     def __init__(self, width: int, outputs: int, cell: int | None, channels: int) -> None:
         super().__init__()
@@ -40,15 +40,14 @@ class ConvHead(nn.Module):
         self.linear = LinearHead(channels, outputs, cell)
 
     def forward(self, maps: list[Tensor], size: int) -> Tensor:
-        """(B, outputs, size, size) of maps (B, D, g, g)."""
+        """(B, outputs, size, size) from maps (B, D, g, g)."""
         return self.linear([self.convolutions(maps[-1])], size)
 
 
 class UPerHead(nn.Module):
-    """UPerNet (arXiv 1807.10221): a pyramid of four blocks, pooled at its top, added up downwards and fused.
+    """UPerNet (arXiv 1807.10221): a pyramid of four blocks, pooled at the top, summed downwards and fused.
 
-    A ViT's maps are all of one size; they are brought to 4, 2, 1 and 1/2 times the grid, here without
-    parameters.
+    A ViT's maps all have one size; they are resized to 4, 2, 1 and 1/2 times the grid, here without parameters.
     """
 
     SCALES = (4, 2, 1)
@@ -64,12 +63,12 @@ class UPerHead(nn.Module):
         self.classify = nn.Conv2d(channels, outputs, 1)
 
     def forward(self, maps: list[Tensor], size: int) -> Tensor:
-        """(B, outputs, size, size) of the maps (B, D, g, g) of four blocks."""
+        """(B, outputs, size, size) from the maps (B, D, g, g) of four blocks."""
         *finer, coarsest = maps
         coarse = F.max_pool2d(coarsest, 2, ceil_mode=True)
         side = coarse.shape[-1]
         pools = [resized(c(F.adaptive_avg_pool2d(coarse, k)), side) for c, k in zip(self.pooled, POOLS, strict=True)]
-        above = self.top(torch.cat([coarse, *pools], 1))
+        above = self.top(torch.cat([coarse, *pools], 1))  # (B, channels, side, side)
         levels = [above]
         for lateral, smooth, scale, level in zip(
             *(list(reversed(each)) for each in (self.lateral, self.smooth, self.SCALES, finer)), strict=True
@@ -87,16 +86,11 @@ def convolution(inputs: int, outputs: int, side: int) -> nn.Sequential:
 
 
 def resized(x: Tensor, side: int) -> Tensor:
-    """(B, C, side, side), bilinear between the pixels' centres."""
+    """(B, C, side, side), bilinearly interpolated between pixel centres."""
     return F.interpolate(x, size=(side, side), mode="bilinear", align_corners=False)
 
 
-def pixels_a_token(config: "ImageConfig", upsampling: str) -> int | None:
-    """Side of a token in pixels where a head puts out each of its pixels, none where it is interpolated."""
+def pixels_per_token(config: ImageConfig, upsampling: str) -> int | None:
+    """Side of a token in pixels if a head has one output per pixel; None if outputs are interpolated."""
     wanted = upsampling == "pixels" or (upsampling == "auto" and config.size <= SMALL)
     return config.stride * config.patch_size if wanted else None
-
-
-def four_blocks(config: "DreamConfig") -> tuple[int, ...]:
-    """Four encoder blocks (1 = first), evenly spaced and with the last; some twice in a shallow encoder."""
-    return tuple(max(1, round(config.encoder.depth * k / 4)) for k in (1, 2, 3, 4))

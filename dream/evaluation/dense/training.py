@@ -1,139 +1,93 @@
-"""What segmentation and depth share: the encoder's blocks as maps, and the training of a head on them.
+"""Training of a head on the encoder's maps, shared by segmentation and depth.
 
-Nothing is masked, and a square picture of the model's size goes through the encoder once. DREAM's authors
-publish only results: heads are trained as is usual, with AdamW, a linear warm-up and a cosine decay.
+DREAM's authors publish only results. Heads are trained in the usual way: AdamW, a linear warm-up and a cosine decay.
 """
 
-import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dream.errors import InputError
-from dream.evaluation.dense.data import DensePictures
-from dream.evaluation.limits import at_least
+from dream.evaluation.dense.blocks import BlockMaps
+from dream.evaluation.dense.data import DensePictures, DenseSplits
 from dream.evaluation.progress import Progress
-from dream.model.encoder import equal_groups
+from dream.evaluation.settings import FROM_0, TaskSettings, at_least
+from dream.fields import Count, NotNegative, Positive
+from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
 CHUNK = 64
-"""Pictures that go through the encoder at once where nothing is trained."""
+"""Pictures that go through the encoder at once if nothing is trained."""
 FEATURE_BYTES = 1 << 30
-"""A frozen encoder's maps are kept when all of a training set's fit into this."""
+"""Maps of a frozen encoder are kept if those of the whole training set fit into this."""
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""Of outputs (B, C, H, W) and targets (B, H, W)."""
+"""Loss of outputs (B, C, H, W) and targets (B, H, W)."""
 
 
 @dataclass(frozen=True)
-class HeadSettings:
-    """How a head is made and trained."""
+class HeadSettings(TaskSettings):
+    """A head and its training."""
 
     upsampling: Literal["auto", "bilinear", "pixels"] = "auto"
-    """How tokens become pixels: one output a token and `bilinear` in between (usual), or an output for each
-    of the token's `pixels`; auto takes these for pictures of at most 64 pixels, whose tokens are too few.
+    """From tokens to pixels: one output per token with `bilinear` interpolation (usual), or one output per pixel
+    (`pixels`); auto: pixels for pictures of up to 64 pixels, which have too few tokens to interpolate.
     """
     frozen: bool = True
-    """Train the head alone; false trains a copy of the encoder with it."""
-    channels: int = 64
-    """Width of the heads that are not linear (UPerNet on real pictures: 512)."""
-    epochs: int = 20
+    """Train the head alone; false: also train a copy of the encoder."""
+    channels: Count = 64
+    """Width of the non-linear heads (UPerNet on real pictures: 512)."""
+    epochs: Count = 20
     """Passes over the training pictures (ADE20K usually has 160,000 steps of 16: 127)."""
-    batch_size: int = 32
-    """Pictures a step."""
-    lr: float = 5e-3
-    """Peak learning rate of the head (usual on real pictures, 16 a step: 1e-3 linear, 1e-4 UPerNet)."""
-    encoder_lr: float = 1e-4
-    """Peak learning rate of the encoder where it is not frozen."""
-    weight_decay: float = 0.01
+    batch_size: Annotated[int, at_least(2)] = 32
+    """Pictures per step."""
+    lr: Positive = 5e-3
+    """Peak learning rate of the head (usual on real pictures, 16 per step: 1e-3 linear, 1e-4 UPerNet)."""
+    encoder_lr: Positive = 1e-4
+    """Peak learning rate of the encoder if it is not frozen."""
+    weight_decay: NotNegative = 0.01
     """AdamW's weight decay."""
-    warmup: float = 0.05
+    warmup: Annotated[float, FROM_0] = 0.05
     """Fraction of the steps with a linearly rising learning rate."""
-    pictures: int = 2000
+    pictures: Annotated[int, at_least(2)] = 2000
     """Training pictures drawn for `shapes`."""
-    test_pictures: int = 500
-    """Test pictures drawn for `shapes`, half of unseen combinations."""
-    limit: int = 0
-    """At most so many pictures of each split of a real set, drawn at random; 0 takes all."""
+    test_pictures: Annotated[int, at_least(2)] = 500
+    """Test pictures drawn for `shapes`, half of them unseen combinations."""
+    limit: Annotated[int, at_least(0)] = 0
+    """At most this many pictures of each split of a real set, drawn at random; 0: all."""
 
 
-def check_settings(task: str, settings: HeadSettings) -> None:
-    """Raises InputError for a field out of range."""
-    at_least(task, settings, channels=1, batch_size=2, epochs=1, pictures=2, test_pictures=2, limit=0)
-    for name in ("lr", "encoder_lr"):
-        if not getattr(settings, name) > 0:
-            raise InputError(f"{task}.{name} must be above 0, got {getattr(settings, name)}")
-    if settings.weight_decay < 0 or not 0 <= settings.warmup < 1:
-        raise InputError(f"{task}.weight_decay must be at least 0 and {task}.warmup in [0, 1)")
-    if settings.upsampling not in ("auto", "bilinear", "pixels"):
-        raise InputError(f"{task}.upsampling must be auto, bilinear or pixels, got '{settings.upsampling}'")
+@dataclass(frozen=True)
+class HeadPlan:
+    """What a task trains on the maps."""
+
+    blocks: tuple[int, ...]
+    """Encoder blocks that the head reads (1 is the first)."""
+    make: Callable[[int], nn.Module]
+    """Makes the head for maps of a width D; its `forward(maps, size)` returns (B, C, size, size)."""
+    loss: Loss
 
 
-class BlockMaps:
-    """The outputs of some encoder blocks as maps; the last block's behind the encoder's last LayerNorm."""
+def head_outputs(
+    pretrained: Pretrained, splits: DenseSplits, plan: HeadPlan, settings: HeadSettings, seed: int, progress: Progress
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs (B, C, H, W) of a head trained on the training pictures, and maps (B, H, W), for the test pictures.
 
-    def __init__(self, pretrained: "Pretrained", blocks: Sequence[int], *, frozen: bool) -> None:
-        """`blocks` count from 1 and rise. Unless frozen, the encoder is a copy, which can be trained."""
-        self.blocks, self.frozen = tuple(blocks), frozen
-        self.encoder = pretrained.model.encoder if frozen else copy.deepcopy(pretrained.model.encoder)
-        self.grid, self.width = pretrained.config.image.grid, pretrained.config.encoder.width
-        self._image_tokenizer = pretrained.image_tokenizer
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.encoder.parameters()).device
-
-    @property
-    def bytes_a_picture(self) -> int:
-        return 4 * len(self.blocks) * self.width * self.grid**2
-
-    def parameters(self) -> list[nn.Parameter]:
-        """What is trained of it."""
-        return [] if self.frozen else list(self.encoder.requires_grad_().parameters())
-
-    def train(self, training: bool) -> None:
-        """Dropout on or off; a frozen encoder stays as it is."""
-        if not self.frozen:
-            self.encoder.train(training)
-
-    def __call__(self, images: Tensor) -> list[Tensor]:
-        """(B, D, g, g) of each of the blocks, from pictures (B, 3, H, W) uint8."""
-        tokens = self._image_tokenizer.tokenize(images).to(self.device)
-        groups = equal_groups(torch.zeros(tokens.shape[:2], dtype=torch.bool, device=self.device))
-        outputs: dict[int, Tensor] = {}
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen), self._watched(outputs):
-            outputs[len(self.encoder.blocks)] = self.encoder(tokens, groups).tokens
-        return [self._as_map(outputs[number], len(images)) for number in self.blocks]
-
-    @contextmanager
-    def _watched(self, outputs: dict[int, Tensor]) -> Iterator[None]:
-        """Fills `outputs` with the wanted blocks' outputs while the encoder runs."""
-
-        def keep(number: int) -> Callable[..., None]:
-            return lambda module, given, output: outputs.__setitem__(number, output)
-
-        blocks = self.encoder.blocks
-        hooks = [blocks[n - 1].register_forward_hook(keep(n)) for n in set(self.blocks) if n < len(blocks)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _as_map(self, packed: Tensor, count: int) -> Tensor:
-        tokens = packed.view(count, -1, self.width)[:, self.encoder.buffer_tokens :]  # (B, N, D)
-        return tokens.transpose(1, 2).reshape(count, self.width, self.grid, self.grid)
+    The model is left as it was. Raises InputError if fewer than two training pictures can be read.
+    """
+    maps, size = BlockMaps(pretrained, plan.blocks, frozen=settings.frozen), pretrained.config.image.size
+    with _seeded(maps.device, seed, settings.task):
+        head = plan.make(maps.width).to(maps.device)
+        _train(maps, head, splits.train, plan.loss, settings, size, seed, progress)
+    return _predictions(maps, head, splits.test, size)
 
 
-def train_head(
+def _train(
     maps: BlockMaps,
     head: nn.Module,
     pictures: DensePictures,
@@ -143,11 +97,8 @@ def train_head(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Trains `head` (and what is not frozen) on the loss.
-
-    Raises InputError if there are not two pictures that can be read.
-    """
-    examples = _Examples(maps, pictures)
+    """Trains `head` (and the encoder unless frozen) on the loss."""
+    examples = _TrainingMaps(maps, pictures)
     steps = settings.epochs * math.ceil(len(examples) / settings.batch_size)
     groups: list[dict[str, Any]] = [
         {"params": list(head.parameters())},
@@ -162,7 +113,7 @@ def train_head(
         inputs, targets = examples.load(rows)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * _rate(step / steps, settings.warmup)
-        if len(targets) > 1:  # BatchNorm has no variance of one
+        if len(targets) > 1:  # BatchNorm needs two examples
             optimizer.zero_grad(set_to_none=True)
             loss_of(head(inputs, size), targets.to(maps.device)).backward()
             optimizer.step()
@@ -172,37 +123,37 @@ def train_head(
     maps.train(False)
     if not trained:
         reasons = pictures.report.summary(3).replace("\n", "; ")
-        raise InputError(f"not two training pictures with their maps can be read ({reasons})")
+        raise InputError(f"fewer than two training pictures and their maps can be read ({reasons})")
 
 
 @torch.no_grad()
-def predictions(
+def _predictions(
     maps: BlockMaps, head: nn.Module, pictures: DensePictures, size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The head's outputs (B, C, H, W) and the maps (B, H, W) of everything that can be read, on the CPU."""
-    for images, targets in pictures.parts(CHUNK):
+    """The head's outputs (B, C, H, W) and the maps (B, H, W) of all readable pictures, on the CPU."""
+    for images, targets in pictures.chunks(CHUNK):
         yield head(maps(images), size).float().cpu(), targets
 
 
 @contextmanager
-def seeded(device: torch.device, *parts: int | str) -> Iterator[None]:
-    """Torch's own generators (initial weights, dropout) seeded from `parts`, and restored after the block."""
+def _seeded(device: torch.device, *key: int | str) -> Iterator[None]:
+    """Seeds torch's global generators (initial weights, dropout) from `key`, and restores them after the block."""
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed_of(*parts))
+        torch.manual_seed(seed_of(*key))
         yield
 
 
-class _Examples:
-    """Training examples as the head sees them: maps of a frozen encoder are kept where they fit."""
+class _TrainingMaps:
+    """Training examples as the head sees them; maps of a frozen encoder are kept if they fit in memory."""
 
     def __init__(self, maps: BlockMaps, pictures: DensePictures) -> None:
         self._maps, self._pictures = maps, pictures
         self._kept: tuple[list[Tensor], Tensor] | None = None
-        if maps.frozen and len(pictures) * maps.bytes_a_picture <= FEATURE_BYTES:
-            parts = [(maps(images), targets) for images, targets in pictures.parts(CHUNK)]
-            if parts:
-                levels = [torch.cat(level) for level in zip(*(found for found, _ in parts), strict=True)]
-                self._kept = levels, torch.cat([targets for _, targets in parts])
+        if maps.frozen and len(pictures) * maps.bytes_per_picture <= FEATURE_BYTES:
+            chunks = [(maps(images), targets) for images, targets in pictures.chunks(CHUNK)]
+            if chunks:
+                levels = [torch.cat(level) for level in zip(*(chunk for chunk, _ in chunks), strict=True)]
+                self._kept = levels, torch.cat([targets for _, targets in chunks])
 
     def __len__(self) -> int:
         return len(self._pictures) if self._kept is None else len(self._kept[1])
@@ -222,7 +173,7 @@ def _batches(count: int, settings: HeadSettings, seed: int) -> Iterator[Tensor]:
 
 
 def _rate(done: float, warmup: float) -> float:
-    """Share of the peak learning rate when `done` of the steps are."""
+    """Learning rate over its peak after a fraction `done` of the steps."""
     if done < warmup:
         return (done + 1e-3) / (warmup + 1e-3)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (done - warmup) / (1 - warmup))))

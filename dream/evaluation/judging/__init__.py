@@ -1,1 +1,1 @@
-"""The judge of drawn pictures: its network, its training, and how far it can be trusted."""
+"""The judge of drawn pictures: its network, its training, and its agreement with known answers."""

@@ -1,13 +1,12 @@
-"""Judge: how far can the judge of `prompts` and `selection` be trusted? Measured on drawings whose answer is
-known exactly, which it was not trained on.
+"""Judge: accuracy of the judge of `prompts` and `selection`, on drawings with known answers, unseen in its training.
 
-Drawings as the source makes them must be read right and found wrong under a caption that is wrong in one
-thing; worn and straying ones must be read right; malformed ones must be refused. It knows nothing of models.
+Drawings as the source makes them must be read right, and found wrong under a caption that is wrong in one thing. Worn
+and displaced ones must be read right; malformed ones must be refused. The evaluated model plays no part.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -20,43 +19,40 @@ from dream.data.shapes import sample_scenes
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, Drawings
 from dream.evaluation.judging.judge import Judge, Verdict, judged_level, load_judge
-from dream.evaluation.limits import at_least, needs_answer_key
+from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, share
+from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
 
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
-    """What the task `judge` shows to the judge."""
+class JudgeSettings(TaskSettings, task="judge"):
+    """Number of drawings."""
 
-    count: int = 2000
-    """Drawings as the source makes them, as many worn and straying ones, a fifth as many of each damage."""
+    count: Annotated[int, at_least(10)] = 2000
+    """Drawings as the source makes them, the same number of worn and of displaced ones, and a fifth of each damage."""
 
-    def __post_init__(self) -> None:
-        at_least("judge", self, count=10)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Shares of drawings that the judge reads as their answer key says, by attribute, and refuses, by damage.
 
-
-def judge_agreement(
-    pretrained: "Pretrained", *, data: str = "shapes", settings: JudgeSettings = JudgeSettings(), seed: int = 0
-) -> list[Measure]:
-    """Shares of drawings that the judge reads as their answer key has it, by attribute, and refuses by kind.
-
-    Exact drawings are of the model's level and size, which the judge scales to its own; those with damage are
-    of the judge's. Raises InputError for a level that the judge does not know.
-    """
-    needs_answer_key("judge", data)
-    level, judge = judged_level(pretrained.config), load_judge()
-    draws = np.random.default_rng(seed_of(seed, "judge agreement"))
-    measures = _exact(judge, level, pretrained.config.image.size, settings.count, draws)
-    read, refused = _readings(judge, settings.count, settings.count // 5, draws)
-    for kind in ("worn", "straying"):
-        measures += [_measure("every attribute right", f"{kind} drawings", read[kind])]
-    return measures + [_measure("refused", f"damage: {kind}", flags) for kind, flags in refused.items()]
+        Exact drawings have the model's level and size, which the judge rescales to its own; damaged ones have the
+        judge's. Raises InputError for a level that the judge does not know.
+        """
+        needs_answer_key("judge", data)
+        level, judge = judged_level(pretrained.config), load_judge()
+        draws = np.random.default_rng(seed_of(seed, "judge agreement"))
+        progress(0.0, "reading exact drawings")
+        measures = _exact(judge, level, pretrained.config.image.size, self.count, draws)
+        progress(0.3, "reading worn and malformed drawings")
+        read, refused = _readings(judge, self.count, self.count // 5, draws)
+        for kind in ("worn", "straying"):
+            measures.append(_measure("every attribute right", f"{kind} drawings", read[kind]))
+        return measures + [_measure("refused", f"damage: {kind}", flags) for kind, flags in refused.items()]
 
 
 def _measure(name: str, of: str, flags: Flags, **where: Any) -> Measure:
@@ -64,7 +60,7 @@ def _measure(name: str, of: str, flags: Flags, **where: Any) -> Measure:
 
 
 def _exact(judge: Judge, level: int, size: int, count: int, draws: np.random.Generator) -> list[Measure]:
-    """Exact drawings under their own caption, and under one that is wrong in one thing."""
+    """Shares right under the drawings' own captions, and found wrong under captions that are wrong in one thing."""
     scenes = sample_scenes(level, count // 2, draws, unseen=True)
     scenes += sample_scenes(level, count - count // 2, draws)
     images = torch.from_numpy(draw(scenes, size))
@@ -88,10 +84,9 @@ def _own(verdict: Verdict) -> list[Measure]:
 
 
 def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, Any]:
-    """Shares of held-out drawings: clean and worn ones read right in every attribute, damaged ones refused,
-    by kind.
+    """Shares of held-out drawings: clean and worn ones read right in every attribute, damaged ones refused by kind.
 
-    The seed must differ from the training's. A damaged drawing counts where it has a class 'none of these'.
+    The seed must differ from the training's. A damaged drawing counts if it has a label 'none of these'.
     """
     read, refused = _readings(judge, count, count // 5, np.random.default_rng([seed, 1]))
     means = {kind: float(flags.mean()) for kind, flags in read.items()}
@@ -107,8 +102,9 @@ def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, 
 def _readings(
     judge: Judge, count: int, damaged: int, draws: np.random.Generator
 ) -> tuple[dict[str, Flags], dict[str, Flags]]:
-    """Right by kind of `count` drawings (the clean ones also by attribute), and refused by kind of damage of
-    `damaged` drawings each, as far as they are malformed.
+    """Flags of drawings read right, by kind (clean ones also by attribute), and of malformed ones refused, by damage.
+
+    There are `count` drawings of each kind, and `damaged` of each damage.
     """
     clean = damage.clean_drawings(count, draws)
     worn = Drawings(damage.worn(clean.images, draws), clean.labels)
@@ -140,7 +136,7 @@ def _images(drawings: Drawings) -> Tensor:
 
 
 def _refused(judge: Judge, drawings: Drawings) -> Flags:
-    """Of the drawings with something malformed: is something read as 'none of these'?"""
+    """Flags of the malformed drawings: whether anything is read as 'none of these'."""
     reading = judge.read(_images(drawings))
     malformed, refused = np.zeros(len(drawings.images), bool), np.zeros(len(drawings.images), bool)
     for name in ("layout", "ground", "shape"):

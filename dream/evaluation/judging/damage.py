@@ -1,9 +1,9 @@
-"""Drawings for the judge to learn from: clean ones, worn ones that are still right, and malformed ones.
+"""Drawings that train and test the judge: clean ones, worn ones that are still right, and malformed ones.
 
-A malformed thing is mixed with another shape, partly erased, bent, of two colours, or of no shape or colour
-that the judge knows. How far a damaged thing is from each well-formed one is measured in pixels: a nick
-leaves a cross a cross, a ragged cross is none, and what lies between teaches nothing. Everything is of
-level 1, the grammar the judge knows.
+A malformed object is mixed with another shape, partly erased, bent, of two colours, or of a shape or colour that the
+judge does not know. The distance of a damaged object from each well-formed one is measured in pixels: a nicked cross is
+still a cross, a ragged one is not, and anything in between is not used. All drawings are of level 1, the grammar that
+the judge knows.
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ from dream.data.grammar import COLOURS, GROUNDS, LEVELS, RELATIONS_OF_COUNT, SHA
 from dream.data.shapes import place_scenes, sample_scenes
 
 SIZE = 30
-"""Side of the pictures that the judge reads."""
+"""Side length of the pictures that the judge reads."""
 LEVEL = 1
 """The level of `shapes` that the judge knows (level 0 is part of it)."""
 KNOWN_SHAPES, KNOWN_COLOURS = LEVELS[LEVEL].shapes, LEVELS[LEVEL].colours
 LAYOUTS = ("", *RELATIONS_OF_COUNT[2])
 CLASSES = {"layout": len(LAYOUTS), "ground": len(GROUNDS), "shape": len(KNOWN_SHAPES), "colour": len(KNOWN_COLOURS)}
-"""Number of right answers. One more class of layout, ground and shape means 'none of these'."""
+"""Numbers of classes. Layout, ground and shape have one more class, 'none of these'."""
 IGNORE = -100
-"""Label of what is not there, or too ambiguous to teach anything."""
+"""Label of an absent object, or one too ambiguous to learn from."""
 DAMAGES = {
     "other shape": 0.2,
     "erased": 0.1,
@@ -37,18 +37,18 @@ DAMAGES = {
     "layout": 0.06,
     "ground": 0.04,
 }
-"""Share of the training drawings with each damage; the others are only worn."""
+"""Share of the training drawings with each damage; the rest are only worn."""
 WELL, MALFORMED = 0.06, 0.16
-"""Wrong share of a thing's area below which it is well formed, and above which it is malformed."""
+"""Wrong share of an object's area below which it is well formed, and above which it is malformed."""
 BETWEEN = 0.3
-"""Also malformed: nearer to the middle between two shapes than this share of their difference allows."""
+"""Also malformed: differing less in its distances to two shapes than this share of their difference."""
 
 Pictures = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class Drawings:
-    """B pictures and what the judge should read in them."""
+    """B pictures and the labels that the judge should read in them."""
 
     images: Pictures
     """(B, 3, SIZE, SIZE) in [0, 1]."""
@@ -57,13 +57,13 @@ class Drawings:
 
 
 def clean_drawings(count: int, generator: np.random.Generator) -> Drawings:
-    """Drawings as the source `shapes` makes them, seen and unseen combinations in equal number."""
+    """Drawings as the source `shapes` makes them, half of them unseen combinations."""
     scenes = _scenes(count, generator)
     return Drawings(_pictures(scenes), labels_of(scenes))
 
 
 def training_drawings(count: int, generator: np.random.Generator) -> Drawings:
-    """Worn drawings of things that stray further than the source's, damaged as DAMAGES says."""
+    """Worn drawings of objects that are displaced further than in the source, damaged as DAMAGES says."""
     kinds = [*DAMAGES, "none"]
     shares = [*DAMAGES.values(), 1 - sum(DAMAGES.values())]
     drawings = _drawings([kinds[i] for i in generator.choice(len(kinds), count, p=shares)], generator)
@@ -71,16 +71,16 @@ def training_drawings(count: int, generator: np.random.Generator) -> Drawings:
 
 
 def damaged_drawings(kind: str, count: int, generator: np.random.Generator) -> Drawings:
-    """Drawings with one kind of damage (or 'none'), unworn."""
+    """Drawings with one kind of damage (or 'none'), not worn."""
     return _drawings([kind] * count, generator)
 
 
 def worn(images: Pictures, generator: np.random.Generator) -> Pictures:
-    """Pictures with slight blur, noise, colour cast and steps between patches, which leave them right."""
+    """Pictures with slight blur, noise, colour cast and steps between patches, which do not change their labels."""
     count, cells = len(images), 6
 
-    def amount(greatest: float) -> Pictures:
-        return generator.uniform(0, greatest, (count, 1, 1, 1)).astype(np.float32)
+    def amount(maximum: float) -> Pictures:
+        return generator.uniform(0, maximum, (count, 1, 1, 1)).astype(np.float32)
 
     def normal(*shape: int) -> Pictures:
         return generator.standard_normal((count, *shape), dtype=np.float32)
@@ -97,7 +97,7 @@ def _scenes(count: int, generator: np.random.Generator) -> list[Scene]:
 
 
 def _straying(count: int, generator: np.random.Generator) -> list[Scene]:
-    """Scenes whose things stray half as far again and vary more in size, as a model may paint them."""
+    """Scenes whose objects are displaced 1.5 times as far and vary more in size, as a model may paint them."""
     scenes = place_scenes(_scenes(count, generator), LEVEL + 1, generator)
     factors = generator.uniform(0.85, 1.06, (count, 2)).tolist()
     return [
@@ -115,7 +115,7 @@ def _pictures(scenes: Sequence[Scene]) -> Pictures:
 
 
 def labels_of(scenes: Sequence[Scene]) -> dict[str, NDArray[np.int64]]:
-    """What the judge should read in well-formed pictures of the scenes, as in `Drawings.labels`."""
+    """Labels of well-formed pictures of the scenes, as in `Drawings.labels`."""
     shapes = [[KNOWN_SHAPES.index(t.shape) for t in s.things] for s in scenes]
     colours = [[KNOWN_COLOURS.index(t.colour) for t in s.things] for s in scenes]
     return {
@@ -153,7 +153,7 @@ def _drawings(kinds: Sequence[str], generator: np.random.Generator) -> Drawings:
 
 
 def _other(scene: Scene, slot: int, kind: str, generator: np.random.Generator) -> Scene:
-    """The scene that the damaged picture takes something from."""
+    """The scene that the damaged picture is mixed with."""
 
     def one_of(words: Sequence[str], old: str) -> str:
         words = [w for w in words if w != old]
@@ -183,7 +183,7 @@ def _changed(scene: Scene, slot: int, **attributes: str) -> Scene:
 
 
 def _odd_layout(scene: Scene, generator: np.random.Generator) -> Scene:
-    """Nothing, two things on top of each other or on the diagonal, or three of them."""
+    """The scene with no object, two objects overlapping or on a diagonal, or three objects."""
     count = int(generator.choice([0, 2, 2, 3]))
     things = (*scene.things, Thing("circle", "red"), Thing("square", "blue"), Thing("cross", "green"))[:count]
     if count == 3:
@@ -211,7 +211,7 @@ def _damaged(kind: str, picture: Pictures, other: Pictures, where: Place, genera
 
 
 def _mixture(where: Place, generator: np.random.Generator) -> Pictures:
-    """Share of the other picture at each pixel: beyond a line, in patches, in blobs, or the same all over."""
+    """Share of the other picture at each pixel: beyond a line, in patches, in blobs, or uniform."""
     y, x = _grid()
     form = int(generator.integers(4))
     if form == 0:
@@ -229,7 +229,7 @@ def _mixture(where: Place, generator: np.random.Generator) -> Pictures:
 
 
 def _bent(picture: Pictures, generator: np.random.Generator) -> Pictures:
-    """The picture with every point moved by a smooth random field of up to a few pixels."""
+    """The picture warped by a smooth random field of up to a few pixels."""
     field = _blurred(generator.standard_normal((2, SIZE, SIZE)), 2.0)
     points = np.mgrid[:SIZE, :SIZE] + field * generator.uniform(0.5, 2.2) / field.std()
     points = points.clip(0, SIZE - 1.001)
@@ -240,7 +240,7 @@ def _bent(picture: Pictures, generator: np.random.Generator) -> Pictures:
 
 
 def _blurred(images: Pictures, sigma: float) -> Pictures:
-    """(..., SIZE, SIZE) under a Gaussian of `sigma` pixels, renormalised at the edge."""
+    """(..., SIZE, SIZE) blurred by a Gaussian of `sigma` pixels, renormalised at the edge."""
     line = np.arange(SIZE)
     weights = np.exp(-0.5 * ((line[:, None] - line) / sigma) ** 2).astype(images.dtype)
     weights /= weights.sum(1, keepdims=True)
@@ -248,7 +248,7 @@ def _blurred(images: Pictures, sigma: float) -> Pictures:
 
 
 def _grid() -> NDArray[np.float64]:
-    """(2, SIZE, SIZE): y and x of the pixels' centres, as fractions of the side."""
+    """(2, SIZE, SIZE): y and x of the pixel centres, as fractions of the side."""
     return (np.mgrid[:SIZE, :SIZE] + 0.5) / SIZE
 
 
@@ -258,9 +258,9 @@ def _distance(where: Place) -> NDArray[np.float64]:
 
 
 def _wrong_shares(picture: Pictures, right: Sequence[Pictures], scene: Scene, slot: int) -> NDArray[np.float64]:
-    """(K + 1, K): wrong share of the thing's area in each right picture and, last, in this one, against each.
+    """(K + 1, K): wrong share of the object's area, of each of K right pictures and last of this one, against each.
 
-    A pixel is wrong by its difference over that between the thing's colour and the ground.
+    A pixel's error is its difference relative to the contrast between the object's colour and the ground.
     """
     thing, radius = scene.things[slot], scene.places[slot].radius
     contrast = np.abs(np.subtract(COLOUR_RGB[thing.colour], GROUND_RGB[scene.ground])).max() / 255
@@ -279,7 +279,7 @@ def _unit_area(shape: str) -> float:
 
 
 def _shape_label(wrong: NDArray[np.float64]) -> int:
-    """The shape that a damaged thing still is, or 'none of these', or IGNORE in between."""
+    """The shape that a damaged object still has, or 'none of these', or IGNORE in between."""
     shares = wrong[-1]
     nearest, second = np.argsort(shares)[:2]
     between = shares[second] - shares[nearest] < BETWEEN * wrong[nearest, second]

@@ -1,61 +1,60 @@
-"""A small network that reads every attribute of a drawn picture: is the caption true of it?
+"""Judge: a small network that reads every attribute of a drawn picture, and so tells whether a caption is true of it.
 
-It knows level 1 of `shapes`: one or two things, their shape and colour, the ground and the layout. Malformed
-things, odd grounds and odd layouts are classes of their own, so a ragged cross is no cross. It is trained on
-fresh drawings (`damage`), never on a model's pictures; the weights and their accuracy lie beside this file
-and come from `python -m dream.evaluation.judging.train_judge`. It knows nothing of the models it judges.
+It knows level 1 of `shapes`: one or two objects, their shape and colour, the ground and the layout. Malformed objects,
+odd grounds and odd layouts are classes of their own, so a ragged cross is not a cross. It is trained on fresh drawings
+(`damage`), never on a model's pictures. The weights and their accuracy are stored next to this file; they come from
+`python -m dream.evaluation.judging.train_judge`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from dream.config import DreamConfig
 from dream.data.grammar import Scene, parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, LEVEL, SIZE
-
-if TYPE_CHECKING:
-    from dream.config import DreamConfig
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What the judge sees in B pictures, as class numbers; one past the last is 'none of these'."""
+    """Attributes that the judge reads in B pictures, as class numbers; one past the last is 'none of these'."""
 
     layout: Tensor
     """(B,) numbers into LAYOUTS: alone, left of, above."""
     ground: Tensor
     """(B,) numbers into GROUNDS."""
     shape: Tensor
-    """(B, 2) numbers into KNOWN_SHAPES, in reading order; the second means nothing for a thing alone."""
+    """(B, 2) numbers into KNOWN_SHAPES, in reading order; for a single object the second is undefined."""
     colour: Tensor
     """(B, 2) numbers into KNOWN_COLOURS."""
 
     def agrees(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """(B,) bool an attribute: read as labelled, where IGNORE agrees with anything."""
+        """(B,) bool per attribute: read as labelled; IGNORE agrees with everything."""
 
-        def same(read: Tensor, wanted: Tensor) -> Tensor:
-            return ((read == wanted) | (wanted == IGNORE)).reshape(len(read), -1).all(1)
+        def same(read: Tensor, truth: Tensor) -> Tensor:
+            return ((read == truth) | (truth == IGNORE)).reshape(len(read), -1).all(1)
 
         return {name: same(getattr(self, name), labels[name]) for name in ("layout", "ground", "shape", "colour")}
 
 
 class Verdict(NamedTuple):
-    """What the judge says of B pictures and their captions, by both counts."""
+    """The judge's answer for B pictures and their captions, counted with and without refusing."""
 
     attributes: dict[str, Tensor]
-    """(B,) bool an attribute: as the caption says; what is malformed counts as what it resembles most."""
+    """(B,) bool per attribute: as the caption says; malformed objects count as what they resemble most."""
     well_formed: Tensor
-    """(B,) bool: every attribute is, and nothing is malformed."""
+    """(B,) bool: every attribute is as the caption says, and nothing is malformed."""
 
     @property
     def right(self) -> Tensor:
@@ -78,6 +77,7 @@ class Judge(nn.Module):
         self.heads = nn.Sequential(nn.Linear(4 * width * 16, 128), nn.ReLU(), nn.Linear(128, sum(self.sizes)))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Logits by attribute; shape and colour are (B, 2, classes), the others (B, classes)."""
         logits = self.heads(self.features(2 * images - 1))  # (B, classes of all attributes)
         layout, ground, shape0, colour0, shape1, colour1 = logits.split(self.sizes, 1)
         return {
@@ -89,50 +89,50 @@ class Judge(nn.Module):
 
     @torch.no_grad()
     def read(self, images: Tensor, refusing: bool = True) -> Reading:
-        """The attributes of pictures (B, 3, H, W) of any size, uint8 or float in [0, 1].
+        """Attributes of pictures (B, 3, H, W) of any size, uint8 or float in [0, 1].
 
-        What is malformed is read as 'none of these', or without `refusing` as what it resembles most.
+        Malformed objects are read as 'none of these', or without `refusing` as what they resemble most.
         """
-        return _reading(self._look(images), refusing)
+        return _reading(self._logits(images), refusing)
 
     def attributes(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> dict[str, Tensor]:
-        """(B,) bool an attribute (layout, ground, shape, colour): the picture has it as its caption says.
+        """(B,) bool per attribute (layout, ground, shape, colour): the picture has it as its caption says.
 
-        `refusing` takes nothing malformed for what it resembles.
-        Raises InputError for a caption that is not of level 0 or 1 of `shapes`.
+        With `refusing`, malformed objects agree with nothing. Raises InputError for a caption that is not of level 0 or
+        1 of `shapes`.
         """
-        return self.read(images, refusing).agrees(_wanted(captions))
+        return self.read(images, refusing).agrees(_caption_labels(captions))
 
     def correct(self, images: Tensor, captions: Sequence[str], refusing: bool = True) -> Tensor:
-        """(B,) bool: every attribute that the caption names is in the picture, and nothing else is."""
+        """(B,) bool: the picture shows every attribute that the caption names, and nothing else."""
         return _all(self.attributes(images, captions, refusing))
 
     def verdict(self, images: Tensor, captions: Sequence[str]) -> Verdict:
-        """`attributes` without refusing, and `correct` with, of one look at the pictures."""
-        wanted, logits = _wanted(captions), self._look(images)
-        lenient, strict = (_reading(logits, refusing).agrees(wanted) for refusing in (False, True))
+        """`attributes` without refusing, and `correct` with refusing, from one pass over the pictures."""
+        labels, logits = _caption_labels(captions), self._logits(images)
+        lenient, strict = (_reading(logits, refusing).agrees(labels) for refusing in (False, True))
         return Verdict(lenient, _all(strict))
 
     @torch.no_grad()
-    def _look(self, images: Tensor) -> dict[str, Tensor]:
+    def _logits(self, images: Tensor) -> dict[str, Tensor]:
         pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
         if pictures.shape[-2:] != (SIZE, SIZE):
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
-        parts = [self(part) for part in pictures.split(256)]
-        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        chunks = [self(chunk) for chunk in pictures.split(256)]
+        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
 def _reading(logits: Mapping[str, Tensor], refusing: bool) -> Reading:
-    answers = {name: None if refusing else CLASSES[name] for name in logits}
-    return Reading(**{name: each[..., : answers[name]].argmax(-1) for name, each in logits.items()})
+    classes = {name: None if refusing else CLASSES[name] for name in logits}  # without refusing, 'none of these' is cut
+    return Reading(**{name: values[..., : classes[name]].argmax(-1) for name, values in logits.items()})
 
 
 def _all(attributes: Mapping[str, Tensor]) -> Tensor:
     return torch.stack(list(attributes.values())).all(0)
 
 
-def _wanted(captions: Sequence[str]) -> dict[str, Tensor]:
-    """What the judge should read in pictures of the captions; InputError for one beyond it."""
+def _caption_labels(captions: Sequence[str]) -> dict[str, Tensor]:
+    """Labels of pictures that show the captions. Raises InputError for a caption that the judge does not know."""
     scenes = [parse_caption(text) for text in captions]
     for scene, text in zip(scenes, captions, strict=True):
         _check(scene, text)
@@ -151,8 +151,8 @@ def _check(scene: Scene, text: str) -> None:
         )
 
 
-def judged_level(config: "DreamConfig") -> int:
-    """The level of `shapes` that the model was trained on; InputError where the judge does not know it."""
+def judged_level(config: DreamConfig) -> int:
+    """Level of `shapes` that the model was trained on. Raises InputError if the judge does not know it."""
     if config.data.level > LEVEL:
         raise InputError(
             f"prompts, selection and judge need the judge, which knows levels 0 to {LEVEL} of shapes; "
@@ -163,9 +163,7 @@ def judged_level(config: "DreamConfig") -> int:
 
 @cache
 def load_judge() -> Judge:
-    """The judge that comes with the package, in evaluation mode."""
-    from safetensors.torch import load_file
-
+    """The judge that ships with the package, in eval mode."""
     judge = Judge()
     judge.load_state_dict({name: tensor.float() for name, tensor in load_file(WEIGHTS).items()}, strict=True)
     return judge.eval().requires_grad_(False)

@@ -1,5 +1,6 @@
-"""Trains the judge on fresh drawings and writes its weights and accuracy:
-`python -m dream.evaluation.judging.train_judge`.
+"""Trains the judge on fresh drawings, and writes its weights and accuracy.
+
+Run as `python -m dream.evaluation.judging.train_judge`.
 """
 
 import argparse
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import Tensor
 
 from dream.evaluation.judging import damage
+from dream.evaluation.judging.agreement import judge_accuracy
 from dream.evaluation.judging.damage import IGNORE, Drawings
 from dream.evaluation.judging.judge import WEIGHTS, Judge
 
@@ -22,9 +25,7 @@ STEPS, BATCH = 1500, 128
 def train_judge(
     seed: int = 0, steps: int = STEPS, report: Callable[[int, float], None] = lambda step, loss: None
 ) -> Judge:
-    """A judge trained on `steps` batches of fresh drawings; `report(step, loss)` is called every 100
-    steps.
-    """
+    """A judge trained on `steps` batches of fresh drawings; calls `report(step, loss)` every 100 steps."""
     generator = np.random.default_rng([seed, 0])
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
@@ -52,19 +53,17 @@ def _loss(judge: Judge, drawings: Drawings) -> Tensor:
 
 
 def main() -> None:
-    """Trains the judge and writes its weights (half precision) and accuracy."""
-    from safetensors.torch import save_file
-
-    from dream.evaluation.judging.agreement import judge_accuracy
-
+    """Trains the judge, and writes its weights (half precision) and accuracy."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json comes beside it")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json is written next to it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=STEPS)
     arguments = parser.parse_args()
     judge = train_judge(arguments.seed, arguments.steps, lambda step, loss: print(f"step {step}: loss {loss:.3f}"))
     weights = {name: t.half() if t.is_floating_point() else t for name, t in judge.state_dict().items()}
-    judge.load_state_dict({name: t.float() for name, t in weights.items()})  # the accuracy is of what is stored
+    judge.load_state_dict(
+        {name: t.float() for name, t in weights.items()}
+    )  # the accuracy is that of the stored weights
     accuracy = {"seed": arguments.seed, "steps": arguments.steps, **judge_accuracy(judge)}
     save_file(weights, arguments.out)
     arguments.out.with_suffix(".json").write_text(json.dumps(accuracy, indent=2) + "\n")

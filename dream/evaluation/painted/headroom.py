@@ -1,14 +1,14 @@
-"""Headroom: what could *any* score gain by choosing among partial pictures, and how well could it tell them?
+"""Headroom: how much any score could gain by choosing among partial pictures, and how well it could rank them.
 
-A partial picture decides only in part what becomes of it. Each of the K candidates of a prompt is taken to
-one step and finished several times with other noise; one half of its completions then serves as its score,
-the other half says what became of it. So what comes out is reached by a choice that really can be made at
-that step: the best possible score is at least as good. It knows nothing of the model's own score.
+A partial picture only partly determines the finished one. Each of a prompt's K candidates is decoded to one step and
+finished several times with different noise. Half of its completions then serve as its score, and the other half as the
+outcome. So the measured gain is reached by a choice that is possible at that step, and the best possible score is at
+least as good. The model's own score is not used.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -17,162 +17,152 @@ from torch import Tensor
 
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
-from dream.decoding.decode import TextMemory, decode_step
+from dream.decoding.context import DecodeContext
+from dream.decoding.decode import decode_step
+from dream.decoding.noise import SeededNoise, seeded_orders
+from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
-from dream.decoding.state import DecodeState, SeededNoise, seeded_orders, start_state
+from dream.decoding.state import DecodeState, start_state
 from dream.evaluation.judging.judge import judged_level, load_judge
-from dream.evaluation.limits import at_least, needs_answer_key, shares
 from dream.evaluation.painted.choices import value_of_choice
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
-from dream.evaluation.progress import Progress, quiet
+from dream.evaluation.progress import Progress, quiet, within
+from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, bootstrap, mean, ordered_pairs
+from dream.fields import Count
+from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
-class HeadroomSettings:
-    """What the task `headroom` paints."""
+class HeadroomSettings(TaskSettings, task="headroom"):
+    """How much to paint, and when to choose."""
 
-    count: int = 48
-    """P, prompts of combinations that training never shows."""
-    candidates: int = 8
-    """K, partial pictures a prompt."""
-    halves: int = 6
-    """Completions in each half: those that score a partial picture, and those that say what became of it."""
-    shares: tuple[float, ...] = (0.3,)
-    """Shares of the tokens at which is chosen (the first step with at least that)."""
+    count: Annotated[int, at_least(2)] = 48
+    """P, number of prompts, all of them combinations that training never shows."""
+    candidates: Annotated[int, at_least(2)] = 8
+    """K, partial pictures per prompt."""
+    halves: Count = 6
+    """Completions in each half: those that score a partial picture, and those that are its outcome."""
+    shares: Annotated[tuple[float, ...], UP_TO_1] = (0.3,)
+    """Shares of the tokens at which to choose (at the first step that reaches them)."""
 
-    def __post_init__(self) -> None:
-        at_least("headroom", self, count=2, candidates=2, halves=1)
-        shares("headroom", "shares", self.shares, one=True)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """`headroom_measures` at each of the shares. Raises InputError for data or a level without a judge."""
+        needs_answer_key("headroom", data)
+        level, draws = judged_level(pretrained.config), np.random.default_rng(seed_of(seed, "headroom prompts"))
+        prompts = [caption(scene) for scene in sample_scenes(level, self.count, draws, unseen=True)]
+        measures = []
+        for number, share in enumerate(self.shares):
+            span = within(progress, number / len(self.shares), (number + 1) / len(self.shares))
+            measures += headroom_measures(completions(pretrained, prompts, self, share, seed, span), seed)
+        return measures
 
 
 @dataclass(frozen=True)
 class Completions:
-    """What became of K partial pictures of P prompts, finished C times each."""
+    """Outcomes of K partial pictures of P prompts, finished C times each."""
 
     step: int
-    """Steps done when they part."""
+    """Steps done before the completions diverge."""
     decoded: float
     """Share of the tokens decoded then."""
     right: NDArray[np.bool_]
-    """(P, K, C): every attribute is right; what is malformed counts as what it resembles most."""
+    """(P, K, C): every attribute is right; malformed objects count as what they resemble most."""
     well_formed: NDArray[np.bool_]
     """(P, K, C): right, and nothing malformed."""
 
 
-def headroom(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: HeadroomSettings = HeadroomSettings(),
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """`headroom_measures` at each of the shares. Raises InputError for data or a level without a judge."""
-    needs_answer_key("headroom", data)
-    level = judged_level(pretrained.config)
-    scenes = sample_scenes(level, settings.count, np.random.default_rng(seed_of(seed, "headroom prompts")), unseen=True)
-    measures = []
-    for number, share in enumerate(settings.shares):
-
-        def tell(done: float, what: str, number: int = number) -> None:
-            progress((number + done) / len(settings.shares), what)
-
-        found = completions(pretrained, [caption(s) for s in scenes], settings, share, seed, tell)
-        measures += headroom_measures(found, seed)
-    return measures
-
-
 def completions(
-    pretrained: "Pretrained",
+    pretrained: Pretrained,
     prompts: Sequence[str],
     settings: HeadroomSettings,
     share: float,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Completions:
-    """Candidates of the prompts, taken to `share` of the tokens and finished 2 `halves` times each."""
+    """Outcomes of the prompts' candidates, decoded to `share` of the tokens and finished 2 `halves` times each."""
     judge, count = load_judge(), 2 * settings.halves
     decode = decode_settings_of(pretrained.config, seed, candidates=settings.candidates, selection="none")
     size = max(1, ROWS // settings.candidates)
     right, well_formed, step, decoded = [], [], 0, 0.0
     for first in range(0, len(prompts), size):
-        part = prompts[first : first + size]
-        walk = _Walk(pretrained, part, decode, range(first, first + len(part)))
-        state, step, decoded = walk.to(share)
-        asked = [prompt for prompt in part for _ in range(settings.candidates)]
+        batch = prompts[first : first + size]
+        decoding = _ForkedDecoding(pretrained, batch, decode, range(first, first + len(batch)))
+        state, step, decoded = decoding.until(share)
+        captions = [prompt for prompt in batch for _ in range(settings.candidates)]
         verdicts = []
-        for number, tokens in enumerate(walk.finished(state, count)):
-            progress((first + len(part) * number / count) / len(prompts), "finishing partial pictures")
-            verdicts.append(judge.verdict(pretrained.image_tokenizer.to_pixels(tokens).cpu(), asked))
-        shape = (len(part), settings.candidates, count)
+        for number, tokens in enumerate(decoding.finished(state, count)):
+            progress((first + len(batch) * number / count) / len(prompts), "finishing partial pictures")
+            verdicts.append(judge.verdict(pretrained.image_tokenizer.to_pixels(tokens).cpu(), captions))
+        shape = (len(batch), settings.candidates, count)
         right.append(torch.stack([v.right for v in verdicts], 1).view(shape).numpy())
         well_formed.append(torch.stack([v.well_formed for v in verdicts], 1).view(shape).numpy())
     return Completions(step, decoded, np.concatenate(right), np.concatenate(well_formed))
 
 
-class _Walk:
-    """Decoding of some prompts that parts at one step."""
+class _ForkedDecoding:
+    """Decoding of some prompts that shares its first steps and then diverges."""
 
     def __init__(
-        self, pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings, ids: Sequence[int]
+        self, pretrained: Pretrained, prompts: Sequence[str], settings: DecodeSettings, ids: Sequence[int]
     ) -> None:
-        self.model, self.settings, self.ids = pretrained.model, settings, ids
-        device = next(self.model.parameters()).device
-        written = pretrained.conditioning.condition(list(prompts)).to(device)
-        empty = pretrained.conditioning.condition([""]).to(device) if settings.guided else None
-        self.memory = TextMemory(self.model, pretrained.tokenizer.token_ids(list(prompts)).to(device), written, empty)
-        image = pretrained.config.image
-        self.state = start_state(seeded_orders(settings.seed, ids, image.num_tokens).to(device), image.token_dim)
+        self.settings, self.ids, image = settings, ids, pretrained.config.image
+        prompted = encode_prompts(pretrained, list(prompts), settings, ids)
+        self.context = DecodeContext.of(pretrained.model, prompted, settings)
+        orders = seeded_orders(settings.seed, ids, image.num_tokens).to(prompted.text_ids.device)
+        self.state = start_state(orders, image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens
         self.plans = plan_steps(settings, image.num_tokens)
 
-    def to(self, share: float) -> tuple[DecodeState, int, float]:
-        """The state after the first step with that share of the tokens, its number, and the share."""
-        state, noise = self.state, SeededNoise(self.settings.seed, self.ids, self.token_dim)
+    def until(self, share: float) -> tuple[DecodeState, int, float]:
+        """State after the first step that reaches the share of the tokens, steps done, and the share reached."""
+        state = self.state
         while True:
             plan, *self.plans = self.plans
-            state, record = decode_step(self.model, self.memory, state, plan, self.settings, noise)
+            state, record = decode_step(self.context, state, plan)
             if record.decoded_fraction >= share - 1e-9:
                 return state, plan.step + 1, record.decoded_fraction
 
     def finished(self, partial: DecodeState, count: int) -> Iterator[Tensor]:
-        """(R, N, D_tok) tokens of finished pictures, `count` times with other noise."""
+        """(R, N, D_tok) tokens of finished pictures, `count` times with different noise."""
         for number in range(count):
             noise = SeededNoise(seed_of(self.settings.seed, "completion", number), self.ids, self.token_dim)
-            state = partial
+            state, context = partial, replace(self.context, noise=noise)
             for plan in self.plans:
-                state, _ = decode_step(self.model, self.memory, state, plan, self.settings, noise)
+                state, _ = decode_step(context, state, plan)
             yield state.tokens
 
 
-def headroom_measures(found: Completions, seed: int = 0) -> list[Measure]:
-    """Gain over a random candidate and AUC of the completions' score, by both counts, prompts resampled.
+def headroom_measures(outcomes: Completions, seed: int = 0) -> list[Measure]:
+    """Gain over a random candidate and AUC of the completions' score, counted both ways; intervals over prompts.
 
-    'spread of success' is the standard deviation, among the candidates of a prompt, of the chance to end
-    well: the halves' covariance has it without the noise of counting.
+    'spread of success' is the standard deviation of the chance to end well among a prompt's candidates. It comes from
+    the covariance of the halves, which is free of counting noise.
     """
     draws = np.random.default_rng(seed)
-    place = {"candidates": found.right.shape[1], "step": found.step, "decoded_fraction": round(found.decoded, 4)}
+    place = {
+        "candidates": outcomes.right.shape[1],
+        "step": outcomes.step,
+        "decoded_fraction": round(outcomes.decoded, 4),
+    }
     measures = []
-    for outcomes, refusing in ((found.right, {}), (found.well_formed, {"malformed_refused": True})):
+    for right, refusing in ((outcomes.right, {}), (outcomes.well_formed, {"malformed_refused": True})):
         where = place | refusing
-        half = outcomes.shape[2] // 2
-        first, second = outcomes[..., :half].mean(2), outcomes[..., half:].mean(2)  # (P, K)
+        half = right.shape[2] // 2
+        first, second = right[..., :half].mean(2), right[..., half:].mean(2)  # (P, K)
         gain = [value_of_choice(score, end) - end.mean(1) for score, end in ((first, second), (second, first))]
         pairs = sum(
-            ordered_pairs(score, outcomes[..., i])
+            ordered_pairs(score, right[..., i])
             for score, ends in ((first, range(half, 2 * half)), (second, range(half)))
             for i in ends
         )
-        deviations = (part - part.mean(1, keepdims=True) for part in (first, second))
-        covariance = np.prod(list(deviations), axis=0).sum(1) / (outcomes.shape[1] - 1)  # (P,)
+        deviations = (score - score.mean(1, keepdims=True) for score in (first, second))
+        covariance = np.prod(list(deviations), axis=0).sum(1) / (right.shape[1] - 1)  # (P,)
         measures += [
-            Measure("headroom", "random candidate right", where, mean(outcomes.mean((1, 2)), draws)),
+            Measure("headroom", "random candidate right", where, mean(right.mean((1, 2)), draws)),
             Measure("headroom", "gain within reach", where, mean(np.mean(gain, 0), draws)),
             Measure("headroom", "AUC within reach", where, bootstrap(pairs, _ratio, draws)),
             Measure("headroom", "spread of success", where, bootstrap(covariance, _root, draws)),

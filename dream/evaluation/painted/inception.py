@@ -1,8 +1,11 @@
-"""The Inception network of FID and Inception Score, as torch-fidelity and pytorch-fid run it: 2,048 features
-and 1,008 classes of TensorFlow's Inception of 2015-12-05, read from a weights file that the user has.
+"""Inception network of FID and Inception Score, read from a weights file that the user has; downloads nothing.
 
-Unlike torchvision's InceptionV3, average pooling leaves the padding out of its mean, the last block pools by
-maximum, and pictures are resized as TensorFlow 1 did. It downloads nothing.
+This is TensorFlow's Inception of 2015-12-05 with 2,048 features and 1,008 classes, as in torch-fidelity and
+pytorch-fid. Unlike torchvision's InceptionV3, average pooling excludes the padding from its mean, the last block uses
+maximum pooling, and pictures are resized as in TensorFlow 1.
+
+It is our own code because torch-fidelity 0.4 gives bit-identical features but unpickles the weights file with
+`weights_only=False` (which can run code), reads no .safetensors, and takes 2 to 4 s to import with torchvision.
 """
 
 from pathlib import Path
@@ -10,24 +13,25 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream.errors import InputError
 
 SIDE = 299
-"""Side that pictures are resized to."""
+"""Side length that pictures are resized to."""
 CLASSES = 1008
 FEATURES = 2048
 BATCH = 32
 """Pictures that go through the network at once."""
 WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
-"""The file's usual name, as torch-fidelity offers it."""
+"""Usual name of the file, which torch-fidelity publishes."""
 NAMED = 5
-"""Keys that a refusal lists."""
+"""Keys listed in an error message."""
 
 
-class Seen(NamedTuple):
-    """What the network says of B pictures."""
+class InceptionOutput(NamedTuple):
+    """Features and class probabilities of B pictures."""
 
     features: Tensor
     """(B, 2048), for FID."""
@@ -36,20 +40,19 @@ class Seen(NamedTuple):
 
 
 def resize_tf1(images: Tensor, side: int = SIDE) -> Tensor:
-    """(B, C, side, side) of float pictures (B, C, H, W), bilinearly as TensorFlow 1 did by default.
+    """(B, C, side, side) from float pictures (B, C, H, W), bilinearly as in TensorFlow 1 by default.
 
-    Pixel i is read at i * H / side, from its own corner and not from its centre, and nothing is smoothed
-    before shrinking.
+    Pixel i is read at i * H / side, measured from pixel corners rather than centres, without antialiasing.
     """
     return _resize_lines(_resize_lines(images, side, -1), side, -2)
 
 
 def _resize_lines(images: Tensor, side: int, dim: int) -> Tensor:
     length = images.shape[dim]
-    place = torch.arange(side, dtype=torch.float32, device=images.device) * (length / side)
-    before = place.long().clamp(max=length - 1)
+    position = torch.arange(side, dtype=torch.float32, device=images.device) * (length / side)
+    before = position.long().clamp(max=length - 1)
     after = (before + 1).clamp(max=length - 1)
-    share = (place - before).to(images.dtype)
+    share = (position - before).to(images.dtype)
     share = share if dim == -1 else share[:, None]
     low, high = images.index_select(dim, before), images.index_select(dim, after)
     return low + (high - low) * share
@@ -72,6 +75,7 @@ class Convolution(nn.Module):
         self.bn = nn.BatchNorm2d(outside, eps=0.001)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, outside, H', W') from (B, inside, H, W)."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -89,7 +93,7 @@ def _mean_pool(x: Tensor) -> Tensor:
 
 
 class Block35(nn.Module):
-    """Mixed_5: 224 channels and those of the pooled branch, at 35 x 35."""
+    """Mixed_5 at 35 x 35: 224 channels and those of the pooled branch."""
 
     def __init__(self, inside: int, pooled: int) -> None:
         super().__init__()
@@ -100,6 +104,7 @@ class Block35(nn.Module):
         self.branch_pool = Convolution(inside, pooled)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 224 + pooled, 35, 35) from (B, inside, 35, 35)."""
         fives = self.branch5x5_2(self.branch5x5_1(x))
         threes = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return torch.cat([self.branch1x1(x), fives, threes, self.branch_pool(_mean_pool(x))], 1)
@@ -115,12 +120,13 @@ class Halving35(nn.Module):
         self.branch3x3dbl_3 = _halving(96, 96)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 768, 17, 17) from (B, 288, 35, 35)."""
         threes = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
         return torch.cat([self.branch3x3(x), threes, F.max_pool2d(x, 3, 2)], 1)
 
 
 class Block17(nn.Module):
-    """Mixed_6b to 6e: 768 channels at 17 x 17, `middle` of them within the branches."""
+    """Mixed_6b to 6e: 768 channels at 17 x 17, `middle` channels within the branches."""
 
     def __init__(self, middle: int) -> None:
         super().__init__()
@@ -133,6 +139,7 @@ class Block17(nn.Module):
         self.branch_pool = Convolution(768, 192)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 768, 17, 17) from (B, 768, 17, 17)."""
         single = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
@@ -149,13 +156,14 @@ class Halving17(nn.Module):
         self.branch7x7x3_3, self.branch7x7x3_4 = _same(192, 192, 7, 1), _halving(192, 192)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 1280, 8, 8) from (B, 768, 17, 17)."""
         threes = self.branch3x3_2(self.branch3x3_1(x))
         sevens = self.branch7x7x3_4(self.branch7x7x3_3(self.branch7x7x3_2(self.branch7x7x3_1(x))))
         return torch.cat([threes, sevens, F.max_pool2d(x, 3, 2)], 1)
 
 
 class Block8(nn.Module):
-    """Mixed_7b and 7c: 2,048 channels at 8 x 8; only the latter pools by maximum."""
+    """Mixed_7b and 7c: 2,048 channels at 8 x 8; only 7c uses maximum pooling."""
 
     def __init__(self, inside: int, *, maximum: bool) -> None:
         super().__init__()
@@ -168,6 +176,7 @@ class Block8(nn.Module):
         self.branch_pool = Convolution(inside, 192)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, 2048, 8, 8) from (B, inside, 8, 8)."""
         single, double = self.branch3x3_1(x), self.branch3x3dbl_2(self.branch3x3dbl_1(x))
         pooled = F.max_pool2d(x, 3, 1, 1) if self.maximum else _mean_pool(x)
         parts = [self.branch1x1(x), self.branch3x3_2a(single), self.branch3x3_2b(single)]
@@ -176,7 +185,7 @@ class Block8(nn.Module):
 
 
 class Inception(nn.Module):
-    """Features and classes of pictures (B, 3, H, W) uint8 of any size; names of parts are the file's."""
+    """Features and classes of pictures (B, 3, H, W) uint8 of any size; modules are named as in the weights file."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -193,7 +202,8 @@ class Inception(nn.Module):
         self.Mixed_7b, self.Mixed_7c = Block8(1280, maximum=False), Block8(2048, maximum=True)
         self.fc = nn.Linear(FEATURES, CLASSES)
 
-    def forward(self, images: Tensor) -> Seen:
+    def forward(self, images: Tensor) -> InceptionOutput:
+        """Features and class probabilities of pictures (B, 3, H, W) uint8."""
         x = (resize_tf1(images.float()) - 128) / 128  # (B, 3, 299, 299)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # (B, 64, 147, 147)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))  # (B, 192, 71, 71)
@@ -201,20 +211,22 @@ class Inception(nn.Module):
         x = self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))  # (B, 768, 17, 17)
         x = self.Mixed_7a(self.Mixed_6e(self.Mixed_6d(x)))  # (B, 1280, 8, 8)
         features = self.Mixed_7c(self.Mixed_7b(x)).mean((2, 3))  # (B, 2048)
-        return Seen(features, (features @ self.fc.weight.T).softmax(1))
+        return InceptionOutput(features, (features @ self.fc.weight.T).softmax(1))
 
     @torch.no_grad()
-    def look(self, images: Tensor) -> Seen:
-        """The same, BATCH at a time, on the CPU."""
+    def outputs(self, images: Tensor) -> InceptionOutput:
+        """`forward`, BATCH pictures at a time, with the result on the CPU."""
         device = self.fc.weight.device
-        parts = [self(part.to(device)) for part in images.split(BATCH)]
-        return Seen(torch.cat([p.features.cpu() for p in parts]), torch.cat([p.probabilities.cpu() for p in parts]))
+        batches = [self(batch.to(device)) for batch in images.split(BATCH)]
+        return InceptionOutput(
+            *(torch.cat([tensor.cpu() for tensor in tensors]) for tensors in zip(*batches, strict=True))
+        )
 
 
 def load_inception(path: str | Path) -> Inception:
-    """The network with the weights of a .pth (read without running code) or .safetensors file, in eval mode.
+    """The network with weights from a .pth (read without running code) or .safetensors file, in eval mode.
 
-    Raises InputError for a file that there is not, that cannot be read, or whose tensors are others.
+    Raises InputError for a file that is missing, cannot be read, or has other tensors.
     """
     tensors = _read(Path(path).expanduser())
     with torch.random.fork_rng(devices=[]):
@@ -230,7 +242,7 @@ def load_inception(path: str | Path) -> Inception:
             f"{path} does not hold the weights of the FID Inception ({'; '.join(problems)}): expected "
             f"torch-fidelity's {WEIGHTS}, or the same tensors as .safetensors"
         )
-    network.load_state_dict(given, strict=False)  # but for the counters, which nothing reads
+    network.load_state_dict(given, strict=False)  # all but the batch counters, which nothing reads
     return network.eval().requires_grad_(False)
 
 
@@ -239,16 +251,14 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise InputError(f"there is no Inception weights file '{path}': expected torch-fidelity's {WEIGHTS}")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both readers raise whatever is wrong with the bytes
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # both readers raise exceptions of many types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(f"{path} cannot be read as a .pth or .safetensors of weights ({reason})") from None
-    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
-        raise InputError(f"{path} holds no map of names to tensors, as the file of an Inception does")
-    return found
+    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
+        raise InputError(f"{path} does not hold a dictionary of tensors by name, as an Inception weights file does")
+    return tensors
 
 
 def _listed(what: str, names: set[str]) -> list[str]:

@@ -1,103 +1,92 @@
-"""Prompts: what share of painted pictures shows everything that the prompt asks for, by the judge?
+"""Prompts: share of painted pictures that show everything their prompt asks for, according to the judge.
 
-The prompts are drawn as training's captions are, half of them of combinations that training never shows. Each
-attribute is counted alone too. With several candidates the same prompts are painted once more, the best
-chosen in mid-decode by the model's own score; a prompt's first candidate is its plain picture, so that the
-two can be compared one by one.
+The prompts are drawn in the same way as training's captions; half of them are combinations that training never shows.
+Each attribute is also counted alone. With several candidates the same prompts are painted once more, selecting the best
+candidate mid-decode by the model's own score. A prompt's first candidate is its plain picture, so the two are paired.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.config import DreamConfig
 from dream.data.grammar import Scene, caption
 from dream.data.shapes import sample_scenes
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.evaluation.judging.judge import judged_level, load_judge
-from dream.evaluation.limits import at_least, needs_answer_key
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
+from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, mean, share
+from dream.fields import Count
+from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
-if TYPE_CHECKING:
-    from dream.config import DreamConfig
-    from dream.model.pretrained import Pretrained
-
 EVERY = "every attribute right"
-"""What is malformed counts as what it resembles most."""
+"""Malformed objects count as what they resemble most."""
 WELL_FORMED = "every attribute right, nothing malformed"
-"""The judge may refuse: a ragged cross is no cross."""
+"""The judge may refuse: a ragged cross is not a cross."""
 GAIN = "gain of the selection"
-"""Over the plain picture of the same prompt, in `EVERY` or, with `malformed_refused`, `WELL_FORMED`."""
+"""Gain over the plain picture of the same prompt, in `EVERY` or, with `malformed_refused`, in `WELL_FORMED`."""
 
 
 @dataclass(frozen=True)
-class PromptsSettings:
-    """What the task `prompts` paints."""
+class PromptsSettings(TaskSettings, task="prompts"):
+    """How many prompts to paint, and how."""
 
-    count: int = 500
-    """Prompts in all, half of them of combinations that training never shows."""
-    candidates: int = 1
-    """K; above 1 the prompts are also painted with the best of K chosen in mid-decode."""
+    count: Annotated[int, at_least(4)] = 500
+    """Prompts in total, half of them combinations that training never shows."""
+    candidates: Count = 1
+    """K; above 1 the prompts are also painted with the best of K selected mid-decode."""
     select_at: str = DEFAULT_SELECT_AT
-    """Where that is: '30%tokens', '8steps' or '12.5%steps'."""
-    steps: int | None = None
-    """Decoding steps; none takes the model's."""
-    guidance_scale: float | None = None
-    """Classifier-free guidance; 1 = off, none takes the model's."""
+    """Point of the selection: '30%tokens', '8steps' or '12.5%steps'."""
+    steps: Annotated[int | None, at_least(1)] = None
+    """Decoding steps; none: the model's."""
+    guidance_scale: Annotated[float | None, at_least(1)] = None
+    """Classifier-free guidance; 1: off; none: the model's."""
 
-    def __post_init__(self) -> None:
-        at_least("prompts", self, count=4, candidates=1, steps=1, guidance_scale=1)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Share of the prompts painted right: all, and by combination, number of objects and attribute.
+
+        Raises InputError for a level that the judge does not know, or a `select_at` outside the decoding.
+        """
+        needs_answer_key("prompts", data)
+        level, ways = judged_level(pretrained.config), _ways(pretrained.config, self, seed)
+        scenes = []
+        for combination, number in (("unseen", self.count // 2), ("seen", (self.count + 1) // 2)):
+            draws = np.random.default_rng(seed_of(seed, "prompts", combination))
+            scenes += sample_scenes(level, number, draws, unseen=combination == "unseen")
+        unseen = np.arange(self.count) < self.count // 2
+        spans = [within(progress, i / len(ways), (i + 1) / len(ways)) for i in range(len(ways))]
+        judged = [_judged(pretrained, scenes, way[0], span) for way, span in zip(ways, spans, strict=True)]
+        measures = []
+        for name, rows in (("all", unseen | ~unseen), ("unseen", unseen), ("seen", ~unseen)):
+            for flags, (_, where) in zip(judged, ways, strict=True):
+                measures += _measures(flags, scenes, rows, {"data": data, "combination": name}, where)
+            if len(judged) > 1:
+                at = {"data": data, "combination": name, **ways[1][1]}
+                measures += _gains(judged[0], judged[1], rows, at, np.random.default_rng(seed))
+        return measures
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """(P,) flags of painted prompts, the unseen combinations first."""
+    """(P,) flags of painted prompts, unseen combinations first."""
 
     attributes: dict[str, NDArray[np.bool_]]
     right: NDArray[np.bool_]
     well_formed: NDArray[np.bool_]
 
 
-def prompt_accuracy(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: PromptsSettings = PromptsSettings(),
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """Share of the prompts painted right, all and by combination, number of things and attribute.
-
-    Raises InputError for a level that the judge does not know, or a place to select that there is not.
-    """
-    needs_answer_key("prompts", data)
-    level, ways = judged_level(pretrained.config), _ways(pretrained.config, settings, seed)
-    scenes = []
-    for combination, number in (("unseen", settings.count // 2), ("seen", (settings.count + 1) // 2)):
-        draws = np.random.default_rng(seed_of(seed, "prompts", combination))
-        scenes += sample_scenes(level, number, draws, unseen=combination == "unseen")
-    unseen = np.arange(settings.count) < settings.count // 2
-    parts = [within(progress, i / len(ways), (i + 1) / len(ways)) for i in range(len(ways))]
-    judged = [_judged(pretrained, scenes, way[0], part) for way, part in zip(ways, parts, strict=True)]
-    found = []
-    for name, rows in (("all", unseen | ~unseen), ("unseen", unseen), ("seen", ~unseen)):
-        for flags, (_, where) in zip(judged, ways, strict=True):
-            found += _measures(flags, scenes, rows, {"data": data, "combination": name}, where)
-        if len(judged) > 1:
-            at = {"data": data, "combination": name, **ways[1][1]}
-            found += _gains(judged[0], judged[1], rows, at, np.random.default_rng(seed))
-    return found
-
-
-def _ways(config: "DreamConfig", settings: PromptsSettings, seed: int) -> list[tuple[DecodeSettings, dict[str, Any]]]:
-    """How the prompts are painted, and what to call it: plainly, and with candidates if there are some."""
-    asked = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
-    changes = {name: value for name, value in asked.items() if value is not None}
+def _ways(config: DreamConfig, settings: PromptsSettings, seed: int) -> list[tuple[DecodeSettings, dict[str, Any]]]:
+    """Decoding settings and the conditions that name them: plain, and with selection if there are candidates."""
+    given = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
+    changes = {name: value for name, value in given.items() if value is not None}
     ways = [(decode_settings_of(config, seed, **changes), {**changes, "candidates": 1})]
     if settings.candidates > 1:
         steps = ways[0][0].steps
@@ -109,7 +98,7 @@ def _ways(config: "DreamConfig", settings: PromptsSettings, seed: int) -> list[t
     return ways
 
 
-def _judged(pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress) -> _Judged:
+def _judged(pretrained: Pretrained, scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress) -> _Judged:
     captions = [caption(scene) for scene in scenes]
     verdict = load_judge().verdict(paint_captions(pretrained, captions, settings, progress), captions)
     attributes = {name: flags.numpy() for name, flags in verdict.attributes.items()}
@@ -119,7 +108,7 @@ def _judged(pretrained: "Pretrained", scenes: Sequence[Scene], settings: DecodeS
 def _measures(
     judged: _Judged, scenes: Sequence[Scene], rows: NDArray[np.bool_], at: dict[str, Any], way: dict[str, Any]
 ) -> list[Measure]:
-    """Of the prompts in `rows` (P,)."""
+    """Measures of the prompts in `rows` (P,)."""
     things = np.array([len(scene.things) for scene in scenes])
 
     def measure(name: str, flags: NDArray[np.bool_], number: int | str, of: NDArray[np.bool_]) -> Measure:

@@ -1,87 +1,74 @@
-"""Selection: does choosing one of K candidates in mid-decode by the model's own score pay, when, and at what?
+"""Selection: does choosing one of K candidates mid-decode by the model's own score pay, at which step and cost?
 
-All K candidates of each prompt are finished and judged, and every step's score of each is recorded on the
-way, so that a choice at any step, and among any fewer candidates, is measured on the same pictures. Gains are
-in the share of prompts whose picture is right: over a random candidate, over finishing all K and choosing
-then (reranking), and over spending the same compute otherwise.
+All K candidates of each prompt are finished and judged, and every step records the score of each. So a choice at any
+step, and among any smaller number of candidates, is measured on the same pictures. `outcomes` computes the gains.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import numpy as np
 
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
 from dream.data.sources import open_source
-from dream.decoding.decode import StepRecord
+from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.judging.judge import Judge, judged_level, load_judge
-from dream.evaluation.limits import at_least, shares
-from dream.evaluation.painted.outcomes import HEADLINE, MARKED, Candidates, Longer, selection_measures
+from dream.evaluation.painted.candidates import HEADLINE, MARKED, Candidates, Longer
+from dream.evaluation.painted.outcomes import selection_measures
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions, records_by_batch
 from dream.evaluation.progress import Progress, quiet, within
+from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least
 from dream.evaluation.statistics import Measure
+from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
-
-FIRST_PART = 0.85
-"""About how much of the time the candidates take; the rest is for the samples in more steps."""
+CANDIDATES_SHARE = 0.85
+"""Approximate share of the time that the candidates take; samples in more steps take the rest."""
 
 
 @dataclass(frozen=True)
-class SelectionSettings:
-    """What the task `selection` paints and reports."""
+class SelectionSettings(TaskSettings, task="selection"):
+    """How much to paint, and which steps to report."""
 
-    count: int = 256
-    """P, prompts: for shapes, of combinations that training never shows."""
-    candidates: int = 8
-    """K, finished pictures a prompt; every smaller number is measured on the same ones."""
-    shares: tuple[float, ...] = MARKED
-    """Shares of the tokens whose first steps are marked (and always reported)."""
-    points: int = 16
-    """Steps reported, evenly spread over those that reveal tokens; 0: every one."""
+    count: Annotated[int, at_least(2)] = 256
+    """P, number of prompts; for shapes, combinations that training never shows."""
+    candidates: Annotated[int, at_least(2)] = 8
+    """K, finished pictures per prompt; every smaller number is measured on the same pictures."""
+    shares: Annotated[tuple[float, ...], UP_TO_1] = MARKED
+    """Shares of the tokens; the first step that reaches each is marked and always reported."""
+    points: Annotated[int, at_least(0)] = 16
+    """Steps to report, spread evenly over those that reveal tokens; 0: every step."""
     every_size: bool = False
     """Report every number of candidates from 2 to K at all of these steps, not only at 30 % of the tokens."""
 
-    def __post_init__(self) -> None:
-        at_least("selection", self, count=2, candidates=2, points=0)
-        shares("selection", "shares", self.shares, one=True)
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """`selection_measures` of pictures painted for unseen prompts of shapes, or for other data's captions.
+
+        Captions of other data come from its validation split, and no judge tells their pictures right from wrong.
+        Raises InputError for a level of shapes that the judge does not know, and for data with too few captions.
+        """
+        judge = load_judge() if data == "shapes" else None
+        prompts = _prompts(pretrained, data, self.count, seed)
+        first, rest = within(progress, 0.0, CANDIDATES_SHARE), within(progress, CANDIDATES_SHARE, 1.0)
+        candidates = candidate_scores(pretrained, judge, prompts, candidates=self.candidates, seed=seed, progress=first)
+        longer = None if judge is None else longer_samples(pretrained, judge, prompts, candidates, seed, rest)
+        return selection_measures(
+            candidates,
+            longer=longer,
+            shares=self.shares,
+            points=self.points,
+            every_size=self.every_size,
+            data=data,
+            seed=seed,
+        )
 
 
-def selection(
-    pretrained: "Pretrained",
-    *,
-    data: str = "shapes",
-    settings: SelectionSettings = SelectionSettings(),
-    seed: int = 0,
-    progress: Progress = quiet,
-) -> list[Measure]:
-    """`selection_measures` of pictures painted for unseen prompts of shapes, or for the validation captions
-    of other data, which no judge can tell right from wrong.
-
-    Raises InputError for a level of shapes that the judge does not know, and for data with too few captions.
-    """
-    judge = load_judge() if data == "shapes" else None
-    prompts = _prompts(pretrained, data, settings.count, seed)
-    first, rest = within(progress, 0.0, FIRST_PART), within(progress, FIRST_PART, 1.0)
-    found = candidate_scores(pretrained, judge, prompts, candidates=settings.candidates, seed=seed, progress=first)
-    longer = None if judge is None else longer_samples(pretrained, judge, prompts, found, seed, rest)
-    return selection_measures(
-        found,
-        longer=longer,
-        shares=settings.shares,
-        points=settings.points,
-        every_size=settings.every_size,
-        data=data,
-        seed=seed,
-    )
-
-
-def _prompts(pretrained: "Pretrained", data: str, count: int, seed: int) -> list[str]:
+def _prompts(pretrained: Pretrained, data: str, count: int, seed: int) -> list[str]:
     if data == "shapes":
         draws = np.random.default_rng(seed_of(seed, "selection prompts"))
         level = judged_level(pretrained.config)
@@ -94,7 +81,7 @@ def _prompts(pretrained: "Pretrained", data: str, count: int, seed: int) -> list
 
 
 def candidate_scores(
-    pretrained: "Pretrained",
+    pretrained: Pretrained,
     judge: Judge | None,
     prompts: Sequence[str],
     *,
@@ -102,13 +89,13 @@ def candidate_scores(
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Candidates:
-    """`candidates` finished pictures for each prompt, judged (if there is a judge), with every step's scores.
+    """`candidates` finished pictures per prompt, judged if there is a judge, with the scores of every step.
 
-    This is what takes its time; everything else is arithmetic.
+    This takes the time of the task; the rest is arithmetic.
     """
     settings = decode_settings_of(pretrained.config, seed, candidates=candidates, selection="none")
-    parts = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
-    batches = [_scored(pretrained, judge, part, records) for part, records in parts]
+    painted = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
+    batches = [_scored(pretrained, judge, batch, records) for batch, records in painted]
     flags: dict[str, Any] = {}
     if judge is not None:
         flags = {n: np.concatenate([getattr(b, n) for b in batches]) for n in ("right", "well_formed")}
@@ -117,7 +104,7 @@ def candidate_scores(
 
 
 def _scored(
-    pretrained: "Pretrained", judge: Judge | None, prompts: Sequence[str], records: Iterator[StepRecord]
+    pretrained: Pretrained, judge: Judge | None, prompts: Sequence[str], records: Iterator[StepRecord]
 ) -> Candidates:
     scores, steps, decoded = [], [], []
     for record in records:
@@ -125,29 +112,29 @@ def _scored(
         scores.append(record.alignment.view(len(prompts), -1).float().cpu().numpy())  # rows are prompt-major
         steps.append(record.step + 1)
         decoded.append(record.decoded_fraction)
-    found = Candidates(np.stack(scores), tuple(steps), tuple(decoded))
+    candidates = Candidates(np.stack(scores), tuple(steps), tuple(decoded))
     if judge is None:
-        return found
+        return candidates
     pictures = pretrained.image_tokenizer.to_pixels(record.tokens).cpu()  # (P K, 3, H, W), of the last step
     verdict = judge.verdict(pictures, [p for p in prompts for _ in range(len(pictures) // len(prompts))])
-    flags = (part.view(len(prompts), -1).numpy() for part in (verdict.right, verdict.well_formed))
-    return Candidates(found.scores, found.steps, found.decoded, *flags)
+    right, well_formed = (flags.view(len(prompts), -1).numpy() for flags in (verdict.right, verdict.well_formed))
+    return replace(candidates, right=right, well_formed=well_formed)
 
 
 def longer_samples(
-    pretrained: "Pretrained",
+    pretrained: Pretrained,
     judge: Judge,
     prompts: Sequence[str],
-    found: Candidates,
+    candidates: Candidates,
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Longer:
-    """One sample of each prompt in as many steps as the headline's choice among all candidates costs.
+    """One sample per prompt, with as many steps as the headline's choice among all candidates costs.
 
-    More steps than tokens cannot be taken, so that this may cost less; its cost says so.
+    Steps are capped at the number of tokens; `cost` is what was actually spent.
     """
-    cost = found.cost(found.scores.shape[2], found.first_with(HEADLINE))
-    steps = min(round(cost * len(found.steps)), pretrained.config.image.num_tokens)
+    cost = candidates.cost(candidates.scores.shape[2], candidates.first_with(HEADLINE))
+    steps = min(round(cost * len(candidates.steps)), pretrained.config.image.num_tokens)
     pictures = paint_captions(pretrained, prompts, decode_settings_of(pretrained.config, seed, steps=steps), progress)
     verdict = judge.verdict(pictures, prompts)
-    return Longer(steps, steps / len(found.steps), verdict.right.numpy(), verdict.well_formed.numpy())
+    return Longer(steps, steps / len(candidates.steps), verdict.right.numpy(), verdict.well_formed.numpy())

@@ -109,7 +109,7 @@ def test_every_section_of_a_run_draws_its_figures(workspace, monkeypatch, sectio
         "Averaged": "Relative L2",
         "Difference": "Cosine",
         "Optimiser": "Optimiser steps",
-        "Layers": "Not finite",
+        "Layers": "Non-finite",
         "Training": "Logit scale (averaged)",
     }
     if section in expected:
@@ -137,7 +137,7 @@ def test_a_click_in_the_tree_selects_the_tensor_and_one_on_a_layer_narrows_the_t
         "encoder.blocks.0.attn.qkv.weight",
     ]
     app.text_input(key="in.checkpoints.find").set_value("nothing like it").run()
-    assert "No tensor's name contains" in text(app)
+    assert "No tensor name contains" in text(app)
 
 
 def click(app: AppTest, key: str, id: str) -> None:
@@ -159,9 +159,9 @@ def test_a_click_on_a_cell_chooses_the_position(workspace, monkeypatch):
 
 def test_sick_values_are_named(workspace, monkeypatch):
     app = page(workspace, monkeypatch, "sick.safetensors", "Layers")
-    assert metrics(app)["Not finite"] == "1" and metrics(app)["Zero rows"] == "1"
+    assert metrics(app)["Non-finite"] == "1" and metrics(app)["Zero rows"] == "1"
     noticed = app.dataframe[-1].value
-    assert dict(zip(noticed["tensor"], noticed["noticed"], strict=True)) == {
+    assert dict(zip(noticed["tensor"], noticed["problems"], strict=True)) == {
         "encoder.blocks.2.mlp.weight": "1 of 4 rows zero",
         "logit_scale": "1 NaN",
     }
@@ -190,12 +190,12 @@ def test_no_prompt_is_one_sentence(workspace, monkeypatch):
     app = page(workspace, monkeypatch, "runs/small", "Averaged")
     app.text_area(key="in.checkpoints.prompts").set_value(" ")
     app.button(key="do.checkpoints.paint").click().run()
-    assert [error.value for error in app.error] == ["Give 1 to 8 prompts, a line each; there are 0."]
+    assert [error.value for error in app.error] == ["Enter 1 to 8 prompts, one per line; got 0."]
 
 
 def test_an_exported_model_says_that_it_has_averaged_weights_only(workspace, monkeypatch):
     assert "averaged weights only" in text(page(workspace, monkeypatch, "demo", "Averaged"))
-    assert "no optimiser state" in text(page(workspace, monkeypatch, "demo", "Optimiser"))
+    assert "No optimiser state" in text(page(workspace, monkeypatch, "demo", "Optimiser"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_an_exported_model_says_that_it_has_averaged_weights_only(workspace, mon
         ("text.safetensors", "not readable"),
         ("nothing.pth", "There is no"),
         ("../outside", "outside of the workspace"),
-        (" ", "No path was given"),
+        (" ", "No path given"),
         ("runs", "holds no checkpoint"),
     ],
 )

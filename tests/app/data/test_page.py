@@ -5,6 +5,7 @@ import json
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.data.choice import NEW_MODEL
 from tests.app.look_small import settled
 from tests.app.opening import page_of
 from tests.workbench.search.search_small import captioned_folder
@@ -65,7 +66,7 @@ def test_a_folder_is_paged_and_foreign_words_are_marked(page, tmp_path):
 
 def test_a_tokenizer_can_be_learned_from_the_source_itself(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 8)
-    app = page(source="pictures", eyes="tiny, to be trained on this source")
+    app = page(source="pictures", eyes=NEW_MODEL)
     assert not errors(app) and "chip spelled" not in html(app)
 
 
@@ -73,15 +74,15 @@ def test_numbers_of_a_folder(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 8)
     app = page(source="pictures", view="Statistics")
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert metrics["Good samples"] == "8" and metrics["Broken"] == "0" and metrics["Repeat a caption"] == "50.0 %"
+    assert metrics["Good samples"] == "8" and metrics["Broken"] == "0" and metrics["Repeated captions"] == "50.0 %"
     titles = [json.loads(chart.proto.spec)["layout"].get("title", {}).get("text") for chart in app.get("plotly_chart")]
-    assert "Length of the captions" in titles and "Sizes before the crop" in titles
+    assert "Caption lengths" in titles and "Picture sizes before cropping" in titles
 
 
 def test_shapes_count_their_attributes(page):
     app = page(view="Statistics", limit=500)
     assert not errors(app)
-    assert any("What is drawn" in chart.proto.spec for chart in app.get("plotly_chart"))
+    assert any("Attributes of the drawn pictures" in chart.proto.spec for chart in app.get("plotly_chart"))
 
 
 def test_broken_samples_are_listed_by_kind(page, tmp_path):
@@ -97,7 +98,7 @@ def test_broken_samples_are_listed_by_kind(page, tmp_path):
 
 def test_nothing_broken_is_said(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 3)
-    assert "Nothing is broken in the 3 samples" in page(source="pictures", view="Broken samples").success[0].value
+    assert "No broken samples among the 3 read" in page(source="pictures", view="Broken samples").success[0].value
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_nothing_broken_is_said(page, tmp_path):
     [
         ("absent", "There is no"),
         ("bare", "No captioned picture in"),
-        ("/etc", "lies outside of the workspace"),
+        ("/etc", "is outside of the workspace"),
         ("cut.tar", "No captioned picture in"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app.keys import HANDED
+from app.keys import handed_key
 from dream.decoding.record import load_record
 from dream.decoding.selection import DecodeSettings
 from dream.presets import preset
@@ -154,7 +154,7 @@ def test_a_fork_is_stored_beside_its_parent_and_compared_with_it(workspace):
     one, two = load_record(parent.record_path), load_record(child.record_path)
     np.testing.assert_array_equal(one.previews[:2], two.previews[:2])
     assert app.session_state["in.decode.panel"] == "compare"
-    assert "B went on from A after step 2; 2 pictures are the same" in text(app)
+    assert "B was forked from A after step 2; 2 pictures are the same" in text(app)
     assert list(app.table[0].value["setting"]) == ["prompt", "seed"]
     app.segmented_control(key="in.decode.compare_as").set_value("players").run()
     assert "**A**" in text(app) and "**B**" in text(app)
@@ -167,8 +167,8 @@ def test_every_panel_shows(workspace):
         app.session_state["in.decode.panel"] = panel
         assert words in text(app.run())
     assert [json.loads(chart.proto.spec)["layout"]["title"]["text"] for chart in app.get("plotly_chart")] == [
-        "Order of revealing",
-        "Course of the decode",
+        "Reveal order",
+        "Decode by step",
     ]
 
 
@@ -178,7 +178,7 @@ def test_a_decode_by_a_model_that_is_gone_shows_what_was_stored(workspace):
     about["about"] |= {"model": "runs/gone", "checkpoint": "runs/gone"}
     (found.path / "about.json").write_text(json.dumps(about))
     app = page(decode__shown=found.id)
-    assert "attention and paths are left out" in text(app)
+    assert "attention and denoising paths are left out" in text(app)
 
 
 def test_a_damaged_record_is_one_sentence_and_can_be_deleted(workspace):
@@ -197,7 +197,7 @@ def test_stored_decodes_are_searched_opened_and_deleted(workspace):
     app.button(key=f"do.decode.open.{first.id}").click().run()
     assert app.session_state["decode.shown"] == first.id
     app.text_input(key="in.decode.query").set_value("purple").run()
-    assert "Nothing stored fits" in text(app)
+    assert "No stored decode matches" in text(app)
     app.text_input(key="in.decode.query").set_value("seed 3").run()
     app.button(key=f"do.decode.delete.{first.id}").click().run()
     assert list_stored(workspace) == [second] and "decode.shown" not in app.session_state
@@ -267,7 +267,7 @@ def test_an_own_picture_is_kept_and_what_is_none_is_refused(workspace, tmp_path)
 def test_what_another_page_hands_over_is_in_the_form_and_on_the_stage(workspace):
     found = stored(workspace)
     values = {"model": "demo", "prompt": "a star", "settings": {"steps": 9, "candidates": 4, "select_steps": [2]}}
-    app = page(**{HANDED + "decode": {**values, "stored": found.id}})
+    app = page(**{handed_key("decode"): {**values, "stored": found.id}})
     assert app.text_area(key="in.decode.prompt").value == "a star"
     assert app.number_input(key="in.decode.steps").value == 9
     assert app.selectbox(key="in.decode.model").value == "demo"
@@ -281,7 +281,7 @@ def test_a_decode_that_fails_is_said_and_one_that_is_cancelled_too(workspace):
         raise ZeroDivisionError("by hand")
 
     app.session_state["work.decode.paint"] = Work(fails).wait()
-    assert "should not" in app.run().error[0].value
+    assert "Unexpected error" in app.run().error[0].value
 
     def waits(work):
         while True:
@@ -290,7 +290,7 @@ def test_a_decode_that_fails_is_said_and_one_that_is_cancelled_too(workspace):
     work = Work(waits)
     work.cancel()
     app.session_state["work.decode.paint"] = work.wait()
-    assert "Cancelled: nothing of it was stored" in text(app.run())
+    assert "Cancelled: nothing was stored" in text(app.run())
 
 
 def test_while_it_is_painted_the_page_says_how_far_it_is(workspace):

@@ -8,6 +8,8 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dream.evaluation.event_log import EventLog
+from dream.evaluation.events import Question, TaskAsked, TaskAtWork
 from dream.evaluation.results import Results, write_results
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import SHIPPED
@@ -18,8 +20,9 @@ from workbench.jobs import queue as launch
 from workbench.jobs.job import log_tail, write_job
 from workbench.workspace import open_workspace
 
+KNN = Question("demo", "knn", "shapes")
 SETTINGS = "in.evaluate.settings"
-VIEWS = ("Side by side", "Selection", "Edits", "Retrieval", "Beside the paper")
+VIEWS = ("Side by side", "Selection", "Edits", "Retrieval", "Next to the paper")
 
 
 @pytest.fixture
@@ -40,6 +43,11 @@ def shown(app: AppTest) -> str:
     assert not app.exception, app.exception[0].value
     kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.code)
     return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def bar(app: AppTest) -> str:
+    """The text of the progress bar."""
+    return app.get("progress")[0].proto.text
 
 
 def job(here, state: str, log: str = "", **fields):
@@ -64,7 +72,7 @@ def fill(here, found=None) -> None:
 
 def test_where_nothing_was_measured_a_first_look_is_one_click(here):
     app = opened()
-    assert "Nothing was measured" in shown(app)
+    assert "no results yet" in shown(app)
     app.button(key="do.evaluate.first").click().run()
     (queued,) = launch.list_jobs(here)
     assert queued.arguments[:5] == ("evaluate", "--model", "demo", "--tasks", ",".join(QUICK))
@@ -108,7 +116,7 @@ def test_a_wrong_setting_is_named_at_once_in_the_commands_words(here):
     app.text_area(key=SETTINGS).set_value("retrieval.pols=3\nedits.count=x\nprobe.epochs=2").run()
     text = shown(app)
     assert "did you mean 'retrieval.pools'" in text and "edits.count must be a whole number" in text
-    assert "not ticked or do not fit: probe.epochs=2" in text
+    assert "not selected or do not fit: probe.epochs=2" in text
     assert app.button(key="do.evaluate.start").disabled
 
 
@@ -152,9 +160,34 @@ def test_models_of_another_page_are_chosen(here):
 
 def test_a_running_evaluation_shows_the_task_at_work_and_the_time_left(here, monkeypatch):
     monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    running = job(here, "running", pid=1)
+    log = EventLog(running.progress)
+    for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
+        log.write(event)
+    app = opened()
+    assert "running" in shown(app) and "▸ knn 40%" in shown(app)
+    assert bar(app) == "demo: knn on shapes, features · 8 s left in all"
+
+
+def test_what_the_command_prints_changes_nothing_on_the_page(here, monkeypatch):
+    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    running = job(here, "running", pid=1, started=time.time() - 7230)  # shown in minutes, so the same each time
+    log = EventLog(running.progress)
+    for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
+        log.write(event)
+    seen = set()
+    for printed in ("", "demo: knn on shapes: took 3 s\n", "knn auf Formen: fertig\n", "\x00\r\n" * 9):
+        running.log.write_text(printed)
+        app = opened()
+        seen.add((shown(app), bar(app)))
+    assert len(seen) == 1
+
+
+def test_a_running_job_of_an_earlier_version_shows_its_tasks_waiting(here, monkeypatch):
+    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
     job(here, "running", "demo: knn on shapes  40% features, 8 s left in all\n", pid=1)
-    text = shown(opened())
-    assert "running" in text and "▸ knn 40%" in text
+    app = opened()
+    assert "○ knn" in shown(app) and bar(app) == "Opening the models"
 
 
 def test_a_running_evaluation_is_stopped_and_a_queued_one_taken_out(here):
@@ -162,7 +195,7 @@ def test_a_running_evaluation_is_stopped_and_a_queued_one_taken_out(here):
     app = opened()
     app.button(key=f"do.evaluate.stop.{queued.id}").click().run()
     assert launch.find_job(here, queued.id).state == "stopped"
-    assert "tasks that were done are kept" in shown(app)
+    assert "Results of finished tasks are kept" in shown(app)
 
 
 def test_a_failed_evaluation_says_why_and_can_go_on_or_be_forgotten(here):
@@ -174,7 +207,7 @@ def test_a_failed_evaluation_says_why_and_can_go_on_or_be_forgotten(here):
     assert again.state == "queued" and again.arguments == failed.arguments
     lost = job(here, "killed", "demo: knn on shapes, 5 s left in all\n")
     app = opened()
-    assert "gone without a word" in shown(app) and "Its last words" in shown(app)
+    assert "ended without a message" in shown(app) and "Its last output" in shown(app)
     app.button(key=f"do.evaluate.forget.{lost.id}").click().run()
     assert lost.id not in {each.id for each in launch.list_jobs(here)}
 
@@ -200,7 +233,7 @@ def test_the_table_stands_beside_the_papers_figures(here):
     app.text_input(key="in.evaluate.query").set_value("R@1 0.75").run()
     assert len(app.dataframe) == 1 and len(app.dataframe[0].value) == 2
     app.text_input(key="in.evaluate.query").set_value("no such thing").run()
-    assert "No row has all of these words" in shown(app) and not app.dataframe
+    assert "No row contains all of these words" in shown(app) and not app.dataframe
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -245,7 +278,7 @@ def test_damaged_results_are_named_and_skipped(here):
     fill(here, [results("dream")])
     (here.results / "torn.json").write_text("{")
     text = shown(opened())
-    assert "results/torn.json is left out" in text and "retrieval on shapes" in text
+    assert "results/torn.json is skipped" in text and "retrieval on shapes" in text
     (here.results / "dream.json").write_text("")
     assert "No results file of this folder can be read" in shown(opened())
 

@@ -58,7 +58,7 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
     app = opened()
     text = shown(app)
     assert len(charts(app)) == 3
-    assert "half-hidden" in text and "few places at a time" in text and "chooses before" in text
+    assert "half-hidden" in text and "few tokens at a time" in text and "chooses before" in text
     for name in COMMANDS:
         assert f"dream {name}" in text
     assert "dream train" in app.code[0].value
@@ -81,7 +81,7 @@ def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatc
     app.session_state["work.home.pictures"].wait(30)
     assert "was stopped before" in shown(app.run())
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
-    app.button(key="do.home.paint").click().run()
+    app.button(key="do.home.pictures.anew").click().run()
     app.session_state["work.home.pictures"].wait(30)
     assert len(charts(app.run())) == 3
 
@@ -93,7 +93,7 @@ def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkey
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", fails)
     app = opened()
     assert "The model cannot paint." in [error.value for error in app.error]
-    assert app.button(key="do.home.paint").label == "Paint them"
+    assert app.button(key="do.home.pictures.anew").label == "Try again"
     assert "Runs on this machine" in [heading.value for heading in app.subheader]
 
 
@@ -111,7 +111,7 @@ def test_an_empty_prompt_is_asked_for(folder):
     app = opened()
     app.text_input(key="in.home.prompt").set_value("  ")
     app.button(key="do.home.decode").click().run()
-    assert "Type what it should paint first." in shown(app)
+    assert "Type a prompt first." in shown(app)
 
 
 @pytest.mark.parametrize(("page", "title"), [("masking", "Masking"), ("train", "Train")])
@@ -161,5 +161,5 @@ def test_of_many_runs_the_newest_are_shown(folder):
         run.mkdir(parents=True)
         (run / "config.json").write_text('{"config": {}}')
     app = opened()
-    assert app.button(key="do.home.runs").label == "All 8 runs"
-    assert len([button for button in app.button if button.label == "Curves"]) == 6
+    assert app.button(key="do.home.runs").label == "Show all 8 runs"
+    assert len([button for button in app.button if button.label == "Show curves"]) == 6

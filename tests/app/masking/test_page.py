@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from dream.config import MaskingConfig, override
+from dream.config import MaskingConfig
+from dream.overrides import override
 from dream.presets import preset
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
@@ -60,7 +61,7 @@ def test_opens_with_the_published_masking(folder):
 def test_the_moment_moves_readings_and_figures(folder):
     app = opened()
     app.slider(key="in.masking.moment").set_value(0).run()
-    assert metrics(app)["Location"] == "0.00" and metrics(app)["Train generation"] == "27%"
+    assert metrics(app)["Location"] == "0.00" and metrics(app)["Generation draws"] == "27%"
     titles = [chart["layout"]["title"]["text"] for chart in charts(app)]
     assert any(title.startswith("Draws at 0% of the training") for title in titles)
 
@@ -69,7 +70,7 @@ def test_the_moment_moves_readings_and_figures(folder):
     ("name", "reading", "value"),
     [
         ("tiny", "Batch has both", "100.0%"),
-        ("Constant (MAR)", "Train generation", "100%"),
+        ("Constant (MAR)", "Generation draws", "100%"),
         ("None (CLIP)", "Location", "-"),
     ],
 )

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dream.config import override
 from dream.decoding import pictures
+from dream.overrides import override
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
@@ -81,7 +81,7 @@ def test_the_same_prompts_are_shown_side_by_side(workspace):
     make_run(workspace, "a"), make_run(workspace, "b", seed=1)
     app = opened()
     assert len(app.image) == 2 * len(PROMPTS)
-    assert "4 prompts that all of them painted, with different seeds" in text_of(app)
+    assert "4 common prompts, painted with different seeds" in text_of(app)
 
 
 def test_what_was_handed_over_is_chosen_and_what_is_gone_is_not(workspace):
@@ -91,7 +91,7 @@ def test_what_was_handed_over_is_chosen_and_what_is_gone_is_not(workspace):
     assert app.multiselect(key="in.runs.chosen").value == ["c"]
     assert "Choose a second run" in text_of(app)
     app.multiselect(key="in.runs.chosen").set_value([]).run()
-    assert "Nothing chosen" in text_of(app)
+    assert "No runs chosen" in text_of(app)
 
 
 def test_tags_and_notes_are_kept_and_seen_by_another_tab(workspace):

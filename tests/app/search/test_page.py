@@ -82,8 +82,8 @@ def test_a_clicked_picture_and_a_text_make_a_pair(page):
     app.session_state["in.search.view"] = search_query.PAIR
     settled(app.run())
     charts = [chart.proto.spec for chart in app.get("plotly_chart")]
-    assert any("fair share" in chart for chart in charts) and any("word by word" in chart for chart in charts)
-    assert any("hidden share" in chart for chart in charts)
+    assert any("Shapley value" in chart for chart in charts) and any("each word" in chart for chart in charts)
+    assert any("patches hidden" in chart for chart in charts)
     assert {"Cosine, all visible", "Nothing visible"} <= {metric.label for metric in app.metric}
     for way in ("hide", "show"):
         app.selectbox(key="in.search.way").set_value(way).run()
@@ -120,19 +120,19 @@ def test_a_folder_is_searched_and_broken_samples_are_counted(page, tmp_path):
     folder = captioned_folder(tmp_path / "pictures", 8)
     (folder / "003.png").write_bytes(b"cut")
     app = page(source="pictures", text="a red square")
-    assert len(hits(app, "text")) == 7 and "1 broken samples were passed over" in words(app)
+    assert len(hits(app, "text")) == 7 and "1 broken samples were skipped" in words(app)
     assert "with this caption has rank" in words(app)
 
 
-@pytest.mark.parametrize(("objective", "why"), [("fluid", "painting alone"), ("mar", "pictures alone")])
+@pytest.mark.parametrize(("objective", "why"), [("fluid", "for painting only"), ("mar", "on pictures only")])
 def test_a_model_without_a_joint_space_says_so_and_what_to_do(objective, why, page, tmp_path):
     folder = shutil.copytree(SHIPPED["demo"], tmp_path / objective)
     state = json.loads((folder / "state.json").read_text())
     config = OBJECTIVES[objective](DreamConfig.from_dict(state["config"]))
     (folder / "state.json").write_text(json.dumps({**state, "config": config.to_dict()}))
     app = page(model=objective, text="red")
-    assert len(app.info) == 1 and f"{objective} was trained for {why}" in app.info[0].value
-    assert "choose a model trained with" in app.info[0].value and not app.error
+    assert len(app.info) == 1 and f"{objective} was trained {why}" in app.info[0].value
+    assert "Choose a model trained with" in app.info[0].value and not app.error
 
 
 def test_what_another_page_hands_over_is_taken(page, tmp_path):

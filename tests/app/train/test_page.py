@@ -74,11 +74,11 @@ def test_the_form_stands_for_a_command_and_starting_queues_exactly_it(workspace)
     app.text_input(key="in.train.name").set_value("mine").run()
     app.text_area(key="in.train.assignments").set_value("masking.std=0.3").run()
     command = app.code[0].value
-    assert command.endswith("--out runs/mine --set masking.std=0.3") and "1 setting understood" in text_of(app)
+    assert command.endswith("--out runs/mine --set masking.std=0.3") and "1 setting accepted" in text_of(app)
     app.button(key="do.train.start").click().run()
     (job,) = list_jobs(workspace)
     assert (job.command, job.state, job.name) == (command, "queued", "mine")
-    assert "Waits in the queue: it is the next" in text_of(app) and app.selectbox(key="in.train.watch").value == "mine"
+    assert "Queued: it is next" in text_of(app) and app.selectbox(key="in.train.watch").value == "mine"
 
 
 def test_a_wrong_setting_is_said_at_once_and_cannot_be_started(workspace):
@@ -115,7 +115,7 @@ def test_all_settings_can_be_searched(workspace):
     app.text_input(key="in.train.query").set_value("spread truncation").run()
     assert list(app.dataframe[0].value["field"]) == ["masking.std"]
     app.text_input(key="in.train.query").set_value("no such thing").run()
-    assert "No field has these words" in text_of(app)
+    assert "No field matches these words" in text_of(app)
 
 
 def test_a_name_that_is_taken_is_refused_with_a_way_out(workspace):
@@ -124,14 +124,14 @@ def test_a_name_that_is_taken_is_refused_with_a_way_out(workspace):
     assert app.text_input(key="in.train.name").value == "shapes-2"
     app.text_input(key="in.train.name").set_value("shapes").run()
     app.button(key="do.train.start").click().run()
-    assert "holds a run already: choose another name" in text_of(app) and list_jobs(workspace) == []
+    assert "already holds a run: choose another name" in text_of(app) and list_jobs(workspace) == []
 
 
 def test_a_second_tab_cannot_start_the_same_run_again(workspace):
     first, second = opened(), opened()
     first.button(key="do.train.start").click().run()
     second.button(key="do.train.start").click().run()
-    assert len(list_jobs(workspace)) == 1 and "is in the queue already" in text_of(second)
+    assert len(list_jobs(workspace)) == 1 and "is already in the queue" in text_of(second)
 
 
 def test_nothing_to_watch_says_what_to_do(workspace):
@@ -145,9 +145,9 @@ def test_a_training_that_runs_is_shown_first_with_its_numbers_and_figures(worksp
     text = text_of(app)
     assert app.selectbox(key="in.train.watch").value == "now" and "▶ running" in text
     metrics = {metric.label: metric.value for metric in app.metric}
-    assert metrics["Step"] == "30" and metrics["Pictures / s"] == "64" and metrics["A step"] == "1,000 ms"
-    assert metrics["Time left"] == "60 s"
-    assert len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete for good" not in labels(app)
+    assert metrics["Step"] == "30" and metrics["Pictures / s"] == "64" and metrics["Time per step"] == "1,000 ms"
+    assert metrics["Time left"] == "1 min"
+    assert len(app.get("plotly_chart")) == 7 and "Stop" in labels(app) and "Delete permanently" not in labels(app)
 
 
 def test_what_is_logged_later_appears(workspace):
@@ -161,9 +161,9 @@ def test_what_is_logged_later_appears(workspace):
 @pytest.mark.parametrize(
     ("status", "said", "offered"),
     [
-        ("stopped", "Stopped. Resume goes on", {"Resume", "Go on", "Delete for good"}),
-        ("failed", "Failed: The loss is nan", {"Resume", "Go on", "Delete for good"}),
-        ("finished", "Finished.", {"Go on", "Delete for good"}),
+        ("stopped", "Stopped. Resume continues", {"Resume", "Extend", "Delete permanently"}),
+        ("failed", "Failed: The loss is nan", {"Resume", "Extend", "Delete permanently"}),
+        ("finished", "Finished.", {"Extend", "Delete permanently"}),
     ],
 )
 def test_every_end_says_what_it_was_and_what_can_be_done(workspace, status, said, offered):
@@ -178,10 +178,10 @@ def test_a_killed_training_says_so_and_offers_resume(workspace):
     beat = json.loads((folder / "heartbeat.json").read_text())
     (folder / "heartbeat.json").write_text(json.dumps({**beat, "process_start": "another time"}))
     app = opened(**{"in.train.view": "Watch"})
-    assert "Killed: Its process went without a word" in text_of(app)
+    assert "Killed: Its process ended unexpectedly" in text_of(app)
     app.button(key="do.train.resume").click().run()
     (job,) = list_jobs(workspace)
-    assert job.command == "dream train --out runs/a --resume" and "Waits in the queue" in text_of(app)
+    assert job.command == "dream train --out runs/a --resume" and "Queued: it is next" in text_of(app)
 
 
 def test_a_finished_training_goes_on_for_so_many_steps(workspace):
@@ -225,7 +225,7 @@ def test_a_training_that_does_not_answer_can_be_ended(workspace):
 def test_delete_asks_first_and_then_deletes(workspace):
     folder = make_run(workspace, "a", "finished")
     app = opened(**{"in.train.view": "Watch"})
-    assert "for good?" in text_of(app) and folder.exists()
+    assert "Permanently delete" in text_of(app) and folder.exists()
     app.button(key="do.train.delete").click().run()
     assert not folder.exists() and not app.exception
 

@@ -150,7 +150,7 @@ def test_a_damaged_one_is_a_sentence(app):
     id = painted(app).session_state["trajectories.shown"]
     st.cache_resource.clear()
     (Path("decodes") / id / "record.zarr" / "zarr.json").write_text("{")
-    assert "is no record of a decode" in text(app.run())
+    assert "is not the record of a decode" in text(app.run())
 
 
 def test_many_prompts_are_studied_stored_and_reopened(app):

@@ -152,6 +152,6 @@ def test_progress_waits_then_tells_the_time_left(
         progress.show(done, 1000)
     progress.clear()
     assert capsys.readouterr().err.splitlines() == [
-        "looked at 100 of 1,000 samples, 2 min left",
+        "looked at 100 of 1,000 samples, 1 min 48 s left",
         "looked at 500 of 1,000 samples, 50 s left",
     ]

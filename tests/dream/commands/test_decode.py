@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +8,7 @@ from PIL import Image
 from dream.__main__ import main
 from dream.decoding.pictures import read_about
 from dream.decoding.record import load_record
+from dream.training.checkpoint import checkpoint_folder, list_checkpoints
 from tests.dream.decoding.decode_fakes import save_run, small_pretrained
 
 
@@ -116,7 +120,7 @@ WRONG = {
     "no prompt": ([], "--prompt"),
     "an empty prompt": (["--prompt", " "], "empty"),
     "a missing file of prompts": (["--prompts", "none.txt"], "none.txt"),
-    "an empty file of prompts": (["--prompts", "empty.txt"], "one a line"),
+    "an empty file of prompts": (["--prompts", "empty.txt"], "one per line"),
     "a file of prompts that is no text": (["--prompts", "bytes.txt"], "UTF-8"),
     "a count of none": (["--prompt", "x", "--count", "0"], "--count"),
     "another kind of file": (["--prompt", "x", "--out", "a.jpg"], ".png"),
@@ -167,3 +171,44 @@ def test_a_failure_while_painting_leaves_no_half_file(decode, tmp_path, monkeypa
     monkeypatch.setattr("dream.decoding.gallery.Gallery.add", interrupted)
     assert decode("--prompt", "x", "--record", "a.zarr", "--out", "a.png") == 130
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A run with three checkpoints, of which the second has the lowest validation loss."""
+    folder = save_run(small_pretrained(), tmp_path_factory.mktemp("runs") / "measured")
+    (first,) = list_checkpoints(folder)
+    for step, loss in ((2, 1.25), (3, 1.5)):
+        later = checkpoint_folder(folder, step)
+        shutil.copytree(first, later)
+        state = json.loads((later / "state.json").read_text())
+        (later / "state.json").write_text(json.dumps({**state, "step": step, "validation_loss": loss}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("option", "step", "reported"),
+    [
+        ((), 2, "step 2 (validation loss 1.25), the best of 3"),
+        (("--checkpoint", "latest"), 3, "step 3 (validation loss 1.5), the latest of 3"),
+        (("--checkpoint", "1"), 1, "step 1 (no validation loss), one of 3"),
+    ],
+)
+def test_the_checkpoint_of_a_run_is_chosen_and_reported(decode, measured, tmp_path, capsys, option, step, reported):
+    assert decode("--prompt", "x", *option, "--out", "a.png", model=measured) == 0
+    assert reported in capsys.readouterr().err
+    assert read_about(tmp_path / "a.png")["model"] == str(checkpoint_folder(measured, step))
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(decode, measured, run, capsys):
+    assert decode("--prompt", "x", "--checkpoint", "7", "--out", "a.png", model=measured) == 2
+    assert "has no checkpoint of step 7; it has 1, 2, 3" in complaint(capsys)
+    assert decode("--prompt", "x", "--checkpoint", "newest", "--out", "a.png") == 2
+    assert "best, latest or a step" in complaint(capsys)
+    assert decode("--prompt", "x", "--checkpoint", "1", "--out", "a.png", model=checkpoint_folder(run, 1)) == 2
+    assert "not a run" in complaint(capsys)
+
+
+def test_without_validation_the_latest_checkpoint_is_taken(decode, run, capsys):
+    assert decode("--prompt", "x", "--out", "a.png") == 0
+    assert "step 1 (no validation loss), the latest of 1" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_a_training_ends_with_what_to_do_next(tmp_path, capsys):
         ([], "--data"),
         (["--data", "shapes", "--minutes", "0"], "--minutes must be above 0"),
         (["--data", "shapes", "--minutes", "3", "--steps", "4"], "not allowed with"),
-        (["--data", "shapes", "--seed", "-1"], "--seed must not be negative"),
+        (["--data", "shapes", "--seed", "-1"], "--seed must be at least 0"),
         (["--data", "shapes", "--resume"], "no run to resume"),
         (["--data", "shapes", "--precision", "16-mixed"], "precision"),
         (["--data", "shapes", "--strategy", "deepspeed"], "--strategy must be one of"),

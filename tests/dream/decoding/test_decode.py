@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
-from dream.decoding.decode import collect, decode, decode_iter, paint, paint_batches, paint_iter, previews
+from dream.decoding.decode import collect, decode, decode_iter
+from dream.decoding.noise import seeded_orders
+from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches, paint_iter
+from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings
-from dream.decoding.state import Given, seeded_orders
+from dream.decoding.state import Given, Prompted
 from dream.published import decode_published
 from tests.dream.decoding.decode_fakes import PROMPTS, FakeModel, small_config, small_pretrained
 
@@ -29,16 +34,19 @@ def noise():
     return small_pretrained("noise")
 
 
-def inputs(pretrained, prompts=PROMPTS):
-    condition = pretrained.conditioning.condition
-    return pretrained.model, pretrained.tokenizer.token_ids(prompts), condition(prompts), condition([""])
+def inputs(pretrained, prompts=PROMPTS, picture_ids=None):
+    return pretrained.model, encode_prompts(pretrained, prompts, SETTINGS["plain"], picture_ids)
+
+
+def fake_prompts() -> Prompted:
+    return Prompted(torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_position_is_revealed_exactly_once(flow, name):
     records = list(paint_iter(flow, PROMPTS, SETTINGS[name]))
     for picture in range(len(PROMPTS)):
-        shown = torch.cat([r.revealed[r.images == picture][0] for r in records])
+        shown = torch.cat([r.revealed[r.picture == picture][0] for r in records])
         assert shown.sort().values.tolist() == list(range(16))
     assert not records[-1].mask.any()
     assert records[-1].decoded_fraction == 1.0
@@ -49,10 +57,10 @@ def test_a_revealed_token_never_changes(flow, name):
     before = None
     for record in paint_iter(flow, PROMPTS, SETTINGS[name]):
         if before is not None:
-            for row, (picture, candidate) in enumerate(zip(record.images, record.candidates, strict=True)):
-                came_from = (before.images == picture) & before.kept
+            for row, (picture, candidate) in enumerate(zip(record.picture, record.candidate, strict=True)):
+                came_from = (before.picture == picture) & before.kept
                 if int(came_from.sum()) > 1:
-                    came_from &= before.candidates == candidate
+                    came_from &= before.candidate == candidate
                 (old,) = came_from.nonzero()[:, 0].tolist()
                 visible = ~before.mask[old]
                 assert torch.equal(record.tokens[row][visible], before.tokens[old][visible])
@@ -83,8 +91,8 @@ def test_the_savings_change_nothing(request, kind, name):
 
 def test_a_result_does_not_depend_on_what_else_is_in_the_batch(noise):
     settings = SETTINGS["once"]
-    together = decode(*inputs(noise), settings, picture_ids=[5, 6, 7])
-    alone = decode(*inputs(noise, PROMPTS[1:2]), settings, picture_ids=[6])
+    together = decode(*inputs(noise, PROMPTS, [5, 6, 7]), settings)
+    alone = decode(*inputs(noise, PROMPTS[1:2], [6]), settings)
     scale = together.tokens.abs().max()
     torch.testing.assert_close(together.tokens[1] / scale, alone.tokens[0] / scale, atol=2e-5, rtol=0)
 
@@ -114,17 +122,17 @@ def test_one_candidate_makes_every_selection_a_plain_decode(flow, selection, pla
 
 
 def test_guidance_of_one_is_no_guidance(flow):
-    model, text_ids, conditioning, unconditional = inputs(flow)
+    model, prompted = inputs(flow)
     for schedule in ("linear", "constant"):
         settings = DecodeSettings(steps=6, guidance_scale=1.0, guidance_schedule=schedule)
-        without = decode(model, text_ids, conditioning, None, settings)
-        assert torch.equal(without.tokens, decode(model, text_ids, conditioning, unconditional, settings).tokens)
+        without = decode(model, replace(prompted, unconditional=None), settings)
+        assert torch.equal(without.tokens, decode(model, prompted, settings).tokens)
 
 
 def test_guidance_by_the_same_text_changes_nothing(flow):
-    model, text_ids, conditioning, _ = inputs(flow)
-    guided = decode(model, text_ids, conditioning, conditioning, DecodeSettings(steps=6))
-    plain = decode(model, text_ids, conditioning, None, DecodeSettings(steps=6, guidance_scale=1.0))
+    model, prompted = inputs(flow)
+    guided = decode(model, replace(prompted, unconditional=prompted.conditioning), DecodeSettings(steps=6))
+    plain = decode(model, replace(prompted, unconditional=None), DecodeSettings(steps=6, guidance_scale=1.0))
     torch.testing.assert_close(guided.tokens, plain.tokens, atol=1e-4, rtol=1e-4)
 
 
@@ -140,7 +148,7 @@ def test_candidates_share_one_order_and_differ_in_noise(flow):
 @pytest.mark.parametrize("name", ["once", "every", "halving"])
 def test_the_best_scored_candidates_go_on(name):
     model = FakeModel(small_config())
-    records = list(decode_iter(model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS[name]))
+    records = list(decode_iter(model, fake_prompts(), SETTINGS[name]))
     compared = [r for r in records if not r.kept.all()]
     assert compared
     for record in compared:
@@ -153,25 +161,24 @@ def test_the_best_scored_candidates_go_on(name):
 
 def test_collect_tells_the_comparisons():
     model = FakeModel(small_config())
-    decoded = decode(model, torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS["halving"])
+    decoded = decode(model, fake_prompts(), SETTINGS["halving"])
     assert [(c.step, tuple(c.kept.sum(dim=1).tolist())) for c in decoded.comparisons] == [(2, (2, 2)), (4, (1, 1))]
     assert decoded.comparisons[0].candidates.tolist() == [[0, 1, 2, 3]] * 2
     assert decoded.tokens.shape[:2] == decoded.candidates.shape == (2, 1)
 
 
 def test_scores_at_every_step_cost_no_encoder_pass():
-    def passes(**options):
+    def passes(scored):
         model = FakeModel(small_config())
-        arguments = (torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3), SETTINGS["once"])
-        records = list(decode_iter(model, *arguments, **options))
-        return model.encodes, records
+        records = list(decode_iter(model, fake_prompts(), SETTINGS["once"], scored=scored))
+        return model.encodes, [r.step for r in records if r.alignment is not None], len(records)
 
-    plain, _ = passes()
-    recorded, records = passes(record_scores=True)
-    assert plain == recorded == len(records)
-    assert all(r.alignment is not None for r in records[:-1]) and records[-1].alignment is None
-    finished, records = passes(record_scores=True, score_finished=True)
-    assert finished == plain + 1 and records[-1].alignment is not None
+    plain, compared, steps = passes("choices")
+    assert plain == steps and compared == [1]
+    finished, scored, _ = passes("finished")
+    assert finished == plain + 1 and scored == [1, steps - 1]
+    everything, scored, _ = passes("all")
+    assert everything == finished and scored == list(range(steps))
 
 
 def test_what_candidates_share_is_decoded_once():
@@ -181,11 +188,10 @@ def test_what_candidates_share_is_decoded_once():
         seen.append(len(encoded)),
         decode_rows(encoded, *rest, **options),
     )[1]
-    arguments = (torch.zeros(2, 3).long(), torch.zeros(2, 3), torch.zeros(1, 3))
-    decode(model, *arguments, SETTINGS["once"])
+    decode(model, fake_prompts(), SETTINGS["once"])
     assert seen == [4, 12, 4, 4, 4, 4]  # two prompts, with and without text; three candidates in one step only
     seen.clear()
-    decode(model, *arguments, SETTINGS["every"])
+    decode(model, fake_prompts(), SETTINGS["every"])
     assert seen == [4] * 6
 
 
@@ -194,7 +200,7 @@ def test_given_tokens_are_kept_to_the_bit(flow, name):
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     kept = torch.arange(16) < 5
     given = Given(flow.image_tokenizer.tokenize(picture), kept)
-    decoded = collect(paint_iter(flow, PROMPTS, SETTINGS[name], given=given))
+    decoded = collect(paint_iter(flow, PROMPTS, SETTINGS[name], beginning=given))
     assert torch.equal(decoded.tokens[:, 0, kept], given.tokens[:, kept].expand(3, -1, -1))
     assert not (decoded.tokens[:, 0, ~kept] == 0).all(dim=-1).any()
 
@@ -203,7 +209,7 @@ def test_batches_paint_what_one_batch_paints(flow):
     settings, ids = SETTINGS["once"], [3, 4, 5]
     whole = collect(paint_iter(flow, PROMPTS, settings, picture_ids=ids))
     last = {}
-    for first, record in paint_batches(flow, PROMPTS, settings, picture_ids=ids, batch_size=2):
+    for first, record in paint_batches(flow, PaintPlan(PROMPTS, settings, ids, 2)):
         last[first] = record.tokens[record.kept]
     torch.testing.assert_close(torch.cat([last[0], last[2]]), whole.tokens[:, 0], atol=1e-5, rtol=1e-5)
 

@@ -1,8 +1,9 @@
 import pytest
 
 from dream.decoding import pictures
-from dream.decoding.decode import paint_batches, previews
 from dream.decoding.gallery import Gallery
+from dream.decoding.paint import PaintPlan, paint_batches
+from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 
@@ -23,9 +24,7 @@ def pretrained():
 def watch(pretrained, settings, keep_steps=False):
     """A gallery of a decode in two batches, and the steps of which it wanted to see something."""
     gallery, seen = Gallery(PROMPTS, settings, keep_steps=keep_steps), set()
-    for first, record in paint_batches(
-        pretrained, PROMPTS, settings, picture_ids=range(3), batch_size=2, score_finished=True
-    ):
+    for first, record in paint_batches(pretrained, PaintPlan(PROMPTS, settings, range(3), 2), scored="finished"):
         if gallery.wants(record):
             gallery.add(record, previews(pretrained.image_tokenizer, pretrained.config.image, record), first)
             seen.add(record.step)

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from dream.decoding.decode import decode_step, paint_iter, previews
-from dream.decoding.inspection import attention, look_inside, text_memory, walk_of
-from dream.decoding.record import About, RecordWriter, load_record, replay_difference
+from dream.decoding.context import DecodeContext
+from dream.decoding.decode import decode_step
+from dream.decoding.inspection import attention, look_inside, walk_of
+from dream.decoding.paint import PaintPlan, encode_prompts, paint_iter
+from dream.decoding.previews import previews
+from dream.decoding.record import About, load_record
+from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings, StepPlan
 from dream.decoding.state import Given
 from dream.model.blocks import DecoderBlock, Rows
 from dream.randomness import generator
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
+from tests.dream.decoding.replay import replay_difference
 
 PROMPT = PROMPTS[1]
 SETTINGS = {
@@ -38,15 +43,16 @@ def flow():
 
 
 def about(pretrained, settings, prompt=PROMPT, **changes) -> About:
-    image = pretrained.config.image
-    return About(
-        (prompt,), (0,), settings, pretrained.model_id, image.num_tokens, image.token_dim, image.size, 1, **changes
-    )
+    return About.of(pretrained, PaintPlan((prompt,), settings, (0,), 1), **changes)
+
+
+def context(pretrained, settings, prompt=PROMPT) -> DecodeContext:
+    return DecodeContext.of(pretrained.model, encode_prompts(pretrained, [prompt], settings), settings)
 
 
 def store(pretrained, path, settings, given=None):
     with RecordWriter(path, about(pretrained, settings)) as writer:
-        for step in paint_iter(pretrained, [PROMPT], settings, given=given, record_scores=True):
+        for step in paint_iter(pretrained, [PROMPT], settings, beginning=given, scored="all"):
             writer.add(step, previews(pretrained.image_tokenizer, pretrained.config.image, step))
     return load_record(path)
 
@@ -54,12 +60,12 @@ def store(pretrained, path, settings, given=None):
 def fork(pretrained, path, parent, steps, settings, prompt=PROMPT, candidate=0):
     """The decode of `parent` gone on with after `steps` steps, stored."""
     midway = parent.midway(steps, candidate=candidate)
-    number = int(midway.state.candidates[0])
-    told = about(pretrained, settings, prompt, taken_over=steps, noise_candidate=number)
-    with RecordWriter(path, told) as writer:
+    number = int(midway.state.candidate[0])
+    description = about(pretrained, settings, prompt, taken_over=steps, noise_candidate=number)
+    with RecordWriter(path, description) as writer:
         writer.take_over(parent, steps, candidate)
-        for step in paint_iter(pretrained, [prompt], settings, midway=midway, record_scores=True):
-            step = replace(step, candidates=torch.zeros_like(step.candidates))
+        for step in paint_iter(pretrained, [prompt], settings, beginning=midway, scored="all"):
+            step = replace(step, candidate=torch.zeros_like(step.candidate))
             writer.add(step, previews(pretrained.image_tokenizer, pretrained.config.image, step))
     return load_record(path)
 
@@ -113,7 +119,7 @@ def test_a_block_asked_for_some_queries_weighs_as_for_all():
 def test_paths_lead_from_noise_to_the_recorded_tokens(pretrained, tmp_path, name):
     settings = SETTINGS[name]
     walk = walk_of(store(pretrained, tmp_path / "a.zarr", settings))
-    inside = look_inside(pretrained.model, text_memory(pretrained, PROMPT, settings), walk, settings)
+    inside = look_inside(context(pretrained, settings), walk)
     head = settings.head(pretrained.config.head)
     assert inside.paths.shape[:2] == (head.sampling_steps + 1, 16)
     assert sorted(inside.positions.tolist()) == list(range(16))
@@ -124,14 +130,15 @@ def test_paths_lead_from_noise_to_the_recorded_tokens(pretrained, tmp_path, name
 def test_the_rest_is_what_a_step_that_reveals_all_would_draw(flow, tmp_path):
     settings = SETTINGS["plain"]
     record = store(flow, tmp_path / "a.zarr", settings)
-    memory, walk = text_memory(flow, PROMPT, settings), walk_of(record)
-    inside = look_inside(flow.model, memory, walk, settings)
+    constants, walk = context(flow, settings), walk_of(record)
+    inside = look_inside(constants, walk)
     noise = torch.randn(1, 16, 48, generator=generator(settings.seed, "preview of the rest"))
     for i, step in enumerate(walk.steps):
         state = record.midway(step).state
         places = state.mask[0]
         plan = StepPlan(step, int(places.sum()), 1, 1, False)
-        filled, _ = decode_step(flow.model, memory, state, plan, settings, lambda *_, places=places: noise[:, places])
+        own = replace(constants, noise=lambda *_, places=places: noise[:, places])
+        filled, _ = decode_step(own, state, plan)
         assert torch.allclose(inside.rests[i], filled.tokens[0], atol=1e-4)
         assert torch.equal(inside.rests[i][~places], state.tokens[0][~places])
 
@@ -139,7 +146,7 @@ def test_the_rest_is_what_a_step_that_reveals_all_would_draw(flow, tmp_path):
 def test_attention_rows_sum_to_one_over_places_and_words(pretrained, tmp_path):
     settings = SETTINGS["plain"]
     walk = walk_of(store(pretrained, tmp_path / "a.zarr", settings))
-    inside = look_inside(pretrained.model, text_memory(pretrained, PROMPT, settings), walk, settings)
+    inside = look_inside(context(pretrained, settings), walk)
     assert inside.own.shape == (16, 2 + 16) and inside.cross.shape == (16, 12)
     for weights in (inside.own, inside.cross):
         assert torch.allclose(weights.sum(-1), torch.ones(16), atol=1e-5)
@@ -147,9 +154,9 @@ def test_attention_rows_sum_to_one_over_places_and_words(pretrained, tmp_path):
 
 def test_the_steps_looked_at_together_change_nothing(flow, tmp_path):
     settings = SETTINGS["plain"]
-    memory, walk = text_memory(flow, PROMPT, settings), walk_of(store(flow, tmp_path / "a.zarr", settings))
-    whole = look_inside(flow.model, memory, walk, settings)
-    parts = [look_inside(flow.model, memory, walk.part(part), settings) for part in (slice(0, 2), slice(2, None))]
+    constants, walk = context(flow, settings), walk_of(store(flow, tmp_path / "a.zarr", settings))
+    whole = look_inside(constants, walk)
+    parts = [look_inside(constants, walk.part(part)) for part in (slice(0, 2), slice(2, None))]
     for name, dim in (("rests", 0), ("positions", 0), ("own", 0), ("cross", 0), ("paths", 1)):
         joined = torch.cat([getattr(part, name) for part in parts], dim=dim)
         assert torch.allclose(joined.float(), getattr(whole, name).float(), atol=1e-4)
@@ -190,7 +197,7 @@ def test_a_fork_leaves_the_steps_before_it_alone_and_is_replayed(flow, tmp_path,
     assert not np.array_equal(child.tokens, parent.tokens)
     assert replay_difference(child, flow) == 0.0
     walk = walk_of(child).part(slice(3, None))
-    inside = look_inside(flow.model, text_memory(flow, PROMPTS[2], other), walk, other)
+    inside = look_inside(context(flow, other, PROMPTS[2]), walk)
     assert near(inside.paths[-1], walk.final[inside.positions])
 
 
@@ -212,16 +219,16 @@ def test_the_winner_of_a_choice_can_be_forked(flow, tmp_path, name):
 def test_a_state_that_the_settings_do_not_lead_to_is_refused(flow, tmp_path):
     parent = store(flow, tmp_path / "a.zarr", SETTINGS["plain"])
     with pytest.raises(ValueError, match="hides"):
-        list(paint_iter(flow, [PROMPT], DecodeSettings(steps=16), midway=parent.midway(3)))
+        list(paint_iter(flow, [PROMPT], DecodeSettings(steps=16), beginning=parent.midway(3)))
 
 
 def test_looking_leaves_the_walk_as_it_was(flow, tmp_path):
     settings = SETTINGS["plain"]
     walk = walk_of(store(flow, tmp_path / "a.zarr", settings))
     tokens = walk.tokens.clone()
-    look_inside(flow.model, text_memory(flow, PROMPT, settings), walk, settings)
+    look_inside(context(flow, settings), walk)
     assert torch.equal(walk.tokens, tokens)
-    cache = text_memory(flow, PROMPT, settings).conditional
+    cache = context(flow, settings).text.conditional
     groups = torch.zeros(1, 18, 24)
     own, _ = attention(flow.model, groups, cache, torch.ones(1, 16, dtype=torch.bool))
     assert own.shape == (16, 18)

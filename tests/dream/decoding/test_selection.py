@@ -54,7 +54,7 @@ def test_halving_goes_on_where_the_share_has_doubled():
 
 
 def test_several_places_need_halving_and_must_rise():
-    with pytest.raises(InputError, match="one place"):
+    with pytest.raises(InputError, match="one moment"):
         parse_select_points("8steps,20steps", "once", 8, 256, 64)
     with pytest.raises(InputError, match="rising"):
         parse_select_points("20steps,8steps", "halving", 8, 256, 64)

@@ -10,7 +10,7 @@ from dream.data.shapes import ShapesSource
 from dream.diffusion import sample_draw
 from dream.errors import InputError
 from dream.evaluation import by_ratio as task
-from dream.evaluation.by_ratio import CONTRASTIVE, GAP, GENERATIVE, OTHERS, OWN, LossesSettings, losses
+from dream.evaluation.by_ratio import CONTRASTIVE, GAP, GENERATIVE, OTHERS, OWN, LossesSettings
 from dream.evaluation.held_out import held_out_pictures
 from dream.losses import total_loss
 from dream.masking import mask_from_order
@@ -49,8 +49,8 @@ def test_losses_are_those_of_training(pretrained, ratio):
 
 
 def test_everything_is_told_at_every_ratio_with_its_interval(pretrained):
-    measures = losses(pretrained, settings=FEW)
-    assert measures == losses(pretrained, settings=FEW)
+    measures = FEW.measure(pretrained)
+    assert measures == FEW.measure(pretrained)
     assert len(measures) == 3 + 4 * 4  # nothing to paint where nothing is hidden
     assert all(m.estimate.low <= m.estimate.value <= m.estimate.high for m in measures)
     assert all(m.estimate.count == 48 for m in measures)
@@ -60,7 +60,7 @@ def test_everything_is_told_at_every_ratio_with_its_interval(pretrained):
 
 
 def test_what_training_does_not_count_is_marked(pretrained):
-    marked = {(m.name, m.where["mask_ratio"]) for m in losses(pretrained, settings=FEW) if m.where.get("not_trained")}
+    marked = {(m.name, m.where["mask_ratio"]) for m in FEW.measure(pretrained) if m.where.get("not_trained")}
     assert marked == {(GENERATIVE, 0.4), (CONTRASTIVE, 0.95)}
 
 
@@ -75,9 +75,9 @@ def test_a_caption_that_is_the_pictures_own_is_no_negative(pretrained):
 
 
 def test_only_what_a_model_was_trained_for_is_measured(pretrained):
-    fluid = losses(with_objective(pretrained, contrastive_weight=0.0), settings=FEW)
+    fluid = FEW.measure(with_objective(pretrained, contrastive_weight=0.0))
     assert {m.name for m in fluid} == {GENERATIVE}
-    clip = losses(with_objective(pretrained, generative_weight=0.0), settings=FEW)
+    clip = FEW.measure(with_objective(pretrained, generative_weight=0.0))
     assert {m.name for m in clip} == {CONTRASTIVE, OWN, OTHERS, GAP}
 
 
@@ -89,7 +89,7 @@ def test_a_model_without_text_reads_the_empty_caption(pretrained, monkeypatch):
         return condition(captions)
 
     monkeypatch.setattr(pretrained.conditioning, "condition", listening)
-    losses(with_objective(pretrained, contrastive_weight=0.0, text=False), settings=FEW)
+    FEW.measure(with_objective(pretrained, contrastive_weight=0.0, text=False))
     assert read == [""] * 48
 
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 import pytest
 
@@ -12,8 +13,10 @@ from dream.__main__ import main
 from dream.data.report import BROKEN_PICTURE, DataReport
 from dream.errors import InputError
 from dream.evaluation import tasks
-from dream.evaluation.limits import at_least
+from dream.evaluation.event_log import read_events
+from dream.evaluation.events import EvaluationEnded, TaskAnswered, TaskAsked, TaskAtWork, TaskCached
 from dream.evaluation.results import read_results
+from dream.evaluation.settings import TaskSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, TASKS, Task
 from dream.presets import preset
@@ -45,42 +48,44 @@ def without_contrast(tmp_path_factory):
     return save(tmp_path_factory.mktemp("models") / "painter", pretrained, config)
 
 
-@dataclass(frozen=True)
-class CountSettings:
-    """Of the fake tasks."""
-
-    size: int = 5
-    names: tuple[str, ...] = ("a", "b")
-
-    def __post_init__(self):
-        at_least("count", self, size=1)
-
-
 ASKED: list[tuple[str, str]] = []
 """(task, data) of the fake tasks that were really run."""
 
 
-def count(pretrained, *, data="shapes", settings=CountSettings(), seed=0, progress=lambda done, what: None):
-    ASKED.append(("count", data))
-    progress(0.5, "half way")
-    return [Measure("count", "size", {"data": data}, Estimate(settings.size + seed, 0.0, 1.0, 9))]
+@dataclass(frozen=True)
+class CountSettings(TaskSettings, task="count"):
+    """Of the fake tasks."""
+
+    size: Annotated[int, at_least(1)] = 5
+    names: tuple[str, ...] = ("a", "b")
+
+    def measure(self, pretrained, data="shapes", seed=0, progress=lambda done, what: None):
+        ASKED.append(("count", data))
+        progress(0.5, "half way")
+        return [Measure("count", "size", {"data": data}, Estimate(self.size + seed, 0.0, 1.0, 9))]
 
 
-def joint(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    ASKED.append(("joint", data))
-    return [Measure("joint", "found", {"mask_ratio": 0.0}, Estimate(0.5, 0.4, 0.6, 9))]
+@dataclass(frozen=True)
+class FakeJointSettings(CountSettings, task="joint"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        ASKED.append(("joint", data))
+        return [Measure("joint", "found", {"mask_ratio": 0.0}, Estimate(0.5, 0.4, 0.6, 9))]
 
 
-def broken(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    report = DataReport()
-    report.add(BROKEN_PICTURE, "pictures", "bad.jpg", "truncated")
-    if settings.size == 99:
-        raise InputError("broken: not on this set")
-    return [Measure("broken", "good", {}, Estimate(1.0, 1.0, 1.0, 9))]
+@dataclass(frozen=True)
+class BrokenSettings(CountSettings, task="broken"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        report = DataReport()
+        report.add(BROKEN_PICTURE, "pictures", "bad.jpg", "truncated")
+        if self.size == 99:
+            raise InputError("broken: not on this set")
+        return [Measure("broken", "good", {}, Estimate(1.0, 1.0, 1.0, 9))]
 
 
-def stopped(pretrained, *, data="shapes", settings=CountSettings(), seed=0):
-    raise KeyboardInterrupt
+@dataclass(frozen=True)
+class StoppedSettings(CountSettings, task="stopped"):
+    def measure(self, pretrained, data="shapes", seed=0, progress=None):
+        raise KeyboardInterrupt
 
 
 FAKES = (
@@ -97,8 +102,8 @@ def fakes(monkeypatch, request):
     ASKED.clear()
     if "true_tasks" in request.fixturenames:
         return
-    functions = {"count": count, "joint": joint, "broken": broken, "stopped": stopped}
-    monkeypatch.setattr(Task, "load", lambda self: functions[self.name])
+    classes = {"count": CountSettings, "joint": FakeJointSettings, "broken": BrokenSettings, "stopped": StoppedSettings}
+    monkeypatch.setattr(Task, "load", lambda self: classes[self.name])
     monkeypatch.setattr(tasks, "_ALL", FAKES)
     monkeypatch.setattr(tasks, "TASKS", {task.name: task for task in FAKES})
 
@@ -184,8 +189,20 @@ def test_changed_data_is_measured_anew(evaluate, model, tmp_path):
 
 def test_ctrl_c_loses_the_task_in_progress_and_no_other(evaluate, model, tmp_path):
     code, _, err = evaluate("--model", model, "--tasks", "count,stopped")
-    assert code == 130 and "kept in results; the same command goes on from there" in err
+    assert code == 130 and "kept in results; run the same command again to continue" in err
     assert [e.task for e in read_results(tmp_path / "results" / "small.json").entries] == ["count"]
+
+
+def test_the_progress_file_holds_the_last_start_whatever_is_printed(evaluate, model, tmp_path, monkeypatch):
+    words = ["--model", model, "--tasks", "count,joint", "--progress", "progress.jsonl"]
+    assert evaluate(*words)[0] == 0
+    events = read_events(tmp_path / "progress.jsonl")
+    kinds = [type(e) for e in events if not isinstance(e, TaskAtWork)]
+    assert kinds == [TaskAsked, TaskAsked, TaskAnswered, TaskAnswered, EvaluationEnded]
+    monkeypatch.setattr("dream.commands.evaluate.event_line", lambda event: "demo: knn on shapes: took a nap")
+    assert evaluate(*words)[0] == 0
+    events = read_events(tmp_path / "progress.jsonl")
+    assert [type(e) for e in events] == [TaskAsked, TaskAsked, TaskCached, TaskCached, EvaluationEnded]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"format": 2}', '{"measures": []}', '{"format": 1}'])
@@ -226,7 +243,7 @@ def test_what_is_broken_in_the_data_is_named_once(evaluate, model, tmp_path):
     words = ["--model", f"a={model}", "--model", f"b={model}", "--tasks", "broken"]
     code, _, err = evaluate(*words)
     assert code == 0 and err.count("bad.jpg: truncated") == 1
-    assert "shapes: 1 problem in the data; what is touched by it is skipped" in err
+    assert "shapes: 1 problem in the data; affected samples are skipped" in err
     entry = read_results(tmp_path / "results" / "b.json").entries[0]
     assert entry.about["broken"][BROKEN_PICTURE]["pictures"]["count"] == 1
 
@@ -235,7 +252,7 @@ def test_what_is_broken_in_the_data_is_named_once(evaluate, model, tmp_path):
     ("words", "said"),
     [
         (["--tasks", "cuont"], "unknown task 'cuont'; did you mean 'count'?"),
-        (["--tasks", ","], "names none"),
+        (["--tasks", ","], "--tasks is empty"),
         (["--tasks", "joint", "--data", "pictures"], "task 'joint' needs an answer key"),
         (["--tasks", "count", "--data", "no/such/folder"], "no/such"),
         (["--set", "count.sise=3"], "did you mean 'count.size'?"),
@@ -292,7 +309,7 @@ def test_every_task_is_there_and_has_settings_that_are_described(true_tasks, nam
     assert task.name == name and task.about and task.seconds > 0
     settings = task.defaults()
     assert settings == type(settings)() and json.dumps(settings.__dict__)
-    assert task.measure.__doc__ and callable(task.load())
+    assert isinstance(settings, TaskSettings) and settings.task == name and settings.measure.__doc__
 
 
 @pytest.mark.parametrize("objective", ["dream", "clip", "fluid", "mar", "repa"])

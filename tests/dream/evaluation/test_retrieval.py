@@ -8,8 +8,8 @@ import torch
 from dream.data.shapes import ShapesSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
-from dream.evaluation.edits import EditsSettings, edit_accuracy
-from dream.evaluation.retrieval import RetrievalSettings, recalls, retrieval
+from dream.evaluation.edits import EditsSettings
+from dream.evaluation.retrieval import RetrievalSettings, recalls
 from dream.randomness import generator
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
@@ -36,14 +36,14 @@ def test_the_two_directions_are_each_others_transpose():
 
 def test_an_untrained_model_retrieves_by_chance(pretrained):
     settings = RetrievalSettings(pool=32, pools=10, mask_ratios=(0.0, 0.75))
-    measures = retrieval(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
     assert len(measures) == 2 * 2 * 3
     assert all(e.low <= e.value <= e.high and e.value < 0.7 and e.count == 10 for e in by_name(measures).values())
-    assert measures == retrieval(pretrained, settings=settings)
+    assert measures == settings.measure(pretrained)
 
 
 def test_few_pools_have_intervals_over_the_queries(pretrained):
-    measures = retrieval(pretrained, settings=RetrievalSettings(pool=32, pools=1, mask_ratios=(0.5,)))
+    measures = RetrievalSettings(pool=32, pools=1, mask_ratios=(0.5,)).measure(pretrained)
     assert all(e.count == 32 and e.low < e.high for e in by_name(measures).values())
 
 
@@ -59,7 +59,7 @@ def test_features_are_normalised_and_depend_on_the_mask(pretrained):
 
 
 def test_edits_are_counted_by_kind_and_combination(pretrained):
-    measures = edit_accuracy(pretrained, settings=EditsSettings(count=200, mask_ratios=(0.0,)))
+    measures = EditsSettings(count=200, mask_ratios=(0.0,)).measure(pretrained)
     for combination, count in (("all", 200), ("unseen", 100), ("seen", 100)):
         found = by_name(measures, combination=combination)
         assert set(found) == {"colour", "shape", "swapped", "relation", "ground"}
@@ -83,4 +83,4 @@ def test_settings_out_of_range_are_refused(make, message):
 
 def test_edits_need_an_answer_key(pretrained):
     with pytest.raises(InputError, match="needs an answer key"):
-        edit_accuracy(pretrained, data="pictures")
+        EditsSettings().measure(pretrained, data="pictures")

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 import dream  # noqa: F401  (before torchvision is imported by diffusers, timm and transformers)
-from dream.config import override
 from dream.data.text import train_tokenizer
 from dream.errors import InputError
 from dream.model.conditioning import build_conditioning
 from dream.model.latents import build_image_tokenizer
 from dream.model.teacher import Teacher
+from dream.overrides import override
 from dream.presets import preset
 
 CAPTIONS = ["a red circle", "a blue square above a red circle"]

@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from dream import masking
-from dream.config import override
 from dream.diffusion import add_noise, sample_draw
 from dream.losses import total_loss
 from dream.model.blocks import PackedBlock, Rows
 from dream.model.dream import Dream, generative_rows
 from dream.model.encoder import equal_groups
 from dream.model.latents import build_image_tokenizer, patchify, unpatchify
+from dream.overrides import override
 from dream.presets import preset
 
 SMALL = [

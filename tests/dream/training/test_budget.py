@@ -39,11 +39,11 @@ def test_measuring_warms_up_then_covers_every_point_equally():
 
 @pytest.mark.parametrize("count", [1, 3, 8])
 def test_events_are_spread_over_each_leg_and_fall_on_its_end(count):
-    legs = (100, 130)
-    due = [step for step in range(1, 131) if budget.is_due(step, legs, count)]
+    segments = (100, 130)
+    due = [step for step in range(1, 131) if budget.is_due(step, segments, count)]
     assert len(due) == 2 * count
     assert {100, 130} <= set(due)
-    assert not budget.is_due(0, legs, count)
+    assert not budget.is_due(0, segments, count)
 
 
 def test_no_events_where_none_are_wanted():

@@ -56,8 +56,8 @@ def test_there_are_no_raw_weights_to_ask_for(run, tmp_path):
     ("arguments", "sentence"),
     [
         (["--dtype", "int8"], "--dtype must be one of bfloat16, float16, float32, got 'int8'"),
-        (["--out", "{there}"], "is there already"),
-        (["--out", "{there}", "--overwrite"], "is no exported model"),
+        (["--out", "{there}"], "exists already"),
+        (["--out", "{there}", "--overwrite"], "is not an exported model"),
         (["--model", "{there}"], "is neither a run"),
     ],
 )

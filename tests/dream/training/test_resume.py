@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dream.config import override
 from dream.errors import InputError
+from dream.overrides import override
 from dream.training import run_log
 from dream.training.checkpoint import checkpoint_folder, list_checkpoints, read_state
 from tests.dream.training.training_small import (

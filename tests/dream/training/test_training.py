@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from dream.data.batch import Batch
+from dream.decoding.pictures import read_about
 from dream.diffusion import Draw
 from dream.errors import InputError, RunError
 from dream.presets import clip, fluid, mar
@@ -88,6 +89,17 @@ def test_validating_and_painting_change_no_weight(tmp_path):
     run_training(tmp_path / "watched", small_config(steps=6, evaluations=3, samples=2))
     plain, watched = weights(tmp_path / "plain"), weights(tmp_path / "watched")
     assert all(torch.equal(plain[key], watched[key]) for key in plain)
+
+
+def test_sample_sheets_are_those_of_the_checkpoint_that_was_saved(tmp_path):
+    run_training(tmp_path / "run", small_config(steps=6, samples=1))
+    for step in (0, 6):
+        pretrained = load_pretrained(checkpoint_folder(tmp_path / "run", step))
+        sheet = tmp_path / "run/samples" / f"step-{step:08d}.png"
+        prompts = read_about(sheet)["prompts"]
+        assert len(prompts) == monitor.SHEET_PROMPTS
+        monitor.draw_samples(pretrained, prompts, tmp_path / "again.png")
+        assert sheet.read_bytes() == (tmp_path / "again.png").read_bytes()
 
 
 @pytest.mark.parametrize("objective", [fluid, clip, mar])

@@ -1,7 +1,7 @@
 """Run in the kernel of 03_look_inside_a_checkpoint after its last cell."""
 # ruff: noqa: F821 - its names are the notebook's
 
-assert table["values"].sum() == browser.found.weights.count and (table["nonfinite"] == 0).all()
+assert table["values"].sum() == browser.checkpoint.weights.count and (table["nonfinite"] == 0).all()
 assert modules["values"].sum() == table["values"].sum()
 browser.controls["view"].value = "Tensors"
 browser.controls["tensor"].value = "logit_scale"
@@ -11,7 +11,7 @@ assert all("blocks.0" in name for _, name in browser.controls["tensor"].options)
 row = table.set_index("name").loc[browser.controls["tensor"].value]
 assert sum(browser._tensors.histogram.data[0].y) == row["values"]
 browser.controls["view"].value = "Layers"
-assert len(browser._layers.norms.data[0].y) == len(by_layer(browser.statistics))
+assert len(browser._layers.norms.data[0].y) == len(statistics_by_layer(browser.statistics))
 assert young.averaged is not None and not young.averaged.equal
 young.controls["view"].value = "Tensors"
 young.controls["part"].value = "optimizer"

@@ -29,6 +29,6 @@ assert np.array_equal(before.tokens[0, 0, kept], after.tokens[0, 0, kept]) and k
 given = record_of(filled).given()
 assert given.kept.nonzero().ravel().tolist() == board.cells == list(range(10))
 board.cells = [0, 1]
-assert Start(drawn, tuple(board.cells)).kept == (0, 1)
+assert KeptPicture(drawn, tuple(board.cells)).kept == (0, 1)
 assert extended.given().kept.nonzero().ravel().tolist() == list(middle)
 assert np.array_equal(extended.tokens[0, 0, list(middle)], record.tokens[0, 0, list(middle)])

@@ -123,7 +123,7 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
         "cut header": (folder / "cut.safetensors", "claims|not readable"),
         "cut data": (folder / "cut2.safetensors", "the file has"),
         "cut torch file": (folder / "cut.pth", "damaged"),
-        "text": (folder / "text.txt", "no checkpoint"),
+        "text": (folder / "text.txt", "not a checkpoint"),
         "text named so": (folder / "text.safetensors", "not readable"),
         "code": (folder / "code.pth", "would run code"),
         "plain pickle": (folder / "plain.pth", "before 1.6"),
@@ -147,7 +147,7 @@ def damaged(folder: Path) -> dict[str, tuple[Path, str]]:
     files["folder"][0].mkdir()
     files["wrong name"][0].write_bytes(pth.read_bytes())
     files["gguf"][0].write_bytes(b"GGUF" + bytes(60))
-    files["packed"] = (packed_again(pth, folder / "packed.pth"), "packed archive")
+    files["packed"] = (packed_again(pth, folder / "packed.pth"), "compressed archive")
     return files
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import workbench.checkpoints.statistics as module
 from tests.workbench.checkpoints.checkpoint_files import done, write_header, write_pth, write_safetensors
-from workbench.checkpoints.cache import Findings
+from workbench.checkpoints.cache import DiskCache
 from workbench.checkpoints.files import open_checkpoint
 from workbench.checkpoints.optimizer import moments, moments_by_layer
 from workbench.checkpoints.statistics import (
@@ -88,7 +88,7 @@ def test_huge_and_tiny_values_keep_their_norm(tmp_path):
 
 def test_statistics_survive_json(tmp_path):
     found = measured(tmp_path, x=torch.randn(3, 3))["x"]
-    cache = Findings(tmp_path / "cache")
+    cache = DiskCache(tmp_path / "cache")
     cache.put(("a", "b"), found.to_dict())
     assert TensorStatistics.from_dict(cache.get("a", "b")) == found
     assert cache.get("a", "c") is None
@@ -98,7 +98,7 @@ def test_statistics_survive_json(tmp_path):
 
 
 def test_findings_beyond_the_limit_go(tmp_path):
-    cache = Findings(tmp_path / "cache", most=3)
+    cache = DiskCache(tmp_path / "cache", most=3)
     for number in range(6):
         cache.put((str(number),), number)
     assert len(list((tmp_path / "cache").iterdir())) == 3 and cache.get("5") == 5

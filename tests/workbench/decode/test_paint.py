@@ -143,7 +143,7 @@ def test_what_cannot_be_painted_is_refused_in_a_sentence(workspace, pretrained):
         "no cell": request(start=KeptPicture(picture, ())),
         "every cell": request(start=KeptPicture(picture, tuple(range(16)))),
         "16 x 16 pixels": request(start=KeptPicture(np.zeros((3, 8, 8), np.uint8), (1,))),
-        "parent's 6 steps": request(settings=replace(SETTINGS, steps=7), fork=Fork(parent, 3)),
+        "as its parent": request(settings=replace(SETTINGS, steps=7), fork=Fork(parent, 3)),
         "nothing is left": request(fork=Fork(parent, 6)),
     }
     for words, wanted in refused.items():

@@ -60,7 +60,7 @@ def test_norms_magnitudes_and_histograms_show_what_was_measured(part):
     shares = np.array(checkpoints.plot_magnitudes(layers).data[0].z)
     assert np.allclose(shares.sum(axis=1), 1, atol=0.05)
     bars = checkpoints.plot_histogram(measured[0])
-    assert sum(bars.data[0].y) == measured[0].count and bars.layout.yaxis.title.text == "values"
+    assert sum(bars.data[0].y) == measured[0].count and bars.layout.yaxis.title.text == "count"
     assert checkpoints.plot_histogram(measured[0], log=True).layout.yaxis.type == "log"
 
 
@@ -84,7 +84,7 @@ def test_moments_losses_and_scales_are_drawn_by_name():
         [{"step": 1, "loss": 3.0}],
         [Scale(5, "raw", 14.0), Scale(5, "averaged", 13.0)],
     )
-    assert [trace.name for trace in checkpoints.plot_history(past).data] == ["generative", "validation, both"]
+    assert [trace.name for trace in checkpoints.plot_history(past).data] == ["generative", "validation, both losses"]
     assert [trace.name for trace in checkpoints.plot_scales(past).data] == ["raw", "averaged"]
     assert "1 / temperature" in checkpoints.plot_scales(past).layout.yaxis.title.text
 

@@ -44,4 +44,4 @@ def test_words_and_attributes_keep_their_counts():
     ],
 )
 def test_nothing_to_draw_is_said(figure):
-    assert not figure.data and figure.layout.annotations[0].text.startswith("Not one")
+    assert not figure.data and figure.layout.annotations[0].text.startswith("No ")

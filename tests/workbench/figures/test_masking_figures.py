@@ -9,9 +9,10 @@ from workbench.figures import masking as figures
 from workbench.figures.export import figure_csv
 from workbench.figures.masks import plot_masks
 from workbench.masking.drawn import near, read_drawn
-from workbench.masking.picture import drawing, pixels_url
+from workbench.masking.picture import drawing
 from workbench.masking.settings import presets
 from workbench.masking.study import at_moment, draw_masks, over_training
+from workbench.pictures import exact_url
 
 OBJECTIVE = ObjectiveConfig()
 
@@ -41,7 +42,7 @@ def test_the_heat_map_has_location_and_mean_and_the_runs_draws(schedule, drawn):
     assert found["density"].z.shape == (20, 21)
     assert len(found["demo"].x) == figures.MOST_POINTS
     assert "mean of demo" in found
-    assert figure.layout.xaxis.title.text == "training done (%)"
+    assert figure.layout.xaxis.title.text == "training progress (%)"
     assert "share of tokens" in figure.layout.yaxis.title.text
 
 
@@ -89,7 +90,7 @@ def test_every_preset_can_be_drawn(masking):
 
 def test_masks_lie_over_the_picture_with_ratio_and_loss():
     masks = draw_masks(0.5, MaskingConfig(), OBJECTIVE, 5, 6)
-    figure = plot_masks(masks, pixels_url(drawing(0, 5)[0]))
+    figure = plot_masks(masks, exact_url(drawing(0, 5)[0]))
     assert len(figure.data) == len(figure.layout.images) == 6
     assert figure.layout.annotations[0].text == f"{masks[0].ratio:.2f}"
     assert figure.data[2].z.sum() == masks[2].hidden.sum()
@@ -97,4 +98,4 @@ def test_masks_lie_over_the_picture_with_ratio_and_loss():
 
 
 def test_no_masks_say_so():
-    assert "nothing to draw" in plot_masks([], "").layout.annotations[0].text
+    assert "no groups" in plot_masks([], "").layout.annotations[0].text

@@ -14,7 +14,7 @@ def test_the_map_is_centred_on_nothing_and_lies_over_the_picture():
     assert (heat.zmin, heat.zmax) == (-0.2, 0.2)
     assert figure.layout.images[0].source.startswith("data:image/png")
     assert tuple(figure.layout.yaxis.range) == (1.5, -0.5)
-    assert "fall of the cosine" in heat.colorbar.title.text
+    assert "drop in cosine" in heat.colorbar.title.text
 
 
 def test_a_map_of_zeros_is_drawn():

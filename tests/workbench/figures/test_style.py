@@ -24,11 +24,11 @@ def contrast(one, other):
     return (light[1] + 0.05) / (light[0] + 0.05)
 
 
-@pytest.mark.parametrize("theme", style.BACKGROUND)
+@pytest.mark.parametrize("theme", palette.BACKGROUND)
 def test_every_colour_is_legible_on_either_page(theme):
-    for colour in (*palette.OBJECTIVES.values(), *style.COUNTS, style.PAPER):
-        assert contrast(colour, style.BACKGROUND[theme]) >= 3
-    assert contrast(style.TEXT[theme], style.BACKGROUND[theme]) >= 7
+    for colour in (*palette.OBJECTIVES.values(), *palette.ORDERED, palette.NEUTRAL):
+        assert contrast(colour, palette.BACKGROUND[theme]) >= 3
+    assert contrast(palette.TEXT[theme], palette.BACKGROUND[theme]) >= 7
 
 
 @pytest.mark.parametrize("eyes", [np.eye(3), DEUTERANOPE, PROTANOPE])
@@ -49,8 +49,8 @@ def test_a_model_keeps_its_colour_and_no_two_share_one():
 def test_counts_are_ordered_from_one_end_to_the_other():
     colours = style.count_colours([8, 2, 4, 8])
     assert list(colours) == [2, 4, 8]
-    assert (colours[2], colours[8]) == (style.COUNTS[0], style.COUNTS[-1])
-    assert style.count_colours([5]) == {5: style.COUNTS[0]}
+    assert (colours[2], colours[8]) == (palette.ORDERED[0], palette.ORDERED[-1])
+    assert style.count_colours([5]) == {5: palette.ORDERED[0]}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,6 @@ def test_numbers_are_short(value, shown):
 
 def test_a_figure_changes_its_theme_and_nothing_else():
     figure = go.Figure(go.Scatter(x=[1], y=[2]))
-    assert style.themed(figure, "dark").layout.template.layout.paper_bgcolor == style.BACKGROUND["dark"]
-    assert style.themed(figure).layout.template.layout.paper_bgcolor == style.BACKGROUND["light"]
+    assert style.themed(figure, "dark").layout.template.layout.paper_bgcolor == palette.BACKGROUND["dark"]
+    assert style.themed(figure).layout.template.layout.paper_bgcolor == palette.BACKGROUND["light"]
     assert style.faded("#ff0080", 0.5) == "rgba(255, 0, 128, 0.5)"

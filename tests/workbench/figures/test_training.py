@@ -3,11 +3,13 @@
 import plotly.graph_objects as go
 import pytest
 
+from workbench import palette
 from workbench.figures import training as one
 from workbench.figures.training_parts import ratio_colour
 from workbench.figures.training_runs import plot_runs
 from workbench.runs.curves import Curves, curves_of
 
+ORANGE, BLUE = palette.candidate_colour(0), palette.candidate_colour(1)
 ROWS = [
     {
         "kind": "train",
@@ -44,7 +46,7 @@ ALL = [
     lambda c, axis: one.plot_retrieval(c, axis),
     lambda c, axis: one.plot_gradients(c, 1.0, axis),
     lambda c, axis: one.plot_speed(c, axis),
-    lambda c, axis: plot_runs([c], {"run": "#D55E00"}, axis),
+    lambda c, axis: plot_runs([c], {"run": ORANGE}, axis),
 ]
 
 
@@ -64,10 +66,11 @@ def test_before_the_first_line_a_figure_says_what_comes(plot):
     assert isinstance(figure, go.Figure) and figure.layout.annotations[0].text and not figure.data
 
 
-def test_losses_are_shown_as_logged_and_smoothed_over_the_chosen_axis():
+def test_losses_are_shown_unsmoothed_and_smoothed_over_the_chosen_axis():
     figure = one.plot_losses(CURVES, "pictures", smoothing=0.5)
     names = [trace.name for trace in figure.data]
-    assert names == ["contrastive loss, as logged", "contrastive loss", "generative loss, as logged", "generative loss"]
+    assert names[:2] == ["contrastive loss, unsmoothed", "contrastive loss"]
+    assert names[2:] == ["generative loss, unsmoothed", "generative loss"]
     assert list(figure.data[1].x) == [640, 1280, 1920]
     assert figure.data[1].line.color == one.CONTRAST and figure.data[3].line.color == one.GENERATION
     assert len(one.plot_losses(CURVES, smoothing=0.0).data) == 2
@@ -86,9 +89,9 @@ def test_a_mask_ratio_keeps_its_colour_and_no_two_share_one():
 
 def test_runs_lie_over_each_other_once_in_the_legend_each_in_its_colour():
     other = curves_of(ROWS[:2], "other", 32)
-    figure = plot_runs([CURVES, other], {"run": "#D55E00", "other": "#2F7FC1"}, smoothing=0.5)
+    figure = plot_runs([CURVES, other], {"run": ORANGE, "other": BLUE}, smoothing=0.5)
     assert [trace.name for trace in figure.data if trace.showlegend] == ["run", "other"]
-    assert {trace.line.color for trace in figure.data if trace.name == "other"} == {"#2F7FC1"}
-    pale = [t for t in figure.data if t.name.endswith("as logged")]
-    assert len(pale) == 4 and not plot_runs([CURVES], {"run": "#D55E00"}, raw=False).data[0].name.endswith("logged")
+    assert {trace.line.color for trace in figure.data if trace.name == "other"} == {BLUE}
+    pale = [t for t in figure.data if t.name.endswith("unsmoothed")]
+    assert len(pale) == 4 and not plot_runs([CURVES], {"run": ORANGE}, raw=False).data[0].name.endswith("unsmoothed")
     assert plot_runs([], {}).layout.annotations[0].text

@@ -49,7 +49,7 @@ def test_panels_are_those_that_there_are_numbers_for():
     judged, unjudged = finished(scores, np.eye(4, 3)), finished(scores)
     assert len(worth_info(judged, worth_by_step(judged))) == 5
     axes = [panel.axis for panel in worth_info(unjudged, worth_by_step(unjudged))]
-    assert axes == [RANK, "regret (cosine)", "times one plain picture"]
+    assert axes == [RANK, "regret (cosine)", "cost (relative to one plain picture)"]
     one = finished(scores[:, :1], [[True, False, True]])
     assert [p.axis for p in worth_info(one, worth_by_step(one))][2] == AUC
 
@@ -59,12 +59,12 @@ def test_every_panel_marks_the_choice_and_has_units():
     found = finished(scores, np.eye(4, 3), seconds=once, plain=once)
     figure = plot_worth(found, worth_by_step(found), marked=1 / 3)
     assert sum(shape.x0 == 1 / 3 for shape in figure.layout.shapes) == 5
-    assert "means of 4 prompts" in figure.layout.title.text
+    assert "means over 4 prompts" in figure.layout.title.text
     axes = [text for axis in figure.select_yaxes() if (text := axis.title.text)]
     assert len(axes) == 5  # of the six places one is empty
     assert "one plain picture" in {trace.name for trace in figure.data}
 
 
 def test_nothing_to_draw_is_said():
-    for figure in (plot_race(None), plot_worth(None, [])):
-        assert "Nothing" in figure.layout.annotations[0].text
+    assert "Nothing" in plot_race(None).layout.annotations[0].text
+    assert "finished" in plot_worth(None, []).layout.annotations[0].text

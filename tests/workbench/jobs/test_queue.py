@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from dream.errors import InputError
-from dream.training.run_log import RunLog, process_start
+from dream.training.run_log import RunLog, is_alive, process_start
 from workbench.jobs import queue as launch
-from workbench.jobs.job import is_alive, job_file, jobs_folder, last_message, read_job, write_job
+from workbench.jobs.job import job_file, jobs_folder, last_message, read_job, write_job
 from workbench.jobs.queue import end_job, enqueue, find_job, forget_job, list_jobs, stop_job, supervise, wake
 from workbench.workspace import Workspace
 
@@ -138,7 +138,7 @@ def test_a_job_that_ended_is_left_alone_by_stop_and_can_be_forgotten(workspace):
 
 def test_a_training_into_the_same_folder_is_refused_while_one_waits(workspace):
     enqueue(workspace, "train", "a", ("pass",), Path("runs/a"))
-    with pytest.raises(InputError, match="runs/a is in the queue already"):
+    with pytest.raises(InputError, match="runs/a is already in the queue"):
         enqueue(workspace, "train", "a", ("pass",), workspace.root / "runs" / "a")
     put(workspace, "pass"), put(workspace, "pass")  # evaluations may share their folder
     supervise(workspace)

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from dream.config import MaskingConfig, ObjectiveConfig, override
+from dream.config import MaskingConfig, ObjectiveConfig
 from dream.errors import InputError
 from dream.masking import ratio_distribution
+from dream.overrides import override
 from dream.presets import preset
 from workbench.masking.settings import assignments, check_masking, command, idle_reset, preset_of, presets, python
 

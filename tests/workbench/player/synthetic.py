@@ -83,7 +83,7 @@ def decode_data(grid: int = 5, steps: int = 8, side: int = 6, given: int = 0, se
         "paths": strips,
         "path_length": 8,
         "path_values": [[1.5 * 0.6**i for i in range(8)] for _ in range(tokens)],
-        "colour": "#D55E00",
+        "colour": candidate_colour(0),
     }
 
 

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from dream.config import override
 from dream.decoding import pictures
+from dream.overrides import override
 from dream.presets import tiny
 from dream.training.run_log import RunLog
 from workbench.runs.compare import common_prompts, cut_sheet, differences, glance, sheet_at, sheet_steps

@@ -2,9 +2,10 @@
 
 import pytest
 
-from dream.config import override
+from dream.overrides import override
 from dream.presets import preset
-from workbench.runs.fields import config_fields, search_fields, shown_value
+from workbench.field_docs import shown_value
+from workbench.runs.fields import config_fields, search_fields
 
 
 def test_every_field_has_a_doc_a_kind_and_its_value():

@@ -5,13 +5,13 @@ from PIL import Image
 
 from dream.errors import InputError
 from dream.presets import preset
-from workbench.runs.preview import look_at
+from workbench.runs.preview import preview_source
 from workbench.work import Work
 
 
 def look(source, config=None, **options):
     config = config or preset("tiny")
-    return Work(lambda work: look_at(work, str(source), config, **options)).wait(60)
+    return Work(lambda work: preview_source(work, str(source), config, **options)).wait(60)
 
 
 @pytest.fixture

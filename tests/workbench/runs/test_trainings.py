@@ -105,11 +105,11 @@ def test_a_name_that_leads_elsewhere_is_refused(workspace, name):
 
 def test_a_folder_that_holds_something_is_refused_in_a_sentence(workspace):
     make_run(workspace, "there")
-    with pytest.raises(InputError, match="runs/there holds a run already: choose another name"):
+    with pytest.raises(InputError, match="runs/there already holds a run: choose another name"):
         start_training(workspace, TrainForm("there"))
     (workspace.runs / "other").mkdir()
     (workspace.runs / "other" / "file").touch()
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="contains other files"):
         start_training(workspace, TrainForm("other"))
     assert list_jobs(workspace) == []
 
@@ -125,7 +125,7 @@ def test_whatever_does_not_fit_is_said_before_anything_is_queued(workspace, chan
 
 def test_two_starts_of_one_name_make_one_job(workspace):
     start_training(workspace, TrainForm("a"))
-    with pytest.raises(InputError, match="in the queue already"):
+    with pytest.raises(InputError, match="already in the queue"):
         start_training(workspace, TrainForm("a"))
     assert len(list_jobs(workspace)) == 1 and free_name(workspace, "a") == "a-2"
 
@@ -180,7 +180,7 @@ def test_a_run_that_went_on_in_a_terminal_counts_more_than_its_old_job(workspace
 
 def test_a_damaged_run_says_what_is_damaged(workspace):
     (make_run(workspace, "a") / "config.json").write_text("{half")
-    assert the_one(workspace).state == "damaged" and "no JSON" in the_one(workspace).sentence
+    assert the_one(workspace).state == "damaged" and "not JSON" in the_one(workspace).sentence
 
 
 # actions
@@ -195,7 +195,7 @@ def test_resume_and_extension_keep_devices_and_say_so_much_more(workspace):
     assert resume_arguments(workspace, training) == (*plain, "--devices", "2", "--strategy", "ddp")
     assert resume_arguments(workspace, training, "steps", 50.0)[4:6] == ("--steps", "50")
     assert resume_training(workspace, training, "minutes", 1.5).arguments[4:6] == ("--minutes", "1.5")
-    with pytest.raises(InputError, match="in the queue already"):
+    with pytest.raises(InputError, match="already in the queue"):
         resume_training(workspace, training)
 
 

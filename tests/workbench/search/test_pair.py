@@ -125,5 +125,5 @@ def test_walks_end_when_told_to():
 
 
 def test_an_empty_text_has_no_parts():
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="search text is empty"):
         text_parts(MODEL, " ")

@@ -54,8 +54,8 @@ def test_the_finished_candidates_are_those_of_the_race(workspace):
 def test_many_prompts_are_finished_in_batches_and_each_is_its_own(workspace, monkeypatch):
     monkeypatch.setattr(trajectory_finished, "ROWS", 6)
     prompts, seen = [PROMPT, OTHER, "a house by the sea"], []
-    found = finish_all(demo(), prompts, settings(), tell=lambda *_: None, show=seen.append)
-    alone = finish_all(demo(), [PROMPT], settings(), tell=lambda *_: None)
+    found = finish_all(demo(), prompts, settings(), progress=lambda *_: None, show=seen.append)
+    alone = finish_all(demo(), [PROMPT], settings(), progress=lambda *_: None)
     assert [len(part.prompts) for part in seen] == [2, 3] and found.scores.shape == (4, 3, 3)
     assert np.allclose(found.scores[:, :1], alone.scores, atol=1e-4)
     assert found.judged.tolist() == [True, True, False]
@@ -77,7 +77,7 @@ def test_what_is_too_large_to_keep_is_dropped_from_the_last_prompts_only(monkeyp
     monkeypatch.setattr(trajectory_finished, "ROWS", 2)
     monkeypatch.setattr(trajectory_finished, "PICTURE_BYTES", 2 * 2 * 3 * 30 * 30)
     prompts = [PROMPT, OTHER, "a blue cross on a grey background"]
-    found = finish_all(demo(), prompts, settings(candidates=2), tell=lambda *_: None)
+    found = finish_all(demo(), prompts, settings(candidates=2), progress=lambda *_: None)
     assert found.scores.shape[1] == 3 and len(found.pictures) == 2
 
 
@@ -162,7 +162,7 @@ def test_the_examples_show_what_they_promise(example, workspace):
     promised = {
         "A choice that matters": good.sum() <= 3 and good[taken],
         "Chosen too early": good.any() and not good[taken],
-        "A choice that errs": good.sum() >= 5 and not good[taken],
+        "A wrong choice": good.sum() >= 5 and not good[taken],
         "Nothing to choose": good.all(),
     }
     assert promised[example.name], (example.name, good.tolist(), taken)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dream.decoding.decode import paint
+from dream.decoding.paint import paint
 from dream.decoding.record import load_record
 from dream.errors import InputError
 from dream.presets import clip, fluid

@@ -107,7 +107,7 @@ def test_the_sentence_over_prompts_says_whether_a_gain_is_beyond_chance():
         assert word in what_is_seen_over(found, worth_by_step(found), 0)
     mixed = [[True, False, False]] * 3 + [[False, True, True]] * 3
     found = finished(scores[:, :6], mixed)
-    assert "no more than chance" in what_is_seen_over(found, worth_by_step(found), 0)
+    assert "not distinguishable from chance" in what_is_seen_over(found, worth_by_step(found), 0)
     assert "judge knows none" in what_is_seen_over(finished(scores), worth_by_step(finished(scores)), 0)
 
 
@@ -116,4 +116,4 @@ def test_a_gain_is_measured_within_prompts_so_that_few_lucky_ones_prove_nothing(
     found = finished(scores, [[True, True, False]] + [[True] * 3] * 7)
     row = worth_by_step(found)[0]
     assert row.right.low == 1.0 and row.gain.value == pytest.approx(1 / 24) and row.gain.low == 0
-    assert "no more than chance" in what_is_seen_over(found, [row], 0)
+    assert "not distinguishable from chance" in what_is_seen_over(found, [row], 0)

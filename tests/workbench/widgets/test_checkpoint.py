@@ -33,7 +33,7 @@ def test_headers_are_a_row_a_tensor_and_values_follow(path):
 
 def test_the_shipped_model_is_opened_by_name():
     browser = checkpoint_browser("demo").wait()
-    assert browser.found.paintable and browser.result["nonfinite"].sum() == 0
+    assert browser.checkpoint.paintable and browser.result["nonfinite"].sum() == 0
 
 
 def test_a_chosen_tensor_has_its_histogram(path):

@@ -72,7 +72,7 @@ def test_a_failure_is_a_sentence_and_wait_raises_it():
     box.begin(lambda work: Path("/nowhere/at/all").read_text())
     with pytest.raises(FileNotFoundError):
         box.wait(30)
-    assert "Something went wrong that should not (FileNotFoundError)" in said(box)
+    assert "Unexpected error (FileNotFoundError)" in said(box)
     box.slider.value = 60
     assert said(box).count("at most 50") == 1
     box.slider.value = 40

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dream.config import MaskingConfig, ObjectiveConfig, override
+from dream.config import MaskingConfig, ObjectiveConfig
 from dream.errors import InputError
+from dream.overrides import override
 from dream.presets import preset
 from workbench.figures.masking import plot_density, plot_ridges, plot_shares
 from workbench.masking.settings import presets
@@ -78,7 +79,7 @@ def test_a_control_is_a_field(explorer, control, value, field, expected):
     explorer.controls[control].value = value
     assert getattr(explorer.result.masking, field) == expected
     names = {"schedule": "Uniform", "shape": "Cosine", "moving": "Moving"}
-    assert explorer.controls["preset"].value == names.get(control, "own settings")
+    assert explorer.controls["preset"].value == names.get(control, "Custom")
     same = np.array_equal(before.density, explorer.result.schedule.density)
     assert same == (control in ("stratified", "groups"))
     changed = override(preset("tiny"), explorer.result.assignments)

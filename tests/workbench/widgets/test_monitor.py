@@ -98,7 +98,7 @@ def traces(monitor: RunMonitor) -> list[str]:
 
 def test_a_run_that_has_not_begun_is_waited_for_and_then_followed_to_its_end(workspace):
     monitor = followed("runs/a")
-    assert monitor.result.state == "absent" and "No run there yet" in monitor._state.value
+    assert monitor.result.state == "absent" and "No run yet" in monitor._state.value
     assert monitor.controls["stop"].disabled and monitor.controls["resume"].disabled
     assert monitor.wait(0.2).running and len(monitor.result.train) == 0
     run = Run(workspace)
@@ -157,7 +157,7 @@ def test_every_figure_over_every_axis(workspace):
 def test_sheets_are_leafed_through_and_the_newest_follows(workspace):
     run = Run(workspace)
     monitor = followed(run.folder)
-    assert "none yet" in monitor._sheet.value
+    assert "No sample sheets yet" in monitor._sheet.value
     run.paint()
     run.train()
     run.paint()

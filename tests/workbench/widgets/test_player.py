@@ -104,7 +104,7 @@ def test_another_model_and_what_is_no_decode_are_refused_in_a_sentence(stored, p
         decode_player(stored, model="demo")
     with pytest.raises(InputError, match="no such record"):
         decode_player(tmp_path / "nothing")
-    with pytest.raises(InputError, match="no record"):
+    with pytest.raises(InputError, match="not the record"):
         decode_player(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_the_bare_record_of_a_fork_is_shown_but_not_looked_into(stored, pretrain
 
 def test_the_figures_are_those_of_the_app(stored):
     player = decode_player(stored)
-    assert player.order.layout.title.text == "Order of revealing"
+    assert player.order.layout.title.text == "Reveal order"
     assert player.course.data[0].y == tuple(len(one["revealed"]) for one in player.player.data["steps"])
 
 

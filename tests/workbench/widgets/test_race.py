@@ -75,7 +75,7 @@ def test_a_cancelled_race_leaves_nothing_stored(workspace):
     race.wait()
     assert list_stored(workspace) == [] and not any(workspace.decodes.iterdir())
     assert 0 < len(race.result.steps) < 64 and race.stored is None and race.worth is None
-    with pytest.raises(InputError, match="no race to finish"):
+    with pytest.raises(InputError, match="no painted race"):
         race.finish_all()
 
 
@@ -96,7 +96,7 @@ def test_finishing_all_says_what_choosing_is_worth(workspace):
     loose = worth_table(worth_by_step(found, strict=False))
     at = COLUMNS.index("chosen is right (share)")
     assert race.worth[COLUMNS[at]].tolist() == [row[at] for row in loose]
-    assert race.curves.layout.title.text.startswith("If all were finished")
+    assert race.curves.layout.title.text.startswith("Value of choosing")
 
 
 def test_the_form_paints_anew(workspace):
@@ -130,5 +130,5 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(workspace, monkeypat
     with pytest.raises(InputError, match="no such model"):
         started(workspace, "missing")
     monkeypatch.setattr(module, "config_of", lambda place: fluid(demo().config))
-    with pytest.raises(InputError, match="nothing can be chosen"):
+    with pytest.raises(InputError, match="cannot choose among candidates"):
         started(workspace)

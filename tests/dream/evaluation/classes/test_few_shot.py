@@ -11,14 +11,8 @@ from dream.data.grammar import GROUNDS, is_held_out
 from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.classes import few_shot_sets
-from dream.evaluation.classes.few_shot import (
-    FewShotSettings,
-    Pool,
-    distinct,
-    draw_episodes,
-    episode_accuracies,
-    few_shot,
-)
+from dream.evaluation.classes.episodes import Pool, distinct, draw_episodes, episode_accuracies
+from dream.evaluation.classes.few_shot import FewShotSettings
 from dream.evaluation.classes.few_shot_sets import SETS, resolve
 from dream.evaluation.classes.few_shot_shapes import drawn_classes
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -115,21 +109,21 @@ def test_classes_with_too_few_pictures_are_left_out():
 
 
 def test_drawn_classes_are_seen_and_unseen_combinations(pretrained):
-    measures = few_shot(pretrained, settings=QUICK)
+    measures = QUICK.measure(pretrained)
     kinds = {(m.where["classes"], m.where["combination"]) for m in measures}
     assert kinds == {(k, c) for k in ("shape and colour", "near misses") for c in ("seen", "unseen")}
     for measure in measures:
         e = measure.estimate
         assert e.low <= e.value <= e.high and e.count == 200 and e.value > 0.2
-    assert measures == few_shot(pretrained, settings=QUICK)
-    assert measures != few_shot(pretrained, settings=QUICK, seed=1)
+    assert measures == QUICK.measure(pretrained)
+    assert measures != QUICK.measure(pretrained, seed=1)
 
 
 @pytest.mark.parametrize("level", [0, 2, 3])
 def test_every_level_has_its_classes(pretrained, level):
     config = replace(pretrained.config, data=replace(pretrained.config.data, level=level))
     settings = replace(QUICK, episodes=10, per_class=11)
-    assert len(few_shot(replace(pretrained, config=config), settings=settings)) == 4
+    assert len(settings.measure(replace(pretrained, config=config))) == 4
 
 
 @pytest.mark.parametrize(
@@ -144,7 +138,7 @@ def test_every_level_has_its_classes(pretrained, level):
 )
 def test_settings_out_of_range_are_refused(pretrained, changes, message):
     with pytest.raises(InputError, match=message):
-        few_shot(pretrained, settings=replace(QUICK, **changes))
+        replace(QUICK, **changes).measure(pretrained)
 
 
 # real sets
@@ -168,10 +162,10 @@ def test_class_folders_are_classified_and_broken_pictures_skipped(pretrained, tm
     (tmp_path / "train" / "class0" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
     settings = FewShotSettings(episodes=50, ways=3, shots=3, queries=2)
     with reports_made() as found:
-        (measure,) = few_shot(pretrained, data=str(tmp_path), settings=settings)
+        (measure,) = settings.measure(pretrained, data=str(tmp_path))
     assert measure.where == {"data": str(tmp_path), "ways": 3, "shots": 3} and measure.estimate.value > 0.9
     assert any("class0/broken.jpg" in key for report in found for _, _, key, _ in report.problems())
-    every = few_shot(pretrained, data=str(tmp_path), settings=replace(settings, per_class=0))
+    every = replace(settings, per_class=0).measure(pretrained, data=str(tmp_path))
     assert every[0].estimate == measure.estimate
 
 
@@ -183,7 +177,7 @@ def test_of_the_14_sets_those_in_a_folder_are_averaged_and_the_others_named(pret
     assert [name for name, _ in resolve(data)] == ["cars", "dtd", "pets"]
     settings = FewShotSettings(episodes=50, ways=3, shots=3, queries=2)
     with reports_made() as found:
-        dtd, pets, mean = few_shot(pretrained, data=data, settings=settings)
+        dtd, pets, mean = settings.measure(pretrained, data=data)
     assert (dtd.where["data"], pets.where["data"], mean.where["data"]) == ("dtd", "pets", "mean of 2 sets")
     assert mean.estimate.value == pytest.approx((dtd.estimate.value + pets.estimate.value) / 2)
     skipped = {key: detail for report in found for kind, _, key, detail in report.problems() if "set" in kind}
@@ -193,13 +187,13 @@ def test_of_the_14_sets_those_in_a_folder_are_averaged_and_the_others_named(pret
 
 
 def test_none_of_the_14_sets_is_an_error(pretrained, tmp_path):
-    with pytest.raises(InputError, match="none of them is there"):
-        few_shot(pretrained, data=f"few-shot-14:{tmp_path}")
+    with pytest.raises(InputError, match="none of them exists"):
+        FewShotSettings().measure(pretrained, data=f"few-shot-14:{tmp_path}")
     with pytest.raises(InputError, match="no such folder"):
         resolve(f"few-shot-14:{tmp_path / 'nowhere'}")
     class_folder(tmp_path / "cars", 2)
     with pytest.raises(InputError, match="no set of .* can be used; of cars: 2 of 2 classes"):
-        few_shot(pretrained, data=f"few-shot-14:{tmp_path}", settings=replace(QUICK, shots=2))
+        replace(QUICK, shots=2).measure(pretrained, data=f"few-shot-14:{tmp_path}")
 
 
 def test_names_stand_for_the_hubs_sets():

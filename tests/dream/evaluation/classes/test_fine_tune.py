@@ -6,17 +6,15 @@ import pytest
 import torch
 
 from dream.errors import InputError
-from dream.evaluation.classes import fine_tune as module
+from dream.evaluation.classes import fine_tune_pictures as module
 from dream.evaluation.classes.fine_tune import (
     Classifier,
     FineTuneSettings,
-    TrainingPictures,
-    augmented,
-    fine_tune,
     fine_tuned,
     parameter_groups,
     parameter_layer,
 )
+from dream.evaluation.classes.fine_tune_pictures import PictureRequest, TrainingPictures, augmented
 from dream.randomness import generator
 from tests.dream.evaluation.classes.labelled_small import write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -68,11 +66,11 @@ def test_only_matrices_decay(pretrained):
 def test_it_learns_and_leaves_the_model_alone(pretrained):
     before = {name: tensor.clone() for name, tensor in pretrained.model.state_dict().items()}
     state = torch.get_rng_state()
-    (measure,) = fine_tune(pretrained, settings=QUICK)
+    (measure,) = QUICK.measure(pretrained)
     assert measure.estimate.value > measure.where["chance"] + 0.3 and measure.estimate.count == 80
     assert all(torch.equal(tensor, before[name]) for name, tensor in pretrained.model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
-    assert fine_tune(pretrained, settings=QUICK) == [measure]
+    assert QUICK.measure(pretrained) == [measure]
 
 
 def test_a_fine_tuned_classifier_is_frozen_and_knows_its_classes(pretrained, photos):
@@ -80,14 +78,14 @@ def test_a_fine_tuned_classifier_is_frozen_and_knows_its_classes(pretrained, pho
     classifier = fine_tuned(pretrained, photos, settings)
     assert classifier.classes == ("blue", "green", "red")
     assert not classifier.training and not any(p.requires_grad for p in classifier.parameters())
-    assert fine_tune(pretrained, data=photos, settings=settings)[0].estimate.value == 1.0
+    assert settings.measure(pretrained, data=photos)[0].estimate.value == 1.0
 
 
 def test_a_large_folder_is_read_again_each_epoch(pretrained, photos, monkeypatch):
-    settings = replace(QUICK, train_count=None, crop=1.0, flip=False)
+    request = PictureRequest(photos, "shape", count=None, batch_size=32, crop=1.0, flip=False, seed=0)
 
     def epoch(number):
-        pictures = TrainingPictures(photos, pretrained.config, settings, 0)
+        pictures = TrainingPictures(request, pretrained.config)
         batches = list(pictures.batches(number, generator(0)))
         assert [len(labels) for _, labels in batches[:-1]] == [32] * (len(batches) - 1)
         return torch.cat([images for images, _ in batches]), torch.cat([labels for _, labels in batches])
@@ -102,9 +100,9 @@ def test_a_large_folder_is_read_again_each_epoch(pretrained, photos, monkeypatch
 def test_augmented_photos_are_parts_of_the_photo():
     photo = torch.arange(30, dtype=torch.uint8).expand(20, 3, 30, 30) * 8  # brighter to the right
     draws = generator(0)
-    same = augmented(photo, FineTuneSettings(crop=1.0, flip=False), draws)
-    flipped = augmented(photo, FineTuneSettings(crop=1.0), draws)
-    cropped = augmented(photo, FineTuneSettings(crop=0.3, flip=False), draws)
+    same = augmented(photo, 1.0, False, draws)
+    flipped = augmented(photo, 1.0, True, draws)
+    cropped = augmented(photo, 0.3, False, draws)
     assert torch.equal(same, photo)
     assert {bool(p[0, 0, 0] > p[0, 0, -1]) for p in flipped} == {True, False}
     spread = (cropped[:, 0, 0, -1].int() - cropped[:, 0, 0, 0].int()).tolist()
@@ -123,4 +121,4 @@ def test_augmented_photos_are_parts_of_the_photo():
 )
 def test_bad_fine_tune_settings_are_refused(pretrained, change, message):
     with pytest.raises(InputError, match=message):
-        fine_tune(pretrained, settings=replace(QUICK, **change))
+        replace(QUICK, **change).measure(pretrained)

@@ -7,15 +7,10 @@ import torch
 from dream.data.drawing import CLASSES, answer_key
 from dream.data.grammar import is_held_out
 from dream.errors import InputError
-from dream.evaluation.classes.pictures import (
-    LABELS,
-    choose_evenly,
-    labelled_chunks,
-    labelled_scenes,
-    open_labelled,
-    scene_labels,
-    shape_classes,
-)
+from dream.evaluation.classes.drawn_labels import LABELS, labelled_scenes, scene_labels, shape_classes
+from dream.evaluation.classes.examples import example_chunks, joined_examples
+from dream.evaluation.classes.pictures import LabelledPictures, choose_evenly
+from dream.evaluation.classes.sources import labelled_chunks
 from tests.dream.evaluation.classes.labelled_small import write_set
 from tests.dream.evaluation.evaluation_small import small_config
 
@@ -23,8 +18,20 @@ CONFIG = small_config()
 ABC = {"cat": "a", "dog": "b", "owl": "c"}
 
 
-def both(source, **options):
-    return [open_labelled(str(source), CONFIG, split=split, **options) for split in ("train", "test")]
+def read_all(source, **options):
+    """All chunks of a source as one."""
+    chunks = list(labelled_chunks(str(source), CONFIG.image.size, **options))
+    return LabelledPictures(
+        torch.cat([chunk.images for chunk in chunks]),
+        torch.cat([chunk.labels for chunk in chunks]),
+        chunks[0].classes,
+        tuple(key for chunk in chunks for key in chunk.keys),
+        chunks[0].report,
+    )
+
+
+def both(source):
+    return [read_all(source, split=split) for split in ("train", "test")]
 
 
 def middle(pictures, row):
@@ -42,15 +49,16 @@ def test_labels_of_drawn_pictures_are_those_of_the_answer_key(label):
     assert names == [CLASSES[label][i] or "alone" for i in known]
 
 
-def test_drawn_classes_are_even_and_those_of_the_level():
-    train, test = both("shapes", limit=60, label="relation")
-    assert train.classes == test.classes == ("alone", "left of", "above")
-    assert train.labels.bincount().tolist() == [20, 20, 20]
-    assert train.images.shape == (60, 3, 30, 30) and train.images.dtype == torch.uint8
-    again = open_labelled("shapes", CONFIG, split="train", limit=60, label="relation")
-    assert torch.equal(again.images, train.images) and again.keys == train.keys
-    other = open_labelled("shapes", CONFIG, split="train", limit=60, label="relation", seed=1)
-    assert not torch.equal(other.images, train.images)
+def test_drawn_classes_are_those_of_the_level_and_depend_on_the_seed_alone():
+    assert shape_classes("relation", CONFIG.data.level) == ("alone", "left of", "above")
+
+    def drawn(seed):
+        return next(example_chunks("shapes", CONFIG, "train", labels=("relation",), count=60, seed=seed))
+
+    train = drawn(0)
+    assert train.classes == {"relation": ("alone", "left of", "above")}
+    assert train.inputs.shape == (60, 3, 30, 30) and train.inputs.dtype == torch.uint8
+    assert torch.equal(drawn(0).inputs, train.inputs) and not torch.equal(drawn(1).inputs, train.inputs)
 
 
 def test_every_second_drawn_test_picture_is_of_an_unseen_combination():
@@ -59,17 +67,24 @@ def test_every_second_drawn_test_picture_is_of_an_unseen_combination():
 
 
 @pytest.mark.parametrize(
+    ("label", "message"), [("mood", "no label 'mood'; known are count, ground"), ("texture", "same texture, 'plain'")]
+)
+def test_labels_that_cannot_be_classified_are_refused(label, message):
+    with pytest.raises(InputError, match=message):
+        shape_classes(label, CONFIG.data.level)
+
+
+@pytest.mark.parametrize(
     ("source", "options", "message"),
     [
-        ("shapes", {"label": "mood"}, "no label 'mood'; known are count, ground"),
-        ("shapes", {"label": "texture"}, "same texture, 'plain'"),
-        ("shapes", {"limit": 0}, "at least 1 labelled picture"),
+        ("nowhere", {"limit": 0}, "limit of labelled pictures must be at least 1, got 0"),
+        ("nowhere", {"split": "val"}, "splits train and test, not 'val'"),
         ("nowhere", {}, "no folder 'nowhere'"),
     ],
 )
-def test_what_is_not_there_is_said(source, options, message):
+def test_unknown_sources_and_splits_are_refused(source, options, message):
     with pytest.raises(InputError, match=message):
-        open_labelled(source, CONFIG, split="train", **options)
+        labelled_chunks(source, 30, **{"split": "train", **options})
 
 
 # the choice
@@ -132,8 +147,8 @@ def test_broken_pictures_are_named_and_left_out(tmp_path):
     assert len(train) == 8 and [p[2] for p in train.report.problems()] == ["cat/001.png"]
     for path in (tmp_path / "test").rglob("*.png"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="no labelled picture that can be read"):
-        open_labelled(str(tmp_path), CONFIG, split="test")
+    with pytest.raises(InputError, match="none of the labelled pictures can be read"):
+        joined_examples(example_chunks(str(tmp_path), CONFIG, "test", labels=()))
 
 
 def test_a_folder_without_classes_is_refused(tmp_path):
@@ -144,9 +159,10 @@ def test_a_folder_without_classes_is_refused(tmp_path):
 def test_chunks_are_the_whole(tmp_path, monkeypatch):
     monkeypatch.setattr("dream.evaluation.classes.pictures.CHUNK", 7)
     write_set(tmp_path, ABC, 20)
-    whole = open_labelled(str(tmp_path), CONFIG, split="train")
-    parts = list(labelled_chunks(str(tmp_path), CONFIG, split="train"))
-    assert len(parts) > 1 and torch.equal(torch.cat([part.images for part in parts]), whole.images)
+    chunks = list(labelled_chunks(str(tmp_path), 30, split="train"))
+    monkeypatch.undo()
+    (whole,) = labelled_chunks(str(tmp_path), 30, split="train")
+    assert len(chunks) > 1 and torch.equal(torch.cat([chunk.images for chunk in chunks]), whole.images)
 
 
 # hub sets
@@ -174,7 +190,7 @@ def test_a_hub_set_is_read_by_its_class_label(tmp_path):
     assert train.classes == ("no", "yes") and train.labels.tolist() == [0, 1, 1, 0]
     assert test.labels.tolist() == [1, 0] and test.keys == ("validation/00000000", "validation/00000001")
     assert middle(train, 1).tolist() == [40, 200, 60]
-    assert open_labelled(f"hf:{path}", CONFIG, split="train", limit=2).labels.tolist() in ([0, 1], [1, 0])
+    assert read_all(f"hf:{path}", split="train", limit=2).labels.tolist() in ([0, 1], [1, 0])
 
 
 def test_a_hub_set_of_words_and_one_split_is_cut_in_two(tmp_path):

@@ -8,20 +8,11 @@ import torch
 from torch.nn import functional as F
 
 from dream.errors import InputError
+from dream.evaluation.classes.accuracy import accuracy
 from dream.evaluation.classes.examples import Examples, example_chunks, featured
 from dream.evaluation.classes.features import POOLINGS, encoder_features, patch_features, picture_features
-from dream.evaluation.classes.knn import KnnSettings, knn, neighbour_votes
-from dream.evaluation.classes.probe import (
-    ProbeSettings,
-    accuracy,
-    fit,
-    fit_lars,
-    fit_logistic,
-    lars_step,
-    linear_probe,
-    passes_of,
-    schedule,
-)
+from dream.evaluation.classes.knn import KnnSettings, neighbour_votes
+from dream.evaluation.classes.probe import ProbeSettings, fit, fit_lars, fit_logistic, passes_of, schedule
 from dream.randomness import generator
 from tests.dream.evaluation.classes.labelled_small import write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -84,7 +75,7 @@ def test_separable_classes_are_told_apart(form):
     features, labels = blobs(600)
     train = Examples(features[:400], {"class": labels[:400]}, {"class": tuple("abcd")})
     found = fit(train, "class", form).logits(features[400:])
-    assert accuracy("probe", "a", found, labels[400:], {})[0].estimate.value > 0.99
+    assert accuracy("probe", found, labels[400:], {})[0].estimate.value > 0.99
 
 
 def test_random_labels_are_guessed_by_chance():
@@ -93,7 +84,7 @@ def test_random_labels_are_guessed_by_chance():
     shuffled = labels[400:][torch.randperm(200, generator=generator(0))]
     for form in ("lars", "logistic"):
         found = fit(train, "class", form, QUICK).logits(features[400:])
-        assert 0.1 < accuracy("probe", "a", found, shuffled, {})[0].estimate.value < 0.4
+        assert 0.1 < accuracy("probe", found, shuffled, {})[0].estimate.value < 0.4
 
 
 def test_logistic_is_scikit_learns():
@@ -117,21 +108,25 @@ def test_a_class_that_was_not_trained_is_never_answered(classes):
     assert (logits[kept].argmax(1) == labels[kept]).float().mean() > 0.99
 
 
-def test_a_lars_step_is_timms():
-    """MAE's: the trust ratio 0.001 |w| / |g| for the matrix, plain steps for the bias, momentum 0.9."""
-    from timm.optim import Lars
-
-    ours, theirs = ([torch.randn(*s, generator=generator(0)) for s in ((3, 5), (3,))] for _ in range(2))
-    known = Lars([{"params": theirs[:1], "always_adapt": True}, {"params": theirs[1:]}], lr=2.0, momentum=0.9)
-    momenta = [torch.zeros_like(parameter) for parameter in ours]
+def test_lars_takes_the_steps_of_maes_probe():
+    """Trust ratio 0.001 |w| / |g| for the matrix, plain steps for the bias, momentum 0.9, no decay."""
+    features, labels = blobs(64)
+    settings = ProbeSettings(epochs=4, warmup_epochs=0, least_steps=1, batch_size=64)
+    found = fit_lars(features, labels, 4, settings)
+    draws = generator(0, "probe")
+    weight, bias = 0.01 * torch.randn(4, 16, generator=draws), torch.zeros(4)
+    momenta = [torch.zeros_like(weight), torch.zeros_like(bias)]
+    inputs = F.layer_norm(features, features.shape[1:], eps=1e-6)
+    inputs = (inputs - inputs.mean(0)) / (inputs.var(0, unbiased=False) + 1e-6).sqrt()
     for step in range(4):
-        for mine, other, momentum in zip(ours, theirs, momenta, strict=True):
-            mine.grad = torch.randn(mine.shape, generator=generator(step, mine.ndim))
-            other.grad = mine.grad.clone()
-            lars_step(mine, momentum, 2.0)
-        known.step()
-    for mine, other in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(mine, other)
+        scores = [tensor.requires_grad_() for tensor in (weight, bias)]
+        gradients = list(torch.autograd.grad(F.cross_entropy(F.linear(inputs, *scores), labels), scores))
+        gradients[0] = gradients[0] * (0.001 * weight.norm() / gradients[0].norm())
+        momenta = [0.9 * momentum + gradient for momentum, gradient in zip(momenta, gradients, strict=True)]
+        lr = 0.1 * 64 / 256 * schedule(step / 4, 0.0)
+        weight, bias = ((tensor - lr * momentum).detach() for tensor, momentum in zip(scores, momenta, strict=True))
+    torch.testing.assert_close(found.weight, weight)
+    torch.testing.assert_close(found.bias, bias)
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
@@ -155,38 +150,38 @@ def test_a_small_set_is_passed_more_often():
 
 
 def test_an_untrained_encoder_still_shows_the_ground(pretrained):
-    measures = linear_probe(pretrained, settings=QUICK)
+    measures = QUICK.measure(pretrained)
     assert len(measures) == 4 * 2
     ground = [m for m in measures if m.where["label"] == "ground"]
     assert all(m.estimate.value > m.where["chance"] + 0.2 and m.estimate.count == 100 for m in ground)
-    assert measures == linear_probe(pretrained, settings=QUICK)
+    assert measures == QUICK.measure(pretrained)
 
 
 def test_the_model_and_the_global_generator_are_left_alone(pretrained):
     before = {name: tensor.clone() for name, tensor in pretrained.model.state_dict().items()}
     state = torch.get_rng_state()
-    linear_probe(pretrained, settings=QUICK)
+    QUICK.measure(pretrained)
     assert all(torch.equal(tensor, before[name]) for name, tensor in pretrained.model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
 
 
 def test_a_stored_set_has_one_label(pretrained, tmp_path):
     source = str(write_set(tmp_path, {"red": "a", "blue": "c"}, 30))
-    measures = linear_probe(pretrained, data=source, settings=replace(QUICK, form="logistic", train_count=None))
+    measures = replace(QUICK, form="logistic", train_count=None).measure(pretrained, data=source)
     assert len(measures) == 1 and "label" not in measures[0].where
     assert measures[0].estimate.value == 1.0
 
 
 def test_of_many_classes_the_top_five_count_too():
     logits = torch.eye(30)
-    first, among = accuracy("probe", "accuracy", logits, torch.arange(30), {})
+    first, among = accuracy("probe", logits, torch.arange(30), {})
     assert first.estimate.value == among.estimate.value == 1.0 and among.name == "top-5 accuracy"
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"form": "svm"}, "lars, logistic or both, got 'svm'"),
+        ({"form": "svm"}, "probe.form must be one of lars, logistic, both, got 'svm'"),
         ({"epochs": 0}, "probe.epochs must be at least 1"),
         ({"base_lr": 0.0}, "probe.base_lr"),
         ({"warmup_epochs": 91}, "at most probe.epochs"),
@@ -196,13 +191,13 @@ def test_of_many_classes_the_top_five_count_too():
 )
 def test_bad_probe_settings_are_refused(pretrained, change, message):
     with pytest.raises(InputError, match=message):
-        linear_probe(pretrained, settings=replace(QUICK, **change))
+        replace(QUICK, **change).measure(pretrained)
 
 
 def test_a_single_class_is_refused(pretrained, tmp_path):
     source = str(write_set(tmp_path, {"red": "a"}, 30))
     with pytest.raises(InputError, match="two classes"):
-        linear_probe(pretrained, data=source, settings=replace(QUICK, train_count=None))
+        replace(QUICK, train_count=None).measure(pretrained, data=source)
 
 
 # nearest neighbours
@@ -228,17 +223,17 @@ def test_its_own_nearest_neighbour_is_always_right(pretrained, monkeypatch):
         pretrained, example_chunks("shapes", pretrained.config, "train", labels=("shape",), count=80), "image"
     )
     monkeypatch.setattr("dream.evaluation.classes.examples.featured", lambda *args: data)
-    measures = knn(pretrained, settings=KnnSettings(k=(1, 80)))
+    measures = KnnSettings(k=(1, 80)).measure(pretrained)
     assert measures[0].estimate.value == 1.0 and measures[1].estimate.value < 1.0
 
 
 def test_knn_counts_by_label_and_k(pretrained):
     settings = KnnSettings(train_count=150, test_count=60, pooling="joint")
-    measures = knn(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
     assert [(m.where["label"], m.where["k"]) for m in measures] == [
         (label, k) for label in settings.labels for k in (1, 5, 20)
     ]
-    assert measures == knn(pretrained, settings=settings)
+    assert measures == settings.measure(pretrained)
     for change in ({"k": ()}, {"k": (0,)}, {"temperature": 0.0}):
         with pytest.raises(InputError, match="knn"):
-            knn(pretrained, settings=replace(settings, **change))
+            replace(settings, **change).measure(pretrained)

@@ -13,7 +13,7 @@ from dream.errors import InputError
 from dream.evaluation.classes import robustness as module
 from dream.evaluation.classes.drawn_shifts import drawn_shifts, outlines
 from dream.evaluation.classes.fine_tune import FineTuneSettings
-from dream.evaluation.classes.robustness import RobustnessSettings, Trained, constant_answer, hits, robustness
+from dream.evaluation.classes.robustness import RobustnessSettings, Trained, constant_answer, hits
 from dream.evaluation.classes.shifted_sets import objectnet_answers, open_shifted
 from tests.dream.evaluation.classes.labelled_small import COLOURS, write_class, write_set
 from tests.dream.evaluation.evaluation_small import small_config, small_pretrained
@@ -142,13 +142,13 @@ def test_worn_pictures_come_in_any_size():
 
 
 @pytest.mark.parametrize("classifier", ["logistic", "fine_tuned"])
-def test_an_untrained_model_is_measured_on_each_drawn_shift(pretrained, classifier):
-    recipe = FineTuneSettings(epochs=2, lr=1e-2)
+def test_an_untrained_model_is_measured_on_each_drawn_shift(pretrained, classifier, monkeypatch):
+    monkeypatch.setattr(module, "RECIPE", FineTuneSettings(epochs=2, lr=1e-2))
     settings = replace(QUICK, classifier=classifier)
-    measures = robustness(pretrained, settings=settings, recipe=recipe)
+    measures = settings.measure(pretrained)
     assert [m.where["shift"] for m in measures] == ["none", "unseen", "worn", "noise", "blur", "outlines"]
     assert all(m.estimate.count == 40 for m in measures)
-    assert measures == robustness(pretrained, settings=settings, recipe=recipe)
+    assert measures == settings.measure(pretrained)
 
 
 def by_colour(images):
@@ -162,19 +162,19 @@ def test_stored_shifts_stand_beside_the_same_classes_unshifted(pretrained, tmp_p
     sketch = write_set(tmp_path / "sketch", {"n02": "b", "n03": "a"}, 4)  # n03 is drawn red here
     monkeypatch.setattr(module, "classifier", lambda *args: Trained(by_colour, tuple(WNIDS)))
     settings = RobustnessSettings(shifted=(str(sketch),))
-    shifted, plain = robustness(pretrained, data=str(source), settings=settings)
+    shifted, plain = settings.measure(pretrained, data=str(source))
     assert shifted.where["shift"] == plain.where["shift"] == "sketch" and shifted.where["classes"] == 2
     assert (plain.estimate.value, plain.estimate.count) == (1.0, 10)  # n01's are not asked
     assert shifted.estimate.value >= 0.5 and shifted.estimate.count == 8
     write_set(tmp_path / "all", {"n01": "a", "n02": "a", "n03": "a"}, 4)
     settings = RobustnessSettings(shifted=(str(tmp_path / "all"),))
-    assert robustness(pretrained, data=str(source), settings=settings)[0].estimate.value == pytest.approx(1 / 3)
+    assert settings.measure(pretrained, data=str(source))[0].estimate.value == pytest.approx(1 / 3)
 
 
 def test_a_probe_is_trained_on_a_stored_set(pretrained, tmp_path):
     source = write_set(tmp_path / "set", {"n01": "a", "n03": "c"}, 30)
     other = write_set(tmp_path / "resized", {"n01": "a", "n03": "c"}, 5, size=90)
-    measures = robustness(pretrained, data=str(source), settings=RobustnessSettings(shifted=(str(other),)))
+    measures = RobustnessSettings(shifted=(str(other),)).measure(pretrained, data=str(source))
     assert [m.estimate.value for m in measures] == [1.0, 1.0]
 
 
@@ -191,4 +191,4 @@ def test_a_probe_is_trained_on_a_stored_set(pretrained, tmp_path):
 )
 def test_bad_robustness_settings_are_refused(pretrained, data, change, message):
     with pytest.raises(InputError, match=message):
-        robustness(pretrained, data=data, settings=replace(QUICK, **change))
+        replace(QUICK, **change).measure(pretrained, data=data)

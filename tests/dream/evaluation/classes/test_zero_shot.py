@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from dream.data.grammar import parse_caption
 from dream.errors import InputError
 from dream.evaluation.classes import zero_shot as module
-from dream.evaluation.classes.pictures import LABELS, scene_class, shape_classes
-from dream.evaluation.classes.zero_shot import ZeroShotSettings, class_features, class_names, shape_prompts, zero_shot
+from dream.evaluation.classes.class_names import class_names
+from dream.evaluation.classes.drawn_labels import LABELS, scene_class, shape_classes
+from dream.evaluation.classes.shape_prompts import shape_prompts
+from dream.evaluation.classes.zero_shot import ZeroShotSettings, class_features
 from tests.dream.evaluation.classes.labelled_small import COLOURS, write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
@@ -90,21 +92,21 @@ def test_a_model_that_knows_the_classes_is_always_right(pretrained, tmp_path, mo
     classes = {"ripe tomato": "a", "leaf": "b", "sea": "c"}
     write_set(tmp_path, {name.replace(" ", "_"): colour for name, colour in classes.items()}, 20)
     knowing(monkeypatch, classes)
-    measures = zero_shot(pretrained, data=str(tmp_path), settings=ZeroShotSettings(mask_ratios=(0.0, 0.5)))
+    measures = ZeroShotSettings(mask_ratios=(0.0, 0.5)).measure(pretrained, data=str(tmp_path))
     assert [(m.where["mask_ratio"], m.estimate.value) for m in measures] == [(0.0, 1.0), (0.5, 1.0)]
 
 
 def test_a_model_that_has_them_wrong_is_never_right(pretrained, tmp_path, monkeypatch):
     write_set(tmp_path, {"x": "a", "y": "c"}, 20)
     knowing(monkeypatch, {"x": "c", "y": "a"})
-    (measure,) = zero_shot(pretrained, data=str(tmp_path), settings=ZeroShotSettings(mask_ratios=(0.0,)))
+    (measure,) = ZeroShotSettings(mask_ratios=(0.0,)).measure(pretrained, data=str(tmp_path))
     assert measure.estimate.value == 0.0
 
 
 def test_an_untrained_model_guesses_drawn_classes(pretrained):
     settings = ZeroShotSettings(mask_ratios=(0.0, 0.75), contexts=8, test_count=120)
-    measures = zero_shot(pretrained, settings=settings)
-    assert len(measures) == 4 * 2 and measures == zero_shot(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
+    assert len(measures) == 4 * 2 and measures == settings.measure(pretrained)
     assert np.mean([m.estimate.value for m in measures]) < 0.6
 
 
@@ -114,9 +116,9 @@ def test_an_untrained_model_guesses_drawn_classes(pretrained):
         ({"mask_ratios": (1.0,)}, "zero_shot.mask_ratios"),
         ({"templates": ("a photo",)}, "zero_shot.templates must each have {}"),
         ({"contexts": 0}, "zero_shot.contexts"),
-        ({"labels": ()}, "no label is named"),
+        ({"labels": ()}, "no label is given"),
     ],
 )
 def test_bad_zero_shot_settings_are_refused(pretrained, change, message):
     with pytest.raises(InputError, match=message):
-        zero_shot(pretrained, settings=replace(ZeroShotSettings(), **change))
+        replace(ZeroShotSettings(), **change).measure(pretrained)

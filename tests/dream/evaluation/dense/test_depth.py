@@ -10,7 +10,8 @@ from PIL import Image
 
 from dream.data.report import reports_made
 from dream.errors import InputError
-from dream.evaluation.dense.depth import INVARIANCE, DepthSettings, depth, errors, nyu_pairs, scale_invariant_loss
+from dream.evaluation.dense.depth import INVARIANCE, DepthSettings, errors, scale_invariant_loss
+from dream.evaluation.dense.nyu_pairs import nyu_pairs
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 QUICK = DepthSettings(epochs=1, pictures=64, test_pictures=32, batch_size=16, channels=8)
@@ -57,17 +58,17 @@ def test_the_loss_forgives_a_share_of_the_scale_and_ignores_unknown_pixels():
 def test_a_head_is_trained_and_the_model_left_as_it_was(pretrained, changes):
     before = {name: value.clone() for name, value in pretrained.model.state_dict().items()}
     settings = replace(QUICK, **changes)
-    found = depth(pretrained, settings=settings)
+    found = settings.measure(pretrained)
     assert [m.name for m in found] == ["RMSE", "within 1.25", "relative error"]
     assert all(m.estimate.low <= m.estimate.value <= m.estimate.high for m in found)
     assert by_name(found)["RMSE"].count == 32
-    assert found == depth(pretrained, settings=settings)
+    assert found == settings.measure(pretrained)
     assert all(torch.equal(before[name], value) for name, value in pretrained.model.state_dict().items())
 
 
 def test_training_makes_it_better(pretrained):
     settings = replace(QUICK, pictures=200)
-    little, much = (depth(pretrained, settings=replace(settings, epochs=n)) for n in (1, 30))
+    little, much = (replace(settings, epochs=n).measure(pretrained) for n in (1, 30))
     assert by_name(much)["RMSE"].high < by_name(little)["RMSE"].low
 
 
@@ -75,13 +76,13 @@ def test_training_makes_it_better(pretrained):
     ("changes", "message"),
     [
         ({"batch_size": 1}, "depth.batch_size must be at least 2"),
-        ({"head": "upernet"}, "linear or conv, got 'upernet'"),
+        ({"head": "upernet"}, "one of linear, conv, got 'upernet'"),
         ({"max_depth": 0.0}, "depth.max_depth"),
     ],
 )
 def test_settings_out_of_range_are_refused(pretrained, changes, message):
     with pytest.raises(InputError, match=message):
-        depth(pretrained, settings=replace(QUICK, **changes))
+        replace(QUICK, **changes).measure(pretrained)
 
 
 # NYUv2
@@ -109,7 +110,7 @@ def test_nyu_pairs_are_read_and_what_is_broken_is_named(pretrained, tmp_path):
     (room / "sync_depth_00001.png").unlink()
     Image.fromarray(np.ones((48, 64), np.uint16)).save(room / "depth_00002.png")  # the synchronised one counts
     with reports_made() as reports:
-        found = depth(pretrained, data=str(tmp_path), settings=replace(QUICK, epochs=60, lr=1e-2))
+        found = replace(QUICK, epochs=60, lr=1e-2).measure(pretrained, data=str(tmp_path))
     told = {key: detail for report in reports for _, _, key, detail in report.problems()}
     assert told.keys() == {"kitchen_0001/00000", "kitchen_0001/00001"}
     assert by_name(found)["RMSE"].value < 1.4 and by_name(found)["RMSE"].count == 4
@@ -119,23 +120,23 @@ def test_nyu_pairs_are_read_and_what_is_broken_is_named(pretrained, tmp_path):
 def test_only_known_depths_up_to_the_farthest_count(pretrained, tmp_path):
     nyu(tmp_path)
     settings = replace(QUICK, max_depth=1.0)
-    with pytest.raises(InputError, match=r"no test picture with depths in \(0, 1\]"):
-        depth(pretrained, data=str(tmp_path), settings=settings)
+    with pytest.raises(InputError, match=r"no readable test picture with depths in \(0, 1\]"):
+        settings.measure(pretrained, data=str(tmp_path))
 
 
 def test_a_folder_of_another_layout_is_refused(pretrained, tmp_path):
     with pytest.raises(InputError, match="rgb_NAME.jpg"):
-        depth(pretrained, data=str(tmp_path), settings=QUICK)
+        QUICK.measure(pretrained, data=str(tmp_path))
     (tmp_path / "train").mkdir()
     with pytest.raises(InputError, match="0 pictures, 0 depth files"):
-        depth(pretrained, data=str(tmp_path), settings=QUICK)
+        QUICK.measure(pretrained, data=str(tmp_path))
 
 
 def test_the_mat_file_needs_h5py(pretrained, tmp_path, monkeypatch):
     (tmp_path / "nyu_depth_v2_labeled.mat").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(InputError, match="pip install h5py"):
-        depth(pretrained, data=str(tmp_path), settings=QUICK)
+        QUICK.measure(pretrained, data=str(tmp_path))
 
 
 def test_the_mat_file_is_read_by_its_split(pretrained, tmp_path):
@@ -152,11 +153,11 @@ def test_the_mat_file_is_read_by_its_split(pretrained, tmp_path):
     settings = replace(QUICK, epochs=60, lr=1e-2)
     savemat(tmp_path / "splits.mat", {"trainNdxs": np.arange(1, 9)[:, None], "testNdxs": [[9], [12]]})
     for data in (tmp_path, path):
-        found = by_name(depth(pretrained, data=str(data), settings=settings))
+        found = by_name(settings.measure(pretrained, data=str(data)))
         assert found["RMSE"].count == 2 and found["RMSE"].value < 1.4
     (tmp_path / "splits.mat").write_bytes(b"nothing")
     with pytest.raises(InputError, match="splits.mat"):
-        depth(pretrained, data=str(path), settings=settings)
+        settings.measure(pretrained, data=str(path))
     path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="can be read"):
-        depth(pretrained, data=str(path), settings=settings)
+    with pytest.raises(InputError, match="cannot be read"):
+        settings.measure(pretrained, data=str(path))

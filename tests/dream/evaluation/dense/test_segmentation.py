@@ -14,20 +14,12 @@ from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.classes.features import patch_features
 from dream.evaluation.dense import training as dense
+from dream.evaluation.dense.ade20k import IGNORE, ade_classes, ade_names
+from dream.evaluation.dense.blocks import BlockMaps, four_blocks
 from dream.evaluation.dense.data import DensePictures, drawn_pictures, nearest_crop
-from dream.evaluation.dense.heads import ConvHead, LinearHead, UPerHead, four_blocks, pixels_a_token
-from dream.evaluation.dense.segmentation import (
-    IGNORE,
-    SegmentationSettings,
-    ade_classes,
-    ade_names,
-    class_ious,
-    mean_iou,
-    measures,
-    pixel_counts,
-    segmentation,
-)
-from dream.evaluation.dense.training import BlockMaps
+from dream.evaluation.dense.heads import ConvHead, LinearHead, UPerHead, pixels_per_token
+from dream.evaluation.dense.segmentation import SegmentationSettings, class_ious, iou_measures, mean_iou, pixel_counts
+from dream.model.encoder import equal_groups
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 QUICK = SegmentationSettings(epochs=1, pictures=64, test_pictures=32, batch_size=16, channels=8)
@@ -56,7 +48,7 @@ def test_iou_and_accuracy_are_sklearns():
     flat = target[there], predicted[there]
     np.testing.assert_allclose(class_ious(counts.sum(0)), jaccard_score(*flat, average=None, labels=range(4)))
     assert mean_iou(counts.sum(0)) == pytest.approx(jaccard_score(*flat, average="macro"))
-    found = by_name(measures(counts, (), {}, 0))
+    found = by_name(iou_measures(counts, (), {}, 0))
     assert found["pixel accuracy"].value == pytest.approx(accuracy_score(*flat))
     assert found["mIoU"].low < found["mIoU"].value < found["mIoU"].high and found["mIoU"].count == 6
     for row in range(6):
@@ -80,7 +72,7 @@ def test_a_hand_counted_picture():
     assert counts.tolist() == [[[1, 1, 0], [2, 1, 0], [1, 2, 0]]]
     assert class_ious(counts[0])[:2].tolist() == [0.5, 0.5] and np.isnan(class_ious(counts[0])[2])
     assert mean_iou(counts[0]) == 0.5
-    assert by_name(measures(counts, ("a", "b", "c"), {}, 0), **{"class": "c"}) == {}
+    assert by_name(iou_measures(counts, ("a", "b", "c"), {}, 0), **{"class": "c"}) == {}
 
 
 def test_perfect_predictions_score_one():
@@ -100,7 +92,7 @@ def test_maps_are_the_patch_features_and_the_blocks_outputs(pretrained):
     first, last = BlockMaps(deeper, (2, 3), frozen=True)(images)
     torch.testing.assert_close(last.flatten(2).transpose(1, 2), patch_features(deeper, images))
     tokens = deeper.image_tokenizer.tokenize(images)
-    groups = dense.equal_groups(torch.zeros(tokens.shape[:2], dtype=torch.bool))
+    groups = equal_groups(torch.zeros(tokens.shape[:2], dtype=torch.bool))
     middle = deeper.model.encoder(tokens, groups, 2).middle.view(5, -1, 32)[:, -25:]
     torch.testing.assert_close(first.flatten(2).transpose(1, 2), middle.detach())
     assert not any(block._forward_hooks for block in deeper.model.encoder.blocks)
@@ -130,10 +122,10 @@ def test_every_head_has_an_output_for_each_pixel(grid):
 
 def test_small_pictures_get_an_output_a_pixel_by_default(pretrained):
     image = pretrained.config.image
-    assert pixels_a_token(image, "auto") == pixels_a_token(image, "pixels") == 6
-    assert pixels_a_token(image, "bilinear") is None
+    assert pixels_per_token(image, "auto") == pixels_per_token(image, "pixels") == 6
+    assert pixels_per_token(image, "bilinear") is None
     large = replace(image, size=256, patch_size=1, stride=16, channels=16, tokenizer="sd-vae")
-    assert pixels_a_token(large, "auto") is None and pixels_a_token(large, "pixels") == 16
+    assert pixels_per_token(large, "auto") is None and pixels_per_token(large, "pixels") == 16
 
 
 # the task
@@ -144,26 +136,26 @@ def test_a_head_is_trained_and_the_model_left_as_it_was(pretrained, changes):
     before = {name: value.clone() for name, value in pretrained.model.state_dict().items()}
     settings = replace(QUICK, **changes)
     random = torch.get_rng_state()
-    found = segmentation(pretrained, settings=settings)
+    found = settings.measure(pretrained)
     assert torch.equal(random, torch.get_rng_state())
     assert {m.where.get("class") for m in found} == {None, "ground", "circle", "square", "triangle", "cross"}
     assert all(0 <= m.estimate.low <= m.estimate.value <= m.estimate.high <= 1 for m in found)
-    assert found == segmentation(pretrained, settings=settings)
+    assert found == settings.measure(pretrained)
     assert all(torch.equal(before[name], value) for name, value in pretrained.model.state_dict().items())
     assert not pretrained.model.training and all(p.grad is None for p in pretrained.model.parameters())
 
 
 def test_training_makes_it_better(pretrained):
     settings = replace(QUICK, pictures=200, per_class=False, lr=1e-2)
-    little, much = (segmentation(pretrained, settings=replace(settings, epochs=n)) for n in (1, 20))
+    little, much = (replace(settings, epochs=n).measure(pretrained) for n in (1, 20))
     assert by_name(much)["mIoU"].value > by_name(little)["mIoU"].value + 0.02
     assert [m.name for m in much] == ["mIoU", "pixel accuracy"]
 
 
 def test_kept_and_fresh_features_train_the_same_head(pretrained, monkeypatch):
-    kept = segmentation(pretrained, settings=QUICK)
+    kept = QUICK.measure(pretrained)
     monkeypatch.setattr(dense, "FEATURE_BYTES", 0)
-    fresh = segmentation(pretrained, settings=QUICK)
+    fresh = QUICK.measure(pretrained)
     assert by_name(fresh)["mIoU"].value == pytest.approx(by_name(kept)["mIoU"].value, abs=1e-3)
 
 
@@ -181,13 +173,13 @@ def test_half_of_the_test_pictures_are_unseen_combinations():
         ({"epochs": 0}, "segmentation.epochs must be at least 1, got 0"),
         ({"lr": 0.0}, "segmentation.lr must be above 0"),
         ({"warmup": 1.0}, "segmentation.warmup"),
-        ({"head": "unet"}, "linear or upernet, got 'unet'"),
+        ({"head": "unet"}, "one of linear, upernet, got 'unet'"),
         ({"upsampling": "nearest"}, "segmentation.upsampling"),
     ],
 )
 def test_settings_out_of_range_are_refused(pretrained, changes, message):
     with pytest.raises(InputError, match=message):
-        segmentation(pretrained, settings=replace(QUICK, **changes))
+        replace(QUICK, **changes).measure(pretrained)
 
 
 # ADE20K
@@ -224,7 +216,7 @@ def test_ade20k_is_read_and_what_is_broken_is_named(pretrained, tmp_path):
     (tmp_path / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n3\t0.1\t1\t1\tsky\n")
     settings = replace(QUICK, epochs=30, lr=1e-2)
     with reports_made() as reports:
-        found = segmentation(pretrained, data=str(tmp_path), settings=settings)
+        found = settings.measure(pretrained, data=str(tmp_path))
     told = {key: detail for report in reports for _, _, key, detail in report.problems()}
     assert told.keys() == {f"ADE_training_{i}" for i in (0, 1, 2, 4, 7)}
     assert "10 x 10" in told["ADE_training_1"] and "channels" in told["ADE_training_2"]
@@ -235,20 +227,20 @@ def test_ade20k_is_read_and_what_is_broken_is_named(pretrained, tmp_path):
 
 def test_a_folder_of_another_layout_is_refused(pretrained, tmp_path):
     with pytest.raises(InputError, match="annotations/training"):
-        segmentation(pretrained, data=str(tmp_path), settings=QUICK)
+        QUICK.measure(pretrained, data=str(tmp_path))
     ade20k(tmp_path)
     for path in (tmp_path / "annotations" / "training").iterdir():
         path.rename(path.with_stem("other_" + path.stem))
     with pytest.raises(InputError, match="4 pictures, 4 maps"):
-        segmentation(pretrained, data=str(tmp_path), settings=QUICK)
+        QUICK.measure(pretrained, data=str(tmp_path))
 
 
 def test_pictures_that_are_all_broken_are_an_error(pretrained, tmp_path):
     ade20k(tmp_path)
     for path in (tmp_path / "images" / "training").iterdir():
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="not two training pictures .*no bytes"):
-        segmentation(pretrained, data=str(tmp_path), settings=QUICK)
+    with pytest.raises(InputError, match="fewer than two training pictures .*no bytes"):
+        QUICK.measure(pretrained, data=str(tmp_path))
 
 
 def test_numbers_of_ade20k_start_at_one(tmp_path):

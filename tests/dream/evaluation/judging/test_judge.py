@@ -11,7 +11,7 @@ from dream.data.grammar import GROUNDS, Place, Scene, Thing, caption, edits, phr
 from dream.data.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation.judging import damage
-from dream.evaluation.judging.agreement import JudgeSettings, judge_accuracy, judge_agreement
+from dream.evaluation.judging.agreement import JudgeSettings, judge_accuracy
 from dream.evaluation.judging.judge import WEIGHTS, Judge, load_judge
 from dream.evaluation.judging.train_judge import train_judge
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -93,7 +93,7 @@ def test_its_labels_are_those_of_the_answer_key():
 
 def test_the_task_reports_agreement_and_refusals_with_intervals(tmp_path):
     pretrained = small_pretrained(tmp_path)
-    measures = judge_agreement(pretrained, settings=JudgeSettings(count=200))
+    measures = JudgeSettings(count=200).measure(pretrained)
     exact = {m.name: m.estimate for m in measures if m.where["of"] == "exact drawings"}
     assert all(e.count == 200 and e.value >= 0.99 and e.low < e.value for e in exact.values())
     refused = {m.where["of"]: m.estimate for m in measures if m.name == "refused"}

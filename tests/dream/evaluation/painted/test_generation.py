@@ -16,8 +16,8 @@ from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.painted import generation as task
 from dream.evaluation.painted.encoders import ClipScorer, judge_features, open_encoder
-from dream.evaluation.painted.generation import REAL, GenerationSettings, generation
-from dream.evaluation.painted.inception import Seen
+from dream.evaluation.painted.generation import REAL, GenerationSettings
+from dream.evaluation.painted.inception import InceptionOutput
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 SPEED = "pictures painted a second"
@@ -69,7 +69,7 @@ def comparable(measures):
 def test_painted_pictures_stand_beside_real_ones(pretrained):
     told = []
     settings = GenerationSettings(count=24, batch=10)
-    measures = generation(pretrained, settings=settings, progress=lambda done, what: told.append(done))
+    measures = settings.measure(pretrained, progress=lambda done, what: told.append(done))
     names = {"Frechet distance", "precision", "recall", "density", "coverage", "alignment with the caption"}
     assert {m.name for m in measures} == names | {REAL + name for name in names} | {SPEED}
     assert all(m.estimate.low <= m.estimate.value <= m.estimate.high for m in measures)
@@ -78,7 +78,7 @@ def test_painted_pictures_stand_beside_real_ones(pretrained):
     assert found["coverage"].high < found[REAL + "coverage"].low
     assert found["Frechet distance"].count == 24 and by_name(measures, batch=10)[SPEED].count == 3
     assert told == sorted(told) and told[0] == 0 and max(told) < 1
-    again = generation(pretrained, settings=settings)
+    again = settings.measure(pretrained)
     assert comparable(again) == comparable(measures)
 
 
@@ -93,10 +93,10 @@ def test_a_perfect_painter_gets_what_real_pictures_get(pretrained, monkeypatch):
         return asked.images[picture_ids.start : picture_ids.stop]
 
     monkeypatch.setattr(task, "paint", perfect)
-    measures = comparable(generation(pretrained, settings=FEW))
+    measures = comparable(FEW.measure(pretrained))
     painted = {m.name: m.estimate for m in measures if not m.name.startswith(REAL)}
     assert painted == {m.name.removeprefix(REAL): m.estimate for m in measures if m.name.startswith(REAL)}
-    generation(pretrained, settings=FEW, seed=1)
+    FEW.measure(pretrained, seed=1)
     assert len(set(seeds)) == 2  # one a seed, whatever the batch
 
 
@@ -111,19 +111,19 @@ def test_a_model_without_text_paints_the_empty_caption(pretrained, monkeypatch):
         return torch.zeros(len(prompts), 3, 30, 30, dtype=torch.uint8)
 
     monkeypatch.setattr(task, "paint", paint)
-    measures = generation(replace(pretrained, config=config), settings=FEW)
+    measures = FEW.measure(replace(pretrained, config=config))
     assert asked == [""] * 24
     assert not any("alignment" in m.name for m in measures)
 
 
 def test_stored_pictures_are_halved_where_there_are_few(pretrained, pictures):
-    measures = generation(pretrained, data=pictures, settings=GenerationSettings(count=24))
+    measures = GenerationSettings(count=24).measure(pretrained, data=pictures)
     where = next(m.where for m in measures if m.name == "Frechet distance")
     assert where["encoder"] == "own" and where["pictures"] == 10 and where["data"] == pictures
     with pytest.raises(InputError, match=r"needs 30 held-out pictures .* has 20"):
-        generation(pretrained, data=pictures, settings=GenerationSettings(neighbours=14))
+        GenerationSettings(neighbours=14).measure(pretrained, data=pictures)
     with pytest.raises(InputError, match="drawn shapes only"):
-        generation(pretrained, data=pictures, settings=GenerationSettings(encoder="judge"))
+        GenerationSettings(encoder="judge").measure(pretrained, data=pictures)
 
 
 def test_fid_and_inception_score_come_with_an_inception(pretrained, monkeypatch):
@@ -133,15 +133,15 @@ def test_fid_and_inception_score_come_with_an_inception(pretrained, monkeypatch)
         def to(self, device):
             return self
 
-        def look(self, images):
-            return Seen(images.float().mean((2, 3)), torch.eye(len(images)))
+        def outputs(self, images):
+            return InceptionOutput(images.float().mean((2, 3)), torch.eye(len(images)))
 
     monkeypatch.setattr(task, "load_inception", lambda path: Blind())
     settings = GenerationSettings(count=20, inception="weights.pth")
-    found = by_name(generation(pretrained, settings=settings))
+    found = by_name(settings.measure(pretrained))
     assert found["FID"].value > found[REAL + "FID"].value and "Frechet distance" not in found
     assert found["Inception Score"].value == pytest.approx(2.0) and found["Inception Score"].count == 10
-    both = generation(pretrained, settings=replace(settings, encoder="own"))
+    both = replace(settings, encoder="own").measure(pretrained)
     assert {m.where["encoder"] for m in both if m.name == "precision"} == {"inception", "own"}
 
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_looked_at_with_is_named_before_painting(pretrained, monk
         (GenerationSettings(split="last"), "not 'last'"),
     ):
         with pytest.raises(InputError, match=message):
-            generation(pretrained, settings=settings)
+            settings.measure(pretrained)
     for bad in ({"count": 1}, {"batch": 0}, {"neighbours": 0}):
         with pytest.raises(InputError, match=next(iter(bad))):
             GenerationSettings(**bad)
@@ -198,7 +198,7 @@ def test_a_clip_folder_says_how_pictures_are_normalised(clip_folder, tmp_path):
 
 
 def test_clip_scores_are_measured_of_painted_and_real_pictures(pretrained, clip_folder):
-    found = by_name(generation(pretrained, settings=replace(FEW, clip=str(clip_folder))))
+    found = by_name(replace(FEW, clip=str(clip_folder)).measure(pretrained))
     assert {"CLIP score", REAL + "CLIP score"} <= set(found)
 
 
@@ -242,5 +242,5 @@ def test_held_out_pictures_are_the_same_every_time(pretrained, pictures):
 
 
 def test_the_speed_is_that_of_the_clock(pretrained):
-    speed = by_name(generation(pretrained, settings=FEW))[SPEED]
+    speed = by_name(FEW.measure(pretrained))[SPEED]
     assert speed.value > 0 and math.isfinite(speed.high)

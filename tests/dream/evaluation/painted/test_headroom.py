@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dream.errors import InputError
-from dream.evaluation.painted.headroom import Completions, HeadroomSettings, completions, headroom, headroom_measures
+from dream.evaluation.painted.headroom import Completions, HeadroomSettings, completions, headroom_measures
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 PROMPTS = ["a red circle on a white background", "a blue square on a black background"]
@@ -58,10 +58,10 @@ def test_once_all_is_decoded_completions_are_alike(pretrained):
 
 def test_the_task_measures_every_share(pretrained):
     settings = HeadroomSettings(count=2, candidates=2, halves=1, shares=(0.3, 0.6))
-    measures = headroom(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
     assert len({m.where["step"] for m in measures}) == 2
     with pytest.raises(InputError, match="needs an answer key"):
-        headroom(pretrained, data="somewhere", settings=settings)
+        settings.measure(pretrained, data="somewhere")
 
 
 def test_settings_out_of_range_are_named():

@@ -78,12 +78,12 @@ def test_weights_come_from_either_format_and_give_features_and_classes(network, 
     save_file(tensors, tmp_path / "inception.safetensors")
     torch.save(network.state_dict(), tmp_path / "inception.pth")
     images = torch.randint(0, 256, (2, 3, 30, 40), dtype=torch.uint8, generator=generator("pictures"))
-    seen = [load_inception(tmp_path / f"inception.{end}").look(images) for end in ("safetensors", "pth")]
-    assert seen[0].features.shape == (2, 2048) and seen[0].probabilities.shape == (2, 1008)
-    assert torch.equal(seen[0].features, seen[1].features)
-    torch.testing.assert_close(seen[0].probabilities.sum(1), torch.ones(2))
-    logits = seen[0].features @ network.fc.weight.T  # the Inception Score's: without the bias
-    torch.testing.assert_close(seen[0].probabilities, logits.softmax(1))
+    outputs = [load_inception(tmp_path / f"inception.{end}").outputs(images) for end in ("safetensors", "pth")]
+    assert outputs[0].features.shape == (2, 2048) and outputs[0].probabilities.shape == (2, 1008)
+    assert torch.equal(outputs[0].features, outputs[1].features)
+    torch.testing.assert_close(outputs[0].probabilities.sum(1), torch.ones(2))
+    logits = outputs[0].features @ network.fc.weight.T  # the Inception Score's: without the bias
+    torch.testing.assert_close(outputs[0].probabilities, logits.softmax(1))
 
 
 def test_files_that_are_no_inception_are_refused_by_name(tensors, tmp_path):
@@ -102,7 +102,7 @@ def test_files_that_are_no_inception_are_refused_by_name(tensors, tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         load_inception(tmp_path / "bad.pth")
     torch.save([torch.zeros(1)], tmp_path / "list.pth")
-    with pytest.raises(InputError, match="no map of names"):
+    with pytest.raises(InputError, match="does not hold a dictionary of tensors"):
         load_inception(tmp_path / "list.pth")
 
 

@@ -8,11 +8,12 @@ import torch
 
 from dream.data.grammar import caption
 from dream.data.shapes import sample_scenes
-from dream.decoding.decode import collect, paint_iter
+from dream.decoding.decode import collect
+from dream.decoding.paint import paint_iter
 from dream.errors import InputError
 from dream.evaluation.painted import painting
 from dream.evaluation.painted.painting import paint_captions
-from dream.evaluation.painted.prompts import EVERY, GAIN, WELL_FORMED, PromptsSettings, prompt_accuracy
+from dream.evaluation.painted.prompts import EVERY, GAIN, WELL_FORMED, PromptsSettings
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 ATTRIBUTES = {f"{name} right" for name in ("layout", "ground", "shape", "colour")}
@@ -28,7 +29,7 @@ def captions(count, seed=0):
 
 
 def test_prompts_count_what_the_judge_sees(pretrained):
-    measures = prompt_accuracy(pretrained, settings=PromptsSettings(count=40))
+    measures = PromptsSettings(count=40).measure(pretrained)
     for combination, count in (("all", 40), ("unseen", 20), ("seen", 20)):
         found = by_name(measures, combination=combination, things="all")
         assert set(found) == {EVERY, WELL_FORMED} | ATTRIBUTES
@@ -40,15 +41,15 @@ def test_prompts_count_what_the_judge_sees(pretrained):
 
 
 def test_all_prompts_are_the_two_halves_together(pretrained):
-    measures = prompt_accuracy(pretrained, settings=PromptsSettings(count=40))
+    measures = PromptsSettings(count=40).measure(pretrained)
     pooled, *halves = (by_name(measures, combination=c, things="all") for c in ("all", "unseen", "seen"))
     for name in ATTRIBUTES:
         assert pooled[name].value == pytest.approx(np.mean([half[name].value for half in halves]))
 
 
 def test_selection_is_a_second_condition_beside_the_plain_pictures(pretrained):
-    plain = prompt_accuracy(pretrained, settings=PromptsSettings(count=12))
-    both = prompt_accuracy(pretrained, settings=PromptsSettings(count=12, candidates=3))
+    plain = PromptsSettings(count=12).measure(pretrained)
+    both = PromptsSettings(count=12, candidates=3).measure(pretrained)
     assert [m for m in both if m.where["candidates"] == 1] == plain
     selected = [m for m in both if m.where["candidates"] == 3]
     assert {(m.where["step"], m.where["decoded_fraction"]) for m in selected} == {(3, 0.44)}
@@ -60,7 +61,7 @@ def test_selection_is_a_second_condition_beside_the_plain_pictures(pretrained):
 
 def test_other_steps_and_guidance_are_named(pretrained):
     settings = PromptsSettings(count=4, steps=3, guidance_scale=1.0, candidates=2, select_at="1steps")
-    measures = prompt_accuracy(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
     assert all(m.where["steps"] == 3 and m.where["guidance_scale"] == 1.0 for m in measures)
     assert {m.where.get("step", 1) for m in measures} == {1}
 
@@ -69,7 +70,7 @@ def test_progress_goes_from_nothing_to_nearly_all(pretrained, monkeypatch):
     monkeypatch.setattr(painting, "ROWS", 4)
     told = []
     settings = PromptsSettings(count=8, candidates=2)
-    prompt_accuracy(pretrained, settings=settings, progress=lambda done, what: told.append(done))
+    settings.measure(pretrained, progress=lambda done, what: told.append(done))
     assert told == sorted(told) and told[0] == 0 and 0.8 < told[-1] < 1
 
 
@@ -91,10 +92,10 @@ def test_one_candidate_is_painted_as_decode_paints_it(pretrained):
 def test_what_cannot_be_judged_or_painted_is_refused(pretrained):
     config = replace(pretrained.config, data=replace(pretrained.config.data, level=2))
     with pytest.raises(InputError, match="level 2"):
-        prompt_accuracy(replace(pretrained, config=config))
+        PromptsSettings().measure(replace(pretrained, config=config))
     with pytest.raises(InputError, match="answer key"):
-        prompt_accuracy(pretrained, data="pictures")
+        PromptsSettings().measure(pretrained, data="pictures")
     with pytest.raises(InputError, match=r"step in \[1, 4\]"):
-        prompt_accuracy(pretrained, settings=PromptsSettings(count=4, candidates=2, select_at="9steps"))
+        PromptsSettings(count=4, candidates=2, select_at="9steps").measure(pretrained)
     with pytest.raises(InputError, match="prompts.guidance_scale must be at least 1, got 0"):
         PromptsSettings(guidance_scale=0)

@@ -7,9 +7,10 @@ import pytest
 
 from dream.errors import InputError
 from dream.evaluation.judging.judge import load_judge
+from dream.evaluation.painted.candidates import Candidates, Longer
 from dream.evaluation.painted.choices import any_hit, value_of_choice
-from dream.evaluation.painted.outcomes import Candidates, Longer, selection_measures
-from dream.evaluation.painted.selection import SelectionSettings, candidate_scores, longer_samples, selection
+from dream.evaluation.painted.outcomes import selection_measures
+from dream.evaluation.painted.selection import SelectionSettings, candidate_scores, longer_samples
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 PROMPTS = [
@@ -100,7 +101,7 @@ def test_every_number_of_candidates_at_every_step_on_request():
 
 
 def test_costs_are_the_published_ones():
-    """K = 5 costs 1.5, 2.3 and 3.0 plain samples at steps 8, 21 and 32 of 64 (section 4)."""
+    """K = 5 costs 1.5, 2.3 and 3.0 plain samples at steps 8, 21 and 32 of 64 (docs/method.md, Decoding)."""
     right = np.zeros((2, 5), bool)
     found = candidates([right] * 64, right)
     assert [round(found.cost(5, step - 1), 1) for step in (8, 21, 32, 64)] == [1.5, 2.3, 3.0, 5.0]
@@ -143,8 +144,8 @@ def test_more_steps_than_tokens_are_not_asked_for(pretrained):
 
 def test_the_task_on_shapes_is_reproducible(pretrained):
     settings = SelectionSettings(count=6, candidates=3)
-    measures = selection(pretrained, settings=settings)
-    again = selection(pretrained, settings=settings)
+    measures = settings.measure(pretrained)
+    again = settings.measure(pretrained)
     assert [m.to_dict() for m in measures] == [m.to_dict() for m in again]
     assert {m.where["data"] for m in measures} == {"shapes"}
     assert {"gain of the choice", "gain over more steps", "rank correlation"} <= set(by_name(measures))
@@ -156,7 +157,7 @@ def test_other_data_is_measured_without_an_answer_key(pretrained, tmp_path):
     for i in range(12):
         Image.new("RGB", (40, 40), (20 * i, 90, 30)).save(tmp_path / f"{i}.png")
         (tmp_path / f"{i}.txt").write_text(f"a picture of {i // 2} things")
-    measures = selection(pretrained, data=str(tmp_path), settings=SelectionSettings(count=50, candidates=3))
+    measures = SelectionSettings(count=50, candidates=3).measure(pretrained, data=str(tmp_path))
     names = {"regret in alignment of a random candidate", "rank correlation", "regret in alignment"}
     assert set(by_name(measures)) == names
     assert {m.where["data"] for m in measures} == {str(tmp_path)}
@@ -167,7 +168,7 @@ def test_other_data_is_measured_without_an_answer_key(pretrained, tmp_path):
     [
         ({"count": 1}, "selection.count must be at least 2, got 1"),
         ({"candidates": 1}, "selection.candidates must be at least 2, got 1"),
-        ({"shares": (0.0,)}, r"selection.shares must be one or more numbers in \(0, 1\]"),
+        ({"shares": (0.0,)}, r"selection.shares must be one or more numbers, each in \(0, 1\]"),
     ],
 )
 def test_settings_out_of_range_are_refused(changes, message):
@@ -178,4 +179,4 @@ def test_settings_out_of_range_are_refused(changes, message):
 def test_levels_beyond_the_judge_are_refused(pretrained):
     config = replace(pretrained.config, data=replace(pretrained.config.data, level=2))
     with pytest.raises(InputError, match="level 2"):
-        selection(replace(pretrained, config=config))
+        SelectionSettings().measure(replace(pretrained, config=config))

@@ -1,7 +1,4 @@
-"""What a training is made of: the model at its start, the tokenizer, and the frozen parts that feed it.
-
-It knows nothing of devices and ranks.
-"""
+"""The modules of a training: the model at its start, the tokenizers, and the frozen modules that feed it."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,33 +8,27 @@ import torch
 from dream.config import DreamConfig
 from dream.data.sources import Source
 from dream.data.text import CaptionTokenizer, load_tokenizer, train_tokenizer
-from dream.model.conditioning import Conditioning, build_conditioning
+from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
-from dream.model.latents import ImageTokenizer, build_image_tokenizer
+from dream.model.latents import build_image_tokenizer
+from dream.model.pretrained import ModelBundle
 from dream.model.teacher import Teacher
 from dream.randomness import seed_of
 from dream.training.optim import freeze_untrained
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The model, and what feeds it."""
+class TrainingBundle(ModelBundle):
+    """The model that is trained, with everything that feeds it."""
 
-    config: DreamConfig
-    """With the tokenizer's real vocabulary."""
-    model: Dream
-    tokenizer: CaptionTokenizer
-    conditioning: Conditioning
-    image_tokenizer: ImageTokenizer
     teacher: Teacher | None
-    """What REPA aligns to."""
+    """The teacher that REPA aligns to, if any."""
 
-    def to(self, device: torch.device) -> "Parts":
-        """Itself, with the frozen parts moved to `device`; the model is placed by its strategy."""
-        for part in (self.conditioning, self.image_tokenizer, self.teacher):
-            if part is not None:
-                part.to(device)
-        return self
+    def move_frozen(self, device: torch.device) -> None:
+        """Moves the frozen modules to `device`; the strategy places the model."""
+        for module in (self.conditioning, self.image_tokenizer, self.teacher):
+            if module is not None:
+                module.to(device)
 
 
 def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) -> CaptionTokenizer:
@@ -50,8 +41,8 @@ def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) ->
     return train_tokenizer(source.captions(), config.text.vocab_size, length)
 
 
-def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
-    """Model and frozen parts; equal seeds start with equal weights, whatever was drawn before."""
+def build_bundle(config: DreamConfig, tokenizer: CaptionTokenizer) -> TrainingBundle:
+    """Model and frozen modules; equal seeds give equal initial weights, whatever was drawn before."""
     config = replace(config, text=replace(config.text, vocab_size=tokenizer.vocab_size))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.train.seed, "weights"))
@@ -59,11 +50,11 @@ def build_parts(config: DreamConfig, tokenizer: CaptionTokenizer) -> Parts:
     freeze_untrained(model, config)
     teacher = Teacher(config) if config.objective.alignment_weight else None
     conditioning = build_conditioning(config.text, tokenizer)
-    return Parts(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
+    return TrainingBundle(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
 
 
 def compile_blocks(model: Dream) -> None:
-    """Compiles transformer and head blocks in place: a graph for each kind of block, for varying sizes."""
-    for part in (model.encoder, model.decoder, model.aligner, model.text_tower, model.head):
-        for block in part.blocks:
+    """Compiles transformer and head blocks in place: one graph per kind of block, for varying sizes."""
+    for stack in (model.encoder, model.decoder, model.aligner, model.text_tower, model.head):
+        for block in stack.blocks:
             block.compile(dynamic=True)

@@ -1,0 +1,120 @@
+"""Everything that stays the same in all steps of a decode, each computed once.
+
+Text features, keys and values; the head's embeddings of denoising times; settings; the source of noise.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from dream.decoding.noise import NoiseSource, SeededNoise
+from dream.decoding.selection import DecodeSettings
+from dream.decoding.state import Prompted
+from dream.diffusion import denoise, guide, noise_draws
+
+if TYPE_CHECKING:  # dream.model.dream imports timm
+    from dream.model.decoder import CrossCache
+    from dream.model.dream import Dream
+
+
+class TextMemory:
+    """Text of B prompts as the model uses it: features to score with, keys and values for the decoder."""
+
+    @torch.no_grad()
+    def __init__(self, model: "Dream", prompted: Prompted, guided: bool) -> None:
+        self.features = model.text_features(prompted.text_ids)  # (B, E)
+        self.conditional = model.cross_cache(model.text_states(prompted.conditioning))
+        self.unconditional: CrossCache | None = None
+        if guided:
+            if prompted.unconditional is None:
+                raise ValueError("guidance needs the conditioning of no text: set Prompted.unconditional")
+            self.unconditional = model.cross_cache(model.text_states(prompted.unconditional))
+        self._rows: tuple[list[int], bool] | None = None
+        self._cache: CrossCache = []
+
+    def cross_cache(self, picture: Tensor, guided: bool) -> "CrossCache":
+        """Keys and values for rows of these pictures (R,); guided: R conditional rows, then R unconditional.
+
+        Cached until the set of rows changes, which happens only when candidates are added or dropped.
+        """
+        rows = picture.tolist(), guided
+        if rows != self._rows:
+            self._rows, self._cache = rows, self._gather(picture, guided)
+        return self._cache
+
+    def _gather(self, picture: Tensor, guided: bool) -> "CrossCache":
+        if not guided:
+            return [(key[picture], value[picture]) for key, value in self.conditional]
+        assert self.unconditional is not None
+        shared = self.unconditional[0][0].shape[0] == 1
+        other = torch.zeros_like(picture) if shared else picture
+        pairs = zip(self.conditional, self.unconditional, strict=True)
+        return [(torch.cat([k[picture], uk[other]]), torch.cat([v[picture], uv[other]])) for (k, v), (uk, uv) in pairs]
+
+
+class TokenSampler:
+    """Draws tokens with the diffusion head; the head's embeddings of denoising times are computed once."""
+
+    def __init__(self, model: "Dream", settings: DecodeSettings) -> None:
+        self.model, self.temperature = model, settings.temperature
+        self.config = settings.head(model.config.head)
+        self._times: dict[float, Tensor] = {}
+
+    @property
+    def draws(self) -> int:
+        """Entries of noise that each token needs."""
+        return noise_draws(self.config)
+
+    @torch.no_grad()
+    def sample(
+        self, condition: Tensor, chain: Tensor, guidance: float | Tensor, path: list[Tensor] | None = None
+    ) -> Tensor:
+        """(M, D_tok) tokens; guided rows share the noise of the start and of every denoising step.
+
+        `condition` is (M, D) or, guided, (2 M, D) with conditional rows first; `chain` (draws, M, D_tok) is the
+        noise; `guidance` is one scale, or (M, 1). `path` collects the noised tokens (M, D_tok) before each
+        denoising step.
+        """
+        projected = self.model.head.project(condition)
+        guided = len(condition) > chain.shape[1]
+
+        def predict(noised: Tensor, time: Tensor) -> Tensor:
+            if path is not None:
+                path.append(noised)
+            embedded = self._embedded(time)
+            if not guided:
+                return self.model.head.predict(noised, embedded, projected)
+            both = self.model.head.predict(torch.cat([noised, noised]), embedded, projected)
+            conditional, unconditional = both.chunk(2)
+            return guide(self.config, conditional, unconditional, guidance)
+
+        return denoise(self.config, predict, chain, self.temperature)
+
+    def _embedded(self, time: Tensor) -> Tensor:
+        """(1, W): the head's embedding of a denoising time, the same in every decoding step."""
+        key = time.item()
+        if key not in self._times:
+            self._times[key] = self.model.head.embed_times(time)
+        return self._times[key]
+
+
+@dataclass(frozen=True)
+class DecodeContext:
+    """Constants of a decode: model, settings, text, sampler and noise."""
+
+    model: "Dream"
+    settings: DecodeSettings
+    text: TextMemory
+    sampler: TokenSampler
+    noise: NoiseSource
+
+    @classmethod
+    def of(
+        cls, model: "Dream", prompted: Prompted, settings: DecodeSettings, noise: NoiseSource | None = None
+    ) -> "DecodeContext":
+        """Context of decoding these prompts; `noise` defaults to that of the settings' seed."""
+        seeded = SeededNoise(settings.seed, prompted.ids, model.config.image.token_dim)
+        text = TextMemory(model, prompted, settings.guided)
+        return cls(model, settings, text, TokenSampler(model, settings), noise or seeded)

@@ -1,0 +1,45 @@
+"""Orders and diffusion noise of a decode, drawn for (seed, picture, candidate, step).
+
+No result therefore depends on what else is in the batch.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dream.masking import sample_orders
+from dream.randomness import generator
+
+
+class NoiseSource(Protocol):
+    """Source of the diffusion noise of a step."""
+
+    def __call__(self, step: int, pictures: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+        """(draws, R * count, D_tok) for R rows, named by picture (index in the batch) and candidate.
+
+        Rows are row-major: a row's `count` revealed positions in rising order, then the next row's. Entry 0
+        starts the denoising chain, entry 1 + i is for its i-th step.
+        """
+        ...
+
+
+class SeededNoise:
+    """Noise from a generator of (seed, picture id, candidate, step)."""
+
+    def __init__(self, seed: int, picture_ids: Sequence[int], token_dim: int) -> None:
+        self.seed, self.picture_ids, self.token_dim = seed, list(picture_ids), token_dim
+
+    def __call__(self, step: int, pictures: list[int], candidates: list[int], count: int, draws: int) -> Tensor:
+        """(draws, R * count, D_tok), as `NoiseSource` says."""
+        rows = []
+        for picture, candidate in zip(pictures, candidates, strict=True):
+            own = generator(self.seed, "decode noise", self.picture_ids[picture], candidate, step)
+            rows.append(torch.randn(draws, count, self.token_dim, generator=own))
+        return torch.cat(rows, dim=1)
+
+
+def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
+    """(B, N) long: one order per picture, drawn for (seed, picture id)."""
+    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])

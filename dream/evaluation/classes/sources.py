@@ -1,0 +1,66 @@
+"""Sets of stored pictures with classes: which kind of source a name means, and its pictures or class names.
+
+Sources are a folder of class folders, `hf:owner/name[:split]`, or a folder that `datasets` wrote. Test pictures are
+those of the set's own labelled test (or validation) split, otherwise a fifth of its pictures by a hash of their names.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dream.data.report import DataReport
+from dream.errors import InputError
+from dream.evaluation.classes.folders import folder_rows
+from dream.evaluation.classes.hub import hub_labels
+from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
+
+SPLITS = ("train", "test")
+
+
+def labelled_chunks(
+    source: str, size: int, *, split: str, limit: int | None = None, seed: int = 0
+) -> Iterator[LabelledPictures]:
+    """Pictures (3, size, size) of a source's `train` or `test` split, by chunks, so that large sets need no memory.
+
+    At most `limit` pictures are read, drawn from `seed` evenly over the classes. Raises InputError for an unknown
+    source or split, and for one without labels.
+    """
+    if split not in SPLITS:
+        raise InputError(f"labelled pictures have the splits train and test, not '{split}'")
+    if limit is not None and limit < 1:
+        raise InputError(f"the limit of labelled pictures must be at least 1, got {limit}")
+    if not of_datasets(source):
+        rows, classes = folder_rows(existing_folder(source), split)
+        return read_rows(choose_rows(rows, limit, seed), classes, size)
+    labels, report = hub_labels(source, split), DataReport()
+    return read_rows(labels.rows(report, labels.chosen(limit, seed, report)), labels.classes, size, report=report)
+
+
+def stored_classes(source: str, split: str) -> tuple[str, ...]:
+    """All class names of a set; reads no picture. Raises InputError as `labelled_chunks` does."""
+    if of_datasets(source):
+        return hub_labels(source, split).classes
+    return folder_rows(existing_folder(source), split)[1]
+
+
+def of_datasets(source: str) -> bool:
+    """Whether a source is a hub set, or a folder that `datasets` wrote."""
+    path = Path(source).expanduser()
+    return source.startswith("hf:") or (path.is_dir() and written_by_datasets(path))
+
+
+def written_by_datasets(folder: Path) -> bool:
+    """Whether a folder holds a set that `datasets` wrote rather than class folders."""
+    return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")) or any(
+        next(folder.glob(pattern), None) for pattern in ("*.parquet", "data/*.parquet")
+    )
+
+
+def existing_folder(source: str) -> Path:
+    """The folder of a source. Raises InputError if it does not exist."""
+    path = Path(source).expanduser()
+    if not path.is_dir():
+        raise InputError(
+            f"there is no folder '{source}': labelled pictures come from 'shapes', a folder of class folders "
+            f"(ROOT/CLASS/*.jpg), or 'hf:owner/name'"
+        )
+    return path

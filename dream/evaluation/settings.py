@@ -1,0 +1,74 @@
+"""Settings of tasks: frozen dataclasses with each field's bounds next to it, checked on construction."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from dream.errors import InputError
+from dream.evaluation.progress import Progress, quiet
+from dream.fields import Bounds, Section
+
+if TYPE_CHECKING:  # help and forms read settings without torch
+    from dream.evaluation.statistics import Measure
+    from dream.model.pretrained import Pretrained
+
+
+def at_least(low: float) -> Bounds:
+    """Bounds without an upper end, for the annotation of a field."""
+    return Bounds(least=low)
+
+
+FROM_0 = Bounds(least=0, below=1)
+"""Fractions that may be 0 but not 1."""
+UP_TO_1 = Bounds(above=0, most=1)
+"""Fractions that may be 1 but not 0."""
+
+
+@dataclass(frozen=True)
+class TaskSettings(Section, ABC):
+    """Settings of one task, and the measurement they describe.
+
+    Constructing settings out of their bounds raises InputError with every problem.
+    """
+
+    task = ""  # name of the task; not a field
+
+    def __init_subclass__(cls, task: str = "") -> None:
+        super().__init_subclass__()
+        cls.task = task or cls.task
+
+    def __post_init__(self) -> None:
+        if problems := self.problems(self.task):
+            raise InputError("; ".join(problems))
+
+    @abstractmethod
+    def measure(
+        self, pretrained: "Pretrained", data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> "list[Measure]":
+        """Measures of a model on `data`. Raises InputError for data or a model that cannot be measured so."""
+
+
+MASK_RATIOS = (0.0, 0.25, 0.5, 0.75)
+"""Mask ratios at which tasks measure the joint space by default."""
+
+
+@dataclass(frozen=True)
+class JointSettings(TaskSettings):
+    """Pictures in the joint space at several mask ratios."""
+
+    mask_ratios: Annotated[tuple[float, ...], FROM_0] = MASK_RATIOS
+    """Shares of the tokens masked; each picture has its own random ones."""
+
+
+@dataclass(frozen=True)
+class HeldOutSettings(TaskSettings):
+    """Captioned pictures that training did not see."""
+
+    split: str | None = None
+    """Split of the data; none: `test` of shapes, `val` of other data."""
+
+
+def needs_answer_key(task: str, data: str) -> None:
+    """Raises InputError for data other than `shapes`."""
+    if data != "shapes":
+        raise InputError(f"task '{task}' needs an answer key: use --data shapes, not '{data}'")

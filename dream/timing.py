@@ -1,0 +1,49 @@
+"""Measures seconds: of one call, of calls that take turns, and of the machine's own matrix product."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+
+MATMUL_ROWS = 4096
+
+
+def seconds_of(function: Callable[[], Any]) -> float:
+    """Seconds that one call takes."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+def matmul_rate(width: int, repeats: int = 5) -> float:
+    """FLOP/s of a plain float32 product (MATMUL_ROWS, width) @ (width, width): the median of `repeats`."""
+    left, right = torch.ones(MATMUL_ROWS, width), torch.ones(width, width)
+    torch.mm(left, right)  # the first call sets up threads and memory
+    seconds = [seconds_of(lambda: torch.mm(left, right)) for _ in range(repeats)]
+    return 2 * MATMUL_ROWS * width**2 / statistics.median(seconds)
+
+
+def step_by_step(runs: Mapping[str, Iterator[Any]]) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds that each iterator takes when they advance in turn, and the last item of each."""
+    seconds, last, going = dict.fromkeys(runs, 0.0), dict.fromkeys(runs), dict(runs)
+    while going:
+        for name, run in list(going.items()):
+            started = time.perf_counter()
+            item = next(run, None)
+            seconds[name] += time.perf_counter() - started
+            if item is None:
+                del going[name]
+            else:
+                last[name] = item
+    return seconds, last
+
+
+def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each function; every round calls all of them."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(repeats):
+        for name, function in runs.items():
+            seconds[name].append(seconds_of(function))
+    return {name: statistics.median(values) for name, values in seconds.items()}
