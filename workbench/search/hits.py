@@ -13,10 +13,10 @@ from workbench.search.index import Hit, Index, places_with_caption
 
 def why_no_joint_space(name: str, config: DreamConfig) -> str:
     """Explains why this model has no joint space, and what to choose instead."""
-    task = "pictures alone" if not config.objective.text else "painting alone"
+    task = "on pictures only" if not config.objective.text else "for painting only"
     return (
-        f"{name} was trained for {task}, without the contrastive loss, so it has no space in which a text "
-        "and a picture can be compared: choose a model trained with the objective dream or clip."
+        f"{name} was trained {task}, without the contrastive loss, so texts and pictures cannot be compared. "
+        "Choose a model trained with the objective dream or clip."
     )
 
 

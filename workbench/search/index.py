@@ -172,7 +172,7 @@ def chunk(num_tokens: int) -> int:
 def text_features(pretrained: Pretrained, text: str) -> Tensor:
     """Normalised features (E,) of a text. Raises InputError if it is empty."""
     if not text.strip():
-        raise InputError("there is no text to search for")
+        raise InputError("the search text is empty")
     return caption_features(pretrained, [" ".join(text.split())])[0]
 
 

@@ -23,7 +23,7 @@ from dream.randomness import generator
 from workbench.search.index import chunk, features_under, text_features
 
 Way = Literal["shapley", "hide", "show"]
-WAYS: dict[Way, str] = {"shapley": "fair share", "hide": "hide one", "show": "show one"}
+WAYS: dict[Way, str] = {"shapley": "Shapley value", "hide": "hide one", "show": "show one"}
 """The contexts that a patch's contribution is measured in, and their names on pages."""
 PASSES = 500
 """Encoder passes that `features_along` may take in total, unless FEWEST walks take more."""

@@ -106,7 +106,7 @@ def test_broken_samples_are_passed_over_and_counted(tmp_path):
 def test_a_model_without_the_contrastive_loss_has_no_joint_space(objective):
     config = preset("tiny", objective)
     assert not has_joint_space(config)
-    assert "choose a model trained with" in why_no_joint_space(objective, config)
+    assert "Choose a model trained with" in why_no_joint_space(objective, config)
     assert has_joint_space(preset("tiny")) and has_joint_space(preset("tiny", "clip"))
     with pytest.raises(InputError, match="no joint space"):
         build_index(replace(MODEL, config=config), browse("shapes", MODEL.config, "val"), 4)
@@ -130,5 +130,5 @@ def test_a_dropped_picture_is_cropped_and_one_that_is_none_refused():
 
 
 def test_an_empty_text_is_refused():
-    with pytest.raises(InputError, match="no text"):
+    with pytest.raises(InputError, match="search text is empty"):
         text_features(MODEL, "  ")
