@@ -41,14 +41,14 @@ class WorkView(Generic[T]):
     """Its last partial result, if it failed or was cancelled."""
 
 
-def work(name: str) -> Work[Any] | None:
+def _work(name: str) -> Work[Any] | None:
     """This tab's work of that name; None if it was never started."""
     return st.session_state.get(work_key(name))
 
 
 def start_work(name: str, function: Callable[[Work[T]], T], identity: Hashable = None) -> Work[T]:
     """Starts work of that name in this tab, for `identity`; earlier work of that name is asked to stop."""
-    before = work(name)
+    before = _work(name)
     if before is not None:
         before.cancel()
     st.session_state[work_key(name)] = started = Work(function, name)
@@ -64,18 +64,18 @@ def forget_work(name: str) -> None:
 
 def is_started(name: str, identity: Hashable = None) -> bool:
     """Whether this tab's latest work of that name was started for `identity`; it may have ended."""
-    return work(name) is not None and st.session_state.get(identity_key(name)) == identity
+    return _work(name) is not None and st.session_state.get(identity_key(name)) == identity
 
 
 def is_running(name: str) -> bool:
     """Whether this tab's work of that name is running, for any identity."""
-    current = work(name)
+    current = _work(name)
     return current is not None and current.running
 
 
 def take_result(name: str) -> Any:
     """Result of work that has finished since the last call; None before, and on every further call."""
-    current = work(name)
+    current = _work(name)
     if current is None or current.state != "done" or st.session_state.get(taken_key(name)) is current:
         return None
     st.session_state[taken_key(name)] = current
@@ -98,11 +98,11 @@ def show_work(
     every `every` seconds; the page reruns when the work ends. Failed: the error. Cancelled: the sentence `cancelled`.
     After both a button calls `again`, if given. Done: nothing is drawn.
     """
-    current = work(name)
+    current = _work(name)
     if current is None or not is_started(name, identity):
         return WorkView()
     if current.running:
-        follow(name, lambda running: _show_partial(running, show, waiting), every)
+        _follow(name, lambda running: _show_partial(running, show, waiting), every)
         return WorkView(running=True)
     if current.state == "done":
         return WorkView(result=current.result)
@@ -154,9 +154,9 @@ def computed(
     return show_work(name, show, identity=identity, cancelled=cancelled, again=start).result
 
 
-def follow(name: str, show: Callable[[Work[Any]], None], every: float = 0.3) -> None:
+def _follow(name: str, show: Callable[[Work[Any]], None], every: float = 0.3) -> None:
     """Draws this tab's running work of that name every `every` seconds, then reruns the page once."""
-    running = work(name)
+    running = _work(name)
     if running is None or not running.running:
         return
 
