@@ -171,8 +171,8 @@ def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: 
     rank = 1 + int((final > final[taken]).sum())
     regret, random = float(final.max() - final[taken]), float((final.max() - final).mean())
     by_score = (
-        f"By the score, candidate {taken} ended {_place(rank, k)}: {regret:.3f} below the best, while a "
-        f"random candidate loses {random:.3f} on average."
+        f"By the score, candidate {taken} ranks {_place(rank, k)}, {regret:.3f} below the best; a "
+        f"random candidate is {random:.3f} below it on average."
     )
     flags = found.flags(strict)
     if not len(flags):
@@ -213,4 +213,4 @@ def what_is_seen_over(found: Finished, rows: Sequence[Worth], index: int, strict
 
 
 def _place(rank: int, of: int) -> str:
-    return "first" if rank == 1 else f"in place {rank} of {of}" if rank < of else "last"
+    return "first" if rank == 1 else f"number {rank} of {of}" if rank < of else "last"

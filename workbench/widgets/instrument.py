@@ -107,9 +107,9 @@ class Instrument(ipywidgets.VBox, Generic[R]):
             self.say("")
             work = self._work = Work(function, type(self).__name__)
             follower = threading.Thread(target=self._follow, args=(work, show, done), daemon=True)
-            self._follower = follower
+            follower.start()
+            self._follower = follower  # once it is alive, so that `running` never misses it
             self._strip.show(work)
-        follower.start()
 
     def react(self, control: ipywidgets.Widget, function: Callable[[Any], None], name: str = "value") -> None:
         """Calls `function` with each new value of the control; errors are shown below the figures."""

@@ -292,9 +292,9 @@ def moment_readings(moment: Moment, groups: int) -> str:
         (
             ("Location", "-" if moment.center is None else f"{moment.center:.2f}"),
             ("True mean ratio", f"{moment.mean:.2f}"),
-            ("Train contrast", f"{shares.contrast:.0%}"),
-            ("Train generation", f"{shares.generation:.0%}"),
-            ("Train both", f"{shares.both:.0%}"),
+            ("Contrast draws", f"{shares.contrast:.0%}"),
+            ("Generation draws", f"{shares.generation:.0%}"),
+            ("Both losses", f"{shares.both:.0%}"),
             (f"Both in a batch of {groups}", f"{moment.chance:.1%}"),
         )
     )

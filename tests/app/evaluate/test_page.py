@@ -159,7 +159,7 @@ def test_models_of_another_page_are_chosen(here):
 
 
 def test_a_running_evaluation_shows_the_task_at_work_and_the_time_left(here, monkeypatch):
-    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    monkeypatch.setattr(launch, "_ended_unseen", lambda *_: False)
     running = job(here, "running", pid=1)
     log = EventLog(running.progress)
     for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
@@ -170,8 +170,8 @@ def test_a_running_evaluation_shows_the_task_at_work_and_the_time_left(here, mon
 
 
 def test_what_the_command_prints_changes_nothing_on_the_page(here, monkeypatch):
-    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
-    running = job(here, "running", pid=1, started=time.time() - 7230)  # shown in minutes, so the same each time
+    monkeypatch.setattr(launch, "_ended_unseen", lambda *_: False)
+    running = job(here, "running", pid=1, started=time.time() - 7200)  # shown in minutes, the same for half a minute
     log = EventLog(running.progress)
     for event in (TaskAsked(KNN), TaskAtWork(KNN, 0.4, "features", 8.0)):
         log.write(event)
@@ -184,7 +184,7 @@ def test_what_the_command_prints_changes_nothing_on_the_page(here, monkeypatch):
 
 
 def test_a_running_job_of_an_earlier_version_shows_its_tasks_waiting(here, monkeypatch):
-    monkeypatch.setattr(launch, "_is_gone", lambda *_: False)
+    monkeypatch.setattr(launch, "_ended_unseen", lambda *_: False)
     job(here, "running", "demo: knn on shapes  40% features, 8 s left in all\n", pid=1)
     app = opened()
     assert "○ knn" in shown(app) and bar(app) == "Opening the models"

@@ -124,7 +124,7 @@ def test_a_folder_is_searched_and_broken_samples_are_counted(page, tmp_path):
     assert "with this caption has rank" in words(app)
 
 
-@pytest.mark.parametrize(("objective", "why"), [("fluid", "painting alone"), ("mar", "pictures alone")])
+@pytest.mark.parametrize(("objective", "why"), [("fluid", "for painting only"), ("mar", "on pictures only")])
 def test_a_model_without_a_joint_space_says_so_and_what_to_do(objective, why, page, tmp_path):
     folder = shutil.copytree(SHIPPED["demo"], tmp_path / objective)
     state = json.loads((folder / "state.json").read_text())

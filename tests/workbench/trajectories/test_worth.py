@@ -92,12 +92,12 @@ def test_a_step_that_was_not_scored_means_the_one_before():
 )
 def test_the_sentence_says_what_the_judge_saw(flags, said):
     text = what_is_seen(finished(LATE, [flags]), 0)
-    assert said in text and "candidate 0 ended last: 2.000 below the best" in text
+    assert said in text and "candidate 0 ranks last, 2.000 below the best" in text
 
 
 def test_without_a_judge_only_the_score_speaks():
     assert "The judge knows only drawn shapes" in what_is_seen(finished(LATE), 1)
-    assert "candidate 2 ended first: 0.000" in what_is_seen(finished(LATE), 1)
+    assert "candidate 2 ranks first, 0.000 below the best" in what_is_seen(finished(LATE), 1)
 
 
 def test_the_sentence_over_prompts_says_whether_a_gain_is_beyond_chance():

@@ -167,7 +167,7 @@ def test_other_draws_other_drawings_and_an_own_picture(explorer, tmp_path):
         with pytest.raises(InputError):
             explorer.show_picture(bad)
     (tmp_path / "text.png").write_text("no")
-    with pytest.raises(InputError, match="no picture"):
+    with pytest.raises(InputError, match="cannot be used as a picture"):
         explorer.show_picture(tmp_path / "text.png")
     explorer.controls["again"].click()
     assert picture() == from_array and not said(explorer)

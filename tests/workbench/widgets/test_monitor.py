@@ -178,7 +178,7 @@ def test_sheets_are_leafed_through_and_the_newest_follows(workspace):
 def test_a_training_of_the_queue_waits_is_taken_out_and_goes_on(workspace):
     job = start_training(workspace, TrainForm("a", budget="steps", amount=10))
     monitor = followed(job.out)
-    assert monitor.result.state == "queued" and "it is the next" in monitor._state.value
+    assert monitor.result.state == "queued" and "it is next" in monitor._state.value
     assert monitor.result.command.startswith("dream train --preset tiny")
     monitor.controls["stop"].click()
     assert monitor.wait(30).result.state == "stopped" and "nothing was written" in monitor._state.value
@@ -212,7 +212,7 @@ def test_failed_killed_and_damaged_runs_are_said(workspace):
     found = {name: followed(name).wait(30) for name in ("failed", "killed", "damaged")}
     assert {name: monitor.result.state for name, monitor in found.items()} == {n: n for n in found}
     assert "not finite at step 3" in found["failed"]._state.value
-    assert "resume goes on" in found["killed"]._state.value
+    assert "resume it to continue" in found["killed"]._state.value
     assert not found["killed"].controls["resume"].disabled
     assert found["damaged"].controls["resume"].disabled and found["damaged"].controls["stop"].disabled
 
