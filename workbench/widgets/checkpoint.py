@@ -61,9 +61,9 @@ class CheckpointBrowser(Instrument[pd.DataFrame]):
         self._asked = {part.name for part in self.checkpoint.parts if part.bytes <= SMALL}
         self._build(theme)
         self._connect()
-        self._show_part()
-        self._show_view()
-        self._go_on()
+        with self._lock:  # values that are read meanwhile are shown afterwards, not overwritten
+            self._show_part()
+            self._show_view()
 
     @property
     def part(self) -> Part:
