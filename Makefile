@@ -53,17 +53,17 @@ format: $(READY) ## rewrite the sources in the house format
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(READY) ## time training and decoding beside the published algorithm
+bench: $(READY) ## time training and decoding against the published algorithm
 	$(PY) -m dream bench
 
-demo: $(READY) ## train the model that ships again (about two hours on two cores) and put it in its place
+demo: $(READY) ## retrain the model that ships (about two hours on two cores) and put it in its place
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
 	$(PY) -m dream export --model runs/demo --out dream/demo --overwrite
 
-judge: $(READY) ## train the judge of drawn pictures that ships again, and put it in its place
+judge: $(READY) ## retrain the judge of drawn pictures that ships, and put it in its place
 	$(PY) -m dream.evaluation.judging.train_judge
 
-comparison: $(READY) ## joint against single objectives at equal budget, three seeds each (some hours)
+comparison: $(READY) ## joint against single objectives at equal budget, three seeds each (several hours)
 	$(PY) -m workbench.comparison
 
 clean: ## remove .venv and every cache; runs/ stays
@@ -77,7 +77,7 @@ $(READY): pyproject.toml
 		{ echo "make: DREAM needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V); try make PYTHON=python3.11."; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "make: Python's venv is missing; install it (Debian: sudo apt install python3-venv) and try again."; exit 1; }
-	@echo "Setting up $(VENV): once, some minutes, 2.5 to 6 GB ..."
+	@echo "Setting up $(VENV): once, a few minutes, 2.5 to 6 GB ..."
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --no-input --disable-pip-version-check -e '.[all,test,e2e]'
 	@touch $@

@@ -105,7 +105,7 @@ def checked_value(key: str, value: Any, kind: Any) -> Any:
 
 
 def not_none(kind: types.UnionType) -> Any:
-    """The type that `kind | None` has beside None."""
+    """The type that `kind | None` allows besides None."""
     return next(option for option in typing.get_args(kind) if option is not type(None))
 
 

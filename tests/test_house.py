@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 ROOT = Path(__file__).parents[1]
-STOREYS = ("dream", "workbench", "app")
+LAYERS = ("dream", "workbench", "app")
 PAGES = {folder.parent.name for folder in (ROOT / "app").glob("*/page.py")}
 MAY_VISIT = {("runs", "train"), ("search", "data")}
 """Pages that use parts of another page."""
@@ -22,7 +22,7 @@ SHARED_NAMES = {"render", "add_arguments", "run", "main"}
 @cache
 def trees() -> dict[str, ast.Module]:
     """Syntax tree of every module by its path from the root."""
-    paths = [path for storey in STOREYS for path in sorted((ROOT / storey).rglob("*.py"))]
+    paths = [path for layer in LAYERS for path in sorted((ROOT / layer).rglob("*.py"))]
     return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text()) for path in paths}
 
 
@@ -90,15 +90,15 @@ def test_no_module_imports_itself_by_a_detour():
     assert circle(arrows()) == ""
 
 
-def test_no_room_imports_itself_by_a_detour():
-    def room(module: str) -> str:
+def test_no_folder_imports_itself_by_a_detour():
+    def folder(module: str) -> str:
         names = module.split(".")
         return ".".join(names[:2]) if len(names) > 2 or is_package(module) else module
 
-    rooms: dict[str, set[str]] = {}
+    folders: dict[str, set[str]] = {}
     for module, targets in arrows().items():
-        rooms.setdefault(room(module), set()).update(room(target) for target in targets)
-    assert circle({name: targets - {name} for name, targets in rooms.items()}) == ""
+        folders.setdefault(folder(module), set()).update(folder(target) for target in targets)
+    assert circle({name: targets - {name} for name, targets in folders.items()}) == ""
 
 
 def test_pages_do_not_import_each_other():
@@ -139,7 +139,7 @@ def test_functions_fit_a_screen_and_take_few_arguments():
 
 
 def test_a_folder_holds_few_files():
-    folders = {path for storey in STOREYS for path in [ROOT / storey, *(ROOT / storey).rglob("*/")]}
+    folders = {path for layer in LAYERS for path in [ROOT / layer, *(ROOT / layer).rglob("*/")]}
     counts = {
         folder.relative_to(ROOT).as_posix(): len([p for p in folder.iterdir() if p.is_file()]) for folder in folders
     }

@@ -4,7 +4,7 @@ Trains every variant with several seeds, evaluates all runs, and writes the mean
 
 Equal budget means the same wall-clock minutes (`--minutes`, the default) on the same number of threads, so that an
 expensive step counts against its method; a run converts its minutes into steps itself. With `--steps` every run has
-the same number of optimizer steps and pictures, whatever they cost. Model size, data, optimizer, evaluation and its
+the same number of optimiser steps and pictures, whatever they cost. Model size, data, optimiser, evaluation and its
 seed are the same for all; the differences are listed in `variants.VARIANTS`. Runs that share a machine (`--jobs`)
 slow each other down equally as long as the same number runs side by side. The last runs of a queue would run alone
 and get more steps from their minutes, so choose a number of runs that `--jobs` divides.
@@ -284,7 +284,7 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
     add("--data", default=plan.data, metavar="SRC", help=f"{SOURCE_FORMS} (default: {plan.data})")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help=f"minutes of training per run (default: {plan.minutes:g})")
-    budget.add_argument("--steps", type=int, help="optimizer steps per run, instead of minutes")
+    budget.add_argument("--steps", type=int, help="optimiser steps per run, instead of minutes")
     add(
         "--set",
         nargs="+",

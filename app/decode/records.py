@@ -83,7 +83,7 @@ def _card(stored: StoredDecode) -> None:
         disabled=st.session_state.get(SHOWN) == stored.id,
         help="Shows it above.",
     )
-    with right.popover("Delete", width="stretch", help="Asks before it deletes."):
+    with right.popover("Delete", width="stretch", help="Asks for confirmation first."):
         st.markdown("Delete this decode? This cannot be undone.")
         st.button(
             "Delete",

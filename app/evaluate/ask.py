@@ -157,7 +157,7 @@ def _task(fit: TaskFit) -> None:
         f"**{task.name}** {task.about} :gray[· {duration(task.seconds)}]",
         key=TASK + task.name,
         disabled=not fit.fits,
-        help=f"Needs {' or '.join(task.takes)}{longer}. Time with default settings, a small model and two cores.",
+        help=f"Needs {' or '.join(task.takes)}{longer}. The time is for default settings, a small model and two cores.",
     )
     for reason in fit.reasons:
         st.caption(f"{'✗' if not fit.fits else '–'} {reason}")

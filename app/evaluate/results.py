@@ -50,7 +50,7 @@ def show_nothing(here: Workspace) -> None:
         st.markdown(
             "A first look measures the shipped demo model on drawn pictures: its losses by mask ratio, whether "
             "captions find their pictures, whether one wrong word in a caption is noticed, and how well classes are "
-            "recognized. It takes about two minutes."
+            "recognised. It takes about two minutes."
         )
         look, own = st.columns(2)
         look.button(

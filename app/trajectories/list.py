@@ -59,7 +59,7 @@ def _row(stored: StoredDecode) -> None:
                 args=(stored.id, many),
                 help="Shows it again; nothing is painted.",
             )
-            with st.popover("Delete", help="Asks before it deletes."):
+            with st.popover("Delete", help="Asks for confirmation first."):
                 st.button(
                     "Delete permanently",
                     key=TRAJECTORIES.action("delete", stored.id),

@@ -129,7 +129,7 @@ def _studied(stored: StoredDecode) -> None:
         f"{settings.temperature:g} · seed {settings.seed} · {stored.when}"
     )
     _show(finished, settings, stored.id)
-    with st.popover("Delete", help="Asks before it deletes."):
+    with st.popover("Delete", help="Asks for confirmation first."):
         if st.button("Delete permanently", key=TRAJECTORIES.action("study", "delete"), help="Cannot be undone."):
             delete_choice(stored.id)
             del st.session_state[STUDIED]

@@ -1,4 +1,4 @@
-"""The Trajectories page: candidates of a prompt next to each other, their scores, the choice, and what if not."""
+"""The Trajectories page: candidates of a prompt next to each other, their scores, the choice, and what it was worth."""
 
 import streamlit as st
 

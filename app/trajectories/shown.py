@@ -30,7 +30,7 @@ SHOWN = TRAJECTORIES.name("shown")
 
 
 def show_stored(stored: StoredDecode) -> None:
-    """Draws a stored choice with its player, and below it what if all candidates were finished."""
+    """Draws a stored choice with its player, and below it the comparison with finishing all candidates."""
     race = _race(str(stored.path), stored.id)
     final = verdict(race)
     st.subheader(stored.prompt, anchor=False)
@@ -158,7 +158,7 @@ def _actions(stored: StoredDecode, race: Race, finished: bool, played: dict[str,
             help="Puts its prompt and settings into the controls above.",
         )
         show_race_exports(stored, played)
-        with st.popover("Delete", help="Asks before it deletes."):
+        with st.popover("Delete", help="Asks for confirmation first."):
             st.button(
                 "Delete permanently",
                 key=TRAJECTORIES.action("delete"),

@@ -21,14 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add = parser.add_argument
     add("--preset", default="base", help="preset to measure; of a published one, a small copy (default: base)")
-    add_model(parser, required=False, note=", of which decoding is measured instead")
+    add_model(parser, required=False, note="; measures its decoding instead")
     add("--width", type=int, default=512, help="width of the small copy, a multiple of 64 (default: 512)")
     add("--depth", type=int, default=4, help="depth of the small copy's encoder and decoder (default: 4)")
     add("--full", action="store_true", help="measure a published preset at its full size")
     add("--steps", type=int, help="reveal steps (default: the preset's)")
     add("--sampling-steps", type=int, help="denoising steps per token (default: the preset's)")
     add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
-    add("--repeats", type=int, default=3, help="rounds of some minutes each, of which medians are taken (default: 3)")
+    add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
     add("--json", type=Path, help="also write the results to this file")
 

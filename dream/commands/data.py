@@ -80,7 +80,7 @@ def _described(result: "Survey", name: str, size: int | None, own_validation: bo
         yield from _pictures(result, size)
         yield from _captions(result)
     total = result.report.total
-    yield f"  broken      {_count(total, 'problem') + '; the samples concerned are skipped' if total else 'nothing'}"
+    yield f"  broken      {_count(total, 'problem') + '; these samples are skipped' if total else 'nothing'}"
     if total:
         yield from (f"    {line}" for line in result.report.summary(NAMES).splitlines())
 

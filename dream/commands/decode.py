@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "separated by commas, with --selection halving",
     )
     add("--selection", choices=("once", "every", "halving", "none"), default="once", help="default: once")
-    add("--keep", type=Path, metavar="PICTURE", help="a picture of which a part is kept (in- and outpainting)")
+    add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
     add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
     add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
     add("--record", type=Path, metavar="PATH", help="also store the whole decode, as PATH.zarr")

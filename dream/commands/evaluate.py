@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _followed(request: "EvaluationRequest", progress: Path | None) -> "tuple[list[TaskEnded], str]":
-    """Evaluates, prints each event and writes it to the progress file; returns what ended, and why one was refused."""
+    """Evaluates, prints each event and writes it to the progress file; returns ended tasks, and the refusal if any."""
     from dream.evaluation.event_log import EventLog
     from dream.evaluation.events import EvaluationEnded, TaskAtWork, TaskEnded
     from dream.evaluation.session import evaluate

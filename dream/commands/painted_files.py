@@ -19,8 +19,8 @@ def write_painted(job: PaintJob, gallery: Gallery, out: Path) -> None:
     for picture, shown in enumerate(gallery.finished()):
         if gallery.compared_at is not None and job.plan.settings.selection != "every":
             compared = gallery.moments[gallery.compared_at]
-            scores = ", ".join(f"{s.alignment:.3f}" for s in compared.shown[picture])
-            console.say(f"'{job.plan.prompts[picture]}': chose candidate {shown[0].candidate} of {scores} (alignment)")
+            scores = ", ".join(f"{s.candidate}: {s.alignment:.3f}" for s in compared.shown[picture])
+            console.say(f"'{job.plan.prompts[picture]}': chose candidate {shown[0].candidate} by alignment ({scores})")
     if out.suffix.lower() == ".gif":
         pictures.save_gif(gallery.frames(), out)
     elif out.suffix:

@@ -74,4 +74,4 @@ def _alternatives(path: Path) -> str:
     if not names:
         return f": '{parent}' is empty"
     more = f" and {len(names) - 6:,} more" if len(names) > 6 else ""
-    return f"; '{parent}' holds {', '.join(names[:6])}{more}"
+    return f"; '{parent}' contains: {', '.join(names[:6])}{more}"

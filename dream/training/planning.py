@@ -73,7 +73,8 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
     steps = budget.steps_within(cost, seconds - spent - reserved, run.step if total else 0, total)
     fastest, slowest = 1000 * min(cost.seconds), 1000 * max(cost.seconds)
     run.console.say(
-        f"a step takes {1000 * cost.mean:.0f} ms on average ({fastest:.0f} to {slowest:.0f}): {steps} steps"
+        f"a step takes {1000 * cost.mean:.0f} ms on average ({fastest:.0f} to {slowest:.0f}): "
+        f"{steps} step{'s' * (steps != 1)}"
     )
     return steps
 

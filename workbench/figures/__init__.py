@@ -1,1 +1,1 @@
-"""Figures, one file a subject: data in, plotly Figure out."""
+"""Figures, one file per subject: data in, plotly Figure out."""

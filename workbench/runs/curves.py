@@ -101,7 +101,7 @@ def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curve
 def smoothed(values: Numbers, strength: float) -> Numbers:
     """Exponential moving average with decay `strength` (0 = no smoothing, below 1); NaN stays NaN.
 
-    The weights are normalized over the rows seen so far, so the start is not biased towards zero.
+    The weights are normalised over the rows seen so far, so the start is not biased towards zero.
     """
     if not 0 <= strength < 1:
         raise ValueError(f"strength must be in [0, 1), got {strength}")

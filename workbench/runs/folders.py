@@ -1,4 +1,4 @@
-"""Finds the runs in a folder and summarizes each as plain data. It opens no weights."""
+"""Finds the runs in a folder and summarises each as plain data. It opens no weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

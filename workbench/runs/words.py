@@ -34,7 +34,7 @@ class RunReading(NamedTuple):
 
 
 def sentence(text: str) -> str:
-    """Capitalizes a message and ends it with a full stop; empty stays empty."""
+    """Capitalises a message and ends it with a full stop; empty stays empty."""
     text = text.strip()
     text = text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
     return text if not text or text.endswith((".", "!", "?")) else text + "."
