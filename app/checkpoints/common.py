@@ -41,7 +41,7 @@ def first_choice() -> str:
 
 
 def pick(key: str, label: str, default: str | None = None) -> str:
-    """Show a selection box of checkpoints that also takes a typed path; returns what `opened_checkpoint` takes."""
+    """Shows a selection box of checkpoints that also takes a typed path; returns what `opened_checkpoint` takes."""
     st.session_state.setdefault(key, default or first_choice())
     about = (
         "A checkpoint of this workspace, a shipped model, or a typed path: a run, a folder, .safetensors, .pth, .pt "

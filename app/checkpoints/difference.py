@@ -18,7 +18,7 @@ MOST_ROWS = 200
 
 
 def show_averaged(found: Checkpoint) -> None:
-    """Show the distance between averaged and raw weights, and pictures painted by both."""
+    """Shows the distance between averaged and raw weights, and pictures painted by both."""
     averaged = found.averaged
     if averaged is None:
         only = "averaged weights only" if not found.raw else "one set of weights"
@@ -38,7 +38,7 @@ def show_averaged(found: Checkpoint) -> None:
 
 
 def show_difference(found: Checkpoint) -> None:
-    """Show the distance between this checkpoint and another one."""
+    """Shows the distance between this checkpoint and another one."""
     mine, left, right = st.columns([1, 3, 1])
     with left:
         other = opened_checkpoint(pick(CHECKPOINTS.input("other"), "B: other checkpoint", _other(found)))

@@ -15,7 +15,7 @@ MOST_LAYERS = 120
 
 
 def show_layers(found: Checkpoint) -> None:
-    """Show norms and magnitudes by layer, and a list of suspicious tensors."""
+    """Shows norms and magnitudes by layer, and a list of suspicious tensors."""
     part = pick_part(found)
     measured = part_statistics(part)
     if measured is None:

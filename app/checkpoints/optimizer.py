@@ -13,7 +13,7 @@ from workbench.figures import checkpoints as figures
 
 
 def show_optimizer(found: Checkpoint) -> None:
-    """Show the optimiser state by layer and by parameter."""
+    """Shows the optimiser state by layer and by parameter."""
     part = found.optimizer
     if part is None:
         st.info("No optimiser state: checkpoints of a run have one, exported models do not.")
@@ -47,7 +47,7 @@ def show_optimizer(found: Checkpoint) -> None:
 
 
 def show_history(found: Checkpoint) -> None:
-    """Show the losses of the run that this checkpoint belongs to, and the logit scale of its checkpoints."""
+    """Shows the losses of the run that this checkpoint belongs to, and the logit scale of its checkpoints."""
     scales = logit_scales(found)
     _show_training_cells(found, {scale.part: scale.factor for scale in scales})
     past = history(found)

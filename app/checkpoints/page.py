@@ -29,7 +29,7 @@ MOST_FACTS = 200
 
 
 def render() -> None:
-    """Show the page."""
+    """Shows the page."""
     st.title("Checkpoints")
     st.caption(
         "Inspect any file or folder of weights, from this workbench or elsewhere: its contents, its health, and how it "

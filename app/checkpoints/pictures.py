@@ -13,7 +13,7 @@ WORK, PROMPTS, SEED = CHECKPOINTS.name("paint"), CHECKPOINTS.input("prompts"), C
 
 
 def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
-    """Show a form for prompts and a seed, and the pictures painted by each side (label, path, averaged)."""
+    """Shows a form for prompts and a seed, and the pictures painted by each side (label, path, averaged)."""
     st.markdown("##### Pictures with the same seed")
     st.session_state.setdefault(PROMPTS, "\n".join(SAMPLES))
     st.session_state.setdefault(SEED, 0)
@@ -51,7 +51,7 @@ def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
 
 
 def _show(painted: tuple[PaintedWeights, ...], prompts: str) -> None:
-    """Show one column per prompt and one row per side, with the difference between the pictures below."""
+    """Shows one column per prompt and one row per side, with the difference between the pictures below."""
     if not painted:
         return
     texts = prompts_of_text(prompts)

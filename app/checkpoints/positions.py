@@ -19,7 +19,7 @@ TABLE, SIDE, COMPONENT, POSITION = (CHECKPOINTS.input(name) for name in ("table"
 
 
 def show_positions(found: Checkpoint) -> None:
-    """Show the chosen table as colours, by principal component, and by similarity."""
+    """Shows the chosen table as colours, by principal component, and by similarity."""
     _take_clicks()
     part = found.weights
     tables = positions.position_tables(part)
@@ -149,7 +149,7 @@ def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.nda
 
 
 def _take_clicks() -> None:
-    """Choose the position of a newly clicked cell; must be called before the slider is drawn."""
+    """Chooses the position of a newly clicked cell; must be called before the slider is drawn."""
     seen = st.session_state.setdefault(CHECKPOINTS.name("seen"), {})
     for figure in (SIMILARITY, MOSAIC):
         event = st.session_state.get(action_key(figure))

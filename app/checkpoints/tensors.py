@@ -17,7 +17,7 @@ SEEN = CHECKPOINTS.name("seen")
 
 
 def show_tensors(found: Checkpoint) -> None:
-    """Show the chosen part as a treemap and a table, and the chosen tensor."""
+    """Shows the chosen part as a treemap and a table, and the chosen tensor."""
     part = pick_part(found)
     measured = part_statistics(part)
     by_name = {one.name: one for one in measured or []}
@@ -38,7 +38,7 @@ def show_tensors(found: Checkpoint) -> None:
 
 
 def pick_part(found: Checkpoint) -> Part:
-    """Show a choice of the checkpoint's parts and return the chosen one."""
+    """Shows a choice of the checkpoint's parts and returns the chosen one."""
     names, key = [part.name for part in found.parts], CHECKPOINTS.input("part")
     if st.session_state.get(key) not in names:
         st.session_state[key] = found.weights.name

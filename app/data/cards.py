@@ -27,7 +27,7 @@ Pager = tuple[DeltaGenerator, DeltaGenerator]
 
 
 def show_cards(opened: Opened, eyes: Eyes) -> None:
-    """Show a page of samples with their caption tokens and their reconstruction by the image tokenizer."""
+    """Shows a page of samples with their caption tokens and their reconstruction by the image tokenizer."""
     shard, wanted, per, pager = _choose(opened)
     size = eyes.config.image.size
     start = (st.session_state[DATA.input("page")] - 1) * per
@@ -57,7 +57,7 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
 
 
 def first_page() -> None:
-    """Return to the first page, after a change of source, split, shard or filter."""
+    """Returns to the first page, after a change of source, split, shard or filter."""
     st.session_state[DATA.input("page")] = 1
 
 
@@ -92,7 +92,7 @@ def _choose(opened: Opened) -> tuple[int, str, int, Pager]:
 
 
 def _show_pager(pager: Pager, page: Page, start: int) -> None:
-    """Show the buttons for the previous and next page, and the range of samples shown."""
+    """Shows the buttons for the previous and next page, and the range of samples shown."""
     pager[0].button(
         "‹", key=DATA.action("earlier"), on_click=_step(-1), disabled=start == 0, width="stretch", help="Previous page."
     )

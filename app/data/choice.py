@@ -35,7 +35,7 @@ class Opened:
 
 
 def pick_source(key: str) -> str:
-    """Show a selection box of sources that also takes typed ones. `key` is without `in.`."""
+    """Shows a selection box of sources that also takes typed ones. `key` is without `in.`."""
     return choose_or_type(
         "Data source",
         _listed(str(open_workspace().root)),
@@ -46,7 +46,7 @@ def pick_source(key: str) -> str:
 
 
 def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
-    """Show a selection box of the source's splits, initially on `first` if that exists.
+    """Shows a selection box of the source's splits, initially on `first` if that exists.
 
     Returns None while the source is being opened, or if it cannot be opened.
     """
@@ -66,7 +66,7 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
 
 
 def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened | None:
-    """Open a split; None until it is open, with progress or the failure shown here."""
+    """Opens a split; None until it is open, with progress or the failure shown here."""
     source = open_workspace().source(typed)
     identity = (source, stamp(source), split, _digest(config) if source == "shapes" else "")
     browsed = computed(key, identity, "Opening the source", lambda work: browse(source, config, split))
@@ -74,7 +74,7 @@ def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened 
 
 
 def pick_eyes() -> str:
-    """Show a selection box of the model whose tokenizers are applied to the source."""
+    """Shows a selection box of the model whose tokenizers are applied to the source."""
     return choose_or_type(
         "Tokenizers of",
         [*models(), NEW_MODEL],
@@ -85,7 +85,7 @@ def pick_eyes() -> str:
 
 
 def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
-    """Load the tokenizers; None until they are ready, with progress or the failure shown here."""
+    """Loads the tokenizers; None until they are ready, with progress or the failure shown here."""
     if chosen == NEW_MODEL:
         source = open_workspace().source(typed)
         return computed(
@@ -103,7 +103,7 @@ def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
 
 
 def pick_level() -> int:
-    """Show a selection box of the difficulty of drawn pictures."""
+    """Shows a selection box of the difficulty of drawn pictures."""
     st.session_state.setdefault(DATA.input("level"), tiny().data.level)
     return st.selectbox(
         "Level",

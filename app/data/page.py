@@ -14,7 +14,7 @@ VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples"
 
 
 def render() -> None:
-    """Show the page."""
+    """Shows the page."""
     st.title("Data")
     st.caption(
         "A source of captioned pictures as a model receives it: cropped pictures and their reconstruction from tokens, "
@@ -47,7 +47,7 @@ def render() -> None:
 
 
 def _links(opened: Opened, eyes: Eyes) -> None:
-    """Show buttons that open the source on other pages."""
+    """Shows buttons that open the source on other pages."""
     level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
     if st.button("Train on this", key=DATA.action("train"), help="Opens Train with this source."):
         hand_over("train", source=opened.typed, assignments=level)
@@ -56,7 +56,7 @@ def _links(opened: Opened, eyes: Eyes) -> None:
 
 
 def _choose() -> tuple[Opened, Eyes] | None:
-    """Show the choice of source and tokenizers; None until both are open. A failure is shown, the choice stays."""
+    """Shows the choice of source and tokenizers; None until both are open. A failure is shown, the choice stays."""
     drawn = str(st.session_state.get(DATA.input("source")) or "shapes").strip() == "shapes"
     columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
     with guarded():

@@ -22,7 +22,7 @@ LISTED = 1_000
 
 
 def show_statistics(opened: Opened, eyes: Eyes) -> None:
-    """Show lengths, sizes, words and repetitions of the chosen number of samples."""
+    """Shows lengths, sizes, words and repetitions of the chosen number of samples."""
     found = _read(opened, eyes, _numbers)
     if found is None:
         return
@@ -35,7 +35,7 @@ def show_statistics(opened: Opened, eyes: Eyes) -> None:
 
 
 def show_broken(opened: Opened, eyes: Eyes) -> None:
-    """Show the broken samples by kind and name, with a CSV download."""
+    """Shows the broken samples by kind and name, with a CSV download."""
     found = _read(opened, eyes, _broken_numbers)
     if found is None:
         return

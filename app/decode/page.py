@@ -21,7 +21,7 @@ FORM_WIDTH = 300  # pixels; the stage takes the rest, and goes below the form on
 
 
 def render() -> None:
-    """Draw the page."""
+    """Draws the page."""
     with guarded():
         _take_handed()
     finished = take_decode()

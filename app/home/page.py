@@ -27,7 +27,7 @@ TRY = (
 
 
 def render() -> None:
-    """Draw the page."""
+    """Draws the page."""
     st.title("DREAM workbench")
     st.caption(
         "One model for two tasks: matching captions with pictures, and painting a picture from a caption. "

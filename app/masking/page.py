@@ -14,7 +14,7 @@ from workbench.masking.settings import assignments, check_masking, command, pres
 
 
 def render() -> None:
-    """Draw the page."""
+    """Draws the page."""
     st.title("Masking")
     st.caption(
         "Contrast learns from pictures that are mostly visible, generation from pictures that are mostly "

@@ -22,7 +22,7 @@ MOST_COLUMNS = 4
 
 
 def curves(chosen: list[Training]) -> None:
-    """Show both losses and retrieval of all chosen runs in one figure."""
+    """Shows both losses and retrieval of all chosen runs in one figure."""
     st.session_state.setdefault(RUNS.input("axis"), "steps")
     st.session_state.setdefault(RUNS.input("smoothing"), 0.8)
     st.session_state.setdefault(RUNS.input("log"), True)
@@ -51,7 +51,7 @@ def curves(chosen: list[Training]) -> None:
 
 
 def configurations(chosen: list[Training]) -> None:
-    """Show the configuration fields that differ."""
+    """Shows the configuration fields that differ."""
     st.subheader("Configuration differences")
     if len(chosen) < 2:
         st.caption("Choose a second run to compare its configuration.")
@@ -64,7 +64,7 @@ def configurations(chosen: list[Training]) -> None:
 
 
 def samples(chosen: list[Training]) -> None:
-    """Show the same prompts painted by each run at about the same step."""
+    """Shows the same prompts painted by each run at about the same step."""
     st.subheader("Samples side by side")
     steps = sheet_steps([training.path for training in chosen])
     if not steps:
@@ -126,7 +126,7 @@ def _whole(sheets: list[SheetOf]) -> None:
 
 
 def notes(chosen: list[Training]) -> None:
-    """Show one box per run with tags, notes and links."""
+    """Shows one box per run with tags, notes and links."""
     st.subheader("Tags and notes")
     known = all_tags(open_workspace())
     for first in range(0, len(chosen), 2):

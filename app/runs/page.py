@@ -11,7 +11,7 @@ from workbench.workspace import open_workspace
 
 
 def render() -> None:
-    """Show the page."""
+    """Shows the page."""
     st.title("Runs")
     st.caption("All training runs of this workspace. Choose runs below the table to compare them.")
     trainings = list_trainings(open_workspace())
@@ -32,7 +32,7 @@ def render() -> None:
 
 
 def _chosen(trainings: list[Training]) -> list[Training]:
-    """Show the choice of runs to compare: those handed over, at first the two latest."""
+    """Shows the choice of runs to compare: those handed over, at first the two latest."""
     by_name = {training.name: training for training in trainings}
     given, key = handed("runs").get("runs"), RUNS.input("chosen")
     if given or key not in st.session_state:

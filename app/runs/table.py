@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 def show_runs_table(trainings: list[Training]) -> None:
-    """Show the table, with a warning below for each damaged run."""
+    """Shows the table, with a warning below for each damaged run."""
     st.dataframe(
         [_row(training) for training in trainings],
         hide_index=True,

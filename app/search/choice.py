@@ -37,7 +37,7 @@ class Ready:
 
 
 def choose_search() -> SearchChoice | None:
-    """Show the choice; None while the source opens, or if the model or the source cannot be searched."""
+    """Shows the choice; None while the source opens, or if the model or the source cannot be searched."""
     columns = st.columns([3, 3, 1.3, 1.7])
     with columns[0]:
         model = pick_model(SEARCH.name("model"))
@@ -69,7 +69,7 @@ def choose_search() -> SearchChoice | None:
 
 
 def ready(chosen: SearchChoice) -> Ready | None:
-    """Build the index; None until it is built, with progress or the failure shown here."""
+    """Builds the index; None until it is built, with progress or the failure shown here."""
     model = pretrained(chosen.model)
     identity = (model.model_id, *chosen.opened.identity, chosen.count)
     index = computed(
@@ -83,7 +83,7 @@ def ready(chosen: SearchChoice) -> Ready | None:
 
 
 def has_features(there: Ready, ratio: float) -> bool:
-    """Compute the pictures' features at this mask ratio; False until they are ready, with progress shown here."""
+    """Computes the pictures' features at this mask ratio; False until they are ready, with progress shown here."""
     features = computed(
         SEARCH.name("features"),
         (there.identity, ratio),

@@ -85,7 +85,7 @@ class Item(TypedDict):
 
 
 def show_hits(items: Sequence[Item], key: str, label: str, pick: Callable[[int], None], cells: bool) -> None:
-    """Show the items; a click calls `pick` with the item's id before the page reruns.
+    """Shows the items; a click calls `pick` with the item's id before the page reruns.
 
     `cells` shows pictures with sharp pixels; `label` names the group for screen readers.
     """

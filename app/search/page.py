@@ -30,7 +30,7 @@ EXAMPLES = 3
 
 
 def render() -> None:
-    """Show the page."""
+    """Shows the page."""
     st.title("Search")
     st.caption(
         "Find texts and pictures that are similar in a model's joint space, by their cosine (-1 to 1), with any share "

@@ -41,7 +41,7 @@ for that word's contribution (the drop of the cosine when the word is left out).
 
 
 def show_pair(there: Ready, picture: Looked, text: str, ratio: float) -> None:
-    """Show all figures of the pair; until they are computed, the progress."""
+    """Shows all figures of the pair; until they are computed, the progress."""
     who = (there.pretrained.model_id, picture.name, picture.pixels.tobytes())
     walks = computed(
         SEARCH.name("walk"),

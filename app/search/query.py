@@ -25,7 +25,7 @@ TYPES = ("png", "jpg", "jpeg", "webp", "gif", "bmp")
 
 
 def ask() -> tuple[str, float]:
-    """Show the fields for text and hidden share; returns the text (maybe empty) and the mask ratio."""
+    """Shows the fields for text and hidden share; returns the text (maybe empty) and the mask ratio."""
     words, share = st.columns([3, 1], gap="medium")
     text = words.text_input(
         "Text",
@@ -49,7 +49,7 @@ def ask() -> tuple[str, float]:
 
 
 def ask_picture() -> None:
-    """Show a field to drop a picture, which is kept in the session."""
+    """Shows a field to drop a picture, which is kept in the session."""
     key = SEARCH.action("upload", st.session_state.get(DROPPED, 0))
     st.file_uploader(
         "Picture",
@@ -68,19 +68,19 @@ def chosen_picture() -> bool:
 
 
 def take_place(there: Ready, place: int) -> None:
-    """Choose a picture of the index as the query."""
+    """Chooses a picture of the index as the query."""
     st.session_state[PICTURE] = ("index", there.identity, place)
     _view(PAIR if st.session_state.get(SEARCH.input("text")) else NEAR)
 
 
 def take_text(text: str) -> None:
-    """Choose a caption as the query text."""
+    """Chooses a caption as the query text."""
     st.session_state[SEARCH.input("text")] = text
     _view(PAIR if chosen_picture() else TEXT)
 
 
 def choose_view(text: str, picture: Looked | None) -> str | None:
-    """Show the choice among the available views and return it; None without a text and a picture."""
+    """Shows the choice among the available views and returns it; None without a text and a picture."""
     views = [TEXT] * bool(text) + [NEAR] * (picture is not None) + [PAIR] * (bool(text) and picture is not None)
     if len(views) < 2:
         return views[0] if views else None
@@ -115,7 +115,7 @@ def asked_picture(there: Ready) -> Looked | None:
 
 
 def show_picture(there: Ready, picture: Looked, ratio: float) -> None:
-    """Show the picture as the model sees it, and a button that removes it."""
+    """Shows the picture as the model sees it, and a button that removes it."""
     mask = hidden(there.pretrained, picture.order[None], ratio)[0].numpy()
     caption = there.index.captions[picture.place] if picture.place is not None else picture.name
     st.image(

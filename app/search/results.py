@@ -33,7 +33,7 @@ LISTED = 1_000
 
 
 def show_first(there: Ready) -> None:
-    """Show the first pictures of the index to click."""
+    """Shows the first pictures of the index to click."""
     index = there.index
     st.markdown("**The first pictures** · type a text, drop a picture, or click one of these")
     hits = [Hit(place + 1, place, float("nan")) for place in range(min(2 * SHOWN, len(index.names)))]
@@ -41,7 +41,7 @@ def show_first(there: Ready) -> None:
 
 
 def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None) -> None:
-    """Show the pictures nearest to a text, with the rank of those that have it as caption."""
+    """Shows the pictures nearest to a text, with the rank of those that have it as caption."""
     features, query = there.index.features[ratio], text_features(there.pretrained, text)
     title, save = st.columns([4, 1], vertical_alignment="center")
     title.markdown(f"**Pictures nearest to the text**{_own_rank(there, features, query, text)}")
@@ -68,7 +68,7 @@ def show_for_text(there: Ready, text: str, ratio: float, picture: Looked | None)
 
 
 def show_for_picture(there: Ready, picture: Looked, ratio: float) -> None:
-    """Show the captions and pictures nearest to a picture."""
+    """Shows the captions and pictures nearest to a picture."""
     index, query = there.index, looked_features(there.pretrained, picture, ratio)
     captions, pictures = st.columns([2, 3], gap="medium")
     with captions:

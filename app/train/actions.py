@@ -16,7 +16,7 @@ END = "It is not responding. Ends it without a new checkpoint; resume continues 
 
 
 def show_actions(training: Training) -> None:
-    """Show a row of buttons for the actions that apply to its current state."""
+    """Shows a row of buttons for the actions that apply to its current state."""
     has_model = any(training.path.glob("checkpoints/*/state.json"))
     buttons = st.container(horizontal=True)
     with buttons:
@@ -33,7 +33,7 @@ def show_actions(training: Training) -> None:
 
 
 def stop(training: Training) -> None:
-    """Ask the training to save and stop, and confirm the request."""
+    """Asks the training to save and stop, and confirms the request."""
     stop_training(open_workspace(), training)
     st.toast(f"{training.name} is being stopped.")
 

@@ -29,12 +29,12 @@ def run_feed(path: str) -> RunFeed:
 
 
 def show_numbers(training: Training) -> None:
-    """Show the current numbers."""
+    """Shows the current numbers."""
     _numbers(training, run_feed(str(training.path)).curves()[1])
 
 
 def show_run(training: Training, settings: CurveSettings) -> None:
-    """Show the figures, the sample sheets and the broken samples of the data."""
+    """Shows the figures, the sample sheets and the broken samples of the data."""
     feed = run_feed(str(training.path))
     version, curves = feed.curves()
     _figures(feed, (str(training.path), version, *settings), curves)
@@ -49,7 +49,7 @@ def _numbers(training: Training, curves: Curves) -> None:
 
 
 def curve_controls() -> CurveSettings:
-    """Show the controls of the curves and return their values.
+    """Shows the controls of the curves and returns their values.
 
     They must stay outside the fragment that reruns every second: a widget that is sent twice before the browser has
     received it loses its value.

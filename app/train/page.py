@@ -14,7 +14,7 @@ VIEWS = ("Set up", "Watch")
 
 
 def render() -> None:
-    """Show the page."""
+    """Shows the page."""
     st.title("Train")
     here = open_workspace()
     wake(here)
@@ -37,7 +37,7 @@ def render() -> None:
 
 
 def _choose_view(active: bool) -> None:
-    """Choose the view: the form for handed-over values, else the training just started, else active trainings."""
+    """Chooses the view: the form for handed-over values, else the training just started, else active trainings."""
     values = handed("train")
     if values:
         train_setup.take(values)

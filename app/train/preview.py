@@ -15,7 +15,7 @@ ACROSS = 6
 
 
 def show_preview(source: str, config: DreamConfig) -> None:
-    """Show samples of the source; a local source is read at once, a set on the hub after a click."""
+    """Shows samples of the source; a local source is read at once, a set on the hub after a click."""
     st.markdown("**Data as the training sees it**")
     if not source.strip():
         st.caption("Enter a data source above.")
@@ -35,7 +35,7 @@ def _drawn(config: DreamConfig) -> Preview:
 
 
 def _show_read(path: str, config: DreamConfig) -> None:
-    """Show the preview of a source that must be read, with its progress."""
+    """Shows the preview of a source that must be read, with its progress."""
     identity = (path, config.image.size, config.data.level, config.data.flip)
 
     def start(limit: int | None = LIMIT) -> None:

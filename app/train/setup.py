@@ -58,7 +58,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def take(values: dict[str, Any]) -> None:
-    """Fill the form with values from another page: assignments, source, preset, objective."""
+    """Fills the form with values from another page: assignments, source, preset, objective."""
     if "assignments" in values:
         st.session_state[TRAIN.input("assignments")] = "\n".join(values["assignments"])
     for name in ("source", "preset", "objective"):
@@ -67,7 +67,7 @@ def take(values: dict[str, Any]) -> None:
 
 
 def show_setup() -> None:
-    """Show the form, a preview of the data, and the command line with its start button."""
+    """Shows the form, a preview of the data, and the command line with its start button."""
     st.caption("Choose the data, the size and the budget. The command on the right is what will run.")
     for name, value in DEFAULTS.items():
         st.session_state.setdefault(TRAIN.input(name), value)
@@ -85,7 +85,7 @@ def show_setup() -> None:
 
 
 def _form() -> TrainForm:
-    """Show the fields of the form and return their values."""
+    """Shows the fields of the form and returns their values."""
     _data_and_model()
     budget = _budget_and_seed()
     st.text_area(
@@ -144,7 +144,7 @@ def _data_and_model() -> None:
 
 
 def _budget_and_seed() -> Budget:
-    """Show the fields and return the chosen unit of the budget."""
+    """Shows the fields and returns the chosen unit of the budget."""
     unit, amount, seed = st.columns([2, 2, 1])
     kind = cast(
         Budget,

@@ -30,7 +30,7 @@ LOG_BYTES = 40_000
 
 
 def show_queue(trainings: list[Training]) -> None:
-    """Show the queue, a selection box of trainings, and the chosen one."""
+    """Shows the queue, a selection box of trainings, and the chosen one."""
     if not trainings:
         return
     _fragment(_queue, any(training.active for training in trainings))()
@@ -105,7 +105,7 @@ def _queue_row(training: Training) -> None:
 
 
 def _watch(before: Training) -> None:
-    """Show a training's state; rerun the whole page when the state has changed."""
+    """Shows a training's state; reruns the whole page when the state has changed."""
     training = next((each for each in list_trainings(open_workspace()) if each.name == before.name), None)
     if training is None or (training.state, training.run is None) != (before.state, before.run is None):
         st.rerun()
@@ -116,7 +116,7 @@ def _watch(before: Training) -> None:
 
 
 def _state(training: Training) -> None:
-    """Show the state as a sentence with what to do about it."""
+    """Shows the state as a sentence with what to do about it."""
     if (message := state_words(training)) is not None:
         kind, text = message
         {"information": st.info, "success": st.success, "warning": st.warning, "error": st.error}[kind](text)

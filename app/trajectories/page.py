@@ -25,7 +25,7 @@ VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "Stored"}
 
 
 def render() -> None:
-    """Draw the page."""
+    """Draws the page."""
     _take_handed()
     st.title("Trajectories", anchor=False)
     st.markdown(
