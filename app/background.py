@@ -114,7 +114,7 @@ def show_work(
         st.info(cancelled)
     if again is not None:
         label = "Try again" if failed else "Start again"
-        st.button(label, key=action_key(name, "anew"), on_click=again, help="Runs the same again.")
+        st.button(label, key=action_key(name, "again"), on_click=again, help="Runs the same again.")
     return WorkView(failed=failed, partial=current.partial)
 
 

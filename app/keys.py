@@ -82,6 +82,11 @@ def taken_key(name: str) -> str:
     return _joined("taken", name)
 
 
+def origin_key(name: str) -> str:
+    """Key of what the input of that name was offered for; another origin offers other values."""
+    return _joined("origin", name)
+
+
 def handed_key(page: str) -> str:
     """Key of the values that another page left for this one."""
     return _joined("handed", page)

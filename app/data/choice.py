@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.background import computed
-from app.keys import DATA, input_key
+from app.keys import DATA, input_key, origin_key
 from app.models import choose_or_type, models
 from dream.config import DreamConfig
 from dream.presets import tiny
@@ -54,9 +54,9 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
-    if st.session_state.get(input_key(key)) not in splits or st.session_state.get(f"{key}.of") != source:
+    if st.session_state.get(input_key(key)) not in splits or st.session_state.get(origin_key(key)) != source:
         st.session_state[input_key(key)] = first if first in splits else splits[0]
-        st.session_state[f"{key}.of"] = source  # a new source starts on its own first split
+        st.session_state[origin_key(key)] = source  # a new source starts on its own first split
     return st.selectbox(
         "Split",
         splits,

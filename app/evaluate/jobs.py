@@ -23,6 +23,8 @@ COLOURS = {
     "failed": "red",
     "killed": "red",
 }
+SEEN = EVALUATE.name("seen")
+"""Session key: ids, states and answers of the evaluations when the page was last drawn."""
 SHOWN = 3
 """Number of failed or stopped evaluations that are shown outside of the list of earlier ones."""
 
@@ -43,8 +45,8 @@ def _show(here: Workspace) -> None:
     jobs = list_jobs(here, "evaluate")
     progress = {job.id: progress_of(job) for job in jobs if job.active}
     seen = sorted((job.id, job.state, progress[job.id].ended if job.active else 0) for job in jobs)
-    if st.session_state.setdefault("evaluate.seen", seen) != seen:
-        st.session_state["evaluate.seen"] = seen
+    if st.session_state.setdefault(SEEN, seen) != seen:
+        st.session_state[SEEN] = seen
         st.rerun()  # the table has new rows
     for job in sorted((job for job in jobs if job.active), key=lambda job: job.queued):
         _active(here, job, progress[job.id])

@@ -39,7 +39,7 @@ def test_a_failure_is_a_sentence_with_a_button_that_tries_again():
     app = AppTest.from_string(script("bad", 2), default_timeout=60).run()
     assert [error.value for error in app.error] == ["No such thing."] and app.markdown[-1].value == "found None"
     before = app.session_state["work.thing"]
-    app.button(key="do.thing.anew").click().run()
+    app.button(key="do.thing.again").click().run()
     assert app.session_state["work.thing"] is not before
 
 
@@ -50,7 +50,7 @@ def test_what_runs_shows_progress_and_a_cancelled_one_can_start_again():
     app.session_state["work.thing"].wait(10)
     app.run()
     assert app.info[0].value == "Making it was cancelled."
-    app.button(key="do.thing.anew").click().run()
+    app.button(key="do.thing.again").click().run()
     running = app.session_state["work.thing"]
     assert running.running
     running.cancel()
@@ -129,7 +129,7 @@ def test_a_cancelled_job_says_so_and_leaves_its_partial_result():
 
     app = run(script)
     assert app.info[0].value == "Stopped." and app.markdown[0].value == "half of it, failed False"
-    app.button(key="do.spin.anew").click().run()
+    app.button(key="do.spin.again").click().run()
     assert app.session_state["again"]
 
 

@@ -1,4 +1,4 @@
-"""Session keys: each page's kinds are told apart, inputs outlive a change of page, handed values are taken once."""
+"""Session keys: each page's kinds are kept apart, inputs outlive a change of page, handed values are taken once."""
 
 from streamlit.testing.v1 import AppTest
 

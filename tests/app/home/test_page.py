@@ -81,7 +81,7 @@ def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatc
     app.session_state["work.home.pictures"].wait(30)
     assert "was stopped before" in shown(app.run())
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
-    app.button(key="do.home.pictures.anew").click().run()
+    app.button(key="do.home.pictures.again").click().run()
     app.session_state["work.home.pictures"].wait(30)
     assert len(charts(app.run())) == 3
 
@@ -93,7 +93,7 @@ def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkey
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", fails)
     app = opened()
     assert "The model cannot paint." in [error.value for error in app.error]
-    assert app.button(key="do.home.pictures.anew").label == "Try again"
+    assert app.button(key="do.home.pictures.again").label == "Try again"
     assert "Runs on this machine" in [heading.value for heading in app.subheader]
 
 
