@@ -99,13 +99,16 @@ class Decoder(nn.Module):
         for block, keys_values in zip(self.blocks[:-1], cache[:-1], strict=True):
             x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)  # (B * (R + N), D)
         x = x.view(batch, length, width)  # (B, R + N, D)
-        return self._last_block(x, cache[-1], rotary) if wanted is None else self._wanted(x, cache[-1], rotary, wanted)
+        if wanted is None:
+            return self._last_block(x, cache[-1], rotary)  # (B, N, D)
+        return self._wanted(x, cache[-1], rotary, wanted)  # (M, D)
 
     def _last_block(self, x: Tensor, keys_values: tuple[Tensor, Tensor], rotary: Tensor | None) -> Tensor:
         """Condition (B, N, D) of every position from the last block's input (B, R + N, D)."""
         batch, length, width = x.shape
         packing = [Rows(batch, length, rotary)]
-        x = run_block(self.blocks[-1], self.checkpoint_gradients, x.flatten(0, 1), packing, keys_values)
+        x = x.flatten(0, 1)  # (B * (R + N), D)
+        x = run_block(self.blocks[-1], self.checkpoint_gradients, x, packing, keys_values)  # (B * (R + N), D)
         x = self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :]  # (B, N, D)
         return x + self.output_positions  # (B, N, D)
 

@@ -194,7 +194,7 @@ class Dream(nn.Module):
         middle = unpack(encoded.middle, encoded.packing)  # [(b, R + V, D)]
         visible = [tokens[:, self.encoder.buffer_tokens :].flatten(0, 1) for tokens in middle]  # [(b * V, D)]
         aligned = self.alignment(torch.cat(visible))  # (sum of b V, W_teacher)
-        return AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))
+        return AlignmentOutput(aligned, torch.cat([_places(group) for group in groups]))  # places (sum of b V, 2)
 
 
 def generative_rows(mask: Tensor, config: DreamConfig) -> int:

@@ -96,8 +96,8 @@ class Encoder(nn.Module):
         for number, block in enumerate(self.blocks, start=1):
             x = run_block(block, self.checkpoint_gradients, x, packing)  # (sum of b (R + V), D)
             if number == middle_block:
-                middle = x
-        return Encoded(self.norm_out(x), packing, middle)
+                middle = x  # (sum of b (R + V), D)
+        return Encoded(self.norm_out(x), packing, middle)  # (sum of b (R + V), D)
 
     def _rotary_of(self, visible: Tensor) -> Tensor | None:
         """Rotary table (b, R + V, 2 d) of the buffer tokens and the visible positions."""
