@@ -55,13 +55,6 @@ def encoder_features(pretrained: Pretrained, images: Tensor, pooling: str = "ima
     return torch.cat(features) if features else torch.empty(0, feature_width(pretrained, pooling))
 
 
-@torch.no_grad()
-def patch_features(pretrained: Pretrained, images: Tensor) -> Tensor:
-    """(B, N, D) encoder output at the image tokens in raster order; nothing in the pictures is masked."""
-    front = pretrained.config.encoder.buffer_tokens
-    return torch.cat([_encoded(pretrained, chunk)[:, front:].float().cpu() for chunk in images.split(CHUNK)])
-
-
 def labelled_features(
     pretrained: Pretrained, chunks: Iterable[LabelledPictures], pooling: str = "image"
 ) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from dream.errors import InputError
 from dream.evaluation.classes.accuracy import accuracy
 from dream.evaluation.classes.examples import Examples, example_chunks, featured
-from dream.evaluation.classes.features import POOLINGS, encoder_features, patch_features, picture_features
+from dream.evaluation.classes.features import POOLINGS, encoder_features, picture_features
 from dream.evaluation.classes.knn import KnnSettings, neighbour_votes
 from dream.evaluation.classes.probe import ProbeSettings, fit, fit_lars, fit_logistic, passes_of, schedule
 from dream.randomness import generator
@@ -50,7 +50,6 @@ def test_poolings_are_means_of_the_encoders_tokens(pretrained, pictures):
     wanted = {"image": encoded[:, front:], "buffer": encoded[:, :front], "all": encoded}
     for pooling, kept in wanted.items():
         torch.testing.assert_close(encoder_features(pretrained, pictures, pooling), kept.mean(1))
-    torch.testing.assert_close(patch_features(pretrained, pictures), encoded[:, front:])
     joint = picture_features(pretrained, pictures, 0.0, generator(0))
     torch.testing.assert_close(encoder_features(pretrained, pictures, "joint"), joint)
     assert all(len(encoder_features(pretrained, pictures[:0], pooling)) == 0 for pooling in POOLINGS)
