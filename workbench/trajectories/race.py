@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dream.config import DreamConfig
 from dream.decoding.paint import PaintPlan, paint_iter
 from dream.decoding.previews import previews
 from dream.decoding.record import About, DecodeRecord, load_record
@@ -28,7 +29,6 @@ from workbench.work import Work
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
-    from dream.config import DreamConfig
     from dream.model.pretrained import Pretrained
 
 KIND = "trajectories"
@@ -37,14 +37,14 @@ UNITS = {"% of the tokens": "%tokens", "% of the steps": "%steps", "steps": "ste
 """Units of the moment of the choice, and their form in `parse_select_at`."""
 
 
-def refusal(config: "DreamConfig") -> str | None:
+def refusal(config: DreamConfig) -> str | None:
     """Reason why a model cannot choose among its candidates, as a clause that begins with 'it'; None if it can."""
     learned = trained_for(config)
     return next((REFUSALS[need] for need in (PAINTING, PROMPTING, JOINT) if need not in learned), None)
 
 
 def race_settings_of(
-    config: "DreamConfig", select_at: str, *, selection: Selection, candidates: int, **changes: Any
+    config: DreamConfig, select_at: str, *, selection: Selection, candidates: int, **changes: Any
 ) -> tuple[DecodeSettings, list[SelectPoint]]:
     """The model's own settings with `changes`, and the moments at which candidates are compared.
 

@@ -6,7 +6,7 @@ the figures.
 
 import html
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import ipywidgets
 import pandas as pd
@@ -14,6 +14,7 @@ import pandas as pd
 from dream.config import DreamConfig
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, SelectPoint
 from dream.errors import InputError
+from dream.model.pretrained import Pretrained
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
@@ -37,9 +38,6 @@ from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
 from workbench.workspace import Workspace, open_workspace
-
-if TYPE_CHECKING:
-    from dream.model.pretrained import Pretrained
 
 BYTES_PER_SECOND = 4_000_000
 """Bytes of pictures sent per second while a race is painted; larger pictures are updated less often."""
@@ -76,7 +74,7 @@ class TrajectoryRace(Instrument[Race]):
 
     def __init__(
         self,
-        model: "Pretrained | str",
+        model: Pretrained | str,
         prompt: str,
         *,
         candidates: int = 8,
@@ -196,7 +194,7 @@ class TrajectoryRace(Instrument[Race]):
 
     # parts
 
-    def _named(self, model: "Pretrained | str") -> tuple[str, "Pretrained | None", Any]:
+    def _named(self, model: Pretrained | str) -> tuple[str, Pretrained | None, Any]:
         """Returns the name of the model in the workspace, the model if it is open, and its configuration."""
         if isinstance(model, str):
             place = place_of(model, self.workspace)
@@ -204,7 +202,7 @@ class TrajectoryRace(Instrument[Race]):
             return self.workspace.shown(place), None, config_of(place)
         return name_of(model, self.workspace), model, model.config
 
-    def _opened(self, work: Work[Any]) -> "Pretrained":
+    def _opened(self, work: Work[Any]) -> Pretrained:
         if self._pretrained is None:
             work.tell(0.0, "opening the model")
             self._pretrained = open_model(self._place)
