@@ -27,7 +27,7 @@ JOINT, PAINTING, PROMPTING = "joint", "painting", "prompting"
 REFUSALS = {
     JOINT: "it was trained without the contrastive loss and has no joint space of pictures and captions",
     PAINTING: "it was trained without the generative loss and cannot paint",
-    PROMPTING: "it was trained without captions and cannot paint what one says",
+    PROMPTING: "it was trained without captions and cannot paint what a prompt says",
 }
 
 

@@ -208,7 +208,7 @@ def head_predict(projected: Tensor):
 
 
 def with_start(steps: Tensor) -> Tensor:
-    """Recorded noise as `denoise` reads it: the start, then one entry a step."""
+    """Recorded noise as `denoise` reads it: the start, then one entry per step."""
     start = given("ddpm_init_noise")
     return torch.cat([start.repeat(steps.shape[1] // len(start), 1).unsqueeze(0), steps])
 

@@ -56,14 +56,13 @@ def main() -> None:
     """Trains the judge, and writes its weights (half precision) and accuracy."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json is written next to it")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and drawings (default: 0)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"optimiser steps (default: {STEPS:,})")
     arguments = parser.parse_args()
     judge = train_judge(arguments.seed, arguments.steps, lambda step, loss: print(f"step {step}: loss {loss:.3f}"))
     weights = {name: t.half() if t.is_floating_point() else t for name, t in judge.state_dict().items()}
-    judge.load_state_dict(
-        {name: t.float() for name, t in weights.items()}
-    )  # the accuracy is that of the stored weights
+    # the accuracy is that of the stored weights
+    judge.load_state_dict({name: t.float() for name, t in weights.items()})
     accuracy = {"seed": arguments.seed, "steps": arguments.steps, **judge_accuracy(judge)}
     save_file(weights, arguments.out)
     arguments.out.with_suffix(".json").write_text(json.dumps(accuracy, indent=2) + "\n")
