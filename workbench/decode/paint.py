@@ -19,8 +19,8 @@ from dream.decoding.record_writer import RecordWriter
 from dream.decoding.state import Beginning, Given, StepRecord
 from dream.errors import InputError
 from workbench import store
-from workbench.decode.request import DecodeRequest, KeptPicture, Picture, Stretch, check_decode_request, stretches
-from workbench.pictures import image_of
+from workbench.decode.request import DecodeRequest, KeptPicture, Stretch, check_decode_request, stretches
+from workbench.pictures import Picture, image_of
 from workbench.store import StoredDecode
 from workbench.work import Work
 from workbench.workspace import Workspace

@@ -16,10 +16,8 @@ from dream.decoding.record import DecodeRecord, load_record
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Midway
 from dream.errors import InputError
+from workbench.pictures import Picture
 from workbench.store import StoredDecode
-
-Picture = NDArray[np.uint8]
-"""(3, H, W) uint8."""
 
 WEIGHTS = ("averaged", "raw")
 
