@@ -79,9 +79,10 @@ def pick_checkpoint(path: Path, which: str) -> Path:
     latest = checkpoint_of(path)
     of_run = latest.parent == checkpoint.checkpoints_folder(path)
     if which.isdecimal():
-        steps = {checkpoint.read_state(folder).step: folder for folder in checkpoint.list_checkpoints(path)}
-        if int(which) not in steps:
-            there = f"it has {', '.join(map(str, steps))}" if steps else "it is not a run"
+        wanted, folders = checkpoint.checkpoint_folder(path, int(which)), checkpoint.list_checkpoints(path)
+        if wanted not in folders:
+            steps = ", ".join(folder.name.removeprefix("step-").lstrip("0") or "0" for folder in folders)
+            there = f"it has {steps}" if folders else "it is not a run"
             raise InputError(f"{path} has no checkpoint of step {which}; {there}")
-        return steps[int(which)]
+        return wanted
     return (checkpoint.best_checkpoint(path) or latest) if of_run and which == "best" else latest

@@ -209,6 +209,13 @@ def test_a_checkpoint_that_is_not_there_is_refused(decode, measured, run, capsys
     assert "not a run" in complaint(capsys)
 
 
+def test_a_damaged_checkpoint_does_not_keep_another_from_being_opened(decode, measured, tmp_path):
+    run = shutil.copytree(measured, tmp_path / "damaged")
+    (checkpoint_folder(run, 3) / "state.json").write_text("{")
+    assert decode("--prompt", "x", "--checkpoint", "1", "--out", "a.png", model=run) == 0
+    assert read_about(tmp_path / "a.png")["model"] == str(checkpoint_folder(run, 1))
+
+
 def test_without_validation_the_latest_checkpoint_is_taken(decode, run, capsys):
     assert decode("--prompt", "x", "--out", "a.png") == 0
     assert "step 1 (no validation loss), the latest of 1" in capsys.readouterr().err
