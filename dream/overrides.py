@@ -6,7 +6,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dream.config import DreamConfig
+from dream.config import RETIRED, DreamConfig
 from dream.errors import InputError
 from dream.fields import checked_value, element_types, field_types, nearest_name, not_none
 
@@ -33,6 +33,8 @@ def assign(sections: Mapping[str, Any], assignments: Iterable[str], form: str, e
         key, equals, text = (piece.strip() for piece in assignment.partition("="))
         if not equals:
             raise InputError(f"--set takes {form}, got '{assignment}', e.g. --set {example}")
+        if key in RETIRED:
+            raise InputError(f"--set {key}: it is fixed at {RETIRED[key]} in this version; leave it out")
         if key not in kinds:
             raise InputError(f"--set knows no key '{key}'{nearest_name(key, kinds)}")
         name, field_name = key.split(".")

@@ -1,5 +1,6 @@
 """The request for a training, checked against the files on disk before anything is written."""
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,8 +96,8 @@ def check_train_request(request: TrainRequest) -> TrainingStart:
 def _check_numbers(request: TrainRequest) -> None:
     if request.minutes is not None and request.steps is not None:
         raise InputError("give --minutes or --steps, not both")
-    if request.minutes is not None and not request.minutes > 0:
-        raise InputError(f"--minutes must be above 0, got {request.minutes}")
+    if request.minutes is not None and not 0 < request.minutes < math.inf:
+        raise InputError(f"--minutes must be a finite number above 0, got {request.minutes}")
     if request.steps is not None and request.steps < 1:
         raise InputError(f"--steps must be at least 1, got {request.steps}")
     if request.resume and request.overwrite:

@@ -27,6 +27,7 @@ def test_an_assignment_changes_just_that_field():
     ("assignment", "said"),
     [
         ("maskin.std=0.3", "masking.std"),
+        ("head.time_shift=2", "fixed at 2.0 in this version; leave it out"),
         ("masking.stdd=0.3", "masking.std"),
         ("train.width=3", ".width"),
         ("masking.std", "section.key=value"),
