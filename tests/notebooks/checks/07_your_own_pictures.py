@@ -4,8 +4,8 @@ import numpy as np
 
 from workbench.runs.trainings import delete_training, list_trainings
 
-assert found.good == 399 and found.problems == 3 and found.complete  # noqa: F821 - of the notebook
-assert {problem.key for problem in found.named} == {"cut.png", "001.png", "alone.png"}  # noqa: F821
+assert preview.good == 399 and preview.problems == 3 and preview.complete  # noqa: F821 - of the notebook
+assert {problem.key for problem in preview.named} == {"cut.png", "001.png", "alone.png"}  # noqa: F821
 assert (run.state, run.step) == ("finished", 200)  # noqa: F821
 assert broken_data(run.path)["problems"] == 3  # noqa: F821
 assert pictures.shape == (8, 3, 30, 30) and pictures.std() > 0  # noqa: F821
