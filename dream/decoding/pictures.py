@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
 
 from dream import __version__
+from dream.data.transforms import MAX_PIXELS
 from dream.errors import InputError
 
 Picture = np.ndarray
@@ -25,8 +26,6 @@ PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "
 READABLE_SIDE = 144
 """Smaller pictures are enlarged by an integer factor to at least this side, in pixels."""
 MARGIN, GAP, TEXT_SIZE, TITLE_SIZE, MAX_LINES = 24, 14, 13, 16, 3
-MAX_PIXELS = 100_000_000
-"""Files with more pixels are not decoded: a few kB can expand to gigabytes."""
 _CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
 
 

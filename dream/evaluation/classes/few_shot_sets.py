@@ -4,12 +4,11 @@ Each is a copy on the hub with the official classes and the copy's splits. The s
 LGSSL uses four fifths of it and its own subsets of EuroSAT (5,000 each) and RESISC45 (a tenth for the support).
 """
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from dream.errors import InputError
+from dream.errors import InputError, did_you_mean
 
 ALL = "few-shot-14"
 """All sets from the hub; with `:DIR` behind, the folders DIR/NAME of class folders."""
@@ -87,5 +86,5 @@ def _check_spelling(data: str) -> None:
     """Raises InputError for a word that is not a source but close to one of the names."""
     if data == "shapes" or ":" in data or os.path.exists(os.path.expanduser(data)):
         return
-    if close := difflib.get_close_matches(data, (*SETS, ALL, "shapes"), n=1, cutoff=0.7):
-        raise InputError(f"there is no folder or data set '{data}'; did you mean '{close[0]}'?")
+    if hint := did_you_mean(data, (*SETS, ALL, "shapes"), cutoff=0.7):
+        raise InputError(f"there is no folder or data set '{data}'{hint}")
