@@ -294,6 +294,10 @@ class DataConfig(Section):
     """Random horizontal flip (never for shapes, whose captions say left and right)."""
     shuffle_buffer: Count = 2048
     """Pictures held to shuffle a stream of the hub; tar shards and folders are shuffled by position."""
+    caption: str = ""
+    """Field, column or file ending that holds the caption; empty takes the usual names (`caption`, `text`, ...)."""
+    picture: str = ""
+    """Field or column that holds the picture or names its file; empty takes the usual names (`image`, ...)."""
     level: Annotated[int, Bounds(least=0, most=3)] = 1
     """Difficulty of shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes; 3 textures
     and three objects.

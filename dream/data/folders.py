@@ -1,6 +1,5 @@
 """A folder of pictures with captions (NAME.txt, or metadata.jsonl) as a Corpus, including its subfolders."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dream.data import report as kinds
+from dream.data.formats import PICTURES
 from dream.data.report import DataReport
-from dream.data.samples import CONTROL, PICTURES, BadSample, Row, caption_in, decode_caption
+from dream.data.samples import CONTROL, BadSample, Row, caption_in, decode_caption
+from dream.json_text import parse_json
 
 METADATA = "metadata.jsonl"
 SPLITS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -137,7 +138,7 @@ def read_metadata(path: Path, shard: str, report: DataReport) -> dict[str, str |
             if not line.strip():
                 continue
             try:
-                name, caption = _record(json.loads(line))
+                name, caption = _record(parse_json(line))
             except ValueError as error:
                 report.add(kinds.BROKEN_METADATA, shard, f"{METADATA}:{number}", str(error))
                 continue

@@ -11,12 +11,10 @@ from typing import Any
 
 from dream.data import report as kinds
 from dream.data.folders import SPLITS
+from dream.data.formats import CAPTION_NAMES, PICTURE_NAMES
 from dream.data.report import DataReport
-from dream.data.samples import CAPTION_KEYS, BadSample, Row, caption_in, decode_caption
+from dream.data.samples import BadSample, Row, caption_in, decode_caption
 from dream.errors import InputError
-
-PICTURE_COLUMNS = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
-CAPTION_COLUMNS = (*CAPTION_KEYS, "txt", "captions", "sentences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ class HubCorpus:
         self.name = name
         self.window_rows = window_rows
         columns = data.column_names or list(next(iter(data), {}))
-        self._picture = hub_column(columns, PICTURE_COLUMNS, name, "pictures")
-        self._caption = hub_column(columns, (*CAPTION_COLUMNS, "json"), name, "captions")
+        self._picture = hub_column(columns, PICTURE_NAMES, name, "pictures")
+        self._caption = hub_column(columns, (*CAPTION_NAMES, "json"), name, "captions")
         self._data = data
         files = max(1, data.num_shards)
         digits = len(str(files - 1))

@@ -1,12 +1,13 @@
 """Problems found in the data, counted by kind and shard and listed by name."""
 
-import re
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from dream.plain_text import printable
 
 BROKEN_PICTURE = "broken picture"
 EMPTY_CAPTION = "empty caption"
@@ -29,10 +30,6 @@ KINDS = (
     UNREADABLE_SHARD,
 )
 """In the order of listing; a source may report further kinds, which come last."""
-
-
-# Names come from outside and may be printed to a terminal.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 _LISTED: ContextVar["list[DataReport] | None"] = ContextVar("listed", default=None)
@@ -62,7 +59,7 @@ class DataReport:
 
     def add(self, kind: str, shard: str, key: str, detail: str = "") -> bool:
         """Adds a problem; returns False if it is known (same kind, shard and key, e.g. from an earlier epoch)."""
-        shard, key, detail = (_CONTROL.sub("?", text) for text in (shard, key, detail))
+        shard, key, detail = (printable(text) for text in (shard, key, detail))
         with self._lock:
             named = self._problems.setdefault((kind, shard), {})
             if key in named:

@@ -8,12 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from dream.data.formats import CAPTION_NAMES
 from dream.data.report import BROKEN_CAPTION, EMPTY_CAPTION, DataReport
+from dream.plain_text import fault_in
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
-"""File name extensions of pictures in folders and shards, in any case."""
-CAPTION_KEYS = ("caption", "text")
-"""Fields of a JSON object (and columns) that may hold the caption, in order of preference."""
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
@@ -81,6 +79,8 @@ def clean_caption(text: str) -> str:
         raise BadSample(EMPTY_CAPTION)
     if match := CONTROL.search(text):
         raise BadSample(BROKEN_CAPTION, f"control character {match.group()!r}")
+    if fault := fault_in(text):
+        raise BadSample(BROKEN_CAPTION, fault)
     return text
 
 
@@ -93,16 +93,16 @@ def decode_caption(content: bytes) -> str:
 
 
 def caption_in(record: object) -> str:
-    """The caption of a JSON object or row of columns: its first field of CAPTION_KEYS. Raises BadSample.
+    """The caption of a JSON object or row of columns: its first field of CAPTION_NAMES. Raises BadSample.
 
     Of a list of captions (as in COCO) the first is used.
     """
     fields = record if isinstance(record, dict) else {}
-    text = next((fields[key] for key in CAPTION_KEYS if fields.get(key) is not None), None)
+    text = next((fields[key] for key in CAPTION_NAMES if fields.get(key) is not None), None)
     if isinstance(text, (list, tuple)):
         text = text[0] if text else ""
     if text is None:
-        raise BadSample(EMPTY_CAPTION, f"no '{CAPTION_KEYS[0]}' in it")
+        raise BadSample(EMPTY_CAPTION, f"no '{CAPTION_NAMES[0]}' in it")
     if not isinstance(text, str):
         raise BadSample(BROKEN_CAPTION, f"the caption is not text but {type(text).__name__}")
     return clean_caption(text)

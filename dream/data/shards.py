@@ -3,16 +3,17 @@
 Each tar is indexed on first use, then read by offset; the most recent indexes stay in memory.
 """
 
-import json
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dream.data import report as kinds
+from dream.data.formats import PICTURES
 from dream.data.report import DataReport
-from dream.data.samples import PICTURES, BadSample, Row, caption_in, decode_caption
+from dream.data.samples import BadSample, Row, caption_in, decode_caption
 from dream.data.tar_walk import BLOCK, Member, TarContents, read_at, walk_tar
+from dream.json_text import parse_json
 
 WINDOW_ROWS = 65_536
 """Samples shuffled together; their offsets take about 20 MB."""
@@ -41,7 +42,7 @@ class TarRow:
             return decode_caption(_content(self.path, self.text, kinds.BROKEN_CAPTION))
         assert self.record is not None
         try:
-            record = json.loads(_content(self.path, self.record, kinds.BROKEN_CAPTION))
+            record = parse_json(_content(self.path, self.record, kinds.BROKEN_CAPTION))
         except ValueError as error:  # not JSON, or not text
             raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is not JSON: {error}") from None
         if not isinstance(record, dict) or record.get("caption") is None:

@@ -1,6 +1,6 @@
 """Decodes a picture's bytes to a (3, H, W) uint8 array with the authors' ADM centre crop.
 
-Any problem with the bytes raises BrokenPicture with the reason. In this folder only this file uses PIL.
+Any problem with the bytes raises BrokenPicture with the reason. In this folder only this file and `formats` use PIL.
 """
 
 import io
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from dream.data.formats import FORMATS
+
 Pixels = np.ndarray
 """(3, H, W) or (B, 3, H, W) uint8."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""PIL decoders allowed on bytes from outside (libtiff prints to the terminal, others are rare)."""
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are not decoded (a file of a few kB can claim gigabytes)."""
 

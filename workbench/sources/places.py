@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dream.data.formats import PICTURES
 from dream.data.paths import shard_paths
-from dream.data.samples import PICTURES
 from workbench.workspace import Workspace
 
 STAMPED = 10_000

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dream.data.folders import SPLITS
-from dream.data.samples import PICTURES
+from dream.data.formats import PICTURES
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import LabelledRow, in_test_share
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from dream.data import report as kinds
 from dream.data.folders import SPLITS
-from dream.data.hub import PICTURE_COLUMNS, HubRow, hub_column, load_splits, name_and_split
+from dream.data.formats import PICTURE_NAMES
+from dream.data.hub import HubRow, hub_column, load_splits, name_and_split
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import LabelledRow, choose_evenly, in_test_share
@@ -74,7 +75,7 @@ def hub_labels(source: str, split: str) -> HubLabels:
         raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(splits)}")
     first = next(iter(splits.values()))
     columns = first.column_names or list(next(iter(first), {}))
-    picture = hub_column(columns, PICTURE_COLUMNS, name, "pictures")
+    picture = hub_column(columns, PICTURE_NAMES, name, "pictures")
     column = hub_column(columns, LABEL_COLUMNS, name, "labels")
     homes = _homes(splits, column) if wanted is None else {"train": wanted, "test": wanted}
     known = {home: splits[home] for home in homes.values()}

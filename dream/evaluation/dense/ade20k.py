@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from dream.data import report as kinds
-from dream.data.samples import PICTURES, BadSample
+from dream.data.formats import PICTURES
+from dream.data.samples import BadSample
 from dream.errors import InputError
 from dream.evaluation.dense.data import Map, Pair, matched
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dream.data.samples import PICTURES
+from dream.data.formats import PICTURES
 from dream.errors import InputError
 from dream.evaluation.dense.data import Map, Pair, matched
 

@@ -1,0 +1,50 @@
+"""The one table of picture formats, file endings and caption names, for folders, tars, metadata files and columns."""
+
+import warnings
+
+from PIL import features
+
+ENDINGS_BY_FORMAT = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "TIFF": (".tif", ".tiff"),
+    "AVIF": (".avif", ".avifs"),
+}
+"""File endings (in any case) of each picture format that is decoded, by Pillow's name."""
+_PILLOW_FEATURE = {"WEBP": "webp", "AVIF": "avif"}
+"""Formats that Pillow can be built without."""
+
+
+def _decoded(name: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an older Pillow warns of a feature that it has never heard of
+        return name not in _PILLOW_FEATURE or bool(features.check(_PILLOW_FEATURE[name]))
+
+
+FORMATS = tuple(name for name in ENDINGS_BY_FORMAT if _decoded(name))
+"""Formats that this machine's Pillow decodes; no others are tried on bytes from outside."""
+PICTURES = tuple(ending for name in FORMATS for ending in ENDINGS_BY_FORMAT[name])
+"""Endings of pictures that are decoded."""
+_NOT_DECODED = """.jp2 .j2k .jpx .ppm .pgm .pbm .pnm .heic .heif .jxl .svg .psd .tga .ico .icns .dds .exr .hdr .pcx .sgi
+.xcf .eps .cr2 .cr3 .nef .arw .dng .orf .rw2 .raw .raf"""
+OTHER_PICTURES = tuple(
+    ending for name, endings in ENDINGS_BY_FORMAT.items() if name not in FORMATS for ending in endings
+) + tuple(_NOT_DECODED.split())
+"""Endings of pictures that are not decoded, so that reports can say so."""
+CAPTION_ENDINGS = (".txt", ".caption", ".captions")
+"""Endings of text files that hold a picture's caption, in order of preference."""
+CAPTION_NAMES = ("caption", "text", "prompt", "captions", "sentences", "txt")
+"""Fields of JSON objects, and columns, that may hold the caption (in any case), in order of preference."""
+PICTURE_NAMES = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
+"""Columns that may hold the picture (in any case), in order of preference."""
+FILE_NAMES = ("file_name", "filename", "file", "image", "image_path", "path", "picture")
+"""Fields of metadata files that may name the picture's file (in any case), in order of preference."""
+
+
+def ending_of(name: str) -> str:
+    """The ending of a file name in lower case, with its dot; empty if it has none."""
+    stem, dot, ending = name.rpartition(".")
+    return f".{ending.lower()}" if dot and stem.rpartition("/")[2] else ""
