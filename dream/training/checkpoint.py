@@ -10,8 +10,9 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,22 +76,34 @@ def latest_checkpoint(run: Path) -> Path:
 
 
 def save_checkpoint(
-    run: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: CaptionTokenizer
+    run: Path,
+    state: TrainingState,
+    tensors: Mapping[str, Tensors],
+    tokenizer: CaptionTokenizer,
+    check: Callable[[], object] = lambda: None,
 ) -> Path:
     """Writes a checkpoint of `run` (see `write_checkpoint`) and returns its folder; older ones stay."""
     folder = checkpoint_folder(run, state.step)
-    write_checkpoint(folder, state, tensors, tokenizer)
+    # a name of its own: a training that lost the folder must not write into what its successor writes
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.writing")
+    write_checkpoint(folder, state, tensors, tokenizer, check, temporary)
     return folder
 
 
 def write_checkpoint(
-    folder: Path, state: TrainingState, tensors: Mapping[str, Tensors], tokenizer: CaptionTokenizer
+    folder: Path,
+    state: TrainingState,
+    tensors: Mapping[str, Tensors],
+    tokenizer: CaptionTokenizer,
+    check: Callable[[], object] = lambda: None,
+    temporary: Path | None = None,
 ) -> None:
     """Writes `tensors` (`model`, `ema`, `optimizer`), `state` and `tokenizer` to the checkpoint `folder`.
 
-    The folder appears whole or not at all, and replaces an older one. Raises RunError if the disk is full.
+    The folder appears whole or not at all, and replaces an older one. `check` may raise right before it appears,
+    because writing takes long; until then the files are in `temporary`. Raises RunError if the disk is full.
     """
-    temporary = folder.with_name(f".{folder.name}.writing")
+    temporary = temporary or folder.with_name(f".{folder.name}.writing")
     with _cleared_on_failure(temporary):
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
@@ -101,6 +114,7 @@ def write_checkpoint(
         (temporary / "state.json").write_text(json.dumps(tree, indent=1))
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
+        check()
         if folder.exists():  # a damaged one of this step, after a resume from an earlier one
             shutil.rmtree(folder)
         temporary.rename(folder)

@@ -4,7 +4,8 @@ No other file imports Fabric.
 """
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,9 @@ from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "any_rank", "gather_objects", "launch", "shard", "sum_over_ranks"]
+__all__ = ["Fabric", "any_rank", "from_first_rank", "gather_objects", "launch", "shard", "sum_over_ranks"]
+
+Made = TypeVar("Made")
 
 
 def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
@@ -85,6 +88,22 @@ def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
     items: list[Any] = [None] * fabric.world_size
     dist.all_gather_object(items, item)
     return items
+
+
+def from_first_rank(fabric: Fabric, make: Callable[[], Made]) -> Made:
+    """What `make` returns on rank 0, on every rank; an error of rank 0 is raised on every rank."""
+    made: Made | None = None
+    error: Exception | None = None
+    if fabric.global_rank == 0:
+        try:
+            made = make()
+        except Exception as raised:  # whatever it is, the others must not wait for what never comes
+            error = raised
+    if fabric.world_size > 1:
+        made, error = fabric.broadcast((made, error))
+    if error is not None:
+        raise error
+    return made  # type: ignore[return-value]
 
 
 def _check_batch(config: DreamConfig, ranks: int) -> None:

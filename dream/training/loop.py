@@ -25,11 +25,11 @@ from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
 from dream.training import budget, optim
-from dream.training.devices import any_rank, sum_over_ranks
+from dream.training.devices import any_rank, launch, sum_over_ranks
 from dream.training.planning import plan, rank_batch
-from dream.training.request import TrainRequest, check_train_request
+from dream.training.request import TrainingStart, TrainRequest, check_train_request
 from dream.training.run_log import Status
-from dream.training.setup import set_up
+from dream.training.setup import claimed, set_up
 from dream.training.state import Run, paint_samples, save_state, validate
 from dream.training.stopping import StopRequest, stop_signals
 from dream.training.tally import Clock, Tally
@@ -67,8 +67,13 @@ def train(request: TrainRequest) -> TrainResult:
     Raises InputError before anything is written, and RunError for a later failure, once the last good state is
     saved.
     """
-    start = check_train_request(request)
-    run = set_up(request, start)
+    fabric = launch(request, check_train_request(request).config)
+    with claimed(fabric, request) as (start, claim):
+        return train_run(set_up(fabric, request, start, claim), request, start)
+
+
+def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainResult:
+    """Trains a run that is set up, and writes how it ended; raises RunError for a failure."""
     try:
         if run.saved_step < 0:
             milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
@@ -78,7 +83,7 @@ def train(request: TrainRequest) -> TrainResult:
             train_steps(run, reading, stop_request)
     except BaseException as error:
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(OSError):  # a full disk must not hide what happened
+        with suppress(OSError, RunError):  # a full disk or a lost claim must not hide what happened
             run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
         raise
     stopped = stop_request.signal if run.step < run.end else None
@@ -92,7 +97,12 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
     while run.step < run.end:
         batch, position = clock.wait_for(reading)
         gradients = take_step(run, batch, run.step, min(1.0, run.step / run.segments[0]))
-        stop, broken, save = any_rank(run.fabric, bool(request), is_broken(gradients), save_is_due(run))
+        stop, broken, save, lost = any_rank(
+            run.fabric, bool(request), is_broken(gradients), save_is_due(run), run.log.is_lost
+        )
+        if lost:
+            run.log.check_claim()  # raises on the rank that claimed
+            raise RunError(f"{run.log.folder} was taken over by another training: this one stops")
         if broken:
             raise non_finite_error(run, gradients)
         factor = optim.lr_factor(run.step, run.segments, config)

@@ -10,6 +10,7 @@ from dream.errors import InputError
 from dream.files import check_writable
 from dream.training import checkpoint as ckpt
 from dream.training import run_log
+from dream.training.claim import check_not_held, holds_other_files
 
 PRECISIONS = ("32-true", "bf16-mixed")
 """Weights and averages stay float32: anything narrower would not be averaged, nor resumed exactly."""
@@ -70,14 +71,18 @@ class TrainingStart:
 
 
 def check_train_request(request: TrainRequest) -> TrainingStart:
-    """The point where the training begins; raises InputError for a request that does not fit. Writes nothing."""
+    """The point where the training begins; raises InputError for a request that does not fit. Leaves nothing behind.
+
+    What it says holds while nobody else trains in the folder: who has claimed it calls `find_start` again.
+    """
     _check_numbers(request)
+    check_not_held(request.out, run_log.find_training(request.out, exact=True))
+    return find_start(request)
+
+
+def find_start(request: TrainRequest) -> TrainingStart:
+    """The point where the training begins, by the files in its folder; raises InputError for a request that differs."""
     if run_log.holds_run(request.out):
-        beat = run_log.read_heartbeat(request.out)
-        if run_log.is_training(beat):
-            raise InputError(
-                f"{request.out} is being trained by process {beat.pid if beat else '?'}: stop that process first"
-            )
         if request.resume:
             return _resumed(request)
         if not request.overwrite:
@@ -113,7 +118,7 @@ def _check_numbers(request: TrainRequest) -> None:
 
 
 def _check_place(out: Path) -> None:
-    if out.is_dir() and any(out.iterdir()) and not run_log.holds_run(out):
+    if holds_other_files(out) and not run_log.holds_run(out):
         raise InputError(f"{out} is a folder with other files in it: choose an empty or a new one as --out")
     check_writable(out)
 

@@ -2,7 +2,8 @@
 
 `config.json` (resolved configuration, versions, history), `metrics.jsonl` (rows of kind `train` and
 `validation`), `heartbeat.json` (the training process and its progress), `report.json` (problems in the data),
-`samples/`. Files are replaced atomically, so a reader never sees half of one. Nothing here imports torch.
+`samples/`. A hidden claim (`claim.py`) says who may write. Files are replaced atomically, so a reader never sees half
+of one. Nothing here imports torch.
 """
 
 import json
@@ -20,6 +21,8 @@ from typing import Any, Literal
 
 from dream.errors import InputError
 from dream.files import replace_text
+from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
+from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
 """Packages whose versions are stored in the run's record."""
@@ -58,17 +61,40 @@ class Heartbeat:
     """Time of writing, in seconds since 1970."""
     message: str = ""
     """Reason for failing or stopping."""
+    host: str = ""
+    """Name of the machine or container; with the next two the table of the process id, empty in older files."""
+    boot: str = ""
+    namespace: str = ""
+
+    @property
+    def table(self) -> ProcessTable:
+        """The process table that its process id belongs to."""
+        return ProcessTable(self.host, self.boot, self.namespace)
 
 
 class RunLog:
-    """Writes a run's files. Rank 0 writes all of them; other ranks write only their own data report."""
+    """Writes a run's files. Rank 0 writes all of them; other ranks write only their own data report.
 
-    def __init__(self, folder: Path, rank: int = 0) -> None:
-        self.folder, self.rank, self.writes = folder, rank, rank == 0
+    With a `claim`, every method that writes raises RunError once the claim is lost, and writes nothing.
+    """
+
+    def __init__(self, folder: Path, rank: int = 0, claim: Claim | None = None) -> None:
+        self.folder, self.rank, self.writes, self.claim = folder, rank, rank == 0, claim
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the claim is known to be lost. It costs nothing: the claim's thread looks."""
+        return self.claim is not None and bool(self.claim.lost)
+
+    def check_claim(self) -> None:
+        """Raises RunError if another process may write to the folder by now."""
+        if self.claim is not None:
+            self.claim.check()
 
     def record(self, tree: Mapping[str, Any]) -> None:
         """Replaces `config.json`."""
         if self.writes:
+            self.check_claim()
             _replace_json(self.folder / "config.json", tree)
 
     def event(self, name: str, **details: Any) -> None:
@@ -81,6 +107,7 @@ class RunLog:
     def row(self, kind: Literal["train", "validation"], step: int, **values: Any) -> None:
         """Appends a row to `metrics.jsonl`; a number that is not finite becomes null."""
         if self.writes:
+            self.check_claim()
             row = {"kind": kind, "step": step, "time": time.time(), **values}
             with (self.folder / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps(_finite(row)) + "\n")
@@ -90,12 +117,15 @@ class RunLog:
     ) -> None:
         """Replaces `heartbeat.json`."""
         if self.writes:
+            self.check_claim()
             pid = os.getpid()
-            beat = Heartbeat(pid, process_start(pid), status, step, end, seconds_left, time.time(), message)
+            progress = (status, step, end, seconds_left, time.time(), message)
+            beat = Heartbeat(pid, process_start(pid), *progress, *own_table())
             _replace_json(self.folder / "heartbeat.json", asdict(beat))
 
     def report(self, tree: Mapping[str, Any]) -> None:
         """Replaces `report.json`, or `report-rank1.json` and so on: each rank reads its own share of the data."""
+        self.check_claim()
         name = "report.json" if self.writes else f"report-rank{self.rank}.json"
         _replace_json(self.folder / name, tree)
 
@@ -103,6 +133,7 @@ class RunLog:
         """Removes the rows of steps that will be trained again, and an incomplete last line."""
         path = self.folder / "metrics.jsonl"
         if self.writes and path.exists():
+            self.check_claim()
             kept = [json.dumps(row) + "\n" for row in read_metrics(self.folder) if row["step"] <= step]
             replace_text(path, "".join(kept))
 
@@ -140,40 +171,36 @@ def read_heartbeat(folder: Path) -> Heartbeat | None:
 
 
 def is_training(beat: Heartbeat | None) -> bool:
-    """Whether the process of this heartbeat is still training."""
-    return (
-        beat is not None
-        and beat.status not in ("finished", "stopped", "failed")
-        and is_alive(beat.pid, beat.process_start)
-    )
+    """Whether the process of this heartbeat is still training; `find_training` knows more, if it has the folder.
 
-
-def is_alive(pid: int | None, start: str | None) -> bool:
-    """Whether the process with this id and start time is still running; without /proc by the id alone."""
-    if pid is None:
+    A process of another machine or container counts for as long as its heartbeat is recent by this machine's clock.
+    """
+    if beat is None or beat.status in ("finished", "stopped", "failed"):
         return False
-    if start is not None:
-        return process_start(pid) == start
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    if beat.table.is_own:
+        return is_alive(beat.pid, beat.process_start)
+    return abs(time.time() - beat.time) < STALE_SECONDS
 
 
-def process_start(pid: int) -> str | None:
-    """Field 22 of /proc/PID/stat, the start time; None for a dead process, a zombie, or without /proc."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+def find_training(folder: Path, exact: bool = False) -> Holder | None:
+    """The process that trains in `folder`, on whichever machine; None if there is none.
+
+    A claim decides. A folder without claims may be one of a version that made none, so its heartbeat does.
+    `exact`: see `find_holder`.
+    """
+    return find_holder(folder, exact) if claims_in(folder) else training_by_heartbeat(folder)
+
+
+def training_by_heartbeat(folder: Path) -> Holder | None:
+    """The process that trains in `folder` by its heartbeat, whatever claims there are."""
+    beat = read_heartbeat(folder)
+    if beat is None or not is_training(beat):
         return None
-    return None if fields[0] == "Z" else fields[19]
+    return Holder(beat.table, beat.pid, beat.process_start, time.time() - beat.time)
 
 
 def delete_run(folder: Path) -> None:
-    """Deletes the files that a run owns in its folder, and nothing else."""
+    """Deletes the files that a run owns in its folder, and nothing else: a claim stays with its holder."""
     for path in [*(folder / name for name in CONTENTS), *folder.glob("report-rank*.json")]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

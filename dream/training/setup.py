@@ -1,23 +1,47 @@
-"""Turns a request into a run that is ready to train: ranks, data, model, folder, in that order."""
+"""Turns a request into a run that is ready to train: ranks, claim, data, model, folder, in that order."""
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dream.console import Console
 from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
-from dream.training.devices import launch
-from dream.training.request import TrainingStart, TrainRequest
-from dream.training.run_log import RunLog
+from dream.training.claim import Claim, check_not_held, take_claim
+from dream.training.devices import Fabric, from_first_rank
+from dream.training.request import TrainingStart, TrainRequest, find_start
+from dream.training.run_log import RunLog, training_by_heartbeat
 from dream.training.state import Run, restore
 
 
-def set_up(request: TrainRequest, start: TrainingStart) -> Run:
-    """Sets up ranks, data and model, then the folder: nothing is written until everything fits."""
-    fabric = launch(request, start.config)
+@contextmanager
+def claimed(fabric: Fabric, request: TrainRequest) -> Iterator[tuple[TrainingStart, Claim | None]]:
+    """Holds the claim of the run's folder while the block runs; gives the start that was found under it.
+
+    Rank 0 claims for all ranks, once they are there, so that none of them finds the claim of its own training; the
+    others get None. Raises InputError on every rank if the folder is held or does not fit the request.
+    """
+    with ExitStack() as held:
+        claims: list[Claim] = []
+
+        def begin() -> TrainingStart:
+            claim = held.enter_context(take_claim(request.out))
+            claims.append(claim)
+            for holder in claim.replaced:
+                Console(True).say(f"{request.out} was claimed {holder.words}, which is gone: this training takes over")
+            if not claim.replaced:  # perhaps a training of a version that made no claims
+                check_not_held(request.out, training_by_heartbeat(request.out))
+            return find_start(request)
+
+        yield from_first_rank(fabric, begin), claims[0] if claims else None
+
+
+def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: Claim | None = None) -> Run:
+    """Sets up data and model, then the folder: nothing is written until everything fits."""
     rank, train = fabric.global_rank, start.config.train
-    log, console = RunLog(request.out, rank), Console(rank == 0)
+    log, console = RunLog(request.out, rank, claim), Console(rank == 0)
     source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
     facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
     if start.checkpoint is None and rank > 0:
@@ -47,6 +71,7 @@ def open_run(
     log: run_log.RunLog, request: TrainRequest, start: TrainingStart, bundle: TrainingBundle, facts: dict[str, Any]
 ) -> None:
     """Creates the run's folder, with `facts` in its record, or adds to its history that the run continues."""
+    log.check_claim()
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
     if request.resume:

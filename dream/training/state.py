@@ -82,7 +82,12 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
         positions = tuple(gather_objects(run.fabric, run.position))
         if run.log.writes:
             state = checkpoint.TrainingState(run.step, run.config, run.source_name, positions, validation_loss)
-            checkpoint.save_checkpoint(run.log.folder, state, tensors, run.bundle.tokenizer)
+            try:
+                run.log.check_claim()
+                checkpoint.save_checkpoint(run.log.folder, state, tensors, run.bundle.tokenizer, run.log.check_claim)
+            except Exception:
+                run.log.check_claim()  # who took over removes unfinished files: that is why this failed
+                raise
             checkpoint.prune(run.log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
     run.saved_step, run.saved_time = run.step, time.monotonic()
@@ -174,6 +179,7 @@ def paint_samples(run: Run, folder: Path) -> None:
     with run.timed("paint"):
         model, bundle = averaged_model(run), run.bundle
         if model is not None:
+            run.log.check_claim()
             name = checkpoint.weights_id(folder, "ema")
             pretrained = Pretrained(
                 run.config, model, bundle.tokenizer, bundle.conditioning, bundle.image_tokenizer, name, folder, run.step

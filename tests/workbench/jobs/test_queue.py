@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from dream.errors import InputError
-from dream.training.run_log import RunLog, is_alive, process_start
+from dream.training.processes import is_alive, process_start
+from dream.training.run_log import RunLog
 from workbench.jobs import queue as launch
 from workbench.jobs.job import job_file, jobs_folder, last_message, read_job, write_job
 from workbench.jobs.queue import end_job, enqueue, find_job, forget_job, list_jobs, stop_job, supervise, wake

@@ -3,7 +3,7 @@
 import json
 import os
 
-from dream.training.run_log import process_start
+from dream.training.processes import process_start
 from workbench.runs.folders import list_runs
 
 

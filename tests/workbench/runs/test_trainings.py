@@ -146,7 +146,7 @@ def test_waiting_ones_are_numbered_in_their_order_before_what_has_ended(workspac
 
 
 def test_a_job_that_runs_is_starting_until_the_run_says_that_it_trains(workspace):
-    from dream.training.run_log import process_start
+    from dream.training.processes import process_start
 
     job = start_training(workspace, TrainForm("a"))
     me = {"pid": 1, "process_start": process_start(1)}
