@@ -31,6 +31,7 @@ from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 from dream.presets import SIZES
 from dream.training import run_log
+from dream.training.claim import check_not_held
 from workbench.figures.by_ratio import plot_by_mask_ratio
 from workbench.figures.paper import plot_paper_beside
 from workbench.figures.selection import plot_selection
@@ -261,8 +262,7 @@ def _check(plan: ComparisonPlan) -> None:
             )
     for variant, seed in plan.members():
         folder = plan.folder(variant, seed)
-        if run_log.is_training(run_log.read_heartbeat(folder)):
-            raise InputError(f"{folder} is being trained by another process: stop it first")
+        check_not_held(folder, run_log.find_training(folder), "--runs")
     plan.runs.mkdir(parents=True, exist_ok=True)
     replace_text(path, json.dumps(ours, indent=1) + "\n")
 

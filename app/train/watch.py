@@ -84,6 +84,9 @@ def _queue_row(training: Training) -> None:
         share.progress(min(1.0, run.step / run.end), text=f"step {run.step:,} of {run.end:,}{left}")
     elif training.job is not None:
         share.caption(last_message(training.job) or "loading the model and data")
+    if training.elsewhere:
+        button.caption("runs elsewhere")
+        return
     if training.job is not None and training.job.overdue:
         if button.button("End now", key=TRAIN.action("end", training.name), width="stretch", help=train_actions.END):
             end_job(open_workspace(), training.job.id)

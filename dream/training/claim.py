@@ -101,12 +101,12 @@ def holds_other_files(folder: Path) -> bool:
     return folder.is_dir() and any(not path.name.startswith(_PREFIX) for path in folder.iterdir())
 
 
-def check_not_held(folder: Path, holder: Holder | None) -> None:
-    """Raises InputError, naming the holder, if there is one."""
+def check_not_held(folder: Path, holder: Holder | None, option: str = "--out") -> None:
+    """Raises InputError, naming the holder, if there is one; `option` is what gave the folder."""
     if holder is None:
         return
     free = "" if holder.is_here else f" (after {STALE_SECONDS:.0f} s without a sign of life, a new training takes over)"
-    raise InputError(f"{folder} is being trained {holder.words}: wait, stop it there, or choose another --out{free}")
+    raise InputError(f"{folder} is being trained {holder.words}: wait, stop it there, or choose another {option}{free}")
 
 
 class Claim:

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from dream.errors import InputError
 from dream.files import replace_text
+from dream.json_text import parse_json
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
@@ -165,8 +166,8 @@ def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
 def read_heartbeat(folder: Path) -> Heartbeat | None:
     """The last heartbeat; None if there is none."""
     try:
-        return Heartbeat(**json.loads((folder / "heartbeat.json").read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return Heartbeat(**parse_json((folder / "heartbeat.json").read_bytes()))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
 
 

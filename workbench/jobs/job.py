@@ -19,6 +19,8 @@ from filelock import FileLock, Timeout
 
 from dream.errors import RunError
 from dream.files import replace_text
+from dream.training.processes import ProcessTable, is_alive
+from dream.training.run_log import find_training
 from workbench.workspace import Workspace
 
 Kind = Literal["train", "evaluate"]
@@ -59,6 +61,10 @@ class Job:
     """Exit code; None while it runs, and if no supervisor saw it end."""
     stop_asked: float | None = None
     """Time of the stop request."""
+    host: str = ""
+    """Name of the machine or container that runs it; with the next two the table of `pid`, empty in older files."""
+    boot: str = ""
+    namespace: str = ""
 
     @property
     def progress(self) -> Path:
@@ -69,6 +75,18 @@ class Job:
     def active(self) -> bool:
         """Whether it is queued or running."""
         return self.state in ("queued", "running")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs on this machine and in this container, if it runs: only then can it be signalled."""
+        return ProcessTable(self.host, self.boot, self.namespace).is_own
+
+    @property
+    def has_process(self) -> bool:
+        """Whether its process still runs; elsewhere a training is known by its claim, anything else is not known."""
+        if self.is_here:
+            return is_alive(self.pid, self.process_start)
+        return self.kind == "train" and find_training(self.out) is not None
 
     @property
     def overdue(self) -> bool:

@@ -2,7 +2,8 @@
 
 Jobs are files under `.workbench/jobs`. The supervisor (`python -m workbench.jobs.queue WORKSPACE`) is independent of
 the app: the queue survives a page reload and a restart of the app, and a running job survives even the supervisor.
-Every change is made under one lock, so that tabs and the supervisor do not interfere.
+Every change is made under one lock, so that tabs and the supervisor do not interfere. A workspace on a shared disk may
+have its supervisor on another machine or in another container: its jobs are listed, and never signalled from here.
 """
 
 import dataclasses
@@ -22,6 +23,8 @@ from typing import cast, get_args
 from dream.errors import InputError
 from dream.files import replace_text
 from dream.training import run_log
+from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
+from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 from workbench.jobs.job import Job, Kind, State, job_file, jobs_folder, locked, read_job, write_job
 from workbench.workspace import Workspace, open_workspace
 
@@ -71,13 +74,14 @@ def find_job(workspace: Workspace, job_id: str) -> Job:
 def stop_job(workspace: Workspace, job_id: str) -> None:
     """Removes a queued job from the queue, or asks a running one to stop (a training saves a checkpoint first).
 
-    A job that has ended is left as it is. Raises InputError if there is no such job.
+    A job that has ended is left as it is. Raises InputError if there is no such job, or if it runs elsewhere.
     """
     with locked(workspace):
         job = find_job(workspace, job_id)
+        _check_here(job)
         if job.state == "queued":
             write_job(workspace, dataclasses.replace(job, state="stopped", ended=time.time()))
-        elif job.state == "running" and job.pid is not None and run_log.is_alive(job.pid, job.process_start):
+        elif job.state == "running" and job.pid is not None and job.has_process:
             write_job(workspace, dataclasses.replace(job, stop_asked=time.time()))
             with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGTERM)  # a training on several devices is a group
@@ -86,13 +90,21 @@ def stop_job(workspace: Workspace, job_id: str) -> None:
 def end_job(workspace: Workspace, job_id: str) -> None:
     """Kills a running job that has not responded to `stop_job`; whatever it has saved stays.
 
-    A job without a stop request, or one that has ended, is left as it is. Raises InputError if there is no such job.
+    A job without a stop request, or one that has ended, is left as it is. Raises InputError if there is no such job,
+    or if it runs elsewhere.
     """
     with locked(workspace):
         job = find_job(workspace, job_id)
-        if job.overdue and job.pid is not None and run_log.is_alive(job.pid, job.process_start):
+        _check_here(job)
+        if job.overdue and job.pid is not None and job.has_process:
             with suppress(ProcessLookupError):
                 os.killpg(job.pid, signal.SIGKILL)
+
+
+def _check_here(job: Job) -> None:
+    """Raises InputError for a job that runs on another machine or in another container: its process id is not ours."""
+    if job.state == "running" and not job.is_here:
+        raise InputError(f"{job.name} runs on host '{job.host}', not on this one: stop it there")
 
 
 def forget_job(workspace: Workspace, job_id: str) -> None:
@@ -124,7 +136,7 @@ def supervise(workspace: Workspace) -> None:
     with locked(workspace):
         if _supervised(workspace):
             return
-        mine = {"pid": os.getpid(), "process_start": run_log.process_start(os.getpid())}
+        mine = {"pid": os.getpid(), "process_start": process_start(os.getpid()), **own_table()._asdict()}
         replace_text(_supervisor_file(workspace), json.dumps(mine))
     _await_orphans(workspace)
     while True:
@@ -135,7 +147,7 @@ def supervise(workspace: Workspace) -> None:
                 return
             job, process = _launch(workspace, queued[-1])
         if process is not None:
-            code = process.wait()
+            code = _wait(workspace, process)
             with locked(workspace):
                 now = read_job(job_file(workspace, job.id)) or job  # a stop may have been requested meanwhile
                 write_job(workspace, _settled(now, code))
@@ -160,10 +172,23 @@ def _launch(workspace: Workspace, job: Job) -> "tuple[Job, subprocess.Popen[byte
         now = time.time()
         write_job(workspace, job := dataclasses.replace(job, state="failed", started=now, ended=now))
         return job, None
-    start = run_log.process_start(process.pid)
-    job = dataclasses.replace(job, state="running", started=time.time(), pid=process.pid, process_start=start)
+    about = {"pid": process.pid, "process_start": process_start(process.pid), **own_table()._asdict()}
+    job = dataclasses.replace(job, state="running", started=time.time(), **about)
     write_job(workspace, job)
     return job, process
+
+
+def _wait(workspace: Workspace, process: "subprocess.Popen[bytes]") -> int:
+    """Exit code of the process, once it ends; until then the supervisor shows other machines that it lives."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(RENEW_SECONDS)
+        _show_life(workspace)
+
+
+def _show_life(workspace: Workspace) -> None:
+    with suppress(OSError):
+        os.utime(_supervisor_file(workspace))
 
 
 def _command(job: Job) -> list[str]:
@@ -176,8 +201,9 @@ def _await_orphans(workspace: Workspace) -> None:
     """Waits for jobs that an earlier supervisor left running, and records how they ended."""
     for file in jobs_folder(workspace).glob("*.json"):
         job = read_job(file)
-        while job is not None and job.state == "running" and run_log.is_alive(job.pid, job.process_start):
+        while job is not None and job.state == "running" and job.has_process:
             time.sleep(POLL_SECONDS)
+            _show_life(workspace)
             job = read_job(file)
         if job is not None and job.state == "running":
             with locked(workspace):
@@ -225,21 +251,26 @@ def _environment() -> dict[str, str]:
 
 
 def _supervisor_file(workspace: Workspace) -> Path:
-    """File with the supervisor's process id and start time."""
+    """File with the supervisor's process; its time is the supervisor's last sign of life."""
     return jobs_folder(workspace) / "supervisor"
 
 
 def _supervised(workspace: Workspace) -> bool:
+    """Whether a supervisor runs, here or elsewhere."""
+    file = _supervisor_file(workspace)
     try:
-        tree = json.loads(_supervisor_file(workspace).read_text())
-        return run_log.is_alive(tree["pid"], tree["process_start"])
-    except (OSError, ValueError, KeyError, TypeError):
+        tree = json.loads(file.read_text())
+        table = ProcessTable(*(tree.get(name, "") for name in ProcessTable._fields))
+        if not table.is_own:
+            return abs(time.time() - file.stat().st_mtime) < STALE_SECONDS
+        return is_alive(tree["pid"], tree["process_start"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
 def _ended_unseen(workspace: Workspace, job: Job) -> bool:
     """Whether its process has ended and no supervisor is there to record how."""
-    return job.state == "running" and not run_log.is_alive(job.pid, job.process_start) and not _supervised(workspace)
+    return job.state == "running" and not job.has_process and not _supervised(workspace)
 
 
 def _order(job: Job) -> tuple[float, str]:

@@ -36,6 +36,8 @@ class RunSummary:
     """Why it failed or stopped."""
     problem: str = ""
     """Damage in its folder, as a sentence; empty if there is none."""
+    elsewhere: str = ""
+    """Where it is being trained, in words, if on another machine or in another container; empty otherwise."""
 
 
 def list_runs(folder: Path) -> list[RunSummary]:
@@ -55,9 +57,13 @@ def run_summary(path: Path) -> RunSummary:
             problem = problem or f"{path / 'heartbeat.json'} is damaged: it holds no valid heartbeat"
         changed = _changed(path)
         return RunSummary(path, "starting", step=0, end=0, changed=changed, sheet=sheet, problem=problem)
-    killed = beat.status in ("starting", "running") and not run_log.is_training(beat)
-    status = "killed" if killed else beat.status
-    return RunSummary(path, status, beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message, problem)
+    status, elsewhere = str(beat.status), ""
+    if status in ("starting", "running"):
+        holder = run_log.find_training(path)
+        status = "killed" if holder is None else status
+        elsewhere = "" if holder is None or holder.is_here else holder.words
+    told = (beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message)
+    return RunSummary(path, status, *told, problem, elsewhere)
 
 
 def list_sheets(path: Path) -> list[Path]:

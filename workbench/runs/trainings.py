@@ -16,6 +16,7 @@ from dream.errors import InputError
 from dream.overrides import override
 from dream.presets import preset
 from dream.training import run_log
+from dream.training.claim import holds_other_files, take_claim
 from workbench.jobs.job import Job, last_message
 from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
 from workbench.runs import notes
@@ -116,7 +117,7 @@ def check_form(workspace: Workspace, form: TrainForm) -> tuple[str, ...]:
         raise InputError(
             f"{workspace.shown(folder)} already holds a run: choose another name, or resume the run under Watch"
         )
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    if folder.is_file() or holds_other_files(folder):
         raise InputError(f"{workspace.shown(folder)} contains other files: choose another name")
     source, config = workspace.source(form.source), form_config(form)
     _check_source(source, config)
@@ -179,6 +180,16 @@ class Training:
     def active(self) -> bool:
         """Whether it is queued or running."""
         return self.state in ("queued", "starting", "running", "stopping")
+
+    @property
+    def elsewhere(self) -> str:
+        """Where it runs, in words, if on another machine or in another container; nothing here may signal it then."""
+        job = self.job
+        if self.state == "queued":
+            return ""
+        if self.run is not None and self.run.elsewhere:
+            return self.run.elsewhere
+        return f"on host '{job.host}'" if job is not None and job.state == "running" and not job.is_here else ""
 
 
 def list_trainings(workspace: Workspace) -> list[Training]:
@@ -248,14 +259,20 @@ def _rank(training: Training) -> tuple[int, float, float]:
 
 
 def stop_training(workspace: Workspace, training: Training) -> None:
-    """Removes it from the queue, or asks it to save a checkpoint and stop, wherever it was started."""
+    """Removes it from the queue, or asks it to save a checkpoint and stop, whatever started it.
+
+    Raises InputError if it runs on another machine or in another container.
+    """
     if training.job is not None and training.job.active:
         stop_job(workspace, training.job.id)
         return
-    beat = run_log.read_heartbeat(training.path)
-    if beat is not None and run_log.is_training(beat):
-        with suppress(ProcessLookupError):
-            os.kill(beat.pid, signal.SIGTERM)
+    holder = run_log.find_training(training.path)
+    if holder is None:
+        return
+    if not holder.is_here:
+        raise InputError(f"{training.name} is being trained {holder.words}: stop it there")
+    with suppress(ProcessLookupError):
+        os.kill(holder.pid, signal.SIGTERM)
 
 
 def resume_arguments(
@@ -281,11 +298,16 @@ def resume_training(workspace: Workspace, training: Training, budget: Budget | N
 def delete_training(workspace: Workspace, training: Training) -> None:
     """Deletes the run's own files in its folder, its jobs and its note; other files in the folder stay.
 
-    Raises InputError while it is queued or running.
+    Raises InputError while it is queued or being trained, wherever.
     """
-    if training.active or run_log.is_training(run_log.read_heartbeat(training.path)):
+    holder = run_log.find_training(training.path)
+    if holder is not None:
+        raise InputError(f"{training.name} is being trained {holder.words}: stop it first")
+    if training.active:
         raise InputError(f"{training.name} is {training.state}: stop it first")
-    run_log.delete_run(training.path)
+    if training.path.is_dir():
+        with take_claim(training.path):  # so that no training begins while its files go
+            run_log.delete_run(training.path)
     if training.path.is_dir() and not any(training.path.iterdir()):
         training.path.rmdir()
     for job in list_jobs(workspace, "train"):

@@ -43,6 +43,8 @@ def sentence(text: str) -> str:
 def state_words(training: Training) -> tuple[Kind, str] | None:
     """A message on the training's state and what to do about it; None while it runs normally."""
     state, job = training.state, training.job
+    if training.elsewhere:
+        return "information", f"Training {training.elsewhere}. It can be stopped there only."
     if state == "queued":
         before = training.place - 1
         place = f"{before} ahead of it" if before else "it is next"
