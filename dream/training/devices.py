@@ -18,13 +18,13 @@ from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "any_rank", "from_first_rank", "gather_objects", "launch", "shard", "sum_over_ranks"]
+__all__ = ["Fabric", "any_rank", "build_fabric", "gather_objects", "launch", "shard", "sum_over_ranks"]
 
 Made = TypeVar("Made")
 
 
-def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
-    """Fabric with its processes running; raises InputError for devices or a strategy that cannot be had here."""
+def build_fabric(request: TrainRequest, config: DreamConfig) -> Fabric:
+    """Fabric that knows its ranks, before it starts them; raises InputError for devices that cannot be had here."""
     strategy: Any = request.strategy
     if strategy == "fsdp":
         if config.train.optimizer == "muon":
@@ -43,8 +43,6 @@ def launch(request: TrainRequest, config: DreamConfig) -> Fabric:
             f"cannot train with --accelerator {request.accelerator} --devices {request.devices} "
             f"--strategy {request.strategy}: {str(error).splitlines()[0]}"
         ) from error
-    if "LT_CLI_USED" not in os.environ:  # `fabric run` has started the processes already
-        fabric.launch()
     _check_batch(config, fabric.world_size)
     return fabric
 
@@ -90,8 +88,12 @@ def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
     return items
 
 
-def from_first_rank(fabric: Fabric, make: Callable[[], Made]) -> Made:
-    """What `make` returns on rank 0, on every rank; an error of rank 0 is raised on every rank."""
+def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
+    """Starts the ranks; returns on every one what `make` returns on rank 0, which calls it before.
+
+    An error of rank 0 is raised on every rank, or before any other rank is started, if it is this process that starts
+    them: a rank that ends while others wait for it would have them killed.
+    """
     made: Made | None = None
     error: Exception | None = None
     if fabric.global_rank == 0:
@@ -99,11 +101,23 @@ def from_first_rank(fabric: Fabric, make: Callable[[], Made]) -> Made:
             made = make()
         except Exception as raised:  # whatever it is, the others must not wait for what never comes
             error = raised
+    if error is not None and _starts_all_ranks(fabric):
+        raise error
+    if "LT_CLI_USED" not in os.environ:  # `fabric run` has started the processes already
+        fabric.launch()
     if fabric.world_size > 1:
         made, error = fabric.broadcast((made, error))
     if error is not None:
         raise error
     return made  # type: ignore[return-value]
+
+
+def _starts_all_ranks(fabric: Fabric) -> bool:
+    """Whether no other rank exists until this process starts it."""
+    environment = getattr(fabric.strategy, "cluster_environment", None)
+    if fabric.world_size == 1 or environment is None:
+        return True
+    return not environment.creates_processes_externally and getattr(fabric.strategy, "num_nodes", 1) == 1
 
 
 def _check_batch(config: DreamConfig, ranks: int) -> None:

@@ -25,9 +25,9 @@ from dream.masking import sample_mask_ratios, sample_masks
 from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
 from dream.training import budget, optim
-from dream.training.devices import any_rank, launch, sum_over_ranks
+from dream.training.devices import any_rank, build_fabric, sum_over_ranks
 from dream.training.planning import plan, rank_batch
-from dream.training.request import TrainingStart, TrainRequest, check_train_request
+from dream.training.request import TrainingStart, TrainRequest, config_to_launch
 from dream.training.run_log import Status
 from dream.training.setup import claimed, set_up
 from dream.training.state import Run, paint_samples, save_state, validate
@@ -67,7 +67,7 @@ def train(request: TrainRequest) -> TrainResult:
     Raises InputError before anything is written, and RunError for a later failure, once the last good state is
     saved.
     """
-    fabric = launch(request, check_train_request(request).config)
+    fabric = build_fabric(request, config_to_launch(request))
     with claimed(fabric, request) as (start, claim):
         return train_run(set_up(fabric, request, start, claim), request, start)
 

@@ -15,6 +15,7 @@ from dream.training.claim import check_not_held, holds_other_files
 PRECISIONS = ("32-true", "bf16-mixed")
 """Weights and averages stay float32: anything narrower would not be averaged, nor resumed exactly."""
 STRATEGIES = ("auto", "ddp", "fsdp")
+NO_SOURCE = "a new run needs a source of pictures: give --data, e.g. --data shapes"
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
 
 
@@ -80,6 +81,17 @@ def check_train_request(request: TrainRequest) -> TrainingStart:
     return find_start(request)
 
 
+def config_to_launch(request: TrainRequest) -> DreamConfig:
+    """The configuration by which devices are set up; raises InputError.
+
+    Every rank calls it, while rank 0 may already write: it does not look at the folder, unless for a lacking `config`.
+    """
+    _check_numbers(request)
+    if request.config is None and not request.resume:
+        raise InputError(NO_SOURCE)
+    return stored_config(request.out) if request.config is None else request.config
+
+
 def find_start(request: TrainRequest) -> TrainingStart:
     """The point where the training begins, by the files in its folder; raises InputError for a request that differs."""
     if run_log.holds_run(request.out):
@@ -94,7 +106,7 @@ def find_start(request: TrainRequest) -> TrainingStart:
         stored_config(request.out)  # raises, because there is none
     _check_place(request.out)
     if request.config is None or not request.source:
-        raise InputError("a new run needs a source of pictures: give --data, e.g. --data shapes")
+        raise InputError(NO_SOURCE)
     return TrainingStart(_with_budget(request.config, request), request.source)
 
 

@@ -10,8 +10,8 @@ from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
 from dream.training.claim import Claim, check_not_held, take_claim
-from dream.training.devices import Fabric, from_first_rank
-from dream.training.request import TrainingStart, TrainRequest, find_start
+from dream.training.devices import Fabric, launch
+from dream.training.request import TrainingStart, TrainRequest, check_train_request, find_start
 from dream.training.run_log import RunLog, training_by_heartbeat
 from dream.training.state import Run, restore
 
@@ -20,13 +20,14 @@ from dream.training.state import Run, restore
 def claimed(fabric: Fabric, request: TrainRequest) -> Iterator[tuple[TrainingStart, Claim | None]]:
     """Holds the claim of the run's folder while the block runs; gives the start that was found under it.
 
-    Rank 0 claims for all ranks, once they are there, so that none of them finds the claim of its own training; the
-    others get None. Raises InputError on every rank if the folder is held or does not fit the request.
+    Rank 0 claims for all ranks and alone looks at the folder, so that none of them finds the claim of its own training;
+    the others get None. Raises InputError on every rank if the folder is held or does not fit the request.
     """
     with ExitStack() as held:
         claims: list[Claim] = []
 
         def begin() -> TrainingStart:
+            check_train_request(request)  # what is refused anyway should not touch the folder
             claim = held.enter_context(take_claim(request.out))
             claims.append(claim)
             for holder in claim.replaced:
@@ -35,7 +36,7 @@ def claimed(fabric: Fabric, request: TrainRequest) -> Iterator[tuple[TrainingSta
                 check_not_held(request.out, training_by_heartbeat(request.out))
             return find_start(request)
 
-        yield from_first_rank(fabric, begin), claims[0] if claims else None
+        yield launch(fabric, begin), claims[0] if claims else None
 
 
 def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: Claim | None = None) -> Run:

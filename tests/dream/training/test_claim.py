@@ -334,28 +334,28 @@ def test_a_held_folder_is_refused_and_left_as_it_is(tmp_path, how):
 
 
 def test_who_starts_between_the_check_and_the_claim_is_refused(tmp_path, monkeypatch):
-    from dream.training import loop
+    from dream.training import setup
 
     def checked(request):
         start = check_train_request(request)
         leave_claim(tmp_path / "run")
         return start
 
-    monkeypatch.setattr(loop, "check_train_request", checked)
+    monkeypatch.setattr(setup, "check_train_request", checked)
     with pytest.raises(InputError, match="node7"):
         run_training(tmp_path / "run", small_config(steps=1))
     assert [path.name for path in (tmp_path / "run").iterdir()] == [".claim-1.json"]
 
 
 def test_a_run_that_came_between_the_check_and_the_claim_is_not_overwritten(tmp_path, monkeypatch):
-    from dream.training import loop
+    from dream.training import setup
 
     def checked(request):
         start = check_train_request(request)
         RunLog(tmp_path).record({"config": {}, "history": []})
         return start
 
-    monkeypatch.setattr(loop, "check_train_request", checked)
+    monkeypatch.setattr(setup, "check_train_request", checked)
     with pytest.raises(InputError, match="holds a run"):
         run_training(tmp_path, small_config(steps=1))
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
