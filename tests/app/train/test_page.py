@@ -222,6 +222,15 @@ def test_a_training_that_does_not_answer_can_be_ended(workspace):
     assert process.wait(30) < 0 and not app.exception
 
 
+def test_a_training_of_another_machine_is_shown_there_without_a_button_that_could_stop_it(workspace):
+    folder = make_run(workspace, "a", "running")
+    about = {"host": "node7", "boot": "another", "namespace": "pid:[1]", "pid": 1234, "process_start": "5"}
+    (folder / ".claim-1.json").write_text(json.dumps({**about, "token": "theirs"}))
+    app = opened(**{"in.train.view": "Watch"})
+    assert "Training on host 'node7' (process 1234" in text_of(app) and "runs elsewhere" in text_of(app)
+    assert not labels(app) & {"Stop", "Resume", "Extend", "Delete permanently"}
+
+
 def test_delete_asks_first_and_then_deletes(workspace):
     folder = make_run(workspace, "a", "finished")
     app = opened(**{"in.train.view": "Watch"})

@@ -26,6 +26,9 @@ PATIENT = (
     "print('asleep', flush=True); time.sleep(60)"
 )
 
+NODE = {"host": "node7", "boot": "another", "namespace": "pid:[1]"}
+"""Another machine on the same disk."""
+
 
 @pytest.fixture
 def workspace(tmp_path, monkeypatch) -> Workspace:
@@ -221,6 +224,67 @@ def test_stop_spares_a_stranger_that_got_the_same_process_id(workspace):
     stop_job(workspace, job.id)
     assert process.poll() is None
     process.kill(), process.wait()
+
+
+def elsewhere(workspace: Workspace, job, process: "subprocess.Popen[bytes]", **changes) -> None:
+    """Lets another machine run the job, in a process that has the id and the start of one of ours."""
+    about = {"pid": process.pid, "process_start": process_start(process.pid), "started": time.time(), **NODE}
+    write_job(workspace, dataclasses.replace(job, state="running", **about, **changes))
+
+
+def supervisor_elsewhere(workspace: Workspace, age: float = 0.0) -> None:
+    file = jobs_folder(workspace) / "supervisor"
+    file.write_text(json.dumps({"pid": 1, "process_start": "5", **NODE}))
+    os.utime(file, (time.time() - age, time.time() - age))
+
+
+def test_a_job_of_another_machine_is_listed_as_running_and_never_signalled(workspace):
+    process = subprocess.Popen([sys.executable, "-c", SLEEP], start_new_session=True)
+    job = put(workspace, "pass", "far")
+    elsewhere(workspace, job, process, stop_asked=time.time() - 60)
+    supervisor_elsewhere(workspace)
+    assert find_job(workspace, job.id).state == "running"
+    for action in (stop_job, end_job):
+        with pytest.raises(InputError, match="far runs on host 'node7', not on this one: stop it there"):
+            action(workspace, job.id)
+    assert process.poll() is None
+    process.kill(), process.wait()
+
+
+def test_a_queue_that_another_machine_works_off_is_left_to_it_until_it_goes_silent(workspace):
+    job = put(workspace, "pass")
+    supervisor_elsewhere(workspace)
+    supervise(workspace)
+    assert find_job(workspace, job.id).state == "queued"
+    supervisor_elsewhere(workspace, age=100.0)
+    supervise(workspace)
+    assert find_job(workspace, job.id).state == "finished"
+
+
+def test_a_training_of_another_machine_lasts_as_long_as_its_claim(workspace):
+    process = subprocess.Popen([sys.executable, "-c", SLEEP])
+    job = put(workspace, "pass", "far", "train")
+    elsewhere(workspace, job, process)
+    job.out.mkdir(parents=True)
+    claim = job.out / ".claim-1.json"
+    claim.write_text(json.dumps({"pid": 1, "process_start": "5", "token": "theirs", **NODE}))
+    assert find_job(workspace, job.id).state == "running"
+    os.utime(claim, (0, 0))
+    assert find_job(workspace, job.id).state == "killed"
+    process.kill(), process.wait()
+
+
+def test_a_supervisor_shows_others_that_it_lives_while_a_job_runs(workspace, monkeypatch):
+    monkeypatch.setattr(launch, "RENEW_SECONDS", 0.02)
+    job = put(workspace, SLEEP)
+    thread = in_background(workspace)
+    wait_for(lambda: last_message(job) == "asleep")
+    file = jobs_folder(workspace) / "supervisor"
+    os.utime(file, (0, 0))
+    wait_for(lambda: file.stat().st_mtime > 0)
+    stop_job(workspace, job.id)
+    thread.join(30)
+    assert find_job(workspace, job.id).state == "stopped"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"id": "x"}', '{"state": "odd"}'])

@@ -6,6 +6,9 @@ import os
 from dream.training.processes import process_start
 from workbench.runs.folders import list_runs
 
+ELSEWHERE = {"host": "node7", "boot": "another", "namespace": "pid:[1]", "pid": 1, "process_start": "5"}
+"""A process on another machine."""
+
 
 def make_run(folder, name, *, sheets=(), **beat):
     """A run's folder as training leaves it, with fields of its heartbeat."""
@@ -62,3 +65,14 @@ def test_a_damaged_run_is_listed_with_a_sentence(tmp_path):
     runs = {run.path.name: run for run in list_runs(tmp_path)}
     assert set(runs) == {"half", "bytes", "lacking", "beat"}
     assert all(run.problem and "\n" not in run.problem for run in runs.values())
+
+
+def test_a_run_that_trains_elsewhere_says_where_and_one_that_went_silent_there_was_killed(tmp_path):
+    make_run(tmp_path, "there", status="running", time=2.0, **ELSEWHERE)
+    make_run(tmp_path, "silent", status="running", time=1.0, **ELSEWHERE)
+    for name in ("there", "silent"):
+        (tmp_path / name / ".claim-1.json").write_text(json.dumps({**ELSEWHERE, "token": "theirs"}))
+    os.utime(tmp_path / "silent" / ".claim-1.json", (0, 0))
+    there, silent = list_runs(tmp_path)
+    assert (there.status, silent.status, silent.elsewhere) == ("running", "killed", "")
+    assert there.elsewhere.startswith("on host 'node7' (process 1,")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shlex
 import time
 from pathlib import Path
@@ -29,6 +30,7 @@ from workbench.runs.trainings import (
     stop_training,
     train_arguments,
 )
+from workbench.runs.words import state_words
 from workbench.workspace import Workspace
 
 
@@ -210,3 +212,47 @@ def test_delete_takes_the_run_its_jobs_and_notes_and_leaves_other_files(workspac
     delete_training(workspace, the_one(workspace))
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
     assert list_trainings(workspace) == [] and read_note(workspace, "a") == Note() and not job.log.exists()
+
+
+# trainings of other machines
+
+
+def hold(folder: Path, age: float = 0.0) -> None:
+    """Lets a training of another machine hold the folder."""
+    about = {"host": "node7", "boot": "another", "namespace": "pid:[1]", "pid": 1234, "process_start": "5"}
+    (folder / ".claim-1.json").write_text(json.dumps({**about, "token": "theirs"}))
+    os.utime(folder / ".claim-1.json", (time.time() - age, time.time() - age))
+
+
+@pytest.mark.parametrize("status", ["running", "finished"])
+def test_a_held_run_is_neither_stopped_nor_deleted_nor_resumed_from_here(workspace, status):
+    folder = make_run(workspace, "a", status)
+    hold(folder)
+    training = the_one(workspace)
+    before = sorted(folder.rglob("*"))
+    for action in (stop_training, delete_training, resume_training):
+        with pytest.raises(InputError, match=r"is being trained on host 'node7' \(process 1234"):
+            action(workspace, training)
+    assert sorted(folder.rglob("*")) == before and list_jobs(workspace) == []
+
+
+def test_a_run_that_trains_elsewhere_is_running_and_says_where(workspace):
+    hold(make_run(workspace, "a", "running"))
+    training = the_one(workspace)
+    assert training.state == "running" and training.elsewhere.startswith("on host 'node7'")
+    kind, words = state_words(training)
+    assert kind == "information" and words.startswith("Training on host 'node7'") and "stopped there only" in words
+
+
+def test_a_silent_claim_hinders_neither_a_new_run_nor_deleting(workspace):
+    (workspace.runs / "new").mkdir(parents=True)
+    hold(workspace.runs / "new", age=100.0)
+    check_form(workspace, TrainForm("new"))
+    hold(workspace.runs / "new")
+    with pytest.raises(InputError, match="node7"):
+        check_form(workspace, TrainForm("new"))
+    hold(make_run(workspace, "old", "running"), age=100.0)
+    (old,) = (each for each in list_trainings(workspace) if each.name == "old")
+    assert old.state == "killed" and old.elsewhere == ""
+    delete_training(workspace, old)
+    assert not old.path.exists()
