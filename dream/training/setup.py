@@ -31,7 +31,7 @@ def claimed(fabric: Fabric, request: TrainRequest) -> Iterator[tuple[TrainingSta
             claim = held.enter_context(take_claim(request.out))
             claims.append(claim)
             for holder in claim.replaced:
-                Console(True).say(f"{request.out} was claimed {holder.words}, which is gone: this training takes over")
+                Console(True).say(f"{request.out} was claimed {holder.words}, which is silent: taking over")
             if not claim.replaced:  # perhaps a training of a version that made no claims
                 check_not_held(request.out, training_by_heartbeat(request.out))
             return find_start(request)
