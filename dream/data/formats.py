@@ -43,8 +43,30 @@ PICTURE_NAMES = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
 FILE_NAMES = ("file_name", "filename", "file", "image", "image_path", "path", "picture")
 """Fields of metadata files that may name the picture's file (in any case), in order of preference."""
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_NEVER_DATA = frozenset(
+    """__macosx @eadir @tmp @sharebin @recycle @recently-snapshot @__thumb #recycle #snapshot $recycle.bin recycler
+    lost+found thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini __pycache__""".split()
+    + ["icon\r", "system volume information"]
+)
+
 
 def ending_of(name: str) -> str:
     """The ending of a file name in lower case, with its dot; empty if it has none."""
     stem, dot, ending = name.rpartition(".")
     return f".{ending.lower()}" if dot and stem.rpartition("/")[2] else ""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name, or a part of a path below the source, is one that systems and file servers put next to data.
+
+    These are names that begin with a dot (`._x.jpg`, `.git`), and folders and files like `__MACOSX`, `@eaDir`,
+    `#recycle`, `lost+found`, `Thumbs.db`, in any case.
+    """
+    parts = name.split("/")
+    return any(part.lower() in _NEVER_DATA or (part[:1] == "." and part not in (".", "..")) for part in parts)
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether the bytes are the pointer that git-lfs leaves in the place of a file that was not fetched."""
+    return content.startswith(_LFS_POINTER)
