@@ -17,8 +17,8 @@ from dream.data.report import DataReport
 from dream.data.transforms import Pixels, center_crop, load_pixels, open_picture
 from dream.errors import InputError
 from dream.evaluation.classes.class_names import read_names
-from dream.evaluation.classes.folders import class_folders, class_rows, split_homes
 from dream.evaluation.classes.hub import hub_labels
+from dream.evaluation.classes.layouts.reading import read_all_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 from dream.evaluation.classes.sources import of_datasets
 
@@ -59,17 +59,12 @@ def open_shifted(
     if not path.is_dir():
         raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
     mapped = (path / MAPPINGS).is_dir()
-    folders = class_folders(path / "images" if mapped else split_homes(path)["test"])
-    mapping = (
-        objectnet_answers(path / MAPPINGS, list(folders), trained, names)
-        if mapped
-        else _equal_names(list(folders), trained)
-    )
-    answers = _checked(source, list(folders), trained, mapping)
-    rows = class_rows(folders, {name: number for number, name in enumerate(folders)})
+    rows, folders = read_all_classes(path / "images" if mapped else path)
+    mapping = objectnet_answers(path / MAPPINGS, folders, trained, names) if mapped else _equal_names(folders, trained)
+    answers = _checked(source, folders, trained, mapping)
     chosen = choose_rows([row for row in rows if answers[row.label]], limit, seed)
     load = _without_border if mapped else load_pixels
-    return ShiftedSet(path.resolve().name, answers, read_rows(chosen, tuple(folders), size, load))
+    return ShiftedSet(path.resolve().name, answers, read_rows(chosen, folders, size, load))
 
 
 def objectnet_answers(
