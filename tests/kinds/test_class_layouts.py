@@ -413,7 +413,7 @@ REFUSED = [
     Row("nothing at all", refused="no class folders: there are no pictures"),
     Row("formats that are not decoded", {}, {"cat/0.ppm": "", "dog/0.ppm": ""}, refused=r"not decoded \(.ppm\)"),
     Row("one class", of("cat"), refused="all 10 pictures, and nothing says"),
-    Row("one class in splits", of("train/cat", "test/cat"), refused="all 10 pictures, and nothing says"),
+    Row("one class in splits", of("train/cat", "test/cat"), refused="training pictures of one class only"),
     Row("one test class", of("train/cat", "train/dog", "test/cat"), refused="test pictures of one class only"),
     Row("a flat folder", {"": 9}, refused="all 9 pictures, and nothing says"),
     Row(

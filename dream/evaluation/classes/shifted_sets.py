@@ -117,7 +117,7 @@ def _checked(source: str, names: Sequence[str], trained: Sequence[str], answers:
 
 
 def _of_hub(source: str, trained: Sequence[str], size: int, limit: int | None, seed: int) -> ShiftedSet:
-    labels = replace(hub_labels(source, "test"), share=None)
+    labels = replace(hub_labels(source)["test"], share=None)
     answers = _checked(source, labels.classes, trained, _equal_names(labels.classes, trained))
     kept = {value: number for value, number in labels.numbers.items() if answers[number]}
     labels, report = replace(labels, numbers=kept), DataReport()

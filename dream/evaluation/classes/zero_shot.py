@@ -7,6 +7,7 @@ own captions (`shape_prompts`). Nothing is trained on the set.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -35,7 +36,8 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     """Captions of a class, with {} for its name (stored sets only)."""
     names: str | None = None
     """File with the names of the class folders: JSON {folder: name}, or lines 'folder name' (as in ImageNet's
-    LOC_synset_mapping.txt); none: the folder names up to the first comma, with spaces for underscores.
+    LOC_synset_mapping.txt); none: the folder names up to the first comma, with spaces for underscores, and for
+    WNIDs a file in the folder of the data, as Tiny-ImageNet's words.txt.
     """
     labels: tuple[str, ...] = ("shape", "colour", "relation", "ground")
     """Attributes to classify (shapes only); they refer to the first object."""
@@ -97,8 +99,13 @@ def _texts(
         level = pretrained.config.data.level
         prompts = {label: shape_prompts(label, level, settings.contexts, seed) for label in classes}
     else:
+        folder = Path(data).expanduser()
+        beside = folder if folder.is_dir() else None
         prompts = {
-            label: [[t.replace("{}", name) for t in settings.templates] for name in class_names(names, settings.names)]
+            label: [
+                [template.replace("{}", name) for template in settings.templates]
+                for name in class_names(names, settings.names, beside)
+            ]
             for label, names in classes.items()
         }
     return {label: class_features(pretrained, texts) for label, texts in prompts.items()}

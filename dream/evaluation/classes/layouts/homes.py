@@ -9,13 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from dream.data.folders import SPLITS
+from dream.data.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tree import PICTURE_FOLDERS, SIDE_FOLDERS, Tree
 from dream.plain_text import printable
 
 EXPECTED = "expected ROOT/CLASS/*.jpg, or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg"
-_ROLES = {name: role for role, names in SPLITS.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,9 @@ def entered(tree: Tree, known: Collection[str] = (), in_split: bool = False) -> 
         holders = [h for h in tree.holders if h.name.lower() not in SIDE_FOLDERS] or list(tree.holders)
         if len(holders) != 1 or class_name(holders[0].name) in known:
             break
-        if len(tree.holders) > 1 and not holders[0].holders and holders[0].name.lower() not in PICTURE_FOLDERS:
-            break  # one class folder next to maps
+        may_be_class = not holders[0].holders and holders[0].name.lower() not in PICTURE_FOLDERS
+        if may_be_class and (in_split or len(tree.holders) > 1):
+            break
         tree = holders[0]
     return tree
 
@@ -50,7 +50,7 @@ def split_trees(tree: Tree) -> dict[str, Tree]:
     A lone split counts as a wrapper. Raises InputError for two folders of one split, for splits next to other
     folders with pictures, and for an empty split that no other can stand in for.
     """
-    named = [(role, folder) for folder in tree.folders if (role := _ROLES.get(folder.name.casefold()))]
+    named = [(role, folder) for folder in tree.folders if (role := split_of(folder.name))]
     named = named or _decorated(tree)
     inside = {role: folder for role, folder in named if folder.count}
     if not inside:
@@ -59,13 +59,13 @@ def split_trees(tree: Tree) -> dict[str, Tree]:
         if count > 1:
             both = _listed(folder.name for other, folder in named if other == role and folder.count)
             raise InputError(
-                f"{shown(tree)} has {both}, which both mean '{role}': keep one, or put them into one folder"
+                f"{quoted_path(tree)} has {both}, which both mean '{role}': keep one, or put them into one folder"
             )
     names = {folder.name for _, folder in named}
     others = [h for h in tree.holders if h.name not in names and h.name.lower() not in SIDE_FOLDERS]
     if others:
         raise InputError(
-            f"{shown(tree)} has the split {_listed(f.name for f in inside.values())} next to other folders with "
+            f"{quoted_path(tree)} has the split {_listed(f.name for f in inside.values())} next to other folders with "
             f"pictures ({_listed(h.name for h in others)}): {EXPECTED}; move the classes into the splits, or rename "
             f"the folder if it is a class"
         )
@@ -74,7 +74,7 @@ def split_trees(tree: Tree) -> dict[str, Tree]:
     empty = [folder.name for role, folder in named if not folder.count]
     if ("train" not in inside and "train" in dict(named)) or not inside.keys() & {"val", "test"}:
         raise InputError(
-            f"{shown(tree)} has the split {_listed(empty)} without any picture: fill it, or remove it; without splits "
+            f"{quoted_path(tree)} has the split {_listed(empty)} without any picture: fill it, or remove it; without splits "
             f"a fifth of the pictures are the test pictures"
         )
     return inside
@@ -92,7 +92,7 @@ def class_home(tree: Tree) -> ClassHome:
             raise _mixed(holder)
     if sides := [h.name for h in holders if h.name.lower() in SIDE_FOLDERS]:
         raise InputError(
-            f"{shown(tree)} has pictures in {_listed(sides)} next to the folders "
+            f"{quoted_path(tree)} has pictures in {_listed(sides)} next to the folders "
             f"{_listed(h.name for h in holders if h.name not in sides)}: annotations are no class; move that folder "
             f"away, or rename it if it is a class"
         )
@@ -111,7 +111,7 @@ def class_name(folder: str) -> str:
     return printable(unicodedata.normalize("NFC", folder))
 
 
-def shown(tree: Tree) -> str:
+def quoted_path(tree: Tree) -> str:
     """The path of a folder for a sentence."""
     return f"'{printable(str(tree.path))}'"
 
@@ -120,7 +120,7 @@ def _decorated(tree: Tree) -> list[tuple[str, Tree]]:
     """Splits with more in their names (`seg_train`, `ILSVRC2012_img_val`), if all folders are such."""
     found = []
     for folder in tree.holders:
-        words = {_ROLES[word] for word in re.split(r"[^a-z]+", folder.name.lower()) if word in _ROLES}
+        words = {role for word in re.split(r"[^a-z]+", folder.name.lower()) if (role := split_of(word))}
         if folder.name.lower() in SIDE_FOLDERS:
             continue
         if len(words) != 1:
@@ -160,7 +160,7 @@ def _mixed(tree: Tree) -> InputError:
     deeper = _listed(h.name for h in tree.holders)
     many = "1 picture" if len(tree.pictures) == 1 else f"{len(tree.pictures):,} pictures"
     return InputError(
-        f"{shown(tree)} holds {many} and also folders with pictures ({deeper}), so its classes are unclear: "
+        f"{quoted_path(tree)} holds {many} and also folders with pictures ({deeper}), so its classes are unclear: "
         f"{EXPECTED}; move its pictures, or these folders, elsewhere"
     )
 
@@ -177,7 +177,7 @@ def _too_deep(tree: Tree) -> InputError:
     else:
         why = f"{_listed(h.name for h in deep)} {'has' if len(deep) == 1 else 'have'} only subfolders{next_to}"
         todo = "give the folder whose subfolders are the classes, or move the pictures up into the class folders"
-    return InputError(f"the classes of {shown(tree)} are unclear: {why} (e.g. {examples}); {EXPECTED}; {todo}")
+    return InputError(f"the classes of {quoted_path(tree)} are unclear: {why} (e.g. {examples}); {EXPECTED}; {todo}")
 
 
 def _listed(names: Iterable[str], most: int = 3) -> str:

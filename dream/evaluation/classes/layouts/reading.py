@@ -8,7 +8,7 @@ from pathlib import Path
 from dream.data.samples import id_hash
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
-from dream.evaluation.classes.layouts.homes import EXPECTED, class_home, class_name, entered, shown, split_trees
+from dream.evaluation.classes.layouts.homes import EXPECTED, class_home, class_name, entered, quoted_path, split_trees
 from dream.evaluation.classes.layouts.lists import listed_splits
 from dream.evaluation.classes.layouts.tables import label_table
 from dream.evaluation.classes.layouts.tree import Tree, tree_of
@@ -94,7 +94,7 @@ def _with_pictures(root: Path) -> Tree:
     if not tree.count:
         ending = tree.undecoded()
         found = f"only pictures of a format that is not decoded ({ending})" if ending else "no pictures"
-        raise InputError(f"{shown(tree)} has no class folders: there are {found} in it; {EXPECTED}")
+        raise InputError(f"{quoted_path(tree)} has no class folders: there are {found} in it; {EXPECTED}")
     return tree
 
 
@@ -103,7 +103,7 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
     if "train" not in splits:
         there = " and ".join(f"'{folder.name}'" for folder in splits.values())
         raise InputError(
-            f"{shown(outer)} has {there}, but no training pictures: {EXPECTED}; add 'train', or give one of these "
+            f"{quoted_path(outer)} has {there}, but no training pictures: {EXPECTED}; add 'train', or give one of these "
             f"folders alone, whose pictures are then divided"
         )
     notes = [f"{_counted(len(outer.pictures))} next to the splits left out"] if outer.pictures else []
@@ -121,8 +121,8 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
                 return replace(train, notes=(*notes, *train.notes)), test, layout
             notes.append(f"{printable(splits[role].name)}/ has no classes and is left out")
     raise InputError(
-        f"{shown(home)} has {home.count:,} pictures without classes, neither in class folders nor listed in a file: "
-        f"{EXPECTED}, or a file of lines 'picture class'; add one, or give {shown(splits['train'])} alone to test on a "
+        f"{quoted_path(home)} has {home.count:,} pictures without classes, neither in class folders nor listed in a file: "
+        f"{EXPECTED}, or a file of lines 'picture class'; add one, or give {quoted_path(splits['train'])} alone to test on a "
         f"fifth of its pictures"
     )
 
@@ -227,7 +227,7 @@ def _known_as(train: _Labelled, test: _Labelled, layout: str = "") -> str:
 
 def _flat(home: Tree) -> InputError:
     return InputError(
-        f"{shown(home)} holds all {home.count:,} pictures, and nothing says of which class they are: expected two "
+        f"{quoted_path(home)} holds all {home.count:,} pictures, and nothing says of which class they are: expected two "
         f"classes at least, as ROOT/CLASS/*.jpg or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg, or a file next to "
         f"the pictures with lines 'picture class'"
     )
