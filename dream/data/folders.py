@@ -103,15 +103,14 @@ def subfolders(root: Path) -> list[Path]:
 
 def split_folders(root: Path) -> dict[str, list[Path]]:
     """Subfolders of `root` by the split that their names stand for, in any case; the preferred name first."""
-    found: dict[str, list[Path]] = {}
+    order = list(_WORDS)
+    found: dict[str, list[Path]] = {split: [] for split in SPLITS}
     for folder in subfolders(root):
         if split := split_of(folder.name):
-            found.setdefault(split, []).append(folder)
-    order = [*SPLITS["train"], *SPLITS["val"], *SPLITS["test"]]
-    return {
-        split: sorted(folders, key=lambda f: order.index(name) if (name := f.name.casefold()) in order else len(order))
-        for split, folders in found.items()
-    }
+            found[split].append(folder)
+    for folders in found.values():
+        folders.sort(key=lambda f: order.index(name) if (name := f.name.strip().casefold()) in order else len(order))
+    return {split: folders for split, folders in found.items() if folders}
 
 
 def _is_added(text: str) -> bool:

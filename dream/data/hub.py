@@ -31,7 +31,7 @@ class HubRow:
     """Content of the picture column."""
     written: dict[str, Any]
     """Content of the columns that may hold the caption, by name."""
-    names: Names
+    names: Names = USUAL
     folder: Path | None = None
     """Folder of the set, if it is local."""
 

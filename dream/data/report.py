@@ -34,6 +34,8 @@ KINDS = (
     MIXED_SPLITS,
 )
 """In the order of listing; a source may report further kinds, which come last."""
+LAYOUT_KINDS = (NOT_USED, MIXED_SPLITS)
+"""Kinds that are about whole folders, and are said when a training starts."""
 
 
 _LISTED: ContextVar["list[DataReport] | None"] = ContextVar("listed", default=None)
