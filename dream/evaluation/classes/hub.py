@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dream.data import report as kinds
-from dream.data.captions import USUAL
 from dream.data.formats import PICTURE_NAMES
 from dream.data.hub import HubRow, hub_column, hub_splits, load_splits, name_and_split
 from dream.data.report import DataReport
@@ -48,7 +47,7 @@ class HubLabels:
         for number, row in _safely(self.data, self.split, report):
             label, key = self._label(row), self._key(number)
             if label >= 0 and self._belongs(key) and (wanted is None or number in wanted):
-                read = HubRow(self.split, key, row.get(self.picture), {}, USUAL).picture
+                read = HubRow(self.split, key, row.get(self.picture), {}).picture
                 yield LabelledRow(self.split, key, label, read)
 
     def chosen(self, limit: int | None, seed: int, report: DataReport) -> set[int] | None:

@@ -106,12 +106,17 @@ def _equal_names(names: Sequence[str], trained: Sequence[str]) -> Answers:
 
 
 def _checked(source: str, names: Sequence[str], trained: Sequence[str], answers: Answers) -> Answers:
-    """The answers. Raises InputError if there are none."""
+    """The answers. Raises InputError if there are none, or if all are the same class."""
     if not any(answers):
         theirs, ours = (", ".join(classes[:3]) or "none" for classes in (names, trained))
         raise InputError(
             f"'{source}' shares no class with the training set: its classes are {theirs}, ..., the trained ones "
             f"{ours}, ...; for ObjectNet and wnids set robustness.names to a file of lines 'wnid name'"
+        )
+    if len(shared := {number for numbers in answers for number in numbers}) == 1:
+        raise InputError(
+            f"'{source}' shares only the class '{trained[shared.pop()]}' with the training set, which any answer gets "
+            f"right: expected two shared classes at least"
         )
     return answers
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from dream.errors import InputError
 from dream.evaluation.classes.accuracy import accuracy, label_condition
 from dream.evaluation.classes.class_names import class_names
-from dream.evaluation.classes.examples import Examples, example_chunks
+from dream.evaluation.classes.examples import Examples, check_readable, example_chunks
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.classes.shape_prompts import shape_prompts
 from dream.evaluation.progress import Progress, quiet
@@ -76,6 +76,7 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
         if not logits:
             raise InputError(f"'{data}' has no labelled picture that can be read")
         truth = {label: torch.cat([numbers[label] for numbers in labels]) for label in classes}
+        check_readable(truth, classes)
         examples = Examples(torch.empty(0), truth, classes)
         measures = []
         for (label, ratio), parts in logits.items():

@@ -59,13 +59,13 @@ def split_trees(tree: Tree) -> dict[str, Tree]:
         if count > 1:
             both = _listed(folder.name for other, folder in named if other == role and folder.count)
             raise InputError(
-                f"{quoted_path(tree)} has {both}, which both mean '{role}': keep one, or put them into one folder"
+                f"{quoted(tree)} has {both}, which both mean '{role}': keep one, or put them into one folder"
             )
     names = {folder.name for _, folder in named}
     others = [h for h in tree.holders if h.name not in names and h.name.lower() not in SIDE_FOLDERS]
     if others:
         raise InputError(
-            f"{quoted_path(tree)} has the split {_listed(f.name for f in inside.values())} next to other folders with "
+            f"{quoted(tree)} has the split {_listed(f.name for f in inside.values())} next to other folders with "
             f"pictures ({_listed(h.name for h in others)}): {EXPECTED}; move the classes into the splits, or rename "
             f"the folder if it is a class"
         )
@@ -74,7 +74,7 @@ def split_trees(tree: Tree) -> dict[str, Tree]:
     empty = [folder.name for role, folder in named if not folder.count]
     if ("train" not in inside and "train" in dict(named)) or not inside.keys() & {"val", "test"}:
         raise InputError(
-            f"{quoted_path(tree)} has the split {_listed(empty)} without any picture: fill it, or remove it; without splits "
+            f"{quoted(tree)} has the split {_listed(empty)} without any picture: fill it, or remove it; without splits "
             f"a fifth of the pictures are the test pictures"
         )
     return inside
@@ -92,7 +92,7 @@ def class_home(tree: Tree) -> ClassHome:
             raise _mixed(holder)
     if sides := [h.name for h in holders if h.name.lower() in SIDE_FOLDERS]:
         raise InputError(
-            f"{quoted_path(tree)} has pictures in {_listed(sides)} next to the folders "
+            f"{quoted(tree)} has pictures in {_listed(sides)} next to the folders "
             f"{_listed(h.name for h in holders if h.name not in sides)}: annotations are no class; move that folder "
             f"away, or rename it if it is a class"
         )
@@ -111,7 +111,7 @@ def class_name(folder: str) -> str:
     return printable(unicodedata.normalize("NFC", folder))
 
 
-def quoted_path(tree: Tree) -> str:
+def quoted(tree: Tree) -> str:
     """The path of a folder for a sentence."""
     return f"'{printable(str(tree.path))}'"
 
@@ -160,7 +160,7 @@ def _mixed(tree: Tree) -> InputError:
     deeper = _listed(h.name for h in tree.holders)
     many = "1 picture" if len(tree.pictures) == 1 else f"{len(tree.pictures):,} pictures"
     return InputError(
-        f"{quoted_path(tree)} holds {many} and also folders with pictures ({deeper}), so its classes are unclear: "
+        f"{quoted(tree)} holds {many} and also folders with pictures ({deeper}), so its classes are unclear: "
         f"{EXPECTED}; move its pictures, or these folders, elsewhere"
     )
 
@@ -177,7 +177,7 @@ def _too_deep(tree: Tree) -> InputError:
     else:
         why = f"{_listed(h.name for h in deep)} {'has' if len(deep) == 1 else 'have'} only subfolders{next_to}"
         todo = "give the folder whose subfolders are the classes, or move the pictures up into the class folders"
-    return InputError(f"the classes of {quoted_path(tree)} are unclear: {why} (e.g. {examples}); {EXPECTED}; {todo}")
+    return InputError(f"the classes of {quoted(tree)} are unclear: {why} (e.g. {examples}); {EXPECTED}; {todo}")
 
 
 def _listed(names: Iterable[str], most: int = 3) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dream.data.samples import id_hash
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
-from dream.evaluation.classes.layouts.homes import EXPECTED, class_home, class_name, entered, quoted_path, split_trees
+from dream.evaluation.classes.layouts.homes import EXPECTED, class_home, class_name, entered, quoted, split_trees
 from dream.evaluation.classes.layouts.lists import listed_splits
 from dream.evaluation.classes.layouts.tables import label_table
 from dream.evaluation.classes.layouts.tree import Tree, tree_of
@@ -94,7 +94,7 @@ def _with_pictures(root: Path) -> Tree:
     if not tree.count:
         ending = tree.undecoded()
         found = f"only pictures of a format that is not decoded ({ending})" if ending else "no pictures"
-        raise InputError(f"{quoted_path(tree)} has no class folders: there are {found} in it; {EXPECTED}")
+        raise InputError(f"{quoted(tree)} has no class folders: there are {found} in it; {EXPECTED}")
     return tree
 
 
@@ -103,7 +103,7 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
     if "train" not in splits:
         there = " and ".join(f"'{folder.name}'" for folder in splits.values())
         raise InputError(
-            f"{quoted_path(outer)} has {there}, but no training pictures: {EXPECTED}; add 'train', or give one of these "
+            f"{quoted(outer)} has {there}, but no training pictures: {EXPECTED}; add 'train', or give one of these "
             f"folders alone, whose pictures are then divided"
         )
     notes = [f"{_counted(len(outer.pictures))} next to the splits left out"] if outer.pictures else []
@@ -115,15 +115,17 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
         if role in splits:
             home = entered(splits[role], train.classes, in_split=True)
             if test := _labelled(root, home, train.classes):
-                forms = [printable(part.name) + "/" for part in (splits["train"], splits[role])]
-                how = train.form if train.form == test.form else f"{train.form}, {test.form}"
-                layout = f"{_known_as(train, test)}{forms[0]} and {forms[1]} with {how}"
+                ours, theirs = (f"{printable(folder.name)}/" for folder in (splits["train"], splits[role]))
+                same = train.form == test.form
+                where = f"{train.form} in {ours} and {theirs}"
+                layout = where if same else f"{train.form} in {ours}, {test.form} in {theirs}"
+                layout = f"{_known_as(layout)}{layout}"
                 return replace(train, notes=(*notes, *train.notes)), test, layout
             notes.append(f"{printable(splits[role].name)}/ has no classes and is left out")
     raise InputError(
-        f"{quoted_path(home)} has {home.count:,} pictures without classes, neither in class folders nor listed in a file: "
-        f"{EXPECTED}, or a file of lines 'picture class'; add one, or give {quoted_path(splits['train'])} alone to test on a "
-        f"fifth of its pictures"
+        f"{quoted(home)} has {home.count:,} pictures without classes, neither in class folders nor listed in a file: "
+        f"{EXPECTED}, or a file of lines 'picture class'; add one, or give {quoted(splits['train'])} alone, of whose "
+        f"pictures a fifth is then for testing"
     )
 
 
@@ -144,11 +146,7 @@ def _one_set(root: Tree, outer: Tree) -> tuple[_Labelled, _Labelled, str]:
         notes = (*lists.notes, f"{_counted(unlisted)} in neither list left out") if unlisted else lists.notes
         layout = f"{layout}, split by {lists.source}"
     notes = (*every.notes, *notes)
-    return (
-        replace(every, rows=train, notes=notes),
-        replace(every, rows=test),
-        f"{_known_as(every, every, layout)}{layout}",
-    )
+    return (replace(every, rows=train, notes=notes), replace(every, rows=test), f"{_known_as(layout)}{layout}")
 
 
 def _labelled(root: Tree, home: Tree, known: set[str] | None = None) -> _Labelled | None:
@@ -209,7 +207,7 @@ def _within(path: Path, home: Tree) -> str:
     return path.relative_to(home.path).as_posix()
 
 
-def _known_as(train: _Labelled, test: _Labelled, layout: str = "") -> str:
+def _known_as(layout: str) -> str:
     """`food-101's layout, `: the set that made a layout known; empty for others."""
     for mark, name in (
         ("val_annotations.txt", "Tiny-ImageNet's"),
@@ -220,14 +218,14 @@ def _known_as(train: _Labelled, test: _Labelled, layout: str = "") -> str:
         ("train_test_split.txt", "CUB's"),
         ("by first letter", "SUN397's"),
     ):
-        if mark in layout or mark in test.form or mark in train.form:
+        if mark in layout:
             return f"{name} layout, "
     return ""
 
 
 def _flat(home: Tree) -> InputError:
     return InputError(
-        f"{quoted_path(home)} holds all {home.count:,} pictures, and nothing says of which class they are: expected two "
+        f"{quoted(home)} holds all {home.count:,} pictures, and nothing says of which class they are: expected two "
         f"classes at least, as ROOT/CLASS/*.jpg or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg, or a file next to "
         f"the pictures with lines 'picture class'"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from dream.errors import InputError
-from dream.evaluation.classes.layouts.homes import class_name, quoted_path
+from dream.evaluation.classes.layouts.homes import class_name, quoted
 from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
 from dream.plain_text import printable
 
@@ -61,13 +61,13 @@ def label_table(flat: Tree, above: Sequence[Tree], known: Collection[str] = ()) 
         if clash := next((name for name, label in table.items() if labels.get(name, label) != label), None):
             files = _words([*used, path])
             raise InputError(
-                f"{quoted_path(flat)}: {files} give two classes to '{printable(clash)}'; keep one of these files"
+                f"{quoted(flat)}: {files} give two classes to '{printable(clash)}'; keep one of these files"
             )
         used += [path] if table.keys() - labels.keys() else []
         labels |= table
     source = _words(used)
     if known and not set(labels.values()) & set(known) and _are_numbers(labels.values()):
-        labels = _numbered(labels, [flat, *above], known, f"{quoted_path(flat)}: {source}")
+        labels = _numbered(labels, [flat, *above], known, f"{quoted(flat)}: {source}")
     elif not known and _are_numbers(labels.values()):
         labels = _named_by_pictures(labels)
     return LabelTable({name: class_name(label) for name, label in labels.items()}, source)
@@ -163,8 +163,8 @@ def _refuse_ground_truth(flat: Tree, above: Sequence[Tree]) -> None:
     for path in text_files([flat, *above]):
         if "ground_truth" in path.name.lower() and _are_numbers([cell for row in rows_of(path)[:100] for cell in row]):
             raise InputError(
-                f"{quoted_path(flat)}: '{path.name}' numbers the classes in the order of the devkit's meta.mat, which is not "
-                f"that of the folders: put LOC_val_solution.csv there instead, or a file of lines "
+                f"{quoted(flat)}: '{path.name}' numbers the classes in the order of the devkit's meta.mat, which is "
+                f"not that of the folders: put LOC_val_solution.csv there instead, or a file of lines "
                 f"'ILSVRC2012_val_00000001.JPEG n01751748'"
             )
 

@@ -16,6 +16,7 @@ from dream.evaluation.classes.knn import KnnSettings
 from dream.evaluation.classes.layouts.checks import check_classes
 from dream.evaluation.classes.probe import ProbeSettings
 from dream.evaluation.classes.robustness import RobustnessSettings
+from dream.evaluation.classes.shifted_sets import open_shifted
 from dream.evaluation.classes.sources import labelled_chunks, readings_of
 from dream.evaluation.classes.zero_shot import ZeroShotSettings
 from dream.evaluation.events import ClassesRead, TaskAnswered, TaskCached, TaskSkipped
@@ -227,3 +228,22 @@ def test_readings_of_collections_shapes_and_hub_sets(tmp_path):
     found = readings_of(f"few-shot-14:{tmp_path}")
     assert found["pets"]["classes"] == 2 and "no class folders" in found["dtd"]["refused"]
     assert readings_of("shapes") == {} and readings_of("hf:owner/name") == {"hf:owner/name": {"version": 1}}
+
+
+# what is left after reading
+
+
+def test_one_readable_class_is_refused(pretrained, tmp_path):
+    write_set(tmp_path / "train", TWO, 3)
+    write_set(tmp_path / "test", TWO, 2)
+    for path in (tmp_path / "test" / "dog").iterdir():
+        path.write_bytes(b"no picture")
+    for task in ("knn", "probe", "zero_shot", "fine_tune"):
+        with pytest.raises(InputError, match="all labelled pictures that can be read are of the class 'cat'"):
+            SETTINGS[task].measure(pretrained, data=str(tmp_path))
+
+
+def test_a_shifted_set_with_one_shared_class_is_refused(tmp_path):
+    write_set(tmp_path, {"cat": "a", "fish": "c"}, 2)
+    with pytest.raises(InputError, match="shares only the class 'cat' with the training set"):
+        open_shifted(str(tmp_path), tuple(TWO), 30)
