@@ -107,6 +107,9 @@ READ = [
         {"cat": 9, "dog": 9, **of("x0", "x1", "x2", "x3", "x4", "x5", "x6", each=1)},
         classes="cat dog x0 x1 x2 x3 x4 x5 x6",
     ),
+    Row("CLASS/CLASS", of("cat/cat", "dog/Dog"), classes="cat dog"),
+    Row("a bucket in capitals", of("A/abbey", "B/bar"), classes="abbey bar"),
+    Row("images next to ground truth", of("images/cat", "images/dog", "gt/cat", "gt/dog"), classes="cat dog"),
     # splits
     Row(
         "train and test",
@@ -224,6 +227,14 @@ READ = [
         train=20,
         test=2,
     ),
+    Row(
+        "ILSVRC2012_img_train",
+        of("ILSVRC2012_img_train/n01440764", "ILSVRC2012_img_train/n01443537") | {"ILSVRC2012_img_val": 2},
+        {"val_map.txt": lines("0.jpg n01440764", "1.jpg n01443537")},
+        "n01440764 n01443537",
+        20,
+        2,
+    ),
     # lists
     Row(
         "food-101",
@@ -332,6 +343,25 @@ READ = [
         3,
         "Oxford Pets' layout",
     ),
+    Row(
+        "MIT Indoor",
+        of("bar", "spa", home="Images/", each=2),
+        {"TrainImages.txt": lines("bar/0.jpg", "spa/0.jpg"), "TestImages.txt": lines("bar/1.jpg", "spa/1.jpg")},
+        "bar spa",
+        2,
+        2,
+    ),
+    Row(
+        "EuroSAT by Kaggle",
+        of("Forest", "River", home="EuroSAT/", each=2),
+        {
+            "EuroSAT/train.csv": lines(",Filename,Label,ClassName", "0,Forest/0.jpg,0,Forest", "1,River/0.jpg,1,River"),
+            "EuroSAT/test.csv": lines(",Filename,Label,ClassName", "0,Forest/1.jpg,0,Forest", "1,River/1.jpg,1,River"),
+        },
+        "Forest River",
+        2,
+        2,
+    ),
     # label files of flat folders
     Row(
         "Tiny-ImageNet",
@@ -410,6 +440,16 @@ READ = [
 ]
 
 REFUSED = [
+    Row("flat splits", {"cars_train": 9, "cars_test": 5}, refused="nothing says of which class"),
+    Row(
+        "flat splits of two domains",
+        {"trainA": 3, "trainB": 3, "testA": 3, "testB": 3},
+        refused="are splits by their names",
+    ),
+    Row("numbered parts", {"images_001/images": 3, "images_002/images": 3}, refused="numbered parts by their names"),
+    Row("folds", {"fold1": 3, "fold2": 3}, refused="numbered parts by their names"),
+    Row("pictures and their maps", {"images": 3, "mask": 3}, refused="all 3 pictures, and nothing says"),
+    Row("pictures and something else", {"images": 3, "extra_views": 3}, refused="no classes by their names"),
     Row("nothing at all", refused="no class folders: there are no pictures"),
     Row("formats that are not decoded", {}, {"cat/0.ppm": "", "dog/0.ppm": ""}, refused=r"not decoded \(.ppm\)"),
     Row("one class", of("cat"), refused="all 10 pictures, and nothing says"),
@@ -577,3 +617,20 @@ def test_what_could_be_read_in_two_ways_is_refused(row, tmp_path):
 def test_a_set_that_nothing_is_trained_on_may_have_one_class(tmp_path):
     rows, classes = read_all_classes(written(tmp_path, Row("", of("sketch/n02"))))
     assert classes == ("n02",) and len(rows) == EACH
+
+
+def test_labels_of_a_single_split_may_lie_next_to_it(tmp_path):
+    pictures = [f"ILSVRC2012_val_0000000{i}.JPEG" for i in range(8)]
+    labels = {
+        "LOC_val_solution.csv": lines(
+            "ImageId,PredictionString", *(f"{p[:-5]},{WNIDS[i % 2]} 1 2 3 4" for i, p in enumerate(pictures))
+        )
+    }
+    written(tmp_path, Row("", {}, {f"val/{name}": "" for name in pictures} | labels))
+    reading = read_classes(tmp_path / "val")
+    assert reading.classes == WNIDS[:2] and len(reading.train) + len(reading.test) == 8
+    before = reading.digest
+    (tmp_path / "LOC_val_solution.csv").write_text(
+        labels["LOC_val_solution.csv"].replace(f"0,{WNIDS[0]}", f"0,{WNIDS[1]}")
+    )
+    assert read_classes(tmp_path / "val").digest != before

@@ -67,7 +67,12 @@ def readings_of(data: str) -> dict[str, dict[str, Any]]:
             except InputError as error:
                 readings[name] = {"refused": str(error)}
             else:
-                numbers = {"classes": len(reading.classes), "train": len(reading.train), "test": len(reading.test)}
+                numbers: dict[str, Any] = {
+                    "classes": len(reading.classes),
+                    "train": len(reading.train),
+                    "test": len(reading.test),
+                }
+                numbers["hash"] = reading.digest
                 readings[name] = {"layout": reading.layout, **numbers, "sentence": reading.sentence}
     return readings
 

@@ -11,10 +11,20 @@ from dataclasses import dataclass
 
 from dream.data.folders import split_of
 from dream.errors import InputError
-from dream.evaluation.classes.layouts.tree import PICTURE_FOLDERS, SIDE_FOLDERS, Tree
+from dream.evaluation.classes.layouts.tree import (
+    MAP_FOLDERS,
+    PICTURE_FOLDERS,
+    PLAIN_PICTURE_FOLDERS,
+    SIDE_FOLDERS,
+    Tree,
+)
 from dream.plain_text import printable
 
 EXPECTED = "expected ROOT/CLASS/*.jpg, or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg"
+
+_PART = re.compile(
+    r"(?:fold|part|batch|chunk|shard|split|subset|images?|imgs?|data|folder|dir|dis[ck]|archive|zip)[-_. ]?\d+"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +44,7 @@ def entered(tree: Tree, known: Collection[str] = (), in_split: bool = False) -> 
     A folder whose name is among the `known` classes is never taken for a wrapper, and a split has no splits.
     """
     while not tree.pictures and (in_split or not split_trees(tree)):
-        holders = [h for h in tree.holders if h.name.lower() not in SIDE_FOLDERS] or list(tree.holders)
+        holders = _without_maps(tree.holders)
         if len(holders) != 1 or class_name(holders[0].name) in known:
             break
         may_be_class = not holders[0].holders and holders[0].name.lower() not in PICTURE_FOLDERS
@@ -96,9 +106,10 @@ def class_home(tree: Tree) -> ClassHome:
             f"{_listed(h.name for h in holders if h.name not in sides)}: annotations are no class; move that folder "
             f"away, or rename it if it is a class"
         )
+    _refuse_parts(tree)
     if all(_plain(holder) for holder in holders):
-        inner = next((h.holders[0].name for h in holders if h.holders), "")
-        form = f"class folders with {printable(inner)}/" if inner else "class folders"
+        inner = {h.holders[0].name.lower() for h in holders if h.holders} & PICTURE_FOLDERS
+        form = f"class folders with {min(inner)}/" if inner else "class folders"
         return ClassHome(tree, {h.name: h for h in holders}, form)
     if all(_bucket(holder) for holder in holders):
         leaves = {name: leaf for holder in holders for name, leaf in _leaves(holder, "").items()}
@@ -117,7 +128,7 @@ def quoted(tree: Tree) -> str:
 
 
 def _decorated(tree: Tree) -> list[tuple[str, Tree]]:
-    """Splits with more in their names (`seg_train`, `ILSVRC2012_img_val`), if all folders are such."""
+    """Splits with more in their names (`cars_train`, `ILSVRC2012_img_val`), if all folders are such."""
     found = []
     for folder in tree.holders:
         words = {role for word in re.split(r"[^a-z]+", folder.name.lower()) if (role := split_of(word))}
@@ -127,15 +138,25 @@ def _decorated(tree: Tree) -> list[tuple[str, Tree]]:
             return []
         found.append((words.pop(), folder))
     roles = dict(found)
-    return found if len(roles) == len(found) > 1 and "train" in roles and roles["train"].holders else []
+    return found if len(roles) == len(found) > 1 and "train" in roles else []
+
+
+def _without_maps(holders: Sequence[Tree]) -> list[Tree]:
+    """The folders without those of maps and annotations; next to `images` more names than otherwise mean such."""
+    rest = [holder for holder in holders if holder.name.lower() not in SIDE_FOLDERS]
+    pictures = [holder for holder in rest if holder.name.lower() in PICTURE_FOLDERS]
+    if len(pictures) == 1 and all(h in pictures or h.name.lower() in MAP_FOLDERS for h in rest):
+        return pictures
+    return rest or list(holders)
 
 
 def _plain(holder: Tree) -> bool:
-    """Whether a folder is a class: it holds pictures, or only one folder of a name like `images` that does."""
+    """Whether a folder is a class: it holds pictures, or only a folder that does, of its own name or like `images`."""
     if holder.pictures:
         return not holder.holders
     inner = holder.holders
-    return len(inner) == 1 and inner[0].name.lower() in PICTURE_FOLDERS and _plain(inner[0])
+    named = len(inner) == 1 and inner[0].name.lower() in {*PICTURE_FOLDERS, holder.name.lower()}
+    return named and _plain(inner[0])
 
 
 def _bucket(holder: Tree) -> bool:
@@ -154,6 +175,24 @@ def _leaves(tree: Tree, prefix: str) -> dict[str, Tree]:
         name = prefix + holder.name
         leaves |= {name: holder} if _plain(holder) else _leaves(holder, f"{name}/")
     return leaves
+
+
+def _refuse_parts(tree: Tree) -> None:
+    """Raises InputError if the folders are parts of a set rather than classes, by their names."""
+    names = [holder.name for holder in tree.holders]
+    starts = {match[1] for name in names if (match := re.match(r"(train|test|val)", name.lower()))}
+    if "train" in starts and len(starts) > 1 and all(re.match(r"train|test|val", name.lower()) for name in names):
+        why = "are splits by their names, and unclear ones"
+    elif len(names) > 1 and all(_PART.fullmatch(name.lower()) for name in names):
+        why = "are numbered parts by their names"
+    elif len(names) > 1 and any(name.lower() in PLAIN_PICTURE_FOLDERS for name in names):
+        why = "are no classes by their names"
+    else:
+        return
+    raise InputError(
+        f"the folders of {quoted(tree)} ({_listed(names)}) {why}: {EXPECTED}; move the pictures into one folder per "
+        f"class, or rename folders that are classes"
+    )
 
 
 def _mixed(tree: Tree) -> InputError:

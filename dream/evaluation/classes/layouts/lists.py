@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dream.data.formats import PICTURES, ending_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tables import rows_of, text_files, text_of
 from dream.evaluation.classes.layouts.tree import Tree
@@ -113,7 +114,7 @@ def _entries(path: Path) -> list[str]:
         except ValueError:
             return []
     if path.suffix.lower() == ".csv":
-        return [row[0] for row in rows_of(path)]
+        return [next((c for c in row if "/" in c or ending_of(c) in PICTURES), row[0]) for row in rows_of(path)]
     return [line.strip() for line in text_of(path).splitlines() if line.strip()]
 
 

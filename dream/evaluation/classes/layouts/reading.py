@@ -1,10 +1,13 @@
 """Reads a folder of labelled pictures: its classes, and which pictures are for training and which for testing."""
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dream.data.formats import is_hidden
 from dream.data.samples import id_hash
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
@@ -32,6 +35,12 @@ class ClassReading:
     test: tuple[LabelledRow, ...]
     notes: tuple[str, ...] = ()
     """What was left out or assumed, in words."""
+
+    @property
+    def digest(self) -> str:
+        """A hash of the classes of all training and test pictures."""
+        lines = (f"{part}\0{row.key}\0{row.shard}\n" for part in ("train", "test") for row in getattr(self, part))
+        return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     @property
     def sentence(self) -> str:
@@ -156,7 +165,7 @@ def _labelled(root: Tree, home: Tree, known: set[str] | None = None) -> _Labelle
         folders = [(class_name(name), folder) for name, folder in found.classes.items()]
         rows = [(label, name, path) for label, folder in folders for name, path in folder.below()]
         return _Labelled(rows, found.form, home)
-    table = label_table(home, _above(root, home)[1:], known or ())
+    table = label_table(home, [*_above(root, home)[1:], _files_above(root)], known or ())
     if table is None:
         return None
     rows = [(table.labels[name], name, path) for name, path in home.below() if name in table.labels]
@@ -197,6 +206,16 @@ def _above(root: Tree, home: Tree) -> list[Tree]:
     while chain[0] is not home:
         chain.insert(0, next(f for f in chain[0].folders if f is home or home.path.is_relative_to(f.path)))
     return chain
+
+
+def _files_above(root: Tree) -> Tree:
+    """The files of the folder that the data lies in, where the labels of a single split often are."""
+    parent = root.path.absolute().parent
+    try:
+        names = [entry.name for entry in os.scandir(parent) if entry.is_file() and not is_hidden(entry.name)]
+    except OSError:
+        names = []
+    return Tree(parent, (), (), tuple(sorted(names)))
 
 
 def _counted(count: int) -> str:

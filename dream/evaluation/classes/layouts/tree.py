@@ -11,6 +11,10 @@ from dream.data.formats import OTHER_PICTURES, PICTURES, ending_of, is_hidden
 _PICTURE_FOLDERS = "images image imgs img pictures picture pics photos photo jpegimages jpg jpeg png"
 PICTURE_FOLDERS = frozenset(_PICTURE_FOLDERS.split())
 """Names, in lower case, of folders that only hold pictures and name no class."""
+PLAIN_PICTURE_FOLDERS = frozenset(("images", "image", "imgs", "img", "jpegimages"))
+"""Those of them that name no class even next to other folders."""
+MAP_FOLDERS = frozenset(("mask", "label", "gt", "groundtruth", "ground_truth", "annot", "depth", "edges", "instances"))
+"""Names, in lower case, of folders that hold maps if a folder like `images` is next to them."""
 _SIDE_FOLDERS = """annotation annotations meta metadata labels masks segmentation segmentations trimaps attributes
 bboxes thumbnails thumbs extra unlabeled unlabelled seg_pred"""
 SIDE_FOLDERS = frozenset(_SIDE_FOLDERS.split())
