@@ -5,7 +5,7 @@ Rows come as a stream: with a limit the labels are read first, then the chosen p
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from dream.data.hub import HubRow, hub_column, hub_splits, load_splits, name_and
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
-from dream.evaluation.classes.pictures import LabelledRow, choose_evenly, in_test_share
+from dream.evaluation.classes.pictures import LabelledRow, choose_evenly, in_test_share, test_keys
 
 COUNTED, COUNTED_REMOTELY = 200_000, 2_000
 """Rows of a split whose labels are counted before anything is measured: on disk, and on the hub."""
@@ -41,6 +41,8 @@ class HubLabels:
     """`train` or `test`: only that share of the rows, by hash; None: all rows."""
     source: str
     """The set, as given to `--data`."""
+    tests: frozenset[str] | None = None
+    """Keys of the share `test`; None: by the hash alone."""
 
     def rows(self, report: DataReport, wanted: set[int] | None = None) -> Iterator[LabelledRow]:
         """Labelled rows of the share (only those with `wanted` numbers), in the set's order."""
@@ -70,19 +72,25 @@ class HubLabels:
         return f"{self.split}/{number:08d}"
 
     def _belongs(self, key: str) -> bool:
-        return self.share is None or in_test_share(key) == (self.share == "test")
+        testing = in_test_share(key) if self.tests is None else key in self.tests
+        return self.share is None or testing == (self.share == "test")
 
     def counts(self) -> dict[str, int] | None:
         """Number of rows per class; None if the split is too long to be counted in moments."""
+        pairs = self.pairs()
+        return None if pairs is None else Counter(self.classes[label] for label, key in pairs if self._belongs(key))
+
+    def pairs(self) -> list[tuple[int, str]] | None:
+        """Class and key of each labelled row of the split; None if it is too long to be read in moments."""
         data = self.data.select_columns([self.column]) if self.data.column_names else self.data
         most = COUNTED if Path(self.source.removeprefix("hf:")).expanduser().is_dir() else COUNTED_REMOTELY
-        found: Counter[str] = Counter()
+        found = []
         for number, row in _safely(data, self.split, DataReport()):
             if number == most:
                 return None
-            if (label := self._label(row)) >= 0 and self._belongs(self._key(number)):
-                found[self.classes[label]] += 1
-        return dict(found)
+            if (label := self._label(row)) >= 0:
+                found.append((label, self._key(number)))
+        return found
 
 
 def hub_labels(source: str) -> dict[str, HubLabels]:
@@ -98,12 +106,15 @@ def hub_labels(source: str) -> dict[str, HubLabels]:
     homes = _homes(splits, column, name) if wanted is None else {"train": wanted, "test": wanted}
     known = {home: splits[home] for home in homes.values()}
     classes, numbers = _classes(known, column, name)
-    return {
-        split: HubLabels(
-            home, known[home], picture, column, classes, numbers, split if len(known) == 1 else None, source
-        )
+    labels = {
+        split: HubLabels(home, known[home], picture, column, classes, numbers, None, source)
         for split, home in homes.items()
     }
+    if len(known) == 1:
+        pairs = labels["test"].pairs()
+        tests = None if pairs is None else test_keys(pairs)
+        labels = {split: replace(each, share=split, tests=tests) for split, each in labels.items()}
+    return labels
 
 
 def checked_hub_labels(source: str) -> dict[str, HubLabels]:

@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dream.data.formats import is_hidden
-from dream.data.samples import id_hash
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
 from dream.evaluation.classes.layouts.homes import EXPECTED, class_home, class_name, entered, quoted, split_trees
 from dream.evaluation.classes.layouts.lists import listed_splits
 from dream.evaluation.classes.layouts.tables import label_table
 from dream.evaluation.classes.layouts.tree import Tree, tree_of
-from dream.evaluation.classes.pictures import LabelledRow, in_test_share
+from dream.evaluation.classes.pictures import LabelledRow, test_keys
 from dream.plain_text import printable
 
 _Row = tuple[str, str, Path]  # class, name within the class, path
@@ -175,20 +174,9 @@ def _labelled(root: Tree, home: Tree, known: set[str] | None = None) -> _Labelle
 
 
 def _divided(rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:
-    """Four fifths for training and a fifth for testing, by a hash of the names.
-
-    A class of two pictures or more has both, so that it is not the hash of a small set that decides what is measured.
-    """
-    by_class: dict[str, list[_Row]] = {}
-    for row in rows:
-        by_class.setdefault(row[0], []).append(row)
-    testing = set()
-    for members in by_class.values():
-        chosen = [row for row in members if in_test_share(_row_key(row))]
-        if not 0 < len(chosen) < len(members):
-            chosen = sorted(members, key=lambda row: id_hash(_row_key(row)))[: len(members) > 1]
-        testing |= set(chosen)
-    return [row for row in rows if row not in testing], [row for row in rows if row in testing]
+    """Four fifths for training and a fifth for testing."""
+    testing = test_keys((row[0], _row_key(row)) for row in rows)
+    return [row for row in rows if _row_key(row) not in testing], [row for row in rows if _row_key(row) in testing]
 
 
 def _row_key(row: _Row) -> str:

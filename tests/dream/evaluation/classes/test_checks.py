@@ -120,6 +120,14 @@ def test_all_tasks_on_classes_are_tried():
     assert SETTINGS.keys() == {name for name, task in TASKS.items() if "labels" in task.takes}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_small_set_of_one_split_tests_all_its_classes(tmp_path, seed):
+    source = str(saved_set(["no", "yes", "maybe"], train=[0, 1, 2, 1, 0, 2, 0, 1, 2, 0, 1, 2][seed:])(tmp_path))
+    parts = [next(iter(labelled_chunks(source, 30, split=split))) for split in ("train", "test")]
+    assert [sorted(set(part.labels.tolist())) for part in parts] == [[0, 1, 2], [0, 1, 2]]
+    assert not set(parts[0].keys) & set(parts[1].keys)
+
+
 def test_classes_that_are_only_trained_on_are_no_harm():
     check_classes("x", {"a": 2, "b": 2, "c": 9}, {"a": 1, "b": 1, "d": 0})
 
