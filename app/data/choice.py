@@ -11,6 +11,8 @@ from app.background import computed
 from app.keys import DATA, input_key, origin_key
 from app.models import choose_or_type, models
 from dream.config import DreamConfig
+from dream.data.captions import USUAL, Names
+from dream.data.formats import CAPTION_NAMES, FILE_NAMES
 from dream.presets import tiny
 from dream.pretrained import checkpoint_of
 from workbench.sources.browse import Browsed, browse, splits_of
@@ -51,7 +53,8 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     Returns None while the source is being opened, or if it cannot be opened.
     """
     source = open_workspace().source(typed)
-    splits = computed(key, (source, stamp(source)), "Opening the source", lambda work: splits_of(source, config))
+    identity = (source, stamp(source), config.data.caption, config.data.picture)
+    splits = computed(key, identity, "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
     if st.session_state.get(input_key(key)) not in splits or st.session_state.get(origin_key(key)) != source:
@@ -68,7 +71,8 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
 def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened | None:
     """Opens a split; None until it is open, with progress or the failure shown here."""
     source = open_workspace().source(typed)
-    identity = (source, stamp(source), split, _digest(config) if source == "shapes" else "")
+    names = config.data.caption, config.data.picture
+    identity = (source, stamp(source), split, *names, _digest(config) if source == "shapes" else "")
     browsed = computed(key, identity, "Opening the source", lambda work: browse(source, config, split))
     return None if browsed is None else Opened(typed, source, split, browsed, identity)
 
@@ -84,22 +88,45 @@ def pick_eyes() -> str:
     )
 
 
-def eyes_for(chosen: str, typed: str, level: int | None) -> Eyes | None:
+def pick_names() -> Names:
+    """Shows two fields for the names of captions and pictures, for sources that do not have the usual ones."""
+    with st.expander("Names in the source"):
+        columns = st.columns(2)
+        caption = columns[0].text_input(
+            "Caption",
+            key=DATA.input("caption"),
+            placeholder=", ".join(CAPTION_NAMES[:3]) + ", ...",
+            help="Field, column or file ending that holds the caption (`data.caption`). Empty: the usual names.",
+        )
+        picture = columns[1].text_input(
+            "Picture",
+            key=DATA.input("picture"),
+            placeholder=", ".join(FILE_NAMES[:3]) + ", ...",
+            help="Field or column that holds the picture or names its file (`data.picture`). Empty: the usual names.",
+        )
+    return Names(caption.strip(), picture.strip())
+
+
+def eyes_for(chosen: str, typed: str, level: int | None, names: Names = USUAL) -> Eyes | None:
     """Loads the tokenizers; None until they are ready, with progress or the failure shown here."""
     if chosen == NEW_MODEL:
         source = open_workspace().source(typed)
         return computed(
             DATA.name("eyes"),
-            (source, stamp(source), level),
+            (source, stamp(source), level, names),
             "Training a tokenizer",
-            lambda work: eyes_of_training(source, 1 if level is None else level),
+            lambda work: eyes_of_training(source, 1 if level is None else level, names),
         )
     path = open_workspace().model(chosen)
     eyes = _eyes_of_model(path, _changed(path))
-    if level is None:
-        return eyes
-    config = eyes.config
-    return replace(eyes, config=replace(config, data=replace(config.data, level=level)))
+    data = eyes.config.data
+    data = replace(
+        data,
+        level=data.level if level is None else level,
+        caption=names.caption or data.caption,
+        picture=names.picture or data.picture,
+    )
+    return replace(eyes, config=replace(eyes.config, data=data))
 
 
 def pick_level() -> int:

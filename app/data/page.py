@@ -3,11 +3,12 @@
 import streamlit as st
 
 from app.data.cards import first_page, show_cards
-from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_source, pick_split
+from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_names, pick_source, pick_split
 from app.data.statistics import show_broken, show_statistics
 from app.failures import guarded
 from app.handing_over import hand_over, handed
 from app.keys import DATA
+from dream.data.captions import USUAL
 from workbench.sources.seen import Eyes
 
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
@@ -48,9 +49,11 @@ def render() -> None:
 
 def _links(opened: Opened, eyes: Eyes) -> None:
     """Shows buttons that open the source on other pages."""
-    level = [f"data.level={eyes.config.data.level}"] if opened.source == "shapes" else []
+    data = eyes.config.data
+    names = [f"data.{key}={name}" for key, name in (("caption", data.caption), ("picture", data.picture)) if name]
+    assignments = [f"data.level={data.level}"] if opened.source == "shapes" else names
     if st.button("Train on this", key=DATA.action("train"), help="Opens Train with this source."):
-        hand_over("train", source=opened.typed, assignments=level)
+        hand_over("train", source=opened.typed, assignments=assignments)
     if st.button("Search in this", key=DATA.action("search"), help="Opens Search with this source."):
         hand_over("search", source=opened.typed)
 
@@ -68,7 +71,7 @@ def _choose() -> tuple[Opened, Eyes] | None:
         if drawn:
             with columns[2]:
                 level = pick_level()
-        eyes = eyes_for(whose, typed, level)
+        eyes = eyes_for(whose, typed, level, USUAL if drawn else pick_names())
         if eyes is None:
             return None
         with columns[1]:

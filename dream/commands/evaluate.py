@@ -123,6 +123,8 @@ def event_line(event: "EvaluationEvent") -> str:
             return f"{question.title}: skipped, {entry.skipped}"
         case events.TaskCached(question):
             return f"{question.title}: cached"
+        case events.ClassesRead(data, reading):
+            return f"{data}: {reading}"
         case events.BrokenDataFound(data, problems, kinds):
             count = "1 problem" if problems == 1 else f"{problems:,} problems"
             return "\n".join([f"{data}: {count} in the data; affected samples are skipped", *problem_lines(kinds)])

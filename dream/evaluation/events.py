@@ -81,6 +81,15 @@ class BrokenDataFound:
 
 
 @dataclass(frozen=True)
+class ClassesRead:
+    """A folder of labelled pictures is laid out in this way, before the first task on it starts."""
+
+    data: str
+    reading: str
+    """Layout, number of classes and pictures, and what was left out, in words."""
+
+
+@dataclass(frozen=True)
 class EvaluationEnded:
     """Every question has ended; always the last event."""
 
@@ -88,9 +97,12 @@ class EvaluationEnded:
     """Reason why a task that was named could be measured on no source; empty if all could."""
 
 
-EvaluationEvent = TaskAsked | TaskAtWork | TaskAnswered | TaskSkipped | TaskCached | BrokenDataFound | EvaluationEnded
+EvaluationEvent = (
+    TaskAsked | ClassesRead | TaskAtWork | TaskAnswered | TaskSkipped | TaskCached | BrokenDataFound | EvaluationEnded
+)
 _NAMES: dict[type[Any], str] = {
     TaskAsked: "asked",
+    ClassesRead: "classes read",
     TaskAtWork: "at work",
     TaskAnswered: "answered",
     TaskSkipped: "skipped",

@@ -5,7 +5,7 @@ An answer that the results file already holds is taken from there. A stop loses 
 
 import json
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,10 @@ import torch
 
 from dream.data.report import DataReport, reports_made
 from dream.errors import InputError
+from dream.evaluation.classes.sources import readings_of
 from dream.evaluation.events import (
     BrokenDataFound,
+    ClassesRead,
     EvaluationEnded,
     EvaluationEvent,
     Question,
@@ -32,7 +34,7 @@ from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.statistics import Measure
 from dream.evaluation.task_thread import TaskThread
-from dream.evaluation.tasks import Task, chosen_settings, may_take, objective_of
+from dream.evaluation.tasks import LABELS, Task, chosen_settings, may_take, objective_of
 from dream.model.pretrained import Pretrained
 from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
@@ -88,13 +90,15 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     written. Raises InputError for bad models, data, settings or results files before anything is measured.
     """
     settings = chosen_settings(request.tasks, request.assignments)
-    planned = {name: _planned(name, path, request, settings) for name, path in request.models.items()}
+    readings = {source: _readings(source, request.tasks) for source in request.sources}
+    planned = {name: _planned(name, path, request, settings, readings) for name, path in request.models.items()}
     stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
     clock = _Clock([each for per_model in planned.values() for each in per_model])
     broken = {source: DataReport() for source in request.sources}
     ended: list[TaskAnswered | TaskSkipped | TaskCached] = []
     for per_model in planned.values():
         yield from (TaskAsked(each.question) for each in per_model)
+    yield from _classes_read(readings)
     for name, path in request.models.items():
         pretrained: Pretrained | None = None
         for each in planned[name]:
@@ -125,7 +129,29 @@ def results_of(models: Mapping[str, Path], ended: Iterable[TaskEnded]) -> list[R
     return [Results(name, str(path), tuple(entries[name])) for name, path in models.items() if name in entries]
 
 
-def _planned(name: str, path: Path, request: EvaluationRequest, settings: Mapping[str, Any]) -> list[_Planned]:
+def _readings(source: str, tasks: Iterable[Task]) -> dict[str, Any]:
+    """Returns how the labelled pictures of a source are read; empty if no task on classes takes it."""
+    return readings_of(source) if any(LABELS in task.takes and may_take(task, source) for task in tasks) else {}
+
+
+def _without_prose(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {name: {k: v for k, v in reading.items() if k != "sentence"} for name, reading in sets.items()}
+
+
+def _classes_read(readings: Mapping[str, Mapping[str, Any]]) -> Iterator[ClassesRead]:
+    for source, sets in readings.items():
+        for name, reading in sets.items():
+            if "sentence" in reading:
+                yield ClassesRead(source if len(sets) == 1 else f"{source}, {name}", reading["sentence"])
+
+
+def _planned(
+    name: str,
+    path: Path,
+    request: EvaluationRequest,
+    settings: Mapping[str, Any],
+    readings: Mapping[str, dict[str, Any]],
+) -> list[_Planned]:
     """Returns the questions to a model, source by source; reads its state and no weights."""
     folder = checkpoint_of(path)
     state = checkpoint.read_state(folder)
@@ -136,6 +162,8 @@ def _planned(name: str, path: Path, request: EvaluationRequest, settings: Mappin
         for task in request.tasks:
             if may_take(task, source):
                 chosen = settings[task.name]
+                classified = LABELS in task.takes and readings[source]
+                reading = {"reading": _without_prose(readings[source])} if classified else {}
                 unanswered = TaskResult(
                     task=task.name,
                     data=source,
@@ -144,7 +172,7 @@ def _planned(name: str, path: Path, request: EvaluationRequest, settings: Mappin
                     seed=request.seed,
                     weights="raw" if request.raw else "ema",
                     model_id=model_id,
-                    fingerprint=data | paths_in(plain(chosen)),
+                    fingerprint=data | paths_in(plain(chosen)) | reading,
                     objective=objective_of(state.config),
                     step=state.step,
                 )

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dream.console import Console
+from dream.data.report import LAYOUT_KINDS
 from dream.data.sources import open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
@@ -44,6 +45,9 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     rank, train = fabric.global_rank, start.config.train
     log, console = RunLog(request.out, rank, claim), Console(rank == 0)
     source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
+    for kind, place, name, detail in source.report.problems():
+        if kind in LAYOUT_KINDS:
+            console.say(f"{place}: {kind}: {name}: {detail}")
     facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer

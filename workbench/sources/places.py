@@ -3,10 +3,19 @@
 import hashlib
 import itertools
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dream.data.formats import PICTURES
+from dream.data.formats import (
+    CAPTION_ENDINGS,
+    JSON_ENDING,
+    METADATA_FILES,
+    OTHER_PICTURES,
+    PICTURES,
+    ending_of,
+    is_hidden,
+)
 from dream.data.paths import shard_paths
 from workbench.workspace import Workspace
 
@@ -42,11 +51,9 @@ def list_sources(workspace: Workspace) -> list[str]:
             break
         here = Path(directory)
         deep = len(here.relative_to(workspace.root).parts)
-        subfolders[:] = sorted(
-            name for name in subfolders if deep < 3 and not name.startswith(".") and name not in ours
-        )
+        subfolders[:] = sorted(name for name in subfolders if deep < 3 and not is_hidden(name) and name not in ours)
         shown = workspace.shown(here)
-        if any(name.endswith(".tar") for name in names):
+        if any(name.endswith(".tar") and not is_hidden(name) for name in names):
             sources.append("*.tar" if shown == "." else f"{shown}/*.tar")
         if deep and _captioned(names):
             sources.append(shown)
@@ -56,14 +63,18 @@ def list_sources(workspace: Workspace) -> list[str]:
 
 def _folders(root: Path) -> Iterator[Path]:
     for directory, subfolders, names in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        subfolders[:] = sorted(name for name in subfolders if not is_hidden(name))
         yield Path(directory)
-        if "metadata.jsonl" in names:
-            yield Path(directory, "metadata.jsonl")
+        yield from (Path(directory, name) for name in sorted(names) if name.lower() in METADATA_FILES)
 
 
 def _captioned(names: Sequence[str]) -> bool:
     """Returns whether a folder with these files looks like one of captioned pictures."""
-    pictures = {Path(name).stem for name in names if name.lower().endswith(PICTURES)}
-    texts = {Path(name).stem for name in names if name.lower().endswith(".txt")}
-    return bool(pictures) and ("metadata.jsonl" in names or bool(pictures & texts))
+    visible = [name for name in names if not is_hidden(name)]
+    pictures = {_stem(name) for name in visible if ending_of(name) in (*PICTURES, *OTHER_PICTURES)}
+    texts = {_stem(name) for name in visible if ending_of(name) in (*CAPTION_ENDINGS, JSON_ENDING)}
+    return bool(pictures) and (bool(pictures & texts) or any(name.lower() in METADATA_FILES for name in visible))
+
+
+def _stem(name: str) -> str:
+    return unicodedata.normalize("NFC", Path(name).stem)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from dream.config import DreamConfig
+from dream.data.captions import USUAL, Names
 from dream.data.sources import open_source
 from dream.data.text import CaptionTokenizer, load_tokenizer
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
@@ -86,13 +87,13 @@ def eyes_of_model(model: str) -> Eyes:
     return Eyes(model, config, tokenizer, build_image_tokenizer(config.image))
 
 
-def eyes_of_training(source: str, level: int = 1) -> Eyes:
+def eyes_of_training(source: str, level: int = 1, names: Names = USUAL) -> Eyes:
     """Returns the tokenizers that a training of the preset `tiny` on this source would have.
 
     Reads up to 20,000 captions of the training split. Raises InputError as `open_source` does.
     """
     config = tiny()
-    config = replace(config, data=replace(config.data, level=level))
+    config = replace(config, data=replace(config.data, level=level, caption=names.caption, picture=names.picture))
     tokenizer = obtain_tokenizer(config, open_source(source, config), None)
     return Eyes("tiny", config, tokenizer, build_image_tokenizer(config.image))
 

@@ -4,7 +4,7 @@ Drawn pictures keep the natural frequencies of the classes, so that one set of f
 label of a stored set is called 'class'.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -81,12 +81,22 @@ def featured_splits(
 
 
 def joined_examples(chunks: Iterable[Examples]) -> Examples:
-    """Concatenates the chunks. Raises InputError if they contain no picture."""
+    """Concatenates the chunks. Raises InputError if they contain no picture, or a stored set's of one class only."""
     parts = [chunk for chunk in chunks if len(chunk.inputs)]
     if not parts:
         raise InputError("none of the labelled pictures can be read; `dream data` says what is wrong with them")
     labels = {name: torch.cat([part.labels[name] for part in parts]) for name in parts[0].labels}
+    check_readable(labels, parts[0].classes)
     return Examples(torch.cat([part.inputs for part in parts]), labels, parts[0].classes)
+
+
+def check_readable(labels: Mapping[str, Tensor], classes: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises InputError if all pictures of a stored set that could be read are of one class."""
+    if STORED in labels and len(left := labels[STORED].unique()) == 1:
+        raise InputError(
+            f"all labelled pictures that can be read are of the class '{classes[STORED][int(left)]}', which any answer "
+            f"gets right: expected two classes at least; `dream data` says what is wrong with the others"
+        )
 
 
 def _drawn(config: DreamConfig, split: str, labels: Sequence[str], count: int, seed: int) -> Iterator[Examples]:

@@ -4,7 +4,7 @@ Unreadable pictures are reported and skipped. `sources` opens the sets that they
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -77,6 +77,21 @@ def choose_rows(rows: Sequence[LabelledRow], limit: int | None, seed: int) -> li
 def in_test_share(key: str) -> bool:
     """Whether the picture of this name is among the fifth that serves as test pictures."""
     return id_hash(key) % TEST_SHARE == 0
+
+
+def test_keys(pairs: Iterable[tuple[Hashable, str]]) -> frozenset[str]:
+    """Keys of the test pictures among pairs of class and key: a fifth by a hash of the keys.
+
+    A class of two pictures or more has both, so that it is not the hash of a small set that decides what is measured.
+    """
+    by_class: dict[Hashable, list[str]] = {}
+    for label, key in pairs:
+        by_class.setdefault(label, []).append(key)
+    testing: set[str] = set()
+    for keys in by_class.values():
+        chosen = [key for key in keys if in_test_share(key)]
+        testing |= set(chosen if 0 < len(chosen) < len(keys) else sorted(keys, key=id_hash)[: len(keys) > 1])
+    return frozenset(testing)
 
 
 def read_rows(

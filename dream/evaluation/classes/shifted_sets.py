@@ -17,8 +17,8 @@ from dream.data.report import DataReport
 from dream.data.transforms import Pixels, center_crop, load_pixels, open_picture
 from dream.errors import InputError
 from dream.evaluation.classes.class_names import read_names
-from dream.evaluation.classes.folders import class_folders, class_rows, split_homes
 from dream.evaluation.classes.hub import hub_labels
+from dream.evaluation.classes.layouts.reading import read_all_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 from dream.evaluation.classes.sources import of_datasets
 
@@ -59,17 +59,12 @@ def open_shifted(
     if not path.is_dir():
         raise InputError(f"there is no folder '{source}': robustness.shifted takes folders and hub sets")
     mapped = (path / MAPPINGS).is_dir()
-    folders = class_folders(path / "images" if mapped else split_homes(path)["test"])
-    mapping = (
-        objectnet_answers(path / MAPPINGS, list(folders), trained, names)
-        if mapped
-        else _equal_names(list(folders), trained)
-    )
-    answers = _checked(source, list(folders), trained, mapping)
-    rows = class_rows(folders, {name: number for number, name in enumerate(folders)})
+    rows, folders = read_all_classes(path / "images" if mapped else path)
+    mapping = objectnet_answers(path / MAPPINGS, folders, trained, names) if mapped else _equal_names(folders, trained)
+    answers = _checked(source, folders, trained, mapping)
     chosen = choose_rows([row for row in rows if answers[row.label]], limit, seed)
     load = _without_border if mapped else load_pixels
-    return ShiftedSet(path.resolve().name, answers, read_rows(chosen, tuple(folders), size, load))
+    return ShiftedSet(path.resolve().name, answers, read_rows(chosen, folders, size, load))
 
 
 def objectnet_answers(
@@ -111,18 +106,23 @@ def _equal_names(names: Sequence[str], trained: Sequence[str]) -> Answers:
 
 
 def _checked(source: str, names: Sequence[str], trained: Sequence[str], answers: Answers) -> Answers:
-    """The answers. Raises InputError if there are none."""
+    """The answers. Raises InputError if there are none, or if all are the same class."""
     if not any(answers):
         theirs, ours = (", ".join(classes[:3]) or "none" for classes in (names, trained))
         raise InputError(
             f"'{source}' shares no class with the training set: its classes are {theirs}, ..., the trained ones "
             f"{ours}, ...; for ObjectNet and wnids set robustness.names to a file of lines 'wnid name'"
         )
+    if len(shared := {number for numbers in answers for number in numbers}) == 1:
+        raise InputError(
+            f"'{source}' shares only the class '{trained[shared.pop()]}' with the training set, which any answer gets "
+            f"right: expected two shared classes at least"
+        )
     return answers
 
 
 def _of_hub(source: str, trained: Sequence[str], size: int, limit: int | None, seed: int) -> ShiftedSet:
-    labels = replace(hub_labels(source, "test"), share=None)
+    labels = replace(hub_labels(source)["test"], share=None)
     answers = _checked(source, labels.classes, trained, _equal_names(labels.classes, trained))
     kept = {value: number for value, number in labels.numbers.items() if answers[number]}
     labels, report = replace(labels, numbers=kept), DataReport()

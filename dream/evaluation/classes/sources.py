@@ -6,14 +6,19 @@ those of the set's own labelled test (or validation) split, otherwise a fifth of
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from dream.data.report import DataReport
 from dream.errors import InputError
+from dream.evaluation.classes.few_shot_sets import resolve
 from dream.evaluation.classes.folders import folder_rows
-from dream.evaluation.classes.hub import hub_labels
+from dream.evaluation.classes.hub import checked_hub_labels, hub_labels
+from dream.evaluation.classes.layouts.reading import read_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 
 SPLITS = ("train", "test")
+READING_VERSION = 1
+"""Increased when the same hub set is read as other classes or splits."""
 
 
 def labelled_chunks(
@@ -30,16 +35,46 @@ def labelled_chunks(
         raise InputError(f"the limit of labelled pictures must be at least 1, got {limit}")
     if not of_datasets(source):
         rows, classes = folder_rows(existing_folder(source), split)
+        if split == "train" and limit is not None and limit < len(classes):
+            raise InputError(
+                f"{limit:,} training pictures are fewer than the {len(classes):,} classes of '{source}', and a class "
+                f"without one is never recognised: expected train_count of {len(classes)} at least"
+            )
         return read_rows(choose_rows(rows, limit, seed), classes, size)
-    labels, report = hub_labels(source, split), DataReport()
+    labels, report = checked_hub_labels(source)[split], DataReport()
     return read_rows(labels.rows(report, labels.chosen(limit, seed, report)), labels.classes, size, report=report)
 
 
 def stored_classes(source: str, split: str) -> tuple[str, ...]:
     """All class names of a set; reads no picture. Raises InputError as `labelled_chunks` does."""
     if of_datasets(source):
-        return hub_labels(source, split).classes
+        return hub_labels(source)[split].classes
     return folder_rows(existing_folder(source), split)[1]
+
+
+def readings_of(data: str) -> dict[str, dict[str, Any]]:
+    """How each set that `data` refers to is read, as JSON values: results of another reading answer another question.
+
+    A folder has its layout, and the numbers of its classes and pictures; a set that cannot be read has the reason.
+    """
+    readings: dict[str, dict[str, Any]] = {}
+    for name, source in resolve(data):
+        if of_datasets(source):
+            readings[name] = {"version": READING_VERSION}
+        elif source != "shapes":
+            try:
+                reading = read_classes(existing_folder(source))
+            except InputError as error:
+                readings[name] = {"refused": str(error)}
+            else:
+                numbers: dict[str, Any] = {
+                    "classes": len(reading.classes),
+                    "train": len(reading.train),
+                    "test": len(reading.test),
+                }
+                numbers["hash"] = reading.digest
+                readings[name] = {"layout": reading.layout, **numbers, "sentence": reading.sentence}
+    return readings
 
 
 def of_datasets(source: str) -> bool:

@@ -7,6 +7,7 @@ own captions (`shape_prompts`). Nothing is trained on the set.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from dream.errors import InputError
 from dream.evaluation.classes.accuracy import accuracy, label_condition
 from dream.evaluation.classes.class_names import class_names
-from dream.evaluation.classes.examples import Examples, example_chunks
+from dream.evaluation.classes.examples import Examples, check_readable, example_chunks
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.classes.shape_prompts import shape_prompts
 from dream.evaluation.progress import Progress, quiet
@@ -35,7 +36,8 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     """Captions of a class, with {} for its name (stored sets only)."""
     names: str | None = None
     """File with the names of the class folders: JSON {folder: name}, or lines 'folder name' (as in ImageNet's
-    LOC_synset_mapping.txt); none: the folder names up to the first comma, with spaces for underscores.
+    LOC_synset_mapping.txt); none: the folder names up to the first comma, with spaces for underscores, and for
+    WNIDs a file in the folder of the data, as Tiny-ImageNet's words.txt.
     """
     labels: tuple[str, ...] = ("shape", "colour", "relation", "ground")
     """Attributes to classify (shapes only); they refer to the first object."""
@@ -74,6 +76,7 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
         if not logits:
             raise InputError(f"'{data}' has no labelled picture that can be read")
         truth = {label: torch.cat([numbers[label] for numbers in labels]) for label in classes}
+        check_readable(truth, classes)
         examples = Examples(torch.empty(0), truth, classes)
         measures = []
         for (label, ratio), parts in logits.items():
@@ -97,8 +100,13 @@ def _texts(
         level = pretrained.config.data.level
         prompts = {label: shape_prompts(label, level, settings.contexts, seed) for label in classes}
     else:
+        folder = Path(data).expanduser()
+        beside = folder if folder.is_dir() else None
         prompts = {
-            label: [[t.replace("{}", name) for t in settings.templates] for name in class_names(names, settings.names)]
+            label: [
+                [template.replace("{}", name) for template in settings.templates]
+                for name in class_names(names, settings.names, beside)
+            ]
             for label, names in classes.items()
         }
     return {label: class_features(pretrained, texts) for label, texts in prompts.items()}

@@ -16,6 +16,7 @@ from dream.evaluation import session
 from dream.evaluation.event_log import EventLog, read_events
 from dream.evaluation.events import (
     BrokenDataFound,
+    ClassesRead,
     EvaluationEnded,
     Question,
     TaskAnswered,
@@ -43,6 +44,7 @@ EVENTS = [
     TaskAnswered(KNN, ENTRY),
     TaskSkipped(KNN, replace(ENTRY, measures=(), skipped="it cannot: paint")),
     TaskCached(KNN, ENTRY),
+    ClassesRead("birds", "class folders: 2 classes, 8 train and 2 test pictures"),
     BrokenDataFound("birds", 2, {"broken picture": {"a.tar": {"count": 2, "first": [{"key": "x", "detail": ""}]}}}),
     EvaluationEnded("knn: not on this set"),
 ]

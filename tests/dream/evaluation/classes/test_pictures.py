@@ -113,10 +113,10 @@ def test_a_plain_folder_is_cut_in_two_by_names(tmp_path):
 
 def test_a_folder_with_splits_keeps_them_and_one_order_of_classes(tmp_path):
     write_set(tmp_path / "train", ABC, 3)
-    write_set(tmp_path / "val", {"owl": "c", "ant": "d"}, 2)
+    write_set(tmp_path / "val", {"owl": "c", "dog": "d"}, 2)
     train, test = both(tmp_path)
-    assert train.classes == test.classes == ("ant", "cat", "dog", "owl")
-    assert train.labels.tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3] and test.labels.tolist() == [0, 0, 3, 3]
+    assert train.classes == test.classes == ("cat", "dog", "owl")
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2] and test.labels.tolist() == [1, 1, 2, 2]
 
 
 def test_a_test_split_without_classes_gives_way_to_validation(tmp_path):

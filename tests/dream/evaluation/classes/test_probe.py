@@ -195,7 +195,7 @@ def test_bad_probe_settings_are_refused(pretrained, change, message):
 
 def test_a_single_class_is_refused(pretrained, tmp_path):
     source = str(write_set(tmp_path, {"red": "a"}, 30))
-    with pytest.raises(InputError, match="two classes"):
+    with pytest.raises(InputError, match="two classes at least"):
         replace(QUICK, train_count=None).measure(pretrained, data=source)
 
 

@@ -1,0 +1,173 @@
+"""Text files next to pictures: which rows they have, and the class that they give to each picture of a flat folder."""
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dream.errors import InputError
+from dream.evaluation.classes.layouts.homes import class_name, quoted
+from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
+from dream.plain_text import printable
+
+WNID = re.compile(r"n\d{8}")
+"""A class of WordNet, as ImageNet names its folders."""
+LABEL_HEADERS = ("predictionstring", "label", "class", "class_name", "classname", "category", "breed", "wnid")
+"""Headers of the column of classes in a .csv, in lower case; without one of them it is the second column."""
+ORDER_FILES = (
+    "synsets",
+    "wnids",
+    "imagenet_synsets",
+    "categories",
+    "classes",
+    "labels",
+    "class_names",
+    "categories_places365",
+)
+"""Names of files, without ending, that list all classes in the order of their numbers."""
+_MOST_BYTES = 1 << 28
+_MOST_FILES = 100  # more in one folder are captions or boxes, one file per picture
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """Classes of the pictures in a flat folder."""
+
+    labels: dict[str, str]
+    """Class by the picture's file name."""
+    source: str
+    """Names of the files that they come from, in words."""
+
+
+def label_table(flat: Tree, above: Sequence[Tree], known: Collection[str] = ()) -> LabelTable | None:
+    """The classes that files in `flat`, in the folders `above` it or next to it give to its pictures; None without any.
+
+    `known` are the classes of the training pictures. Raises InputError for numbers whose order is not known, and
+    for files that contradict each other.
+    """
+    names = {PurePosixPath(name).stem: name for name in flat.pictures} | {name: name for name in flat.pictures}
+    tables = {path: table for path in text_files([flat, *above]) if (table := _labels_in(path, names, known))}
+    best = sorted(tables, key=lambda path: (-len(set(tables[path].values()) & set(known)), -len(tables[path])))
+    if not best:
+        _refuse_ground_truth(flat, above)
+        return None
+    labels: dict[str, str] = {}
+    used: list[Path] = []
+    for path in best:
+        table = tables[path]
+        if _are_numbers(table.values()) != _are_numbers(tables[best[0]].values()):
+            continue
+        if clash := next((name for name, label in table.items() if labels.get(name, label) != label), None):
+            files = _words([*used, path])
+            raise InputError(
+                f"{quoted(flat)}: {files} give two classes to '{printable(clash)}'; keep one of these files"
+            )
+        used += [path] if table.keys() - labels.keys() else []
+        labels |= table
+    source = _words(used)
+    if known and not set(labels.values()) & set(known) and _are_numbers(labels.values()):
+        labels = _numbered(labels, [flat, *above], known, f"{quoted(flat)}: {source}")
+    elif not known and _are_numbers(labels.values()):
+        labels = _named_by_pictures(labels)
+    return LabelTable({name: class_name(label) for name, label in labels.items()}, source)
+
+
+def text_files(folders: Sequence[Tree], endings: Collection[str] = (".txt", ".csv", ".tsv")) -> Iterator[Path]:
+    """Text files in these folders, and in their subfolders `meta`, `annotations` and others without pictures."""
+    for folder in folders:
+        for tree in (folder, *(f for f in folder.folders if not f.count or f.name.lower() in SIDE_FOLDERS)):
+            names = [name for name in tree.files if name.lower().endswith(tuple(endings))]
+            yield from (tree.path / name for name in names if len(names) <= _MOST_FILES)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file; empty if it cannot be read or is far too long."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace") if path.stat().st_size < _MOST_BYTES else ""
+    except OSError:
+        return ""
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """Cells of each line of a text file, split at commas, tabs, or blanks."""
+    lines = [line for line in text_of(path).splitlines() if line.strip()]
+    if path.suffix.lower() == ".csv" or (lines and all("," in line for line in lines[:20])):
+        return [[cell.strip() for cell in row] for row in csv.reader(lines) if row]
+    tabs = bool(lines) and all("\t" in line for line in lines[:20])
+    return [[cell.strip() for cell in line.split("\t" if tabs else None)] for line in lines]
+
+
+def _labels_in(path: Path, names: dict[str, str], known: Collection[str]) -> dict[str, str]:
+    """Class by picture, for the rows that begin with one of the `names`; empty if these are no classes."""
+    rows = rows_of(path)
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    column = next((header.index(word) for word in LABEL_HEADERS if word in header[1:]), 1)
+    labels = {}
+    for row in rows:
+        name = names.get(row[0].replace("\\", "/").rpartition("/")[2])
+        if name and len(row) > column and row[column]:
+            if path.suffix.lower() != ".csv" and not _are_numbers(row[column + 1 :]):
+                return {}  # a caption
+            labels[name] = row[column].split()[0] if header[column:][:1] == ["predictionstring"] else row[column]
+    different = {class_name(label) for label in labels.values()}
+    if _are_numbers(different) or (different & set(known) if known else 2 * len(different) <= len(labels)):
+        return labels
+    return {}
+
+
+def _are_numbers(labels: Iterable[str]) -> bool:
+    return all(label.isdigit() for label in labels)
+
+
+def _numbered(labels: dict[str, str], folders: Sequence[Tree], known: Collection[str], where: str) -> dict[str, str]:
+    """The classes that numbers stand for: in the order of a file of classes, or, for WNIDs from 0, sorted."""
+    numbers = {int(label) for label in labels.values()}
+    order = _order(folders, known)
+    if order is None and all(map(WNID.fullmatch, known)) and 0 in numbers:
+        order = dict(enumerate(sorted(known)))  # as Caffe's val.txt
+    if order is None or not numbers <= order.keys():
+        raise InputError(
+            f"{where} numbers the classes from {min(numbers)} to {max(numbers)}, and nothing says which "
+            f"number is which of the {len(known)} class folders: expected lines 'picture class' with the names of "
+            f"the folders, or a file synsets.txt with the classes in the order of the numbers"
+        )
+    return {name: order[int(label)] for name, label in labels.items()}
+
+
+def _order(folders: Sequence[Tree], known: Collection[str]) -> dict[int, str] | None:
+    """Classes by number, from a file that lists all of them, with their numbers or in order."""
+    for path in text_files(folders):
+        order: dict[int, str] = {}
+        for place, row in enumerate(rows_of(path) if path.stem.lower() in ORDER_FILES else []):
+            words = [class_name(word) for cell in row for word in (cell, cell.strip("/").partition("/")[2])]
+            number = next((int(cell) for cell in row if cell.isdigit()), place)
+            order |= [(number, word) for word in words if word in known][:1]
+        if order and set(order.values()) == set(known):
+            return order
+    return None
+
+
+def _named_by_pictures(labels: dict[str, str]) -> dict[str, str]:
+    """Names for numbers, if each number goes with one beginning of the pictures' names (`Abyssinian_12.jpg`)."""
+    pairs = {(label, PurePosixPath(name).stem.rpartition("_")[0]) for name, label in labels.items()}
+    numbers, words = (set(column) for column in zip(*pairs, strict=True))
+    if "" in words or not len(pairs) == len(numbers) == len(words):
+        return labels
+    by_number = dict(pairs)
+    return {name: by_number[label] for name, label in labels.items()}
+
+
+def _refuse_ground_truth(flat: Tree, above: Sequence[Tree]) -> None:
+    """Raises InputError for the devkit's file, which has a number per picture and no names."""
+    for path in text_files([flat, *above]):
+        if "ground_truth" in path.name.lower() and _are_numbers([cell for row in rows_of(path)[:100] for cell in row]):
+            raise InputError(
+                f"{quoted(flat)}: '{path.name}' numbers the classes in the order of the devkit's meta.mat, which is "
+                f"not that of the folders: put LOC_val_solution.csv there instead, or a file of lines "
+                f"'ILSVRC2012_val_00000001.JPEG n01751748'"
+            )
+
+
+def _words(paths: Sequence[Path]) -> str:
+    return " and ".join(dict.fromkeys(f"{path.parent.name}/{path.name}" for path in paths))
