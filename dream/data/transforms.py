@@ -66,15 +66,24 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
     Halves with a box filter while the short side is at least twice `size`, resizes the short side to `size` with a
     bicubic filter, then crops. Raises BrokenPicture for a strip so narrow that the resized picture would be too large.
     """
-    while min(image.size) >= 2 * size:
-        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
-    scale = size / min(image.size)
-    width, height = round(image.width * scale), round(image.height * scale)
+    *halved, (width, height) = crop_sizes(image.width, image.height, size)
+    for smaller in halved:
+        image = image.resize(smaller, Image.Resampling.BOX)
     if width * height > MAX_PIXELS:
         raise BrokenPicture(f"{image.width} x {image.height} is too narrow for a square of {size} pixels")
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))
+
+
+def crop_sizes(width: int, height: int, size: int) -> list[tuple[int, int]]:
+    """(width, height) after each resize of `center_crop`: the halvings, then the bicubic one. The crop comes last."""
+    sizes = []
+    while min(width, height) >= 2 * size:
+        width, height = width // 2, height // 2
+        sizes.append((width, height))
+    scale = size / min(width, height)
+    return [*sizes, (round(width * scale), round(height * scale))]
 
 
 def load_pixels(content: bytes, size: int) -> Pixels:

@@ -1,6 +1,6 @@
 """Pictures with a value at every pixel (a class, a depth), drawn or read from files on demand.
 
-Picture and map are cropped alike, to the centre square at the model's image size; the map takes the nearest pixels.
+Picture and map are cropped alike, to the centre square at the model's image size (`crop.py`).
 Unreadable pictures are reported and left out.
 """
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -22,7 +21,8 @@ from dream.data.drawing import AnswerKey, answer_key, draw
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
 from dream.data.shapes import sample_scenes
-from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, center_crop, open_picture
+from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, open_picture
+from dream.evaluation.dense.crop import Map, cut
 from dream.randomness import seed_of
 
 CACHE_BYTES = 512 * 2**20
@@ -30,7 +30,6 @@ CACHE_BYTES = 512 * 2**20
 THREADS = 4
 """Threads that read and decode."""
 
-Map = NDArray[np.generic]
 Example = tuple[Pixels, Map]
 
 
@@ -144,20 +143,6 @@ def drawn_pictures(
         scenes = [(scenes, unseen)[i % 2][i] for i in range(count)]
     images, maps = draw(scenes, size), values(answer_key(scenes, size))
     return DensePictures([f"shapes/{split}/{i}" for i in range(count)], lambda i: (images[i], maps[i]), 0)
-
-
-def cut(picture: Image.Image, values: Map, size: int) -> Example:
-    """Centre squares of a picture and its map (H, W), at `size`."""
-    pixels = np.asarray(center_crop(picture, size), np.uint8).transpose(2, 0, 1)
-    return np.ascontiguousarray(pixels), nearest_crop(values, size)
-
-
-def nearest_crop(values: Map, size: int) -> Map:
-    """Centre square of (H, W) at `size`; each pixel is the original pixel under its centre."""
-    height, width = values.shape
-    side = min(height, width)
-    inside = ((np.arange(size) + 0.5) * side / size).astype(int)
-    return values[np.ix_((height - side) // 2 + inside, (width - side) // 2 + inside)]
 
 
 def open_map(content: bytes) -> Map:

@@ -7,7 +7,8 @@ from PIL import Image
 
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import in_test_share
-from dream.evaluation.dense.data import DensePictures, Example, cut
+from dream.evaluation.dense.crop import cut
+from dream.evaluation.dense.data import DensePictures, Example
 from dream.randomness import seed_of
 
 SPLITS = "splits.mat"

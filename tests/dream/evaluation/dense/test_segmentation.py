@@ -15,7 +15,7 @@ from dream.errors import InputError
 from dream.evaluation.dense import training as dense
 from dream.evaluation.dense.ade20k import IGNORE, ade_classes, ade_names
 from dream.evaluation.dense.blocks import BlockMaps, four_blocks
-from dream.evaluation.dense.data import DensePictures, drawn_pictures, nearest_crop
+from dream.evaluation.dense.data import DensePictures, drawn_pictures
 from dream.evaluation.dense.heads import ConvHead, LinearHead, UPerHead, pixels_per_token
 from dream.evaluation.dense.segmentation import SegmentationSettings, class_ious, iou_measures, mean_iou, pixel_counts
 from dream.model.encoder import equal_groups
@@ -246,13 +246,6 @@ def test_pictures_that_are_all_broken_are_an_error(pretrained, tmp_path):
 def test_numbers_of_ade20k_start_at_one(tmp_path):
     assert ade_classes(np.array([[0, 1, 150]], np.uint8)).tolist() == [[IGNORE, 0, 149]]
     assert ade_names(tmp_path)[149] == "150"
-
-
-def test_maps_are_cut_as_pictures_are():
-    values = np.arange(8 * 20).reshape(8, 20)
-    assert nearest_crop(values, 8).tolist() == values[:, 6:14].tolist()
-    assert nearest_crop(values, 4).tolist() == values[1::2, 7:14:2].tolist()
-    assert nearest_crop(values, 16).tolist() == values[:, 6:14].repeat(2, 0).repeat(2, 1).tolist()
 
 
 def test_pictures_are_read_once_where_they_fit():
