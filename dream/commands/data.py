@@ -14,6 +14,7 @@ from dream.commands import options
 from dream.config import DreamConfig
 from dream.console import duration
 from dream.errors import InputError
+from dream.overrides import override
 
 if TYPE_CHECKING:  # `dream data --help` must not import torch
     from dream.data.grammar import Level
@@ -38,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="read only the first N samples (shapes: print N examples per level)"
     )
+    options.add_assignments(
+        parser, "data.KEY=VALUE", "name the caption or the picture, e.g. data.caption=prompt data.picture=file"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -48,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
         return
     from dream.data.sources import open_corpora
 
-    corpora = open_corpora(args.source, DreamConfig())
+    corpora = open_corpora(args.source, override(DreamConfig(), args.assignments))
     for split, corpus in corpora.items():
         if len(corpora) > 1:
             print(f"{split} split")

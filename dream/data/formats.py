@@ -36,6 +36,8 @@ OTHER_PICTURES = tuple(
 """Endings of pictures that are not decoded, so that reports can say so."""
 CAPTION_ENDINGS = (".txt", ".caption", ".captions")
 """Endings of text files that hold a picture's caption, in order of preference."""
+JSON_ENDING = ".json"
+"""Ending of JSON objects that may hold the caption; tried after the text files."""
 CAPTION_NAMES = ("caption", "text", "prompt", "captions", "sentences", "txt")
 """Fields of JSON objects, and columns, that may hold the caption (in any case), in order of preference."""
 PICTURE_NAMES = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
@@ -43,8 +45,37 @@ PICTURE_NAMES = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
 FILE_NAMES = ("file_name", "filename", "file", "image", "image_path", "path", "picture")
 """Fields of metadata files that may name the picture's file (in any case), in order of preference."""
 
+METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv")
+"""Files (in any case) that give the captions of the pictures around them, a picture per line."""
+LFS_ADVICE = "a git-lfs pointer, not the file itself: run 'git lfs pull'"
+
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_NEVER_DATA = """__macosx @eadir @tmp @sharebin @recycle @recently-snapshot @__thumb #recycle #snapshot $recycle.bin
+recycler lost+found thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini __pycache__"""
+_HIDDEN = {*_NEVER_DATA.split(), "icon\r", "system volume information"}
+
 
 def ending_of(name: str) -> str:
     """The ending of a file name in lower case, with its dot; empty if it has none."""
     stem, dot, ending = name.rpartition(".")
     return f".{ending.lower()}" if dot and stem.rpartition("/")[2] else ""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name, or a part of a path below the source, is one that systems and file servers put next to data.
+
+    These are names that begin with a dot (`._x.jpg`, `.git`), and folders and files like `__MACOSX`, `@eaDir`,
+    `#recycle`, `lost+found`, `Thumbs.db`, in any case.
+    """
+    parts = name.split("/")
+    return any(part.lower() in _HIDDEN or (part[:1] == "." and part not in (".", "..")) for part in parts)
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether the bytes are the pointer that git-lfs leaves in the place of a file that was not fetched."""
+    return content.startswith(_LFS_POINTER)
+
+
+def not_decoded(name: str) -> str:
+    """The reason why a picture of OTHER_PICTURES is not used."""
+    return f"{ending_of(name)} is not decoded here: convert it to PNG or JPEG"

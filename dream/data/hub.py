@@ -4,17 +4,21 @@ Each file of the set is a shard, read in order without decoding the pictures. Th
 on resume, so this file only skips rows, and `order.py` shuffles them. Only this file uses `datasets`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from dream.data import report as kinds
+from dream.data.captions import USUAL, Names, any_of, caption_in, first_usable, listed, present_names
 from dream.data.folders import SPLITS
-from dream.data.formats import CAPTION_NAMES, PICTURE_NAMES
 from dream.data.report import DataReport
-from dream.data.samples import BadSample, Row, caption_in, decode_caption
+from dream.data.samples import BadSample, Row
 from dream.errors import InputError
+
+_JSON = "json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,11 @@ class HubRow:
     key: str
     cell: Any
     """Content of the picture column."""
-    written: Any
-    """Content of the caption column."""
+    written: dict[str, Any]
+    """Content of the columns that may hold the caption, by name."""
+    names: Names
+    folder: Path | None = None
+    """Folder of the set, if it is local."""
 
     def picture(self) -> bytes:
         """The bytes of the picture's file, read from its path if the row has only that."""
@@ -37,28 +44,29 @@ class HubRow:
             return content
         if not path:
             raise BadSample(kinds.MISSING_MEMBER, "no picture in the row")
-        return _read_path(path)
+        return _read_path(path if self.folder is None or "://" in path else str(self.folder / path))
 
     def caption(self) -> str:
-        """The cleaned caption of a text, bytes or JSON cell."""
-        if isinstance(self.written, bytes):
-            return decode_caption(self.written)
-        if isinstance(self.written, dict):  # the .json member of a webdataset
-            return caption_in(self.written)
-        return caption_in({"caption": self.written})
+        """The cleaned caption: the first usable text, bytes, list or JSON object."""
+        direct = {column: cell for column, cell in self.written.items() if column.casefold() != _JSON}
+        records = [cell for column, cell in self.written.items() if column.casefold() == _JSON]  # of a webdataset
+        readers = [partial(caption_in, direct, self.names)] if direct else []
+        return first_usable([*readers, *(partial(caption_in, record, self.names) for record in records)])
 
 
 class HubCorpus:
     """The Corpus of one split."""
 
-    def __init__(self, name: str, split: str, data: Any, window_rows: int) -> None:
+    def __init__(self, name: str, split: str, data: Any, window_rows: int, names: Names = USUAL) -> None:
         """Raises InputError without a column of pictures or without a column of captions."""
         self.name = name
         self.window_rows = window_rows
         columns = data.column_names or list(next(iter(data), {}))
-        self._picture = hub_column(columns, PICTURE_NAMES, name, "pictures")
-        self._caption = hub_column(columns, (*CAPTION_NAMES, "json"), name, "captions")
-        self._data = data
+        self._picture = hub_column(columns, names.columns, name, "pictures")
+        hub_column(columns, (*names.fields, _JSON), name, "captions")
+        self._captions = present_names(columns, (*names.fields, _JSON))
+        self._data, self._names = data, names
+        self._folder = Path(name).expanduser() if Path(name).expanduser().is_dir() else None
         files = max(1, data.num_shards)
         digits = len(str(files - 1))
         self.shards = [f"{Path(name).name}:{split}:{index:0{digits}d}" for index in range(files)]
@@ -70,7 +78,8 @@ class HubCorpus:
         try:
             for number, row in enumerate(data.skip(start) if start else data, start=start):
                 key = str(row.get("__key__") or f"{number:08d}")
-                yield HubRow(self.shards[shard], key, row.get(self._picture), row.get(self._caption))
+                written = {column: row.get(column) for column in self._captions}
+                yield HubRow(self.shards[shard], key, row.get(self._picture), written, self._names, self._folder)
         except Exception as error:  # a damaged or missing file; `datasets` and its readers raise many types
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             report.add(kinds.UNREADABLE_SHARD, self.shards[shard], f"row {number + 1}", reason)
@@ -84,26 +93,32 @@ class HubCorpus:
         return "it holds no rows"
 
 
-def open_hub(source: str, window_rows: int) -> dict[str, HubCorpus]:
+def open_hub(source: str, window_rows: int, names: Names = USUAL) -> dict[str, HubCorpus]:
     """Opens the splits of `hf:owner/name`, or the one split of `hf:owner/name:split`. Raises InputError."""
     name, wanted = name_and_split(source.removeprefix("hf:"))
     available = load_splits(name, source)
     if wanted is not None:
         if wanted not in available:
             raise InputError(f"'{name}' has no split '{wanted}'; it has {', '.join(map(str, available))}")
-        return {"train": HubCorpus(name, wanted, available[wanted], window_rows)}
-    chosen = {split: next((n for n in names if n in available), None) for split, names in SPLITS.items()}
-    if chosen["train"] is None:
+        return {"train": HubCorpus(name, wanted, available[wanted], window_rows, names)}
+    chosen = hub_splits(available)
+    if "train" not in chosen:
         if len(available) != 1:
             raise InputError(
                 f"'{name}' has no split 'train'; name one of {', '.join(map(str, available))}: '{source}:SPLIT'"
             )
         chosen = {"train": next(iter(available))}
-    return {
-        split: HubCorpus(name, hub_split, available[hub_split], window_rows)
-        for split, hub_split in chosen.items()
-        if hub_split is not None
-    }
+    corpora = {"train": HubCorpus(name, chosen["train"], available[chosen["train"]], window_rows, names)}
+    for split, hub_split in chosen.items():
+        with suppress(InputError):  # e.g. a test split without captions
+            corpora.setdefault(split, HubCorpus(name, hub_split, available[hub_split], window_rows, names))
+    return corpora
+
+
+def hub_splits(available: Iterable[str]) -> dict[str, str]:
+    """Names of the set's own splits, in any case, by what they are: train, val, test."""
+    found = {split: present_names(available, words) for split, words in SPLITS.items()}
+    return {split: names[0] for split, names in found.items() if names}
 
 
 def name_and_split(text: str) -> tuple[str, str | None]:
@@ -142,12 +157,12 @@ def _open_splits(datasets: Any, name: str) -> Mapping[str, Any]:
 
 
 def hub_column(columns: Sequence[str], known: Sequence[str], name: str, what: str) -> str:
-    """The first of `known` among the data set's `columns`. Raises InputError if it has no column of `what`."""
-    column = next((column for column in known if column in columns), None)
-    if column is None:
-        present = ", ".join(columns) or "none"
-        raise InputError(f"'{name}' has no column of {what}: expected {', '.join(known)}; it has {present}")
-    return column
+    """The first of `known` (in any case) among the set's `columns`. Raises InputError if it has no column of `what`."""
+    found = present_names(columns, known)
+    if not found:
+        field = f"; name it with --set data.{what.removesuffix('s')}=COLUMN" if what in ("pictures", "captions") else ""
+        raise InputError(f"'{name}' has no column of {what}: expected {any_of(known)}; it has {listed(columns)}{field}")
+    return found[0]
 
 
 def _read_path(path: str) -> bytes:

@@ -18,6 +18,8 @@ DUPLICATE_MEMBER = "duplicate member"
 DAMAGED_HEADER = "damaged header"
 TRUNCATED_TAR = "truncated tar"
 UNREADABLE_SHARD = "unreadable shard"
+NOT_USED = "not used"
+MIXED_SPLITS = "mixed splits"
 KINDS = (
     BROKEN_PICTURE,
     EMPTY_CAPTION,
@@ -28,6 +30,8 @@ KINDS = (
     DAMAGED_HEADER,
     TRUNCATED_TAR,
     UNREADABLE_SHARD,
+    NOT_USED,
+    MIXED_SPLITS,
 )
 """In the order of listing; a source may report further kinds, which come last."""
 

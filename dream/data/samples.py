@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from dream.data.formats import CAPTION_NAMES
 from dream.data.report import BROKEN_CAPTION, EMPTY_CAPTION, DataReport
 from dream.plain_text import fault_in
 
@@ -82,30 +81,6 @@ def clean_caption(text: str) -> str:
     if fault := fault_in(text):
         raise BadSample(BROKEN_CAPTION, fault)
     return text
-
-
-def decode_caption(content: bytes) -> str:
-    """The caption in the bytes of a text file. Raises BadSample like `clean_caption`, and if it is not UTF-8."""
-    try:
-        return clean_caption(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise BadSample(BROKEN_CAPTION, f"not UTF-8 at byte {error.start}") from None
-
-
-def caption_in(record: object) -> str:
-    """The caption of a JSON object or row of columns: its first field of CAPTION_NAMES. Raises BadSample.
-
-    Of a list of captions (as in COCO) the first is used.
-    """
-    fields = record if isinstance(record, dict) else {}
-    text = next((fields[key] for key in CAPTION_NAMES if fields.get(key) is not None), None)
-    if isinstance(text, (list, tuple)):
-        text = text[0] if text else ""
-    if text is None:
-        raise BadSample(EMPTY_CAPTION, f"no '{CAPTION_NAMES[0]}' in it")
-    if not isinstance(text, str):
-        raise BadSample(BROKEN_CAPTION, f"the caption is not text but {type(text).__name__}")
-    return clean_caption(text)
 
 
 def id_hash(name: str) -> int:

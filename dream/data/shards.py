@@ -4,16 +4,17 @@ Each tar is indexed on first use, then read by offset; the most recent indexes s
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from functools import partial
+from pathlib import Path
 
 from dream.data import report as kinds
-from dream.data.formats import PICTURES
+from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usable, json_caption, listed
+from dream.data.formats import ending_of, is_hidden, not_decoded
 from dream.data.report import DataReport
-from dream.data.samples import BadSample, Row, caption_in, decode_caption
+from dream.data.samples import BadSample, Row
 from dream.data.tar_walk import BLOCK, Member, TarContents, read_at, walk_tar
-from dream.json_text import parse_json
 
 WINDOW_ROWS = 65_536
 """Samples shuffled together; their offsets take about 20 MB."""
@@ -29,32 +30,36 @@ class TarRow:
     key: str
     path: Path
     image: Member
-    text: Member | None
+    texts: tuple[Member, ...]
+    """Text files that may hold the caption, in order of preference."""
     record: Member | None
+    """JSON object that may hold it."""
+    names: Names = USUAL
 
     def picture(self) -> bytes:
         """Reads the picture's file."""
         return _content(self.path, self.image, kinds.BROKEN_PICTURE)
 
     def caption(self) -> str:
-        """The cleaned caption, from the .txt member or else from the .json member."""
-        if self.text is not None:
-            return decode_caption(_content(self.path, self.text, kinds.BROKEN_CAPTION))
+        """The cleaned caption: the first usable one of the text members and the JSON member."""
+        readers: list[Callable[[], str]] = [partial(self._read_text, member) for member in self.texts]
+        return first_usable([*readers, self._read_record] if self.record is not None else readers)
+
+    def _read_text(self, member: Member) -> str:
+        return decode_caption(_content(self.path, member, kinds.BROKEN_CAPTION))
+
+    def _read_record(self) -> str:
         assert self.record is not None
-        try:
-            record = parse_json(_content(self.path, self.record, kinds.BROKEN_CAPTION))
-        except ValueError as error:  # not JSON, or not text
-            raise BadSample(kinds.BROKEN_CAPTION, f"{self.record.name} is not JSON: {error}") from None
-        if not isinstance(record, dict) or record.get("caption") is None:
-            raise BadSample(kinds.MISSING_MEMBER, f"no {self.key}.txt, and no 'caption' in {self.record.name}")
-        return caption_in({"caption": record["caption"]})
+        content = _content(self.path, self.record, kinds.BROKEN_CAPTION)
+        return json_caption(content, self.record.name, self.names)
 
 
 class TarShards:
     """The Corpus of a list of tars."""
 
-    def __init__(self, name: str, paths: Sequence[Path], window_rows: int = WINDOW_ROWS) -> None:
+    def __init__(self, name: str, paths: Sequence[Path], window_rows: int = WINDOW_ROWS, names: Names = USUAL) -> None:
         self.name = name
+        self.names = names
         self.window_rows = window_rows
         self.paths = list(paths)
         self.shards = _short_names(self.paths)
@@ -71,21 +76,24 @@ class TarShards:
             return len(self._indexes[shard]) if shard in self._indexes else None
 
     def hint(self) -> str:
-        """The layout that a shard should have."""
-        return "each picture (.jpg, .png, .webp) needs a .txt of its name, or a .json with a 'caption'"
+        """The layout that a shard should have, and the files that the first one has."""
+        expected = f"each picture (.jpg, .png, ...) needs a {self.names.endings[0]} of its name"
+        found = sorted({ending_of(member.name) for member in _members(self.paths[0])})
+        files = f"; '{self.shards[0]}' has files that end in {listed(found)}" if found else ""
+        return f"{expected}, or a .json with {any_of(self.names.fields)}{files}"
 
     def _index(self, shard: int, report: DataReport) -> list[TarRow]:
         with self._lock:
             rows = self._indexes.pop(shard, None)
             if rows is None:
-                rows = index_tar(self.paths[shard], self.shards[shard], report)
+                rows = index_tar(self.paths[shard], self.shards[shard], report, self.names)
             self._indexes[shard] = rows
             while sum(map(len, self._indexes.values())) > _INDEXED_ROWS and len(self._indexes) > 1:
                 del self._indexes[next(iter(self._indexes))]
             return rows
 
 
-def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
+def index_tar(path: Path, shard: str, report: DataReport, names: Names = USUAL) -> list[TarRow]:
     """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`."""
     try:
         contents = walk_tar(path)
@@ -96,7 +104,7 @@ def index_tar(path: Path, shard: str, report: DataReport) -> list[TarRow]:
         report.add(kinds.UNREADABLE_SHARD, shard, path.name, error.strerror or str(error))
         return []
     _report_damage(contents, shard, report)
-    return _grouped(contents, path, shard, report)
+    return _grouped(contents, path, shard, report, names)
 
 
 def _report_damage(contents: TarContents, shard: str, report: DataReport) -> None:
@@ -107,44 +115,54 @@ def _report_damage(contents: TarContents, shard: str, report: DataReport) -> Non
         report.add(kinds.TRUNCATED_TAR, shard, contents.cut_member or "end", contents.cut)
 
 
-def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport) -> list[TarRow]:
+def _grouped(contents: TarContents, path: Path, shard: str, report: DataReport, names: Names) -> list[TarRow]:
     """Groups members whose names differ only in the extension into samples; incomplete ones go to `report`."""
     groups: dict[str, dict[str, Member]] = {}
     for member in contents.members:
-        key, role = _key_and_role(member.name)
+        key, role = _key_and_role(member.name, names)
         if role is None:
             continue
         if role in groups.setdefault(key, {}):
             report.add(kinds.DUPLICATE_MEMBER, shard, member.name, "a second one of this name; the first is used")
             continue
         groups[key][role] = member
-    cut_key = _key_and_role(contents.cut_member)[0] if contents.cut_member else None
-    complete = {key for key, group in groups.items() if "image" in group and ("text" in group or "record" in group)}
+    cut_key = _key_and_role(contents.cut_member, names)[0] if contents.cut_member else None
+    complete = {key for key, group in groups.items() if "image" in group and len(group.keys() - {"image", "other"})}
     for key in groups:
         # the sample where a tar is cut is reported as truncation; `000.seg.png` next to sample 000 is an extra
         if key not in complete and key != cut_key and key.partition(".")[0] not in complete:
-            report.add(kinds.MISSING_MEMBER, shard, key, _lacking(groups[key]))
+            report.add(*_lacking(groups[key], shard, key))
     return [
-        TarRow(shard, key, path, group["image"], group.get("text"), group.get("record"))
+        TarRow(shard, key, path, group["image"], _texts(group, names), group.get("record"), names)
         for key, group in groups.items()
         if key in complete
     ]
 
 
-def _lacking(group: dict[str, Member]) -> str:
-    return f"no caption next to {group['image'].name}" if "image" in group else "no picture of this name"
+def _texts(group: dict[str, Member], names: Names) -> tuple[Member, ...]:
+    return tuple(group[ending] for ending in names.endings if ending in group)
 
 
-def _key_and_role(name: str) -> tuple[str, str | None]:
-    """Sample key and role (image, text, record) of a member's name; `None` for files of other kinds."""
-    path = PurePosixPath(name)
-    ending = path.suffix.lower()
-    key = name[: len(name) - len(ending)]
-    if path.name.startswith("."):  # e.g. macOS's ._000.jpg
-        return key, None
-    if ending in PICTURES:
-        return key, "image"
-    return key, {".txt": "text", ".json": "record"}.get(ending)
+def _lacking(group: dict[str, Member], shard: str, key: str) -> tuple[str, str, str, str]:
+    """The problem of an incomplete sample: kind, shard, key, detail."""
+    if "image" in group:
+        return kinds.MISSING_MEMBER, shard, key, f"no caption next to {group['image'].name}"
+    if "other" in group:
+        return kinds.BROKEN_PICTURE, shard, key, not_decoded(group["other"].name)
+    return kinds.MISSING_MEMBER, shard, key, "no picture of this name"
+
+
+def _key_and_role(name: str, names: Names) -> tuple[str, str | None]:
+    """Sample key and role of a member's name; `None` for files of other kinds, and for those that are never data."""
+    key = name[: len(name) - len(ending_of(name))]
+    return key, None if is_hidden(name) else names.role(name)
+
+
+def _members(path: Path) -> list[Member]:
+    try:
+        return walk_tar(path).members
+    except OSError:
+        return []
 
 
 def _content(path: Path, member: Member, kind: str) -> bytes:

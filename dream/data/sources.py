@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch
-from dream.data.folders import FolderCorpus, split_folders
+from dream.data.captions import Names
+from dream.data.folder_splits import folder_corpora, usable_splits
 from dream.data.hub import open_hub
 from dream.data.paths import KNOWN, shard_paths
 from dream.data.report import DataReport
@@ -54,14 +55,18 @@ def open_source(
 
 
 def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
-    """Opens the stored splits of a source: `train`, and its own `val` and `test` if it has them. Raises InputError."""
+    """Opens the stored splits of a source: `train`, and its own `val` and `test` if they have a usable sample.
+
+    `data.caption` and `data.picture` name its captions and pictures. Raises InputError.
+    """
+    names = Names(config.data.caption.strip(), config.data.picture.strip())
     if source.startswith("hf:"):
-        return {**open_hub(source, config.data.shuffle_buffer)}
+        return usable_splits(open_hub(source, config.data.shuffle_buffer, names))
     if "://" in source:
         raise InputError(f"'{source}' is an address: download it first, then give the folder or the tar shards")
     if not source.strip():
         raise InputError(f"the data source is empty: expected {KNOWN}")
     path = os.path.expanduser(source)
     if os.path.isdir(path):
-        return {split: FolderCorpus(str(root), root) for split, root in split_folders(Path(path)).items()}
-    return {"train": TarShards(source, shard_paths(path))}
+        return usable_splits(folder_corpora(Path(path), names))
+    return {"train": TarShards(source, shard_paths(path), names=names)}

@@ -41,7 +41,7 @@ class HubLabels:
         for number, row in _safely(self.data, self.split, report):
             label, key = self._label(row), self._key(number)
             if label >= 0 and self._belongs(key) and (wanted is None or number in wanted):
-                read = HubRow(self.split, key, row.get(self.picture), None).picture
+                read = HubRow(self.split, key, row.get(self.picture), {}).picture
                 yield LabelledRow(self.split, key, label, read)
 
     def chosen(self, limit: int | None, seed: int, report: DataReport) -> set[int] | None:
