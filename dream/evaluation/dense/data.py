@@ -4,7 +4,6 @@ Picture and map are cropped alike, to the centre square at the model's image siz
 Unreadable pictures are reported and left out.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from dream.config import DreamConfig
@@ -21,7 +19,7 @@ from dream.data.drawing import AnswerKey, answer_key, draw
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
 from dream.data.shapes import sample_scenes
-from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, open_picture
+from dream.data.transforms import BrokenPicture, Pixels, open_picture, read_image
 from dream.evaluation.dense.crop import Map, cut
 from dream.randomness import seed_of
 
@@ -148,14 +146,9 @@ def drawn_pictures(
 def open_map(content: bytes) -> Map:
     """(H, W) numbers of a one-channel PNG, or palette indices. Raises BadSample for anything else."""
     try:
-        image = Image.open(io.BytesIO(content), formats=("PNG",))
-        if image.width * image.height > MAX_PIXELS:
-            raise BadSample(kinds.BROKEN_PICTURE, f"its map has more than {MAX_PIXELS:,} pixels")
-        values = np.asarray(image)
-    except BadSample:
-        raise
-    except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise BadSample(kinds.BROKEN_PICTURE, f"its map is not a readable PNG: {error}") from error
+        values = np.asarray(read_image(content, ("PNG",)))
+    except BrokenPicture as broken:
+        raise BadSample(kinds.BROKEN_PICTURE, f"its map is not a readable PNG: {broken}") from broken
     if values.ndim != 2:
         raise BadSample(kinds.BROKEN_PICTURE, f"its map has {values.shape[-1]} channels, not one")
     return values

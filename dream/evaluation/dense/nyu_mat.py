@@ -16,13 +16,13 @@ from dream.evaluation.dense.data import DensePictures, Example
 from dream.evaluation.dense.depth_protocol import Counted
 from dream.evaluation.dense.nyu_splits import find_splits, official_rows
 from dream.plain_text import printable
+from dream.pointer_files import pointer_fault
 from dream.randomness import seed_of
 
 Depths = Literal["auto", "raw", "inpainted"]
 FIELDS = {"inpainted": "depths", "raw": "rawDepths"}
 """Field of the file for each kind of depths."""
 EXPECTED = "images (N, 3, W, H) of 8 bits, and depths (N, W, H)"
-LFS_POINTER = b"version https://git-lfs"
 LISTED = 8
 """Names of fields listed in an error message."""
 
@@ -152,9 +152,9 @@ def _old_format(path: Path) -> str:
 
     try:
         with open(path, "rb") as file:
-            start = file.read(len(LFS_POINTER))
-        if start == LFS_POINTER:
-            return "it is a git-lfs pointer, whose file was not fetched (git lfs pull)"
+            start = file.read(200)
+        if fault := pointer_fault(start):
+            return f"it is {fault}"
         if not start:
             return "it is empty"
         listed = whosmat(path, appendmat=False)
