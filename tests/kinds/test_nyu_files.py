@@ -108,7 +108,10 @@ REFUSED = {
     "cut short": (cut_short, "damaged HDF5 file: .*truncated"),
     "empty": (bytes_of("nyu.mat", b""), "it is empty"),
     "no .mat at all": (bytes_of("nyu.mat", b"nothing of the kind" * 20), "neither HDF5 nor an older .mat"),
-    "a pointer of git-lfs": (bytes_of("nyu.mat", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "git lfs pull"),
+    "a pointer of git-lfs": (
+        bytes_of("nyu.mat", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "git lfs pull",
+    ),
     "splits that are none": (in_folder(nyu(), bytes_of("splits.mat", b"nothing")), "splits.mat' cannot be read"),
     "splits of other pictures": (in_folder(nyu(), splits(test=(900, 901))), "testNdxs .* names none of the 12"),
     "raw depths of another size": (nyu(rawDepths=DEPTHS[:3]), "no rawDepths of the size .*depth.values=raw"),
