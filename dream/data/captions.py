@@ -5,9 +5,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
-from dream.data.caption_lists import Caption
 from dream.data.formats import (
     CAPTION_ENDINGS,
     CAPTION_NAMES,
@@ -33,6 +32,28 @@ _ENCODINGS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
+
+
+class Caption(str):
+    """The first caption of a list, which knows the others; used as a text, it is that caption alone.
+
+    Training reads the first of a picture's captions (COCO has five), and retrieval counts all of them.
+    """
+
+    every: tuple[str, ...]
+    """All usable captions of the list, in its order."""
+
+    @classmethod
+    def of(cls, captions: tuple[str, ...]) -> Self:
+        """The caption of a list with at least one."""
+        caption = cls(captions[0])
+        caption.every = captions
+        return caption
+
+
+def every_caption(caption: str) -> tuple[str, ...]:
+    """All captions of the list that `caption` (as `Row.caption` returns it) was in; else itself alone."""
+    return caption.every if isinstance(caption, Caption) else (caption,)
 
 
 @dataclass(frozen=True, slots=True)

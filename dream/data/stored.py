@@ -18,7 +18,7 @@ import torch
 from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.batch import Batch
-from dream.data.caption_lists import every_caption
+from dream.data.captions import every_caption
 from dream.data.order import Order, OrderedRow, Position, windows
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id

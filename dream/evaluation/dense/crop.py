@@ -8,13 +8,15 @@ Maps take the nearest value, as is usual for classes and for depths: a mean of t
 two surfaces is a depth where nothing is.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dream.data.transforms import Pixels, center_crop, crop_sizes
 
-Map = NDArray[np.generic]
+Map = NDArray[Any]
 
 
 def cut(picture: Image.Image, values: Map, size: int) -> tuple[Pixels, Map]:

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from dream import presets
-from dream.data.caption_lists import Caption, every_caption
-from dream.data.captions import USUAL, caption_in
+from dream.data.captions import USUAL, Caption, caption_in, every_caption
 from dream.data.hub import HubRow
 from dream.data.sources import open_source
 

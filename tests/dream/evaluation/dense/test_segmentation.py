@@ -159,6 +159,13 @@ def test_kept_and_fresh_features_train_the_same_head(pretrained, monkeypatch):
     assert by_name(fresh)["mIoU"].value == pytest.approx(by_name(kept)["mIoU"].value, abs=1e-3)
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (1, [1]), (5, [5]), (0, [])])
+def test_a_last_batch_of_one_joins_the_one_before(count, sizes):
+    batches = list(dense._batches(count, replace(QUICK, batch_size=4, epochs=1), 0))
+    assert [len(rows) for rows in batches if len(rows)] == sizes
+    assert sorted(torch.cat(batches).tolist()) == list(range(count)) if count else True
+
+
 def test_half_of_the_test_pictures_are_unseen_combinations():
     scenes = {}
     for split in ("train", "test"):
