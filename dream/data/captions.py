@@ -1,10 +1,11 @@
 """Finds the caption of a sample in bytes, JSON objects, table rows and columns, by the usual names or those given."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from dream.data.formats import (
     CAPTION_ENDINGS,
@@ -31,6 +32,28 @@ _ENCODINGS = {
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }
+
+
+class Caption(str):
+    """The first caption of a list, which knows the others; used as a text, it is that caption alone.
+
+    Training reads the first of a picture's captions (COCO has five), and retrieval counts all of them.
+    """
+
+    every: tuple[str, ...]
+    """All usable captions of the list, in its order."""
+
+    @classmethod
+    def of(cls, captions: tuple[str, ...]) -> Self:
+        """The caption of a list with at least one."""
+        caption = cls(captions[0])
+        caption.every = captions
+        return caption
+
+
+def every_caption(caption: str) -> tuple[str, ...]:
+    """All captions of the list that `caption` (as `Row.caption` returns it) was in; else itself alone."""
+    return caption.every if isinstance(caption, Caption) else (caption,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +115,9 @@ def caption_in(record: object, names: Names = USUAL) -> str:
     if not keys:
         raise BadSample(MISSING_MEMBER, f"no field {any_of(names.fields)} for the caption; it has {listed(fields)}")
     texts = itertools.chain.from_iterable(_texts(fields[key]) for key in keys)
-    return first_usable(partial(_clean, text) for text in texts)
+    first = first_usable(partial(_clean, text) for text in texts)
+    usable = next(each for key in keys if (each := tuple(_usable(_texts(fields[key])))))
+    return Caption.of(usable) if len(usable) > 1 else first
 
 
 def first_usable(readers: Iterable[Callable[[], str]]) -> str:
@@ -180,6 +205,13 @@ def _texts(value: Any, depth: int = 0) -> Iterator[Any]:
         return
     for each in inner:
         yield from _texts(each, depth + 1)
+
+
+def _usable(texts: Iterable[Any]) -> Iterator[str]:
+    """The cleaned captions among the values; broken ones are left out."""
+    for text in texts:
+        with contextlib.suppress(BadSample):
+            yield _clean(text)
 
 
 def _clean(text: Any) -> str:

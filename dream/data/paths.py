@@ -5,6 +5,7 @@ import glob
 import re
 from pathlib import Path
 
+from dream.data.matlab import is_matlab, use_of_matlab
 from dream.errors import InputError
 
 KNOWN = "a folder, tar shards ('name-{000000..000003}.tar' or 'name-*.tar'), 'shapes' or 'hf:owner/name'"
@@ -55,6 +56,8 @@ def shard_paths(source: str) -> list[Path]:
         if path.is_dir():
             raise InputError(f"'{path}' is a folder: give one folder by its plain path, or tar shards")
         if path.suffix != ".tar":
+            if is_matlab(path):
+                raise InputError(use_of_matlab(path))
             raise InputError(f"'{path}' is not a .tar shard; expected {KNOWN}")
     return list(dict.fromkeys(paths))
 

@@ -3,6 +3,7 @@
 Broken samples are reported and replaced by the next one; small sets stay decoded in memory.
 """
 
+import contextlib
 import itertools
 import math
 import os
@@ -17,6 +18,7 @@ import torch
 from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.batch import Batch
+from dream.data.captions import every_caption
 from dream.data.order import Order, OrderedRow, Position, windows
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
@@ -90,9 +92,10 @@ class StoredSource:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         return self._batches(batch_size, Position.read(position))
 
-    def fixed(self, count: int) -> Batch:
-        """The first `count` validation samples with different captions (fewer if there are fewer), never flipped.
+    def fixed(self, count: int, *, distinct: bool = True) -> Batch:
+        """The first `count` validation samples (fewer if there are fewer), never flipped.
 
+        If `distinct`, of several samples with the same caption only the first is taken.
         They are the same for every rank and seed, and for the splits train and val. Raises RunError if there is none.
         """
         chosen: dict[str, _Sample] = {}
@@ -101,7 +104,7 @@ class StoredSource:
             while len(chosen) < count and (some := list(itertools.islice(rows, count))):
                 for sample in pool.map(self._load, some):
                     if sample is not None:
-                        chosen.setdefault(sample.caption.casefold(), sample)
+                        chosen.setdefault(sample.caption.casefold() if distinct else sample.name, sample)
         if not chosen:
             raise RunError(f"'{self.name}' has no readable validation sample{_problems(self.report)}")
         samples = list(chosen.values())[:count]
@@ -114,10 +117,21 @@ class StoredSource:
             if len(captions) == limit:
                 break
             try:
-                captions.append(row.caption())
+                captions.append(str(row.caption()))
             except BadSample as bad:
                 self._note(row, bad.kind, bad.detail)
         return captions
+
+    def fixed_captions(self, batch: Batch) -> list[tuple[str, ...]]:
+        """All captions of each of the samples that `fixed` returned; the sample's own comes first."""
+        wanted, found = set(batch.keys), dict[str, tuple[str, ...]]()
+        for row in self._rows_by_hash(self._fixed_subset):
+            if len(found) == len(wanted):
+                break
+            if (name := sample_id(row)) in wanted:
+                with contextlib.suppress(BadSample):  # a file that has vanished since then
+                    found[name] = every_caption(row.caption())
+        return [found.get(key, (caption,)) for key, caption in zip(batch.keys, batch.captions, strict=True)]
 
     def _own(self, rows: Sequence[Row]) -> list[Row]:
         return self._in_split(rows, self._subset.split)
@@ -166,7 +180,7 @@ class StoredSource:
         if self._cache is not None and name in self._cache:
             return self._cache[name]
         try:
-            caption = row.caption()
+            caption = str(row.caption())  # without the others of its list
             sample = _Sample(name, load_pixels(row.picture(), self._config.image.size), caption)
         except BadSample as bad:
             self._note(row, bad.kind, bad.detail)

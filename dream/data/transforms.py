@@ -1,6 +1,7 @@
 """Decodes a picture's bytes to a (3, H, W) uint8 array with the authors' ADM centre crop.
 
-Any problem with the bytes raises BrokenPicture with the reason. In this folder only this file and `formats` use PIL.
+Any problem with the bytes raises BrokenPicture with the reason. `read_image` is the project's one reader of pictures
+from outside.
 """
 
 import io
@@ -11,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dream.data.formats import FORMATS
+from dream.data.picture_bytes import format_of, silence_decoders, without_texts
+from dream.pointer_files import pointer_fault
 
 Pixels = np.ndarray
 """(3, H, W) or (B, 3, H, W) uint8."""
@@ -20,6 +23,7 @@ MAX_PIXELS = 100_000_000
 
 # PIL warns on the terminal about odd EXIF data and palettes, and about large pictures, which MAX_PIXELS rejects.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+silence_decoders()
 
 
 class BrokenPicture(Exception):
@@ -41,23 +45,40 @@ class Picture:
 def open_picture(content: bytes) -> Picture:
     """Decodes `content` to RGB, with its EXIF orientation applied and transparency on white.
 
-    Raises BrokenPicture for content that is empty, of another format, corrupt, truncated or too large.
+    Of an animation or a file of several pages, the first picture is used. Raises BrokenPicture for content that is
+    empty, of another format, corrupt, truncated or too large.
+    """
+    image = read_image(content)
+    name, mode = str(image.format), image.mode
+    try:
+        return Picture(_as_rgb(_upright(image)), name, mode)
+    except Exception as error:  # a mode that PIL converts to nothing else: ValueError, OSError
+        raise BrokenPicture(f"colours of mode {mode} cannot be used: {error}") from error
+
+
+def read_image(content: bytes, formats: tuple[str, ...] = FORMATS) -> Image.Image:
+    """The first picture in `content`, decoded, in the mode of its file. Raises BrokenPicture.
+
+    PNGs with large texts or profiles are read without them (Pillow refuses them).
     """
     if not content:
         raise BrokenPicture("no bytes")
+    if fault := pointer_fault(content[:200]):
+        raise BrokenPicture(fault)
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
-        name, mode = str(image.format), image.mode
-        if image.width * image.height > MAX_PIXELS:
-            raise BrokenPicture(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-        image.load()
-        return Picture(_as_rgb(_upright(image)), name, mode)
+        return _decoded(content, formats)
     except BrokenPicture:
         raise
-    except UnidentifiedImageError:
-        raise BrokenPicture(f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} picture") from None
     except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error, IndexError, ...
-        raise BrokenPicture(f"{error}" or type(error).__name__) from error
+        reason = _reason(error, content, formats)
+    if (shorter := without_texts(content)) is None:
+        raise BrokenPicture(reason)
+    try:
+        return _decoded(shorter, formats)
+    except BrokenPicture:
+        raise
+    except Exception:
+        raise BrokenPicture(reason) from None
 
 
 def center_crop(image: Image.Image, size: int) -> Image.Image:
@@ -66,15 +87,24 @@ def center_crop(image: Image.Image, size: int) -> Image.Image:
     Halves with a box filter while the short side is at least twice `size`, resizes the short side to `size` with a
     bicubic filter, then crops. Raises BrokenPicture for a strip so narrow that the resized picture would be too large.
     """
-    while min(image.size) >= 2 * size:
-        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
-    scale = size / min(image.size)
-    width, height = round(image.width * scale), round(image.height * scale)
+    *halved, (width, height) = crop_sizes(image.width, image.height, size)
+    for smaller in halved:
+        image = image.resize(smaller, Image.Resampling.BOX)
     if width * height > MAX_PIXELS:
         raise BrokenPicture(f"{image.width} x {image.height} is too narrow for a square of {size} pixels")
     image = image.resize((width, height), Image.Resampling.BICUBIC)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))
+
+
+def crop_sizes(width: int, height: int, size: int) -> list[tuple[int, int]]:
+    """(width, height) after each resize of `center_crop`: the halvings, then the bicubic one. The crop comes last."""
+    sizes = []
+    while min(width, height) >= 2 * size:
+        width, height = width // 2, height // 2
+        sizes.append((width, height))
+    scale = size / min(width, height)
+    return [*sizes, (round(width * scale), round(height * scale))]
 
 
 def load_pixels(content: bytes, size: int) -> Pixels:
@@ -86,6 +116,28 @@ def load_pixels(content: bytes, size: int) -> Pixels:
 def flip_some(images: Pixels, flips: np.ndarray) -> Pixels:
     """A copy of `images` (B, 3, H, W), mirrored left to right where `flips` (B,) bool is True."""
     return np.where(flips[:, None, None, None], images[..., ::-1], images)
+
+
+def _decoded(content: bytes, formats: tuple[str, ...]) -> Image.Image:
+    image = Image.open(io.BytesIO(content), formats=formats)
+    if image.width * image.height > MAX_PIXELS:
+        raise BrokenPicture(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+    image.load()
+    if not min(image.size):
+        raise BrokenPicture(f"{image.width} x {image.height} pixels: there is nothing in it")
+    return image
+
+
+def _reason(error: Exception, content: bytes, formats: tuple[str, ...]) -> str:
+    """Why PIL did not decode `content`, in one line."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"its header claims more than {MAX_PIXELS:,} pixels"
+    if not isinstance(error, UnidentifiedImageError):
+        return " ".join(str(error).split()) or type(error).__name__
+    known, claimed = " or ".join([", ".join(formats[:-1]), formats[-1]] if formats[1:] else formats), format_of(content)
+    if claimed in formats:
+        return f"a damaged {claimed} file: its header cannot be read"
+    return f"not a {known} picture" + (f" but {claimed}, which is not decoded" if claimed else "")
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -100,7 +152,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     """`image` in mode RGB, 8 bits per channel, with transparent parts white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _from_deep_grey(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
@@ -108,10 +160,16 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """Converts 16-bit grey (or floats in [0, 1]) to 8 bits; PIL's `convert` would clip it to white."""
-    values = np.asarray(image, dtype=np.float64)
-    if image.mode == "F":
-        values = values * 255.0 if values.max(initial=0.0) <= 1.0 else values
-    elif image.mode != "I" or values.max(initial=0.0) > 255:
+    """Converts 16-bit grey (or floats in [0, 1]) to 8 bits; PIL's `convert` would clip it to white.
+
+    Where values go beyond 16 bits, their maximum is white. What is no number is black.
+    """
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    greatest = values.max(initial=0.0)
+    if greatest > 65535:
+        values = values * (255.0 / greatest)
+    elif image.mode == "F" and greatest <= 1.0:
+        values = values * 255.0
+    elif image.mode not in ("I", "F") or greatest > 255:
         values = values / 257.0
     return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8), "L")

@@ -3,7 +3,6 @@
 Uses PIL only, no model; pictures are (3, H, W) uint8 arrays.
 """
 
-import io
 import json
 import os
 import tempfile
@@ -13,11 +12,12 @@ from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from dream import __version__
-from dream.data.transforms import MAX_PIXELS
+from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
+from dream.json_text import parse_json
 
 Picture = np.ndarray
 """(3, H, W) uint8."""
@@ -121,23 +121,21 @@ def read_about(path: Path) -> dict[str, Any]:
 def about_of(content: bytes, name: str) -> dict[str, Any]:
     """The `about` that `save_png` stored, from a file's bytes; raises InputError for any other content."""
     try:
-        with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{name} has {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
-            image.load()
-            text = getattr(image, "text", {}).get(_CHUNK)
+        text = getattr(read_image(content, ("PNG",)), "text", {}).get(_CHUNK)
         if text is None:
             raise InputError(
                 f"{name} does not say how it was painted; expected a PNG written by `dream decode` or the workbench"
             )
-        about = json.loads(text)
+        about = parse_json(text)
         if not isinstance(about, dict):
             raise SyntaxError(f"its settings are a {type(about).__name__}")
         return cast(dict[str, Any], about)
+    except BrokenPicture as broken:
+        raise InputError(f"{name} is not a readable PNG ({broken})") from broken
     except InputError:
         raise
     except (OSError, ValueError, SyntaxError) as error:  # ValueError: JSON, and texts of absurd length
-        raise InputError(f"{name} is not a readable PNG ({_reason(error)})") from error
+        raise InputError(f"{name} is not a readable PNG ({error})") from error
 
 
 def save_gif(frames: Sequence[Image.Image], path: Path, seconds: float = 0.35, hold: float = 2.5) -> None:
@@ -237,10 +235,6 @@ def _shortened(line: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     while line and face.getlength(f"{line}…") > width:
         line = line[:-1]
     return f"{line}…"
-
-
-def _reason(error: Exception) -> str:
-    return "it is of another format" if isinstance(error, UnidentifiedImageError) else str(error)
 
 
 def _write(path: Path, save: Any) -> None:

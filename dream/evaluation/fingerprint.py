@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dream.config import DreamConfig
+from dream.data.matlab import is_matlab
 from dream.data.paths import shard_paths
 from dream.evaluation.classes.few_shot_sets import resolve
+from dream.evaluation.dense.nyu_splits import find_splits
 
 SHAPES_VERSION = 1
 """Increased when the same seed draws other pictures, captions or answer keys."""
@@ -29,6 +31,8 @@ def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
         return _of_files(_files_in(path), path)
     if source.startswith("hf:"):
         return {"name": str(path), "revision": _revision(source.removeprefix("hf:"))}
+    if is_matlab(path):  # with the splits file next to it
+        return _of_files(filter(None, (path, find_splits(path.parent))), path.parent)
     shards = shard_paths(os.path.expanduser(source))
     return _of_files(shards, shards[0].parent)
 

@@ -2,11 +2,16 @@
 
 A pool is a set of pictures with different captions; for drawn shapes, of combinations that never occur in
 training. High recall does not mean that a model knows which thing is where: see `edits`.
+
+A picture with a list of captions (COCO and Flickr30k have five) counts as published (Karpathy, arXiv 1412.2306; CLIP,
+arXiv 2103.00020): each caption is a query for its picture, and a picture finds its captions if any of them is among the
+first k. COCO's two published figures are named protocols: 5K is one pool of the 5,000 test pictures, and 1K the mean
+over five folds of 1,000.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -14,23 +19,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.config import DreamConfig
-from dream.data.batch import Batch
 from dream.data.drawing import draw
 from dream.data.grammar import caption
 from dream.data.shapes import distinct_scenes
 from dream.data.sources import open_source
+from dream.data.stored import StoredSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
-from dream.evaluation.statistics import Estimate, Measure, mean, share
+from dream.evaluation.statistics import Estimate, Measure, bootstrap, mean, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
 
 RANKS = (1, 5, 10)
-
-
+TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"
+PROTOCOLS = {"coco_1k": (1000, 5), "coco_5k": (5000, 1)}
+"""Pictures per pool, and pools, of the published protocols."""
 FEW_POOLS = 10
 """With fewer pools, intervals are over queries instead of pools."""
 
@@ -43,36 +49,80 @@ class RetrievalSettings(JointSettings, task="retrieval"):
     """Pictures per pool, each with a different caption."""
     pools: Count = 20
     """Number of pools; data other than shapes may have fewer."""
+    protocol: Literal["pools", "coco_1k", "coco_5k"] = "pools"
+    """`pools`: the two settings above; `coco_1k`: five pools of 1,000 pictures, `coco_5k`: one of 5,000, both with all
+    pictures of the split, equal captions or not (published: Karpathy's test split).
+    """
+    split: str | None = None
+    """Split of stored data; none: `val`."""
 
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
         """Returns recall at 1, 5 and 10 in both directions by mask ratio: means over the pools.
 
-        Intervals are over pools, or over queries if there are fewer than FEW_POOLS pools. Raises InputError if the
-        data has fewer than `pool` different captions.
+        Intervals are over pools, or over queries if there are fewer than FEW_POOLS pools (over pictures if these have
+        several captions). Raises InputError if the data has too few pictures with different captions.
         """
-        found: dict[tuple[float, str], list[NDArray[np.int64]]] = {}
-        pools = _pools(pretrained.config, data, self.pool, self.pools, seed)
-        for number, batch in enumerate(pools):
-            captions = caption_features(pretrained, batch.captions)
+        found: dict[tuple[float, str], list[_Ranks]] = {}
+        captions_seen = pictures_seen = 0
+        for number, pool in enumerate(_pools(pretrained.config, data, self, seed)):
+            captions = caption_features(pretrained, pool.captions)
+            captions_seen, pictures_seen = captions_seen + len(pool.captions), pictures_seen + len(pool.images)
             for ratio in self.mask_ratios:
                 masks = generator(seed, "retrieval masks", number, str(ratio))
-                similarity = picture_features(pretrained, batch.images, ratio, masks) @ captions.T
-                for direction, before in ranked_before(similarity).items():
-                    found.setdefault((ratio, direction), []).append(before.cpu().numpy())
+                similarity = picture_features(pretrained, pool.images, ratio, masks) @ captions.T
+                for direction, before in ranked_before(similarity, pool.owners).items():
+                    owners = pool.owners if direction == TEXT_TO_IMAGE else torch.arange(len(similarity))
+                    found.setdefault((ratio, direction), []).append(_Ranks(before.cpu().numpy(), owners.numpy()))
         draws = np.random.default_rng(seed)
-        where = {"data": data, "pool": self.pool}
+        where: dict[str, object] = {"data": data, "pool": self._sizes[0]}
+        if self.protocol != "pools":
+            where["protocol"] = self.protocol
+        if captions_seen > pictures_seen:
+            where["captions"] = captions_seen
         return [
             Measure(
                 "retrieval",
                 f"{direction} R@{rank}",
-                {"mask_ratio": ratio, **where, "pools": len(before)},
-                _recall(np.stack(before) < rank, draws),
+                {"mask_ratio": ratio, **where, "pools": len(ranks)},
+                _recall(ranks, rank, draws),
             )
-            for (ratio, direction), before in found.items()
+            for (ratio, direction), ranks in found.items()
             for rank in RANKS
         ]
+
+    @property
+    def _sizes(self) -> tuple[int, int]:
+        """Pictures per pool, and pools."""
+        return PROTOCOLS.get(self.protocol, (self.pool, self.pools))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """P pictures and their C captions."""
+
+    images: Tensor
+    """(P, 3, H, W) uint8."""
+    captions: tuple[str, ...]
+    owners: Tensor
+    """(C,) row of each caption's picture."""
+
+    @classmethod
+    def of(cls, images: Tensor, captions: Sequence[Sequence[str]]) -> "_Pool":
+        """The pool of pictures, each with one caption or more."""
+        owners = [row for row, own in enumerate(captions) for _ in own]
+        return cls(images, tuple(text for own in captions for text in own), torch.tensor(owners))
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """Ranks of Q queries in one pool."""
+
+    before: NDArray[np.int64]
+    """(Q,) how many answers rank before the first right one."""
+    pictures: NDArray[np.int64]
+    """(Q,) row of each query's picture."""
 
 
 def recalls(similarity: Tensor, ranks: Sequence[int] = RANKS) -> dict[str, dict[int, float]]:
@@ -86,36 +136,58 @@ def recalls(similarity: Tensor, ranks: Sequence[int] = RANKS) -> dict[str, dict[
     }
 
 
-def ranked_before(similarity: Tensor) -> dict[str, Tensor]:
-    """Returns (P,) per direction: how many of the others rank before the true one.
+def ranked_before(similarity: Tensor, owners: Tensor | None = None) -> dict[str, Tensor]:
+    """Returns how many wrong answers rank before the first right one, for each caption (C,) and each picture (P,).
 
-    A tie ranks before the true one, so that a constant space finds nothing.
+    `owners` (C,) has the row of each caption's picture; without it, captions and pictures are in the same order. A tie
+    ranks before the right one, so that a constant space finds nothing.
     """
-    own = similarity.diagonal()
-    others = ~torch.eye(len(similarity), dtype=torch.bool, device=similarity.device)
+    pictures, captions = similarity.shape
+    rows = torch.arange(pictures, device=similarity.device)
+    owners = rows if owners is None else owners.to(similarity.device)
+    own = similarity[owners, torch.arange(captions, device=similarity.device)]  # (C,)
+    best = similarity.new_full((pictures,), -torch.inf).scatter_reduce(0, owners, own, "amax")  # (P,)
+    wrong = owners[None, :] != rows[:, None]  # (P, C)
     return {
-        "text to image": ((similarity >= own[None, :]) & others).sum(0),
-        "image to text": ((similarity >= own[:, None]) & others).sum(1),
+        TEXT_TO_IMAGE: ((similarity >= own[None, :]) & wrong).sum(0),
+        IMAGE_TO_TEXT: ((similarity >= best[:, None]) & wrong).sum(1),
     }
 
 
-def _recall(hits: NDArray[np.bool_], draws: np.random.Generator) -> Estimate:
-    """Returns the mean of hits (pools, queries)."""
-    return share(hits) if len(hits) < FEW_POOLS else mean(hits.mean(1), draws)
+def _recall(pools: Sequence[_Ranks], rank: int, draws: np.random.Generator) -> Estimate:
+    """Returns the recall at a rank: the mean over the pools."""
+    hits = [ranks.before < rank for ranks in pools]
+    if len(pools) >= FEW_POOLS:
+        return mean([each.mean() for each in hits], draws)
+    if all(len(np.unique(ranks.pictures)) == len(ranks.pictures) for ranks in pools):
+        return share(np.concatenate(hits))
+    # captions of one picture are no independent queries
+    rows = [
+        np.stack([np.bincount(ranks.pictures, weights=each), np.bincount(ranks.pictures)], 1)
+        for ranks, each in zip(pools, hits, strict=True)
+    ]
+    return bootstrap(np.concatenate(rows), lambda sums: sums[..., 0] / sums[..., 1], draws)
 
 
-def _pools(config: DreamConfig, data: str, pool: int, pools: int, seed: int) -> Iterator[Batch]:
-    """Yields pools of different captions: unseen combinations for shapes, else parts of the validation split."""
+def _pools(config: DreamConfig, data: str, settings: RetrievalSettings, seed: int) -> Iterator[_Pool]:
+    """Yields pools: of unseen combinations for shapes, otherwise parts of a split."""
+    pool, pools = settings._sizes
     if data == "shapes":
+        if settings.protocol != "pools":
+            raise InputError(f"retrieval.protocol={settings.protocol} is for sets of pictures, not for drawn shapes")
         draws = np.random.default_rng(seed_of(seed, "retrieval pools"))
         for _ in range(pools):
             scenes = distinct_scenes(config.data.level, pool, draws, unseen=True)
-            images = torch.from_numpy(draw(scenes, config.image.size))
-            yield Batch(images, tuple(caption(s) for s in scenes), ("",) * pool)
+            yield _Pool.of(torch.from_numpy(draw(scenes, config.image.size)), [(caption(s),) for s in scenes])
         return
-    batch = open_source(data, config, split="val").fixed(pool * pools)
-    if len(batch) < pool:
-        raise InputError(f"task 'retrieval' needs {pool} pictures with different captions, '{data}' has {len(batch)}")
+    source = open_source(data, config, split=settings.split or "val")
+    assert isinstance(source, StoredSource)
+    published = settings.protocol != "pools"
+    batch = source.fixed(pool * pools, distinct=not published)
+    if len(batch) < (least := pool * pools if published else pool):
+        which = f"pictures ({settings.protocol})" if published else "pictures with different captions"
+        raise InputError(f"task 'retrieval' needs {least:,} {which}, '{data}' has {len(batch):,}")
+    captions = source.fixed_captions(batch)
     for start in range(0, len(batch) - pool + 1, pool):
         part = slice(start, start + pool)
-        yield Batch(batch.images[part], batch.captions[part], batch.keys[part])
+        yield _Pool.of(batch.images[part], captions[part])

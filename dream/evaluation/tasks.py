@@ -226,6 +226,8 @@ def may_take(task: Task, source: str) -> bool:
         return SHAPES in task.takes
     if source.endswith(".tar") or ".tar" in source.rpartition("/")[2]:
         return CAPTIONS in task.takes
+    if source.lower().endswith(".mat"):
+        return DEPTH in task.takes
     return any(kind != SHAPES for kind in task.takes)
 
 

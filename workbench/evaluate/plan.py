@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dream.commands.evaluate import NAME
 from dream.config import DreamConfig
+from dream.data.matlab import is_matlab
 from dream.data.paths import shard_paths
 from dream.errors import InputError
 from dream.evaluation.classes.few_shot_sets import ALL, SETS, resolve
@@ -157,7 +158,8 @@ def named_sources(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]
     places = [_source(workspace, word.strip()) for word in words if word.strip()]
     for place in places:
         named = resolve(place)[0] != (place, place)
-        if place != "shapes" and not named and not place.startswith("hf:") and not Path(place).is_dir():
+        there = Path(place).is_dir() or is_matlab(Path(place))
+        if place != "shapes" and not named and not place.startswith("hf:") and not there:
             shard_paths(place)
     return tuple(dict.fromkeys(map(workspace.shown, places)))
 

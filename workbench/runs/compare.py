@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
+from dream.data.transforms import BrokenPicture, open_picture
 from dream.decoding import pictures
 from dream.errors import InputError
 from workbench.field_docs import shown_value
@@ -103,10 +104,9 @@ def sheet_at(name: str, folder: Path, step: int) -> SheetOf | None:
     chosen = next((sheet for sheet in reversed(sheets) if sheet_step(sheet) <= step), sheets[0])
     try:
         about = pictures.read_about(chosen)
-        with Image.open(chosen) as image:
-            tiles = cut_sheet(image.convert("RGB"), [str(prompt) for prompt in about["prompts"]])
+        tiles = cut_sheet(open_picture(chosen.read_bytes()).rgb, [str(prompt) for prompt in about["prompts"]])
         seed = about.get("settings", {}).get("seed")
-    except (InputError, KeyError, TypeError, AttributeError, OSError):
+    except (InputError, BrokenPicture, KeyError, TypeError, AttributeError, OSError):
         return SheetOf(name, sheet_step(chosen), None, {}, chosen)
     return SheetOf(name, sheet_step(chosen), seed if isinstance(seed, int) else None, tiles, chosen)
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
+from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
 from dream.training import run_log
 
@@ -77,12 +76,12 @@ def sheet_step(sheet: Path) -> int:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the file has the header of a picture."""
+    """Whether the file is a picture that can be decoded."""
     try:
-        with Image.open(path):
-            return True
-    except OSError:
+        read_image(path.read_bytes())
+    except (OSError, BrokenPicture):
         return False
+    return True
 
 
 def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:

@@ -24,7 +24,7 @@ from dream.evaluation.classes.settings import LabelSettings
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import FROM_0, UP_TO_1
 from dream.evaluation.statistics import Measure
-from dream.fields import Bounds, Count, NotNegative
+from dream.fields import Bounds, Count, NotNegative, Positive
 from dream.model.encoder import Encoder, equal_groups
 from dream.model.latents import ImageTokenizer
 from dream.model.pretrained import Pretrained
@@ -44,7 +44,9 @@ class FineTuneSettings(LabelSettings, task="fine_tune"):
     batch_size: Count = 64
     """Pictures per step."""
     lr: Annotated[float | None, Bounds(above=0)] = None
-    """Peak learning rate of the head; none: 5e-4 * batch_size / 256 (MAE's), for shapes 3e-3."""
+    """Peak learning rate of the head; none: MAE's rule, base_lr * batch_size / 256, for shapes 3e-3."""
+    base_lr: Positive = 5e-4
+    """Peak learning rate per 256 pictures, if `lr` is none (MAE's for ViT-B)."""
     layer_decay: Annotated[float, UP_TO_1] = 0.75
     """Factor on the learning rate for each block below the head."""
     warmup: Annotated[float, FROM_0] = 0.1
@@ -74,7 +76,7 @@ class FineTuneSettings(LabelSettings, task="fine_tune"):
             if len(chunk.inputs)
         )
         ((label, truth),) = test.labels.items()
-        where = {"data": data, **label_condition(label), "chance": test.chance(label)}
+        where = {"data": data, **label_condition(label), "lr": head_rate(data, self), "chance": test.chance(label)}
         return accuracy("fine_tune", test.inputs, truth, where)
 
 
@@ -123,7 +125,7 @@ def fine_tuned(
     encoder = copy.deepcopy(pretrained.model.encoder).requires_grad_(True)
     classifier = Classifier(encoder, pretrained.image_tokenizer, pictures.classes, draws).to(device).eval()
     optimizer = torch.optim.AdamW(parameter_groups(classifier, settings), betas=BETAS)
-    peak = settings.lr or (LR_DRAWN if data == "shapes" else 5e-4 * settings.batch_size / 256)
+    peak = head_rate(data, settings)
     total, step = settings.epochs * math.ceil(pictures.count / settings.batch_size), 0
     for epoch in range(settings.epochs):
         for images, labels in pictures.batches(epoch, draws):
@@ -136,6 +138,13 @@ def fine_tuned(
             step += 1
         progress((epoch + 1) / settings.epochs, f"epoch {epoch + 1} of {settings.epochs}")
     return classifier.requires_grad_(False)
+
+
+def head_rate(data: str, settings: FineTuneSettings) -> float:
+    """Peak learning rate of the head: `lr`, or MAE's rule, or LR_DRAWN for shapes."""
+    if settings.lr is not None:
+        return settings.lr
+    return LR_DRAWN if data == "shapes" else settings.base_lr * settings.batch_size / 256
 
 
 def parameter_layer(name: str, depth: int) -> int:

@@ -8,7 +8,8 @@ from dream.data import report as kinds
 from dream.data.formats import PICTURES
 from dream.data.samples import BadSample
 from dream.errors import InputError
-from dream.evaluation.dense.data import Map, Pair, matched
+from dream.evaluation.dense.crop import Map
+from dream.evaluation.dense.data import Pair, matched
 
 IGNORE = 255
 """Value of pixels without a class."""

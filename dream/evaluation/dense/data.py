@@ -1,10 +1,9 @@
 """Pictures with a value at every pixel (a class, a depth), drawn or read from files on demand.
 
-Picture and map are cropped alike, to the centre square at the model's image size; the map takes the nearest pixels.
+Picture and map are cropped alike, to the centre square at the model's image size (`crop.py`).
 Unreadable pictures are reported and left out.
 """
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from dream.config import DreamConfig
@@ -22,7 +19,8 @@ from dream.data.drawing import AnswerKey, answer_key, draw
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
 from dream.data.shapes import sample_scenes
-from dream.data.transforms import MAX_PIXELS, BrokenPicture, Pixels, center_crop, open_picture
+from dream.data.transforms import BrokenPicture, Pixels, open_picture, read_image
+from dream.evaluation.dense.crop import Map, cut
 from dream.randomness import seed_of
 
 CACHE_BYTES = 512 * 2**20
@@ -30,7 +28,6 @@ CACHE_BYTES = 512 * 2**20
 THREADS = 4
 """Threads that read and decode."""
 
-Map = NDArray[np.generic]
 Example = tuple[Pixels, Map]
 
 
@@ -146,31 +143,12 @@ def drawn_pictures(
     return DensePictures([f"shapes/{split}/{i}" for i in range(count)], lambda i: (images[i], maps[i]), 0)
 
 
-def cut(picture: Image.Image, values: Map, size: int) -> Example:
-    """Centre squares of a picture and its map (H, W), at `size`."""
-    pixels = np.asarray(center_crop(picture, size), np.uint8).transpose(2, 0, 1)
-    return np.ascontiguousarray(pixels), nearest_crop(values, size)
-
-
-def nearest_crop(values: Map, size: int) -> Map:
-    """Centre square of (H, W) at `size`; each pixel is the original pixel under its centre."""
-    height, width = values.shape
-    side = min(height, width)
-    inside = ((np.arange(size) + 0.5) * side / size).astype(int)
-    return values[np.ix_((height - side) // 2 + inside, (width - side) // 2 + inside)]
-
-
 def open_map(content: bytes) -> Map:
     """(H, W) numbers of a one-channel PNG, or palette indices. Raises BadSample for anything else."""
     try:
-        image = Image.open(io.BytesIO(content), formats=("PNG",))
-        if image.width * image.height > MAX_PIXELS:
-            raise BadSample(kinds.BROKEN_PICTURE, f"its map has more than {MAX_PIXELS:,} pixels")
-        values = np.asarray(image)
-    except BadSample:
-        raise
-    except Exception as error:  # PIL's decoders raise OSError, SyntaxError, ValueError, struct.error ...
-        raise BadSample(kinds.BROKEN_PICTURE, f"its map is not a readable PNG: {error}") from error
+        values = np.asarray(read_image(content, ("PNG",)))
+    except BrokenPicture as broken:
+        raise BadSample(kinds.BROKEN_PICTURE, f"its map is not a readable PNG: {broken}") from broken
     if values.ndim != 2:
         raise BadSample(kinds.BROKEN_PICTURE, f"its map has {values.shape[-1]} channels, not one")
     return values

@@ -6,7 +6,8 @@ import numpy as np
 
 from dream.data.formats import PICTURES
 from dream.errors import InputError
-from dream.evaluation.dense.data import Map, Pair, matched
+from dream.evaluation.dense.crop import Map
+from dream.evaluation.dense.data import Pair, matched
 
 MILLIMETRES = 1000.0
 """Units of the PNG files per metre."""

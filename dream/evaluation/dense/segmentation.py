@@ -1,6 +1,9 @@
 """Semantic segmentation from the encoder's features: mean IoU, IoU of each class, and pixel accuracy.
 
-Measured on the centre square at the model's image size, unlike ADE20K's tables, which use the pictures' own sizes.
+Predictions are scored on the centre square at the model's image size, against maps that are cut as the pictures are
+(`crop`). ADE20K's tables score whole pictures at their own sizes, so the figures are comparable between models
+measured here, not with the tables. The mean is over the classes that are true or predicted in the whole test set, as
+in mmsegmentation.
 """
 
 import math

@@ -99,7 +99,7 @@ def _train(
 ) -> None:
     """Trains `head` (and the encoder unless frozen) on the loss."""
     examples = _TrainingMaps(maps, pictures)
-    steps = settings.epochs * math.ceil(len(examples) / settings.batch_size)
+    steps = settings.epochs * len(_batch_sizes(len(examples), settings.batch_size))
     groups: list[dict[str, Any]] = [
         {"params": list(head.parameters())},
         {"params": maps.parameters(), "lr": settings.encoder_lr},
@@ -113,7 +113,7 @@ def _train(
         inputs, targets = examples.load(rows)
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * _rate(step / steps, settings.warmup)
-        if len(targets) > 1:  # BatchNorm needs two examples
+        if len(targets) > 1:  # BatchNorm needs two examples; others of the batch may be broken
             optimizer.zero_grad(set_to_none=True)
             loss_of(head(inputs, size), targets.to(maps.device)).backward()
             optimizer.step()
@@ -169,7 +169,13 @@ class _TrainingMaps:
 def _batches(count: int, settings: HeadSettings, seed: int) -> Iterator[Tensor]:
     draws = np.random.default_rng(seed_of(seed, "dense order"))
     for _ in range(settings.epochs):
-        yield from torch.from_numpy(draws.permutation(count)).split(settings.batch_size)
+        yield from torch.from_numpy(draws.permutation(count)).split(_batch_sizes(count, settings.batch_size))
+
+
+def _batch_sizes(count: int, batch_size: int) -> list[int]:
+    """Pictures per batch; a last one of one picture, too few for BatchNorm, joins the batch before it."""
+    sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+    return [*sizes[:-2], sizes[-2] + 1] if len(sizes) > 1 and sizes[-1] == 1 else sizes
 
 
 def _rate(done: float, warmup: float) -> float:

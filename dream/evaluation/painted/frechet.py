@@ -56,8 +56,8 @@ def frechet_estimate(a: ArrayLike, b: ArrayLike) -> Estimate:
 def inception_scores(probabilities: ArrayLike, splits: int = 10) -> Array:
     """(splits,) exp of the mean KL divergence of class probabilities (n, C) from their mean, split by split.
 
-    The Inception Score (arXiv 1606.03498) is their mean. Splits are consecutive, as in torch-fidelity, and at most as
-    many as there are pictures.
+    The Inception Score (arXiv 1606.03498) is their mean. Splits are consecutive, at most as many as there are
+    pictures; torch-fidelity shuffles the pictures before.
     """
     table = np.asarray(probabilities, np.float64)
     splits = min(splits, len(table))

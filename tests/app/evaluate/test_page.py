@@ -129,6 +129,15 @@ def test_tasks_that_do_not_fit_say_why_and_are_not_asked(here):
     assert "--tasks losses,retrieval,zero_shot,knn --data pictures" in shown(app)
 
 
+def test_a_matlab_file_is_taken_by_depth_alone(here):
+    (here.root / "nyu.mat").write_bytes(b"")
+    app = opened("Measure")
+    app.multiselect(key="in.evaluate.sources").set_value(["nyu.mat"]).run()
+    assert "not a .tar" not in shown(app)
+    assert not app.checkbox(key="in.evaluate.task.depth").disabled
+    assert app.checkbox(key="in.evaluate.task.retrieval").disabled
+
+
 def test_a_wrong_path_is_one_sentence(here):
     app = opened("Measure")
     app.multiselect(key="in.evaluate.models").set_value(["demo", "runs/none", "/etc/passwd"]).run()

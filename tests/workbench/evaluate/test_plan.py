@@ -164,3 +164,10 @@ def test_settings_are_found_by_all_words_of_a_query():
     found = matching(all_settings(), "Mask share", ["losses", "retrieval"])
     assert [setting.key for setting in found] == ["losses.mask_ratios", "retrieval.mask_ratios"]
     assert matching(all_settings(), "nothing of this") == []
+
+
+def test_a_matlab_file_is_a_source_that_depth_alone_takes(here):
+    (here.root / "nyu.mat").write_bytes(b"")
+    assert named_sources(here, ["nyu.mat"]) == ("nyu.mat",)
+    fits = verdicts({"demo": preset("tiny")}, ["nyu.mat"])
+    assert [name for name, fit in fits.items() if fit.sources] == ["depth"]

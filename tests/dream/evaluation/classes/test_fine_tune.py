@@ -11,6 +11,7 @@ from dream.evaluation.classes.fine_tune import (
     Classifier,
     FineTuneSettings,
     fine_tuned,
+    head_rate,
     parameter_groups,
     parameter_layer,
 )
@@ -63,10 +64,17 @@ def test_only_matrices_decay(pretrained):
     assert id(classifier.head.weight) not in free and id(encoder.embed.weight) not in free
 
 
+def test_the_head_rate_is_maes_rule():
+    assert head_rate("photos", FineTuneSettings()) == pytest.approx(5e-4 * 64 / 256)
+    assert head_rate("photos", FineTuneSettings(batch_size=1024, base_lr=1e-3)) == pytest.approx(4e-3)
+    assert head_rate("photos", FineTuneSettings(lr=0.1)) == 0.1 and head_rate("shapes", FineTuneSettings()) == 3e-3
+
+
 def test_it_learns_and_leaves_the_model_alone(pretrained):
     before = {name: tensor.clone() for name, tensor in pretrained.model.state_dict().items()}
     state = torch.get_rng_state()
     (measure,) = QUICK.measure(pretrained)
+    assert measure.where["lr"] == 1e-2
     assert measure.estimate.value > measure.where["chance"] + 0.3 and measure.estimate.count == 80
     assert all(torch.equal(tensor, before[name]) for name, tensor in pretrained.model.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())

@@ -12,7 +12,7 @@ from dream.evaluation.classes.accuracy import accuracy
 from dream.evaluation.classes.examples import Examples, example_chunks, featured
 from dream.evaluation.classes.features import POOLINGS, encoder_features, picture_features
 from dream.evaluation.classes.knn import KnnSettings, neighbour_votes
-from dream.evaluation.classes.probe import ProbeSettings, fit, fit_lars, fit_logistic, passes_of, schedule
+from dream.evaluation.classes.probe import ProbeSettings, fit, fit_lars, fit_logistic, passes_of, peak_rate, schedule
 from dream.randomness import generator
 from tests.dream.evaluation.classes.labelled_small import write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -146,6 +146,28 @@ def test_a_small_set_is_passed_more_often():
     """ImageNet's 1.28 million pictures are MAE's 90 epochs of 78 batches."""
     counts = (200, 16384, 50_000, 1_281_167)
     assert [passes_of(n, ProbeSettings()) for n in counts] == [(1, 500), (1, 500), (3, 167), (78, 90)]
+
+
+@pytest.mark.parametrize("count", [3, 5, 7, 9, 16, 17])
+@pytest.mark.parametrize("batch_size", [2, 3, 4])
+def test_no_batch_of_one_is_left_and_none_is_dropped(count, batch_size):
+    """BatchNorm cannot learn from one picture."""
+    settings = ProbeSettings(batch_size=batch_size, epochs=1, least_steps=1, warmup_epochs=0)
+    batches, _ = passes_of(count, settings)
+    sizes = [len(rows) for rows in torch.arange(count).tensor_split(batches)]
+    assert min(sizes) >= 2 and sum(sizes) == count and max(sizes) <= min(sizes) + 1
+    features, labels = blobs(count, classes=2)
+    assert fit_lars(features, labels, 2, settings).logits(features).isfinite().all()
+
+
+def test_the_peak_rate_is_maes_rule_and_is_shown(pretrained):
+    """0.1 * 16384 / 256, or with the batch that a step takes."""
+    assert peak_rate(1_281_167, ProbeSettings()) == peak_rate(200, ProbeSettings()) == pytest.approx(6.4)
+    taken = ProbeSettings(rule="taken")
+    assert peak_rate(200, taken) == pytest.approx(0.1 * 200 / 256)
+    assert peak_rate(1_281_167, taken) == pytest.approx(0.1 * (1_281_167 / 78) / 256)
+    for measure in replace(QUICK, rule="taken").measure(pretrained):
+        assert measure.where.get("lr") == (pytest.approx(0.1 * 200 / 256) if measure.where["form"] == "lars" else None)
 
 
 def test_an_untrained_encoder_still_shows_the_ground(pretrained):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dream.data.report import reports_made
 from dream.errors import InputError
-from dream.evaluation.dense.depth import INVARIANCE, DepthSettings, errors, scale_invariant_loss
+from dream.evaluation.dense.depth import INVARIANCE, MEASURES, DepthSettings, errors, scale_invariant_loss
 from dream.evaluation.dense.nyu_pairs import nyu_pairs
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
@@ -25,9 +25,10 @@ def pretrained(tmp_path_factory):
 def test_errors_by_hand():
     target = np.array([[[1.0, 2.0], [0.0, 11.0]], [[0.0, 0.0], [0.0, 20.0]]])  # the second has nothing to measure
     predicted = np.array([[[1.0, 4.0], [5.0, 5.0]], [[1.0, 1.0], [1.0, 1.0]]])
-    ((rmse, within, relative),) = errors(predicted, target, 10.0)
+    ((rmse, within, relative, second, third, log10),) = errors(predicted, target, 10.0)
     assert rmse == pytest.approx(2**0.5) and within == 0.5 and relative == 0.5
-    assert errors(target, target, 10.0).tolist() == [[0.0, 1.0, 0.0]]
+    assert second == third == 0.5 and log10 == pytest.approx(np.log10(2) / 2)
+    assert errors(target, target, 10.0).tolist() == [[0.0, 1.0, 0.0, 1.0, 1.0, 0.0]]
 
 
 def test_rmse_is_sklearns():
@@ -59,7 +60,8 @@ def test_a_head_is_trained_and_the_model_left_as_it_was(pretrained, changes):
     before = {name: value.clone() for name, value in pretrained.model.state_dict().items()}
     settings = replace(QUICK, **changes)
     found = settings.measure(pretrained)
-    assert [m.name for m in found] == ["RMSE", "within 1.25", "relative error"]
+    assert [m.name for m in found] == list(MEASURES)
+    assert MEASURES[:3] == ("RMSE", "within 1.25", "relative error")
     assert all(m.estimate.low <= m.estimate.value <= m.estimate.high for m in found)
     assert by_name(found)["RMSE"].count == 32
     assert found == settings.measure(pretrained)
@@ -161,3 +163,31 @@ def test_the_mat_file_is_read_by_its_split(pretrained, tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="cannot be read"):
         settings.measure(pretrained, data=str(path))
+
+
+def test_protocol_depths_and_split_are_named_and_the_border_counts_only_for_the_whole_picture(pretrained, tmp_path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "nyu.mat", "w") as file:
+        file["images"] = np.zeros((12, 3, 64, 48), np.uint8)
+        file["depths"] = np.full((12, 64, 48), 5.0, np.float32)
+        border = np.zeros((12, 64, 48), np.float32)
+        border[:, :, :4] = 0.5
+        file["rawDepths"] = border
+
+    def measured(**changes):
+        return replace(QUICK, **changes).measure(pretrained, data=str(tmp_path))
+
+    for changes, depths in (({"protocol": "whole"}, "raw"), ({"values": "inpainted"}, "inpainted")):
+        named = {"protocol": "bts", **changes, "depths": depths, "split": "a fifth, no splits.mat"}
+        named.pop("values", None)
+        assert all(named.items() <= measure.where.items() for measure in measured(**changes))
+    with pytest.raises(InputError, match="no readable test picture"):
+        measured()
+    assert "protocol" not in QUICK.measure(pretrained)[0].where
+
+
+def test_a_folder_of_pairs_has_a_protocol_and_its_own_depths(pretrained, tmp_path):
+    where = QUICK.measure(pretrained, data=str(nyu(tmp_path)))[0].where
+    assert where["protocol"] == "bts" and "depths" not in where
+    with pytest.raises(InputError, match="depth.values=raw is for NYUv2's .mat"):
+        replace(QUICK, values="raw").measure(pretrained, data=str(tmp_path))

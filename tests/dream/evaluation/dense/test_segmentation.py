@@ -15,7 +15,7 @@ from dream.errors import InputError
 from dream.evaluation.dense import training as dense
 from dream.evaluation.dense.ade20k import IGNORE, ade_classes, ade_names
 from dream.evaluation.dense.blocks import BlockMaps, four_blocks
-from dream.evaluation.dense.data import DensePictures, drawn_pictures, nearest_crop
+from dream.evaluation.dense.data import DensePictures, drawn_pictures
 from dream.evaluation.dense.heads import ConvHead, LinearHead, UPerHead, pixels_per_token
 from dream.evaluation.dense.segmentation import SegmentationSettings, class_ious, iou_measures, mean_iou, pixel_counts
 from dream.model.encoder import equal_groups
@@ -159,6 +159,13 @@ def test_kept_and_fresh_features_train_the_same_head(pretrained, monkeypatch):
     assert by_name(fresh)["mIoU"].value == pytest.approx(by_name(kept)["mIoU"].value, abs=1e-3)
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (1, [1]), (5, [5]), (0, [])])
+def test_a_last_batch_of_one_joins_the_one_before(count, sizes):
+    batches = list(dense._batches(count, replace(QUICK, batch_size=4, epochs=1), 0))
+    assert [len(rows) for rows in batches if len(rows)] == sizes
+    assert sorted(torch.cat(batches).tolist()) == list(range(count)) if count else True
+
+
 def test_half_of_the_test_pictures_are_unseen_combinations():
     scenes = {}
     for split in ("train", "test"):
@@ -246,13 +253,6 @@ def test_pictures_that_are_all_broken_are_an_error(pretrained, tmp_path):
 def test_numbers_of_ade20k_start_at_one(tmp_path):
     assert ade_classes(np.array([[0, 1, 150]], np.uint8)).tolist() == [[IGNORE, 0, 149]]
     assert ade_names(tmp_path)[149] == "150"
-
-
-def test_maps_are_cut_as_pictures_are():
-    values = np.arange(8 * 20).reshape(8, 20)
-    assert nearest_crop(values, 8).tolist() == values[:, 6:14].tolist()
-    assert nearest_crop(values, 4).tolist() == values[1::2, 7:14:2].tolist()
-    assert nearest_crop(values, 16).tolist() == values[:, 6:14].repeat(2, 0).repeat(2, 1).tolist()
 
 
 def test_pictures_are_read_once_where_they_fit():

@@ -16,8 +16,10 @@ from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.painted import generation as task
 from dream.evaluation.painted.encoders import ClipScorer, judge_features, open_encoder
+from dream.evaluation.painted.frechet import inception_scores
 from dream.evaluation.painted.generation import REAL, GenerationSettings
 from dream.evaluation.painted.inception import InceptionOutput
+from dream.randomness import generator
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
 SPEED = "pictures painted a second"
@@ -141,8 +143,43 @@ def test_fid_and_inception_score_come_with_an_inception(pretrained, monkeypatch)
     found = by_name(settings.measure(pretrained))
     assert found["FID"].value > found[REAL + "FID"].value and "Frechet distance" not in found
     assert found["Inception Score"].value == pytest.approx(2.0) and found["Inception Score"].count == 10
+    assert found["Inception Score, standard deviation over splits"].value == pytest.approx(0.0)
     both = replace(settings, encoder="own").measure(pretrained)
     assert {m.where["encoder"] for m in both if m.name == "precision"} == {"inception", "own"}
+
+
+def torch_fidelity_score(logits, splits=10, seed=2020):
+    """`isc_features_to_metric` of torch-fidelity 0.4, line by line, with its defaults."""
+    count = len(logits)
+    logits = logits[np.random.RandomState(seed).permutation(count), :].double()
+    p, log_p = logits.softmax(dim=1), logits.log_softmax(dim=1)
+    scores = []
+    for i in range(splits):
+        p_chunk = p[(i * count // splits) : ((i + 1) * count // splits), :]
+        log_p_chunk = log_p[(i * count // splits) : ((i + 1) * count // splits), :]
+        q_chunk = p_chunk.mean(dim=0, keepdim=True)
+        kl = p_chunk * (log_p_chunk - q_chunk.log())
+        scores.append(kl.sum(dim=1).mean().exp().item())
+    return float(np.mean(scores)), float(np.std(scores))
+
+
+def test_the_inception_score_is_torch_fidelitys_with_its_shuffle_and_spread():
+    """Pictures sorted by class, which splits without a shuffle would hold to be all alike."""
+    logits = 6 * torch.eye(5).repeat_interleave(40, 0) + torch.randn(200, 5, generator=generator("inception score"))
+    score, spread = task._inception_score("", logits.softmax(1), {}, 0)
+    assert (score.estimate.value, spread.estimate.value) == pytest.approx(torch_fidelity_score(logits), rel=1e-5)
+    assert score.where == spread.where == {"splits": 10, "shuffled": 2020}
+    assert score.estimate.value > 2 > 1.5 > inception_scores(logits.softmax(1).numpy()).mean()
+    few = task._inception_score("", logits[:2].softmax(1), {}, 0)
+    assert len(few) == 1 and few[0].where["splits"] == 2
+
+
+def test_the_interval_of_the_spread_is_chi_squares():
+    stats = pytest.importorskip("scipy.stats")
+    for count, tolerance in ((10, 0.02), (40, 0.002)):
+        found = task._spread(np.random.default_rng(0).standard_normal(count))
+        low, high = (found.value * (count / stats.chi2.ppf(q, count - 1)) ** 0.5 for q in (0.975, 0.025))
+        assert (found.low, found.high) == pytest.approx((low, high), rel=tolerance)
 
 
 def test_what_cannot_be_looked_at_with_is_named_before_painting(pretrained, monkeypatch, tmp_path):
