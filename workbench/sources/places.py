@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dream.data.formats import PICTURES
 from dream.data.paths import shard_paths
+from dream.plain_text import fault_in
 from workbench.workspace import Workspace
 
 STAMPED = 10_000
@@ -43,7 +44,9 @@ def list_sources(workspace: Workspace) -> list[str]:
         here = Path(directory)
         deep = len(here.relative_to(workspace.root).parts)
         subfolders[:] = sorted(
-            name for name in subfolders if deep < 3 and not name.startswith(".") and name not in ours
+            name
+            for name in subfolders
+            if deep < 3 and not name.startswith(".") and name not in ours and not fault_in(name)
         )
         shown = workspace.shown(here)
         if any(name.endswith(".tar") for name in names):
