@@ -76,8 +76,8 @@ def _marked(reading: PromptReading, end: int) -> str:
         if not word.read or not why:
             continue
         parts.append(escape(text[at : word.start]))
-        parts.append(f'<mark title="{escape(why)}">{escape(text[word.start : word.end])}</mark>')
-        at = word.end
+        at = min(word.end, end)
+        parts.append(f'<mark title="{escape(why)}">{escape(text[word.start : at])}</mark>')
     parts.append(escape(text[at:end]))
     if end < len(text):
         whole = reading.painted is None or reading.painted.characters <= end

@@ -42,7 +42,7 @@ class PromptWord(NamedTuple):
     end: int
     """Its place in the prompt: first character, and the one after its last."""
     read: bool
-    """Whether every reader reads it to its end."""
+    """Whether every reader reads it, or its beginning."""
     unseen: bool
     """Whether training did not show it, as far as that is known."""
     lost: bool
@@ -143,7 +143,7 @@ class PromptReader:
             unseen = [any(each) for each in zip(*of_all, strict=True)] if of_all else [False] * len(spans)
         lost = _places(piece for of_reader in pieces.values() for piece in of_reader if piece.token == UNKNOWN)
         words = [
-            PromptWord(prompt[start:end], start, end, end <= read, strange, not lost.isdisjoint(range(start, end)))
+            PromptWord(prompt[start:end], start, end, start < read, strange, not lost.isdisjoint(range(start, end)))
             for (_, start, end), strange in zip(spans, unseen, strict=True)
         ]
         painted, scored = (None if one is None else extents[one] for one in (self.painter, self.scorer))

@@ -49,9 +49,9 @@ class TrainingWords:
         """Inverse of `to_json`; raises ValueError for any other text."""
         tree = parse_json(text)
         words = tree.get("words") if isinstance(tree, dict) and tree.get("format") == FORMAT else None
-        if not isinstance(words, dict):
-            raise ValueError("it is not a list of training words")
-        return cls({str(word): int(count) for word, count in words.items()}, tree.get("complete") is True)
+        if not isinstance(words, dict) or not all(isinstance(count, int) for count in words.values()):
+            raise ValueError("it is not a list of training words with their counts")
+        return cls(words, tree.get("complete") is True)
 
 
 def words_in(text: str) -> Iterator[tuple[str, int, int]]:
