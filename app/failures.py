@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from dream.errors import InputError, RunError
+from dream.plain_text import escaped
 from workbench.runs.words import sentence as as_sentence
 from workbench.workspace import open_workspace
 
@@ -30,9 +31,9 @@ def show_failure(error: BaseException) -> None:
     details = here.note_failure(error)
     st.error(f"Unexpected error: {error_sentence(error)} See {here.shown(here.log)} for details.")
     with st.expander("Details"):
-        st.code(details, language="text", wrap_lines=True)
+        st.code(escaped(details), language="text", wrap_lines=True)
 
 
 def error_sentence(error: BaseException) -> str:
     """Message of the error as a sentence."""
-    return as_sentence(str(error).strip() or type(error).__name__)
+    return as_sentence(escaped(str(error).strip()) or type(error).__name__)

@@ -6,10 +6,15 @@ The workspace is filled once (a short training, an evaluation of the shipped mod
 import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from app.browsing import chromium, open_page, press, reason_missing, served, settle
 from app.contents import PAGES
+from dream.__main__ import CommandParser
+from dream.console import print_out
+from dream.errors import InputError, RunError
+from dream.exit_codes import exit_code
 
 STEPS = 120
 """Steps of the training that the pages show."""
@@ -23,20 +28,23 @@ SECONDS = 6.0
 """Time for figures to be drawn and background work to end."""
 
 
-def main() -> int:
-    """Takes the screenshots; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of `python -m app.screenshots`."""
+    parser = CommandParser(prog="python -m app.screenshots", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/screenshots"), help="folder for the PNGs")
     parser.add_argument("--pages", default="", help="comma-separated page names (default: all)")
-    args = parser.parse_args()
-    if missing := reason_missing():
-        print(f"screenshots: {missing}", file=sys.stderr)
-        return 1
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code("screenshots", lambda: take_screenshots(parser.parse_all(arguments)))
+
+
+def take_screenshots(args: argparse.Namespace) -> None:
+    """Saves the pages. Raises InputError for an unknown page, RunError without a browser."""
     names = [name for section in PAGES.values() for name, _ in section]
     chosen = [name.strip() for name in args.pages.split(",") if name.strip()] or names
     if unknown := [name for name in chosen if name not in names]:
-        print(f"screenshots: there is no page '{unknown[0]}'; choose from {', '.join(names)}", file=sys.stderr)
-        return 2
+        raise InputError(f"there is no page '{unknown[0]}'; choose from {', '.join(names)}")
+    if missing := reason_missing():
+        raise RunError(missing)
     workspace = (args.out / "workspace").absolute()
     furnish(workspace)
     with served(workspace) as address, chromium() as browser:
@@ -50,8 +58,7 @@ def main() -> int:
                 path = args.out / f"{name}-{theme}.png"
                 page.screenshot(path=path, full_page=False)
                 page.context.close()
-                print(path)
-    return 0
+                print_out(str(path))
 
 
 def furnish(workspace: Path) -> None:

@@ -54,6 +54,8 @@ class CommandParser(argparse.ArgumentParser):
 
 
 def _run(arguments: list[str]) -> None:
+    if zero := [argument for argument in arguments if "\0" in argument]:
+        raise InputError(f"an argument must not contain a zero byte, got '{zero[0]}'")
     if not arguments or arguments[0].startswith("-"):
         parser = _top_parser()
         if not arguments:

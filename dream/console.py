@@ -1,11 +1,29 @@
-"""Progress output: one line that is rewritten on a terminal, or a line now and then in a log file."""
+"""Terminal output: lines on stdout, and progress on stderr as one line that is rewritten, or one now and then.
 
+Names and texts of others pass through here, so control characters in them are escaped.
+"""
+
+import io
 import sys
 import time
 from typing import TextIO
 
+from dream.plain_text import escaped
+
 EVERY_SECONDS = 20.0
 """Seconds between progress lines where there is no terminal."""
+
+
+def print_out(text: str) -> None:
+    """Prints text on stdout, with control characters escaped."""
+    print(escaped(text), flush=True)
+
+
+def survive_any_text() -> None:
+    """Makes stdout and stderr escape the characters that they cannot show, whatever their encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not one that a notebook or a test has put there
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Console:
@@ -20,12 +38,13 @@ class Console:
         """Prints a line of its own."""
         if self.enabled:
             self._clear()
-            print(text, file=self.stream, flush=True)
+            print(escaped(text), file=self.stream, flush=True)
 
     def progress(self, text: str, last: bool = False) -> None:
         """Rewrites the progress line; without a terminal it prints one every EVERY_SECONDS, and the `last`."""
         if not self.enabled:
             return
+        text = escaped(text)
         if self.on_terminal:
             print(f"\r{text.ljust(self.width)}", end="", file=self.stream, flush=True)
             self.width = len(text)

@@ -10,7 +10,9 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from dream.console import survive_any_text
 from dream.errors import InputError, RunError
+from dream.plain_text import escaped
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -21,6 +23,7 @@ def exit_code(program: str, command: Callable[[], object], interrupted: str = "i
 
     `interrupted` is the sentence after Ctrl-C. DREAM_DEBUG=1 in the environment adds the traceback.
     """
+    survive_any_text()
     try:
         try:
             command()
@@ -35,7 +38,7 @@ def exit_code(program: str, command: Callable[[], object], interrupted: str = "i
         if os.environ.get("DREAM_DEBUG") == "1":
             traceback.print_exc()
         sentence, code = _sentence(error)
-    print(f"{program}: {sentence}", file=sys.stderr)
+    print(escaped(f"{program}: {sentence}"), file=sys.stderr)
     return code
 
 
@@ -74,6 +77,8 @@ def _known_os_error(error: OSError) -> tuple[str, int] | None:
         return f"the disk is full{what}; free some space and run the command again", 1
     if error.errno in _NOT_WRITABLE:
         return f"no permission to read or write{what}; choose another place or change its permissions", 2
+    if error.errno == errno.ENAMETOOLONG:
+        return f"a name is too long for a file (most file systems take 255 bytes){what}", 2
     if isinstance(error, FileNotFoundError):
         return f"no such file or folder{what}", 2
     if isinstance(error, FileExistsError):

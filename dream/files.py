@@ -18,5 +18,5 @@ def check_writable(folder: Path, option: str = "--out") -> None:
 def replace_text(path: Path, text: str) -> None:
     """Makes `text` the content of a file; a reader sees the old content or the new, never a mixture."""
     temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

@@ -6,8 +6,11 @@ file, tokenizer or terminal takes.
 
 import re
 
+from dream.errors import InputError
+
 _HALVES = re.compile("[\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f]")  # without those that are white space
 _BYTES = range(0xDC80, 0xDD00)  # bytes that are not UTF-8, as `surrogateescape` writes them
 
 
@@ -23,6 +26,30 @@ def fault_in(text: str) -> str:
     return f"{what} at position {match.start() + 1}"
 
 
+def require_text(text: str, what: str) -> str:
+    """`text` itself; raises InputError, which calls it `what`, if it has half a character or a control character."""
+    fault = fault_in(text)
+    if not fault and (match := _CONTROL.search(text)):
+        fault = f"a control character (U+{ord(match.group()):04X}) at position {match.start() + 1}"
+    if fault:
+        raise InputError(f"{what} is not plain text: it has {fault}; type it again, or save it as UTF-8")
+    return text
+
+
 def printable(text: str, instead: str = "?") -> str:
     """`text` with control characters and halves of characters replaced; safe for terminals, files and pages."""
     return _UNPRINTABLE.sub(instead, text)
+
+
+def escaped(text: str) -> str:
+    r"""`text` for a terminal: `\x1b` for a control character, `\xe9` for a byte of a name; tab and newline stay."""
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if match.group() in "\t\n":
+        return match.group()
+    if code in _BYTES:
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import torch
 
+from dream.data.reading import PromptReader
 from dream.data.text import load_tokenizer
 from dream.errors import InputError
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
-from dream.model.pretrained import Pretrained
+from dream.model.pretrained import Pretrained, prompt_reader
 from dream.training import checkpoint, run_log
 
 SHIPPED = {"demo": Path(__file__).parent / "demo"}
@@ -34,6 +35,13 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     name = checkpoint.weights_id(folder, weights)
     conditioning, image_tokenizer = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
     return Pretrained(config, model.eval(), tokenizer, conditioning, image_tokenizer, name, folder, state.step)
+
+
+def open_prompt_reader(path: str | Path) -> PromptReader:
+    """What a model reads of a prompt, without opening its weights. Raises InputError as `load_pretrained`."""
+    folder = checkpoint_of(Path(path))
+    config = checkpoint.read_state(folder).config
+    return prompt_reader(config, load_tokenizer(folder / "tokenizer", config.text.context_length))
 
 
 def weights_file(folder: Path, *, ema: bool = True) -> str:

@@ -4,7 +4,6 @@ Each has a folder in the workspace with the record (`record.zarr`), its origin (
 folder is hidden while it is being written, so that it appears whole or not at all.
 """
 
-import json
 import re
 import secrets
 import shutil
@@ -20,6 +19,8 @@ from PIL import Image
 
 from dream.errors import InputError
 from dream.files import check_writable
+from dream.json_text import format_json, parse_json, printable_tree
+from dream.plain_text import require_text
 from workbench.workspace import Workspace
 
 Kind = Literal["decode", "trajectories"]
@@ -63,7 +64,7 @@ class Draft:
     """A decode being stored, as a context manager that removes it again unless `finish` was called."""
 
     def __init__(self, folder: Path, kind: Kind, prompt: str, about: dict[str, Any]) -> None:
-        self.folder, self.kind, self.prompt, self.about = folder, kind, prompt, about
+        self.folder, self.kind, self.prompt, self.about = folder, kind, require_text(prompt, "the prompt"), about
         moment = datetime.now()
         self.id = f"{moment:%Y%m%d-%H%M%S}-{_slug(prompt)}-{secrets.token_hex(3)}"
         self.created = moment.timestamp()
@@ -93,7 +94,7 @@ class Draft:
             "created": self.created,
             "about": self.about,
         }
-        (self.path / ABOUT).write_text(json.dumps(tree, indent=1, ensure_ascii=False), encoding="utf-8")
+        (self.path / ABOUT).write_text(format_json(tree, indent=1), encoding="utf-8")
         self.path.rename(self.folder / self.id)
         return open_folder(self.folder / self.id)
 
@@ -134,7 +135,7 @@ def open_stored(workspace: Workspace, id: str) -> StoredDecode:
 def open_folder(folder: Path) -> StoredDecode:
     """Opens the stored decode in any folder; raises InputError if it is damaged."""
     try:
-        tree = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        tree = printable_tree(parse_json((folder / ABOUT).read_text(encoding="utf-8")))
         if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
             raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
         if not (folder / RECORD).is_dir():

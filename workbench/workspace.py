@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.errors import InputError
+from dream.plain_text import require_text
 
 VARIABLE = "DREAM_WORKSPACE"
 """Environment variable that names the folder; the default is the working directory."""
@@ -59,7 +60,7 @@ class Workspace:
 
         Raises InputError for an empty path, and for a path outside the workspace unless that is allowed.
         """
-        if not text.strip():
+        if not require_text(text, "the path").strip():
             raise InputError("no path given: name a file or folder in the workspace")
         path = (self.root / Path(text.strip()).expanduser()).resolve()
         if not self.outside and not path.is_relative_to(self.root.resolve()):
@@ -101,8 +102,9 @@ class Workspace:
         try:
             self.own.mkdir(parents=True, exist_ok=True)
             if self.log.exists() and self.log.stat().st_size > LOG_BYTES:
-                self.log.write_text(self.log.read_text(errors="replace")[-LOG_BYTES // 2 :])
-            with self.log.open("a") as file:
+                newer = self.log.read_text(encoding="utf-8", errors="replace")[-LOG_BYTES // 2 :]
+                self.log.write_text(newer, encoding="utf-8")
+            with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}\n{details}\n")
         except OSError:
             pass  # a full or read-only disk must not hide the failure itself

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.keys import DECODE, LARGEST_SEED
 from app.models import pick_model
+from app.reading import show_reading
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
@@ -100,7 +101,7 @@ def show_decode_form() -> DecodeChoice | None:
         return None
     own = own_values(state.config)
     _follow_model(own)
-    _prompt(state.source)
+    _prompt(model, state.source)
     _numbers(state.config)
     form = values_now()
     sampling = None if form["sampling"] == own["sampling"] else form["sampling"]
@@ -128,10 +129,11 @@ def _follow_model(own: Mapping[str, Any]) -> None:
         st.session_state.setdefault(DECODE.input(name), value)
 
 
-def _prompt(source: str) -> None:
-    st.text_area(
+def _prompt(model: str, source: str) -> None:
+    typed = st.text_area(
         "Prompt", key=DECODE.input("prompt"), height=80, help="What to paint, in the words of the training captions."
     )
+    show_reading(model, [typed])
     with st.popover("Examples", width="stretch", help="Prompts in the model's vocabulary."):
         if source == "shapes":
             for number, example in enumerate(EXAMPLES):

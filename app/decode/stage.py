@@ -17,6 +17,7 @@ from workbench.decode.paint import Painting, paint_and_store
 from workbench.decode.player_data import PLAYER, add_inspection, player_data, remarks, was_looked_at
 from workbench.decode.request import DecodeRequest
 from workbench.pictures import enlarged
+from workbench.reading import remark_html, stored_remark
 from workbench.store import StoredDecode
 from workbench.workspace import open_workspace
 
@@ -75,6 +76,8 @@ def show_decode(stored: StoredDecode) -> int | None:
             st.caption(remark)
     else:
         _look_inside(stored)
+    if said := stored_remark(stored.about):
+        st.html(remark_html([said]))
     return event["index"] if event is not None else None
 
 

@@ -9,6 +9,7 @@ from app.background import computed
 from app.failures import guarded
 from app.handing_over import handed
 from app.keys import SEARCH
+from app.reading import show_reading
 from app.search.choice import SearchChoice, choose_search, has_features, ready
 from app.search.pair import show_pair
 from app.search.query import (
@@ -48,6 +49,8 @@ def render() -> None:
 
 def _search(chosen: SearchChoice) -> None:
     text, ratio = ask()
+    if text:
+        show_reading(chosen.model, [text], paints=False)
     query, results = st.columns([1, 3], gap="medium")
     with query:
         ask_picture()

@@ -8,6 +8,7 @@ import streamlit as st
 from app.failures import error_sentence
 from app.keys import LARGEST_SEED, TRAJECTORIES
 from app.models import pick_model, pretrained
+from app.reading import show_reading
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
@@ -55,6 +56,7 @@ def read_controls(one: bool, busy: bool) -> RaceChoice | None:
         if one:
             _examples()
         prompt, model = st.columns([3, 2]) if one else (None, st.columns([2, 3])[0])
+        reading = st.container()
         with model:
             name = pick_model(TRAJECTORIES.name("model"))
         text = st.session_state[_key("prompt")]
@@ -62,6 +64,8 @@ def read_controls(one: bool, busy: bool) -> RaceChoice | None:
             text = prompt.text_input(
                 "Prompt", key=_key("prompt"), max_chars=MOST_CHARACTERS, help="What to paint, in words."
             )
+            with reading:
+                show_reading(name, [text])
         shown = open_workspace().shown(name)
         try:
             opened = pretrained(name)

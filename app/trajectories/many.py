@@ -6,6 +6,7 @@ from app.background import is_running, show_work, start_work
 from app.failures import error_sentence, guarded
 from app.figures import show_figure, theme
 from app.keys import TRAJECTORIES
+from app.reading import show_reading
 from app.trajectories.controls import RaceChoice, show_moment
 from app.trajectories.shown import delete_choice
 from app.trajectories.what_if import opened_finished, show_worth_table
@@ -110,7 +111,9 @@ def _prompts(chosen: RaceChoice) -> list[str]:
         max_chars=100_000,
         help="All are scored; those in the grammar of drawn shapes are also judged.",
     )
-    return typed_prompts(lines)
+    prompts = typed_prompts(lines)
+    show_reading(open_workspace().model(chosen.model), prompts)
+    return prompts
 
 
 def _growing(partial: tuple[Finished, list[Worth]]) -> None:

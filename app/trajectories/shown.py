@@ -16,6 +16,7 @@ from app.trajectories.controls import take_settings
 from app.trajectories.exports import show_race_exports
 from app.trajectories.what_if import metric_columns, opened_finished, show_finished
 from dream.decoding.selection import DecodeSettings
+from workbench.reading import remark_html, stored_remark
 from workbench.store import StoredDecode, delete_stored, open_stored
 from workbench.trajectories.finished import Opinion
 from workbench.trajectories.kept import FILE, has_finished, what_if
@@ -35,6 +36,8 @@ def show_stored(stored: StoredDecode) -> None:
     final = verdict(race)
     st.subheader(stored.prompt, anchor=False)
     st.caption(_settings_line(stored))
+    if said := stored_remark(stored.about):
+        st.html(remark_html([said]))
     _metrics(race, final)
     finished = has_finished(stored)
     everything = finished and _plays_all()

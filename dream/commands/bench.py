@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.commands.options import add_model, require_at_least
+from dream.console import print_out
 from dream.errors import InputError
 
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         figures["training"] = asdict(training)
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
-        print(f"wrote {args.json}")
+        print_out(f"wrote {args.json}")
 
 
 def _model(args: argparse.Namespace) -> "tuple[str, Dream]":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dream.commands import options
 from dream.config import DreamConfig
-from dream.console import duration
+from dream.console import duration, print_out
 from dream.errors import InputError
 from dream.overrides import override
 
@@ -48,14 +48,14 @@ def run(args: argparse.Namespace) -> None:
     """Prints the description; raises InputError if there is no such source, or if it is empty."""
     options.require_at_least(args, 1, "size", "limit")
     if args.source == "shapes":
-        print("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
+        print_out("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
         return
     from dream.data.sources import open_corpora
 
     corpora = open_corpora(args.source, override(DreamConfig(), args.assignments))
     for split, corpus in corpora.items():
         if len(corpora) > 1:
-            print(f"{split} split")
+            print_out(f"{split} split")
         _print_stored(corpus, args.size, args.limit, "val" in corpora)
 
 
@@ -67,7 +67,7 @@ def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_val
         progress.show(result.rows, result.expected)
     progress.clear()
     if result.rows or result.report.total:
-        print("\n".join(_described(result, corpus.name, size, own_validation)), flush=True)
+        print_out("\n".join(_described(result, corpus.name, size, own_validation)))
     if not result.rows:
         raise InputError(f"no captioned picture in '{corpus.name}': {corpus.hint()}")
 

@@ -17,6 +17,7 @@ from dream.commands.options import (
 )
 from dream.errors import InputError
 from dream.files import check_writable
+from dream.plain_text import require_text
 
 if TYPE_CHECKING:  # `dream decode --help` answers without torch
     from dream.commands.painting import PaintJob
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     if args.record:
         check_record(args.record, args.overwrite)
     from dream.commands.painted_files import write_painted
-    from dream.commands.painting import paint_job
+    from dream.commands.painting import paint_job, say_readings
     from dream.training.checkpoint import read_state
 
     folder = _checkpoint(args.model, args.checkpoint)
@@ -79,13 +80,14 @@ def run(args: argparse.Namespace) -> None:
     kept = _kept_cells(args, config)
     settings = _settings(args, config, config.image.num_tokens - (int(kept.sum()) if kept is not None else 0))
     job = _load(args, folder, prompts, settings, kept)
+    say_readings(job)
     gallery = paint_job(job, every_step=args.out.suffix.lower() == ".gif", record=args.record, overwrite=args.overwrite)
     write_painted(job, gallery, args.out)
 
 
 def prompts_given(given: list[str], file: Path | None) -> list[str]:
     """The prompts of --prompt and of the lines of --prompts; raises InputError for none, or an empty one."""
-    prompts = [" ".join(prompt.split()) for prompt in given]
+    prompts = [" ".join(require_text(prompt, "--prompt").split()) for prompt in given]
     if "" in prompts:
         raise InputError("--prompt is empty; say what to paint")
     if file is not None:
@@ -94,7 +96,10 @@ def prompts_given(given: list[str], file: Path | None) -> list[str]:
         try:
             lines = file.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
-            raise InputError(f"{file} is not UTF-8 text ({error.reason} at byte {error.start})") from error
+            raise InputError(
+                f"{file} is not UTF-8 text ({error.reason} at byte {error.start}): save it as UTF-8"
+            ) from None
+        lines = [require_text(line, f"line {number} of {file}") for number, line in enumerate(lines, start=1)]
         listed = [" ".join(line.split()) for line in lines if line.strip()]
         if not listed:
             raise InputError(f"{file} holds no prompt; expected one per line")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.commands import options
-from dream.console import Console, duration
+from dream.console import Console, duration, print_out
 from dream.data.report import problem_lines
 from dream.errors import InputError
 from dream.evaluation.tasks import described, named_tasks
@@ -164,10 +164,10 @@ def _show(args: argparse.Namespace) -> None:
     current = [r.current() for r in chosen]
     _print(current, args.markdown)
     if older := sum(len(r.entries) for r in chosen) - sum(len(r.entries) for r in current):
-        print(f"({older} results of older weights or data are kept in {args.out} and not shown)")
+        print_out(f"({older} results of older weights or data are kept in {args.out} and not shown)")
 
 
 def _print(results: list, markdown: bool) -> None:
     from dream.evaluation.table import markdown_table, text_table
 
-    print("\n".join(markdown_table(results) if markdown else text_table(results)))
+    print_out("\n".join(markdown_table(results) if markdown else text_table(results)))

@@ -3,6 +3,7 @@
 import argparse
 
 from dream.commands import options
+from dream.console import print_out
 from dream.errors import InputError
 from dream.files import check_writable
 
@@ -35,4 +36,4 @@ def run(args: argparse.Namespace) -> None:
 
     weights = export(checkpoint_of(args.model), args.out, getattr(torch, args.dtype))
     size = (args.out / "model.safetensors").stat().st_size
-    print(f"exported {weights:,} numbers as {args.dtype}, {size / 1e6:.1f} MB, to {args.out}")
+    print_out(f"exported {weights:,} numbers as {args.dtype}, {size / 1e6:.1f} MB, to {args.out}")

@@ -7,6 +7,7 @@ from PIL import Image
 
 from dream.commands.painting import PaintJob
 from dream.console import Console
+from dream.data.reading import shortened
 from dream.decoding import pictures
 from dream.decoding.gallery import Gallery
 from dream.decoding.selection import SelectPoint, decoded_fractions
@@ -19,13 +20,15 @@ def write_painted(job: PaintJob, gallery: Gallery, out: Path) -> None:
     for picture, shown in enumerate(gallery.finished()):
         if gallery.compared_at is not None and job.plan.settings.selection != "every":
             compared = gallery.moments[gallery.compared_at]
+            prompt = shortened(job.plan.prompts[picture], 160)
             scores = ", ".join(f"{s.candidate}: {s.alignment:.3f}" for s in compared.shown[picture])
-            console.say(f"'{job.plan.prompts[picture]}': chose candidate {shown[0].candidate} by alignment ({scores})")
+            console.say(f"'{prompt}': chose candidate {shown[0].candidate} by alignment ({scores})")
     if out.suffix.lower() == ".gif":
         pictures.save_gif(gallery.frames(), out)
     elif out.suffix:
         sheet = pictures.draw_sheet(gallery.rows(count if count > 1 else None), footer=_footer(job))
-        about = {"prompt": "\n".join(dict.fromkeys(job.plan.prompts)), "count": count, **job.about()}
+        readings = [reading.to_dict() for reading in job.readings.values()]
+        about = {"prompt": "\n".join(job.readings), "readings": readings, "count": count, **job.about()}
         pictures.save_png(sheet, out, about)
     else:
         _write_folder(job, gallery, out)
@@ -46,6 +49,7 @@ def _write_folder(job: PaintJob, gallery: Gallery, out: Path) -> None:
             name = f"{picture:04d}-{slug or 'picture'}-c{one.candidate}.png"
             about = {
                 "prompt": job.plan.prompts[picture],
+                "readings": [job.readings[job.plan.prompts[picture]].to_dict()],
                 "picture_id": job.plan.picture_ids[picture],
                 "candidate": one.candidate,
                 "alignment": one.alignment,

@@ -3,10 +3,12 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from dream.console import Console, duration
+from dream.data.reading import PromptReading, shortened
 from dream.decoding.decode import Scored
 from dream.decoding.gallery import Gallery
 from dream.decoding.paint import PaintPlan, paint_batches
@@ -16,6 +18,9 @@ from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import plan_steps
 from dream.decoding.state import Given, StepRecord
 from dream.model.pretrained import Pretrained
+
+MOST_REMARKS = 20
+"""Most prompts that are remarked upon in the terminal."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class PaintJob:
         """Number of tokens that are given."""
         return 0 if self.given is None else int(self.given.kept.sum())
 
+    @cached_property
+    def readings(self) -> dict[str, PromptReading]:
+        """The different prompts as the model reads them."""
+        return {prompt: self.pretrained.reader.read(prompt) for prompt in dict.fromkeys(self.plan.prompts)}
+
     def about(self) -> dict[str, Any]:
         """Origin of the pictures, stored in every file."""
         return {
@@ -39,6 +49,16 @@ class PaintJob:
             "model": str(self.pretrained.path),
             "model_id": self.pretrained.model_id,
         }
+
+
+def say_readings(job: PaintJob) -> None:
+    """Prints a line for each prompt that the model does not read to its end, or that has words it never saw."""
+    console = Console(True)
+    remarks = [(prompt, reading.remark) for prompt, reading in job.readings.items() if reading.remark]
+    for prompt, remark in remarks[:MOST_REMARKS]:
+        console.say(f"'{shortened(prompt, 60)}': {remark}")
+    if len(remarks) > MOST_REMARKS:
+        console.say(f"and {len(remarks) - MOST_REMARKS} more prompts with remarks; the files of the pictures have them")
 
 
 def paint_job(job: PaintJob, *, every_step: bool, record: Path | None, overwrite: bool) -> Gallery:

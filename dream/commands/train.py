@@ -6,6 +6,7 @@ import time
 
 from dream.commands import options
 from dream.config import DreamConfig
+from dream.console import print_out
 from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
 
@@ -68,9 +69,9 @@ def run(args: argparse.Namespace) -> None:
         return
     if result.stopped_by is None:
         paint = f'dream decode --model {result.folder} --prompt "..." --out sheet.png'
-        print(f"trained to step {result.step}; to paint with the model: {paint}")
+        print_out(f"trained to step {result.step}; to paint with the model: {paint}")
         return
-    print(f"stopped at step {result.step} of {result.end} and saved; continue with --out {result.folder} --resume")
+    print_out(f"stopped at step {result.step} of {result.end} and saved; continue with --out {result.folder} --resume")
     if result.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
 

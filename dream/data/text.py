@@ -1,7 +1,7 @@
 """Captions as token ids: CLIP's BPE if its files are given, else a small BPE trained on the captions.
 
-Both are saved as one file of `tokenizers` and a small one of our own, so that a checkpoint is self-contained. Only this
-file and `model/conditioning.py` use `transformers`.
+Both are saved as one file of `tokenizers` and a small one of our own, so that a checkpoint is self-contained; next to
+them lie the words that a BPE was trained on. Only this file and `model/conditioning.py` use `transformers`.
 """
 
 import json
@@ -14,13 +14,15 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from dream.data.words import TrainingWords
 from dream.errors import InputError
+from dream.plain_text import fault_in, printable
 
 PAD_ID = 0
 BYTES = 256
 SPECIAL = ("<pad>", "<begin>", "<end>")
 SMALLEST_VOCABULARY = BYTES + len(SPECIAL)
-_TOKENS, _ABOUT = "tokenizer.json", "captions.json"
+_TOKENS, _ABOUT, _WORDS = "tokenizer.json", "captions.json", "words.json"
 
 
 class Piece(NamedTuple):
@@ -33,6 +35,9 @@ class Piece(NamedTuple):
     """The part of the caption that it encodes."""
     word: int
     """Number of the word (or run of punctuation) that it belongs to."""
+    start: int
+    end: int
+    """Its place in the caption: first character, and the one after its last."""
 
 
 class CaptionTokenizer:
@@ -40,7 +45,14 @@ class CaptionTokenizer:
 
     pad_id = PAD_ID
 
-    def __init__(self, tokens: Tokenizer, context_length: int, begin_id: int | None, end_id: int | None) -> None:
+    def __init__(
+        self,
+        tokens: Tokenizer,
+        context_length: int,
+        begin_id: int | None,
+        end_id: int | None,
+        words: TrainingWords | None = None,
+    ) -> None:
         """Raises InputError if the end token is not the last of the vocabulary."""
         if context_length < 3:
             raise InputError(f"text.context_length must be at least 3, got {context_length}")
@@ -58,12 +70,22 @@ class CaptionTokenizer:
         self.begin_id = begin_id
         self.end_id = end_id
         self.vocab_size = size
+        self.words = words
+        """The words of the captions that it was trained on; None for CLIP's, and where no file has them."""
+
+    @property
+    def room(self) -> int:
+        """Number of tokens of a caption that are read, without begin and end."""
+        return self.context_length - 2
 
     def token_ids(self, captions: Sequence[str]) -> Tensor:
-        """Ids (B, context_length) long: begin, tokens, end, then zeros; captions that are too long are truncated."""
+        """Ids (B, context_length) long: begin, tokens, end, then zeros; captions that are too long are truncated.
+
+        Raises InputError for a caption with half of a character, which is no text.
+        """
         ids = torch.full((len(captions), self.context_length), PAD_ID, dtype=torch.long)
         for row, encoded in zip(ids, self._encoded(captions), strict=True):
-            kept = [self.begin_id, *encoded[: self.context_length - 2], self.end_id]
+            kept = [self.begin_id, *encoded[: self.room], self.end_id]
             row[: len(kept)] = torch.tensor(kept)
         return ids
 
@@ -72,11 +94,12 @@ class CaptionTokenizer:
         return [self._text(row) for row in ids.tolist()]
 
     def pieces(self, caption: str) -> list[Piece]:
-        """All tokens of a caption, not truncated, without begin and end."""
+        """All tokens of a caption, not truncated, without begin and end. Raises InputError as `token_ids`."""
+        _refuse_halves([caption])
         encoding = self._tokens.encode(caption, add_special_tokens=False)
         words = [-1 if word is None else word for word in encoding.word_ids]
-        texts = [caption[start:end] for start, end in encoding.offsets]
-        return [Piece(*fields) for fields in zip(encoding.ids, encoding.tokens, texts, words, strict=True)]
+        fields = zip(encoding.ids, encoding.tokens, words, encoding.offsets, strict=True)
+        return [Piece(id, token, caption[start:end], word, start, end) for id, token, word, (start, end) in fields]
 
     def lengths(self, captions: Sequence[str]) -> list[int]:
         """Number of tokens per caption, not truncated, without begin and end."""
@@ -88,8 +111,11 @@ class CaptionTokenizer:
         about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
         _write(folder / _TOKENS, self._tokens.to_str())
         _write(folder / _ABOUT, json.dumps(about, indent=1))
+        if self.words is not None:
+            _write(folder / _WORDS, self.words.to_json())
 
     def _encoded(self, captions: Sequence[str]) -> list[list[int]]:
+        _refuse_halves(captions)
         return [e.ids for e in self._tokens.encode_batch_fast(list(captions), add_special_tokens=False)]
 
     def _text(self, ids: list[int]) -> str:
@@ -101,11 +127,14 @@ class CaptionTokenizer:
         return self._tokens.decode(kept, skip_special_tokens=False).strip()
 
 
-def train_tokenizer(captions: Sequence[str], vocab_size: int, context_length: int) -> CaptionTokenizer:
+def train_tokenizer(
+    captions: Sequence[str], vocab_size: int, context_length: int, every_caption: bool = True
+) -> CaptionTokenizer:
     """Trains a lower-case byte-level BPE of at most `vocab_size` ids: <pad> = 0, bytes, merges, <begin>, <end>.
 
-    The same captions give the same ids. There are fewer ids if the captions have no more pairs to merge. Raises
-    InputError without captions, or if the vocabulary is too small for all bytes.
+    The same captions give the same ids. There are fewer ids if the captions have no more pairs to merge. It keeps the
+    words of the captions, and whether these are `every_caption` of the training. Raises InputError without captions,
+    or if the vocabulary is too small for all bytes.
     """
     if vocab_size < SMALLEST_VOCABULARY:
         raise InputError(f"text.vocab_size must be at least {SMALLEST_VOCABULARY}, got {vocab_size}")
@@ -121,7 +150,7 @@ def train_tokenizer(captions: Sequence[str], vocab_size: int, context_length: in
     tokens.train_from_iterator(captions, trainer, length=len(captions))
     tokens.add_special_tokens(list(SPECIAL[1:]))
     begin, end = (tokens.token_to_id(name) for name in SPECIAL[1:])
-    return CaptionTokenizer(tokens, context_length, begin, end)
+    return CaptionTokenizer(tokens, context_length, begin, end, TrainingWords.of(captions, every_caption))
 
 
 def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTokenizer:
@@ -149,11 +178,14 @@ def _load_saved(folder: Path, context_length: int) -> CaptionTokenizer:
         about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
         tokens = Tokenizer.from_str((folder / _TOKENS).read_text(encoding="utf-8"))
         begin, end = int(about["begin_id"]), int(about["end_id"])
+        words = None
+        if (folder / _WORDS).is_file():
+            words = TrainingWords.from_json((folder / _WORDS).read_text(encoding="utf-8"))
     except OSError:
         raise
     except Exception as error:  # `tokenizers` raises bare Exception
         raise InputError(f"the caption tokenizer in '{folder}' is damaged ({error})") from error
-    return CaptionTokenizer(tokens, context_length, begin, end)
+    return CaptionTokenizer(tokens, context_length, begin, end, words)
 
 
 def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
@@ -173,6 +205,12 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
     words = decoders.Replace("</w>", " ")  # transformers does this step of decoding outside `tokenizers`
     tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])
     return CaptionTokenizer(tokens, context_length, clip.bos_token_id, clip.eos_token_id)
+
+
+def _refuse_halves(captions: Sequence[str]) -> None:
+    for caption in captions:
+        if fault := fault_in(caption):
+            raise InputError(f"a text is not plain text: '{printable(caption[:60])}' has {fault}; type it again")
 
 
 def _empty_bpe() -> Tokenizer:

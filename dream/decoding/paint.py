@@ -10,6 +10,7 @@ from dream.decoding.decode import Scored, collect, decode_iter
 from dream.decoding.previews import to_uint8
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Beginning, Given, Prompted, StepRecord
+from dream.plain_text import require_text
 
 if TYPE_CHECKING:
     from dream.model.pretrained import Pretrained
@@ -30,7 +31,12 @@ class PaintPlan:
 def encode_prompts(
     pretrained: "Pretrained", prompts: Sequence[str], settings: DecodeSettings, picture_ids: Sequence[int] | None = None
 ) -> Prompted:
-    """The prompts as the model reads them, on its device; the empty prompt only if the settings are guided."""
+    """The prompts as the model reads them, on its device; the empty prompt only if the settings are guided.
+
+    Raises InputError for a prompt that is not plain text.
+    """
+    for prompt in prompts:
+        require_text(prompt, "the prompt")
     device = next(pretrained.model.parameters()).device
     return Prompted(
         pretrained.tokenizer.token_ids(prompts).to(device),

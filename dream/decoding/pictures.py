@@ -3,9 +3,10 @@
 Uses PIL only, no model; pictures are (3, H, W) uint8 arrays.
 """
 
-import json
+import math
 import os
 import tempfile
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from dream import __version__
 from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
-from dream.json_text import parse_json
+from dream.json_text import format_json, parse_json
+from dream.plain_text import escaped, printable
 
 Picture = np.ndarray
 """(3, H, W) uint8."""
@@ -25,6 +27,8 @@ Picture = np.ndarray
 PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
 READABLE_SIDE = 144
 """Smaller pictures are enlarged by an integer factor to at least this side, in pixels."""
+MOST_DRAWN = 2_000
+"""Characters of a text that are laid out, more than fit on any sheet."""
 MARGIN, GAP, TEXT_SIZE, TITLE_SIZE, MAX_LINES = 24, 14, 13, 16, 3
 _CHUNK = "dream"  # keyword of the PNG text chunk with everything as JSON
 
@@ -106,8 +110,8 @@ def write_png(image: Image.Image, file: IO[bytes], about: Mapping[str, Any]) -> 
     info = PngImagePlugin.PngInfo()
     info.add_text("Software", f"dream {__version__}")
     if "prompt" in about:
-        info.add_itxt("Description", str(about["prompt"]))
-    info.add_itxt(_CHUNK, json.dumps(about, ensure_ascii=False))
+        info.add_itxt("Description", escaped(str(about["prompt"])))
+    info.add_itxt(_CHUNK, format_json(about))
     image.save(file, format="PNG", pnginfo=info, optimize=True)
 
 
@@ -218,11 +222,13 @@ def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 def wrap(text: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
     """The text in at most MAX_LINES lines of `width` pixels; a longer text ends in an ellipsis."""
     lines: list[str] = []
-    for word in text.split():
+    for word in map(printable, text[:MOST_DRAWN].split()):
         if lines and face.getlength(f"{lines[-1]} {word}") <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
+        if len(lines) > MAX_LINES:
+            break
     if len(lines) > MAX_LINES:
         lines = [*lines[: MAX_LINES - 1], f"{lines[MAX_LINES - 1]} …"]
     return [_shortened(line, face, width) for line in lines]
@@ -232,15 +238,14 @@ def _shortened(line: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
     if face.getlength(line) <= width:
         return line
     line = line.rstrip(" …")
-    while line and face.getlength(f"{line}…") > width:
-        line = line[:-1]
-    return f"{line}…"
+    fits = bisect_right(range(1, len(line) + 1), width, key=lambda count: math.ceil(face.getlength(f"{line[:count]}…")))
+    return f"{line[:fits]}…"
 
 
 def _write(path: Path, save: Any) -> None:
     """Writes next to `path` and renames, so that an interrupted write leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             save(file)

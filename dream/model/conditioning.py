@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from dream.config import TextConfig
-from dream.data.text import CaptionTokenizer
+from dream.data.reading import TextReader
+from dream.data.text import CaptionTokenizer, Piece
 from dream.errors import InputError
 
 
@@ -26,6 +27,32 @@ class Conditioning(Protocol):
 def build_conditioning(config: TextConfig, tokenizer: CaptionTokenizer) -> Conditioning:
     """Builds the conditioning of the configuration. Raises InputError if T5 cannot be loaded or does not fit."""
     return LearnedConditioning(tokenizer) if config.conditioning == "learned" else T5Conditioning(config)
+
+
+def decoder_reader(config: TextConfig, tokenizer: CaptionTokenizer) -> TextReader:
+    """What the decoder reads of a prompt, without weights. Raises InputError if T5's tokenizer cannot be loaded."""
+    if config.conditioning == "learned":
+        return tokenizer
+    return T5Reader(_t5_tokenizer(config), config.conditioning_length)
+
+
+class T5Reader:
+    """Tokens of T5 and how many of them the decoder gets."""
+
+    def __init__(self, tokenizer: Any, length: int) -> None:
+        self.tokenizer, self.room = tokenizer, length - 1  # the last one is the end
+
+    def pieces(self, caption: str) -> list[Piece]:
+        """All tokens of a caption, without the end; none if the tokenizer does not know their places."""
+        if not self.tokenizer.is_fast:
+            return []
+        encoding = self.tokenizer(caption, return_offsets_mapping=True, add_special_tokens=False, verbose=False)
+        tokens = self.tokenizer.convert_ids_to_tokens(encoding.input_ids)
+        fields = zip(encoding.input_ids, tokens, encoding.word_ids(), encoding.offset_mapping, strict=True)
+        return [
+            Piece(id, token, caption[start:end], -1 if word is None else word, start, end)
+            for id, token, word, (start, end) in fields
+        ]
 
 
 class LearnedConditioning:
@@ -66,22 +93,35 @@ class T5Conditioning:
         return self
 
 
-def _load_t5(config: TextConfig) -> tuple[Any, Any]:
-    from transformers import AutoTokenizer, T5EncoderModel
+def _t5_tokenizer(config: TextConfig) -> Any:
+    from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(config.t5)
+        return AutoTokenizer.from_pretrained(config.t5)
+    except (OSError, ValueError) as error:
+        raise _t5_missing(config, error) from error
+
+
+def _load_t5(config: TextConfig) -> tuple[Any, Any]:
+    from transformers import T5EncoderModel
+
+    tokenizer = _t5_tokenizer(config)
+    try:
         model = T5EncoderModel.from_pretrained(config.t5, use_safetensors=True)
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
-            f"model.safetensors and tokenizer files, or the name of a reachable hub model; "
-            f"text.conditioning=learned needs none ({reason})"
-        ) from error
+        raise _t5_missing(config, error) from error
     if model.config.d_model != config.conditioning_width:
         raise InputError(
             f"the T5 encoder '{config.t5}' is {model.config.d_model} wide, the configuration says "
             f"text.conditioning_width={config.conditioning_width}; set it to {model.config.d_model}"
         )
     return tokenizer, model.eval().requires_grad_(False)
+
+
+def _t5_missing(config: TextConfig, error: Exception) -> InputError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return InputError(
+        f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
+        f"model.safetensors and tokenizer files, or the name of a reachable hub model; "
+        f"text.conditioning=learned needs none ({reason})"
+    )

@@ -1,13 +1,15 @@
 """A model together with everything needed to use it. `dream.pretrained` opens a trained one."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from dream.config import DreamConfig
+from dream.data.reading import PromptReader
 from dream.data.text import CaptionTokenizer
-from dream.model.conditioning import Conditioning
+from dream.model.conditioning import Conditioning, decoder_reader
 from dream.model.dream import Dream
 from dream.model.latents import ImageTokenizer
 
@@ -22,6 +24,22 @@ class ModelBundle:
     tokenizer: CaptionTokenizer
     conditioning: Conditioning
     image_tokenizer: ImageTokenizer
+
+    @cached_property
+    def reader(self) -> PromptReader:
+        """What the model reads of a prompt."""
+        return prompt_reader(self.config, self.tokenizer)
+
+
+def prompt_reader(config: DreamConfig, tokenizer: CaptionTokenizer) -> PromptReader:
+    """What a model of this configuration reads of a prompt. Raises InputError if T5's tokenizer cannot be loaded."""
+    objective = config.objective
+    paints = objective.text and objective.generative_weight
+    return PromptReader(
+        decoder_reader(config.text, tokenizer) if paints else None,
+        tokenizer if objective.text and objective.contrastive_weight else None,
+        tokenizer.words,
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from dream.model.teacher import Teacher
 from dream.randomness import seed_of
 from dream.training.optim import freeze_untrained
 
+CAPTIONS_READ = 20_000
+"""Most captions that a tokenizer is trained on."""
+
 
 @dataclass(frozen=True)
 class TrainingBundle(ModelBundle):
@@ -38,7 +41,8 @@ def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) ->
         return load_tokenizer(saved, length)
     if config.text.tokenizer != "bpe":
         return load_tokenizer(config.text.tokenizer, length)
-    return train_tokenizer(source.captions(), config.text.vocab_size, length)
+    captions = source.captions(CAPTIONS_READ)
+    return train_tokenizer(captions, config.text.vocab_size, length, every_caption=len(captions) < CAPTIONS_READ)
 
 
 def build_bundle(config: DreamConfig, tokenizer: CaptionTokenizer) -> TrainingBundle:

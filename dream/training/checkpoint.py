@@ -20,13 +20,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
+from dream.plain_text import fault_in
 from dream.training.optim import whole
 
 FORMAT = 1
@@ -195,7 +196,8 @@ def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
     if expected is not None and _fingerprint(path) != expected:
         raise _damaged(path, "its bytes are not those that were written")
     try:
-        return load_file(path)
+        # safetensors takes no path with bytes that are not UTF-8
+        return load(path.read_bytes()) if fault_in(str(path)) else load_file(path)
     except SafetensorError as error:
         raise _damaged(path, str(error)) from error
 

@@ -205,3 +205,13 @@ def test_a_damaged_picture_leaves_the_rest_working(browser):
     page.keyboard.press("ArrowLeft")
     assert (drawn(page, ".dp-big canvas") == pixels(data["frames"][6])).all()
     context.close()
+
+
+@pytest.mark.parametrize("title", ["a red circle " * 200, "a" * 3000, "a\nb\n" * 50, "עיגול אדום " * 200])
+def test_the_title_is_one_line_that_says_all_of_itself_on_hover(browser, title):
+    with shown(browser, {**decode_data(), "title": title}) as page:
+        line = page.locator(".dp-title")
+        assert line.get_attribute("title") == title
+        assert line.evaluate("e => e.offsetHeight") < 30 and line.evaluate("e => e.offsetWidth") <= 1180
+        direction = line.evaluate("e => getComputedStyle(e).direction")
+        assert direction == ("rtl" if title.startswith("ע") else "ltr")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.plain_text import fault_in
 from workbench.checkpoints.pickles import MAGIC
 
 DEPTH = 6
@@ -48,7 +49,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, float]]:
                 yield folder, _changed(names["state.json"])
                 continue
             for name, entry in names.items():
-                if name.startswith(".") or name in SKIPPED:
+                if name.startswith(".") or name in SKIPPED or fault_in(name):  # a page cannot show bytes
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     below.append(Path(entry.path))

@@ -20,6 +20,7 @@ from dream import __version__
 from dream.decoding import pictures as sheets
 from dream.decoding.pictures import SheetPanel, SheetRow
 from dream.decoding.record import DecodeRecord, load_record
+from dream.json_text import format_json
 from workbench.decode.paint import GIVEN_PICTURE
 from workbench.decode.player_data import player_data
 from workbench.decode.request import final_picture, winner
@@ -123,7 +124,7 @@ def decode_json(stored: StoredDecode) -> bytes:
         "steps_done": [_step(record, step, candidate) for step in record.steps],
         "tokens": record.finished(0)[1][0].round(6).tolist(),
     }
-    return json.dumps(tree, indent=1, ensure_ascii=False).encode()
+    return format_json(tree, indent=1).encode()
 
 
 def _step(record: DecodeRecord, step: int, candidate: int) -> dict[str, Any]:

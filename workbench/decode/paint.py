@@ -118,6 +118,7 @@ def _about(workspace: Workspace, pretrained: "Pretrained", request: DecodeReques
         "checkpoint": workspace.shown(pretrained.path),
         "seed": request.settings.seed,
         "settings": request.settings.to_dict(),
+        "readings": [pretrained.reader.read(request.prompt).to_dict()],
     }
     if request.start is not None:
         about["kept"] = list(request.start.kept)

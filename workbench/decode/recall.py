@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,12 @@ from typing import Any, NamedTuple
 from dream.decoding.pictures import about_of
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
+from dream.json_text import parse_json, printable_tree
+from dream.plain_text import printable, require_text
 from dream.pretrained import SHIPPED, checkpoint_of
 from workbench.decode.export import FORMAT
 from workbench.decode.request import WEIGHTS, single
+from workbench.reading import stored_remark
 from workbench.workspace import Workspace
 
 MAX_BYTES = 20_000_000
@@ -53,6 +55,8 @@ def read_settings(name: str, content: bytes) -> Recalled:
     if len(content) > MAX_BYTES:
         raise InputError(f"{name} has {len(content) / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}")
     about = _json(name, content) if name.lower().endswith(".json") else about_of(content, name)
+    require_text(str(about.get("prompt", "")), f"the prompt in {printable(name)}")
+    about = printable_tree(about)
     try:
         settings = DecodeSettings.from_dict(about["settings"])
         kept = tuple(sorted({int(position) for position in about.get("kept", ())}))
@@ -100,8 +104,8 @@ def changes(now: Mapping[str, Any], then: Mapping[str, Any]) -> list[Change]:
 
 def _json(name: str, content: bytes) -> dict[str, Any]:
     try:
-        tree = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        tree = parse_json(content)
+    except ValueError as error:
         raise InputError(f"{name} is not valid JSON ({error})") from error
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
         raise InputError(f"{name} does not say how a picture was painted; expected a JSON saved on this page")
@@ -114,6 +118,8 @@ def _remarks(
     remarks = []
     if len(prompts) > 1:
         remarks.append(f"It shows {len(prompts)} prompts; the first one is taken.")
+    elif said := stored_remark(about):
+        remarks.append(said)
     if settings.candidates > 1:
         remarks.append(f"It chose among {settings.candidates} candidates; this page paints a single picture.")
     if about.get("parent"):

@@ -16,6 +16,7 @@ from dream.decoding.record import DecodeRecord, load_record
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Midway
 from dream.errors import InputError
+from dream.plain_text import require_text
 from workbench.pictures import Picture
 from workbench.store import StoredDecode
 
@@ -97,7 +98,7 @@ def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
     """Raises InputError if a model of this configuration cannot paint the request."""
     if reason := why_not(config):
         raise InputError(reason)
-    if not request.prompt.strip():
+    if not require_text(request.prompt, "the prompt").strip():
         raise InputError("the prompt is empty; say what to paint")
     wanted, known = request.settings.sampling_steps, config.head.train_steps
     if wanted is not None and wanted > known:

@@ -22,7 +22,7 @@ def caption_words(pretrained: "Pretrained", prompt: str) -> Words:
 
 
 def _of_caption(tokenizer: "CaptionTokenizer", prompt: str) -> Words:
-    pieces = tokenizer.pieces(prompt)[: tokenizer.context_length - 2]
+    pieces = tokenizer.pieces(prompt)[: tokenizer.room]
     words: Words = [(START, [0])]
     for _, run in groupby(enumerate(pieces, start=1), key=lambda piece: piece[1].word):
         indices, of_word = zip(*run, strict=True)

@@ -5,13 +5,14 @@ Reads no weights.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from dream.errors import InputError
 from dream.evaluation.results import Results, TaskResult, read_results
+from dream.plain_text import printable
 from dream.pretrained import weights_file
 from dream.training import checkpoint
 from workbench.evaluate.plan import folder_of
@@ -129,7 +130,8 @@ def _only(result: Results, source: str | None = None, task: str | None = None) -
 
 @lru_cache(maxsize=256)
 def _read(path: Path, changed: int, size: int) -> Results:
-    return read_results(path)
+    results = read_results(path)
+    return replace(results, name=printable(results.name), model=printable(results.model))
 
 
 def _is_ours(path: Path) -> bool:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from dream.errors import InputError
+from dream.exit_codes import exit_code
 from dream.files import replace_text
 from dream.training import run_log
 from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
@@ -277,5 +278,16 @@ def _order(job: Job) -> tuple[float, str]:
     return job.queued, job.id
 
 
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of `python -m workbench.jobs.queue WORKSPACE`."""
+    return exit_code("queue", lambda: _supervise_at(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _supervise_at(arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise InputError("give the folder of the workspace, and nothing else")
+    supervise(open_workspace(Path(arguments[0])))
+
+
 if __name__ == "__main__":
-    supervise(open_workspace(Path(sys.argv[1])))
+    sys.exit(main())

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dream.__main__ import CommandParser
+from dream.console import print_out
 from dream.errors import InputError
 from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
@@ -42,14 +43,14 @@ def write_pages(args: argparse.Namespace) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     pages: dict[str, str] = {}
     for number, path in enumerate(paths):
-        print(f"{path.name} ({number + 1} of {len(paths)}) ...", flush=True)
+        print_out(f"{path.name} ({number + 1} of {len(paths)}) ...")
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="notebook-") as workspace:
             executed = execute(path, Path(workspace))
         target = args.out / f"{path.stem}.html"
         replace_text(target, page_of(executed))
         pages[target.name] = title_of(executed.notebook)
-        print(f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s", flush=True)
+        print_out(f"  {target}, {target.stat().st_size / 1e6:.1f} MB, {time.monotonic() - began:.0f} s")
     if not args.notebooks:
         replace_text(args.out / "index.html", index_page(pages))
 

@@ -56,7 +56,7 @@ style-src 'unsafe-inline'; script-src 'unsafe-inline'">
 </style>
 </head>
 <body class="dream-page">
-<h1>{title}</h1>
+<h1 title="{title}" dir="auto">{title}</h1>
 <noscript>This page plays a decode. It needs JavaScript, but no network.</noscript>
 <main id="player"></main>
 <script type="application/json" id="data">{data}</script>

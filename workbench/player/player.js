@@ -33,7 +33,7 @@ function nextId() {
  * left out.
  */
 export function mount(root, data, emit = null, kinds = null) {
-  const title = h("div", { class: "dp-title" });
+  const title = h("div", { class: "dp-title", dir: "auto" });
   const stage = h("div", { class: "dp-stage" });
   const help = h("div", { class: "dp-help" });
   const frame = h("div", { class: "dream-player", role: "group", tabindex: 0, keydown, keyup, pointerdown });
@@ -72,6 +72,7 @@ export function mount(root, data, emit = null, kinds = null) {
     [shown, view, state] = [next, nextView, nextState];
     pictures.keep(view.urls);
     say(title, next.title);
+    title.title = next.title; // the whole of it, where the line is cut
     say(help, view.help);
     frame.setAttribute("aria-label", next.title);
     transport.element.hidden = !view.texts;

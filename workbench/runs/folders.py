@@ -7,6 +7,8 @@ from typing import Any
 
 from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
+from dream.json_text import printable_tree
+from dream.plain_text import fault_in, printable
 from dream.training import run_log
 
 DEPTH = 3
@@ -61,7 +63,7 @@ def run_summary(path: Path) -> RunSummary:
         holder = run_log.find_training(path)
         status = "killed" if holder is None else status
         elsewhere = "" if holder is None or holder.is_here else holder.words
-    told = (beat.step, beat.end, beat.time, sheet, beat.seconds_left, beat.message)
+    told = (beat.step, beat.end, beat.time, sheet, beat.seconds_left, printable(beat.message))
     return RunSummary(path, status, *told, problem, elsewhere)
 
 
@@ -87,7 +89,7 @@ def is_picture(path: Path) -> bool:
 def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:
     """The run's record and an empty string; if it is unreadable, an empty record and the problem as a sentence."""
     try:
-        return run_log.read_record(path), ""
+        return printable_tree(run_log.read_record(path)), ""
     except InputError as error:
         return {}, str(error)
     except (OSError, UnicodeDecodeError) as error:
@@ -97,7 +99,9 @@ def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:
 def _run_folders(folder: Path, depth: int) -> Iterator[Path]:
     """Folders that hold a run; the search does not continue inside a run."""
     try:
-        inner = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        # a name of bytes that are not UTF-8 cannot be shown or chosen; the command line takes it
+        shown = (path for path in folder.iterdir() if not path.name.startswith(".") and not fault_in(path.name))
+        inner = sorted(path for path in shown if path.is_dir())
     except OSError:
         return
     for path in inner:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.files import replace_text
+from dream.json_text import parse_json, printable_tree
+from dream.plain_text import require_text
 from workbench.workspace import Workspace
 
 MOST_TEXT = 20_000
@@ -26,14 +28,20 @@ class Note:
 def read_note(workspace: Workspace, run: str) -> Note:
     """Reads the note on a run; empty if there is none or its file is damaged."""
     try:
-        tree = json.loads(_file(workspace, run).read_text())
+        tree = printable_tree(parse_json(_file(workspace, run).read_bytes()))
         return Note(tuple(map(str, tree["tags"])), str(tree["text"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Note()
 
 
 def write_note(workspace: Workspace, run: str, note: Note) -> Note:
-    """Stores a note and returns it as stored, with tags stripped and unique; an empty note is removed."""
+    """Stores a note and returns it as stored, with tags stripped and unique; an empty note is removed.
+
+    Raises InputError for a tag or a text that is not plain text.
+    """
+    for tag in note.tags:
+        require_text(tag, "a tag")
+    require_text(note.text, "the note")
     tags = tuple(dict.fromkeys(tag.strip() for tag in note.tags if tag.strip()))
     kept = Note(tags, note.text.strip()[:MOST_TEXT])
     if kept == Note():
@@ -55,7 +63,7 @@ def all_tags(workspace: Workspace) -> list[str]:
     tags: set[str] = set()
     for file in (workspace.own / "notes").glob("*.json"):
         try:
-            tags.update(map(str, json.loads(file.read_text())["tags"]))
+            tags.update(map(str, printable_tree(parse_json(file.read_bytes()))["tags"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return sorted(tags)
@@ -63,4 +71,8 @@ def all_tags(workspace: Workspace) -> list[str]:
 
 def _file(workspace: Workspace, run: str) -> Path:
     """Path of a run's note; the name is hashed, because it may contain slashes."""
-    return workspace.own / "notes" / f"{hashlib.blake2b(run.encode(), digest_size=12).hexdigest()}.json"
+    return (
+        workspace.own
+        / "notes"
+        / f"{hashlib.blake2b(run.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}.json"
+    )

@@ -14,6 +14,7 @@ from typing import Literal
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.overrides import override
+from dream.plain_text import require_text
 from dream.presets import preset
 from dream.training import run_log
 from dream.training.claim import holds_other_files, take_claim
@@ -71,7 +72,7 @@ def source_of(workspace: Workspace, form: TrainForm) -> str:
 
 def run_folder(workspace: Workspace, name: str) -> Path:
     """Folder of the run with this name; raises InputError if the name is empty or leads outside the runs folder."""
-    if not name.strip():
+    if not require_text(name, "the run's name").strip():
         raise InputError("give the run a name")
     folder = (workspace.runs / name.strip()).resolve()
     inside = folder.is_relative_to(workspace.runs.resolve()) and folder != workspace.runs.resolve()

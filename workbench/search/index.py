@@ -21,6 +21,7 @@ from dream.evaluation.classes.features import caption_features
 from dream.evaluation.progress import Progress, quiet
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
+from dream.plain_text import require_text
 from dream.randomness import generator
 from workbench.sources.browse import Browsed, Sample, all_entries, read
 
@@ -170,8 +171,8 @@ def chunk(num_tokens: int) -> int:
 
 
 def text_features(pretrained: Pretrained, text: str) -> Tensor:
-    """Normalised features (E,) of a text. Raises InputError if it is empty."""
-    if not text.strip():
+    """Normalised features (E,) of a text. Raises InputError if it is empty, or not plain text."""
+    if not require_text(text, "the search text").strip():
         raise InputError("the search text is empty")
     return caption_features(pretrained, [" ".join(text.split())])[0]
 

@@ -114,8 +114,10 @@ def parts_in_context(pretrained: Pretrained, tokens: Tensor, ratio: float, progr
 
 
 def text_parts(pretrained: Pretrained, text: str) -> TextParts:
-    """Features of a text, and of the text without each word. Raises InputError for an empty text."""
-    whole, words = text_features(pretrained, text), tuple(text.split())
+    """Features of a text, and of the text without each word that is read. Raises InputError as `text_features`."""
+    whole, room = text_features(pretrained, text), pretrained.tokenizer.room
+    # a word has a token or more, so without one of them no word beyond the next is read
+    words = tuple(text.split())[: room + 1]
     shorter = [" ".join(words[:i] + words[i + 1 :]) for i in range(len(words))]
     return TextParts(words, whole, caption_features(pretrained, shorter))
 

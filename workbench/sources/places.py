@@ -17,6 +17,7 @@ from dream.data.formats import (
     is_hidden,
 )
 from dream.data.paths import shard_paths
+from dream.plain_text import fault_in
 from workbench.workspace import Workspace
 
 STAMPED = 10_000
@@ -51,7 +52,9 @@ def list_sources(workspace: Workspace) -> list[str]:
             break
         here = Path(directory)
         deep = len(here.relative_to(workspace.root).parts)
-        subfolders[:] = sorted(name for name in subfolders if deep < 3 and not is_hidden(name) and name not in ours)
+        subfolders[:] = sorted(
+            name for name in subfolders if deep < 3 and not is_hidden(name) and name not in ours and not fault_in(name)
+        )
         shown = workspace.shown(here)
         if any(name.endswith(".tar") and not is_hidden(name) for name in names):
             sources.append("*.tar" if shown == "." else f"{shown}/*.tar")

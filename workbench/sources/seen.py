@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from dream.config import DreamConfig
 from dream.data.captions import USUAL, Names
+from dream.data.reading import SUFFIX, spelled
 from dream.data.sources import open_source
 from dream.data.text import CaptionTokenizer, load_tokenizer
 from dream.model.latents import ImageTokenizer, build_image_tokenizer
@@ -32,8 +33,8 @@ MEANINGS: dict[Kind, str] = {
     "end": "end of the caption",
     "cut": "cut: beyond the context length of the model",
 }
-SUFFIX, BLANK = "</w>", "Ġ"
-"""Marks for the end of a word in CLIP, and for a space in byte-level BPE."""
+BLANK = "Ġ"
+"""Mark for a space in byte-level BPE."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def eyes_of_training(source: str, level: int = 1, names: Names = USUAL) -> Eyes:
 def tokens_of(tokenizer: CaptionTokenizer, caption: str) -> list[Token]:
     """Returns the tokens of the caption with begin and end, then those that are cut."""
     tokens = list(_inner(tokenizer, caption))
-    kept, lost = tokens[: tokenizer.context_length - 2], tokens[tokenizer.context_length - 2 :]
+    kept, lost = tokens[: tokenizer.room], tokens[tokenizer.room :]
     return [
         Token(tokenizer.begin_id, "begin", "begin"),
         *kept,
@@ -121,13 +122,11 @@ def and_back(image_tokenizer: ImageTokenizer, pixels: NDArray[np.uint8]) -> Retu
 
 def _inner(tokenizer: CaptionTokenizer, caption: str) -> Iterator[Token]:
     pieces = tokenizer.pieces(caption)
-    in_word = Counter(p.word for p in pieces)
     in_character = Counter((p.word, p.text) for p in pieces if p.token != BLANK)
     seen: Counter[tuple[int, str]] = Counter()
-    for piece in pieces:
+    for piece, alone in zip(pieces, spelled(pieces), strict=True):
         bare = piece.token.removesuffix(SUFFIX)
         text = "␣" if bare == BLANK else piece.text.strip() or bare
-        alone = len(bare) == 1 and in_word[piece.word] > 1
         if alone and bare != BLANK and not piece.text.isascii():  # a character of several bytes
             seen[piece.word, piece.text] += 1
             text = f"{text} {seen[piece.word, piece.text]}/{in_character[piece.word, piece.text]}"

@@ -4,7 +4,6 @@ Files are made in memory from the store, with the settings that painted them; no
 """
 
 import io
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from PIL import Image
 from dream import __version__
 from dream.decoding import pictures as sheets
 from dream.decoding.pictures import SheetPanel
+from dream.json_text import format_json
 from workbench.decode.export import FRAME_SECONDS, HOLD_SECONDS, about_file, film
 from workbench.player import player_html
 from workbench.store import StoredDecode
@@ -69,7 +69,7 @@ def race_json(stored: StoredDecode) -> bytes:
         "chosen": race.chosen,
         "steps": steps,
     }
-    return json.dumps(tree, indent=1, ensure_ascii=False).encode()
+    return format_json(tree, indent=1).encode()
 
 
 def race_sheets(race: Race) -> list[Image.Image]:

@@ -7,6 +7,7 @@ import numpy as np
 from dream.data.grammar import caption
 from dream.data.shapes import distinct_scenes
 from dream.errors import InputError
+from dream.plain_text import require_text
 from dream.randomness import seed_of
 from workbench.trajectories.kept import MOST_PROMPTS
 
@@ -70,7 +71,7 @@ def drawn_prompts(level: int, count: int, seed: int, unseen: bool) -> list[str]:
 
 def typed_prompts(text: str) -> list[str]:
     """The different prompts of a text, one per line; raises InputError for fewer than two or too many."""
-    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [" ".join(require_text(line, "a prompt").split()) for line in text.splitlines()]
     prompts = list(dict.fromkeys(line for line in lines if line))
     if not 2 <= len(prompts) <= MOST_PROMPTS:
         raise InputError(f"write 2 to {MOST_PROMPTS} different prompts, one per line; there are {len(prompts)}")

@@ -22,6 +22,7 @@ from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, par
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
+from dream.plain_text import require_text
 from workbench.palette import candidate_colour
 from workbench.pictures import png_url
 from workbench.store import StoredDecode, begin
@@ -185,7 +186,13 @@ def paint_race(
 ) -> StoredDecode:
     """Paints and stores one prompt; shows the `Race` after every step."""
     prompt, image = asked(prompt), pretrained.config.image
-    about = {"model": model, "model_id": pretrained.model_id, "settings": settings.to_dict(), "seed": settings.seed}
+    about = {
+        "model": model,
+        "model_id": pretrained.model_id,
+        "settings": settings.to_dict(),
+        "seed": settings.seed,
+        "readings": [pretrained.reader.read(prompt).to_dict()],
+    }
     race = None
     with begin(workspace, KIND, prompt, about) as draft:
         growing = GrowingRace(prompt, settings, image.num_tokens, image.size)
@@ -203,8 +210,8 @@ def paint_race(
 
 
 def asked(prompt: str) -> str:
-    """The prompt without extra blanks; raises InputError if nothing is left."""
-    if not (words := " ".join(prompt.split())):
+    """The prompt without extra blanks; raises InputError if nothing is left, or if it is not plain text."""
+    if not (words := " ".join(require_text(prompt, "the prompt").split())):
         raise InputError("there is no prompt: write what to paint")
     return words
 

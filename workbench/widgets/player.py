@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dream.decoding.record import DecodeRecord
+from dream.pretrained import open_prompt_reader
 from workbench.decode.player_data import (
     add_inspection,
     check_painter,
@@ -28,6 +29,8 @@ from workbench.decode.player_data import (
 from workbench.figures.decoding import plot_course, plot_order
 from workbench.opening import model_id_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
+from workbench.reading import stored_remark
+from workbench.runs.words import sentence
 from workbench.store import StoredDecode
 from workbench.widgets.figures import live
 from workbench.widgets.instrument import Instrument
@@ -95,6 +98,7 @@ class DecodePlayback(Instrument[ShownStep]):
         self._record = record_of(self._decode)
         if model is not None:
             model = self._painter(model)
+        self._said = self._reading(model)
         data = player_data(self._decode)
         self.player = DecodePlayer(data=data, events=["step", "position"], step=len(data["steps"]) - 1)
         self.order, self.course = live(plot_order(data), theme), live(plot_course(data), theme)
@@ -108,6 +112,14 @@ class DecodePlayback(Instrument[ShownStep]):
         self._show()
         if model is not None and not was_looked_at(data):
             self.begin(lambda work: self._look(work, model), done=self._take)
+
+    def _reading(self, model: "Pretrained | str | None") -> str:
+        """Returns what was said of the prompt when it was painted, or what the model would say; empty if neither."""
+        stored = stored_remark(self._decode.about) if isinstance(self._decode, StoredDecode) else ""
+        if stored or model is None:
+            return stored
+        reader = open_prompt_reader(model) if isinstance(model, (str, Path)) else model.reader
+        return sentence(reader.read(self._record.about.prompts[0]).remark)
 
     def _painter(self, model: "Pretrained | str") -> "Pretrained | str":
         """Returns the model or its path, after checking that it painted this decode."""
@@ -186,6 +198,8 @@ class DecodePlayback(Instrument[ShownStep]):
         notes = remarks(data, len(self._record.steps))
         if pictures > 1:
             notes.append(f"The record has {pictures} pictures; this is the first.")
+        if self._said:
+            notes.append(self._said)
         self._remarks.value = f"<small>{html.escape(' '.join(notes))}</small>" if notes else ""
 
 

@@ -15,9 +15,11 @@ from dream.config import DreamConfig
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, SelectPoint
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
+from dream.pretrained import open_prompt_reader
 from workbench.figures.trajectories import plot_race, plot_worth
 from workbench.opening import config_of, name_of, open_model, place_of, set_threads
 from workbench.player.widget import DecodePlayer
+from workbench.reading import reading_html
 from workbench.store import StoredDecode
 from workbench.trajectories.finished import Finished, Opinion
 from workbench.trajectories.kept import open_finished, open_finished_race, what_if
@@ -68,8 +70,9 @@ class TrajectoryRace(Instrument[Race]):
 
     `controls`: those of the form (`prompt`, `candidates`, `selection`, `select_at`, `steps`, `guidance_scale`, `seed`),
     the buttons `paint` (with the values of the form) and `finish`, and once all candidates are finished `played`
-    (`all` or `as it went`) and `strict` (malformed pictures count as wrong). `stored` is the stored race, `worth` and
-    `seen` tell the value of choosing; `player`, `lines` and `curves` are the player and the figures.
+    (`all` or `as it went`) and `strict` (malformed pictures count as wrong). `reading` is the prompt as the model reads
+    it, `stored` the stored race, `worth` and `seen` tell the value of choosing; `player`, `lines` and `curves` are the
+    player and the figures.
     """
 
     def __init__(
@@ -97,9 +100,10 @@ class TrajectoryRace(Instrument[Race]):
         self._all: FinishedRace | None = None
         self.player = DecodePlayer(events=["step", "candidate"])
         self.lines, self.curves = live(plot_race(None), theme, 400), live(plot_worth(None, []), theme)
-        self._moment, self._sentence = ipywidgets.HTML(), ipywidgets.HTML()
+        self._moment, self._sentence, self._read = ipywidgets.HTML(), ipywidgets.HTML(), ipywidgets.HTML()
         self.controls = {**self._form.controls, **_buttons()}
         self._lay_out()
+        self.react(self.controls["prompt"], self._mark)
         self.press(self.controls["paint"], self._paint)
         self.press(self.controls["finish"], self._finish)
         self.react(self.controls["played"], lambda _: self._show_all())
@@ -136,8 +140,14 @@ class TrajectoryRace(Instrument[Race]):
         self._urls: dict[tuple[int, int], str] = {}
         self._next = 0.0
         self._moment.value = _moment(settings, [(p.step, p.decoded_fraction) for p in points])
+        self._mark(prompt)
         self._arrange()
         self.begin(lambda work: self._race(work, prompt, settings), show=self._grow, done=self._end_race)
+
+    def _mark(self, prompt: str) -> None:
+        """Shows what the model does not read of the prompt, and the words that it never saw."""
+        self.reading = self._reader.read(asked(prompt))
+        self._read.value = reading_html(self.reading)
 
     def _race(self, work: Work[Any], prompt: str, settings: DecodeSettings) -> RaceResult:
         stored = paint_race(work, self._opened(work), self.workspace, self._name, prompt, settings)
@@ -198,8 +208,9 @@ class TrajectoryRace(Instrument[Race]):
         """Returns the name of the model in the workspace, the model if it is open, and its configuration."""
         if isinstance(model, str):
             place = place_of(model, self.workspace)
-            self._place = place
+            self._place, self._reader = place, open_prompt_reader(place)
             return self.workspace.shown(place), None, config_of(place)
+        self._reader = model.reader
         return name_of(model, self.workspace), model, model.config
 
     def _opened(self, work: Work[Any]) -> Pretrained:
@@ -222,7 +233,8 @@ class TrajectoryRace(Instrument[Race]):
             [self.controls[name] for name in ("finish", "played", "strict")], layout={"flex_flow": "row wrap"}
         )
         self._worth = ipywidgets.VBox(layout=WIDE)
-        self.body.children = [self._form.box(self.controls["paint"]), self._moment, row, self._actions, self._worth]
+        form = self._form.box(self.controls["paint"])
+        self.body.children = [form, self._read, self._moment, row, self._actions, self._worth]
 
     def _arrange(self) -> None:
         """Shows only the controls and figures that apply."""

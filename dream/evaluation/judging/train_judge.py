@@ -5,19 +5,25 @@ Run as `python -m dream.evaluation.judging.train_judge`.
 
 import argparse
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from dream.__main__ import CommandParser
+from dream.console import print_out
+from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import judge_accuracy
 from dream.evaluation.judging.damage import IGNORE, Drawings
 from dream.evaluation.judging.judge import WEIGHTS, Judge
+from dream.exit_codes import exit_code
+from dream.files import check_writable, replace_text
 
 STEPS, BATCH = 1500, 128
 
@@ -52,22 +58,31 @@ def _loss(judge: Judge, drawings: Drawings) -> Tensor:
     return torch.stack(terms).sum()
 
 
-def main() -> None:
-    """Trains the judge, and writes its weights (half precision) and accuracy."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code of `python -m dream.evaluation.judging.train_judge`."""
+    parser = CommandParser(prog="python -m dream.evaluation.judging.train_judge", description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json is written next to it")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and drawings (default: 0)")
     parser.add_argument("--steps", type=int, default=STEPS, help=f"optimiser steps (default: {STEPS:,})")
-    arguments = parser.parse_args()
-    judge = train_judge(arguments.seed, arguments.steps, lambda step, loss: print(f"step {step}: loss {loss:.3f}"))
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    return exit_code("train_judge", lambda: write_judge(parser.parse_all(arguments)))
+
+
+def write_judge(args: argparse.Namespace) -> None:
+    """Trains the judge, and writes its weights (half precision) and accuracy. Raises InputError for bad arguments."""
+    if args.seed < 0 or args.steps < 1:
+        raise InputError(f"--seed must be at least 0 and --steps at least 1, got {args.seed} and {args.steps}")
+    check_writable(args.out.parent)
+    judge = train_judge(args.seed, args.steps, lambda step, loss: print_out(f"step {step}: loss {loss:.3f}"))
     weights = {name: t.half() if t.is_floating_point() else t for name, t in judge.state_dict().items()}
     # the accuracy is that of the stored weights
     judge.load_state_dict({name: t.float() for name, t in weights.items()})
-    accuracy = {"seed": arguments.seed, "steps": arguments.steps, **judge_accuracy(judge)}
-    save_file(weights, arguments.out)
-    arguments.out.with_suffix(".json").write_text(json.dumps(accuracy, indent=2) + "\n")
-    print(json.dumps(accuracy, indent=2))
+    accuracy = {"seed": args.seed, "steps": args.steps, **judge_accuracy(judge)}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_bytes(save(weights))
+    replace_text(args.out.with_suffix(".json"), json.dumps(accuracy, indent=2) + "\n")
+    print_out(json.dumps(accuracy, indent=2))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -306,3 +306,20 @@ def test_while_it_is_painted_the_page_says_how_far_it_is(workspace):
     go.set()
     work.wait()
     assert app.run().session_state["decode.shown"] == list_stored(workspace)[0].id
+
+
+def html(app: AppTest) -> str:
+    """What the page shows as HTML of its own."""
+    assert not app.exception
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def test_a_prompt_with_unseen_words_is_marked_as_it_is_typed_and_next_to_its_picture(workspace):
+    app = page(in__decode__prompt=PROMPTS[0])
+    assert "reading" not in html(app)
+    app.text_area(key="in.decode.prompt").set_value("a red <b>cube</b>").run()
+    assert 'never saw">cube</mark>' in html(app) and "<b>" not in html(app)
+    app.button(key="do.decode.go").click().run()
+    app = done(app)
+    app.text_area(key="in.decode.prompt").set_value(PROMPTS[0]).run()
+    assert "<mark" not in html(app) and "never saw: &#x27;b&#x27;, &#x27;cube&#x27;." in html(app)

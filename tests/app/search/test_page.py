@@ -139,3 +139,9 @@ def test_what_another_page_hands_over_is_taken(page, tmp_path):
     captioned_folder(tmp_path / "pictures", 3)
     app = page(**{"handed.search": {"source": "pictures", "model": "demo"}})
     assert app.selectbox(key="in.search.source").value == "pictures" and not app.exception
+
+
+def test_a_text_with_unseen_words_is_marked(page):
+    app = page(text="an elephant above a blue square")
+    shown = "\n".join(element.proto.body for element in app.get("html"))
+    assert 'never saw">elephant</mark>' in shown

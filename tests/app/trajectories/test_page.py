@@ -184,3 +184,21 @@ def test_settings_beyond_what_the_controls_take_are_brought_to_their_ends(app):
     text(app.run())
     values = [app.number_input(key=IN + n).value for n in ("steps", "temperature", "guidance_scale")]
     assert values == [25, 5.0, 20.0] and app.slider(key=IN + "at.steps").value == 24
+
+
+def html(app: AppTest) -> str:
+    """What the page shows as HTML of its own."""
+    assert not app.exception
+    return "\n".join(element.proto.body for element in app.get("html"))
+
+
+def test_unseen_words_are_marked_in_one_prompt_and_counted_in_many(app):
+    assert "<mark" not in html(app)
+    app.text_input(key=IN + "prompt").set_value("a red elephant").run()
+    assert 'never saw">elephant</mark>' in html(app)
+    assert "The model never saw: &#x27;elephant&#x27;." in html(painted(app)).rpartition("remark")[2]
+    app.session_state[IN + "view"] = "many"
+    app.session_state[IN + "from"] = "typed"
+    app.session_state[IN + "lines"] = "a red circle\na red moon\na blue cube"
+    app.run()
+    assert "2 of 3 prompts" in html(app) and html(app).count("<mark") == 2

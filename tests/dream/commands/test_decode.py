@@ -219,3 +219,21 @@ def test_a_damaged_checkpoint_does_not_keep_another_from_being_opened(decode, me
 def test_without_validation_the_latest_checkpoint_is_taken(decode, run, capsys):
     assert decode("--prompt", "x", "--out", "a.png") == 0
     assert "step 1 (no validation loss), the latest of 1" in capsys.readouterr().err
+
+
+def test_what_the_model_does_not_read_or_never_saw_is_said_once_per_prompt_and_kept_in_the_files(
+    decode, tmp_path, capsys
+):
+    long = "a red circle above a large blue square above a green circle above a red square"
+    given = ["--prompt", "a red circle", "--prompt", "a red cube", "--prompt", long]
+    assert decode(*given, "--count", "2", "--out", "sheet.png") == 0
+    said = capsys.readouterr().err
+    assert said.count("'a red cube': the model never saw: 'cube'\n") == 1
+    assert said.count("the model reads") == 1 and "of 16 words: 'a red circle" in said and "'a red circle':" not in said
+    about = read_about(tmp_path / "sheet.png")
+    assert about["prompt"].split("\n") == ["a red circle", "a red cube", long]
+    assert [reading["remark"] != "" for reading in about["readings"]] == [False, True, True]
+    assert about["readings"][1]["unseen"] == ["cube"] and long.startswith(about["readings"][2]["read"])
+    assert decode("--prompt", "a red cube", "--out", "folder") == 0
+    (file,) = (tmp_path / "folder").iterdir()
+    assert read_about(file)["readings"] == about["readings"][1:2]

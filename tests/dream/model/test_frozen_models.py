@@ -140,3 +140,18 @@ def test_a_teacher_that_is_unknown_or_does_not_fit_is_named(tmp_path):
                 preset("tiny", "repa"), ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"]
             )
         )
+
+
+def test_t5_reads_as_far_as_its_own_length_and_says_what_it_has_no_token_for(t5_folder):
+    from dream.data.reading import PromptReader
+    from dream.model.conditioning import decoder_reader
+
+    tokenizer = train_tokenizer(CAPTIONS, 300, 12)
+    reader = decoder_reader(with_t5(t5_folder), tokenizer)
+    prompt = "a red circle above a blue square a red circle"
+    reading = PromptReader(reader, None, None).read(prompt)
+    states = build_conditioning(with_t5(t5_folder), tokenizer).condition([prompt, "a red circle above a blue square a"])
+    assert reading.painted is not None and reading.painted.words == 8 == reader.room
+    assert torch.allclose(states[0], states[1], atol=1e-5)
+    assert PromptReader(reader, None, None).read("a cube").lost == ("cube",)
+    assert decoder_reader(preset("tiny").text, tokenizer) is tokenizer

@@ -155,3 +155,18 @@ def test_the_model_is_found_where_it_is_here(workspace):
 
     assert of("demo") == "demo" and of(str(SHIPPED["demo"])) == "demo"
     assert of(None) is None and of("runs/gone") is None and of("/etc/passwd") is None
+
+
+def test_files_keep_the_prompt_as_typed_and_what_was_read_and_older_files_are_read_too(workspace):
+    wanted = DecodeRequest("demo", "raw", "a red cube", SETTINGS)
+    work = Work(lambda one: paint_and_store(one, workspace, small_pretrained(), wanted)).wait()
+    about = json.loads(decode_json(work.result))
+    assert about["prompt"] == "a red cube" and about["readings"][0]["unseen"] == ["cube"]
+    remark = "The model never saw: 'cube'."
+    assert read_settings("a.png", decode_png(work.result)).remarks == (remark,)
+    for readings in (None, "x", [{"remark": 3}]):
+        older = json.dumps({**about, "readings": readings}).encode()
+        assert read_settings("a.json", older).remarks == ()
+    halves = json.dumps({**about, "prompt": "a \ud83d"}).encode()
+    with pytest.raises(InputError, match="the prompt in a.json is not plain text"):
+        read_settings("a.json", halves)

@@ -127,3 +127,11 @@ def test_walks_end_when_told_to():
 def test_an_empty_text_has_no_parts():
     with pytest.raises(InputError, match="search text is empty"):
         text_parts(MODEL, " ")
+
+
+def test_a_very_long_text_has_the_words_that_can_be_read():
+    room = MODEL.tokenizer.room
+    long, short = text_parts(MODEL, "a red circle " * 8_000), text_parts(MODEL, "a red circle " * room)
+    assert len(long.words) == room + 1
+    torch.testing.assert_close(long.whole, short.whole)
+    torch.testing.assert_close(long.without[:room], short.without[:room])

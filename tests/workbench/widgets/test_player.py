@@ -129,3 +129,13 @@ def test_a_board_of_cells_tells_what_is_selected(stored):
     record = load_record(stored.record_path)
     board = DecodePlayer(data=cells_data(final_picture(record), 4, [1, 2]))
     assert board.cells == [1, 2]
+
+
+def test_the_remark_on_the_prompt_is_among_the_notes(tmp_path, pretrained):
+    asked = DecodeRequest("small", "averaged", "a red cube", SETTINGS)
+    stored = run(paint_and_store, Workspace(tmp_path), pretrained, asked)
+    said = "The model never saw: &#x27;cube&#x27;."
+    assert said in decode_player(stored)._remarks.value
+    bare = load_record(stored.record_path)
+    assert said not in decode_player(bare)._remarks.value
+    assert said in decode_player(bare, model=pretrained).wait()._remarks.value

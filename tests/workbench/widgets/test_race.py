@@ -132,3 +132,13 @@ def test_what_does_not_go_together_is_refused_in_a_sentence(workspace, monkeypat
     monkeypatch.setattr(module, "config_of", lambda place: fluid(demo().config))
     with pytest.raises(InputError, match="cannot choose among candidates"):
         started(workspace)
+
+
+def test_unseen_words_of_the_prompt_are_marked_while_it_is_typed(workspace):
+    race = started(workspace)
+    assert race.reading.remark == ""
+    race.controls["prompt"].value = "a red elephant"
+    assert race.reading.unseen == ("elephant",) and "elephant</mark>" in race._read.value
+    race.controls["prompt"].value = "a \ud83d"
+    assert "not plain text" in race._note.value
+    race.cancel()
