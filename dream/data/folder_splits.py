@@ -50,7 +50,7 @@ def folder_corpora(root: Path, names: Names) -> dict[str, Corpus]:
         train: Corpus = FolderCorpus(str(root), root, names)
         mixed = _mixed(root)
         return {"train": NotedCorpus(train, mixed) if mixed else train}
-    chosen = {split: folders[0] for split, folders in split_folders(home).items()}
+    chosen = {s: next(filter(_has_picture, folders), folders[0]) for s, folders in split_folders(home).items()}
     above = [home, *(parent for parent in home.parents if parent == root or root in parent.parents)]
     notes = [*_left_out(home, chosen), *(note for p in above[1:] for note in _others(p, [*above, home]))]
     corpora: dict[str, Corpus] = {
