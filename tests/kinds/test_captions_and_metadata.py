@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from dream.__main__ import main
 from dream.config import DreamConfig
 from dream.data.captions import Names, caption_in, decode_caption
 from dream.data.formats import CAPTION_ENDINGS, CAPTION_NAMES, FORMATS, OTHER_PICTURES, PICTURES
@@ -454,3 +455,11 @@ def test_a_tar_without_captions_says_which_files_it_has(tmp_path: Path) -> None:
     source = write_tar(tmp_path / "t.tar", {"a.png": PNG, "a.words": "a"})
     hint = open_corpora(source, config(caption="legend"))["train"].hint()
     assert "needs a .legend" in hint and "'t.tar' has files that end in .png, .words" in hint
+
+
+def test_dream_data_takes_the_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write(tmp_path / "set", {"a.png": PNG, "metadata.csv": "scan,legend\na.png,a\n"})
+    assert main(["data", source]) == 2
+    assert "its metadata has the fields scan, legend" in capsys.readouterr().err
+    assert main(["data", source, "--set", "data.caption=legend", "data.picture=scan"]) == 0
+    assert "1 good" in capsys.readouterr().out

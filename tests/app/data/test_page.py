@@ -128,3 +128,30 @@ def test_the_source_is_carried_to_train_and_search(page, tmp_path):
     app = page(source="pictures")
     app.button(key="do.data.search").click().run()
     assert not settled(app).exception and app.session_state["in.search.source"] == "pictures"
+
+
+@pytest.mark.parametrize("view", ["Pictures", "Statistics", "Broken samples"])
+def test_captions_that_are_no_text_are_named_in_every_view(page, tmp_path, view):
+    folder = captioned_folder(tmp_path / "pictures", 8)
+    lines = [json.dumps({"file_name": f"{n:03d}.png", "text": "\ud83d" if n == 3 else f"a cat {n}"}) for n in range(8)]
+    (folder / "metadata.jsonl").write_text("\n".join([*lines, "[" * 100_000]))
+    for text in folder.glob("*.txt"):
+        text.unlink()
+    app = page(source="pictures", view=view)
+    assert not errors(app)
+    if view == "Pictures":
+        assert "half of a character" in html(app) and html(app).count('class="card') >= 8
+    else:
+        metrics = {metric.label: metric.value for metric in app.metric}
+        assert metrics.get("Broken", "2") == "2" and metrics.get("Broken caption", "1") == "1"
+
+
+def test_names_in_the_source_can_be_given(page, tmp_path):
+    folder = captioned_folder(tmp_path / "pictures", 8)
+    for text in folder.glob("*.txt"):
+        text.rename(text.with_suffix(".legend"))
+    assert "data.caption" not in errors(page(source="pictures"))
+    app = page(source="pictures", caption="legend")
+    assert not errors(app) and any("of 8" in caption.value for caption in app.caption)
+    app = page(source="pictures", caption="label")
+    assert "none named 'label' (data.caption)" in errors(app)
