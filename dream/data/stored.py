@@ -153,7 +153,7 @@ class StoredSource:
             if done and validated:
                 break
         if not variety.count:
-            part = ", of those held out for validation," if self._held_out_below and self._subset.split == "val" else ""
+            part = " that is held out for validation" if self._held_out_below and self._subset.split == "val" else ""
             raise InputError(nothing_usable(self._subset.corpus, self.report, part))
         if not validated:
             self._fixed_subset = self._subset
