@@ -30,6 +30,9 @@ def show_statistics(opened: Opened, eyes: Eyes) -> None:
         st.info("None of the samples can be read; see Broken samples for the reasons.")
         return
     _numbers(found)
+    if found.contrast_fault:
+        st.warning("These samples teach no alignment.")
+        st.text(found.contrast_fault)
     _figures(found, eyes)
     _repetitions(found)
 

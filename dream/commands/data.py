@@ -15,6 +15,7 @@ from dream.config import DreamConfig
 from dream.console import duration, print_out
 from dream.errors import InputError
 from dream.overrides import override
+from dream.plain_text import printable
 
 if TYPE_CHECKING:  # `dream data --help` must not import torch
     from dream.data.grammar import Level
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Prints the description; raises InputError if there is no such source, or if it is empty."""
+    """Prints the description; raises InputError if there is no such source, or if no sample of a split can be used."""
     options.require_at_least(args, 1, "size", "limit")
     if args.source == "shapes":
         print_out("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
@@ -53,13 +54,18 @@ def run(args: argparse.Namespace) -> None:
     from dream.data.sources import open_corpora
 
     corpora = open_corpora(args.source, override(DreamConfig(), args.assignments))
+    refusals = []
     for split, corpus in corpora.items():
         if len(corpora) > 1:
             print_out(f"{split} split")
-        _print_stored(corpus, args.size, args.limit, "val" in corpora)
+        refusals.append(_print_stored(corpus, args.size, args.limit, "val" in corpora))
+    if refusal := next(filter(None, refusals), ""):
+        raise InputError(refusal)
 
 
-def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_validation: bool) -> None:
+def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_validation: bool) -> str:
+    """Prints the description of a split; returns a sentence if no sample in it can be used."""
+    from dream.data.stored import nothing_usable
     from dream.data.survey import survey
 
     progress = ReadingProgress()
@@ -68,8 +74,7 @@ def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_val
     progress.clear()
     if result.rows or result.report.total:
         print_out("\n".join(_described(result, corpus.name, size, own_validation)))
-    if not result.rows:
-        raise InputError(f"no captioned picture in '{corpus.name}': {corpus.hint()}")
+    return "" if result.good else nothing_usable(corpus, result.report)
 
 
 def _described(result: "Survey", name: str, size: int | None, own_validation: bool) -> Iterator[str]:
@@ -83,6 +88,8 @@ def _described(result: "Survey", name: str, size: int | None, own_validation: bo
             yield f"              training uses {kept:,} and holds out {result.held_out:,} for validation"
         yield from _pictures(result, size)
         yield from _captions(result)
+        if fault := result.contrast_fault:
+            yield f"  note        {fault}"
     total = result.report.total
     yield f"  broken      {_count(total, 'problem') + '; these samples are skipped' if total else 'nothing'}"
     if total:
@@ -109,7 +116,7 @@ def _captions(result: "Survey") -> Iterator[str]:
     for caption, count in often:
         yield f"              {count:,} times: {_shortened(caption)}"
     for name, caption in result.examples:
-        yield f"              e.g. {name}: {_shortened(caption)}"
+        yield f"              e.g. {printable(name)}: {_shortened(caption)}"
 
 
 def _shapes(size: int | None, examples: int) -> Iterator[str]:

@@ -12,16 +12,15 @@ from dream.data.formats import (
     CAPTION_NAMES,
     FILE_NAMES,
     JSON_ENDING,
-    LFS_ADVICE,
     OTHER_PICTURES,
     PICTURE_NAMES,
     PICTURES,
     ending_of,
-    is_lfs_pointer,
 )
 from dream.data.report import BROKEN_CAPTION, EMPTY_CAPTION, MISSING_MEMBER
 from dream.data.samples import BadSample, clean_caption
 from dream.json_text import parse_json
+from dream.pointer_files import pointer_fault
 
 _IN_ENTRIES = ("raw", *CAPTION_NAMES)
 _DEEPEST = 4
@@ -136,8 +135,8 @@ def decode_caption(content: bytes) -> str:
 
     UTF-8 is expected; UTF-16 and UTF-32 need a byte order mark.
     """
-    if is_lfs_pointer(content):
-        raise BadSample(BROKEN_CAPTION, LFS_ADVICE)
+    if fault := pointer_fault(content):
+        raise BadSample(BROKEN_CAPTION, fault)
     encoding = encoding_of(content)
     try:
         return clean_caption(content.decode(encoding))
@@ -148,8 +147,8 @@ def decode_caption(content: bytes) -> str:
 
 def json_caption(content: bytes, name: str, names: Names = USUAL) -> str:
     """The caption in the bytes of the JSON file `name`. Raises BadSample."""
-    if is_lfs_pointer(content):
-        raise BadSample(BROKEN_CAPTION, f"{name} is {LFS_ADVICE}")
+    if fault := pointer_fault(content):
+        raise BadSample(BROKEN_CAPTION, f"{name} is {fault}")
     try:
         record = parse_json(content)
     except ValueError as error:  # not JSON, or not text

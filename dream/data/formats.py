@@ -47,9 +47,6 @@ FILE_NAMES = ("file_name", "filename", "file", "image", "image_path", "path", "p
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv")
 """Files (in any case) that give the captions of the pictures around them, a picture per line."""
-LFS_ADVICE = "a git-lfs pointer, not the file itself: run 'git lfs pull'"
-
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _NEVER_DATA = """__macosx @eadir @tmp @sharebin @recycle @recently-snapshot @__thumb #recycle #snapshot $recycle.bin
 recycler lost+found thumbs.db ehthumbs.db ehthumbs_vista.db desktop.ini __pycache__"""
 _HIDDEN = {*_NEVER_DATA.split(), "icon\r", "system volume information"}
@@ -69,11 +66,6 @@ def is_hidden(name: str) -> bool:
     """
     parts = name.split("/")
     return any(part.lower() in _HIDDEN or (part[:1] == "." and part not in (".", "..")) for part in parts)
-
-
-def is_lfs_pointer(content: bytes) -> bool:
-    """Whether the bytes are the pointer that git-lfs leaves in the place of a file that was not fetched."""
-    return content.startswith(_LFS_POINTER)
 
 
 def not_decoded(name: str) -> str:

@@ -9,9 +9,10 @@ from typing import Any, TextIO
 
 from dream.data import report as kinds
 from dream.data.captions import Names, any_of, caption_in, encoding_of, listed, present_names
-from dream.data.formats import LFS_ADVICE, METADATA_FILES, ending_of, is_lfs_pointer
+from dream.data.formats import METADATA_FILES, ending_of
 from dream.data.samples import BadSample
 from dream.json_text import parse_json
+from dream.pointer_files import pointer_fault
 
 Add = Callable[[str, str, str, str], object]
 """Takes a problem: kind, shard, key, detail."""
@@ -72,9 +73,9 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
     """Line numbers of a metadata file with the object of each line, or with the ValueError that says what is wrong."""
     try:
         with path.open("rb") as file:
-            start = file.read(64)
-        if is_lfs_pointer(start):
-            yield 1, ValueError(LFS_ADVICE)
+            start = file.read(200)
+        if fault := pointer_fault(start):
+            yield 1, ValueError(fault)
             return
         # bytes that are not UTF-8 are kept, so that only their own line is broken, and file names match
         encoding = encoding_of(start)

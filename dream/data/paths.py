@@ -2,22 +2,27 @@
 
 import difflib
 import glob
+import os
 import re
 from pathlib import Path
 
 from dream.data.matlab import is_matlab, use_of_matlab
+from dream.data.not_tars import why_no_shard
 from dream.errors import InputError
 
 KNOWN = "a folder, tar shards ('name-{000000..000003}.tar' or 'name-*.tar'), 'shapes' or 'hf:owner/name'"
+MOST_SHARDS = 1_000_000
+"""Names that braces may expand to."""
 _BRACES = re.compile(r"\{([^{}]*)\}")
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"(\d{1,15})\.\.(\d{1,15})")
 
 
-def expand_braces(pattern: str) -> list[str]:
+def expand_braces(pattern: str, source: str = "") -> list[str]:
     """Expands `a-{00..02}.tar` to three names and `{x,y}` to two; several braces multiply.
 
-    Raises InputError for other braces.
+    Raises InputError, naming the whole `source`, for other braces, and for more than MOST_SHARDS names.
     """
+    source = source or pattern
     match = _BRACES.search(pattern)
     if match is None:
         return [pattern]
@@ -25,47 +30,107 @@ def expand_braces(pattern: str) -> list[str]:
     if numbers := _RANGE.fullmatch(inner):
         first, last = numbers.groups()
         if int(first) > int(last):
-            raise InputError(f"the range {{{inner}}} in '{pattern}' is empty: write the smaller number first")
+            raise InputError(f"the range {{{inner}}} in '{source}' is empty: write the smaller number first")
         width = len(first) if first.startswith("0") else 0
+        _check_count(int(last) - int(first) + 1, source)
         choices = [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
     elif "," in inner:
         choices = inner.split(",")
     else:
-        raise InputError(f"cannot read {{{inner}}} in '{pattern}': write a range {{000000..000003}} or a list {{a,b}}")
-    head, tail = pattern[: match.start()], pattern[match.end() :]
-    return [head + choice + rest for choice in choices for rest in expand_braces(tail)]
+        raise InputError(f"cannot read {{{inner}}} in '{source}': write a range {{000000..000003}} or a list {{a,b}}")
+    head, tail = pattern[: match.start()], expand_braces(pattern[match.end() :], source)
+    _check_count(len(choices) * len(tail), source)
+    return [head + choice + rest for choice in choices for rest in tail]
 
 
 def shard_paths(source: str) -> list[Path]:
-    """Paths of the tars that a path, glob or brace range names. Raises InputError, which says what is there instead."""
-    paths: list[Path] = []
-    patterns = [source] if Path(source).exists() else expand_braces(source)
-    for pattern in patterns:
-        if Path(pattern).exists():
-            paths.append(Path(pattern))
-        elif glob.has_magic(pattern):
-            matched = sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
-            if not matched:
-                raise InputError(f"no file matches '{pattern}'{_alternatives(Path(pattern))}")
-            paths += [path for path in matched if path.suffix == ".tar"] or matched
-        else:
-            missing = sum(not glob.has_magic(p) and not Path(p).exists() for p in patterns)
-            among = f" (and {missing - 1:,} more of {len(patterns):,} files)" if missing > 1 else ""
-            raise InputError(f"there is no '{pattern}'{among}{_alternatives(Path(pattern))}")
+    """Paths of the tars that a path, glob or brace range names; several are joined by `::`.
+
+    Raises InputError, which says what is there instead.
+    """
+    if source.startswith("pipe:"):
+        raise InputError(f"'{source}' is a command, which is not run: write its output to a .tar, and give that")
+    if "::" in source and not is_there(source):
+        parts = [part for part in source.split("::") if part.strip()]
+        if not parts:
+            raise InputError(f"'{source}' names nothing: expected {KNOWN}")
+        return list(dict.fromkeys(path for part in parts for path in shard_paths(os.path.expanduser(part))))
+    paths = _named_paths(source.removeprefix("file:"))
     for path in paths:
         if path.is_dir():
             raise InputError(f"'{path}' is a folder: give one folder by its plain path, or tar shards")
-        if path.suffix != ".tar":
+        if path.suffix.lower() != ".tar":
             if is_matlab(path):
                 raise InputError(use_of_matlab(path))
-            raise InputError(f"'{path}' is not a .tar shard; expected {KNOWN}")
+            raise InputError(f"'{path}' {why_no_shard(path, KNOWN)}")
+        if not path.is_file():
+            raise InputError(f"'{path}' is a pipe or a device, not a file: samples are read by offset")
     return list(dict.fromkeys(paths))
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a file or folder has this name; False for a name that no file can have."""
+    try:
+        return os.path.exists(path)
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
+
+
+def _named_paths(source: str) -> list[Path]:
+    if is_there(source):
+        return [Path(source)]
+    folder, rest = _literal_folder(source)
+    try:
+        patterns = expand_braces(rest, source)
+    except InputError:
+        if literal := _matched(folder, glob.escape(rest).replace("[*]", "*").replace("[?]", "?")):
+            return literal
+        raise
+    paths: list[Path] = []
+    for pattern in patterns:
+        if is_there(folder + pattern):
+            paths.append(Path(folder + pattern))
+        elif not glob.has_magic(pattern):
+            missing = sum(not glob.has_magic(p) and not is_there(folder + p) for p in patterns)
+            among = f" (and {missing - 1:,} more of {len(patterns):,} files)" if missing > 1 else ""
+            raise InputError(f"there is no '{folder}{pattern}'{among}{_alternatives(Path(folder + pattern))}")
+        else:
+            # brackets may be a set of characters, or belong to the name
+            matched = _matched(folder, pattern) or _matched(folder, pattern.replace("[", "[[]"))
+            if not matched:
+                raise InputError(f"no file matches '{folder}{pattern}'{_alternatives(Path(folder + pattern))}")
+            paths += [path for path in matched if path.suffix.lower() == ".tar"] or matched
+    return paths
+
+
+def _literal_folder(source: str) -> tuple[str, str]:
+    """The folder (with its slash) that a source begins with, brackets and braces taken as they are, and the rest."""
+    cut = source.rfind("/")
+    while cut >= 0 and not os.path.isdir(source[: cut + 1]):
+        cut = source.rfind("/", 0, cut)
+    return source[: cut + 1], source[cut + 1 :]
+
+
+def _matched(folder: str, pattern: str) -> list[Path]:
+    """Files that match in `folder`, sorted; each file once, though links lead to its folder by several ways."""
+    found: dict[str, str] = {}
+    for path in sorted(glob.glob(glob.escape(folder) + pattern, recursive=True), key=lambda p: (p.count("/"), p)):
+        if os.path.isfile(path):
+            found.setdefault(os.path.realpath(path) if "**" in pattern else path, path)
+    return sorted(map(Path, found.values()))
+
+
+def _check_count(count: int, source: str) -> None:
+    if count > MOST_SHARDS:
+        raise InputError(f"'{source}' names {count:,} files, more than {MOST_SHARDS:,}: check the range")
 
 
 def _alternatives(path: Path) -> str:
     """End of a sentence: the name most similar to the missing one, or the first names in its folder."""
+    if os.path.islink(path):
+        return f": it is a link to '{os.readlink(path)}', which leads to nothing"
     parent, wanted = path.parent, path.name
-    while not parent.is_dir() and parent != parent.parent:
+    while not os.path.isdir(parent) and parent != parent.parent:
         parent, wanted = parent.parent, parent.name
     try:
         names = sorted(entry.name for entry in parent.iterdir() if not entry.name.startswith("."))

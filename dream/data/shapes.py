@@ -193,6 +193,8 @@ class ShapesSource:
     """
 
     name = "shapes"
+    notes: tuple[str, ...] = ()
+    contrast_fault = ""
 
     def __init__(
         self, config: DreamConfig, *, split: str = "train", seed: int = 0, rank: int = 0, world_size: int = 1
@@ -204,6 +206,10 @@ class ShapesSource:
         self.seed = seed if split == "train" else 0
         self.report = DataReport()  # stays without problems: a drawn picture is never broken
         draw([], self.size)  # raises if the size is too small
+
+    def facts(self) -> dict[str, Any]:
+        """Nothing: drawn pictures change with the configuration only."""
+        return {}
 
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None

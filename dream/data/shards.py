@@ -3,6 +3,7 @@
 Each tar is indexed on first use, then read by offset; the most recent indexes stay in memory.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ from pathlib import Path
 from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usable, json_caption, listed
 from dream.data.formats import ending_of, is_hidden, not_decoded
+from dream.data.not_tars import why_no_members
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
-from dream.data.tar_walk import BLOCK, Member, TarContents, read_at, walk_tar
+from dream.data.tar_walk import Member, TarContents, read_member, walk_tar
 
 WINDOW_ROWS = 65_536
 """Samples shuffled together; their offsets take about 20 MB."""
 _INDEXED_ROWS = 4 * WINDOW_ROWS
-_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZ": "bzip2", b"\xfd7": "xz", b"\x28\xb5": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +98,24 @@ def index_tar(path: Path, shard: str, report: DataReport, names: Names = USUAL) 
     """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`."""
     try:
         contents = walk_tar(path)
-        if not contents.members:
-            report.add(kinds.UNREADABLE_SHARD, shard, path.name, _why_empty(path))
+        if not (contents.members or contents.cut_member or contents.lost_links):
+            report.add(kinds.UNREADABLE_SHARD, shard, path.name, why_no_members(path))
             return []
     except OSError as error:
         report.add(kinds.UNREADABLE_SHARD, shard, path.name, error.strerror or str(error))
         return []
-    _report_damage(contents, shard, report)
+    _report_damage(contents, shard, report, names)
     return _grouped(contents, path, shard, report, names)
 
 
-def _report_damage(contents: TarContents, shard: str, report: DataReport) -> None:
+def _report_damage(contents: TarContents, shard: str, report: DataReport, names: Names) -> None:
     for start, end, name in contents.damages:
         skipped = f"{end - start:,} bytes skipped to the next header, of a file named {name or 'nothing'}"
         report.add(kinds.DAMAGED_HEADER, shard, f"byte {start:,}", skipped)
+    for name, target in contents.lost_links.items():
+        key, role = _key_and_role(name, names)
+        if role is not None:
+            report.add(kinds.MISSING_MEMBER, shard, key, f"{name} is a link to '{target}', which is not in the tar")
     if contents.cut is not None:
         report.add(kinds.TRUNCATED_TAR, shard, contents.cut_member or "end", contents.cut)
 
@@ -167,7 +172,7 @@ def _members(path: Path) -> list[Member]:
 
 def _content(path: Path, member: Member, kind: str) -> bytes:
     try:
-        content = read_at(path, member.offset, member.size)
+        content = read_member(path, member)
     except OSError as error:
         raise BadSample(kind, f"cannot be read: {error.strerror or error}") from error
     if len(content) < member.size:
@@ -175,23 +180,16 @@ def _content(path: Path, member: Member, kind: str) -> bytes:
     return content
 
 
-def _why_empty(path: Path) -> str:
-    """Reason why a file holds no members."""
-    with open(path, "rb") as file:
-        start = file.read(BLOCK)
-    if not start:
-        return "an empty file"
-    packed = next((name for magic, name in _COMPRESSED.items() if start.startswith(magic)), None)
-    if packed is not None:
-        return f"compressed with {packed}; samples are read by offset, so unpack it to a plain .tar"
-    return "an empty tar" if not start.strip(b"\0") else "no tar header found in it"
-
-
 def _short_names(paths: Sequence[Path]) -> list[str]:
     """Names of the files, with the folders in which they differ if two files have the same name."""
-    names = [path.name for path in paths]
+    names = [_as_text(path.name) for path in paths]
     if len(set(names)) == len(names):
         return names
     resolved = [path.resolve() for path in paths]
     shared = next(parent for parent in resolved[0].parents if all(p.is_relative_to(parent) for p in resolved))
-    return [p.relative_to(shared).as_posix() for p in resolved]
+    return [_as_text(p.relative_to(shared).as_posix()) for p in resolved]
+
+
+def _as_text(name: str) -> str:
+    """A file's name with bytes that are not UTF-8 as escapes: sample names are written to files and terminals."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -26,6 +26,13 @@ class Source(Protocol):
     """The source string, or the path that it resolved to."""
     report: DataReport
     """Problems found so far, and the number of samples seen."""
+    notes: tuple[str, ...]
+    """Sentences for the user on how the source is used."""
+    contrast_fault: str
+    """Sentence on why the contrastive objective learns nothing from the source; empty if it does."""
+
+    def facts(self) -> dict[str, Any]:
+        """JSON-able numbers, by split, that change when the data do; `changes_between` compares them."""
 
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any, NamedTuple
@@ -19,10 +19,12 @@ from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.batch import Batch
 from dream.data.captions import every_caption
-from dream.data.order import Order, OrderedRow, Position, windows
+from dream.data.changes import corpus_facts
+from dream.data.order import Order, OrderedRow, Position, Window, windows
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
+from dream.data.variety import Variety
 from dream.errors import InputError, RunError
 
 HELD_OUT = 0.05
@@ -33,6 +35,8 @@ CACHE_BYTES = 512 * 2**20
 """Decoded pictures are cached if all pictures of a source fit into this."""
 SHARDS_A_RANK = 8
 """With at least this many shards per rank, ranks take whole shards; with fewer they share the rows of all shards."""
+LOOKED_AT = 256
+"""Samples read at the start to see whether their captions and pictures differ."""
 THREADS = min(4, os.cpu_count() or 1)
 """Threads that read and decode (PIL releases the GIL)."""
 
@@ -63,15 +67,18 @@ class StoredSource:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        """Raises InputError if there is no such split or no captioned picture."""
+        """Raises InputError if there is no such split, or no sample in it that can be used."""
         self.report = DataReport()
         self._config = config
+        self.notes: tuple[str, ...] = ()
         self._subset, self._fixed_subset = _subsets(corpora, split)
+        self._own_validation = self._fixed_subset.corpus is not self._subset.corpus
         corpus = self._subset.corpus
         self.name = corpus.name
-        first = next(windows(corpus, range(len(corpus.shards)), self.report), None)
+        found = windows(corpus, range(len(corpus.shards)), self.report)
+        first = next(found, None)
         if first is None:
-            raise InputError(f"no captioned picture in '{self.name}': {corpus.hint()}{_problems(self.report)}")
+            raise InputError(nothing_usable(corpus, self.report))
         whole = len(first.rows) < corpus.window_rows  # one window holds the whole corpus
         self._held_out_below = held_out_below(first.rows, whole)
         by_shard = not whole and len(corpus.shards) >= SHARDS_A_RANK * world_size
@@ -79,6 +86,14 @@ class StoredSource:
         fits = whole and len(first.rows) * 3 * config.image.size**2 <= CACHE_BYTES
         self._cache: dict[str, _Sample] | None = {} if fits else None
         self._bad: set[str] = set()
+        self.contrast_fault = self._look(itertools.chain([first], found))
+        self._facts = {"train": corpus_facts(corpus, first.rows)}
+        if self._own_validation:
+            self._facts["val"] = corpus_facts(self._fixed_subset.corpus)
+
+    def facts(self) -> dict[str, Any]:
+        """Number of shards, rows and bytes by split, to notice that the data changed; JSON-able."""
+        return self._facts
 
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
@@ -106,7 +121,7 @@ class StoredSource:
                     if sample is not None:
                         chosen.setdefault(sample.caption.casefold() if distinct else sample.name, sample)
         if not chosen:
-            raise RunError(f"'{self.name}' has no readable validation sample{_problems(self.report)}")
+            raise RunError(f"no validation sample of '{self.name}' can be read any more{_problems(self.report)}")
         samples = list(chosen.values())[:count]
         return _batch(samples, np.zeros(len(samples), dtype=bool))
 
@@ -132,6 +147,43 @@ class StoredSource:
                 with contextlib.suppress(BadSample):  # a file that has vanished since then
                     found[name] = every_caption(row.caption())
         return [found.get(key, (caption,)) for key, caption in zip(batch.keys, batch.captions, strict=True)]
+
+    def _look(self, spans: Iterable[Window]) -> str:
+        """Reads until a sample for training and one for validation are good, and captions and pictures differ.
+
+        Returns what the contrastive objective lacks. Without a good sample held out, validation uses those of
+        training, with a note. Raises InputError without any good sample, or without one in a validation split.
+        """
+        variety, looked, done = Variety(), 0, False
+        validated = self._own_validation or self._fixed_subset == self._subset
+        for span in spans:
+            for sample in () if done else self._load_each(self._own(span.rows)):
+                looked += 1
+                if sample is not None:
+                    variety.add(sample.caption, hash(sample.pixels.tobytes()))
+                if done := variety.enough or (variety.count > 0 and looked >= LOOKED_AT):
+                    break
+            validated = validated or any(self._load_each(self._in_split(span.rows, self._fixed_subset.split)))
+            if done and validated:
+                break
+        if not variety.count:
+            part = " that is held out for validation" if self._held_out_below and self._subset.split == "val" else ""
+            raise InputError(nothing_usable(self._subset.corpus, self.report, part))
+        if not validated:
+            self._fixed_subset = self._subset
+            self.notes = ("none of the samples held out for validation can be read: it uses those of the training",)
+        if self._own_validation:
+            corpus = self._fixed_subset.corpus
+            rows = (row for shard in range(len(corpus.shards)) for row in corpus.rows(shard, 0, self.report))
+            if not any(self._load_each(rows)):
+                raise InputError(nothing_usable(corpus, self.report))
+        return variety.fault(complete=not done)
+
+    def _load_each(self, rows: Iterable[Row]) -> Iterator[_Sample | None]:
+        rest = iter(rows)
+        with ThreadPoolExecutor(THREADS) as pool:
+            while some := list(itertools.islice(rest, 2 * THREADS)):
+                yield from pool.map(self._load, some)
 
     def _own(self, rows: Sequence[Row]) -> list[Row]:
         return self._in_split(rows, self._subset.split)
@@ -226,6 +278,13 @@ def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
     return Batch(
         torch.from_numpy(images), tuple(sample.caption for sample in samples), tuple(sample.name for sample in samples)
     )
+
+
+def nothing_usable(corpus: Corpus, report: DataReport, part: str = "") -> str:
+    """Sentence on a source, or the `part` of it, without one good sample; with the expected layout if that may help."""
+    if kinds.BROKEN_PICTURE in report.by_kind():
+        return f"every sample of '{corpus.name}'{part} is broken{_problems(report)}"
+    return f"no captioned picture in '{corpus.name}': {corpus.hint()}{_problems(report)}"
 
 
 def _problems(report: DataReport) -> str:

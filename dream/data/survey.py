@@ -18,6 +18,7 @@ from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.stored import THREADS, held_out_below
 from dream.data.transforms import BrokenPicture, open_picture
+from dream.data.variety import Variety
 
 CHUNK = 64
 _NAMED_CAPTIONS = 100_000
@@ -53,6 +54,8 @@ class SampleFacts:
     mode: str
     width: int
     height: int
+    picture: int | None = None
+    """Hash of the picture's file, if it is known."""
 
 
 @dataclass
@@ -78,12 +81,18 @@ class Survey:
     characters: "array[int]" = field(default_factory=_integers)
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Some sample ids with their captions."""
+    _variety: Variety = field(default_factory=Variety)
     _hashes: "array[int]" = field(default_factory=_integers)
     _named: dict[int, str] = field(default_factory=dict)
 
     def smaller_than(self, size: int) -> int:
         """Number of pictures whose short side is below `size`, so that training would enlarge them."""
         return sum(min(sides) < size for sides in zip(self.widths, self.heights, strict=True))
+
+    @property
+    def contrast_fault(self) -> str:
+        """Sentence on why the contrastive objective learns nothing from the good samples; empty if it does."""
+        return self._variety.fault(self.complete)
 
     def repeated(self, most: int = 5) -> tuple[int, list[tuple[str, int]]]:
         """The number of different captions, and up to `most` of the most frequent repeated ones with their counts."""
@@ -95,6 +104,7 @@ class Survey:
     def add(self, facts: SampleFacts) -> None:
         """Adds a good sample."""
         self.good += 1
+        self._variety.add(facts.caption, facts.picture)
         self.formats[facts.format] += 1
         self.modes[facts.mode] += 1
         self.widths.append(facts.width)
@@ -149,11 +159,13 @@ def _expected(corpus: Corpus, whole: int | None, limit: int | None) -> int | Non
 def _read_facts(row: Row, report: DataReport) -> SampleFacts | None:
     """Facts about the sample; `None`, with an entry in the report, if it is broken."""
     try:
-        caption, picture = row.caption(), open_picture(row.picture())
+        caption, content = row.caption(), row.picture()
+        picture = open_picture(content)
     except BadSample as bad:
         report.add(bad.kind, row.shard, row.key, bad.detail)
         return None
     except BrokenPicture as broken:
         report.add(kinds.BROKEN_PICTURE, row.shard, row.key, str(broken))
         return None
-    return SampleFacts(sample_id(row), caption, picture.format, picture.mode, picture.rgb.width, picture.rgb.height)
+    width, height = picture.rgb.size
+    return SampleFacts(sample_id(row), caption, picture.format, picture.mode, width, height, hash(content))

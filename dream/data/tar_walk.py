@@ -5,16 +5,31 @@ at the next valid header and reports the damage. With offsets, samples can be re
 """
 
 import os
+import posixpath
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-BLOCK = 512
+from dream.data.tar_headers import (
+    BLOCK,
+    EXTENSIONS,
+    SPARSE,
+    Header,
+    field_text,
+    may_be_header,
+    read_extension,
+    tar_header,
+)
+
 _CHUNK = 2048 * BLOCK
-_MAGIC = slice(257, 262)
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
-_EXTENSION_LIMIT = 1 << 20
+_LINKS = (tarfile.LNKTYPE, tarfile.SYMTYPE)
+_WITHOUT_DATA = (*_LINKS, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE)
+_EXTENSION_LIMIT = 16 << 20
+_SPARSE_LIMIT = 1 << 30
+"""Bytes that a sparse file may have with its holes."""
+_LINK_DEPTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +40,9 @@ class Member:
     offset: int
     """Position of the file's first byte in the tar."""
     size: int
-    """Bytes."""
+    """Bytes in the tar."""
+    sparse_header: int | None = None
+    """Position of the headers of a file whose holes are left out; `None` for all other files."""
 
 
 class Damage(NamedTuple):
@@ -38,10 +55,10 @@ class Damage(NamedTuple):
     """The file name in the damaged header."""
 
 
-class _Header(NamedTuple):
+class _Link(NamedTuple):
     name: str
-    size: int
-    type: bytes
+    target: str
+    """Name of another member, normalised."""
 
 
 @dataclass
@@ -49,7 +66,10 @@ class TarContents:
     """Files and damage of a tar."""
 
     members: list[Member] = field(default_factory=list)
+    """Files, and links as the files that they lead to."""
     damages: list[Damage] = field(default_factory=list)
+    lost_links: dict[str, str] = field(default_factory=dict)
+    """Names of links that lead to no file of the tar, with their targets."""
     cut: str | None = None
     """Description of the missing part, if the tar ends too early."""
     cut_member: str | None = None
@@ -59,82 +79,150 @@ class TarContents:
 def walk_tar(path: Path) -> TarContents:
     """Lists the files of a tar and its damage. Raises OSError if it cannot be opened or read."""
     contents = TarContents()
+    entries: list[Member | _Link] = []
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        _walk(descriptor, os.fstat(descriptor).st_size, contents)
+        _walk(descriptor, os.fstat(descriptor).st_size, contents, entries)
     finally:
         os.close(descriptor)
+    _follow_links(entries, contents)
     return contents
 
 
-def read_at(path: Path, offset: int, size: int) -> bytes:
-    """Reads `size` bytes from `offset` on, or fewer at the end of the file. Raises OSError."""
+def read_member(path: Path, member: Member) -> bytes:
+    """The content of a file, cut short if the tar is. Raises OSError."""
     with open(path, "rb", buffering=0) as file:
-        file.seek(offset)
-        return file.read(size)
+        if member.sparse_header is None:
+            file.seek(member.offset)
+            return file.read(member.size)
+    with open(path, "rb") as file:
+        file.seek(member.sparse_header)
+        try:
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                info = tar.next()
+                assert info is not None
+                if info.size > _SPARSE_LIMIT:
+                    raise OSError(f"a sparse file of {info.size:,} bytes, more than {_SPARSE_LIMIT:,}")
+                content = tar.extractfile(info)
+                return content.read() if content else b""
+        except (tarfile.TarError, ValueError, IndexError) as error:
+            raise OSError(f"a sparse file whose map is damaged ({error})") from None
 
 
-def _walk(descriptor: int, end: int, contents: TarContents) -> None:
+def _walk(descriptor: int, end: int, contents: TarContents, entries: list[Member | _Link]) -> None:
     position, at_end_mark = 0, False
-    override: dict[str, str] = {}  # path and size of the next member, from an extension header
+    override: dict[str, str] = {}  # what extension headers say of the next member
+    first: int | None = None  # position of the first of them
     while position < end:
         block = os.pread(descriptor, BLOCK, position)
         if not block.strip(b"\0"):  # the end mark; concatenated tars continue after it
             position, at_end_mark = position + BLOCK, True
             continue
         at_end_mark = False
-        header = _header(block)
+        header = tar_header(block)
         if header is None:
             if len(block) < BLOCK:
                 break
             after = _next_header(descriptor, position + BLOCK, end)
-            contents.damages.append(Damage(position, after, override.get("path", _text(block[:100]))))
-            position, override = after, {}
+            contents.damages.append(Damage(position, after, override.get("path", field_text(block[:100]))))
+            position, override, first = after, {}, None
             at_end_mark = after == end and not os.pread(descriptor, BLOCK, end - BLOCK).strip(b"\0")
             continue
-        size = _size(header, override)
-        data = position + BLOCK
-        name = override.get("path", header.name).removeprefix("./")
+        data = _data_start(descriptor, position, block)
+        size = _size(descriptor, header, override, data)
+        name = _name(header, override)
         if data + size > end:
             contents.cut = f"ends {data + size - end:,} bytes early, in the middle of {name}; the rest is missing"
             contents.cut_member = name
             return
-        if header.type in (tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE):
-            override |= _extension(header.type, os.pread(descriptor, min(size, _EXTENSION_LIMIT), data))
-        elif header.type not in (tarfile.GNUTYPE_LONGLINK, tarfile.XGLTYPE):
-            if header.type in _REGULAR and not name.endswith("/"):
-                contents.members.append(Member(name, data, size))
-            override = {}
+        if header.type in EXTENSIONS:
+            override |= read_extension(header.type, os.pread(descriptor, min(size, _EXTENSION_LIMIT), data))
+            first = position if first is None else first
+        elif header.type != tarfile.XGLTYPE:
+            _add_entry(entries, header, override, Member(name, data, size, position if first is None else first))
+            override, first = {}, None
         position = data + -(-size // BLOCK) * BLOCK
     if not at_end_mark:
         contents.cut = "no end mark: it ends between two files or in a header; the rest is missing"
 
 
-def _header(block: bytes) -> _Header | None:
-    """The header in `block`; `None` if its checksum or a number is wrong. `tarfile` is four times slower."""
-    if len(block) < BLOCK or _number(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
-        return None
-    size = _number(block[124:136])
-    if size is None:
-        return None
-    name, prefix = _text(block[:100]), _text(block[345:500])
-    if prefix and block[_MAGIC] == b"ustar" and block[262:263] == b"\0":  # GNU's own format keeps times there
-        name = f"{prefix}/{name}"
-    return _Header(name, size, block[156:157])
+def _add_entry(entries: list[Member | _Link], header: Header, override: dict[str, str], member: Member) -> None:
+    """Adds the member to `entries` if it is a file or a link; `member` begins at its first header."""
+    name = member.name
+    if header.type in _LINKS and not member.size:
+        target = override.get("linkpath", header.link)
+        folder = posixpath.dirname(name) if header.type == tarfile.SYMTYPE else ""
+        entries.append(_Link(name, posixpath.normpath(posixpath.join(folder, target))))
+    elif header.type == tarfile.GNUTYPE_SPARSE or any(key.startswith(SPARSE) for key in override):
+        entries.append(member)
+    elif (header.type in _REGULAR or header.type == tarfile.LNKTYPE) and not name.endswith("/"):
+        entries.append(Member(name, member.offset, member.size))
 
 
-def _number(field: bytes) -> int | None:
-    """A header's number, octal or (from 8 GB on) binary; `None` if it is neither."""
-    if field[0] == 0x80:
-        return int.from_bytes(field[1:], "big")
-    try:
-        return int(field.split(b"\0")[0].strip() or b"0", 8)
-    except ValueError:
-        return None
+def _follow_links(entries: list[Member | _Link], contents: TarContents) -> None:
+    """Puts the files of `entries` into `contents`, and for each link the file that it leads to."""
+    files: dict[str, Member] = {}
+    links: dict[str, str] = {}
+    for entry in entries:
+        if isinstance(entry, _Link):
+            links.setdefault(posixpath.normpath(entry.name), entry.target)
+        else:
+            files.setdefault(posixpath.normpath(entry.name), entry)
+    for entry in entries:
+        if isinstance(entry, Member):
+            contents.members.append(entry)
+        elif (file := _led_to(entry.target, files, links)) is not None:
+            contents.members.append(Member(entry.name, file.offset, file.size, file.sparse_header))
+        else:
+            contents.lost_links[entry.name] = entry.target
 
 
-def _text(field: bytes) -> str:
-    return field.split(b"\0")[0].decode("utf-8", "replace")
+def _led_to(name: str, files: dict[str, Member], links: dict[str, str]) -> Member | None:
+    """The file that `name` leads to, through links to files and to folders; `None` if there is none."""
+    for _ in range(_LINK_DEPTH):
+        if name in files:
+            return files[name]
+        if name in links:
+            name = links[name]
+            continue
+        folder = posixpath.dirname(name)
+        while folder not in ("", "/") and folder not in links:
+            folder = posixpath.dirname(folder)
+        if folder not in links:
+            return None
+        name = posixpath.normpath(posixpath.join(links[folder], posixpath.relpath(name, folder)))
+    return None
+
+
+def _name(header: Header, override: dict[str, str]) -> str:
+    name = override.get(f"{SPARSE}name") or override.get("path") or header.name
+    while name.startswith("./"):
+        name = name[2:].lstrip("/")
+    return name
+
+
+def _data_start(descriptor: int, position: int, block: bytes) -> int:
+    """Position of a member's data: after its header, and after the further maps of GNU's old sparse files."""
+    data = position + BLOCK
+    more = block[156:157] == tarfile.GNUTYPE_SPARSE and bool(block[482])
+    while more:
+        further = os.pread(descriptor, BLOCK, data)
+        data, more = data + BLOCK, len(further) == BLOCK and bool(further[504])
+    return data
+
+
+def _size(descriptor: int, header: Header, override: dict[str, str], data: int) -> int:
+    """Bytes of a member's data in the tar. A pax record has no checksum: it counts only if the header gives no size.
+
+    Some programs give links and folders the size of the original without its data; then a header follows at once.
+    """
+    text = override.get("size", "")
+    size = int(text) if text.isdecimal() and not header.size else max(header.size, 0)
+    if not size or header.type not in _WITHOUT_DATA:
+        return size
+    follows = os.pread(descriptor, BLOCK, data)
+    ends = not follows.strip(b"\0")
+    return 0 if ends or header.type != tarfile.LNKTYPE or tar_header(follows) is not None else size
 
 
 def _next_header(descriptor: int, position: int, end: int) -> int:
@@ -143,29 +231,7 @@ def _next_header(descriptor: int, position: int, end: int) -> int:
         chunk = os.pread(descriptor, _CHUNK, position)
         for offset in range(0, len(chunk) - BLOCK + 1, BLOCK):
             block = chunk[offset : offset + BLOCK]
-            if block[_MAGIC] == b"ustar" and _header(block) is not None:
+            if may_be_header(block) and tar_header(block) is not None:
                 return position + offset
         position += _CHUNK
     return end
-
-
-def _size(header: _Header, override: dict[str, str]) -> int:
-    """Bytes of a member. A pax record has no checksum, so it counts only if the header gives no size."""
-    text = override.get("size", "")
-    return int(text) if text.isdecimal() and not header.size else max(header.size, 0)
-
-
-def _extension(kind: bytes, data: bytes) -> dict[str, str]:
-    """The next member's `path` and `size`, as far as an extension header (GNU long name, pax) gives them."""
-    if kind == tarfile.GNUTYPE_LONGNAME:
-        return {"path": _text(data)}
-    fields: dict[str, str] = {}
-    while data:
-        length, blank, _ = data.partition(b" ")  # a record is its length, a blank, key=value and a newline
-        if not blank or not length.isdigit() or not 0 < int(length) <= len(data):
-            break
-        key, equals, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
-        if equals and key in (b"path", b"size"):
-            fields[key.decode()] = value.decode("utf-8", "replace")
-        data = data[int(length) :]
-    return fields

@@ -232,14 +232,16 @@ def _code() -> dict[str, Any]:
 
 
 def _refused(named: Iterable[str], ended: Sequence[TaskEnded], planned: Mapping[str, Sequence[_Planned]]) -> str:
-    """Returns why one of the named tasks was measured on no source although the model could be asked."""
+    """Returns why a named task, or every task, was measured on no source although the model could be asked."""
     for model, questions in planned.items():
         for task in named:
             entries = [e.entry for e in ended if (e.question.model, e.question.task) == (model, task)]
             able = not any(each.refusal for each in questions if each.question.task == task)
             if entries and able and all(entry.skipped for entry in entries):
                 return entries[0].skipped
-    return ""
+    unable = {(model, each.question.task) for model, questions in planned.items() for each in questions if each.refusal}
+    asked = [each.entry.skipped for each in ended if (each.question.model, each.question.task) not in unable]
+    return f"nothing could be measured: {asked[0]}" if asked and all(asked) else ""
 
 
 def _broken_data(data: str, report: DataReport, known: DataReport) -> Iterable[BrokenDataFound]:

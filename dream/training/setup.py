@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dream.console import Console
+from dream.data.changes import changes_between
 from dream.data.report import LAYOUT_KINDS
-from dream.data.sources import open_source
+from dream.data.sources import Source, open_source
 from dream.training import checkpoint, optim, run_log
 from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
 from dream.training.claim import Claim, check_not_held, take_claim
@@ -49,6 +50,7 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
         if kind in LAYOUT_KINDS:
             console.say(f"{place}: {kind}: {name}: {detail}")
     facts = {"device": str(fabric.device), "ranks": fabric.world_size, "strategy": type(fabric.strategy).__name__}
+    facts |= data_facts(source, request, start, console)
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer
     known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
@@ -72,6 +74,20 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     return run
 
 
+def data_facts(source: Source, request: TrainRequest, start: TrainingStart, console: Console) -> dict[str, Any]:
+    """What the run's record keeps of its data; says what is odd about them, and how they changed before a resume."""
+    for note in source.notes:
+        console.say(note)
+    if start.config.objective.contrastive_weight and source.contrast_fault:
+        console.say(f"{source.name}: {source.contrast_fault}")
+    facts = {"data": source.facts()}
+    record = run_log.read_record(request.out) if request.resume else {}
+    if record.get("source") != start.source or not (changes := changes_between(record.get("data"), facts["data"])):
+        return facts
+    console.say(f"the data changed since this training last began: {changes}; what is held out may be another part")
+    return {**facts, "data_changed": changes}
+
+
 def open_run(
     log: run_log.RunLog, request: TrainRequest, start: TrainingStart, bundle: TrainingBundle, facts: dict[str, Any]
 ) -> None:
@@ -82,7 +98,14 @@ def open_run(
     if request.resume:
         checkpoint.remove_unfinished(folder)
         moved = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
-        log.record({**run_log.read_record(folder), "config": bundle.config.to_dict(), "source": start.source})
+        log.record(
+            {
+                **run_log.read_record(folder),
+                "config": bundle.config.to_dict(),
+                "source": start.source,
+                "data": facts["data"],
+            }
+        )
         log.event("resumed", step=start.step, set_aside=moved, **about)
         log.drop_rows_after(start.step if start.checkpoint else -1)
     else:

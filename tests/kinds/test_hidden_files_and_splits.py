@@ -9,7 +9,7 @@ from PIL import Image
 
 from dream.config import DreamConfig
 from dream.data.folders import resembles_split, split_folders, split_of
-from dream.data.formats import is_hidden, is_lfs_pointer
+from dream.data.formats import is_hidden
 from dream.data.report import DataReport
 from dream.data.sources import open_corpora, open_source
 
@@ -41,11 +41,6 @@ def test_files_that_systems_put_next_to_data_are_hidden(name: str) -> None:
 @pytest.mark.parametrize("name", DATA)
 def test_names_of_data_are_not_hidden(name: str) -> None:
     assert not is_hidden(name)
-
-
-def test_a_pointer_of_git_lfs_is_known_by_its_first_line() -> None:
-    assert is_lfs_pointer(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n")
-    assert not is_lfs_pointer(b"version 2 of the cat")
 
 
 NAMES = {

@@ -66,6 +66,8 @@ class SourceStatistics:
     """For drawn pictures: count of each value of each attribute."""
     problems: list[tuple[str, str, str, str]]
     """Problems found: (kind, shard, key, detail)."""
+    contrast_fault: str = ""
+    """Sentence on why the contrastive objective learns nothing from these samples; empty if it does."""
 
     @property
     def cut(self) -> int:
@@ -170,4 +172,5 @@ def _statistics(counted: _Counted) -> SourceStatistics:
         repeated=repeated,
         attributes={name: dict(counts.most_common()) for name, counts in counted.attributes.items()},
         problems=counted.report.problems(),
+        contrast_fault=counted.contrast_fault,
     )

@@ -79,6 +79,15 @@ def test_numbers_of_a_folder(page, tmp_path):
     assert "Caption lengths" in titles and "Picture sizes before cropping" in titles
 
 
+def test_equal_captions_are_said_to_teach_no_alignment(page, tmp_path):
+    folder = captioned_folder(tmp_path / "pictures", 4)
+    for path in folder.glob("*.txt"):
+        path.write_text("*the* same")
+    app = page(source="pictures", view="Statistics")
+    assert app.warning[0].value == "These samples teach no alignment."
+    assert "all captions are the same ('*the* same')" in app.text[0].value
+
+
 def test_shapes_count_their_attributes(page):
     app = page(view="Statistics", limit=500)
     assert not errors(app)

@@ -90,11 +90,43 @@ def test_a_cut_and_flipped_shard_is_described(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_nothing_good_at_all_is_still_described(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = output(capsys, str(write_tar(tmp_path / "a.tar", {"1.png": b"?", "1.txt": b"words"})))
-    assert code == 0 and "0 good in 1 shard" in out and "1: not a JPEG" in out
+    code, out, err = output(capsys, str(write_tar(tmp_path / "a.tar", {"1.png": b"?", "1.txt": b"words"})))
+    assert code == 2 and "0 good in 1 shard" in out and "1: not a JPEG" in out
+    assert err.count("\n") == 1 and "every sample of" in err and "a.tar/1: not a JPEG" in err
     (tmp_path / "b.tar").write_bytes(b"not a tar" * 200)
     code, out, err = output(capsys, str(tmp_path / "b.tar"))
     assert code == 2 and "no tar header found" in out and "no captioned picture" in err
+
+
+def test_splits_are_described_before_one_without_good_samples_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for split, content in (("train", b"?"), ("val", picture(16, 16))):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "1.png").write_bytes(content)
+        (tmp_path / split / "1.txt").write_text("words")
+    code, out, err = output(capsys, str(tmp_path))
+    assert code == 2 and out.index("train split") < out.index("val split") and "1 good" in out
+    assert f"every sample of '{tmp_path / 'train'}' is broken" in err
+
+
+@pytest.mark.parametrize(
+    ("captions", "pictures", "said"),
+    [
+        (["a cat"] * 3, [8, 9, 10], "all captions are the same ('a cat')"),
+        (["a cat", "A Cat"], [8, 9], "all captions are the same ('a cat')"),
+        (["a cat", "a dog"], [8, 8], "all pictures are the same"),
+        (["a cat"], [8], "there is a single sample"),
+        (["a cat", "a dog"], [8, 9], ""),
+    ],
+)
+def test_data_that_teach_no_alignment_are_said_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], captions: list[str], pictures: list[int], said: str
+) -> None:
+    files = {f"{n}.png": picture(side, side) for n, side in enumerate(pictures)}
+    files |= {f"{n}.txt": caption.encode() for n, caption in enumerate(captions)}
+    code, out, _ = output(capsys, str(write_tar(tmp_path / "a.tar", files)))
+    assert code == 0 and ("the contrastive objective learns nothing" in out) == bool(said) and said in out
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.config import DreamConfig
 from dream.data.batch import prefetch
+from dream.data.changes import changes_between
 from dream.data.folders import FolderCorpus
 from dream.data.order import windows
 from dream.data.paths import expand_braces
@@ -200,7 +200,9 @@ def test_flips_follow_the_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("count", "held_out"), [(1, 1), (2, 1), (8, 2), (100, 25), (400, 64), (2000, 100)])
 def test_held_out_share(tmp_path: Path, count: int, held_out: int) -> None:
-    files = [(f"{n}.{end}", b"x") for n in range(count) for end in ("png", "txt")]
+    files = [
+        (f"{n}.{end}", picture(n)[:1000] if end == "png" else b"x") for n in range(count) for end in ("png", "txt")
+    ]
     corpus = open_corpora(str(write_tar(tmp_path / "a.tar", files)), CONFIG)
     rows = next(windows(corpus["train"], [0], DataReport())).rows
     val = StoredSource(corpus, CONFIG, split="val")._own(rows)
@@ -287,17 +289,110 @@ def problems_of(source: Source, kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("broken", ["png", "txt"])
-def test_a_run_ends_when_nothing_is_left(tmp_path: Path, broken: str) -> None:
+def test_a_source_without_a_good_sample_is_refused(tmp_path: Path, broken: str) -> None:
     files = [(name, b"" if name.endswith(broken) else content) for name, content in members(range(9))]
-    source = open_source(str(write_tar(tmp_path / "a.tar", files)), CONFIG, rank=1, world_size=2)
-    with pytest.raises(RunError, match="nothing is left"):
-        take(source, 1, 4)
-    with pytest.raises(RunError, match="no readable validation sample"):
-        source.fixed(3)
-    assert source.report.total == 9
+    reason = "every sample of .* is broken .9 broken picture" if broken == "png" else "no captioned picture .*9 empty"
+    with pytest.raises(InputError, match=reason):
+        open_source(str(write_tar(tmp_path / "a.tar", files)), CONFIG, rank=1, world_size=2)
     one_left = [*files, *members([77])]
     name = str(write_tar(tmp_path / "b.tar", one_left))
     assert set(keys(open_source(name, CONFIG, split="all"), 3, 2)) == {"b.tar/00077"}
+
+
+def test_a_run_ends_when_nothing_is_left(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "f", 40)
+    source = windowless(folder)
+    for path in folder.glob("*.png"):
+        path.unlink()
+    with pytest.raises(RunError, match="nothing is left to read"):
+        take(source, 1, 4)
+    with pytest.raises(RunError, match="no validation sample of .* can be read any more"):
+        source.fixed(3)
+
+
+def windowless(folder: Path) -> StoredSource:
+    """A source that keeps nothing decoded."""
+    source = StoredSource({"train": FolderCorpus(str(folder), folder)}, CONFIG)
+    source._cache = None
+    return source
+
+
+def test_validation_falls_back_on_training_samples(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "f", 9)
+    held_out = {key.split("/")[1] for key in keys(open_source(str(folder), CONFIG, split="val"), 3, 2)}
+    for name in held_out:
+        (folder / name).write_bytes(b"?")
+    source = open_source(str(folder), CONFIG)
+    assert "held out for validation" in source.notes[0]
+    assert len(source.fixed(20)) == 9 - len(held_out)
+
+
+def test_a_validation_split_without_a_good_sample_is_refused(tmp_path: Path) -> None:
+    write_folder(tmp_path / "train", 4)
+    write_folder(tmp_path / "val", 2)
+    for path in (tmp_path / "val").glob("*.png"):
+        path.write_bytes(b"?")
+    with pytest.raises(InputError, match="every sample of '.*/val' is broken .2 broken picture"):
+        open_source(str(tmp_path), CONFIG)
+    assert len(open_source(str(tmp_path), CONFIG, split="all").captions()) == 4
+
+
+@pytest.mark.parametrize(
+    ("texts", "fault"),
+    [
+        (["a"] * 300, "the first 256 captions are the same"),
+        (["a", "A "], "all captions are the same"),
+        (["a"], "a single sample"),
+        (["a", "b"], ""),
+    ],
+)
+def test_a_source_says_what_alignment_lacks(tmp_path: Path, texts: list[str], fault: str) -> None:
+    files = [(f"{n:03d}.png", picture(n)) for n in range(len(texts))]
+    files += [(f"{n:03d}.txt", text.encode()) for n, text in enumerate(texts)]
+    found = open_source(str(write_tar(tmp_path / "a.tar", files)), CONFIG, split="all").contrast_fault
+    assert (fault in found) if fault else not found
+
+
+CHANGES = {
+    # name: (samples that there were, samples that there are, what is said)
+    "none": (range(9), range(9), ""),
+    "fewer": (range(9), range(4), "train has 4 samples (before: 9)"),
+    "more": (range(4), range(9), "train has 9 samples (before: 4)"),
+    "others": (range(9), range(100, 109), "samples of other names"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_source_that_changed_is_described(tmp_path: Path, name: str) -> None:
+    before, now, said = CHANGES[name]
+    facts = []
+    for numbers in (before, now):
+        (folder := tmp_path / str(len(facts)) / "f").mkdir(parents=True)
+        for file, content in members(numbers):
+            (folder / file).write_bytes(content)
+        facts.append(json.loads(json.dumps(open_source(str(folder), CONFIG).facts())))
+    found = changes_between(facts[0], facts[1])
+    assert (said in found) if said else not found
+    assert changes_between(None, facts[1]) == changes_between({}, {}) == ""
+
+
+def test_bytes_shards_and_splits_are_part_of_what_is_remembered(tmp_path: Path) -> None:
+    name = write_shards(tmp_path, 3, 2)
+    before = open_source(name, CONFIG).facts()
+    write_tar(tmp_path / "s-001.tar", [*members(range(2, 4)), ("extra.md", bytes(20_000))])
+    assert "bytes (before: " in changes_between(before, open_source(name, CONFIG).facts())
+    assert "2 shards (before: 3)" in changes_between(before, open_source(name.replace("002", "001"), CONFIG).facts())
+    assert changes_between({**before, "val": {}}, before) == "no split val"
+    assert changes_between(before, {**before, "val": {"shards": 1}}) == "a split val that was not there"
+
+
+def test_a_position_beyond_data_that_shrank_goes_on(tmp_path: Path) -> None:
+    name = write_shards(tmp_path, 4, 10)
+    _, position = take(open_source(name, CONFIG), 3, 10)[-1]
+    write_shards(tmp_path, 4, 2)
+    (tmp_path / "s-003.tar").unlink()
+    smaller = open_source(name.replace("003", "002"), CONFIG)
+    assert len(set(keys(smaller, 6, 4, position))) == 5
 
 
 def test_a_cut_tar_keeps_every_sample_before_the_cut(tmp_path: Path) -> None:
@@ -552,16 +647,16 @@ def test_shapes_and_shards_need_neither_datasets_nor_zarr(tmp_path: Path) -> Non
 # Memory, speed, reading ahead
 
 
-def test_only_small_sources_stay_decoded_in_memory(tmp_path: Path) -> None:
+def test_only_small_sources_stay_decoded_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = write_shards(tmp_path, 2, 8)
     small, windowed_source = open_source(name, CONFIG, split="all"), windowed(name, 5, split="all")
     for source in (small, windowed_source):
         take(source, 4, 4)
     assert isinstance(small, StoredSource) and len(small._cache or {}) == 16
     assert windowed_source._cache is None
-    huge: DreamConfig = replace(CONFIG, image=replace(CONFIG.image, size=100_000, patch_size=5))
+    monkeypatch.setattr("dream.data.stored.CACHE_BYTES", 3 * 3 * 10**2 - 1)
     folder = FolderCorpus("f", write_folder(tmp_path / "f", 3))
-    assert StoredSource({"train": folder}, huge)._cache is None
+    assert StoredSource({"train": folder}, CONFIG)._cache is None
 
 
 def test_a_tars_index_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
