@@ -15,6 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from torch import Tensor
 
 from dream.errors import InputError
+from dream.files import refuse_pointer
 
 PAD_ID = 0
 BYTES = 256
@@ -132,6 +133,8 @@ def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTok
     folder = Path(folder_or_hub).expanduser()
     if not folder.is_dir() and str(folder_or_hub).startswith(("/", ".", "~")):
         raise InputError(f"there is no folder '{folder}' with a caption tokenizer")
+    for name in (_ABOUT, _TOKENS, "vocab.json", "merges.txt"):
+        refuse_pointer(folder / name)
     if (folder / _ABOUT).is_file():
         return _load_saved(folder, context_length)
     if folder.is_dir():
