@@ -140,3 +140,21 @@ def test_a_teacher_that_is_unknown_or_does_not_fit_is_named(tmp_path):
                 preset("tiny", "repa"), ["objective.teacher=test_vit", "objective.teacher_weights=none.safetensors"]
             )
         )
+
+
+def test_frozen_weights_that_are_no_numbers_or_pointers_are_refused_by_name(vae_folder, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "vae"
+    shutil.copytree(vae_folder, folder)
+    path = folder / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["encoder.conv_in.bias"][0] = torch.nan
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"the VAE .*'encoder\.conv_in\.bias' 1 of 8"):
+        build_image_tokenizer(with_vae(folder))
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match="git-lfs pointer"):
+        build_image_tokenizer(with_vae(folder))
