@@ -21,6 +21,7 @@ from dream.config import (
 )
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.weights.finite import require_finite_weights
 
 # (prefix of the authors' name, ours); the inverse is derived
 _NAMES = [
@@ -94,10 +95,12 @@ def from_state_dict(state: Mapping[str, Tensor], config: DreamConfig | Mapping[s
     """A DREAM in eval mode from weights under the authors' names.
 
     `config` is a DreamConfig or the authors' own settings (`config_from_settings`). Raises InputError, which lists the
-    missing, unexpected and wrongly shaped weights. See docs/method.md, Names in the authors' checkpoints.
+    missing, unexpected and wrongly shaped weights, or names those with NaN or infinite values. See docs/method.md,
+    Names in the authors' checkpoints.
     """
     if not isinstance(config, DreamConfig):
         config = config_from_settings(config)
+    require_finite_weights(state, "the authors' checkpoint")
     model = Dream(config)
     ours = {}
     for name, value in state.items():

@@ -21,7 +21,8 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     """Loads a run's newest checkpoint, a checkpoint folder, or a shipped model, on the CPU.
 
     `ema` takes the averaged weights (with the current BatchNorm statistics), else the raw ones. Only safetensors
-    and JSON are read. Raises InputError for a missing or damaged model, and for the raw weights of an exported one.
+    and JSON are read. Raises InputError for a missing or damaged model, for one with NaN or infinite weights, and for
+    the raw weights of an exported one.
     """
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)

@@ -1,5 +1,6 @@
 """Shared by the sections of the Checkpoints page: opening files, and results computed in the background."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from dream.pretrained import SHIPPED
 from workbench.checkpoints.cache import DiskCache
 from workbench.checkpoints.files import Checkpoint, Part, open_checkpoint, path_stamp
 from workbench.checkpoints.finder import find_checkpoints
+from workbench.checkpoints.health import health_sentence, nonfinite_by_tensor
 from workbench.checkpoints.statistics import TensorStatistics, measure_part
 from workbench.checkpoints.words import size_words
 from workbench.work import Work
@@ -24,6 +26,8 @@ T = TypeVar("T")
 
 SMALL = 300_000_000
 """Bytes up to which reading starts without a click; about ten seconds."""
+SEARCHED = 4_000_000_000
+"""Bytes up to which values that are not numbers are looked for; ten seconds at most."""
 BYTES_PER_SECOND = 40_000_000
 """Approximate rate of reading and measuring values on one core."""
 
@@ -73,6 +77,26 @@ def part_statistics(part: Part) -> list[TensorStatistics] | None:
         size=part.bytes,
         purpose=f"measure the {len(part.entries):,} tensors of '{part.name}'",
     )
+
+
+def show_problems(found: Checkpoint) -> None:
+    """Shows what is missing from the checkpoint, and which tensors hold values that are not numbers."""
+    for problem in found.problems:
+        st.error(_literal(problem[:1].upper() + problem[1:] + "."))
+    size = sum(part.bytes for part in found.parts)
+    if size > SEARCHED:
+        return
+    stamp = "|".join(part.stamp for part in found.parts)
+    bad = computed(
+        CHECKPOINTS.name("nonfinite"), stamp, "Looking for NaN", lambda work: nonfinite_by_tensor(found, work)
+    )
+    if bad:
+        st.error(_literal(health_sentence(bad)))
+
+
+def _literal(text: str) -> str:
+    """Text with names from a file, as Markdown that shows them as they are."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!$~|:])", r"\\\1", text)
 
 
 def computed_once(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.checkpoints.common import location, opened_checkpoint, pick
+from app.checkpoints.common import location, opened_checkpoint, pick, show_problems
 from app.checkpoints.difference import show_averaged, show_difference
 from app.checkpoints.layers import show_layers
 from app.checkpoints.optimizer import show_history, show_optimizer
@@ -50,6 +50,8 @@ def render() -> None:
         help="Opens the Decode page with this model; only for checkpoints of this workbench.",
     ):
         hand_over("decode", model=chosen)
+    with guarded():
+        show_problems(found)
     _show_facts(found)
     st.session_state.setdefault(SECTION, "Parameters")
     section = st.segmented_control(

@@ -17,6 +17,7 @@ from torch import Tensor
 from dream.data.words import TrainingWords
 from dream.errors import InputError
 from dream.plain_text import fault_in, printable
+from dream.pointer_files import refuse_pointer
 
 PAD_ID = 0
 BYTES = 256
@@ -161,6 +162,8 @@ def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTok
     folder = Path(folder_or_hub).expanduser()
     if not folder.is_dir() and str(folder_or_hub).startswith(("/", ".", "~")):
         raise InputError(f"there is no folder '{folder}' with a caption tokenizer")
+    for name in (_ABOUT, _TOKENS, "vocab.json", "merges.txt"):
+        refuse_pointer(folder / name)
     if (folder / _ABOUT).is_file():
         return _load_saved(folder, context_length)
     if folder.is_dir():

@@ -13,6 +13,7 @@ from dream.decoding.noise import NoiseSource, SeededNoise
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Prompted
 from dream.diffusion import denoise, guide, noise_draws
+from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:  # dream.model.dream imports timm
     from dream.model.decoder import CrossCache
@@ -20,11 +21,14 @@ if TYPE_CHECKING:  # dream.model.dream imports timm
 
 
 class TextMemory:
-    """Text of B prompts as the model uses it: features to score with, keys and values for the decoder."""
+    """Text of B prompts as the model uses it: features to score with, keys and values for the decoder.
+
+    Raises InputError for prompts whose features are NaN or infinite.
+    """
 
     @torch.no_grad()
     def __init__(self, model: "Dream", prompted: Prompted, guided: bool) -> None:
-        self.features = model.text_features(prompted.text_ids)  # (B, E)
+        self.features = require_finite(model.text_features(prompted.text_ids), "the features of the prompts")  # (B, E)
         self.conditional = model.cross_cache(model.text_states(prompted.conditioning))
         self.unconditional: CrossCache | None = None
         if guided:

@@ -18,10 +18,16 @@ from dream.decoding.noise import NoiseSource, seeded_orders
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
 from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
 from dream.masking import mask_from_order
+from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:
     from dream.model.dream import Dream
 
+OVERFLOW = (
+    "the model overflows at these settings: try a lower guidance scale or temperature, more denoising steps, float32, "
+    "or another checkpoint"
+)
+"""Advice for a decode that is not finite."""
 Scored = Literal["choices", "finished", "all"]
 """Steps whose records have an alignment.
 
@@ -87,7 +93,10 @@ def decode_iter(
 
 @torch.no_grad()
 def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> tuple[DecodeState, StepRecord]:
-    """Reveals `plan.reveals` tokens of every row; draws them `plan.draws` times, as new rows (candidates)."""
+    """Reveals `plan.reveals` tokens of every row; draws them `plan.draws` times, as new rows (candidates).
+
+    Raises InputError, naming the step, if a token is NaN or infinite.
+    """
     # encode what is visible
     state = encode_state(context.model, state)
 
@@ -110,6 +119,8 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
     names = (state.picture.tolist(), state.candidate.tolist())
     chain = context.noise(plan.step, *names, plan.reveals, context.sampler.draws).to(state.tokens)
     sampled = context.sampler.sample(condition, chain, guidance)  # (R * M, D_tok)
+
+    require_finite(sampled, f"the tokens of decoding step {plan.step + 1} of {context.settings.steps}", OVERFLOW)
 
     # reveal, in the copy of the tokens that take() made
     state.tokens[revealed] = sampled
@@ -142,10 +153,12 @@ def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
 
 @torch.no_grad()
 def alignment(context: DecodeContext, state: DecodeState) -> Tensor:
-    """(R,) cosine of each row's partial picture and its caption; `state` is encoded."""
+    """(R,) cosine of each row's partial picture and its caption; `state` is encoded. Raises InputError for NaN."""
     assert state.encoded is not None
     features = context.model.image_features(state.encoded, state.mask)  # (R, E)
-    return (features * context.text.features[state.picture]).sum(dim=-1)
+    scores = (features * context.text.features[state.picture]).sum(dim=-1)
+    shown = 1 - float(state.mask[0].float().mean())
+    return require_finite(scores, f"the alignments of the pictures with {shown:.0%} of their tokens decoded", OVERFLOW)
 
 
 def collect(records: Iterable[StepRecord]) -> Decoded:

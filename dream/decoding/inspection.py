@@ -17,6 +17,7 @@ from dream.decoding.record import DecodeRecord
 from dream.model.blocks import Rows
 from dream.model.encoder import equal_groups
 from dream.randomness import generator
+from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:
     from dream.model.decoder import CrossCache
@@ -109,6 +110,7 @@ def look_inside(context: DecodeContext, walk: Walk) -> Inside:
     condition = model.decoder(
         torch.cat([scattered] * halves), text.cross_cache(rows, guided), torch.cat([walk.mask] * halves)
     ).unflatten(0, (halves, -1))  # (halves, hidden, D)
+    require_finite(condition, "the decoder's outputs for the steps of this decode")
     rests, paths = _rests(context, walk, condition), _paths(context, walk, condition)
     return Inside(rests, walk.revealed.nonzero()[:, 1], own, cross, paths)
 

@@ -24,10 +24,11 @@ from dream.evaluation.statistics import Measure, mean
 from dream.losses import generative_loss
 from dream.masking import counts_in_contrast, counts_in_generation, mask_from_order, sample_orders
 from dream.model.decoder import CrossCache
-from dream.model.dream import GenerativeOutput
+from dream.model.dream import Dream, GenerativeOutput
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
 from dream.training.monitor import PICTURES, hidden_at
+from dream.weights.finite import require_finite, require_unit
 
 GENERATIVE, CONTRASTIVE = "generative loss", "contrastive loss"
 OWN, OTHERS, GAP = "alignment with its own caption", "alignment with other captions", "alignment gap"
@@ -60,6 +61,7 @@ class LossesSettings(HeldOutSettings, task="losses"):
             pool = _prepared(pretrained, number, some, seed)
             for ratio in self.mask_ratios:
                 for name, values in by_ratio(pretrained, pool, ratio, seed):
+                    require_finite(values, f"the values of '{name}' at mask ratio {ratio:g}")
                     found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
         measures = []
         for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
@@ -96,7 +98,8 @@ def by_ratio(pretrained: Pretrained, pool: _Pool, ratio: float, seed: int) -> It
     if pool.cache is not None and bool(mask.any()):
         yield GENERATIVE, _generative(pretrained, pool, encoded, mask, (seed, str(ratio)))
     if pool.text_features is not None:
-        cosine = model.image_features(encoded, mask).float() @ pool.text_features.T  # (pictures, captions)
+        features = require_unit(model.image_features(encoded, mask).float(), "the model's features of pictures")
+        cosine = features @ pool.text_features.T  # (pictures, captions)
         yield CONTRASTIVE, _contrastive(pretrained, cosine, pool.same_caption)
         own, different = cosine.diagonal(), ~pool.same_caption
         others = (cosine * different).sum(1) / different.sum(1).clamp(min=1)
@@ -126,9 +129,13 @@ def _prepared(pretrained: Pretrained, number: int, batch: Batch, seed: int) -> _
         tokens=pretrained.image_tokenizer.tokenize(batch.images).to(device),
         orders=orders.to(device),
         same_caption=(ids[:, None] == ids[None]).all(-1),
-        text_features=model.text_features(ids).float() if objective.contrastive_weight > 0 else None,
+        text_features=_text_features(model, ids) if objective.contrastive_weight > 0 else None,
         cache=cache,
     )
+
+
+def _text_features(model: Dream, ids: Tensor) -> Tensor:
+    return require_unit(model.text_features(ids).float(), "the model's features of captions")
 
 
 def _hidden(pretrained: Pretrained, ratio: float) -> int:

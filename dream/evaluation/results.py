@@ -15,6 +15,8 @@ from dream.errors import InputError
 from dream.evaluation.statistics import Estimate, Measure
 from dream.files import replace_text
 
+MAY_BE_UNDEFINED = {"AUC", "AUC within reach", "mIoU", "pixel accuracy"}
+"""Measures that are ratios of what the data may not have (a right and a wrong candidate, a pixel with a class)."""
 FORMAT = 2
 """Version of the layout; files of another version are refused."""
 
@@ -151,6 +153,22 @@ def write_results(folder: Path, results: Results) -> None:
     entries = [entry.to_dict() for entry in results.entries]
     tree = {"format": FORMAT, "name": results.name, "model": results.model, "entries": entries}
     replace_text(results_path(folder, results.name), json.dumps(tree, indent=1, allow_nan=False) + "\n")
+
+
+def require_measured(measures: Iterable[Measure]) -> None:
+    """Raises InputError for a value that is infinite, or NaN though there were observations.
+
+    NaN stands only for what the data has nothing of: no observation, or a ratio in MAY_BE_UNDEFINED.
+    """
+    for measure in measures:
+        value, count = measure.estimate.value, measure.estimate.count
+        undefined = math.isnan(value) and (count == 0 or measure.name in MAY_BE_UNDEFINED)
+        if not (math.isfinite(value) or undefined):
+            conditions = ", ".join(f"{key} {_short(condition)}" for key, condition in measure.where.items())
+            raise InputError(
+                f"'{measure.name}' of {measure.task} ({conditions}) is {value}, not a number: the model overflows or "
+                "was damaged; nothing was kept of this task"
+            )
 
 
 def plain(settings: Any) -> dict[str, Any]:

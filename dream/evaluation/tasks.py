@@ -61,8 +61,17 @@ class Task:
     def measure(
         self, pretrained: "Pretrained", data: str, settings: "TaskSettings", seed: int = 0, progress: Progress = quiet
     ) -> "list[Measure]":
-        """Measures of a model on `data`. Raises InputError for data or a model that cannot be measured so."""
-        return settings.measure(pretrained, data, seed, progress)
+        """Measures of a model on `data`. Raises InputError for data or a model that cannot be measured so.
+
+        So it does, by name, for weights and for measures that are not finite.
+        """
+        from dream.evaluation.results import require_measured
+        from dream.weights.finite import require_finite_weights
+
+        require_finite_weights(pretrained.model.state_dict(), str(pretrained.path))
+        measures = settings.measure(pretrained, data, seed, progress)
+        require_measured(measures)
+        return measures
 
     def refusal(self, config: DreamConfig) -> str:
         """Reason why a model of this configuration cannot be measured; empty if it can."""

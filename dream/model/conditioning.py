@@ -1,6 +1,7 @@
 """Text conditioning of the decoder: token ids for the model's own embedding, or states of a frozen T5 encoder."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +11,8 @@ from dream.config import TextConfig
 from dream.data.reading import TextReader
 from dream.data.text import CaptionTokenizer, Piece
 from dream.errors import InputError
+from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.reading import check_model_folder
 
 
 class Conditioning(Protocol):
@@ -84,7 +87,8 @@ class T5Conditioning:
         ids = self.tokenizer(
             list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids.to(self.device)
-        return self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
+        states = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
+        return require_finite(states, f"the T5 states of {len(captions):,} captions")
 
     def to(self, device: torch.device) -> "T5Conditioning":
         """Moves the T5 encoder to `device`."""
@@ -96,6 +100,7 @@ class T5Conditioning:
 def _t5_tokenizer(config: TextConfig) -> Any:
     from transformers import AutoTokenizer
 
+    check_model_folder(Path(config.t5).expanduser())
     try:
         return AutoTokenizer.from_pretrained(config.t5)
     except (OSError, ValueError) as error:
@@ -115,6 +120,7 @@ def _load_t5(config: TextConfig) -> tuple[Any, Any]:
             f"the T5 encoder '{config.t5}' is {model.config.d_model} wide, the configuration says "
             f"text.conditioning_width={config.conditioning_width}; set it to {model.config.d_model}"
         )
+    require_finite_weights(model.state_dict(), f"the T5 encoder '{config.t5}'")
     return tokenizer, model.eval().requires_grad_(False)
 
 

@@ -3,6 +3,7 @@
 Only this file uses diffusers.
 """
 
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -10,6 +11,8 @@ from torch import Generator, Tensor, nn
 
 from dream.config import ImageConfig
 from dream.errors import InputError
+from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.reading import check_model_folder
 
 
 class ImageTokenizer(Protocol):
@@ -85,6 +88,7 @@ class VaeTokenizer:
         if generator is not None:
             noise = torch.randn(latents.shape, generator=generator)
             latents = latents + posterior.std * noise.to(self.device)
+        latents = require_finite(latents, "the VAE's latents of pictures")
         return patchify(latents * self.config.scale, self.config.patch_size)
 
     @torch.no_grad()
@@ -92,6 +96,7 @@ class VaeTokenizer:
         """Images (B, 3, H, W), clamped to [0, 1]."""
         latents = unpatchify(tokens.to(self.device), self.config.patch_size, self.config.channels)
         images = self.vae.decode(latents / self.config.scale).sample  # type: ignore[operator]
+        images = require_finite(images, "the pictures that the VAE makes of latents")
         return ((images + 1.0) / 2).clamp(0, 1)
 
     def to(self, device: torch.device) -> "VaeTokenizer":
@@ -109,6 +114,7 @@ def _load_vae(config: ImageConfig) -> nn.Module:
             "image.tokenizer=sd-vae needs the package diffusers: pip install 'dream-workbench[vae]', "
             "or set image.tokenizer=pixels"
         ) from error
+    check_model_folder(Path(config.vae).expanduser())
     try:
         vae = AutoencoderKL.from_pretrained(config.vae, use_safetensors=True)
     except (OSError, ValueError) as error:
@@ -123,6 +129,7 @@ def _load_vae(config: ImageConfig) -> nn.Module:
             f"the configuration says image.channels={config.channels}, image.stride={config.stride}; "
             "set these to the VAE's"
         )
+    require_finite_weights(vae.state_dict(), f"the VAE '{config.vae}'")
     return vae.eval().requires_grad_(False)
 
 

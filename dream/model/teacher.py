@@ -1,5 +1,6 @@
 """The frozen teacher of REPA: patch features of any timm model, resampled to the token grid."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.reading import check_weights_file
 
 
 class Teacher:
@@ -35,7 +38,7 @@ class Teacher:
             features = patches.transpose(1, 2).reshape(len(x), -1, side, side)  # (B, W, h, w)
         if features.shape[-1] != self.grid:
             features = F.interpolate(features, size=(self.grid, self.grid), mode="bilinear", align_corners=False)
-        return features.flatten(2).transpose(1, 2)  # (B, N, W)
+        return require_finite(features.flatten(2).transpose(1, 2), "the features of the teacher")  # (B, N, W)
 
     def to(self, device: torch.device) -> "Teacher":
         """Moves the timm model to `device`."""
@@ -54,6 +57,8 @@ def _load_teacher(config: DreamConfig) -> Any:
     options: dict[str, Any] = {"num_classes": 0}
     if _takes_image_size(timm, c.teacher):
         options["img_size"] = c.teacher_size
+    if c.teacher_weights:
+        check_weights_file(Path(c.teacher_weights))
     try:
         if c.teacher_weights:
             model = timm.create_model(c.teacher, pretrained=False, checkpoint_path=c.teacher_weights, **options)
@@ -70,6 +75,7 @@ def _load_teacher(config: DreamConfig) -> Any:
             f"the teacher '{c.teacher}' is {model.num_features} wide, the configuration says "
             f"objective.teacher_width={c.teacher_width}; set it to {model.num_features}"
         )
+    require_finite_weights(model.state_dict(), f"the teacher '{c.teacher}'")
     return model.eval().requires_grad_(False)
 
 

@@ -27,11 +27,16 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
+from dream.json_text import parse_json
 from dream.plain_text import fault_in
+from dream.pointer_files import refuse_pointer
 from dream.training.optim import whole
+from dream.weights.finite import require_finite_weights
 
 FORMAT = 1
 """Version of the layout; a checkpoint of another version is refused."""
+CHECKPOINTS = "checkpoints"
+"""Folder of a run's checkpoints."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Tensors = Mapping[str, Tensor]
@@ -55,7 +60,7 @@ class TrainingState:
 
 def checkpoints_folder(run: Path) -> Path:
     """The folder of a run's checkpoints."""
-    return run / "checkpoints"
+    return run / CHECKPOINTS
 
 
 def checkpoint_folder(run: Path, step: int) -> Path:
@@ -129,7 +134,7 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
 
 def holds(folder: Path, name: str) -> bool:
     """Whether the checkpoint has `<name>.safetensors`; an exported one has only `model`."""
-    return f"{name}.safetensors" in _read_json(folder).get("files", {})
+    return f"{name}.safetensors" in _files(folder)
 
 
 def prune(run: Path, keep_last: int) -> None:
@@ -188,23 +193,32 @@ def read_state(folder: Path) -> TrainingState:
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """Reads `<name>.safetensors` onto the CPU; raises InputError if its bytes are not those that were written."""
+    """Reads `<name>.safetensors` onto the CPU; raises InputError if its bytes are not those that were written.
+
+    NaN and infinite values are refused too, by the names of their tensors.
+    """
     path = folder / f"{name}.safetensors"
-    expected = _read_json(folder).get("files", {}).get(path.name)
+    refuse_pointer(path)
+    expected = _files(folder).get(path.name)
     if not path.is_file():
         raise _damaged(path, "it is missing")
     if expected is not None and _fingerprint(path) != expected:
         raise _damaged(path, "its bytes are not those that were written")
     try:
         # safetensors takes no path with bytes that are not UTF-8
-        return load(path.read_bytes()) if fault_in(str(path)) else load_file(path)
+        tensors = load(path.read_bytes()) if fault_in(str(path)) else load_file(path)
     except SafetensorError as error:
         raise _damaged(path, str(error)) from error
+    require_finite_weights(tensors, str(path), f"the training diverged, or the file was damaged; {_earlier(folder)}")
+    return tensors
 
 
 def weights_id(folder: Path, name: str) -> str:
     """Short name of the weights in `<name>.safetensors`: equal weights have equal names."""
-    return str(_read_json(folder)["files"][f"{name}.safetensors"]["sha256"])[:12]
+    try:
+        return str(_files(folder)[f"{name}.safetensors"]["sha256"])[:12]
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder / "state.json", f"it has no hash of {name}.safetensors") from error
 
 
 def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
@@ -293,25 +307,39 @@ def _placed(tensor: Tensor, like: Tensor) -> Tensor:
 
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
+    refuse_pointer(path)
     try:
-        tree = json.loads(path.read_text())
+        tree = parse_json(path.read_bytes())
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
     except ValueError as error:
-        raise _damaged(path, "it is not JSON") from error
+        raise _damaged(path, f"it is not JSON: {error}") from error
     if not isinstance(tree, dict):
         raise _damaged(path, "it is not a JSON object")
     return tree
 
 
+def _files(folder: Path) -> dict[str, Any]:
+    """Size and hash of the checkpoint's weights files, by name."""
+    files = _read_json(folder).get("files", {})
+    if not isinstance(files, dict):
+        raise _damaged(folder / "state.json", "its list of files is not an object")
+    return files
+
+
 def _damaged(path: Path, why: str) -> InputError:
     """The error for a damaged file of a checkpoint; it names the checkpoint to use instead."""
-    folder = path.parent
+    return InputError(f"the checkpoint file {path} is damaged ({why}); {_earlier(path.parent)}; nothing was changed")
+
+
+def _earlier(folder: Path) -> str:
+    """What to use instead of a bad checkpoint."""
+    if folder.parent.name != CHECKPOINTS:
+        return "get the model again, or use another one"
     before = [other.name for other in list_checkpoints(folder.parent.parent) if other.name < folder.name]
-    remedy = "the run has no checkpoint before it"
-    if before:
-        remedy = f"use {folder.parent / before[-1]} instead (`--resume {before[-1]}` to continue training)"
-    return InputError(f"the checkpoint file {path} is damaged ({why}); {remedy}; nothing was changed")
+    if not before:
+        return "the run has no checkpoint before it"
+    return f"use {folder.parent / before[-1]} instead (`--resume {before[-1]}` to continue training)"
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 
 from dream.data.text import load_tokenizer
 from dream.training import checkpoint, run_log
+from dream.weights.finite import require_finite_weights
 
 RECORD, LOG = "recipe.json", "metrics.jsonl"
 """Files next to an exported model: configuration, versions and machine of its training, and the log."""
@@ -16,13 +17,15 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     """Writes the averaged weights of `source` in `dtype` to the checkpoint `out`; returns their number of values.
 
     Scalars, such as the logit scale, keep their type. If `source` belongs to a run, its record and log are copied,
-    so that the training can be repeated.
+    so that the training can be repeated. Raises InputError for weights that are not finite, as stored or in `dtype`.
     """
     state = checkpoint.read_state(source)
     weights = {
         name: tensor.to(dtype) if tensor.is_floating_point() and tensor.ndim else tensor
         for name, tensor in checkpoint.averaged_weights(source).items()
     }
+    narrow = str(dtype).removeprefix("torch.")
+    require_finite_weights(weights, f"{source} as {narrow}", f"they are too large for {narrow}: use --dtype float32")
     tokenizer = load_tokenizer(source / "tokenizer", state.config.text.context_length)
     checkpoint.write_checkpoint(out, state, {"model": weights}, tokenizer)
     run = source.resolve().parents[1]

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.console import Console
 from dream.data.sources import Source
+from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.model.pretrained import Pretrained
 from dream.training import checkpoint, monitor
@@ -185,7 +186,10 @@ def paint_samples(run: Run, folder: Path) -> None:
                 run.config, model, bundle.tokenizer, bundle.conditioning, bundle.image_tokenizer, name, folder, run.step
             )
             sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
-            monitor.draw_samples(pretrained, run.prompts, sheet)
+            try:
+                monitor.draw_samples(pretrained, run.prompts, sheet)
+            except InputError as error:  # an early model may overflow; the training is not at fault
+                run.console.say(f"no sample sheet of step {run.step:,}: {error}")
 
 
 @torch.no_grad()

@@ -15,8 +15,12 @@ import torch
 from torch import Tensor
 
 from dream.errors import InputError
+from dream.pointer_files import is_pointer_file, refuse_pointer
 from dream.pretrained import checkpoint_of
 from dream.training import checkpoint, run_log
+from dream.weights import torch_files
+from dream.weights.sharded import WeightSet, is_index, set_around, set_of_index, sets_in
+from dream.weights.stand_ins import Unread
 from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
 
@@ -26,6 +30,8 @@ RAW = ("model", "weights", "state_dict", "module")
 """Part names of raw weights."""
 MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer", "max_exp_avg_sq", "step")
 """Names of the per-parameter state that optimisers keep."""
+TORCH = (".pth", ".pt", ".bin", ".ckpt")
+"""Endings of files that torch.save wrote."""
 FOREIGN = {
     b"GGUF": "a GGUF file, which is not supported",
     b"\x89HDF": "an HDF5 file: save it as safetensors",
@@ -107,6 +113,8 @@ class Checkpoint:
     """Whether `load_pretrained` can open it."""
     raw: bool = True
     """False for an exported model, whose part `model` holds averaged weights."""
+    problems: tuple[str, ...] = ()
+    """What is missing from it, each as a clause; shown before anything else."""
 
     def part(self, name: str) -> Part:
         """The part with this name; raises InputError if there is none."""
@@ -169,13 +177,20 @@ def _open(path: Path) -> Checkpoint:
         return _open_folder(path)
     if not path.is_file():
         raise InputError(f"{path.name} is neither a file nor a folder")
+    if is_index(path):
+        return _open_sets(path, [set_of_index(path)], "safetensors" if ".safetensors" in path.name else "torch")
     parts, facts, kind = _open_file(path)
+    others = set_around(path)
+    if others is not None and len(others.files) + len(others.missing) > 1:
+        kind += f", one of {len(others.files) + len(others.missing)} of a set: open its folder to see all of them"
     return _checked(Checkpoint(path, kind, parts, facts))
 
 
 def _open_ours(folder: Path) -> Checkpoint:
     state = checkpoint.read_state(folder)
     files = sorted(folder.glob("*.safetensors"), key=lambda file: _rank(file.stem))
+    for file in files:
+        refuse_pointer(file)
     parts = tuple(Part(file.stem, _entries(file)[0]) for file in files)
     loss = state.validation_loss
     facts = {
@@ -190,39 +205,57 @@ def _open_ours(folder: Path) -> Checkpoint:
 
 
 def _open_folder(folder: Path) -> Checkpoint:
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix == ".safetensors")
-    if files:
-        groups: dict[str, list[Path]] = {}
-        for file in files:
-            groups.setdefault(re.sub(r"-\d+-of-\d+$", "", file.stem), []).append(file)
-        parts = tuple(
-            Part(name, tuple(entry for file in group for entry in _entries(file)[0]))
-            for name, group in sorted(groups.items(), key=lambda pair: _rank(pair[0]))
-        )
-        return _checked(Checkpoint(folder, f"folder of {len(files)} safetensors file(s)", parts))
-    others = sorted(file for file in folder.iterdir() if file.suffix in (".pth", ".pt", ".bin"))
-    if len(others) > 1:
-        names = ", ".join(file.name for file in others[:5])
+    safetensors = sets_in(folder, (".safetensors",))
+    if safetensors:
+        return _open_sets(folder, safetensors, "safetensors")
+    sets = sets_in(folder, TORCH)
+    if len(sets) > 1:
+        names = ", ".join(file.name for each in sets[:5] for file in each.files[:1])
         raise InputError(f"{folder.name} holds several torch files ({names}): give the path of one of them")
-    if not others:
+    if not sets:
         raise InputError(
             f"{folder} holds no checkpoint: expected state.json, a run's config.json, or a .safetensors, .pth, .pt or "
             ".bin file"
         )
-    return _open(others[0])
+    if len(sets[0].files) == 1 and not sets[0].problem:
+        return _open(sets[0].files[0])
+    return _open_sets(folder, sets, "torch")
+
+
+def _open_sets(path: Path, sets: list[WeightSet], kind: str) -> Checkpoint:
+    """The files of one or several sets of weights, each set as a part; names what is missing from them."""
+    parts: dict[str, list[TensorEntry]] = {}
+    problems: list[str] = []
+    for each in sets:
+        pointers = [file for file in each.files if is_pointer_file(file)]
+        problems += [f"{file.name} is a git-lfs pointer, not the file itself: run `git lfs pull`" for file in pointers]
+        real = [file for file in each.files if file not in pointers]
+        opened = [entry for file in real for part in _open_file(file)[0] for entry in part.entries]
+        if pointers and not opened:
+            continue
+        parts.setdefault(each.name, []).extend(sorted(opened, key=lambda entry: safe.natural(entry.name)))
+        problems += [clause for clause in (each.problem, each.lacking(e.name for e in opened)) if clause]
+    count = sum(len(each.files) for each in sets)
+    if not parts or not count:
+        raise InputError(f"{path.name} cannot be opened: {'; '.join(problems)}")
+    whole = f"folder of {count} {kind} file(s)"
+    ordered = sorted(parts.items(), key=lambda pair: _rank(pair[0]))
+    made = tuple(Part(name, tuple(entries)) for name, entries in ordered)
+    return _checked(Checkpoint(path, "; ".join([whole, *problems]), made, problems=tuple(problems)))
 
 
 def _open_file(path: Path) -> tuple[tuple[Part, ...], dict[str, str], str]:
+    refuse_pointer(path)
     with path.open("rb") as file:
         start = file.read(9)
     if not start:
         raise InputError(f"{path.name} is empty")
-    if start.startswith(pickles.MAGIC):
+    if start.startswith(torch_files.MAGIC):
         return *_pickle_parts(path), "torch file"
     if safe.looks_like(path):
         entries, notes = _entries(path)
         return (Part("weights", entries),), notes, "safetensors file"
-    if start.startswith(pickles.LEGACY):
+    if start.startswith(torch_files.LEGACY):
         raise InputError(
             f"{path.name} is a pickle or was written by torch before 1.6, so it cannot be read in pieces: "
             "load it in torch with weights_only=True and save its tensors again"
@@ -241,7 +274,7 @@ def _entries(path: Path) -> tuple[tuple[TensorEntry, ...], dict[str, str]]:
 
 
 def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:
-    tree = pickles.read_tree(path)
+    tree = torch_files.read_tree(path)
     tensors, facts = pickles.tensors_by_path(tree)
     groups: dict[str, list[TensorEntry]] = {}
     for place, tensor in tensors.items():
@@ -254,6 +287,8 @@ def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:
 
 
 def _is_map_of_weights(tree: Any) -> bool:
+    if isinstance(tree, Unread):  # a whole module, pickled
+        return True
     return isinstance(tree, dict) and any(isinstance(v, Tensor) and "." in str(k) for k, v in tree.items())
 
 

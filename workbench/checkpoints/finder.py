@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.plain_text import fault_in
-from workbench.checkpoints.pickles import MAGIC
+from dream.weights.torch_files import MAGIC
 
 DEPTH = 6
 """Levels of folders that are searched."""
 MOST_ENTRIES = 20_000
 """Number of files and folders after which the search ends."""
 SKIPPED = {"node_modules", "__pycache__", "samples", "tokenizer", "set-aside", "site-packages", "decodes"}
-SURE = (".safetensors", ".pth", ".pt")
+SURE = (".safetensors", ".pth", ".pt", ".ckpt")
 PERHAPS = (".bin",)
 """Extensions that torch shares with other formats; the file's first bytes decide."""
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dream.errors import InputError
+from dream.weights.torch_files import read_tree
 from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
 from workbench.checkpoints.files import TensorEntry
@@ -49,5 +50,5 @@ class Reader:
 
     def _tensor(self, entry: TensorEntry) -> Tensor:
         if entry.file not in self._trees:
-            self._trees[entry.file] = pickles.tensors_by_path(pickles.read_tree(entry.file))[0]
+            self._trees[entry.file] = pickles.tensors_by_path(read_tree(entry.file))[0]
         return self._trees[entry.file][entry.place].detach()

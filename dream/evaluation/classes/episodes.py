@@ -12,6 +12,7 @@ from torch import Tensor
 from dream.errors import InputError
 from dream.evaluation.settings import TaskSettings, at_least
 from dream.fields import Count
+from dream.weights.finite import require_finite
 
 CHUNK_VALUES = 1 << 23
 """Feature values of the episodes that are classified at once."""
@@ -127,6 +128,7 @@ def _accuracies(support: Tensor, queries: Tensor, rows: Episodes, chunk: slice, 
     asked = F.normalize(asked, dim=-1).flatten(1, 2)  # (E, W Q, D)
     # squared distance without the query's own square, which is the same for all classes
     distance = (prototypes**2).sum(-1)[:, None] - 2 * asked @ prototypes.transpose(1, 2)  # (E, W Q, W)
+    require_finite(distance, "the distances of the queries from the class means")
     own = torch.arange(present.shape[1])[:, None]
     right = (distance.argmin(-1).view(present.shape) == own) & present
     return (right.sum((1, 2)) / present.sum((1, 2))).double().numpy()

@@ -14,6 +14,7 @@ from dream.evaluation.classes.pictures import LabelledPictures
 from dream.evaluation.classes.settings import Pooling
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
+from dream.weights.finite import require_lengths, require_unit
 
 POOLINGS: tuple[str, ...] = typing.get_args(Pooling)
 CHUNK = 256
@@ -22,7 +23,10 @@ CHUNK = 256
 
 @torch.no_grad()
 def picture_features(pretrained: Pretrained, images: Tensor, mask_ratio: float, generator: Generator) -> Tensor:
-    """(B, E) normalised features of pictures (B, 3, H, W) uint8; each has its own random tokens masked."""
+    """(B, E) normalised features of pictures (B, 3, H, W) uint8; each has its own random tokens masked.
+
+    These functions raise InputError for features that are NaN, infinite or too large to be compared.
+    """
     config, model = pretrained.config.image, pretrained.model
     device = next(model.parameters()).device
     masked = num_masked(mask_ratio, config.num_tokens)
@@ -31,7 +35,7 @@ def picture_features(pretrained: Pretrained, images: Tensor, mask_ratio: float, 
         tokens = pretrained.image_tokenizer.tokenize(chunk).to(device)  # (b, N, D_tok)
         mask = mask_from_order(sample_orders(len(chunk), config.num_tokens, generator), masked).to(device)  # (b, N)
         features.append(model.image_features(model.encode(tokens, mask), mask).float().cpu())  # (b, E)
-    return torch.cat(features)
+    return require_unit(torch.cat(features), "the model's features of pictures")
 
 
 @torch.no_grad()
@@ -39,7 +43,8 @@ def caption_features(pretrained: Pretrained, captions: Sequence[str]) -> Tensor:
     """(B, E) normalised features of captions."""
     device = next(pretrained.model.parameters()).device
     ids = pretrained.tokenizer.token_ids(list(captions))
-    return torch.cat([pretrained.model.text_features(chunk.to(device)).float().cpu() for chunk in ids.split(CHUNK)])
+    features = [pretrained.model.text_features(chunk.to(device)).float().cpu() for chunk in ids.split(CHUNK)]
+    return require_unit(torch.cat(features), "the model's features of captions")
 
 
 @torch.no_grad()
@@ -52,7 +57,10 @@ def encoder_features(pretrained: Pretrained, images: Tensor, pooling: str = "ima
     check_pooling(pretrained, pooling)
     chunks = images.split(CHUNK) if len(images) else ()
     features = [pooled(pretrained, _encoded(pretrained, chunk), pooling).float().cpu() for chunk in chunks]
-    return torch.cat(features) if features else torch.empty(0, feature_width(pretrained, pooling))
+    if not features:
+        return torch.empty(0, feature_width(pretrained, pooling))
+    check = require_unit if pooling == "joint" else require_lengths
+    return check(torch.cat(features), "the model's features of pictures")
 
 
 def labelled_features(

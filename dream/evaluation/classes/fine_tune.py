@@ -29,8 +29,10 @@ from dream.model.encoder import Encoder, equal_groups
 from dream.model.latents import ImageTokenizer
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
+from dream.weights.finite import require_finite
 
 BETAS = (0.9, 0.999)
+DIVERGED = "the model overflows, or the training diverged: try a smaller fine_tune.lr"
 LR_DRAWN = 3e-3
 """Peak learning rate on drawn shapes, for a small model and few steps."""
 
@@ -115,7 +117,10 @@ def fine_tuned(
     seed: int = 0,
     progress: Progress = quiet,
 ) -> Classifier:
-    """A classifier of the data's classes, trained from a copy of the model's encoder, in eval mode."""
+    """A classifier of the data's classes, trained from a copy of the model's encoder, in eval mode.
+
+    Raises InputError if its loss is not a number at some step.
+    """
     request = PictureRequest(
         data, settings.label, settings.train_count, settings.batch_size, settings.crop, settings.flip, seed
     )
@@ -132,6 +137,7 @@ def fine_tuned(
             for group in optimizer.param_groups:
                 group["lr"] = peak * group["factor"] * schedule(step / total, settings.warmup)
             loss = F.cross_entropy(classifier(images), labels.to(device), label_smoothing=settings.smoothing)
+            require_finite(loss, f"the values of the loss of fine-tuning at step {step}", DIVERGED)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -28,6 +28,7 @@ from dream.evaluation.statistics import Measure
 from dream.fields import Count, Positive
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator
+from dream.weights.finite import require_finite
 
 FORMS = ("lars", "logistic")
 EPS = 1e-6
@@ -169,8 +170,9 @@ def fit_logistic(features: Tensor, labels: Tensor, classes: int) -> LinearClassi
         ) from None
 
     centre, scale = features.mean(0), features.std(0).clamp(min=EPS)
+    standardised = require_finite((features - centre) / scale, "the standardised features")
     model = LogisticRegression(max_iter=1000)
-    model.fit(((features - centre) / scale).double().numpy(), labels.numpy())
+    model.fit(standardised.double().numpy(), labels.numpy())
     rows, offsets = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
     if len(rows) == 1:  # for two classes scikit-learn stores the second class only
         rows, offsets = torch.cat([-rows, rows]) / 2, torch.cat([-offsets, offsets]) / 2

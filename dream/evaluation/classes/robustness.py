@@ -26,6 +26,7 @@ from dream.evaluation.classes.shifted_sets import Answers, ShiftedSet, open_shif
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.statistics import Measure, share
 from dream.model.pretrained import Pretrained
+from dream.weights.finite import require_logits
 
 RECIPE = FineTuneSettings()
 """Recipe of the classifier `fine_tuned`."""
@@ -120,7 +121,11 @@ def classifier(
 
 
 def hits(logits: Tensor, labels: Tensor, answers: Answers) -> np.ndarray:
-    """(B,) bool: whether the greatest logit (B, C) among the shared classes is a right answer for the label (B,)."""
+    """(B,) bool: whether the greatest logit (B, C) among the shared classes is a right answer for the label (B,).
+
+    Raises InputError for logits that are NaN or plus infinity.
+    """
+    require_logits(logits, "the logits of 'robustness'")
     shared = torch.tensor(sorted({number for numbers in answers for number in numbers}))
     predicted = shared[logits[:, shared].argmax(dim=1)]
     return np.array([p in answers[label] for p, label in zip(predicted.tolist(), labels.tolist(), strict=True)])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from dream.config import DreamConfig
 from dream.model.encoder import equal_groups
 from dream.model.pretrained import Pretrained
+from dream.weights.finite import require_finite
 
 
 class BlockMaps:
@@ -67,6 +68,7 @@ class BlockMaps:
 
     def _as_map(self, packed: Tensor, count: int) -> Tensor:
         tokens = packed.view(count, -1, self.width)[:, self.encoder.buffer_tokens :]  # (B, N, D)
+        require_finite(tokens.detach(), "the model's features of pictures")
         return tokens.transpose(1, 2).reshape(count, self.width, self.grid, self.grid)
 
 

@@ -21,11 +21,13 @@ from dream.evaluation.settings import FROM_0, TaskSettings, at_least
 from dream.fields import Count, NotNegative, Positive
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
+from dream.weights.finite import require_finite
 
 CHUNK = 64
 """Pictures that go through the encoder at once if nothing is trained."""
 FEATURE_BYTES = 1 << 30
 """Maps of a frozen encoder are kept if those of the whole training set fit into this."""
+DIVERGED = "the model overflows, or the training diverged: try a smaller lr"
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Loss of outputs (B, C, H, W) and targets (B, H, W)."""
 
@@ -78,7 +80,8 @@ def head_outputs(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Outputs (B, C, H, W) of a head trained on the training pictures, and maps (B, H, W), for the test pictures.
 
-    The model is left as it was. Raises InputError if fewer than two training pictures can be read.
+    The model is left as it was. Raises InputError if fewer than two training pictures can be read, and for maps, losses
+    and outputs that are not finite.
     """
     maps, size = BlockMaps(pretrained, plan.blocks, frozen=settings.frozen), pretrained.config.image.size
     with _seeded(maps.device, seed, settings.task):
@@ -115,7 +118,9 @@ def _train(
             group["lr"] = peak * _rate(step / steps, settings.warmup)
         if len(targets) > 1:  # BatchNorm needs two examples; others of the batch may be broken
             optimizer.zero_grad(set_to_none=True)
-            loss_of(head(inputs, size), targets.to(maps.device)).backward()
+            loss = loss_of(head(inputs, size), targets.to(maps.device))
+            require_finite(loss, f"the values of the loss of the head at step {step}", DIVERGED)
+            loss.backward()
             optimizer.step()
             trained += 1
         progress((step + 1) / steps, "training the head")
@@ -132,7 +137,7 @@ def _predictions(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The head's outputs (B, C, H, W) and the maps (B, H, W) of all readable pictures, on the CPU."""
     for images, targets in pictures.chunks(CHUNK):
-        yield head(maps(images), size).float().cpu(), targets
+        yield require_finite(head(maps(images), size).float().cpu(), "the outputs of the head"), targets
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from dream.data.grammar import Scene, parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, LEVEL, SIZE
+from dream.weights.finite import require_finite
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
 
@@ -118,8 +119,10 @@ class Judge(nn.Module):
         pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
         if pictures.shape[-2:] != (SIZE, SIZE):
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
+        require_finite(pictures, "the pictures to judge")
         chunks = [self(chunk) for chunk in pictures.split(256)]
-        return {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        logits = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        return {name: require_finite(values, f"the judge's logits of '{name}'") for name, values in logits.items()}
 
 
 def _reading(logits: Mapping[str, Tensor], refusing: bool) -> Reading:

@@ -3,7 +3,6 @@
 All but the judge are files that the user has; if a file is named, nothing is downloaded.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,10 @@ from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.judging.damage import SIZE
 from dream.evaluation.judging.judge import load_judge
+from dream.json_text import parse_json
 from dream.model.pretrained import Pretrained
+from dream.weights.finite import require_finite, require_finite_weights, require_lengths
+from dream.weights.reading import check_model_folder, check_weights_file
 
 PictureEncoder = Callable[[Tensor], Tensor]
 """Maps pictures (B, 3, H, W) uint8 to features (B, D) on the CPU."""
@@ -52,7 +54,7 @@ def judge_features(images: Tensor) -> Tensor:
     for chunk in images.split(256):
         pictures = _resized(chunk, SIZE, "bilinear")
         features.append(judge.heads[:2](judge.features(2 * pictures - 1)))
-    return torch.cat(features)
+    return require_finite(torch.cat(features), "the judge's features of pictures")
 
 
 class ClipScorer:
@@ -79,7 +81,8 @@ class ClipScorer:
         x = _resized(pictures.to(self.device), model.config.vision_config.image_size, "bicubic")
         image = model.visual_projection(model.vision_model((x - self.mean) / self.std).pooler_output)  # (B, E)
         text = model.text_projection(model.text_model(words.to(self.device)).pooler_output)  # (B, E)
-        return F.cosine_similarity(image, text).float().cpu()
+        image, text = (F.normalize(require_lengths(rows, "CLIP's features"), dim=-1) for rows in (image, text))
+        return (image * text).sum(dim=-1).float().cpu()
 
 
 def _resized(images: Tensor, side: int, mode: str) -> Tensor:
@@ -99,7 +102,8 @@ def _timm_encoder(name: str, weights: str | None, device: torch.device) -> Pictu
     @torch.no_grad()
     def features(images: Tensor) -> Tensor:
         batches = (_resized(batch.to(device), side, "bicubic") for batch in images.split(BATCH))
-        return torch.cat([model((x - mean) / std).float().cpu() for x in batches])
+        rows = torch.cat([model((x - mean) / std).float().cpu() for x in batches])
+        return require_finite(rows, f"the features of pictures by 'timm:{name}'")
 
     return features
 
@@ -113,6 +117,8 @@ def _load_timm(name: str, weights: str | None) -> Any:
     path = Path(weights).expanduser() if weights else None
     if path is not None and not (path.is_file() and path.suffix == ".safetensors"):
         raise InputError(f"there is no .safetensors file '{weights}' (generation.encoder_weights)")
+    if path is not None:
+        check_weights_file(path)
     try:
         model = _created(timm, name, path)
     except Exception as error:  # timm passes on any exception of its downloader and loader
@@ -121,6 +127,7 @@ def _load_timm(name: str, weights: str | None) -> Any:
             f"cannot load the encoder 'timm:{name}': set generation.encoder_weights to a local .safetensors of that "
             f"model, or make timm's pretrained weights reachable ({reason})"
         ) from error
+    require_finite_weights(model.state_dict(), f"the encoder 'timm:{name}'")
     return model.eval().requires_grad_(False)
 
 
@@ -145,6 +152,7 @@ def _timm_data(model: Any) -> dict[str, Any]:
 def _load_clip(folder: Path) -> Any:
     if not folder.is_dir():
         raise InputError(f"there is no CLIP folder '{folder}': expected a local Hugging Face CLIP model")
+    check_model_folder(folder)
     from transformers import CLIPModel
 
     try:
@@ -155,6 +163,7 @@ def _load_clip(folder: Path) -> Any:
             f"cannot load CLIP from '{folder}': expected config.json, model.safetensors, vocab.json and "
             f"merges.txt ({reason})"
         ) from error
+    require_finite_weights(model.state_dict(), f"the CLIP in '{folder}'")
     return model.eval().requires_grad_(False)
 
 
@@ -162,7 +171,7 @@ def _clip_statistics(folder: Path) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (1, 3, 1, 1) that pictures are normalised with."""
     path = folder / "preprocessor_config.json"
     try:
-        config = json.loads(path.read_text()) if path.is_file() else {}
+        config = parse_json(path.read_bytes()) if path.is_file() else {}
         values = config.get("image_mean", CLIP_MEAN), config.get("image_std", CLIP_STD)
         mean, std = (torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1) for v in values)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:

@@ -4,6 +4,8 @@ The Frechet distance (FID with Inception features, arXiv 1706.08500) is that bet
 and covariances. Its estimate is biased upwards by about 1 / number of pictures, so distances are comparable only
 between sets of the same sizes, and the interval is of the distance at these sizes.
 
+Features with NaN or infinite values are refused with an InputError.
+
 These are our own functions because torch-fidelity 0.4 has no intervals, density or coverage, and takes 12 times as long
 for the distance of 500 pictures (52 s against 4 s; the values agree to 1e-6).
 """
@@ -18,6 +20,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from dream.evaluation.statistics import Z95, Estimate
+from dream.weights.finite import require_finite
 
 Array = NDArray[np.float64]
 
@@ -33,6 +36,7 @@ class _Factors(NamedTuple):
     root: Array
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused below
 def frechet_estimate(a: ArrayLike, b: ArrayLike) -> Estimate:
     """|mean a - mean b|^2 + tr(A + B - 2 (A B)^(1/2)) of features (n, D) and (m, D), with the interval over pictures.
 
@@ -42,14 +46,16 @@ def frechet_estimate(a: ArrayLike, b: ArrayLike) -> Estimate:
     x, where T is the linear map that carries one Gaussian onto the other. The count is that of the smaller set.
     """
     one, other = _factors(a), _factors(b)
-    left, values, right = np.linalg.svd(one.root @ other.root.T, full_matrices=False)
+    product = require_finite(one.root @ other.root.T, "the products of the covariances")
+    left, values, right = np.linalg.svd(product, full_matrices=False)
     gap = one.mean - other.mean
-    value = max(0.0, float(gap @ gap + _square(one.root) + _square(other.root) - 2 * values.sum()))
+    value = float(np.maximum(0.0, gap @ gap + _square(one.root) + _square(other.root) - 2 * values.sum()))
     variance = 0.0
     for factors, side, sign in ((one, left, 1.0), (other, right.T, -1.0)):
         influence = _influence(factors, side, values, sign * gap)
         variance += influence.var(ddof=1) / len(influence)
     half = Z95 * math.sqrt(variance)
+    require_finite(np.array([value, half]), "the Frechet distance and its interval")
     return Estimate(value, max(0.0, value - half), value + half, min(len(one.basis), len(other.basis)))
 
 
@@ -59,7 +65,7 @@ def inception_scores(probabilities: ArrayLike, splits: int = 10) -> Array:
     The Inception Score (arXiv 1606.03498) is their mean. Splits are consecutive, at most as many as there are
     pictures; torch-fidelity shuffles the pictures before.
     """
-    table = np.asarray(probabilities, np.float64)
+    table = require_finite(np.asarray(probabilities, np.float64), "the class probabilities")
     splits = min(splits, len(table))
     cuts = [i * len(table) // splits for i in range(splits + 1)]
     return np.array([_inception_score(table[a:b]) for a, b in itertools.pairwise(cuts)])
@@ -83,7 +89,7 @@ class Overlap(NamedTuple):
 
 def overlap(real: ArrayLike, painted: ArrayLike, k: int = 3) -> Overlap:
     """Flags of each picture of two sets with features (n, D) and (m, D), both of more than k pictures."""
-    x, y = np.asarray(real, np.float64), np.asarray(painted, np.float64)
+    x, y = (require_finite(np.asarray(rows, np.float64), "the features to compare") for rows in (real, painted))
     if min(len(x), len(y)) <= k:
         raise ValueError(f"{k} neighbours need more than {k} pictures, got {len(x)} real, {len(y)} painted")
     reach, painted_reach = _radii(x, k), _radii(y, k)
@@ -101,12 +107,12 @@ def _square(root: Array) -> float:
 
 
 def _factors(features: ArrayLike) -> _Factors:
-    x = np.asarray(features, np.float64)
+    x = require_finite(np.asarray(features, np.float64), "the features to compare")
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"a covariance needs 2 or more features (n, D), got shape {x.shape}")
     centre = x.mean(0)
     basis, root = np.linalg.qr((x - centre) / math.sqrt(len(x) - 1))
-    return _Factors(centre, basis, root)
+    return _Factors(centre, basis, require_finite(root, "the covariances of the features"))
 
 
 def _influence(factors: _Factors, side: Array, values: Array, gap: Array) -> Array:

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream.errors import InputError
+from dream.weights.finite import require_finite
+from dream.weights.reading import read_weights
 
 SIDE = 299
 """Side length that pictures are resized to."""
@@ -218,8 +219,10 @@ class Inception(nn.Module):
         """`forward`, BATCH pictures at a time, with the result on the CPU."""
         device = self.fc.weight.device
         batches = [self(batch.to(device)) for batch in images.split(BATCH)]
+        features, probabilities = (torch.cat([tensor.cpu() for tensor in each]) for each in zip(*batches, strict=True))
         return InceptionOutput(
-            *(torch.cat([tensor.cpu() for tensor in tensors]) for tensors in zip(*batches, strict=True))
+            require_finite(features, "the Inception's features of pictures"),
+            require_finite(probabilities, "the Inception's class probabilities of pictures"),
         )
 
 
@@ -247,18 +250,12 @@ def load_inception(path: str | Path) -> Inception:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"there is no Inception weights file '{path}': expected torch-fidelity's {WEIGHTS}")
     try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both readers raise exceptions of many types
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path} cannot be read as a .pth or .safetensors of weights ({reason})") from None
-    if not isinstance(tensors, dict) or not all(isinstance(t, Tensor) for t in tensors.values()):
-        raise InputError(f"{path} does not hold a dictionary of tensors by name, as an Inception weights file does")
-    return tensors
+        return read_weights(path)
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as the weights of the FID Inception: {error}") from None
 
 
 def _listed(what: str, names: set[str]) -> list[str]:

@@ -228,3 +228,14 @@ def test_a_large_file_waits_for_a_click(workspace, monkeypatch):
     assert "must be read once" in text(app) and not charts(app)
     app.button(key="do.checkpoints.statistics.start").click()
     assert charts(settled(app)) == 2
+
+
+def test_values_that_are_no_numbers_and_missing_files_are_said_first(workspace, monkeypatch):
+    app = page(workspace, monkeypatch, "sick.safetensors", "Layers")
+    assert "1 tensor holds values that are NaN or infinite" in app.error[0].value
+    assert r"logit\_scale" in app.error[0].value
+    assert not page(workspace, monkeypatch, "foreign.safetensors").error
+    (workspace / "set").mkdir()
+    save_file({"a": torch.ones(2)}, workspace / "set" / "model-00001-of-00002.safetensors")
+    app = page(workspace, monkeypatch, "set")
+    assert "model-00002-of-00002" in app.error[0].value and "missing" in app.error[0].value

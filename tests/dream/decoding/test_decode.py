@@ -9,6 +9,7 @@ from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches
 from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Given, Prompted
+from dream.errors import InputError
 from dream.published import decode_published
 from tests.dream.decoding.decode_fakes import PROMPTS, FakeModel, small_config, small_pretrained
 
@@ -235,3 +236,17 @@ def test_decoding_leaves_the_global_generator_alone(flow):
     before = torch.get_rng_state()
     paint(flow, PROMPTS[:1], SETTINGS["once"])
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("where", "sentence"),
+    [
+        ("decoder.norm_out", r"the tokens of decoding step 1 of 6 are not all numbers.*lower guidance"),
+        ("text_tower.norm_out", "the features of the prompts are not all numbers"),
+    ],
+)
+def test_a_decode_that_overflows_stops_and_says_at_which_step(where, sentence):
+    pretrained = small_pretrained("flow")
+    pretrained.model.get_submodule(where).weight.data.fill_(3e38)
+    with pytest.raises(InputError, match=sentence):
+        paint(pretrained, PROMPTS, SETTINGS["once"])

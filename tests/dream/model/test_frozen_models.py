@@ -155,3 +155,21 @@ def test_t5_reads_as_far_as_its_own_length_and_says_what_it_has_no_token_for(t5_
     assert torch.allclose(states[0], states[1], atol=1e-5)
     assert PromptReader(reader, None, None).read("a cube").lost == ("cube",)
     assert decoder_reader(preset("tiny").text, tokenizer) is tokenizer
+
+
+def test_frozen_weights_that_are_no_numbers_or_pointers_are_refused_by_name(vae_folder, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "vae"
+    shutil.copytree(vae_folder, folder)
+    path = folder / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    tensors["encoder.conv_in.bias"][0] = torch.nan
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"the VAE .*'encoder\.conv_in\.bias' 1 of 8"):
+        build_image_tokenizer(with_vae(folder))
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match="git-lfs pointer"):
+        build_image_tokenizer(with_vae(folder))

@@ -202,3 +202,26 @@ def test_later_checkpoints_are_set_aside_not_lost(tmp_path, config, tokenizer):
 def test_what_is_no_model_says_so(tmp_path, path, message):
     with pytest.raises(InputError, match=message):
         load_pretrained(tmp_path / path)
+
+
+@pytest.mark.parametrize("name", ["model", "ema", "optimizer"])
+def test_values_that_are_no_numbers_are_not_taken_over_and_name_the_checkpoint_before(
+    tmp_path, config, tokenizer, name
+):
+    write(tmp_path, config, tokenizer, 1)
+    folder = write(tmp_path, config, tokenizer, 2)
+    tensors = {each: ckpt.read_tensors(folder, each) for each in ("model", "ema", "optimizer")}
+    first = next(key for key, tensor in tensors[name].items() if tensor.is_floating_point() and tensor.ndim)
+    tensors[name][first].view(-1)[0] = torch.nan
+    ckpt.write_checkpoint(folder, ckpt.read_state(folder), tensors, tokenizer)
+    with pytest.raises(InputError, match=rf"{name}\.safetensors are not all numbers.*step-00000001 instead") as caught:
+        ckpt.read_tensors(folder, name)
+    assert f"'{first}'" in str(caught.value)
+
+
+def test_a_pointer_of_git_lfs_is_named_as_such(tmp_path, config, tokenizer):
+    folder = write(tmp_path, config, tokenizer, 1)
+    for name in ("model.safetensors", "state.json"):
+        (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        with pytest.raises(InputError, match=rf"{name} is a git-lfs pointer"):
+            load_pretrained(folder)
