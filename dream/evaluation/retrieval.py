@@ -23,7 +23,7 @@ from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
-from dream.evaluation.statistics import Estimate, Measure, mean, share
+from dream.evaluation.statistics import Estimate, Measure, pooled_share, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
@@ -32,7 +32,7 @@ RANKS = (1, 5, 10)
 
 
 FEW_POOLS = 10
-"""With fewer pools, intervals are over queries instead of pools."""
+"""With fewer pools, intervals are over queries, which are nearly independent, instead of pools."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,13 @@ class RetrievalSettings(JointSettings, task="retrieval"):
                 similarity = picture_features(pretrained, batch.images, ratio, masks) @ captions.T
                 for direction, before in ranked_before(similarity).items():
                     found.setdefault((ratio, direction), []).append(before.cpu().numpy())
-        draws = np.random.default_rng(seed)
         where = {"data": data, "pool": self.pool}
         return [
             Measure(
                 "retrieval",
                 f"{direction} R@{rank}",
                 {"mask_ratio": ratio, **where, "pools": len(before)},
-                _recall(np.stack(before) < rank, draws),
+                _recall(np.stack(before) < rank),
             )
             for (ratio, direction), before in found.items()
             for rank in RANKS
@@ -99,9 +98,9 @@ def ranked_before(similarity: Tensor) -> dict[str, Tensor]:
     }
 
 
-def _recall(hits: NDArray[np.bool_], draws: np.random.Generator) -> Estimate:
+def _recall(hits: NDArray[np.bool_]) -> Estimate:
     """Returns the mean of hits (pools, queries)."""
-    return share(hits) if len(hits) < FEW_POOLS else mean(hits.mean(1), draws)
+    return share(hits, "queries") if len(hits) < FEW_POOLS else pooled_share(hits)
 
 
 def _pools(config: DreamConfig, data: str, pool: int, pools: int, seed: int) -> Iterator[Batch]:

@@ -20,10 +20,9 @@ from dream.evaluation.dense.nyu_mat import mat_pictures
 from dream.evaluation.dense.nyu_pairs import metres, nyu_pairs
 from dream.evaluation.dense.training import HeadPlan, HeadSettings, Loss, head_outputs
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.statistics import Measure, mean
+from dream.evaluation.statistics import Measure, mean, mean_share
 from dream.fields import Bounds
 from dream.model.pretrained import Pretrained
-from dream.randomness import seed_of
 
 MIN_DEPTH = 1e-3
 """Smaller depths are neither measured nor predicted."""
@@ -67,8 +66,8 @@ class DepthSettings(HeadSettings, task="depth"):
         if not len(table):
             raise InputError(f"'{data}' has no readable test picture with depths in (0, {farthest:g}]")
         where = {"data": data, "head": self.head, "frozen": self.frozen}
-        draws = np.random.default_rng(seed_of(seed, "depth intervals"))
-        return [Measure("depth", name, where, mean(table[:, i], draws)) for i, name in enumerate(MEASURES)]
+        estimates = (mean(table[:, 0], least=0), mean_share(table[:, 1]), mean(table[:, 2], least=0))
+        return [Measure("depth", name, where, one) for name, one in zip(MEASURES, estimates, strict=True)]
 
     def _splits(self, pretrained: Pretrained, data: str, seed: int) -> DenseSplits:
         if data == "shapes":

@@ -26,7 +26,7 @@ from dream.evaluation.painted.inception import Inception, load_inception
 from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import HeldOutSettings, at_least
-from dream.evaluation.statistics import Measure, bootstrap, mean, share
+from dream.evaluation.statistics import Measure, mean, mean_of_averages, rate, two_set_mean, two_set_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
@@ -75,13 +75,13 @@ class GenerationSettings(HeldOutSettings, task="generation"):
         where = {"data": data, "pictures": len(pictures.painted)}
         measures = []
         if networks.inception is not None:
-            measures += _inception_measures(networks.inception, pictures, self.neighbours, where, seed)
+            measures += _inception_measures(networks.inception, pictures, self.neighbours, where)
         if networks.encoder is not None:
             sets = [networks.encoder(images) for images in pictures.images]
             at = {**where, "encoder": networks.encoder_name}
-            measures += _distances("Frechet distance", sets, self.neighbours, at, seed)
+            measures += _distances("Frechet distance", sets, self.neighbours, at)
         measures += _caption_measures(pretrained, networks, pictures, where, seed)
-        return [*measures, _speed(pretrained, pictures, data, seed)]
+        return [*measures, _speed(pretrained, pictures, data)]
 
 
 @dataclass(frozen=True)
@@ -157,27 +157,25 @@ def _painted(
     return torch.cat(painted), np.array(times)
 
 
-def _speed(pretrained: Pretrained, pictures: _Pictures, data: str, seed: int) -> Measure:
-    speed = bootstrap(pictures.times, lambda s: s[..., 0] / s[..., 1], _draws(seed, "speed"))
+def _speed(pretrained: Pretrained, pictures: _Pictures, data: str) -> Measure:
+    speed = rate(pictures.times)
     device = next(pretrained.model.parameters()).device.type
     where = {"data": data, "batch": int(pictures.times[0, 0]), "device": device}
     return Measure("generation", "pictures painted a second", where, speed)
 
 
-def _inception_measures(
-    inception: Inception, pictures: _Pictures, k: int, where: dict[str, Any], seed: int
-) -> list[Measure]:
+def _inception_measures(inception: Inception, pictures: _Pictures, k: int, where: dict[str, Any]) -> list[Measure]:
     outputs = [inception.outputs(images) for images in pictures.images]
     at = {**where, "encoder": "inception"}
-    measures = _distances("FID", [output.features for output in outputs], k, at, seed)
+    measures = _distances("FID", [output.features for output in outputs], k, at)
     for name, output in zip(("", REAL), outputs, strict=False):
         scores = inception_scores(output.probabilities.numpy(), SPLITS)
-        score = mean(scores, _draws(seed, "inception score"))
+        score = mean_of_averages(scores, "splits")
         measures.append(Measure("generation", f"{name}Inception Score", {**where, "splits": len(scores)}, score))
     return measures
 
 
-def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any], seed: int) -> list[Measure]:
+def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any]) -> list[Measure]:
     """Distances of the painted pictures, and of `asked`, from `others`; `sets` holds features (n, D) of each."""
     *compared, others = (features.double().numpy() for features in sets)
     measures = []
@@ -185,10 +183,10 @@ def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, A
         measures.append(Measure("generation", name + distance, where, frechet_estimate(features, others)))
         flags, at = overlap(others, features, k), {**where, "neighbours": k}
         measures += [
-            Measure("generation", f"{name}precision", at, share(flags.precision)),
-            Measure("generation", f"{name}recall", at, share(flags.recall)),
-            Measure("generation", f"{name}density", at, mean(flags.density, _draws(seed, "density"))),
-            Measure("generation", f"{name}coverage", at, share(flags.coverage)),
+            Measure("generation", f"{name}precision", at, two_set_share(flags.precision, flags.moves.precision)),
+            Measure("generation", f"{name}recall", at, two_set_share(flags.recall, flags.moves.recall)),
+            Measure("generation", f"{name}density", at, two_set_mean(flags.density, flags.moves.density)),
+            Measure("generation", f"{name}coverage", at, two_set_share(flags.coverage, flags.moves.coverage)),
         ]
     return measures
 
@@ -201,14 +199,10 @@ def _caption_measures(
     for name, images in (("", pictures.painted), (REAL, pictures.asked.images)):
         if networks.clip is not None:
             scores = networks.clip.scores(images, captions).numpy()
-            measures.append(Measure("generation", f"{name}CLIP score", where, mean(scores, _draws(seed, "clip"))))
+            measures.append(Measure("generation", f"{name}CLIP score", where, mean(scores)))
         if pretrained.config.objective.contrastive_weight > 0:
             unmasked = picture_features(pretrained, images, 0.0, generator(seed, "generation"))
             cosines = (unmasked * caption_features(pretrained, captions)).sum(1).numpy()
-            estimate = mean(cosines, _draws(seed, "alignment"))
+            estimate = mean(cosines, least=-1, most=1)
             measures.append(Measure("generation", f"{name}alignment with the caption", where, estimate))
     return measures
-
-
-def _draws(seed: int, what: str) -> np.random.Generator:
-    return np.random.default_rng(seed_of(seed, "generation intervals", what))
