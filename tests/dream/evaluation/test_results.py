@@ -5,6 +5,7 @@ import math
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dream.data.report import BROKEN_PICTURE, DataReport, reports_made
