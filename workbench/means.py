@@ -8,31 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from dream.evaluation.results import Results, TaskResult
-from dream.evaluation.statistics import Estimate, Measure
-
-T95 = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-    2.110,
-    2.101,
-    2.093,
-    2.086,
-)
-"""97.5 % quantiles of Student's t distribution with 1 to 20 degrees of freedom."""
+from dream.evaluation.statistics import SHARES, Estimate, Measure, mean_of_averages
 
 
 def mean_over_seeds(name: str, model: str, runs: Sequence[Results]) -> Results:
@@ -54,12 +30,14 @@ def _mean_entry(entries: Sequence[TaskResult]) -> TaskResult:
 
 
 def over_seeds(estimates: Sequence[Estimate]) -> Estimate:
-    """Returns the mean of the runs with Student's t interval; a single run keeps its own interval."""
+    """Returns the mean of the runs with Student's t interval; a single run keeps its own interval.
+
+    Runs that agree exactly show no spread, so there is no interval.
+    """
     finite = [estimate for estimate in estimates if math.isfinite(estimate.value)]
     if len(finite) < 2:
         return (finite or estimates)[0]
-    values = np.array([estimate.value for estimate in finite])
-    degrees = len(values) - 1
-    half = (T95[degrees - 1] if degrees <= len(T95) else 2.0) * values.std(ddof=1) / np.sqrt(len(values))
-    middle = float(values.mean())
-    return Estimate(middle, middle - float(half), middle + float(half), len(values))
+    mean = mean_of_averages([estimate.value for estimate in finite])
+    if not all(estimate.kind in SHARES for estimate in finite):
+        return mean
+    return replace(mean, low=float(np.maximum(0, mean.low)), high=float(np.minimum(1, mean.high)))

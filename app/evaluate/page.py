@@ -24,8 +24,8 @@ def render() -> None:
     folders = result_folders(here)
     st.title("Evaluate")
     st.caption(
-        "What models can do, in numbers: each measure with its 95 % interval, models side by side, next to the "
-        "paper's figure if it reports the same measure."
+        "What models can do, in numbers: each measure with its 95 % interval if there are enough rows for one, models "
+        "side by side, next to the paper's figure if it reports the same measure."
     )
     wake(here)
     show_jobs(here)

@@ -26,7 +26,7 @@ from dream.masking import counts_in_contrast, counts_in_generation, mask_from_or
 from dream.model.decoder import CrossCache
 from dream.model.dream import Dream, GenerativeOutput
 from dream.model.pretrained import Pretrained
-from dream.randomness import generator, seed_of
+from dream.randomness import generator
 from dream.training.monitor import PICTURES, hidden_at
 from dream.weights.finite import require_finite, require_unit
 
@@ -67,8 +67,7 @@ class LossesSettings(HeldOutSettings, task="losses"):
         for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
             for ratio in (r for r in self.mask_ratios if (r, name) in found):
                 where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
-                draws = np.random.default_rng(seed_of(seed, "losses", name))
-                measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]), draws)))
+                measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]))))
         return measures
 
 
@@ -101,8 +100,7 @@ def by_ratio(pretrained: Pretrained, pool: _Pool, ratio: float, seed: int) -> It
         features = require_unit(model.image_features(encoded, mask).float(), "the model's features of pictures")
         cosine = features @ pool.text_features.T  # (pictures, captions)
         yield CONTRASTIVE, _contrastive(pretrained, cosine, pool.same_caption)
-        own, different = cosine.diagonal(), ~pool.same_caption
-        others = (cosine * different).sum(1) / different.sum(1).clamp(min=1)
+        own, others = cosine.diagonal(), _with_others(cosine, ~pool.same_caption)
         yield OWN, own
         yield OTHERS, others
         yield GAP, own - others
@@ -158,12 +156,27 @@ def _generative(pretrained: Pretrained, pool: _Pool, encoded: Tensor, mask: Tens
 
 
 def _contrastive(pretrained: Pretrained, cosine: Tensor, same_caption: Tensor) -> Tensor:
-    """Returns (P,) per picture and its caption; their mean is `losses.contrastive_loss`."""
+    """Returns (P,) parts of a picture and its caption in `losses.contrastive_loss`, which is their mean.
+
+    A pair's part is its own loss and what it adds to the others' as a wrong answer, over that of an average pair. So
+    the pairs of a pool are independent of each other, and the spread of the parts is that of the loss.
+    """
     own = torch.arange(len(cosine), device=cosine.device)
     others = same_caption & ~torch.eye(len(cosine), dtype=torch.bool, device=cosine.device)
     logits = (cosine * pretrained.model.contrastive_scale()).masked_fill(others, float("-inf"))
     to_text, to_image = (F.cross_entropy(side, own, reduction="none") for side in (logits, logits.T))
-    return (to_text + to_image) / 2
+    wrong = sum(side.softmax(1).fill_diagonal_(0).sum(0) for side in (logits, logits.T))
+    return (to_text + to_image + wrong - torch.as_tensor(wrong).mean()) / 2
+
+
+def _with_others(cosine: Tensor, different: Tensor) -> Tensor:
+    """Returns (P,) parts of a picture and its caption in the mean cosine of pictures with other captions.
+
+    A pair takes part with its picture and with its caption; the mean over pictures is the mean of the parts.
+    """
+    to_captions = (cosine * different).sum(1) / different.sum(1).clamp(min=1)
+    to_pictures = (cosine * different).sum(0) / different.sum(0).clamp(min=1)
+    return to_captions + to_pictures - to_pictures.mean()
 
 
 def _conditions(pretrained: Pretrained, name: str, ratio: float, pools: list[Batch]) -> dict[str, object]:

@@ -203,7 +203,8 @@ def _same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 def _measure(row: dict[str, Any]) -> Measure:
     value, low, high = (math.nan if row[key] is None else row[key] for key in ("value", "low", "high"))
-    return Measure(row["task"], row["name"], row["where"], Estimate(value, low, high, row["count"]))
+    estimate = Estimate(value, low, high, row["count"], row.get("kind", ""), row.get("rows", ""))
+    return Measure(row["task"], row["name"], row["where"], estimate)
 
 
 def _short(value: Any) -> str:

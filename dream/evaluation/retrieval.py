@@ -28,7 +28,7 @@ from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
-from dream.evaluation.statistics import Estimate, Measure, bootstrap, mean, share
+from dream.evaluation.statistics import Estimate, Measure, mean_share, pooled_share, ratio_share, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
@@ -38,7 +38,7 @@ TEXT_TO_IMAGE, IMAGE_TO_TEXT = "text to image", "image to text"
 PROTOCOLS = {"coco_1k": (1000, 5), "coco_5k": (5000, 1)}
 """Pictures per pool, and pools, of the published protocols."""
 FEW_POOLS = 10
-"""With fewer pools, intervals are over queries instead of pools."""
+"""With fewer pools, intervals are over queries, which are nearly independent, instead of pools."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,6 @@ class RetrievalSettings(JointSettings, task="retrieval"):
                 for direction, before in ranked_before(similarity, pool.owners).items():
                     owners = pool.owners if direction == TEXT_TO_IMAGE else torch.arange(len(similarity))
                     found.setdefault((ratio, direction), []).append(_Ranks(before.cpu().numpy(), owners.numpy()))
-        draws = np.random.default_rng(seed)
         where: dict[str, object] = {"data": data, "pool": self._sizes[0]}
         if self.protocol != "pools":
             where["protocol"] = self.protocol
@@ -86,7 +85,7 @@ class RetrievalSettings(JointSettings, task="retrieval"):
                 "retrieval",
                 f"{direction} R@{rank}",
                 {"mask_ratio": ratio, **where, "pools": len(ranks)},
-                _recall(ranks, rank, draws),
+                _recall(ranks, rank),
             )
             for (ratio, direction), ranks in found.items()
             for rank in RANKS
@@ -154,19 +153,20 @@ def ranked_before(similarity: Tensor, owners: Tensor | None = None) -> dict[str,
     }
 
 
-def _recall(pools: Sequence[_Ranks], rank: int, draws: np.random.Generator) -> Estimate:
+def _recall(pools: Sequence[_Ranks], rank: int) -> Estimate:
     """Returns the recall at a rank: the mean over the pools."""
     hits = [ranks.before < rank for ranks in pools]
+    alone = all(len(np.unique(ranks.pictures)) == len(ranks.pictures) for ranks in pools)
     if len(pools) >= FEW_POOLS:
-        return mean([each.mean() for each in hits], draws)
-    if all(len(np.unique(ranks.pictures)) == len(ranks.pictures) for ranks in pools):
-        return share(np.concatenate(hits))
+        return pooled_share(np.stack(hits)) if alone else mean_share([each.mean() for each in hits], "pools")
+    if alone:
+        return share(np.concatenate(hits), "queries")
     # captions of one picture are no independent queries
     rows = [
         np.stack([np.bincount(ranks.pictures, weights=each), np.bincount(ranks.pictures)], 1)
         for ranks, each in zip(pools, hits, strict=True)
     ]
-    return bootstrap(np.concatenate(rows), lambda sums: sums[..., 0] / sums[..., 1], draws)
+    return ratio_share(np.concatenate(rows))
 
 
 def _pools(config: DreamConfig, data: str, settings: RetrievalSettings, seed: int) -> Iterator[_Pool]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from dream.evaluation.paper import Published, published_for
 from dream.evaluation.results import Results, TaskResult
-from dream.evaluation.statistics import Measure
+from dream.evaluation.statistics import Estimate, Measure, interval_words
 
 WIDEST = 72
 """Characters of a row's label in a terminal; a longer label takes several lines."""
@@ -55,10 +55,27 @@ def _group(key: tuple[str, str, str], entries: Sequence[tuple[str, TaskResult]])
             own = {k: v for k, v in measure.where.items() if k not in same or v != same[k]}
             row = ", ".join(filter(None, [measure.name, conditions(own)]))
             group.rows.setdefault(row, {})[name] = measure
+    group.notes += interval_notes([m.estimate for cells in group.rows.values() for m in cells.values()])
     kinds = {name: json.dumps(e.fingerprint, sort_keys=True) for name, e in entries if not e.skipped}
     if len(set(kinds.values())) > 1:
         group.notes.append("not the same data: " + "; ".join(f"{m} {kind}" for m, kind in kinds.items()))
     return group
+
+
+def interval_notes(estimates: Sequence[Estimate]) -> list[str]:
+    """Returns one line per kind of interval with the numbers of rows, and per reason for having none."""
+    counts: dict[tuple[str, bool, str], list[int]] = {}
+    for estimate in estimates:
+        if estimate.kind and estimate.value == estimate.value:
+            counts.setdefault((estimate.kind, estimate.has_interval, estimate.rows or "rows"), []).append(
+                estimate.count
+            )
+    ranges = {key: sorted({min(found), max(found)}) for key, found in counts.items()}
+    return [interval_words(kind, given, _range(counted), rows) for (kind, given, rows), counted in ranges.items()]
+
+
+def _range(counts: Sequence[int]) -> str:
+    return " to ".join(f"{count:,}" for count in counts)
 
 
 def _same_everywhere(wheres: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tests.workbench.evaluate.sample_results import named, results
 from workbench import comparison
 from workbench.comparison import write_report
 from workbench.jobs.side_by_side import Command, last_log_line, run_side_by_side
-from workbench.means import T95, mean_over_seeds, over_seeds
+from workbench.means import mean_over_seeds, over_seeds
 from workbench.palette import OBJECTIVES
 from workbench.variants import MAIN, VARIANTS, ComparisonPlan, slug
 
@@ -107,14 +107,20 @@ def test_the_interval_over_seeds_is_students():
     found = over_seeds([Estimate(v, v - 0.01, v + 0.01, 300) for v in values])
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found.value, found.low, found.high) == pytest.approx((np.mean(values), low, high), abs=1e-4)
-    assert found.count == 4
-    assert pytest.approx([stats.t.ppf(0.975, n) for n in range(1, len(T95) + 1)], abs=1e-3) == T95
+    assert found.count == 4 and found.interval == "95 % Student interval, n = 4 runs"
 
 
 def test_one_seed_keeps_its_own_interval_and_what_is_no_number_is_left_out():
     one, none = Estimate(0.5, 0.4, 0.6, 300), Estimate(float("nan"), float("nan"), float("nan"), 0)
     assert over_seeds([one]) == over_seeds([none, one]) == one
-    assert over_seeds([one, one, none]) == Estimate(0.5, 0.5, 0.5, 2)
+
+
+def test_runs_that_agree_exactly_have_no_interval_and_shares_stay_shares():
+    one = Estimate(0.5, 0.4, 0.6, 300)
+    same = over_seeds([one, one])
+    assert same.value == 0.5 and not same.has_interval and same.count == 2
+    wide = over_seeds([Estimate(v, v - 0.01, 1.0, 300, "wilson") for v in (0.9, 0.99)])
+    assert wide.high == 1.0 and 0 <= wide.low < 0.9
 
 
 def test_measures_that_some_runs_lack_are_means_of_the_others():
@@ -139,7 +145,7 @@ def test_the_report_is_a_table_and_figures_that_stand_alone(tmp_path):
     }
     table = (plan.out / "table.md").read_text()
     assert "10 minutes with 2 threads" in table and "means over seeds 0, 1" in table
-    assert "| accuracy | 0.900 [0.900, 0.900] | 0.850 [0.850, 0.850] |" in table
+    assert "| accuracy | 0.900 (no interval) | 0.850 (no interval) |" in table
     assert "plotly" in (plan.out / "models.html").read_text()
     assert text_table([read_results(plan.out / "means" / "clip.json")])
 

@@ -15,7 +15,8 @@ from workbench.evaluate.results import of_task, tasks_in
 
 MEASURE, PAPER = "measure (95 % interval)", "paper (on its own data)"
 """Headings of the first and of the last column."""
-NUMBERS = ("value", "low", "high", "count")
+NUMBERS = ("value", "low", "high", "count", "kind", "rows")
+"""Fields of an estimate, as columns of the CSV file."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def table_csv(results: Sequence[Results]) -> bytes:
 
 def _numbers(measure: Measure, objective: str) -> dict[str, object]:
     estimate = measure.estimate
-    numbers = {name: getattr(estimate, name) for name in NUMBERS}
+    numbers = {name: value for name in NUMBERS if (value := getattr(estimate, name)) == value}
     row = {"measure": measure.name, "conditions": conditions(measure.where), **numbers}
     if metric_of(measure):
         figure = published_for(measure, [objective])[0]

@@ -1,6 +1,7 @@
 """Small multiples: panels in a grid, with points that have intervals."""
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -30,6 +31,8 @@ class Point(NamedTuple):
     of: int
     """Number of independent samples that it is the mean of."""
     at: float = 0.0
+    interval: str = ""
+    """Kind of interval in words, or why there is none; low and high are then NaN."""
 
 
 class Panel(NamedTuple):
@@ -46,7 +49,7 @@ class Panel(NamedTuple):
 def point_of(name: str, measure: Measure, at: float = 0.0) -> Point:
     """Returns a measure as a point."""
     e = measure.estimate
-    return Point(name, e.value, e.low, e.high, e.count, at)
+    return Point(name, e.value, e.low, e.high, e.count, at, e.interval)
 
 
 def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: bool = True) -> go.Figure:
@@ -122,7 +125,8 @@ def bars(points: Sequence[Point], colour: str) -> dict[str, Any]:
 
 def hover(point: Point) -> list[str]:
     """Returns the custom data of a point: those of `style.ESTIMATE`, then the number of samples."""
-    return [*map(style.number, (point.value, point.low, point.high)), f"{point.of:,}"]
+    ends = "" if point.low != point.low else f" [{style.number(point.low)}, {style.number(point.high)}]"
+    return [style.number(point.value), ends, f"<br>{point.interval}" if point.interval else "", f"{point.of:,}"]
 
 
 def add_lines(
@@ -156,9 +160,10 @@ def lines(
 
 def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[dict[str, Any]]:
     x = [point.at for point in points]
+    outline = _outline(points)
     band: dict[str, Any] = {
-        "x": [*x, *x[::-1]],
-        "y": [*(p.high for p in points), *(p.low for p in points[::-1])],
+        "x": [at for at, _ in outline],
+        "y": [end for _, end in outline],
         "mode": "lines",
         "fill": "toself",
         "fillcolor": style.faded(colour, 0.18),
@@ -177,3 +182,14 @@ def _line(points: list[Point], name: str, colour: str, symbol: str) -> list[dict
     }
     common = {"type": "scatter", "name": name, "legendgroup": name}
     return [{**common, **trace} for trace in ([band, line] if len(points) > 1 else [line])]
+
+
+def _outline(points: Sequence[Point]) -> list[tuple[float | None, float | None]]:
+    """Returns the corners of the band: one polygon per run of points that have intervals, with a gap between two."""
+    corners: list[tuple[float | None, float | None]] = []
+    for known, run in groupby(points, lambda point: point.low == point.low):
+        if known:
+            some = list(run)
+            corners += [(None, None)] if corners else []
+            corners += [(p.at, p.high) for p in some] + [(p.at, p.low) for p in some[::-1]]
+    return corners

@@ -1,5 +1,6 @@
 """Our models next to those of the paper, each relative to its own DREAM."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -124,5 +125,5 @@ def _ratio(metric: Metric, reference: float) -> Callable[[float], float]:
 def _relative(model: str, measure: Measure, ratio: Callable[[float], float]) -> Point:
     estimate = measure.estimate
     ends = sorted(ratio(end) for end in (estimate.low, estimate.high) if end > 0)
-    low, high = (ends[0], ends[-1]) if ends else (ratio(estimate.value),) * 2
-    return Point(model, ratio(estimate.value), low, high, estimate.count, estimate.value)
+    low, high = (ends[0], ends[-1]) if ends else (math.nan, math.nan)
+    return Point(model, ratio(estimate.value), low, high, estimate.count, estimate.value, estimate.interval)

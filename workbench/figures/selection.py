@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
 from dream.evaluation.results import Results
@@ -163,7 +164,9 @@ def _accuracy(measures: Sequence[Measure]) -> WorthPanel | None:
     base = plain[0].estimate.value
     sizes = [gain.name for gain in gains]
     points = [
-        p._replace(value=base + p.value, low=max(0.0, base + p.low), high=min(1.0, base + p.high))
+        p._replace(
+            value=base + p.value, low=float(np.maximum(0, base + p.low)), high=float(np.minimum(1, base + p.high))
+        )
         for p in gains
         if sizes.count(p.name) > 1
     ]

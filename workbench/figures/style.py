@@ -12,8 +12,8 @@ from workbench.palette import BACKGROUND, GRID, OBJECTIVES, ORDERED, TEXT
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle-down", "pentagon", "star")
 FONT = '"Source Sans", Inter, Helvetica Neue, Helvetica, Arial, sans-serif'
-ESTIMATE = "%{customdata[0]} [%{customdata[1]}, %{customdata[2]}]"
-"""Hover text of a number with its interval; takes the first three custom data."""
+ESTIMATE = "%{customdata[0]}%{customdata[1]}%{customdata[2]}"
+"""Hover text of a number, its interval and the kind of interval; takes the first three custom data."""
 
 
 def model_colours(models: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -166,7 +166,7 @@ def worth_info(finished: Finished, rows: Sequence[Worth], strict: bool = True) -
 
     def line(name: str, estimates: Sequence[Estimate | None]) -> list[Point]:
         return [
-            Point(name, e.value, e.low, e.high, e.count, row.decoded)
+            Point(name, e.value, e.low, e.high, e.count, row.decoded, e.interval)
             for row, e in zip(rows, estimates, strict=True)
             if e is not None and e.value == e.value
         ]

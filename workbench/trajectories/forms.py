@@ -15,7 +15,7 @@ from dream.decoding.paint import paint_iter
 from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import StepRecord
-from dream.evaluation.statistics import Estimate, mean
+from dream.evaluation.statistics import Estimate, share
 from workbench.trajectories.finished import ROWS, opinions
 from workbench.trajectories.race import timed
 
@@ -49,7 +49,7 @@ class Form:
     @property
     def share(self) -> Estimate:
         """Share of the prompts that came out right."""
-        return mean(self.right.astype(float), np.random.default_rng(0))
+        return share(self.right, "prompts")
 
 
 def compare_forms(

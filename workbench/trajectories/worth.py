@@ -12,11 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from dream.evaluation.painted.choices import rank_correlations, value_of_choice
-from dream.evaluation.statistics import Estimate, auc, mean
+from dream.evaluation.statistics import Estimate, auc, mean, mean_difference, mean_share
 from workbench.trajectories.finished import Finished
-
-RESAMPLED = 0
-"""Seed of the resampling for intervals."""
 
 
 class Worth(NamedTuple):
@@ -56,7 +53,6 @@ def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
 
     `strict` counts malformed pictures as wrong.
     """
-    draws = np.random.default_rng(RESAMPLED)
     flags, final, total = found.flags(strict), found.scores[-1], len(found.steps)
     mixed = bool((flags.any(1) & ~flags.all(1)).any())
     rows = []
@@ -70,11 +66,11 @@ def worth_by_step(found: Finished, strict: bool = True) -> list[Worth]:
                 found.steps[i],
                 found.settings.steps,
                 found.decoded[i],
-                mean(rho[~np.isnan(rho)], draws),
-                mean(final.max(1) - value_of_choice(scores, final), draws),
-                auc(known, flags, draws) if mixed else None,
-                mean(right, draws) if len(flags) else None,
-                mean(right - flags.mean(1), draws) if len(flags) else None,
+                mean(rho[~np.isnan(rho)], "prompts", least=-1, most=1),
+                mean(final.max(1) - value_of_choice(scores, final), "prompts", least=0),
+                auc(known, flags) if mixed else None,
+                mean_share(right, "prompts") if len(flags) else None,
+                mean_difference(right - flags.mean(1)) if len(flags) else None,
                 1 + (found.candidates - 1) * (i + 1) / total,
                 sum(found.seconds[: i + 1]) + sum(found.plain_seconds[i + 1 :]),
                 sum(found.seconds),
@@ -205,11 +201,14 @@ def what_is_seen_over(found: Finished, rows: Sequence[Worth], index: int, strict
     if share == 1.0:
         return f"{text} Every candidate of every judged prompt is right, so there is nothing to gain here."
     gain, low, high = (100 * n for n in (row.gain.value, row.gain.low, row.gain.high))
-    sure = "more than chance" if low > 0 or high < 0 else "not distinguishable from chance"
-    return (
+    text = (
         f"{text} {100 * row.right.value:.0f} % of the chosen are right against {100 * share:.0f} % of all "
-        f"candidates: {gain:+.1f} points [{low:.1f}, {high:.1f}], {sure} with {row.gain.count} prompts."
+        f"candidates: {gain:+.1f} points"
     )
+    if not row.gain.has_interval:
+        return f"{text}; {row.gain.interval}."
+    sure = "more than chance" if low > 0 or high < 0 else "not distinguishable from chance"
+    return f"{text} [{low:.1f}, {high:.1f}], {sure} with {row.gain.count} prompts."
 
 
 def _place(rank: int, of: int) -> str:

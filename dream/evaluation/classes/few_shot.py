@@ -25,7 +25,7 @@ from dream.evaluation.classes.settings import Pooling
 from dream.evaluation.classes.sources import labelled_chunks, stored_classes
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import at_least
-from dream.evaluation.statistics import Z95, Estimate, Measure
+from dream.evaluation.statistics import Measure, combined, mean_share
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
@@ -84,13 +84,7 @@ def _measure(where: dict[str, object], pools: list[Pool], settings: FewShotSetti
     draws = np.random.default_rng(seed_of(seed, "few-shot episodes", *map(str, where.values())))
     accuracies = episode_accuracies(pools[0], pools[1], settings, draws)
     where = {**where, "ways": settings.ways, "shots": settings.shots}
-    error = float(accuracies.std(ddof=1)) / len(accuracies) ** 0.5 if len(accuracies) > 1 else 0.0
-    return Measure("few_shot", "accuracy", where, _normal(float(accuracies.mean()), error, len(accuracies)))
-
-
-def _normal(value: float, error: float, count: int) -> Estimate:
-    """Estimate of a mean with its standard error, within [0, 1]."""
-    return Estimate(value, max(0.0, value - Z95 * error), min(1.0, value + Z95 * error), count)
+    return Measure("few_shot", "accuracy", where, mean_share(accuracies, "episodes"))
 
 
 def _mean(measures: list[Measure], data: str, skipped: dict[str, str]) -> Measure:
@@ -98,13 +92,10 @@ def _mean(measures: list[Measure], data: str, skipped: dict[str, str]) -> Measur
     report = DataReport()
     for name, reason in skipped.items():
         report.add(MISSING_SET, data, name, reason)
-    errors = [(m.estimate.high - m.estimate.low) / (2 * Z95) for m in measures]
-    value = float(np.mean([m.estimate.value for m in measures]))
     where = {**measures[0].where, "data": f"mean of {len(measures)} sets"}
     if skipped:
         where["without"] = sorted(skipped)
-    error = float(np.sqrt(np.square(errors).sum())) / len(measures)
-    return Measure("few_shot", "accuracy", where, _normal(value, error, sum(m.estimate.count for m in measures)))
+    return Measure("few_shot", "accuracy", where, combined([m.estimate for m in measures], "sets"))
 
 
 # pictures

@@ -22,14 +22,15 @@ from dream.evaluation.dense.nyu_mat import Depths, find_mat, open_mat
 from dream.evaluation.dense.nyu_pairs import metres, nyu_pairs
 from dream.evaluation.dense.training import HeadPlan, HeadSettings, Loss, head_outputs
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.statistics import Measure, mean
+from dream.evaluation.statistics import Measure, mean, mean_share
 from dream.fields import Bounds
 from dream.model.pretrained import Pretrained
-from dream.randomness import seed_of
 
 INVARIANCE = 0.5
 """Share of the scale's error that the loss forgives (Eigen 2014)."""
 MEASURES = ("RMSE", "within 1.25", "relative error", "within 1.25^2", "within 1.25^3", "log10 error")
+SHARES = ("within 1.25", "within 1.25^2", "within 1.25^3")
+"""Measures that are shares of a picture's pixels."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,11 @@ class DepthSettings(HeadSettings, task="depth"):
         if not len(table):
             raise InputError(f"'{data}' has no readable test picture with depths in (0, {farthest:g}]")
         where = {"data": data, "head": self.head, "frozen": self.frozen, **stored}
-        draws = np.random.default_rng(seed_of(seed, "depth intervals"))
-        return [Measure("depth", name, where, mean(table[:, i], draws)) for i, name in enumerate(MEASURES)]
+        estimates = (
+            mean_share(row) if "within" in name else mean(row, least=0)
+            for name, row in zip(MEASURES, table.T, strict=True)
+        )
+        return [Measure("depth", name, where, one) for name, one in zip(MEASURES, estimates, strict=True)]
 
     def _splits(self, pretrained: Pretrained, data: str, seed: int) -> tuple[DenseSplits, dict[str, object]]:
         """The pictures, and the conditions of a stored set."""

@@ -7,7 +7,6 @@ in mmsegmentation.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,9 +24,8 @@ from dream.evaluation.dense.data import DensePictures, DenseSplits, sampled_pair
 from dream.evaluation.dense.heads import LinearHead, UPerHead, pixels_per_token
 from dream.evaluation.dense.training import HeadPlan, HeadSettings, head_outputs
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.statistics import Estimate, Measure, bootstrap
+from dream.evaluation.statistics import Measure, mean_of_ratios, ratio_share
 from dream.model.pretrained import Pretrained
-from dream.randomness import seed_of
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class SegmentationSettings(HeadSettings, task="segmentation"):
         if not counts:
             raise InputError(f"'{data}' has no test picture whose map can be read")
         where = {"data": data, "head": self.head, "frozen": self.frozen}
-        return iou_measures(np.concatenate(counts), classes if self.per_class else (), where, seed)
+        return iou_measures(np.concatenate(counts), classes if self.per_class else (), where)
 
     def _splits(self, pretrained: Pretrained, data: str, seed: int) -> tuple[DenseSplits, tuple[str, ...]]:
         """The pictures and their class names."""
@@ -112,21 +110,17 @@ def mean_iou(counts: NDArray[np.floating]) -> NDArray[np.floating]:
         return np.where(occurs, ious, 0).sum(-1) / occurs.sum(-1)
 
 
-def iou_measures(
-    counts: NDArray[np.int64], classes: tuple[str, ...], where: dict[str, object], seed: int
-) -> list[Measure]:
-    """Measures of pictures with counts (B, 3, C), with bootstrap intervals over pictures."""
-    shape = counts.shape[1:]
-
-    def estimate(rows: NDArray[np.int64], statistic: Callable[[NDArray], NDArray], name: str) -> Estimate:
-        return bootstrap(rows, statistic, np.random.default_rng(seed_of(seed, "segmentation intervals", name)))
-
-    pixels = counts[:, [0, 2]].sum(2)  # (B, 2): right and true, over all classes
-    iou = estimate(counts, lambda sums: mean_iou(sums.reshape(*sums.shape[:-1], *shape)), "mean")
-    accuracy = estimate(pixels, lambda sums: sums[..., 0] / sums[..., 1], "accuracy")
-    measures = [Measure("segmentation", "mIoU", where, iou), Measure("segmentation", "pixel accuracy", where, accuracy)]
+def iou_measures(counts: NDArray[np.int64], classes: tuple[str, ...], where: dict[str, object]) -> list[Measure]:
+    """Measures of pictures with counts (B, 3, C), with intervals over pictures."""
+    right, true = counts[:, 0], counts[:, 2]
+    parts = np.stack([right, counts[:, 1] + true - right], 1)  # (B, 2, C): intersection and union
+    accuracy = ratio_share(np.stack([right.sum(1), true.sum(1)], 1))
+    measures = [
+        Measure("segmentation", "mIoU", where, mean_of_ratios(parts)),
+        Measure("segmentation", "pixel accuracy", where, accuracy),
+    ]
     for number, name in enumerate(classes):
-        one = estimate(counts[:, :, number], lambda sums: class_ious(sums[..., None])[..., 0], name)
+        one = ratio_share(parts[:, :, number])
         if not math.isnan(one.value):
             measures.append(Measure("segmentation", "IoU", {**where, "class": name}, one))
     return measures

@@ -56,7 +56,7 @@ class JudgeSettings(TaskSettings, task="judge"):
 
 
 def _measure(name: str, of: str, flags: Flags, **where: Any) -> Measure:
-    return Measure("judge", name, {"data": "shapes", "of": of, **where}, share(flags))
+    return Measure("judge", name, {"data": "shapes", "of": of, **where}, share(flags, "drawings"))
 
 
 def _exact(judge: Judge, level: int, size: int, count: int, draws: np.random.Generator) -> list[Measure]:

@@ -19,13 +19,16 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from dream.evaluation.statistics import Z95, Estimate
+from dream.evaluation.intervals import student_quantile
+from dream.evaluation.statistics import TOO_FEW, Estimate
 from dream.weights.finite import require_finite
 
 Array = NDArray[np.float64]
 
 ROWS = 256
 """Rows of a distance matrix held at once."""
+FEWEST_PICTURES = 10
+"""Pictures of the smaller set that an interval of the Frechet distance needs."""
 
 
 class _Factors(NamedTuple):
@@ -41,9 +44,10 @@ def frechet_estimate(a: ArrayLike, b: ArrayLike) -> Estimate:
     """|mean a - mean b|^2 + tr(A + B - 2 (A B)^(1/2)) of features (n, D) and (m, D), with the interval over pictures.
 
     The trace of the root of A B is the sum of the singular values of root_a root_b^T. Neither covariance is formed or
-    inverted, so singular ones do no harm. The interval is 1.96 standard errors by the infinitesimal jackknife: how much
-    the distance moves with the weight of each picture. For a, that is x (I - T) x + 2 (mean a - mean b) x for centred
-    x, where T is the linear map that carries one Gaussian onto the other. The count is that of the smaller set.
+    inverted, so singular ones do no harm. The interval is Student's, with the standard error of the infinitesimal
+    jackknife: how much the distance moves with the weight of each picture. For a, that is x (I - T) x + 2 (mean a -
+    mean b) x for centred x, where T is the linear map that carries one Gaussian onto the other. It is of the distance
+    at these sizes, bias included; sets of fewer than FEWEST_PICTURES have none. The count is that of the smaller set.
     """
     one, other = _factors(a), _factors(b)
     product = require_finite(one.root @ other.root.T, "the products of the covariances")
@@ -54,9 +58,13 @@ def frechet_estimate(a: ArrayLike, b: ArrayLike) -> Estimate:
     for factors, side, sign in ((one, left, 1.0), (other, right.T, -1.0)):
         influence = _influence(factors, side, values, sign * gap)
         variance += influence.var(ddof=1) / len(influence)
-    half = Z95 * math.sqrt(variance)
+    count = min(len(one.basis), len(other.basis))
+    if count < FEWEST_PICTURES:
+        require_finite(np.array([value]), "the Frechet distance")
+        return Estimate(value, math.nan, math.nan, count, TOO_FEW, "pictures")
+    half = float(student_quantile(count - 1)) * math.sqrt(variance)
     require_finite(np.array([value, half]), "the Frechet distance and its interval")
-    return Estimate(value, max(0.0, value - half), value + half, min(len(one.basis), len(other.basis)))
+    return Estimate(value, max(0.0, value - half), value + half, count, "jackknife", "pictures")
 
 
 def inception_scores(probabilities: ArrayLike, splits: int = 10) -> Array:
@@ -69,6 +77,23 @@ def inception_scores(probabilities: ArrayLike, splits: int = 10) -> Array:
     splits = min(splits, len(table))
     cuts = [i * len(table) // splits for i in range(splits + 1)]
     return np.array([_inception_score(table[a:b]) for a, b in itertools.pairwise(cuts)])
+
+
+class OverlapMoves(NamedTuple):
+    """Change of each mean if a picture of the other set were left out, by the pictures that only its ball holds.
+
+    The balls of its neighbours would grow a little; except for density, that is left out, so intervals are too wide
+    rather than too narrow.
+    """
+
+    precision: Array
+    """(real,)."""
+    recall: Array
+    """(painted,)."""
+    density: Array
+    """(real,)."""
+    coverage: Array
+    """(painted,)."""
 
 
 class Overlap(NamedTuple):
@@ -85,6 +110,7 @@ class Overlap(NamedTuple):
     """(painted,): number of real pictures' balls that contain it, over k."""
     coverage: NDArray[np.bool_]
     """(real,): its ball contains a painted picture."""
+    moves: OverlapMoves
 
 
 def overlap(real: ArrayLike, painted: ArrayLike, k: int = 3) -> Overlap:
@@ -92,14 +118,29 @@ def overlap(real: ArrayLike, painted: ArrayLike, k: int = 3) -> Overlap:
     x, y = (require_finite(np.asarray(rows, np.float64), "the features to compare") for rows in (real, painted))
     if min(len(x), len(y)) <= k:
         raise ValueError(f"{k} neighbours need more than {k} pictures, got {len(x)} real, {len(y)} painted")
-    reach, painted_reach = _radii(x, k), _radii(y, k)
-    recall, coverage, holding = np.zeros(len(x), bool), np.zeros(len(x), bool), np.zeros(len(y))
+    near, painted_near = _neighbours(x, k), _neighbours(y, k)
+    recall, coverage, holding = np.zeros(len(x), bool), np.zeros(len(x), bool), np.zeros(len(y), int)
+    alone = OverlapMoves(np.zeros(len(x)), np.zeros(len(y)), np.zeros(len(x)), np.zeros(len(y)))
+    held_by, held, held_wider = np.zeros(len(y), int), np.zeros(len(x)), np.zeros(len(x))
     for rows, distances in _distances(x, y):
-        held = distances <= reach[rows, None]  # (rows, m): in the real pictures' balls
-        holding += held.sum(0)
-        coverage[rows] = held.any(1)
-        recall[rows] = (distances <= painted_reach).any(1)
-    return Overlap(holding > 0, recall, holding / k, coverage)
+        inside = distances <= near.reach[rows, None]  # (rows, m): in the real pictures' balls
+        around = distances <= painted_near.reach  # (rows, m): in the painted pictures' balls
+        holding += inside.sum(0)
+        held_by += rows @ inside
+        held[rows], held_wider[rows] = inside.sum(1), (distances <= near.wider[rows, None]).sum(1)
+        coverage[rows], recall[rows] = inside.any(1), around.any(1)
+        np.add.at(alone.coverage, *_only(inside))
+        np.add.at(alone.recall, *_only(around))
+    np.add.at(alone.precision, held_by[holding == 1], 1)
+    grown = np.bincount(near.who.ravel(), np.repeat(held_wider - held, k), len(x))
+    density = (grown - held + held.mean()) / k / len(y)  # the mean is of one ball fewer
+    moves = OverlapMoves(alone.precision / len(y), alone.recall / len(x), density, alone.coverage / len(x))
+    return Overlap(holding > 0, recall, holding / k, coverage, moves)
+
+
+def _only(inside: NDArray[np.bool_]) -> tuple[NDArray[np.int64], int]:
+    """Columns that are the only ones of a row, once for each such row, and 1 to add there."""
+    return inside[inside.sum(1) == 1].argmax(1), 1
 
 
 def _square(root: Array) -> float:
@@ -130,13 +171,27 @@ def _inception_score(table: Array) -> float:
     return math.exp(divergence.sum() / len(table))
 
 
-def _radii(features: Array, k: int) -> Array:
-    """(n,): distance of each to its k-th nearest other."""
-    radii = []
+class _Neighbours(NamedTuple):
+    """Distances of each picture to its k-th nearest other and to the next, and who the k are."""
+
+    reach: Array
+    """(n,)."""
+    wider: Array
+    """(n,): the reach if one of the k were left out."""
+    who: NDArray[np.int64]
+    """(n, k)."""
+
+
+def _neighbours(features: Array, k: int) -> _Neighbours:
+    reach, wider, who = [], [], []
     for rows, distances in _distances(features, features):
         distances[np.arange(len(distances)), rows] = math.inf
-        radii.append(np.partition(distances, k - 1, axis=1)[:, k - 1])
-    return np.concatenate(radii)
+        nearest = np.argpartition(distances, (k - 1, min(k, distances.shape[1] - 1)), axis=1)[:, : k + 1]
+        ordered = np.take_along_axis(distances, nearest, 1)
+        reach.append(ordered[:, k - 1])
+        wider.append(ordered[:, -1])
+        who.append(nearest[:, :k])
+    return _Neighbours(np.concatenate(reach), np.concatenate(wider), np.concatenate(who))
 
 
 def _distances(one: Array, other: Array) -> Iterator[tuple[NDArray[np.int64], Array]]:

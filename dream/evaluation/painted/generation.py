@@ -21,13 +21,14 @@ from dream.decoding.paint import paint
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.held_out import held_out_pictures, part
+from dream.evaluation.intervals import Z95
 from dream.evaluation.painted.encoders import JUDGE, OWN, ClipScorer, PictureEncoder, open_encoder
 from dream.evaluation.painted.frechet import frechet_estimate, inception_scores, overlap
 from dream.evaluation.painted.inception import Inception, load_inception
 from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import HeldOutSettings, at_least
-from dream.evaluation.statistics import Z95, Estimate, Measure, bootstrap, mean, share
+from dream.evaluation.statistics import Estimate, Measure, mean, mean_of_averages, rate, two_set_mean, two_set_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import generator, seed_of
@@ -78,13 +79,13 @@ class GenerationSettings(HeldOutSettings, task="generation"):
         where = {"data": data, "pictures": len(pictures.painted)}
         measures = []
         if networks.inception is not None:
-            measures += _inception_measures(networks.inception, pictures, self.neighbours, where, seed)
+            measures += _inception_measures(networks.inception, pictures, self.neighbours, where)
         if networks.encoder is not None:
             sets = [networks.encoder(images) for images in pictures.images]
             at = {**where, "encoder": networks.encoder_name}
-            measures += _distances("Frechet distance", sets, self.neighbours, at, seed)
+            measures += _distances("Frechet distance", sets, self.neighbours, at)
         measures += _caption_measures(pretrained, networks, pictures, where, seed)
-        return [*measures, _speed(pretrained, pictures, data, seed)]
+        return [*measures, _speed(pretrained, pictures, data)]
 
 
 @dataclass(frozen=True)
@@ -160,25 +161,23 @@ def _painted(
     return torch.cat(painted), np.array(times)
 
 
-def _speed(pretrained: Pretrained, pictures: _Pictures, data: str, seed: int) -> Measure:
-    speed = bootstrap(pictures.times, lambda s: s[..., 0] / s[..., 1], _draws(seed, "speed"))
+def _speed(pretrained: Pretrained, pictures: _Pictures, data: str) -> Measure:
+    speed = rate(pictures.times)
     device = next(pretrained.model.parameters()).device.type
     where = {"data": data, "batch": int(pictures.times[0, 0]), "device": device}
     return Measure("generation", "pictures painted a second", where, speed)
 
 
-def _inception_measures(
-    inception: Inception, pictures: _Pictures, k: int, where: dict[str, Any], seed: int
-) -> list[Measure]:
+def _inception_measures(inception: Inception, pictures: _Pictures, k: int, where: dict[str, Any]) -> list[Measure]:
     outputs = [inception.outputs(images) for images in pictures.images]
     at = {**where, "encoder": "inception"}
-    measures = _distances("FID", [output.features for output in outputs], k, at, seed)
+    measures = _distances("FID", [output.features for output in outputs], k, at)
     for name, output in zip(("", REAL), outputs, strict=False):
-        measures += _inception_score(name, output.probabilities, where, seed)
+        measures += _inception_score(name, output.probabilities, where)
     return measures
 
 
-def _inception_score(name: str, probabilities: Tensor, where: dict[str, Any], seed: int) -> list[Measure]:
+def _inception_score(name: str, probabilities: Tensor, where: dict[str, Any]) -> list[Measure]:
     """The score of class probabilities (n, C) as torch-fidelity has it: mean and spread over splits, shuffled first.
 
     Without the shuffle, splits of pictures with alike captions would lower the score. The spread is the published "+-":
@@ -187,7 +186,7 @@ def _inception_score(name: str, probabilities: Tensor, where: dict[str, Any], se
     order = np.random.RandomState(SHUFFLE).permutation(len(probabilities))  # the legacy generator, for the same order
     scores = inception_scores(probabilities.numpy()[order], SPLITS)
     at = {**where, "splits": len(scores), "shuffled": SHUFFLE}
-    measures = [Measure("generation", f"{name}Inception Score", at, mean(scores, _draws(seed, "inception score")))]
+    measures = [Measure("generation", f"{name}Inception Score", at, mean_of_averages(scores, "splits"))]
     if len(scores) > 2:
         name = f"{name}Inception Score, standard deviation over splits"
         measures.append(Measure("generation", name, at, _spread(scores)))
@@ -202,10 +201,10 @@ def _spread(values: NDArray[np.float64]) -> Estimate:
     count, freedom = len(values), len(values) - 1
     quantiles = (freedom * (1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))) ** 3 for z in (Z95, -Z95))
     low, high = (float(values.std()) * math.sqrt(count / quantile) for quantile in quantiles)
-    return Estimate(float(values.std()), low, high, count)
+    return Estimate(float(values.std()), low, high, count, "spread", "splits")
 
 
-def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any], seed: int) -> list[Measure]:
+def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, Any]) -> list[Measure]:
     """Distances of the painted pictures, and of `asked`, from `others`; `sets` holds features (n, D) of each."""
     *compared, others = (features.double().numpy() for features in sets)
     measures = []
@@ -213,10 +212,10 @@ def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, A
         measures.append(Measure("generation", name + distance, where, frechet_estimate(features, others)))
         flags, at = overlap(others, features, k), {**where, "neighbours": k}
         measures += [
-            Measure("generation", f"{name}precision", at, share(flags.precision)),
-            Measure("generation", f"{name}recall", at, share(flags.recall)),
-            Measure("generation", f"{name}density", at, mean(flags.density, _draws(seed, "density"))),
-            Measure("generation", f"{name}coverage", at, share(flags.coverage)),
+            Measure("generation", f"{name}precision", at, two_set_share(flags.precision, flags.moves.precision)),
+            Measure("generation", f"{name}recall", at, two_set_share(flags.recall, flags.moves.recall)),
+            Measure("generation", f"{name}density", at, two_set_mean(flags.density, flags.moves.density)),
+            Measure("generation", f"{name}coverage", at, two_set_share(flags.coverage, flags.moves.coverage)),
         ]
     return measures
 
@@ -229,14 +228,10 @@ def _caption_measures(
     for name, images in (("", pictures.painted), (REAL, pictures.asked.images)):
         if networks.clip is not None:
             scores = networks.clip.scores(images, captions).numpy()
-            measures.append(Measure("generation", f"{name}CLIP score", where, mean(scores, _draws(seed, "clip"))))
+            measures.append(Measure("generation", f"{name}CLIP score", where, mean(scores)))
         if pretrained.config.objective.contrastive_weight > 0:
             unmasked = picture_features(pretrained, images, 0.0, generator(seed, "generation"))
             cosines = (unmasked * caption_features(pretrained, captions)).sum(1).numpy()
-            estimate = mean(cosines, _draws(seed, "alignment"))
+            estimate = mean(cosines, least=-1, most=1)
             measures.append(Measure("generation", f"{name}alignment with the caption", where, estimate))
     return measures
-
-
-def _draws(seed: int, what: str) -> np.random.Generator:
-    return np.random.default_rng(seed_of(seed, "generation intervals", what))

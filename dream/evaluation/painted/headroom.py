@@ -8,7 +8,7 @@ least as good. The model's own score is not used.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from dream.evaluation.painted.choices import value_of_choice
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least, needs_answer_key
-from dream.evaluation.statistics import Measure, bootstrap, mean, ordered_pairs
+from dream.evaluation.statistics import Estimate, Measure, mean, mean_difference, mean_share, ordered_pairs, ratio_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
@@ -57,7 +57,7 @@ class HeadroomSettings(TaskSettings, task="headroom"):
         measures = []
         for number, share in enumerate(self.shares):
             span = within(progress, number / len(self.shares), (number + 1) / len(self.shares))
-            measures += headroom_measures(completions(pretrained, prompts, self, share, seed, span), seed)
+            measures += headroom_measures(completions(pretrained, prompts, self, share, seed, span))
         return measures
 
 
@@ -136,13 +136,12 @@ class _ForkedDecoding:
             yield state.tokens
 
 
-def headroom_measures(outcomes: Completions, seed: int = 0) -> list[Measure]:
+def headroom_measures(outcomes: Completions) -> list[Measure]:
     """Gain over a random candidate and AUC of the completions' score, counted both ways; intervals over prompts.
 
     'spread of success' is the standard deviation of the chance to end well among a prompt's candidates. It comes from
     the covariance of the halves, which is free of counting noise.
     """
-    draws = np.random.default_rng(seed)
     place = {
         "candidates": outcomes.right.shape[1],
         "step": outcomes.step,
@@ -162,17 +161,15 @@ def headroom_measures(outcomes: Completions, seed: int = 0) -> list[Measure]:
         deviations = (score - score.mean(1, keepdims=True) for score in (first, second))
         covariance = np.prod(list(deviations), axis=0).sum(1) / (right.shape[1] - 1)  # (P,)
         measures += [
-            Measure("headroom", "random candidate right", where, mean(right.mean((1, 2)), draws)),
-            Measure("headroom", "gain within reach", where, mean(np.mean(gain, 0), draws)),
-            Measure("headroom", "AUC within reach", where, bootstrap(pairs, _ratio, draws)),
-            Measure("headroom", "spread of success", where, bootstrap(covariance, _root, draws)),
+            Measure("headroom", "random candidate right", where, mean_share(right.mean((1, 2)), "prompts")),
+            Measure("headroom", "gain within reach", where, mean_difference(np.mean(gain, 0))),
+            Measure("headroom", "AUC within reach", where, ratio_share(pairs, "prompts")),
+            Measure("headroom", "spread of success", where, _root(mean(covariance, "prompts"))),
         ]
     return measures
 
 
-def _ratio(sums: NDArray[Any]) -> NDArray[Any]:
-    return sums[..., 0] / sums[..., 1]
-
-
-def _root(sums: NDArray[Any]) -> NDArray[Any]:
-    return np.sqrt(np.maximum(sums[..., 0], 0))
+def _root(variance: Estimate) -> Estimate:
+    """Returns the standard deviation of an estimated variance; 0 for a negative one."""
+    value, low, high = np.sqrt(np.maximum([variance.value, variance.low, variance.high], 0)).tolist()
+    return replace(variance, value=value, low=low, high=high)

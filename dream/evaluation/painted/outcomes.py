@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from dream.evaluation.painted.candidates import HEADLINE, MARKED, Candidates, Longer
 from dream.evaluation.painted.choices import any_hit, between, rank_correlations, value_of_choice
-from dream.evaluation.statistics import Measure, auc, mean, share
+from dream.evaluation.statistics import Measure, auc, mean, mean_difference, mean_share, share
 
+PROMPTS = "prompts"
 Shown = dict[int, str]
 """Indices of the reported steps, each with the shares of the tokens that it is the first to reach."""
 
@@ -26,7 +27,6 @@ def selection_measures(
     points: int = 16,
     every_size: bool = False,
     data: str = "shapes",
-    seed: int = 0,
 ) -> list[Measure]:
     """Value of a choice at each step, with intervals over prompts; `headline` marks the step at 30 % of the tokens.
 
@@ -34,23 +34,22 @@ def selection_measures(
     a judge, only the agreement of partial and final scores is measured. All steps compare all K candidates; smaller
     numbers of candidates are compared at the headline's step, or with `every_size` at all steps.
     """
-    draws = np.random.default_rng(seed)
     shown = _shown(candidates, shares, points)
-    measures = _alignment(candidates, shown, {"data": data}, draws)
+    measures = _alignment(candidates, shown, {"data": data})
     if candidates.right is not None and candidates.well_formed is not None:
         for count, refusing in (("right", {}), ("well_formed", {"malformed_refused": True})):
             right = getattr(candidates, count)
             at = {"data": data, **refusing}
-            measures += _overview(candidates, right, at, draws)
-            measures += _by_step(candidates, right, shown, at, draws)
+            measures += _overview(candidates, right, at)
+            measures += _by_step(candidates, right, shown, at)
             places = list(shown)[:-1] if every_size else [candidates.first_with(HEADLINE)]
-            measures += [m for i in places for m in _by_size(candidates, right, i, at, draws)]
+            measures += [m for i in places for m in _by_size(candidates, right, i, at)]
             if longer is not None:
-                measures += _over_longer(candidates, right, longer, getattr(longer, count), at, draws)
+                measures += _over_longer(candidates, right, longer, getattr(longer, count), at)
     return measures
 
 
-def _alignment(candidates: Candidates, shown: Shown, at: dict[str, Any], draws: np.random.Generator) -> list[Measure]:
+def _alignment(candidates: Candidates, shown: Shown, at: dict[str, Any]) -> list[Measure]:
     """Rank correlation with the final score, and the loss in it against the best finished candidate."""
     final, size = candidates.scores[-1], candidates.scores.shape[2]
     best = final.max(1)
@@ -59,7 +58,7 @@ def _alignment(candidates: Candidates, shown: Shown, at: dict[str, Any], draws: 
             "selection",
             "regret in alignment of a random candidate",
             {**at, "candidates": size},
-            mean(best - final.mean(1), draws),
+            mean(best - final.mean(1), PROMPTS, least=0),
         )
     ]
     for i, reached in list(shown.items())[:-1]:  # the last step's are 1 and 0
@@ -67,54 +66,47 @@ def _alignment(candidates: Candidates, shown: Shown, at: dict[str, Any], draws: 
         rho = rank_correlations(candidates.scores[i], final)
         regret = best - value_of_choice(candidates.scores[i], final)
         measures += [
-            Measure("selection", "rank correlation", where, mean(rho[~np.isnan(rho)], draws)),
-            Measure("selection", "regret in alignment", where, mean(regret, draws)),
+            Measure("selection", "rank correlation", where, mean(rho[~np.isnan(rho)], PROMPTS, least=-1, most=1)),
+            Measure("selection", "regret in alignment", where, mean(regret, PROMPTS, least=0)),
         ]
     return measures
 
 
-def _overview(
-    candidates: Candidates, right: NDArray[np.bool_], at: dict[str, Any], draws: np.random.Generator
-) -> list[Measure]:
+def _overview(candidates: Candidates, right: NDArray[np.bool_], at: dict[str, Any]) -> list[Measure]:
     i, count = candidates.first_with(HEADLINE), right.shape[1]
     at = {**at, "candidates": count}
     place = {**at, **_place(candidates, i, count)}
     cost = candidates.cost(count, i)
     choice, final = value_of_choice(candidates.scores[i], right), candidates.scores[-1]
+    reranked = value_of_choice(final, right)
     plain = between(lambda size: value_of_choice(final, right, size), cost)
     any_plain = between(lambda size: any_hit(right, size), cost)
     return [
-        Measure("selection", "random candidate right", at, mean(right.mean(1), draws)),
-        Measure("selection", "chosen candidate right", place, mean(choice, draws)),
-        Measure(
-            "selection", "reranked candidate right", {**at, "cost": count}, mean(value_of_choice(final, right), draws)
-        ),
-        Measure("selection", f"any of {count} right", at, share(right.any(1))),
-        Measure("selection", "gain over plain samples of equal cost, reranked", place, mean(choice - plain, draws)),
-        Measure("selection", "any of the plain samples of equal cost right", place, mean(any_plain, draws)),
+        Measure("selection", "random candidate right", at, mean_share(right.mean(1), PROMPTS)),
+        Measure("selection", "chosen candidate right", place, mean_share(choice, PROMPTS)),
+        Measure("selection", "reranked candidate right", {**at, "cost": count}, mean_share(reranked, PROMPTS)),
+        Measure("selection", f"any of {count} right", at, share(right.any(1), PROMPTS)),
+        Measure("selection", "gain over plain samples of equal cost, reranked", place, mean_difference(choice - plain)),
+        Measure("selection", "any of the plain samples of equal cost right", place, mean_share(any_plain, PROMPTS)),
     ]
 
 
-def _by_step(
-    candidates: Candidates, right: NDArray[np.bool_], shown: Shown, at: dict[str, Any], draws: np.random.Generator
-) -> list[Measure]:
+def _by_step(candidates: Candidates, right: NDArray[np.bool_], shown: Shown, at: dict[str, Any]) -> list[Measure]:
     reranked, size = value_of_choice(candidates.scores[-1], right), right.shape[1]
     measures = []
     for i, reached in shown.items():
         where = {**at, **_place(candidates, i, size, reached)}
         choice = value_of_choice(candidates.scores[i], right)
         measures += [
-            Measure("selection", "gain of the choice", where, mean(choice - right.mean(1), draws)),
-            Measure("selection", "AUC", where, auc(candidates.scores[i], right, draws)),
+            Measure("selection", "gain of the choice", where, mean_difference(choice - right.mean(1))),
+            Measure("selection", "AUC", where, auc(candidates.scores[i], right)),
         ]
         if i < len(candidates.steps) - 1:
-            measures.append(Measure("selection", "gain over reranking", where, mean(choice - reranked, draws)))
+            measures.append(Measure("selection", "gain over reranking", where, mean_difference(choice - reranked)))
     return measures
 
 
-def _by_size(
-    candidates: Candidates, right: NDArray[np.bool_], i: int, at: dict[str, Any], draws: np.random.Generator
-) -> list[Measure]:
+def _by_size(candidates: Candidates, right: NDArray[np.bool_], i: int, at: dict[str, Any]) -> list[Measure]:
     """Choice at the i-th step among 2 .. K - 1 candidates, exact over all such sets of the K."""
     measures = []
     for size in range(2, right.shape[1]):
@@ -123,8 +115,8 @@ def _by_size(
             value_of_choice(scores, right, size) for scores in (candidates.scores[i], candidates.scores[-1])
         )
         measures += [
-            Measure("selection", "gain of the choice", where, mean(choice - right.mean(1), draws)),
-            Measure("selection", "gain over reranking", where, mean(choice - reranked, draws)),
+            Measure("selection", "gain of the choice", where, mean_difference(choice - right.mean(1))),
+            Measure("selection", "gain over reranking", where, mean_difference(choice - reranked)),
         ]
     return measures
 
@@ -135,7 +127,6 @@ def _over_longer(
     longer: Longer,
     longer_right: NDArray[np.bool_],
     at: dict[str, Any],
-    draws: np.random.Generator,
 ) -> list[Measure]:
     i = candidates.first_with(HEADLINE)
     where = {**at, "steps": longer.steps, "cost": round(longer.cost, 3)}
@@ -143,8 +134,8 @@ def _over_longer(
     place = {**at, **_place(candidates, i, right.shape[1])}
     conditions = {"longer_steps": longer.steps, "longer_cost": round(longer.cost, 3)}
     return [
-        Measure("selection", "one sample in more steps right", where, share(longer_right)),
-        Measure("selection", "gain over more steps", {**place, **conditions}, mean(gain, draws)),
+        Measure("selection", "one sample in more steps right", where, share(longer_right, PROMPTS)),
+        Measure("selection", "gain over more steps", {**place, **conditions}, mean_difference(gain)),
     ]
 
 

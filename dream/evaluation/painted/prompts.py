@@ -20,7 +20,7 @@ from dream.evaluation.judging.judge import judged_level, load_judge
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
-from dream.evaluation.statistics import Measure, mean, share
+from dream.evaluation.statistics import Measure, mean_difference, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
@@ -70,7 +70,7 @@ class PromptsSettings(TaskSettings, task="prompts"):
                 measures += _measures(flags, scenes, rows, {"data": data, "combination": name}, where)
             if len(judged) > 1:
                 at = {"data": data, "combination": name, **ways[1][1]}
-                measures += _gains(judged[0], judged[1], rows, at, np.random.default_rng(seed))
+                measures += _gains(judged[0], judged[1], rows, at)
         return measures
 
 
@@ -114,7 +114,7 @@ def _measures(
     def measure(name: str, flags: NDArray[np.bool_], number: int | str, of: NDArray[np.bool_]) -> Measure:
         distinct = len({scene for scene, counted in zip(scenes, of, strict=True) if counted})
         where = {**at, "things": number, "distinct_prompts": distinct, **way}
-        return Measure("prompts", name, where, share(flags[of]))
+        return Measure("prompts", name, where, share(flags[of], "prompts"))
 
     numbers = sorted(set(things[rows].tolist()))
     return [
@@ -125,11 +125,9 @@ def _measures(
     ]
 
 
-def _gains(
-    plain: _Judged, chosen: _Judged, rows: NDArray[np.bool_], at: dict[str, Any], draws: np.random.Generator
-) -> list[Measure]:
+def _gains(plain: _Judged, chosen: _Judged, rows: NDArray[np.bool_], at: dict[str, Any]) -> list[Measure]:
     return [
-        Measure("prompts", GAIN, {**at, **refusing}, mean((after.astype(int) - before)[rows], draws))
+        Measure("prompts", GAIN, {**at, **refusing}, mean_difference((after.astype(int) - before)[rows]))
         for before, after, refusing in (
             (plain.right, chosen.right, {}),
             (plain.well_formed, chosen.well_formed, {"malformed_refused": True}),

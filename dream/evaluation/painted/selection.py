@@ -58,13 +58,7 @@ class SelectionSettings(TaskSettings, task="selection"):
         candidates = candidate_scores(pretrained, judge, prompts, candidates=self.candidates, seed=seed, progress=first)
         longer = None if judge is None else longer_samples(pretrained, judge, prompts, candidates, seed, rest)
         return selection_measures(
-            candidates,
-            longer=longer,
-            shares=self.shares,
-            points=self.points,
-            every_size=self.every_size,
-            data=data,
-            seed=seed,
+            candidates, longer=longer, shares=self.shares, points=self.points, every_size=self.every_size, data=data
         )
 
 

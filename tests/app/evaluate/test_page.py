@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dream.evaluation.event_log import EventLog
 from dream.evaluation.events import Question, TaskAsked, TaskAtWork
 from dream.evaluation.results import Results, write_results
+from dream.evaluation.statistics import Measure, mean, share
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import SHIPPED
 from tests.app.opening import page_of
@@ -316,3 +317,11 @@ def test_an_evaluation_is_started_followed_and_shown(tmp_path, monkeypatch):
     assert launch.list_jobs(here)[0].state == "finished", log_tail(launch.list_jobs(here)[0])
     app.run()
     assert any("demo" in each.value.columns for each in app.dataframe)
+
+
+def test_below_the_numbers_stand_the_kinds_of_intervals_and_why_some_have_none(here):
+    found = share([True] * 9 + [False], "prompts"), mean([1.0, 2.0, 4.0], "prompts")
+    measures = [Measure("knn", f"accuracy {i}", {}, estimate) for i, estimate in enumerate(found)]
+    write_results(here.results, Results("demo", "demo", (entry("knn", measures),)))
+    captions = [caption.value for caption in opened().caption]
+    assert "95 % Wilson interval, n = 10 prompts" in captions and "too few prompts for an interval: 3" in captions

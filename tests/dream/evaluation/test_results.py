@@ -1,17 +1,27 @@
 """Results on disk, what a source is, the table, and the paper's figures beside ours."""
 
+import json
 import math
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dream.data.report import BROKEN_PICTURE, DataReport, reports_made
 from dream.errors import InputError
 from dream.evaluation.fingerprint import fingerprint, paths_in
 from dream.evaluation.paper import METRICS, PUBLISHED, metric_of, published_for
-from dream.evaluation.results import Results, TaskResult, add_entry, read_folder, read_results, write_results
-from dream.evaluation.statistics import Estimate, Measure
+from dream.evaluation.results import (
+    Results,
+    TaskResult,
+    add_entry,
+    read_folder,
+    read_results,
+    results_path,
+    write_results,
+)
+from dream.evaluation.statistics import Estimate, Measure, share
 from dream.evaluation.table import grouped, markdown_table, text_table
 from dream.presets import tiny
 
@@ -38,6 +48,20 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert found.entries[0].measures[1] == odd.measures[1] and found.entries[1] == entry(skipped="why")
     assert math.isnan(found.entries[0].measures[0].estimate.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_results_of_an_earlier_version_open_without_a_kind_of_interval(tmp_path):
+    found = share(np.arange(40) < 9, "prompts")
+    write_results(tmp_path, Results("m", "demo", (entry(Measure("knn", "accuracy", {}, found)),)))
+    path = results_path(tmp_path, "m")
+    assert read_results(path).entries[0].measures[0].estimate == found
+    tree = json.loads(path.read_text())
+    for measure in tree["entries"][0]["measures"]:
+        del measure["kind"], measure["rows"]
+    path.write_text(json.dumps(tree))
+    old = read_results(path)
+    assert old.entries[0].measures[0].estimate == replace(found, kind="", rows="")
+    assert not grouped([old])[0].notes
 
 
 def test_an_entry_takes_the_place_of_the_one_that_answers_the_same_question(tmp_path):

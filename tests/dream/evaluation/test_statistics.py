@@ -1,4 +1,4 @@
-"""Intervals and areas: closed forms, coverage, known-best and blind scores."""
+"""Estimates: closed forms, known-best and blind scores, and estimates without an interval."""
 
 import json
 import math
@@ -6,8 +6,24 @@ import math
 import numpy as np
 import pytest
 
-from dream.evaluation import statistics
-from dream.evaluation.statistics import Measure, auc, bootstrap, mean, share
+from dream.evaluation import intervals
+from dream.evaluation.statistics import (
+    EQUAL,
+    TOO_FEW,
+    Estimate,
+    Measure,
+    auc,
+    combined,
+    mean,
+    mean_difference,
+    mean_of_averages,
+    mean_of_ratios,
+    mean_share,
+    rate,
+    ratio_share,
+    share,
+    two_set_share,
+)
 
 
 def test_wilson_interval_matches_its_published_values():
@@ -18,38 +34,103 @@ def test_wilson_interval_matches_its_published_values():
     assert math.isnan(share([]).value)
 
 
-def test_intervals_hold_the_truth_about_95_percent_of_the_time():
-    draws = np.random.default_rng(0)
-    samples = [draws.random(60) < 0.3 for _ in range(300)]
-    for measure in (share, lambda hits: bootstrap(hits, lambda s: s[..., 0], draws, 300)):
-        held = [e.low <= 0.3 <= e.high for e in map(measure, samples)]
-        assert 0.9 < np.mean(held) < 0.99
+def test_the_end_for_few_hits_is_that_of_a_poisson_count():
+    """Brown, Cai and DasGupta 2001: 1 of 100 begins at 0.000513, half the 5 % quantile of a chi-square over n."""
+    assert share(np.arange(100) < 1).low == pytest.approx(0.00051293)
+    assert share(np.arange(100) >= 1).high == pytest.approx(1 - 0.00051293)
+    assert share(np.arange(100) < 4).low == pytest.approx(0.0157, abs=1e-4)  # Wilson's own from 4 hits
 
 
-def test_a_bootstrap_of_the_mean_is_about_normal_however_it_is_cut_up(monkeypatch):
-    values = np.random.default_rng(0).normal(5, 2, 400)
-    half = 1.96 * values.std() / 20
-    for at_once in (statistics.RESAMPLED_AT_ONCE, 1000):
-        monkeypatch.setattr(statistics, "RESAMPLED_AT_ONCE", at_once)
-        found = mean(values, np.random.default_rng(1))
-        assert found.low == pytest.approx(values.mean() - half, abs=0.15 * half)
-        assert found.high == pytest.approx(values.mean() + half, abs=0.15 * half)
-        assert found == mean(values, np.random.default_rng(1))
+def test_students_quantiles_are_those_of_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    degrees = np.array([1, 1.5, 2, 2.7, 3, 5, 10, 30, 100, 1000, 1e6])
+    assert intervals.student_quantile(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=2e-4)
 
 
 def test_mean_is_the_mean():
-    found = mean(np.array([1.0, 2.0, 3.0]), np.random.default_rng(0))
-    assert found.value == 2.0 and found.low < 2.0 < found.high and found.count == 3
-    assert math.isnan(mean([], np.random.default_rng(0)).value)
+    found = mean(np.arange(1.0, 10.0))
+    assert found.value == 5.0 and found.low < 5.0 < found.high and found.count == 9
+    assert math.isnan(mean([]).value) and not mean([]).has_interval
+    assert mean(np.arange(1.0, 10.0), least=4.5).low == 4.5
+
+
+def test_where_no_interval_is_right_there_is_none_and_the_estimate_says_why():
+    few, alike, none = mean([1.0, 2.0, 3.0], "prompts"), mean(np.ones(30)), share([])
+    assert not few.has_interval and few.interval == "too few prompts for an interval: 3"
+    assert "all or nearly all of the 30 pictures are equal" in alike.interval
+    assert str(few) == "2.000 (no interval)" and Measure("t", "n", {}, few).to_dict()["low"] is None
+    assert mean_of_averages([0.5]).kind == TOO_FEW and mean_of_averages([0.5, 0.5, 0.5]).kind == EQUAL
+    assert none.count == 0 and not none.has_interval
+
+
+def test_an_interval_says_its_kind_and_its_rows():
+    assert share(np.arange(64) < 9, "prompts").interval == "95 % Wilson interval, n = 64 prompts"
+    assert mean_of_averages([1.0, 2.0, 3.0]).interval == "95 % Student interval, n = 3 runs"
+    assert Estimate(0.5, 0.4, 0.6, 10).interval == "95 % interval, n = 10 rows"
+
+
+def test_a_difference_has_a_width_even_where_nothing_differs():
+    found = mean_difference(np.zeros(1000))
+    assert found.value == 0 and found.high == -found.low == pytest.approx(0.0028, abs=1e-4)
+    assert mean_difference(np.ones(5)).high == 1.0
+
+
+def test_paired_differences_are_bonett_and_prices():
+    """Bonett and Price (2012): 20 won and 5 lost of 100; Student's quantile instead of the normal one."""
+    values = np.repeat([1.0, -1.0, 0.0], [20, 5, 75])
+    won, lost = 21 / 102, 6 / 102
+    half = intervals.student_quantile(101) * math.sqrt((won + lost - (won - lost) ** 2) / 102)
+    found = mean_difference(values)
+    assert (found.low, found.high) == pytest.approx((won - lost - half, won - lost + half))
+
+
+def test_rows_that_are_shares_are_never_surer_than_their_spread_allows():
+    alike, apart = mean_share(np.full(40, 0.5) + 0.01 * np.arange(-20, 20) / 20), mean_share(np.repeat([0.0, 1.0], 20))
+    assert alike.high - alike.low < 0.01 < 0.25 < apart.high - apart.low
+    assert mean_share(np.repeat([0.0, 1.0], 20)) == share(np.repeat([False, True], 20))
+    assert mean_share([0.625]).kind == TOO_FEW
+
+
+def test_a_ratio_weighs_rows_and_leaves_out_those_without_weight():
+    parts = np.array([[1.0, 2.0]] * 10 + [[6.0, 8.0]] * 10 + [[0.0, 0.0]] * 5)
+    assert ratio_share(parts).value == pytest.approx(70 / 100) and ratio_share(parts).count == 20
+    assert math.isnan(ratio_share(np.zeros((3, 2))).value)
+
+
+def test_the_mean_of_ratios_leaves_out_classes_that_never_occur():
+    parts = np.zeros((12, 2, 3))
+    parts[:, :, 0], parts[:, :, 1] = [3, 4], [1, 4]
+    parts[:6, 0, 1] = 2
+    found = mean_of_ratios(parts)
+    assert found.value == pytest.approx((0.75 + 0.375) / 2) and found.low < found.value < found.high
+
+
+def test_a_rate_is_of_the_sums():
+    assert rate([[128, 2.0], [128, 2.2], [40, 0.6]]).value == pytest.approx(296 / 4.8)
+    assert rate([[128, 2.0], [128, 2.2], [40, 0.6]]).kind == "student"
+
+
+def test_a_mean_of_estimates_is_as_sure_as_their_intervals_together():
+    one = share(np.arange(100) < 50)
+    found = combined([one] * 4)
+    assert found.value == one.value and found.high - found.low == pytest.approx((one.high - one.low) / 2)
+    assert not combined([one, mean([1.0])]).has_interval
+
+
+def test_a_share_that_depends_on_another_set_is_less_sure_than_one_that_does_not():
+    flags = np.arange(200) < 150
+    steady, moved = two_set_share(flags, np.zeros(200)), two_set_share(flags, np.repeat([0.0, -0.02], 100))
+    assert (steady.low, steady.high) == pytest.approx((share(flags).low, share(flags).high))
+    assert moved.low < steady.low and moved.high > steady.high
 
 
 def test_auc_is_one_for_an_oracle_and_a_half_for_the_blind():
     draws = np.random.default_rng(0)
     right = draws.random((200, 8)) < 0.4
-    assert auc(right, right, draws).value == 1.0
-    assert auc(~right, right, draws).value == 0.0
-    assert auc(np.zeros_like(right), right, draws).value == 0.5
-    blind = auc(draws.random(right.shape), right, draws)
+    assert auc(right, right).value == 1.0
+    assert auc(~right, right).value == 0.0
+    assert auc(np.zeros_like(right), right).value == 0.5
+    blind = auc(draws.random(right.shape), right)
     assert blind.low < 0.5 < blind.high
 
 
@@ -59,12 +140,12 @@ def test_auc_of_one_prompt_is_the_rank_sum_of_scipy():
     scores, right = draws.integers(0, 20, 60), draws.random(60) < 0.4
     pairs = right.sum() * (~right).sum()
     expected = stats.mannwhitneyu(scores[right], scores[~right]).statistic / pairs
-    assert auc([scores], [right], draws).value == pytest.approx(expected)
+    assert auc([scores], [right]).value == pytest.approx(expected)
 
 
 def test_auc_compares_within_a_prompt_only():
     scores = np.array([[0.9, 0.8], [0.1, 0.2]])
-    assert auc(scores, [[True, False], [False, True]], np.random.default_rng(0)).value == 1.0
+    assert auc(scores, [[True, False], [False, True]]).value == 1.0
 
 
 def test_what_is_not_a_number_is_null_in_json():

@@ -6,9 +6,11 @@ import json
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from dream.evaluation.results import Results, write_results
+from dream.evaluation.statistics import Measure, mean, share
 from dream.evaluation.table import grouped
 from dream.pretrained import SHIPPED, weights_file
 from dream.training import checkpoint
@@ -92,6 +94,19 @@ def test_what_is_shown_is_of_the_chosen_models_and_data():
     assert [e.data for e in clip.entries] == ["sets/birds"]
     assert tasks_in(of_task(both, "probe")) == ["probe"]
     assert "selection" in tasks_in(both)
+
+
+def test_a_section_says_the_kinds_of_its_intervals_and_why_some_numbers_have_none():
+    counted = share(np.arange(64) < 9, "prompts")
+    measures = [Measure("knn", name, {}, e) for name, e in (("a", counted), ("b", mean([1.0, 2.0], "prompts")))]
+    (section,) = table.sections([Results("m", "demo", (entry("knn", measures),))])
+    assert section.notes == ("95 % Wilson interval, n = 64 prompts", "too few prompts for an interval: 2")
+    assert [row["m"] for row in section.rows] == [str(counted), "1.500 (no interval)"]
+    rows = list(
+        csv.DictReader(io.StringIO(table.table_csv([Results("m", "demo", (entry("knn", measures),))]).decode()))
+    )
+    assert [(row["kind"], row["rows"]) for row in rows] == [("wilson", "prompts"), ("too few rows", "prompts")]
+    assert rows[1]["low"] == rows[1]["high"] == ""
 
 
 def test_the_table_has_every_measure_of_every_model_with_its_interval():

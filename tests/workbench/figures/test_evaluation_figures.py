@@ -3,8 +3,10 @@
 import pytest
 
 from dream.evaluation.results import Results
+from dream.evaluation.statistics import Measure, mean
 from tests.workbench.evaluate.sample_results import OBJECTIVES, all_results, entry, estimate, named, results
 from workbench.figures.by_ratio import mask_ratio_info, plot_by_mask_ratio
+from workbench.figures.panels import Panel, Point, bars, lines, point_of
 from workbench.figures.paper import paper_info, plot_paper_beside
 from workbench.figures.selection import plot_selection, selection_info
 from workbench.figures.side_by_side import comparison_info, plot_comparison
@@ -37,6 +39,16 @@ def test_every_axis_has_a_title_with_its_unit_and_every_number_an_interval(plot)
     axes = list(figure.select_xaxes()) + list(figure.select_yaxes())
     assert any(axis.title.text and "(" in axis.title.text for axis in axes)
     assert all(trace.hovertemplate for trace in numbers)
+
+
+def test_a_point_without_interval_has_no_bar_no_band_and_says_why():
+    bare = mean([1.0, 2.0], "prompts")
+    points = [Point("a", 1.0, 0.9, 1.1, 9, at) for at in (0, 1)] + [point_of("a", Measure("t", "n", {}, bare), 2)]
+    points += [Point("a", 1.0, 0.8, 1.2, 9, at) for at in (3, 4)]
+    band, line = lines([Panel("title", "axis", points)], {"a": "#000000"}, {"a": "circle"})
+    assert band["x"] == [0, 1, 1, 0, None, 3, 4, 4, 3] and band["y"][4] is None
+    assert "too few prompts for an interval: 2" in "".join(line["customdata"][2]) and "nan" not in str(line).lower()
+    assert all(end != end for end in bars(points[2:3], "#000000")["array"])
 
 
 # models side by side

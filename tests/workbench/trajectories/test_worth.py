@@ -35,7 +35,7 @@ def test_a_reversed_ranking_costs_the_whole_spread():
     first = worth_by_step(finished(LATE))[0]
     assert first.rank.value == -1 and first.regret.value == 2.0
     assert random_regret(finished(LATE)) == 1.0
-    assert first.rank.low == first.rank.high == -1  # of one prompt there is no interval
+    assert not first.rank.has_interval and first.rank.interval == "too few prompts for an interval: 1"
 
 
 def test_the_costs_are_those_measured_step_by_step_and_those_counted():
@@ -68,7 +68,7 @@ def test_prompts_of_equal_scores_have_no_rank_correlation_and_none_is_made_up():
 
 
 def test_the_csv_has_a_row_a_step_and_names_its_intervals():
-    rows = worth_by_step(finished(np.random.default_rng(1).random((2, 6, 3)), np.eye(6, 3)))
+    rows = worth_by_step(finished(np.random.default_rng(1).random((2, 12, 3)), np.eye(12, 3)))
     table = list(csv.DictReader(io.StringIO(worth_csv(rows).decode())))
     assert len(table) == 2 and len(table[0]) == len(COLUMNS)
     assert table[0]["share of the tokens"] == "0.5" and table[1]["rank correlation"] == "1.0"
@@ -115,5 +115,5 @@ def test_a_gain_is_measured_within_prompts_so_that_few_lucky_ones_prove_nothing(
     scores = np.tile([[[3.0, 2.0, 1.0]]], (2, 8, 1))
     found = finished(scores, [[True, True, False]] + [[True] * 3] * 7)
     row = worth_by_step(found)[0]
-    assert row.right.low == 1.0 and row.gain.value == pytest.approx(1 / 24) and row.gain.low == 0
+    assert row.right.low < 0.7 and row.gain.value == pytest.approx(1 / 24) and row.gain.low < 0 < row.gain.high
     assert "not distinguishable from chance" in what_is_seen_over(found, [row], 0)

@@ -47,7 +47,7 @@ def test_iou_and_accuracy_are_sklearns():
     flat = target[there], predicted[there]
     np.testing.assert_allclose(class_ious(counts.sum(0)), jaccard_score(*flat, average=None, labels=range(4)))
     assert mean_iou(counts.sum(0)) == pytest.approx(jaccard_score(*flat, average="macro"))
-    found = by_name(iou_measures(counts, (), {}, 0))
+    found = by_name(iou_measures(counts, (), {}))
     assert found["pixel accuracy"].value == pytest.approx(accuracy_score(*flat))
     assert found["mIoU"].low < found["mIoU"].value < found["mIoU"].high and found["mIoU"].count == 6
     for row in range(6):
@@ -71,7 +71,7 @@ def test_a_hand_counted_picture():
     assert counts.tolist() == [[[1, 1, 0], [2, 1, 0], [1, 2, 0]]]
     assert class_ious(counts[0])[:2].tolist() == [0.5, 0.5] and np.isnan(class_ious(counts[0])[2])
     assert mean_iou(counts[0]) == 0.5
-    assert by_name(iou_measures(counts, ("a", "b", "c"), {}, 0), **{"class": "c"}) == {}
+    assert by_name(iou_measures(counts, ("a", "b", "c"), {}), **{"class": "c"}) == {}
 
 
 def test_perfect_predictions_score_one():
