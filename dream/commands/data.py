@@ -18,7 +18,7 @@ from dream.overrides import override
 from dream.plain_text import printable
 
 if TYPE_CHECKING:  # `dream data --help` must not import torch
-    from dream.data.grammar import Level
+    from dream.data.drawn.grammar import Level
     from dream.data.samples import Corpus
     from dream.data.survey import Spread, Survey
 
@@ -121,8 +121,8 @@ def _captions(result: "Survey") -> Iterator[str]:
 
 def _shapes(size: int | None, examples: int) -> Iterator[str]:
     """The lines that describe the drawn pictures, by level."""
-    from dream.data.grammar import GROUNDS, LEVELS
-    from dream.data.shapes import ShapesSource
+    from dream.data.drawn.grammar import GROUNDS, LEVELS
+    from dream.data.drawn.shapes import ShapesSource
     from dream.presets import tiny
 
     yield "shapes: pictures drawn from a seed, endless for training; validation and test are fixed"
@@ -145,7 +145,7 @@ def _shapes(size: int | None, examples: int) -> Iterator[str]:
 
 def _scenes(level: "Level") -> int:
     """Number of different scenes: a ground, a layout, and things that differ in shape or colour."""
-    from dream.data.grammar import GROUNDS, RELATIONS_OF_COUNT
+    from dream.data.drawn.grammar import GROUNDS, RELATIONS_OF_COUNT
 
     pairs, looks = len(level.shapes) * len(level.colours), len(level.sizes) * len(level.textures)
     return len(GROUNDS) * sum(

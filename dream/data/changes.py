@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from dream.data.corpora.shards import TarShards
 from dream.data.samples import Corpus, Row, sample_id
-from dream.data.shards import TarShards
 
 _NOUNS = {"shards": "shards", "rows": "samples", "bytes": "bytes"}
 

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from dream.data.corpora.not_tars import why_no_shard
 from dream.data.matlab import is_matlab, use_of_matlab
-from dream.data.not_tars import why_no_shard
 from dream.errors import InputError
 
 KNOWN = "a folder, tar shards ('name-{000000..000003}.tar' or 'name-*.tar'), 'shapes' or 'hf:owner/name'"

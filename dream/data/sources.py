@@ -8,13 +8,13 @@ from typing import Any, Protocol
 from dream.config import DreamConfig
 from dream.data.batch import Batch
 from dream.data.captions import Names
-from dream.data.folder_splits import folder_corpora, usable_splits
-from dream.data.hub import open_hub
+from dream.data.corpora.folder_splits import folder_corpora, usable_splits
+from dream.data.corpora.hub import open_hub
+from dream.data.corpora.shards import TarShards
+from dream.data.drawn.shapes import ShapesSource
 from dream.data.paths import KNOWN, shard_paths
 from dream.data.report import DataReport
 from dream.data.samples import Corpus
-from dream.data.shapes import ShapesSource
-from dream.data.shards import TarShards
 from dream.data.stored import StoredSource
 from dream.errors import InputError
 

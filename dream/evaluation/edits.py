@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.data.drawing import draw
-from dream.data.grammar import EDIT_KINDS, Scene, caption, edits
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import EDIT_KINDS, Scene, caption, edits
+from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least, needs_answer_key

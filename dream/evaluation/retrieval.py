@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.config import DreamConfig
-from dream.data.drawing import draw
-from dream.data.grammar import caption
-from dream.data.shapes import distinct_scenes
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import distinct_scenes
 from dream.data.sources import open_source
 from dream.data.stored import StoredSource
 from dream.errors import InputError

@@ -16,8 +16,8 @@ from PIL import Image
 from dream.__main__ import main
 from dream.config import DreamConfig
 from dream.data.captions import Names, caption_in, decode_caption
+from dream.data.corpora.hub import HubCorpus
 from dream.data.formats import CAPTION_ENDINGS, CAPTION_NAMES, FORMATS, OTHER_PICTURES, PICTURES
-from dream.data.hub import HubCorpus
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
 from dream.data.sources import open_corpora

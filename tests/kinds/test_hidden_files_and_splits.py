@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dream.config import DreamConfig
-from dream.data.folders import resembles_split, split_folders, split_of
+from dream.data.corpora.folders import resembles_split, split_folders, split_of
 from dream.data.formats import is_hidden
 from dream.data.report import DataReport
 from dream.data.sources import open_corpora, open_source

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from dream.data.corpora.shards import TarShards
+from dream.data.corpora.tar_walk import read_member, walk_tar
 from dream.data.paths import shard_paths
 from dream.data.report import DataReport
-from dream.data.shards import TarShards
-from dream.data.tar_walk import read_member, walk_tar
 from dream.errors import InputError
 
 Entry = tuple[str, bytes] | tarfile.TarInfo

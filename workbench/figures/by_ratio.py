@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from dream.data.grammar import EDIT_KINDS
+from dream.data.drawn.grammar import EDIT_KINDS
 from dream.evaluation.results import Results
 from workbench import palette
 from workbench.figures import style

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from dream.data.drawing import draw
-from dream.data.grammar import caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from workbench.pictures import picture_of
 

@@ -15,10 +15,10 @@ from PIL import Image
 
 from dream.config import DreamConfig
 from dream.data import report as kinds
+from dream.data.drawn.shapes import SPLITS, ShapesSource
 from dream.data.order import windows
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
-from dream.data.shapes import SPLITS, ShapesSource
 from dream.data.sources import open_corpora
 from dream.data.stored import held_out_below
 from dream.data.transforms import BrokenPicture, center_crop, open_picture

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.data.grammar import parse_caption
+from dream.data.drawn.grammar import parse_caption
 from dream.data.survey import SampleFacts, Survey, survey
 from dream.data.text import CaptionTokenizer
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dream.data.grammar import caption
-from dream.data.shapes import distinct_scenes
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import distinct_scenes
 from dream.errors import InputError
 from dream.plain_text import require_text
 from dream.randomness import seed_of

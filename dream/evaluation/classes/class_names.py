@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dream.data.folders import subfolders
+from dream.data.corpora.folders import subfolders
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tables import WNID, rows_of
 from dream.json_text import parse_json

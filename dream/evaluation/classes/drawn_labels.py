@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dream.data.drawing import CLASSES
-from dream.data.grammar import LEVELS, RELATIONS_OF_COUNT, Scene
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import CLASSES
+from dream.data.drawn.grammar import LEVELS, RELATIONS_OF_COUNT, Scene
+from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from dream.randomness import seed_of
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.config import DreamConfig
-from dream.data.drawing import GROUND_RGB, answer_key, draw
-from dream.data.grammar import Scene
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import GROUND_RGB, answer_key, draw
+from dream.data.drawn.grammar import Scene
+from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.judging.damage import SIZE, worn
 from dream.randomness import seed_of
 

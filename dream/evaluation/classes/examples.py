@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dream.config import DreamConfig
-from dream.data.drawing import draw
+from dream.data.drawn.drawing import draw
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import labelled_scenes, scene_labels, shape_classes
 from dream.evaluation.classes.features import check_pooling, encoder_features

@@ -12,10 +12,10 @@ from typing import Annotated
 import numpy as np
 import torch
 
-from dream.data.drawing import draw
-from dream.data.grammar import Scene
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import Scene
+from dream.data.drawn.shapes import place_scenes
 from dream.data.report import DataReport
-from dream.data.shapes import place_scenes
 from dream.errors import InputError
 from dream.evaluation.classes.episodes import EpisodeSettings, Pool, episode_accuracies
 from dream.evaluation.classes.features import check_pooling, encoder_features, labelled_features

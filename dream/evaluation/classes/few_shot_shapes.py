@@ -9,8 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from dream.data.grammar import GROUNDS, LEVELS, Scene, Thing, is_held_out, neighbours, swapped
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import GROUNDS, LEVELS, Scene, Thing, is_held_out, neighbours, swapped
+from dream.data.drawn.shapes import sample_scenes
 from dream.randomness import seed_of
 
 NEAR_MISSES = 24

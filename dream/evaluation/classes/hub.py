@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from dream.data import report as kinds
+from dream.data.corpora.hub import HubRow, hub_column, hub_splits, load_splits, name_and_split
 from dream.data.formats import PICTURE_NAMES
-from dream.data.hub import HubRow, hub_column, hub_splits, load_splits, name_and_split
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from dream.data.grammar import RELATIONS_OF_COUNT, Scene, caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import RELATIONS_OF_COUNT, Scene, caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.classes.drawn_labels import ALONE, shape_classes
 from dream.randomness import seed_of
 

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data import report as kinds
-from dream.data.drawing import AnswerKey, answer_key, draw
+from dream.data.drawn.drawing import AnswerKey, answer_key, draw
+from dream.data.drawn.shapes import sample_scenes
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
-from dream.data.shapes import sample_scenes
 from dream.data.transforms import BrokenPicture, Pixels, open_picture, read_image
 from dream.evaluation.dense.crop import Map, cut
 from dream.randomness import seed_of

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from dream.data.grammar import LEVELS
+from dream.data.drawn.grammar import LEVELS
 from dream.errors import InputError
 from dream.evaluation.dense.ade20k import ADE_SPLITS, IGNORE, ade_classes, ade_names, ade_pairs
 from dream.evaluation.dense.blocks import four_blocks

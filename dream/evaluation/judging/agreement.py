@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.data.drawing import draw
-from dream.data.grammar import caption, edits
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import caption, edits
+from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, Drawings
 from dream.evaluation.judging.judge import Judge, Verdict, judged_level, load_judge

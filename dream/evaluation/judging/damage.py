@@ -14,9 +14,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.data.drawing import COLOUR_RGB, GROUND_RGB, draw
-from dream.data.grammar import COLOURS, GROUNDS, LEVELS, RELATIONS_OF_COUNT, SHAPES, Place, Scene, Thing
-from dream.data.shapes import place_scenes, sample_scenes
+from dream.data.drawn.drawing import COLOUR_RGB, GROUND_RGB, draw
+from dream.data.drawn.grammar import COLOURS, GROUNDS, LEVELS, RELATIONS_OF_COUNT, SHAPES, Place, Scene, Thing
+from dream.data.drawn.shapes import place_scenes, sample_scenes
 
 SIZE = 30
 """Side length of the pictures that the judge reads."""

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
-from dream.data.grammar import Scene, parse_caption
+from dream.data.drawn.grammar import Scene, parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, LEVEL, SIZE

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.data.grammar import caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.decoding.context import DecodeContext
 from dream.decoding.decode import decode_step
 from dream.decoding.noise import SeededNoise, seeded_orders

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.config import DreamConfig
-from dream.data.grammar import Scene, caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import Scene, caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.evaluation.judging.judge import judged_level, load_judge
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions

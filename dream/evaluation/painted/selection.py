@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dream.data.grammar import caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.data.sources import open_source
 from dream.decoding.state import StepRecord
 from dream.errors import InputError

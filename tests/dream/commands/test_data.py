@@ -12,7 +12,7 @@ from PIL import Image
 
 from dream.__main__ import main
 from dream.commands.data import ReadingProgress
-from dream.data.shards import TarShards
+from dream.data.corpora.shards import TarShards
 from dream.data.survey import Spread, Survey, survey
 
 

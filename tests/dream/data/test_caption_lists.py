@@ -10,7 +10,7 @@ from PIL import Image
 
 from dream import presets
 from dream.data.captions import USUAL, Caption, caption_in, every_caption
-from dream.data.hub import HubRow
+from dream.data.corpora.hub import HubRow
 from dream.data.sources import open_source
 
 TEXTS = ["a red box ", "", "a  box", "a red box", 7]

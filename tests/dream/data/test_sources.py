@@ -21,14 +21,14 @@ from PIL import Image
 
 from dream.data.batch import prefetch
 from dream.data.changes import changes_between
-from dream.data.folders import FolderCorpus
+from dream.data.corpora.folders import FolderCorpus
+from dream.data.corpora.shards import TarShards
+from dream.data.corpora.tar_walk import walk_tar
 from dream.data.order import windows
 from dream.data.paths import expand_braces
 from dream.data.report import DataReport
-from dream.data.shards import TarShards
 from dream.data.sources import Source, open_corpora, open_source
 from dream.data.stored import StoredSource
-from dream.data.tar_walk import walk_tar
 from dream.errors import InputError, RunError
 from dream.presets import tiny
 
@@ -660,7 +660,7 @@ def test_only_small_sources_stay_decoded_in_memory(tmp_path: Path, monkeypatch: 
 
 
 def test_a_tars_index_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dream.data import shards
+    from dream.data.corpora import shards
 
     walked: list[Path] = []
     monkeypatch.setattr(shards, "walk_tar", lambda path: (walked.append(path), walk_tar(path))[1])

@@ -6,7 +6,7 @@ import torch
 
 from dream import presets
 from dream.config import TrainConfig
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.data.text import train_tokenizer
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.diffusion import sample_draw
 from dream.errors import InputError
 from dream.evaluation import by_ratio as task

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.data.text import train_tokenizer
 from dream.errors import InputError
 from dream.evaluation.classes.accuracy import accuracy

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.edits import EditsSettings

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.data.text import load_tokenizer
 from dream.data.words import TrainingWords
 from dream.presets import tiny

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dream.data.drawing import draw
-from dream.data.grammar import parse_caption
-from dream.data.shapes import place_scenes
+from dream.data.drawn.drawing import draw
+from dream.data.drawn.grammar import parse_caption
+from dream.data.drawn.shapes import place_scenes
 from dream.errors import InputError
 from tests.workbench.trajectories.trajectory_small import PROMPT, demo, done, painted, settings
 from workbench.store import delete_stored, list_stored, open_stored

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from dream.data.folders import split_of
+from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tree import (
     MAP_FOLDERS,

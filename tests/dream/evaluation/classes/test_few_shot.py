@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from dream.data.grammar import GROUNDS, is_held_out
+from dream.data.drawn.grammar import GROUNDS, is_held_out
 from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.classes import few_shot_sets

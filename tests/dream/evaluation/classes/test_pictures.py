@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.drawing import CLASSES, answer_key
-from dream.data.grammar import is_held_out
+from dream.data.drawn.drawing import CLASSES, answer_key
+from dream.data.drawn.grammar import is_held_out
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import LABELS, labelled_scenes, scene_labels, shape_classes
 from dream.evaluation.classes.examples import example_chunks, joined_examples

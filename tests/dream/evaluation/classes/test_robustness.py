@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.drawing import GROUND_RGB, answer_key
-from dream.data.grammar import is_held_out
+from dream.data.drawn.drawing import GROUND_RGB, answer_key
+from dream.data.drawn.grammar import is_held_out
 from dream.errors import InputError
 from dream.evaluation.classes import robustness as module
 from dream.evaluation.classes.drawn_shifts import drawn_shifts, outlines

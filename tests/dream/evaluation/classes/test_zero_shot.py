@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dream.data.grammar import parse_caption
+from dream.data.drawn.grammar import parse_caption
 from dream.errors import InputError
 from dream.evaluation.classes import zero_shot as module
 from dream.evaluation.classes.class_names import class_names

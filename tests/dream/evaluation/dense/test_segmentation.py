@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 import dream  # noqa: F401  before torchmetrics, which imports torchvision
-from dream.data.grammar import is_held_out
+from dream.data.drawn.grammar import is_held_out
 from dream.data.report import reports_made
 from dream.errors import InputError
 from dream.evaluation.dense import training as dense

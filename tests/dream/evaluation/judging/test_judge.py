@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.drawing import CLASSES, answer_key, draw
-from dream.data.grammar import GROUNDS, Place, Scene, Thing, caption, edits, phrasings
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import CLASSES, answer_key, draw
+from dream.data.drawn.grammar import GROUNDS, Place, Scene, Thing, caption, edits, phrasings
+from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import JudgeSettings, judge_accuracy

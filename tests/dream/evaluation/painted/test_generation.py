@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import dream  # noqa: F401  (before torchvision is imported by timm and transformers)
-from dream.data.shapes import ShapesSource
+from dream.data.drawn.shapes import ShapesSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.held_out import held_out_pictures

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dream.data.grammar import caption
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.grammar import caption
+from dream.data.drawn.shapes import sample_scenes
 from dream.decoding.decode import collect
 from dream.decoding.paint import paint_iter
 from dream.errors import InputError

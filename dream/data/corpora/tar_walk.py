@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from dream.data.tar_headers import (
+from dream.data.corpora.tar_headers import (
     BLOCK,
     EXTENSIONS,
     SPARSE,

@@ -15,8 +15,8 @@ import torch
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch
-from dream.data.drawing import AnswerKey, answer_key, draw
-from dream.data.grammar import (
+from dream.data.drawn.drawing import AnswerKey, answer_key, draw
+from dream.data.drawn.grammar import (
     GROUNDS,
     LEVELS,
     RELATIONS_OF_COUNT,

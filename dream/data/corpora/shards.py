@@ -12,11 +12,11 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usable, json_caption, listed
+from dream.data.corpora.not_tars import why_no_members
+from dream.data.corpora.tar_walk import Member, TarContents, read_member, walk_tar
 from dream.data.formats import ending_of, is_hidden, not_decoded
-from dream.data.not_tars import why_no_members
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
-from dream.data.tar_walk import Member, TarContents, read_member, walk_tar
 
 WINDOW_ROWS = 65_536
 """Samples shuffled together; their offsets take about 20 MB."""

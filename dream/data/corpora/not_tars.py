@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dream.data.tar_headers import BLOCK, tar_header
+from dream.data.corpora.tar_headers import BLOCK, tar_header
 from dream.pointer_files import pointer_fault
 
 _UNPACK = "samples are read by offset, so unpack it to a plain .tar"

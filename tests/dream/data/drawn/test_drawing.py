@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from dream.data.drawing import CLASSES, COLOUR_RGB, GROUND_RGB, answer_key, draw
-from dream.data.grammar import COLOURS, LEVELS, SHAPES, Place, Scene, Thing
-from dream.data.shapes import sample_scenes
+from dream.data.drawn.drawing import CLASSES, COLOUR_RGB, GROUND_RGB, answer_key, draw
+from dream.data.drawn.grammar import COLOURS, LEVELS, SHAPES, Place, Scene, Thing
+from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, caption_in, first_usable, listed, present_names
-from dream.data.folders import SPLITS
+from dream.data.corpora.folders import SPLITS
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
 from dream.errors import InputError

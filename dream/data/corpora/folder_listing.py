@@ -14,8 +14,8 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import Names, decode_caption, first_usable, json_caption
+from dream.data.corpora.metadata import Metadata, metadata_in
 from dream.data.formats import JSON_ENDING, OTHER_PICTURES, ending_of, is_hidden, not_decoded
-from dream.data.metadata import Metadata, metadata_in
 from dream.data.samples import BadSample
 from dream.plain_text import fault_in
 

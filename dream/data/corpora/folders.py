@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dream.data.captions import USUAL, Names, listed
-from dream.data.folder_listing import Listing, list_folder, shown
+from dream.data.corpora.folder_listing import Listing, list_folder, shown
 from dream.data.formats import METADATA_FILES, OTHER_PICTURES, is_hidden, not_decoded
 from dream.data.report import DataReport
 from dream.data.samples import Row

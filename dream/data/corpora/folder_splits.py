@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import Names
-from dream.data.folder_listing import shown
-from dream.data.folders import FolderCorpus, resembles_split, split_folders, split_of, subfolders
+from dream.data.corpora.folder_listing import shown
+from dream.data.corpora.folders import FolderCorpus, resembles_split, split_folders, split_of, subfolders
 from dream.data.formats import OTHER_PICTURES, PICTURES, ending_of, is_hidden
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dream.config import DataConfig, DreamConfig, ImageConfig
-from dream.data.grammar import (
+from dream.data.drawn.grammar import (
     EDIT_KINDS,
     LEVELS,
     Scene,
@@ -21,7 +21,7 @@ from dream.data.grammar import (
     phrasings,
     swapped,
 )
-from dream.data.shapes import ShapesSource, distinct_scenes, other_phrasing_share, sample_family, sample_scenes
+from dream.data.drawn.shapes import ShapesSource, distinct_scenes, other_phrasing_share, sample_family, sample_scenes
 from dream.errors import InputError
 
 ALL_LEVELS = range(len(LEVELS))

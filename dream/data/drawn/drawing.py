@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.data.grammar import COLOURS, GROUNDS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene
+from dream.data.drawn.grammar import COLOURS, GROUNDS, RELATIONS, SHAPES, SIZES, TEXTURES, Scene
 from dream.errors import InputError
 
 Array = NDArray[np.floating]
