@@ -160,6 +160,7 @@ def test_leaving_early_stops_a_function_that_does_not_cooperate(function):
 
 
 def test_a_real_ctrl_c_while_waiting_stops_the_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it runs in the background
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt), TaskThread(silent) as thread:
         timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))

@@ -107,7 +107,7 @@ def plain_png() -> bytes:
         ("a.png", plain_png(), "does not say how it was painted"),
         ("a.png", plain_png()[:40], "not a readable PNG"),
         ("a.png", b"", "not a readable PNG"),
-        ("a.png", b"GIF89a", "another format"),
+        ("a.png", b"GIF89a", "not a PNG picture but GIF"),
         ("a.json", b"{", "not valid JSON"),
         ("a.json", b"[" * 200_000, "not valid JSON"),
         ("a.json", b"[]", "does not say"),

@@ -166,11 +166,11 @@ def torch_fidelity_score(logits, splits=10, seed=2020):
 def test_the_inception_score_is_torch_fidelitys_with_its_shuffle_and_spread():
     """Pictures sorted by class, which splits without a shuffle would hold to be all alike."""
     logits = 6 * torch.eye(5).repeat_interleave(40, 0) + torch.randn(200, 5, generator=generator("inception score"))
-    score, spread = task._inception_score("", logits.softmax(1), {}, 0)
+    score, spread = task._inception_score("", logits.softmax(1), {})
     assert (score.estimate.value, spread.estimate.value) == pytest.approx(torch_fidelity_score(logits), rel=1e-5)
     assert score.where == spread.where == {"splits": 10, "shuffled": 2020}
     assert score.estimate.value > 2 > 1.5 > inception_scores(logits.softmax(1).numpy()).mean()
-    few = task._inception_score("", logits[:2].softmax(1), {}, 0)
+    few = task._inception_score("", logits[:2].softmax(1), {})
     assert len(few) == 1 and few[0].where["splits"] == 2
 
 
