@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app.text import as_text
 from dream.errors import InputError, RunError
 from dream.plain_text import escaped
 from workbench.runs.words import sentence as as_sentence
@@ -29,11 +30,11 @@ def show_failure(error: BaseException) -> None:
         return
     here = open_workspace()
     details = here.note_failure(error)
-    st.error(f"Unexpected error: {error_sentence(error)} See {here.shown(here.log)} for details.")
+    st.error(f"Unexpected error: {error_sentence(error)} See {as_text(here.shown(here.log))} for details.")
     with st.expander("Details"):
         st.code(escaped(details), language="text", wrap_lines=True)
 
 
 def error_sentence(error: BaseException) -> str:
-    """Message of the error as a sentence."""
-    return as_sentence(escaped(str(error).strip()) or type(error).__name__)
+    """Message of the error as a sentence, in Markdown that shows names and paths in it as they are."""
+    return as_text(as_sentence(escaped(str(error).strip()) or type(error).__name__))

@@ -1,6 +1,5 @@
 """Shared by the sections of the Checkpoints page: opening files, and results computed in the background."""
 
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ import streamlit as st
 from app.background import computed
 from app.keys import CHECKPOINTS, action_key
 from app.models import choose_or_type
+from app.text import as_text
 from dream.console import duration
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.cache import DiskCache
@@ -82,7 +82,7 @@ def part_statistics(part: Part) -> list[TensorStatistics] | None:
 def show_problems(found: Checkpoint) -> None:
     """Shows what is missing from the checkpoint, and which tensors hold values that are not numbers."""
     for problem in found.problems:
-        st.error(_literal(problem[:1].upper() + problem[1:] + "."))
+        st.error(as_text(problem[:1].upper() + problem[1:] + "."))
     size = sum(part.bytes for part in found.parts)
     if size > SEARCHED:
         return
@@ -91,12 +91,7 @@ def show_problems(found: Checkpoint) -> None:
         CHECKPOINTS.name("nonfinite"), stamp, "Looking for NaN", lambda work: nonfinite_by_tensor(found, work)
     )
     if bad:
-        st.error(_literal(health_sentence(bad)))
-
-
-def _literal(text: str) -> str:
-    """Text with names from a file, as Markdown that shows them as they are."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!$~|:])", r"\\\1", text)
+        st.error(as_text(health_sentence(bad)))
 
 
 def computed_once(
