@@ -1,7 +1,7 @@
 """What a page shows, in its address, so that a reload, a second tab or a colleague sees the same.
 
-Widgets do it themselves: `bind=LINKED` and a key of `PageKeys.input`. This file serves what no widget holds, such as the
-stored decode that is open.
+Widgets do it themselves: `bind=LINKED` and a key of `PageKeys.input`. This file serves what no widget holds, such as
+the stored decode that is open.
 """
 
 import streamlit as st
