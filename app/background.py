@@ -16,6 +16,7 @@ import streamlit as st
 
 from app.failures import guarded, show_failure
 from app.keys import action_key, identity_key, taken_key, work_key
+from app.text import as_text
 from dream.console import duration
 from workbench.work import Work
 
@@ -173,7 +174,7 @@ def _follow(name: str, show: Callable[[Work[Any]], None], every: float = 0.3) ->
 def _show_progress(running: Work[Any], name: str) -> None:
     """A bar with the current activity and the time left, and a button that cancels."""
     left = running.seconds_left
-    text = running.text or "starting"
+    text = as_text(running.text or "starting")
     bar, button = st.columns([6, 1], vertical_alignment="center")
     bar.progress(running.share, text=text + (f" · {duration(left)} left" if left is not None else ""))
     cancel = action_key("cancel", name)

@@ -48,10 +48,13 @@ def reason_missing() -> str | None:
 
 
 @contextmanager
-def served(workspace: Path, *options: str) -> Iterator[str]:
-    """Serves the app for this workspace within the block; yields its address. Trainings that it started go on."""
+def served(workspace: Path, *options: str, script: Path = MAIN) -> Iterator[str]:
+    """Serves the app for this workspace within the block; yields its address. Trainings that it started go on.
+
+    `script` is served in the place of the app.
+    """
     port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", str(MAIN), "--server.port", str(port), *options]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *options]
     log = workspace / "streamlit.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

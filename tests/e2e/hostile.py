@@ -63,9 +63,7 @@ class Canary:
     def text(self, mark: str = "") -> str:
         """The hostile text; `mark` tells copies apart."""
         url = f"http://{self.host}"
-        return (
-            f"{mark}![x]({url}/p{mark}.png) **b** $x^2$ :red[r] [l]({url}) <b>h</b> <img src={url}/i{mark}.png>"
-        )
+        return f"{mark}![x]({url}/p{mark}.png) **b** $x^2$ :red[r] [l]({url}) <b>h</b> <img src={url}/i{mark}.png>"
 
     def name(self, mark: str = "") -> str:
         """The same as a name of a file or folder: slashes are entities, which Markdown and HTML read as slashes."""

@@ -3,6 +3,7 @@ every field, no page draws any of it and no request leaves the app."""
 
 import re
 import subprocess
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,6 +11,7 @@ from playwright.sync_api import Error, Locator, Page
 
 from app.browsing import served, settle
 from app.contents import PAGES
+from tests.app.texts import TEXTS
 from tests.e2e.hostile import Canary, furnish, listening
 from tests.e2e.offences import Offence, listed, offences, watch
 from workbench.workspace import Workspace
@@ -54,6 +56,41 @@ def address(tmp_path_factory, canary):
             file.unlink()
         busy.kill()
         busy.wait()
+
+
+SCRIPT = """
+import streamlit as st
+from app.text import as_text
+from tests.app.texts import TEXTS
+
+st.tabs(["a", as_text(TEXTS[1])])
+for number, text in enumerate(TEXTS):
+    with st.container(key=f"here-{number}"):
+        st.markdown(as_text(text))
+        st.caption(as_text(text))
+        st.button(as_text(text), key=f"button-{number}")
+        st.error(as_text(text))
+st.progress(0.5, text="END")
+"""
+
+
+def test_markdown_of_the_app_draws_each_text_as_it_is_written(browser, canary, tmp_path):
+    script = tmp_path / "texts.py"
+    script.write_text(SCRIPT)
+    with served(tmp_path, script=script) as address:
+        page = browser.new_page()
+        watch(page, canary.host)
+        page.goto(address)
+        page.get_by_text("END").wait_for()
+        settle(page)
+        drawn = page.evaluate(DRAWN)
+        page.close()
+    odd = {}
+    for number, text in enumerate(TEXTS):
+        wanted = 4 * [[" ".join(text.split()), 0]]
+        if (got := [[words.replace("\u2060", ""), count] for words, count in drawn[str(number)]]) != wanted:
+            odd[text] = got
+    assert not odd
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -145,20 +182,16 @@ class Walk:
                 self._fill(again[0], before)
 
     def _fill(self, box: Locator, value: str) -> None:
-        try:
+        with suppress(Error):  # the page has drawn it anew
             box.fill(value, timeout=QUICK)
             box.press("Control+Enter" if box.evaluate("box => box.tagName") == "TEXTAREA" else "Enter", timeout=QUICK)
             box.blur(timeout=QUICK)
-        except Error:  # the page has drawn it anew
-            pass
         self.page.wait_for_timeout(400)
         self._unfold()
 
     def _click(self, element: Locator) -> None:
-        try:
+        with suppress(Error):  # the page has drawn it anew
             element.click(timeout=QUICK)
-        except Error:  # the page has drawn it anew
-            pass
         self.look()
 
     def _unfold(self) -> None:
@@ -178,9 +211,9 @@ class Walk:
         self.look()
 
     def _segments(self) -> list[tuple[str, Locator]]:
-        """Words and buttons of all segmented controls."""
-        buttons = self.main.locator("[data-testid^=stBaseButton-segmented_control]:enabled").all()
-        return [(button.inner_text(), button) for button in buttons]
+        """Words and buttons of all segmented controls from which one is chosen."""
+        buttons = self.main.locator("[data-testid=stButtonGroup] [role=radio]:enabled").all()
+        return [(word, button) for button in buttons if (word := button.inner_text().strip())]
 
     def _boxes(self) -> list[tuple[str, Locator]]:
         """Keys and boxes for text that can be seen."""
@@ -189,6 +222,12 @@ class Walk:
         return [(box.evaluate(NAME_OF_BOX), box) for box in seen]
 
 
+DRAWN = """() => Object.fromEntries([...document.querySelectorAll("[class*=st-key-here-]")].map((place) => [
+  place.className.match(/st-key-here-(\\d+)/)[1],
+  [...place.querySelectorAll("[data-testid=stMarkdownContainer], [data-testid=stCaptionContainer]")].map((one) =>
+    [one.textContent.trim(), one.querySelectorAll("a, img, strong, em, del, .katex, li, code, h1, h2, table").length])
+]))"""
+"""By number of a text: what is written at each place, and how many elements stand for more than text."""
 NAME_OF_BOX = """box => {
   const [keyed, free] = ["[class*=st-key-]", "[data-testid=stTextInput], [data-testid=stTextArea]"].map((name) =>
     box.closest(name));

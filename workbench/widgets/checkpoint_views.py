@@ -163,7 +163,9 @@ def _label(entry: TensorEntry) -> str:
 def _facts(entry: TensorEntry | None, one: TensorStatistics | None) -> str:
     if entry is None:
         return ""
-    words = f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}"
+    words = (
+        f"{shape_words(entry.shape)} · {html.escape(entry.dtype)} · {entry.count:,} values · {size_words(entry.bytes)}"
+    )
     if one is not None:
         cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
         words += "<br>" + " · ".join(f"{label} <b>{value:.3g}</b>" for label, value in cells)
