@@ -104,7 +104,7 @@ def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
         colour = palette.candidate_colour(number)
         place = {"row": number // columns + 1, "col": number % columns + 1}
         figure.layout.annotations[number].font = {"size": 13, "color": colour}
-        name = f"candidate {number}, alignment {painted.alignment[number]:.3f}"
+        name = f"candidate {number + 1}, alignment {painted.alignment[number]:.3f}"
         figure.add_trace(_picture(pixels, name), **place)
         if number == painted.chosen:
             side = pixels.shape[1]
