@@ -89,7 +89,7 @@ export function mount(root, data, emit = null, kinds = null) {
     if (shown !== null) note();
     let known = remembered.get(identity(next));
     if (!known && shown !== null && continues(next, shown)) known = state;
-    known ??= { index: Infinity, position: null, candidate: null };
+    known ??= { index: next.at ?? Infinity, position: null, candidate: null };
     if (next.mode === "cells") adopt(known, next.cells);
     remember(identity(next), known);
     return known;
