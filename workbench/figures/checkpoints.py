@@ -103,7 +103,8 @@ def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
         title={"text": "Distribution of values · dotted: ± RMS", "font": {"size": 14}},
     )
     figure.update_xaxes(title="value")
-    return figure.update_yaxes(title="count (log scale)" if log else "count", type="log" if log else "linear")
+    scale = style.LOG_AXIS if log else {"type": "linear"}
+    return figure.update_yaxes(title="count (log scale)" if log else "count", **scale)
 
 
 def plot_distances(distances: Sequence[Distance]) -> go.Figure:
@@ -185,7 +186,7 @@ def plot_history(past: History) -> go.Figure:
         title={"text": "Losses over the training", "font": {"size": 15}}, height=380, margin={"t": 80}
     )
     figure.update_xaxes(title="optimiser step")
-    return figure.update_yaxes(title="loss (log scale)", type="log", dtick=1)
+    return figure.update_yaxes(title="loss (log scale)", **style.LOG_AXIS)
 
 
 def plot_scales(past: History) -> go.Figure:
