@@ -42,8 +42,10 @@ ENTRIES = {
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},
 }
-EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "scipy", "sklearn", "torchmetrics"} | {"resvg_py"}
-    *["diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py", "scipy", "sklearn", "torchmetrics"]
+EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
+    "scipy",
+    "sklearn",
+    "torchmetrics",
 }
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "resvg_py": "resvg-py"}
 

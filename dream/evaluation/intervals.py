@@ -101,9 +101,9 @@ def share_ends(
     """Interval of a share in [0, 1] whose rows move it by `influence` (..., n) / n: means, ratios, areas under curves.
 
     It is Wilson's with the effective number of rows, value (1 - value) / variance, and Student's quantile (Korn and
-    Graubard 1998), widened by Hall's correction. Where too few rows tell the variance, or all are equal, each counts as
-    `trials` coin tosses, as rows that are `weights` (..., n) alike do: nothing in [0, 1] varies more than a coin. `also`
-    is variance that the influence lacks.
+    Graubard 1998), widened by Hall's correction. Where too few rows tell the variance, or all are equal, each counts
+    as `trials` coin tosses, as rows that are `weights` (..., n) alike do: nothing in [0, 1] varies more than a coin.
+    `also` is variance that the influence lacks.
     """
     share, moves = np.asarray(value, float), np.asarray(influence, float)
     n = moves.shape[-1]
