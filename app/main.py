@@ -13,6 +13,7 @@ from app.failures import guarded
 from app.figures import LOOKS
 from app.handing_over import switch_page
 from app.keys import action_key, keep_inputs
+from app.reveal import keep_focus
 
 HAIRLINES = "<style>[data-testid=stImage] img { outline: 1px solid rgba(128, 128, 128, 0.35); }</style>"
 """Frames of pictures, since a white one has no edge on a white page."""
@@ -31,6 +32,8 @@ def main() -> None:
     }
     chosen = st.navigation(sections, expanded=True)
     _show_neighbours([page for pages in sections.values() for page in pages], chosen)
+    with st.sidebar:
+        keep_focus(chosen.url_path)
     with guarded():
         chosen.run()
 

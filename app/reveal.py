@@ -1,8 +1,13 @@
-"""Brings a part of the page into view after a button elsewhere changed it; the keyboard focus stays where it is."""
+"""What the reader's eye and keyboard are on: a part of the page brought into view, a focus that outlives its page.
+
+`bring_into_view` is for buttons that change something elsewhere on the page; the keyboard focus stays on them.
+"""
 
 import time
 
 import streamlit as st
+
+from app.keys import action_key
 
 ASKED = "reveal.asked"
 """Session key: key of the container to bring into view in this run."""
@@ -36,6 +41,22 @@ export default function ({ data }) {
   setTimeout(look, 60);
 }
 """
+FOLLOW = """
+let last = null;
+export default function ({ data }) {
+  const before = last;
+  last = data.page;
+  if (before === null || before === data.page) return;
+  const end = performance.now() + 3000;
+  const look = () => {
+    // what had the focus went with its page: the next Tab leads to the first control of the new one
+    if (document.activeElement !== document.body) return performance.now() < end && setTimeout(look, 150);
+    document.querySelector("[data-testid=stMain]")?.focus({ preventScroll: true });
+  };
+  setTimeout(look, 150);
+}
+"""
+_follow = st.components.v2.component("dream_focus", js=FOLLOW)
 _component = st.components.v2.component("dream_reveal", js=SCRIPT)
 
 
@@ -47,4 +68,9 @@ def bring_into_view(key: str) -> None:
 def reveal_asked() -> None:
     """Does what `bring_into_view` asked for; call it once, at the end of the page."""
     key = st.session_state.pop(ASKED, "")
-    _component(key="do.reveal", data={"key": key, "id": time.time_ns() if key else 0}, height=1)
+    _component(key=action_key("reveal"), data={"key": key, "id": time.time_ns() if key else 0}, height=1)
+
+
+def keep_focus(page: str) -> None:
+    """Puts the keyboard focus onto the page of that address if it was on a part of the page before it."""
+    _follow(key=action_key("focus"), data={"page": page}, height=1)

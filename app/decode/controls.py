@@ -182,7 +182,7 @@ def _settings(config: DreamConfig, own: Mapping[str, Any]) -> tuple[dict[str, An
     guided = "Strength of classifier-free guidance; 1 turns it off and halves the time."
     form["guidance"] = numbers.real(left, "Guidance scale", 1.0, 100.0, step=0.5, **field("guidance", guided))
     grows = "Linear: grows from 1 to the scale with the share of visible tokens."
-    form["schedule"] = _choice(right, "Guidance schedule", SCHEDULES, **field("schedule", grows))
+    form["schedule"] = _choice(right, "Schedule", SCHEDULES, **field("schedule", grows))
     left, right = st.columns(2, gap="small")
     noise = "Factor on the noise of the diffusion head: below 1 less variety, above 1 more."
     form["temperature"] = numbers.real(left, "Temperature", 0.0, 10.0, step=0.05, **field("temperature", noise))

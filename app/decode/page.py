@@ -42,7 +42,7 @@ def render() -> None:
         st.session_state[PANEL] = "compare" if "parent" in finished.about else "fork"
     st.title("Decode", anchor=False)
     st.caption(
-        "A picture begins with every token hidden; each step reveals a few, guided by the prompt and by those visible."
+        "A picture begins with every token hidden; each step reveals a few, guided by prompt and visible tokens."
     )
     row = st.container(horizontal=True, gap="large")
     form, stage = row.container(width=FORM_WIDTH), row.container(width="stretch", key=STAGE)

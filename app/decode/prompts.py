@@ -29,7 +29,7 @@ def recent_prompts() -> list[str]:
 
 def show_prompts(source: str) -> None:
     """Draws the menu; `source` is what the model was trained on, whose vocabulary the examples must be in."""
-    with st.popover("Earlier prompts and examples", width="stretch", help="Fills in the prompt."):
+    with st.popover("Earlier prompts and examples", width="stretch"):
         if recent := recent_prompts():
             st.caption("Painted before")
             _choices("recent", recent)

@@ -60,7 +60,7 @@ def painted_differently(a: StoredDecode, b: StoredDecode) -> list[Change]:
 
     Raises InputError if one does not say how it was painted.
     """
-    return changes(_painted_how(a, b), _painted_how(b, a))
+    return changes(_painted_how(a, b, "B"), _painted_how(b, a, "A"))
 
 
 def compared_pictures(first: dict[str, Any], second: dict[str, Any]) -> str:
@@ -102,7 +102,8 @@ def _kin(one: StoredDecode, other: StoredDecode) -> str:
     return seed
 
 
-def _painted_how(one: StoredDecode, other: StoredDecode) -> dict[str, Any]:
+def _painted_how(one: StoredDecode, other: StoredDecode, name: str) -> dict[str, Any]:
+    """Prompt, beginning and settings of `one`; `name` is the letter of the other."""
     last = stretches(one)[-1]
     settings = last.settings.to_dict()
     if settings["sampling_steps"] is None:
@@ -110,17 +111,17 @@ def _painted_how(one: StoredDecode, other: StoredDecode) -> dict[str, Any]:
     named = {name.replace("_", " "): value for name, value in settings.items()}
     return {
         "prompt": last.prompt,
-        "begins with": _beginning(one, other),
+        "begins with": _beginning(one, other, name),
         **named,
         "model": one.about.get("model", "unknown"),
         "weights": one.about.get("weights", "averaged"),
     }
 
 
-def _beginning(one: StoredDecode, other: StoredDecode) -> str:
+def _beginning(one: StoredDecode, other: StoredDecode, name: str) -> str:
     about = one.about
     if about.get("parent"):
-        whose = "the other one" if about["parent"] == other.id else str(about["parent"])
+        whose = name if about["parent"] == other.id else str(about["parent"])
         return f"the first {about.get('fork_step')} steps of {whose}"
     if about.get("kept"):
         return f"{len(about['kept'])} kept cells of a picture"

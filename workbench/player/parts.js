@@ -105,7 +105,7 @@ export function hatch(kind) {
   const tile = { id, width: size, height: size, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
   const pattern = svg(
     "pattern", tile, svg("rect", { class: "dp-hatch-ground", width: size, height: size }),
-    svg("rect", { class: "dp-hatch-line", width: 0.07, height: size }),
+    svg("rect", { class: "dp-hatch-line", width: 0.06, height: size }),
   );
   const path = cellPath(kind);
   path.setAttribute("fill", `url(#${id})`);

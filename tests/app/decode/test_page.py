@@ -159,7 +159,7 @@ def test_a_fork_is_stored_beside_its_parent_and_compared_with_it(workspace):
     assert "equal up to step 2; the finished ones differ" in text(app)
     table = next(element.proto.body for element in app.get("html") if "<table" in element.proto.body)
     assert re.findall('scope="row"[^>]*>([^<]+)', table) == ["prompt", "begins with", "seed"]
-    assert "the first 2 steps of the other one" in table
+    assert "the first 2 steps of A" in table
     app.segmented_control(key="in.decode.compare_as").set_value("players").run()
     assert "**A · parent, seed 3**" in text(app) and "**B · fork after step 2, seed 11**" in text(app)
 
