@@ -67,6 +67,6 @@ def _card(run: RunSummary) -> None:
             "Paint with it",
             key=HOME.action("paint", name),
             disabled=not saved,
-            help="Opens the Decode page with the run's newest checkpoint; needs a checkpoint.",
+            help="Paints with the run's newest checkpoint on the Decode page; needs a checkpoint.",
         ):
-            hand_over("decode", model=here.shown(run.path))
+            hand_over("decode", model=here.shown(run.path), paint=True)
