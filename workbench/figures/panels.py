@@ -62,7 +62,7 @@ def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: boo
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=titles,
+        subplot_titles=[style.figure_text(title) for title in titles],
         shared_yaxes=not legend,
         vertical_spacing=GAP / inner if rows > 1 else 0,
         horizontal_spacing=0.09 if legend else 0.04,
@@ -150,7 +150,7 @@ def lines(
         x, y = axes(i)
         for name in dict.fromkeys(point.name for point in panel.points):
             points = [point for point in panel.points if point.name == name]
-            for trace in _line(points, named.format(name), colours[name], symbols[name]):
+            for trace in _line(points, named.format(style.figure_text(name)), colours[name], symbols[name]):
                 shown = trace["mode"] != "lines" and name not in seen
                 rank = {"legendrank": ranks[name]} if ranks else {}
                 traces.append({**trace, **rank, "showlegend": shown, "xaxis": x, "yaxis": y})

@@ -108,12 +108,12 @@ def _our_trace(place: float, model: str, point: Point, look: "ModelStyles") -> g
         x=[place],
         y=[point.value],
         mode="markers",
-        name=model,
+        name=style.figure_text(model),
         legendgroup=model,
         marker=look.marker(model),
         error_y=bars([point], look.colours[model]),
         customdata=[[style.number(point.at)]],
-        hovertemplate=f"<b>{model}</b>, ours<br>%{{customdata[0]}}<extra></extra>",
+        hovertemplate=f"<b>{style.figure_text(model)}</b>, ours<br>%{{customdata[0]}}<extra></extra>",
     )
 
 

@@ -114,7 +114,7 @@ def themed(figure: go.Figure, theme: str = "light") -> go.Figure:
 
 
 def empty(title: str, why: str) -> go.Figure:
-    """Returns a figure without data that says why and what to do."""
-    figure = themed(go.Figure()).update_layout(title=title, height=240)
+    """Returns a figure without data that says why and what to do; `why` may hold plotly's HTML."""
+    figure = themed(go.Figure()).update_layout(title=figure_text(title), height=240)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
