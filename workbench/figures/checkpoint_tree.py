@@ -104,7 +104,8 @@ def _rest(name: str, above: str) -> str:
 
 
 def _hover(entry: TensorEntry) -> str:
-    return f"{style.figure_text(entry.name)}<br>{shape_words(entry.shape)} {style.figure_text(entry.dtype)}, {size_words(entry.bytes)}"
+    kind = f"{shape_words(entry.shape)} {entry.dtype}, {size_words(entry.bytes)}"
+    return f"{style.figure_text(entry.name)}<br>{style.figure_text(kind)}"
 
 
 def _node_colour(node: Node, colours: dict[str, str]) -> str:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import FigureDraft
+from workbench.figures.style import figure_text
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 from workbench.palette import BOTH, CONTRAST, GENERATION
@@ -107,9 +108,9 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
             x=[w[1] for w in windows],
             y=[100 * w[0] for w in windows],
             mode="markers",
-            name=f"mean of {style.figure_text(drawn.name)}",
+            name=f"mean of {figure_text(drawn.name)}",
             marker=RUN_MEAN,
-            hovertemplate=f"{style.figure_text(drawn.name)}, around %{{y:.0f}} % of training: mean %{{x:.3f}}<extra></extra>",
+            hovertemplate=f"{figure_text(drawn.name)}, around %{{y:.0f}} % of training: mean %{{x:.3f}}<extra></extra>",
         )
     for value, colour, words in _bound_words(schedule):
         draft.add_upright(value, color=colour, width=1.5, dash="dot")
@@ -146,11 +147,11 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
                 x=[100 * w[0] for w in windows],
                 y=[100 * getattr(w[2], name) for w in windows],
                 mode="markers",
-                name=f"{name}, {style.figure_text(drawn.name)}",
+                name=f"{name}, {figure_text(drawn.name)}",
                 showlegend=False,
                 customdata=[w[3] for w in windows],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
-                hovertemplate=f"{style.figure_text(drawn.name)}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
+                hovertemplate=f"{figure_text(drawn.name)}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )
     _name_ends(draft, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
     _add_moment(draft, moment)
@@ -185,7 +186,7 @@ def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
 def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20) -> go.Figure:
     """Plots a histogram of the draws at a moment and the closed form; an outline shows draws of a run near it."""
     draft = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
-    run = style.figure_text(run)
+    run = figure_text(run)
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
     for ratios, name, look in (
         (moment.ratios, "draws", {"color": style.faded(palette.DENSITY, 0.45), "line": {"width": 0}}),
@@ -334,9 +335,9 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         x=100 * drawn.progress[picked],
         y=drawn.ratios[picked],
         mode="markers",
-        name=style.figure_text(drawn.name),
+        name=figure_text(drawn.name),
         marker={"color": RUN, "size": 4, "opacity": 0.55},
-        hovertemplate=f"{style.figure_text(drawn.name)}, at %{{x:.1f}} % of training: ratio %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{figure_text(drawn.name)}, at %{{x:.1f}} % of training: ratio %{{y:.3f}}<extra></extra>",
     )
     windows = drawn_windows(drawn)
     draft.add(
@@ -344,9 +345,9 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         x=[100 * w[0] for w in windows],
         y=[w[1] for w in windows],
         mode="markers",
-        name=f"mean of {style.figure_text(drawn.name)}",
+        name=f"mean of {figure_text(drawn.name)}",
         marker=RUN_MEAN,
-        hovertemplate=f"{style.figure_text(drawn.name)}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{figure_text(drawn.name)}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
     )
 
 
