@@ -11,10 +11,14 @@ from app.keys import SAVE, action_key
 from workbench.figures import export, style
 
 LOOKS = f"""<style>
-[class*="st-key-{SAVE}"] {{ margin-top: -3.4rem; pointer-events: none; }}
-[class*="st-key-{SAVE}"] button {{ pointer-events: auto; opacity: 0.75; }}
+[class*="st-key-{SAVE}"] {{ margin-top: -0.9rem; }}
+[class*="st-key-{SAVE}"] button {{ min-height: 1.5rem; padding-block: 0; }}
+[data-testid="stFullScreenFrame"]:has(.js-plotly-plot):not(:hover) :is(.modebar, [data-testid="stElementToolbar"]) {{
+    visibility: hidden;
+}}
 </style>"""
-"""Styles that Streamlit's theme cannot express: where the downloads lie."""
+"""Styles that Streamlit's theme cannot express: the downloads lie right below their figure, and a figure's own buttons
+are there for the mouse alone, so that the keyboard stops once per figure, at its downloads."""
 
 
 def theme() -> str:

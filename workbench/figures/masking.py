@@ -131,6 +131,7 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
     """Plots the share of draws that train contrast, generation and both over the training; markers show a run."""
     draft = _started("Draws per objective", 330, {**MARGIN, "t": 50, "r": 90})
     windows = [] if drawn is None else drawn_windows(drawn)
+    run = "" if drawn is None else figure_text(drawn.name)
     for name, colour, symbol in KINDS:
         draft.add(
             "scatter",
@@ -147,11 +148,11 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
                 x=[100 * w[0] for w in windows],
                 y=[100 * getattr(w[2], name) for w in windows],
                 mode="markers",
-                name=f"{name}, {figure_text(drawn.name)}",
+                name=f"{name}, {run}",
                 showlegend=False,
                 customdata=[w[3] for w in windows],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
-                hovertemplate=f"{figure_text(drawn.name)}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
+                hovertemplate=f"{run}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )
     _name_ends(draft, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
     _add_moment(draft, moment)
