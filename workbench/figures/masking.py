@@ -3,7 +3,6 @@
 Contrast, generation and both have the colours of the objectives that train them alone or together.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ import plotly.graph_objects as go
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import FigureDraft
-from workbench.figures.style import figure_text
+from workbench.figures.style import apart, figure_text
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 from workbench.palette import BOTH, CONTRAST, GENERATION
@@ -273,7 +272,7 @@ def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
 
 def _add_bounds(draft: FigureDraft, schedule: Schedule) -> None:
     words = _bound_words(schedule)
-    places = _apart([value for value, _, _ in words], 0.14)
+    places = apart([value for value, _, _ in words], 0.14)
     for (value, colour, text), place in zip(words, places, strict=True):
         draft.add_level(value, color=colour, width=1.5, dash="dot")
         draft.add_note(
@@ -322,7 +321,7 @@ def _add_places(draft: FigureDraft, moment: Moment) -> None:
 
 def _name_ends(draft: FigureDraft, ends: Sequence[tuple[float, str, str]]) -> None:
     """Labels lines at their right ends: (share, text, colour)."""
-    places = _apart([100 * share for share, _, _ in ends], 8.0)
+    places = apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
         draft.add_note(
             x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, font={"color": colour, "size": 12}
@@ -350,12 +349,3 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         marker=RUN_MEAN,
         hovertemplate=f"{figure_text(drawn.name)}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
     )
-
-
-def _apart(values: Sequence[float], least: float) -> list[float]:
-    """Returns places near the values, moved down from the highest until they are at least `least` apart."""
-    places = list(values)
-    order = sorted(range(len(values)), key=lambda i: -values[i])
-    for above, below in itertools.pairwise(order):
-        places[below] = min(places[below], places[above] - least)
-    return places

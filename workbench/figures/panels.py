@@ -10,10 +10,8 @@ from plotly.subplots import make_subplots
 from dream.evaluation.statistics import Measure
 from workbench.figures import style
 
-TOP, BOTTOM = 120, 70
-"""Pixels above the panels (title, legend, a panel's title) and below them (an axis title)."""
-LEGEND = 30
-"""Pixels of TOP that the legend takes."""
+TOP, BOTTOM = 90, 70
+"""Pixels above the panels (title, note, a panel's title) and below them (an axis title)."""
 TITLE_SIZE = 14
 """Font size of a panel's title in `composed`, in pixels."""
 GAP = 105
@@ -67,9 +65,10 @@ def panel_grid(titles: Sequence[str], columns: int, row_pixels: int, legend: boo
         vertical_spacing=GAP / inner if rows > 1 else 0,
         horizontal_spacing=0.09 if legend else 0.04,
     )
-    top = TOP if legend else TOP - LEGEND
     return style.themed(figure).update_layout(
-        height=inner + top + BOTTOM, margin={"t": top, "b": BOTTOM}, legend={"y": 1 + LEGEND / inner}
+        height=inner + TOP + BOTTOM,
+        margin={"t": TOP, "b": BOTTOM},
+        legend={"y": -BOTTOM / inner, "yanchor": "top"},  # below the panels: above, several lines of it reach the note
     )
 
 

@@ -5,6 +5,8 @@ A model, an objective and a candidate keep their colour in every figure. All col
 """
 
 import html
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,6 +78,17 @@ def number(value: float) -> str:
     if value != value:
         return "-"
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def apart(values: Sequence[float], least: float, lowest: float = -math.inf) -> list[float]:
+    """Returns places near the values, at least `least` apart and not below `lowest`, for labels next to lines."""
+    places = list(values)
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    for above, below in itertools.pairwise(order):
+        places[below] = min(places[below], places[above] - least)
+    for number, i in enumerate(reversed(order)):
+        places[i] = max(places[i], lowest + number * least)
+    return places
 
 
 def template(theme: str = "light") -> go.layout.Template:
