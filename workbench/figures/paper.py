@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dream.evaluation.paper import MODELS, PUBLISHED, Metric, metric_of
+from dream.evaluation.paper import METRICS, MODELS, PUBLISHED, Metric, metric_of
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.measured import ModelStyles
+from workbench.figures.measured import ModelStyles, span_of
 from workbench.figures.panels import Point, bars, panel_cell, panel_grid, titled
 
 
@@ -87,6 +87,38 @@ def plot_paper_beside(
         seen.add(trace.legendgroup)
     note = "each relative to its own DREAM, above 1 is better; data sets and model sizes differ"
     return titled(figure, title, note)
+
+
+def published_metrics() -> list[Metric]:
+    """Returns the measures that the paper reports for several models, in its order."""
+    return [metric for metric in METRICS if sum(p.metric == metric for p in PUBLISHED) > 1]
+
+
+def plot_published(title: str = "The paper's numbers", columns: int = 3) -> go.Figure:
+    """Plots the paper's numbers, one panel per measure and one row per model, each in the colour of its objective."""
+    metrics, order = published_metrics(), list(MODELS.values())
+    figure = panel_grid([f"{m.title} ({m.data})" for m in metrics], columns, 150, legend=False)
+    for i, metric in enumerate(metrics):
+        values = {p.model: p.value for p in PUBLISHED if p.metric == metric}
+        figure.add_scatter(
+            x=list(values.values()),
+            y=list(values),
+            mode="markers",
+            name="the paper",
+            showlegend=False,
+            marker={
+                "size": 12,
+                "symbol": "diamond",
+                "color": [palette.OBJECTIVES[objective] for objective, name in MODELS.items() if name in values],
+            },
+            hovertemplate="<b>%{y}</b>, the paper<br>%{x:.3~g}<extra></extra>",
+            **panel_cell(i, columns),
+        )
+        axis = f"{metric.unit}, {metric.better} is better"
+        points = [Point(name, value, value, value, 1) for name, value in values.items()]
+        figure.update_xaxes(title_text=axis, nticks=5, range=span_of(points), **panel_cell(i, columns))
+    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4])
+    return titled(figure, title, "one row per objective; encoder, decoder and data are the same")
 
 
 def _paper_trace(pair: PaperMeasure, order: Sequence[str]) -> go.Scatter:

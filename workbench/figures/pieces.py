@@ -1,10 +1,13 @@
 """Takes a figure of several panels apart, so that a page can place the panels in as many columns as it has room for."""
 
+import html
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
+
+from workbench import palette
 
 HEAD, FOOT = 34, 46
 """Pixels above a panel (its title) and below it (ticks and the title of its x axis)."""
@@ -22,9 +25,9 @@ class LegendEntry(NamedTuple):
 
 
 def heading_of(figure: go.Figure) -> tuple[str, str]:
-    """Returns title and note of a figure, as `panels.titled` wrote them."""
+    """Returns title and note of a figure as plain text, as `panels.titled` wrote them."""
     title, _, note = (figure.layout.title.text or "").partition("<br>")
-    return title, re.sub("<[^>]*>", "", note)
+    return html.unescape(title), html.unescape(re.sub("<[^>]*>", "", note))
 
 
 def legend_of(figure: go.Figure) -> list[LegendEntry]:
@@ -33,7 +36,7 @@ def legend_of(figure: go.Figure) -> list[LegendEntry]:
         return []
     shown = [trace for trace in figure.data if trace.showlegend is not False and trace.name]
     ranked = sorted(shown, key=lambda trace: trace.legendrank or 1000)
-    entries = {trace.name: LegendEntry(trace.name, trace.marker.color, _mark(trace)) for trace in ranked}
+    entries = {trace.name: LegendEntry(trace.name, _colour(trace), _mark(trace)) for trace in ranked}
     return list(entries.values())
 
 
@@ -43,7 +46,7 @@ def pieces_of(figure: go.Figure, height: int) -> list[go.Figure]:
     layout = tree["layout"]
     notes = layout.get("annotations", [])
     titles = [note for note in notes if note.get("xref") == "paper"]
-    numbers = sorted(int(key[5:] or 1) for key in layout if re.fullmatch(r"xaxis\d*", key))
+    numbers = sorted(int(key[5:] or 1) for key in layout if re.fullmatch(r"xaxis\d*", key) and "domain" in layout[key])
     pieces = []
     for number, title in zip(numbers, titles, strict=False):
         end = str(number) if number > 1 else ""
@@ -90,6 +93,11 @@ def _moved(marks: Iterable[dict[str, Any]], end: str) -> Iterable[dict[str, Any]
                 "xref": mark.get("xref", "x").replace(f"x{end}", "x", 1),
                 "yref": mark.get("yref", "y").replace(f"y{end}", "y", 1),
             }
+
+
+def _colour(trace: Any) -> str:
+    line = trace.line.color if "line" in trace else None
+    return str(trace.marker.color or line or palette.NEUTRAL)
 
 
 def _mark(trace: Any) -> str:

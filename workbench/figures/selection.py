@@ -99,7 +99,8 @@ def plot_selection(
     symbols = style.model_symbols([str(size) for size in sizes])
     columns = min(len(panels), columns)
     across, upwards, shapes, notes = [], [], [], []
-    at_lines = fit_at_ends([str(size) for size in sizes])
+    drawn = list(dict.fromkeys(point.name for panel in panels if panel.across == DECODED for point in panel.points))
+    at_lines = fit_at_ends(drawn)
     for i, panel in enumerate(panels):
         x, y = axes(i)
         chance = 0.5 if panel.axis.startswith("AUC") else 0.0
@@ -109,7 +110,7 @@ def plot_selection(
         upwards.append({"title": {"text": panel.axis}, "range": height})
         if at_lines and panel.across == DECODED:
             notes += end_names(i, panel, colours, height, NAMED)
-            across[-1]["range"] = with_room([-0.02, 1.0], list(colours), NAMED)
+            across[-1]["range"] = with_room([-0.02, 1.0], drawn, NAMED)
         shapes.append(level(chance, {"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, x, y))
         if not any(math.isfinite(point.value) for point in panel.points):
             text = "undefined: no prompt has both<br>right and wrong candidates"
@@ -117,9 +118,12 @@ def plot_selection(
             notes.append({"text": text, "showarrow": False, **place})
     traces = lines(panels, colours, symbols, NAMED, {str(size): size for size in sizes})
     empty = panel_grid([panel.title for panel in panels], columns, 360)
-    figure = composed(empty, traces, across, upwards, shapes, notes).update_layout(showlegend=not at_lines)
+    figure = composed(empty, traces, across, upwards, shapes, notes).update_layout(
+        showlegend=len(drawn) > 1 and not at_lines
+    )
     counted = "count as wrong" if malformed_refused else "count as the object they resemble"
-    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed objects {counted}")
+    whose = f"lines: K = {drawn[0]}; " if len(drawn) == 1 else ""
+    return titled(figure, title, f"{whose}bands: 95 % intervals over prompts; malformed objects {counted}")
 
 
 class WorthPanel(NamedTuple):
