@@ -10,7 +10,7 @@ import streamlit as st
 from app.keys import SAVE, action_key
 from app.text import as_text
 from workbench.figures import export, style
-from workbench.figures.pieces import heading_of, legend_of, pieces_of
+from workbench.figures.panels import heading_of, legend_of, pieces_of
 
 LOOKS = f"""<style>
 [class*="st-key-{SAVE}"] {{ margin-top: -0.9rem; }}

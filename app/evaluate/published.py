@@ -70,7 +70,6 @@ def _offer(number: int) -> None:
     st.button(
         "Measure yours",
         key=EVALUATE.action("yours", number),
-        type="tertiary",
         on_click=prefer,
         args=(["demo"], [metric.task]),
         help=f"Opens the form with the task {metric.task}, which takes about {duration(TASKS[metric.task].seconds)}.",

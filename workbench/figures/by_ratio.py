@@ -9,8 +9,16 @@ from dream.evaluation.results import Results
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import level
-from workbench.figures.line_names import end_names, fit_at_ends, with_room
-from workbench.figures.measured import ModelStyles, Wanted, chance_of, current_measures, span_of
+from workbench.figures.measured import (
+    ModelStyles,
+    Wanted,
+    chance_of,
+    current_measures,
+    end_names,
+    fit_at_ends,
+    span_of,
+    with_room,
+)
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 CURVES = (
@@ -40,6 +48,7 @@ LOSSES = (
 )
 CHANCE = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"}
 """Line of the value by chance."""
+TICKS = (0, 0.25, 0.5, 0.75, 1)
 RATIO = "mask ratio (share of tokens hidden)"
 COMBINATIONS = {
     "all": "all pictures",
@@ -100,7 +109,7 @@ def plot_by_mask_ratio(
     figure = composed(
         panel_grid([panel.title for panel in panels], min(columns, len(panels)), 330),
         lines_of_models,
-        [{"title": {"text": RATIO}, "tickformat": ".2~f", "range": across, "dtick": 0.25}] * len(panels),
+        [{"title": {"text": RATIO}, "tickformat": ".2~f", "range": across, "tickvals": TICKS}] * len(panels),
         [{"title": {"text": panel.axis}, "range": span} for panel, span in zip(panels, spans, strict=True)],
         [level(chance, CHANCE, *axes(i)) for i, chance in enumerate(chances) if chance is not None],
         [

@@ -47,7 +47,8 @@ def _paired(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> PaperMeasur
     known = {name: entry for name, entry in ours.items() if entry[0] in published and entry[1].estimate.value > 0}
     if not known:
         return None
-    reference = next((name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known)))
+    dreams = [name for name, (objective, _) in known.items() if objective == "DREAM"]
+    reference = "dream" if "dream" in dreams else (dreams or list(known))[0]
     objective, measure = known[reference]
     ratio = _ratio(metric, measure.estimate.value)
     mine = [(o, name, _relative(name, m, ratio)) for name, (o, m) in known.items()]

@@ -16,8 +16,7 @@ from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import level
-from workbench.figures.line_names import end_names, fit_at_ends, with_room
-from workbench.figures.measured import Wanted, current_measures, span_of
+from workbench.figures.measured import Wanted, current_measures, end_names, fit_at_ends, span_of, with_room
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 HEADLINE = 0.3

@@ -58,7 +58,7 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
                 points += [point_of(result.name, fitting[0])] if fitting else []
             if points:
                 title = wanted.title if len(sources) == 1 else f"{wanted.title}, {short_name(source)}"
-                panels.append(Panel(title, f"{wanted.axis}, {wanted.better} is better", points))
+                panels.append(Panel(title, f"{wanted.axis},<br>{wanted.better} is better", points))
     return panels
 
 
