@@ -39,7 +39,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
     figure = go.Figure(
         go.Treemap(
             ids=[n.id for n in nodes],
-            labels=[n.label for n in nodes],
+            labels=[style.figure_text(n.label) for n in nodes],
             parents=[n.parent for n in nodes],
             values=[n.bytes for n in nodes],
             customdata=[n.hover for n in nodes],
@@ -104,7 +104,8 @@ def _rest(name: str, above: str) -> str:
 
 
 def _hover(entry: TensorEntry) -> str:
-    return f"{entry.name}<br>{shape_words(entry.shape)} {entry.dtype}, {size_words(entry.bytes)}"
+    kind = f"{shape_words(entry.shape)} {entry.dtype}, {size_words(entry.bytes)}"
+    return f"{style.figure_text(entry.name)}<br>{style.figure_text(kind)}"
 
 
 def _node_colour(node: Node, colours: dict[str, str]) -> str:

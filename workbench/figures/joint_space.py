@@ -37,7 +37,7 @@ def plot_similarity_table(
         ygap=2,
         texttemplate="%{z:.2f}",
         colorbar={"title": {"text": "cosine"}, "thickness": 12},
-        customdata=[[caption] * columns for caption in captions],
+        customdata=[[style.figure_text(caption)] * columns for caption in captions],
         hovertemplate="%{customdata}<br>picture %{x}: cosine %{z:.3f}<extra></extra>",
     )
     for place, pixels in enumerate(pictures):
@@ -76,4 +76,4 @@ def _broken(caption: str, most: int = 34) -> str:
         if lines[-1] and len(lines[-1]) + len(word) >= most:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(lines)
+    return "<br>".join(map(style.figure_text, lines))

@@ -5,6 +5,8 @@ A model, an objective and a candidate keep their colour in every figure. All col
 """
 
 import html
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -78,6 +80,17 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def apart(values: Sequence[float], least: float, lowest: float = -math.inf) -> list[float]:
+    """Returns places near the values, at least `least` apart and not below `lowest`, for labels next to lines."""
+    places = list(values)
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    for above, below in itertools.pairwise(order):
+        places[below] = min(places[below], places[above] - least)
+    for number, i in enumerate(reversed(order)):
+        places[i] = max(places[i], lowest + number * least)
+    return places
+
+
 def template(theme: str = "light") -> go.layout.Template:
     """Returns the template of a theme, `light` or `dark`; it sets its own background, so it is legible anywhere."""
     axis = {
@@ -114,7 +127,7 @@ def themed(figure: go.Figure, theme: str = "light") -> go.Figure:
 
 
 def empty(title: str, why: str) -> go.Figure:
-    """Returns a figure without data that says why and what to do."""
-    figure = themed(go.Figure()).update_layout(title=title, height=240)
+    """Returns a figure without data that says why and what to do; `why` may hold plotly's HTML."""
+    figure = themed(go.Figure()).update_layout(title=figure_text(title), height=240)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)

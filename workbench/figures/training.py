@@ -24,10 +24,9 @@ from workbench.figures.training_parts import (
     scale,
     waiting,
 )
+from workbench.palette import CONTRAST, GENERATION
 from workbench.runs.curves import AXES, Axis, Curves, Numbers, drawn_by_step, smoothed
 
-CONTRAST, GENERATION = palette.OBJECTIVES["clip"], palette.OBJECTIVES["dream"]
-"""Colours of the two losses in figures of trainings."""
 FIGURES = {
     "losses": "Both losses",
     "by_ratio": "Losses by mask ratio",
