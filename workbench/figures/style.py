@@ -4,7 +4,9 @@ A model, an objective and a candidate keep their colour in every figure. All col
 3 on the light and the dark page, and no two differ by red and green alone; symbols repeat what colours say.
 """
 
+import html
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -14,6 +16,22 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle
 FONT = '"Source Sans", Inter, Helvetica Neue, Helvetica, Arial, sans-serif'
 ESTIMATE = "%{customdata[0]}%{customdata[1]}%{customdata[2]}"
 """Hover text of a number, its interval and the kind of interval; takes the first three custom data."""
+
+LOG_AXIS: dict[str, Any] = {"type": "log", "nticks": 3, "tickformat": ".6~g"}
+"""Layout of a logarithmic axis, which carries numbers whatever its range.
+
+Three ticks wanted make plotly label 1, 2, 5 within some powers of ten, and even steps within one power; the format
+writes each number out where plotly alone would write a small `2` for 0.02.
+"""
+
+
+def figure_text(text: object) -> str:
+    """Text for a figure that shows `text` as it is written, in titles, labels, legends and hover texts.
+
+    Plotly reads text as HTML of its own, `%{x}` in hover templates as a value, and `$` as TeX where a page has MathJax.
+    """
+    escaped = html.escape(" ".join(str(text).split()), quote=False)
+    return escaped.replace("%{", "&#37;{").replace("$", "&#36;")
 
 
 def model_colours(models: Sequence[tuple[str, str]]) -> dict[str, str]:
