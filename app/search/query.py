@@ -2,7 +2,9 @@
 
 import hashlib
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from app.background import computed
 from app.failures import guarded
@@ -10,7 +12,7 @@ from app.keys import SEARCH
 from app.search.choice import Ready
 from dream.errors import InputError
 from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
-from workbench.sources.pictures import hidden_in_grey
+from workbench.pictures import hatched
 
 PICTURE = SEARCH.name("picture")
 """Key of the chosen picture: ("index", identity, place) or ("upload", name, content)."""
@@ -119,12 +121,18 @@ def show_picture(there: Ready, picture: Looked, ratio: float) -> None:
     mask = hidden(there.pretrained, picture.order[None], ratio)[0].numpy()
     caption = there.index.captions[picture.place] if picture.place is not None else picture.name
     st.image(
-        hidden_in_grey(picture.pixels, mask),
+        _seen(picture, mask),
         width="stretch",
         caption=caption,
-        alt=f"Query picture with hidden patches in grey: {caption}",
+        alt=f"Query picture with hidden patches hatched: {caption}",
     )
     st.button("Remove picture", key=SEARCH.action("drop"), on_click=_drop, help="Continues with the text alone.")
+
+
+def _seen(picture: Looked, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) with the hidden patches (N,) hatched."""
+    side = round(len(mask) ** 0.5)
+    return hatched(picture.pixels, mask.reshape(side, side)).transpose(1, 2, 0)
 
 
 def _take_upload(key: str) -> None:

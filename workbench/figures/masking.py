@@ -27,6 +27,8 @@ RATIO, TIME = "mask ratio (share of tokens hidden)", "training progress (%)"
 RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
 """Layout of an axis of mask ratios."""
 RIDGES = 9
+MOST_COLUMNS = 60
+"""Maximum number of moments in the heat map; if there are more, every second or third is shown."""
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
 WIDE = {**MARGIN, "r": 165}
 """Margins of a figure with text on the right."""
@@ -38,13 +40,14 @@ def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRa
     Lines show location, true mean and the bounds of the two losses; `moment` (0 to 1) adds a vertical line, `drawn`
     the ratios of a run.
     """
-    draft = _started("Mask ratio over the training", 420, WIDE)
+    draft = _started("Mask ratio over the training", 380, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
+    thin = slice(None, None, 1 + (len(schedule.progress) - 1) // MOST_COLUMNS)
     draft.add(
         "heatmap",
-        x=100 * schedule.progress,
+        x=100 * schedule.progress[thin],
         y=middles,
-        z=np.round(schedule.density.T, 4),
+        z=schedule.density[thin].T.astype(np.float32),
         name="density",
         zmin=0,
         zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)),
