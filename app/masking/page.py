@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.failures import guarded
 from app.handing_over import hand_over
-from app.keys import MASKING, keep_inputs
+from app.keys import MASKING
 from app.links import LINKED
 from app.masking.controls import masking_controls
 from app.masking.instrument import pick_run, show_details, show_instrument
@@ -29,7 +29,6 @@ def render() -> None:
 @st.fragment
 def _show() -> None:
     with guarded():  # a fragment that runs alone has no router around it
-        keep_inputs()
         with st.container(border=True):
             settings, view, drawn = masking_controls(pick_run)
         check_masking(settings.masking, settings.objective)

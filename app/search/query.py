@@ -11,8 +11,8 @@ from app.failures import guarded
 from app.keys import SEARCH
 from app.search.choice import Ready
 from dream.errors import InputError
-from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
 from workbench.pictures import hatched
+from workbench.search.index import UPLOAD_BYTES, Looked, hidden, looked_at, looked_up
 
 PICTURE = SEARCH.name("picture")
 """Key of the chosen picture: ("index", identity, place) or ("upload", name, content)."""

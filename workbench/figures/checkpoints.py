@@ -29,7 +29,7 @@ def plot_norms(layers: Sequence[Layer]) -> go.Figure:
     """Plots RMS, largest magnitude and absolute mean of the values of every layer."""
     if not layers:
         return style.empty("Norms by layer", "No floating-point tensor was measured.")
-    names = [layer.name for layer in layers]
+    names = [style.figure_text(layer.name) for layer in layers]
     figure = go.Figure()
     for label, values, colour, symbol in (
         ("RMS", [layer.rms for layer in layers], BLUE, "circle"),
@@ -57,7 +57,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
     first, last = used[0], used[-1] + 1
     shares = [row[first:last] for row in shares]
     top = max((max(row) for row, layer in zip(shares, counted, strict=True) if layer.count > 64), default=1)
-    names = [layer.name for layer in counted]
+    names = [style.figure_text(layer.name) for layer in counted]
     figure = go.Figure(
         go.Heatmap(
             x=[math.log10(value) for value in magnitude_centres()[first:last]],
@@ -78,7 +78,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
 def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
     """Plots the distribution of the values of one tensor, with its RMS on both sides of zero."""
     if one.rms != one.rms:
-        return style.empty(one.name, "This tensor has no finite values.")
+        return style.empty(style.figure_text(one.name), "This tensor has no finite values.")
     bounds = edges(one)
     width = (bounds[-1] - bounds[0]) / len(one.histogram) or 1.0
     centres = [(a + b) / 2 for a, b in itertools.pairwise(bounds)]
@@ -110,7 +110,7 @@ def plot_distances(distances: Sequence[Distance]) -> go.Figure:
     """Plots the distance of each layer (or tensor) of B from A: relative L2, and one minus the cosine."""
     if not distances:
         return style.empty("Distance by layer", "No tensor has the same name and shape in both.")
-    names = [distance.name for distance in distances]
+    names = [style.figure_text(distance.name) for distance in distances]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
     for column, label, values, colour, symbol in (
         (1, "relative L2", [d.relative for d in distances], BLUE, "circle"),
@@ -138,7 +138,7 @@ def plot_moments(rows: Sequence[OptimizerMoments]) -> go.Figure:
     """Plots momentum and recent gradient size per parameter or layer."""
     if not rows:
         return style.empty("Optimiser state", "The optimiser stores no momentum.")
-    names = [row.parameter for row in rows]
+    names = [style.figure_text(row.parameter) for row in rows]
     figure = go.Figure()
     for label, values, colour, symbol in (
         ("momentum", [row.momentum for row in rows], BLUE, "circle"),
