@@ -57,7 +57,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
         )
     )
     style.themed(figure)
-    return figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 30, "b": 34})
+    return figure.update_layout(height=560, margin={"l": 0, "r": 0, "t": 30, "b": 34})
 
 
 def clicked_name(id: str) -> tuple[str, str]:

@@ -112,7 +112,7 @@ def plot_frequent(words: Sequence[tuple[str, int]], most: int = 20) -> go.Figure
     figure = style.themed(go.Figure())
     figure.add_bar(
         x=counts,
-        y=[name[:24] for name in names],
+        y=[style.figure_text(name[:24]) for name in names],
         orientation="h",
         marker_color=WORDS,
         name="words",
