@@ -7,6 +7,7 @@ The data is plain JSON; its fields depend on `mode`. Pictures are PNG data URLs;
 maps are base64-encoded bytes, row by row, each row scaled to a maximum of 255.
 
 `player`: one decode, step by step
+    at: index of the step shown at first (or None: the last one)
     title, size (side of a picture in pixels), grid (tokens per side), colour (`#rrggbb`, of outlines)
     steps: for each step that reveals tokens: step (done so far, 1 to `of`), of, decoded (share of the
         tokens, 0 to 1), guidance, alignment (or None), revealed (positions)

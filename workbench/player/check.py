@@ -36,6 +36,8 @@ def check_player_data(data: Data) -> None:
 def _check_decode(data: Data) -> None:
     steps, tokens = _check_steps(data), data["grid"] ** 2
     _colour(data.get("colour"), "colour")
+    at = data.get("at")
+    _expect(at is None or (_whole(at) and at < len(steps)), f"at must be in [0, {len(steps) - 1}] or None, got {at!r}")
     for i, step in enumerate(steps):
         _expect(_number(step.get("guidance")), f"steps[{i}].guidance must be a number")
         _expect(_number(step.get("alignment"), none=True), f"steps[{i}].alignment must be a number or None")
