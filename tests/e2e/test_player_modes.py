@@ -8,10 +8,16 @@ from tests.workbench.player.synthetic import ALL, cells_data, compare_data, race
 pytestmark = pytest.mark.browser
 
 
+WIDER = ".dream-player, .dream-player * { letter-spacing: 0.4em !important; }"
+"""A style that makes every text wider than any common font would."""
+
+
+@pytest.mark.parametrize("font", ["/* own */", WIDER])
 @pytest.mark.parametrize("width", [360, 700, 1400])
 @pytest.mark.parametrize("mode", ALL)
-def test_nothing_sticks_out_of_a_window_of_any_width(browser, mode, width):
+def test_nothing_sticks_out_of_a_window_of_any_width_in_any_font(browser, mode, width, font):
     with shown(browser, ALL[mode]()) as page:
+        page.add_style_tag(content=font)
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(200)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
