@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.handing_over import hand_over
 from app.keys import HOME
+from app.text import as_text
 from workbench.runs.folders import RunSummary, list_runs
 from workbench.workspace import open_workspace
 
@@ -27,7 +28,7 @@ def _cards() -> None:
     runs = list_runs(here.runs)
     if not runs:
         st.info(
-            f"No runs in {here.runs} yet. A small model learns to draw shapes in ten minutes on two cores: "
+            f"No runs in {as_text(here.runs)} yet. A small model learns to draw shapes in ten minutes on two cores: "
             "press **Train your own** above."
         )
         return
@@ -44,9 +45,9 @@ def _cards() -> None:
 def _card(run: RunSummary) -> None:
     here = open_workspace()
     name = str(run.path.relative_to(here.runs))
-    st.markdown(f"**{name}**")
+    st.markdown(f"**{as_text(name)}**")
     if run.problem:
-        st.warning(f"Damaged: {run.problem}.")
+        st.warning(f"Damaged: {as_text(run.problem)}.")
         return
     of = f" of {run.end:,}" if run.end else ""
     when = datetime.fromtimestamp(run.changed)
@@ -65,6 +66,6 @@ def _card(run: RunSummary) -> None:
             "Paint with it",
             key=HOME.action("paint", name),
             disabled=not saved,
-            help="Opens the Decode page with the run's newest checkpoint; needs a checkpoint.",
+            help="Paints with the run's newest checkpoint on the Decode page; needs a checkpoint.",
         ):
-            hand_over("decode", model=here.shown(run.path))
+            hand_over("decode", model=here.shown(run.path), paint=True)
