@@ -18,9 +18,6 @@ from app.reveal import keep_focus
 HAIRLINES = "<style>[data-testid=stImage] img { outline: 1px solid rgba(128, 128, 128, 0.35); }</style>"
 """Frames of pictures, since a white one has no edge on a white page."""
 
-HAIRLINES = "<style>[data-testid=stImage] img { outline: 1px solid rgba(128, 128, 128, 0.35); }</style>"
-"""Frames of pictures, since a white one has no edge on a white page."""
-
 
 def main() -> None:
     """Runs one view of a page."""

@@ -10,8 +10,8 @@ from tests.workbench.player.synthetic import ALL, cells_data, compare_data, race
 pytestmark = pytest.mark.browser
 
 
-WIDER = ".dream-player, .dream-player * { letter-spacing: 0.09em !important; }"
-"""A style that makes every text as wide as the widest of common fonts would."""
+WIDER = ".dream-player, .dream-player * { letter-spacing: 0.4em !important; }"
+"""A style that makes every text wider than any common font would."""
 
 
 @pytest.mark.parametrize("font", ["/* own */", WIDER])

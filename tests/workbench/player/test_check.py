@@ -53,6 +53,7 @@ WRONG = [
     (decode_data, {"path_values": [[1.0]] * 25}, r"path_values\[0\] must be a list of 8"),
     (decode_data, {"path_values": [[float("nan")] * 8] * 25}, "must be numbers"),
     (decode_data, {"colour": "red"}, "#rrggbb"),
+    (decode_data, {"at": 8}, r"at must be in \[0, 7\] or None, got 8"),
     (race_data, {"select": [8]}, "select"),
     (race_data, {"chosen": 9}, "chosen must be one of"),
     (race_data, {"candidates": []}, "non-empty"),
