@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from dream.decoding.pictures import HAIRLINE
 from dream.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -28,6 +29,12 @@ def enlarged(picture: Picture, side: int) -> Image.Image:
     image = image_of(picture)
     factor = max(1, side // image.width)
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
+
+
+def edged(image: Image.Image) -> Image.Image:
+    """The picture with a hairline along its edge, so that a white one is seen on a white page; in place."""
+    ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, image.height - 1), outline=HAIRLINE)
+    return image
 
 
 def png_of(image: Image.Image) -> bytes:
