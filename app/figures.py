@@ -20,7 +20,7 @@ LOOKS = f"""<style>
     visibility: hidden;
 }}
 [data-testid="stHeaderActionElements"] {{ display: none; }}
-[data-testid="stImage"] img, .js-plotly-plot .cartesianlayer image {{
+[data-testid="stImage"] img, .card .frame img, .js-plotly-plot .cartesianlayer image {{
     outline: 1px solid {style.faded(NEUTRAL, 0.45)}; outline-offset: -1px;
 }}
 </style>"""
