@@ -11,6 +11,7 @@ from app.keys import SAVE, action_key
 from app.text import as_text
 from workbench.figures import export, style
 from workbench.figures.panels import heading_of, legend_of, pieces_of
+from workbench.palette import NEUTRAL
 
 LOOKS = f"""<style>
 [class*="st-key-{SAVE}"] {{ margin-top: -0.9rem; }}
@@ -18,9 +19,14 @@ LOOKS = f"""<style>
 [data-testid="stFullScreenFrame"]:has(.js-plotly-plot):not(:hover) :is(.modebar, [data-testid="stElementToolbar"]) {{
     visibility: hidden;
 }}
+[data-testid="stHeaderActionElements"] {{ display: none; }}
+[data-testid="stImage"] img, .card .frame img, .js-plotly-plot .cartesianlayer image {{
+    outline: 1px solid {style.faded(NEUTRAL, 0.45)}; outline-offset: -1px;
+}}
 </style>"""
 """Styles that Streamlit's theme cannot express: the downloads lie right below their figure, and a figure's own buttons
-are there for the mouse alone, so that the keyboard stops once per figure, at its downloads."""
+are there for the mouse alone, so that the keyboard stops once per figure, at its downloads. White pictures have an edge
+on a white page."""
 
 
 def theme() -> str:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from dream.decoding.pictures import HAIRLINE
 from dream.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -44,6 +45,12 @@ def hatched(picture: Picture, hidden: NDArray[np.bool_], side: int = 240) -> Pic
     diagonal = np.add.outer(np.arange(len(where)), np.arange(len(where)))
     stripes = np.where(diagonal // 8 % 2, *map(np.uint8, HATCH))
     return np.where(where, stripes, seen)
+
+
+def edged(image: Image.Image) -> Image.Image:
+    """The picture with a hairline along its edge, so that a white one is seen on a white page; in place."""
+    ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, image.height - 1), outline=HAIRLINE)
+    return image
 
 
 def png_of(image: Image.Image) -> bytes:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from workbench import palette
 from workbench.figures import style
+from workbench.pictures import edged, image_url
 from workbench.pictures import enlarged as enlarge
-from workbench.pictures import image_url
 
 ROW_PIXELS, PICTURE_PIXELS = 44, 90
 
@@ -42,7 +42,7 @@ def plot_similarity_table(
     )
     for place, pixels in enumerate(pictures):
         figure.add_layout_image(
-            source=image_url(enlarge(pixels, 2 * PICTURE_PIXELS)),
+            source=image_url(edged(enlarge(pixels, 2 * PICTURE_PIXELS))),
             xref="x",
             yref="paper",
             x=place,

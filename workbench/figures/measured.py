@@ -10,7 +10,7 @@ from dream.evaluation.statistics import Measure
 from workbench.figures import style
 from workbench.figures.panels import Panel, Point, axes
 
-MOST_LINES, MOST_LETTERS = 4, 14
+MOST_LINES, MOST_LETTERS = 4, 16
 """Numbers of lines, and of letters in a name, up to which names fit next to the lines."""
 LINE_PIXELS, LETTER_PIXELS, PANEL_PIXELS = 16, 7, 280
 """Height and width of a name, and the usual size of a panel."""

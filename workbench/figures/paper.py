@@ -70,7 +70,9 @@ def plot_paper_beside(
         )
     order = list(MODELS.values())
     columns = min(3, len(panels))
-    figure = panel_grid([f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300)
+    figure = panel_grid(
+        [f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300
+    ).update_annotations(font_size=14)
     look = look or ModelStyles.of(results)
     for i, pair in enumerate(panels):
         where = panel_cell(i, columns)
@@ -119,6 +121,7 @@ def plot_published(title: str = "The paper's numbers", columns: int = 3) -> go.F
         points = [Point(name, value, value, value, 1) for name, value in values.items()]
         figure.update_xaxes(title_text=axis, nticks=5, range=span_of(points), **panel_cell(i, columns))
     figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4])
+    figure.update_annotations(font_size=14)
     return titled(figure, title, "one row per objective; encoder, decoder and data are the same")
 
 
