@@ -8,13 +8,25 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.keys import SAVE, action_key
+from app.text import as_text
 from workbench.figures import export, style
+from workbench.figures.panels import heading_of, legend_of, pieces_of
+from workbench.palette import NEUTRAL
 
 LOOKS = f"""<style>
-[class*="st-key-{SAVE}"] {{ margin-top: -3.4rem; pointer-events: none; }}
-[class*="st-key-{SAVE}"] button {{ pointer-events: auto; opacity: 0.75; }}
+[class*="st-key-{SAVE}"] {{ margin-top: -0.9rem; }}
+[class*="st-key-{SAVE}"] button {{ min-height: 1.5rem; padding-block: 0; }}
+[data-testid="stFullScreenFrame"]:has(.js-plotly-plot):not(:hover) :is(.modebar, [data-testid="stElementToolbar"]) {{
+    visibility: hidden;
+}}
+[data-testid="stHeaderActionElements"] {{ display: none; }}
+[data-testid="stImage"] img, .card .frame img, .js-plotly-plot .cartesianlayer image {{
+    outline: 1px solid {style.faded(NEUTRAL, 0.45)}; outline-offset: -1px;
+}}
 </style>"""
-"""Styles that Streamlit's theme cannot express: where the downloads lie."""
+"""Styles that Streamlit's theme cannot express: the downloads lie right below their figure, and a figure's own buttons
+are there for the mouse alone, so that the keyboard stops once per figure, at its downloads. White pictures have an edge
+on a white page."""
 
 
 def theme() -> str:
@@ -43,15 +55,58 @@ def show_figure(figure: go.Figure, key: str, *, alt: str, name: str = "", **opti
     """
     name = name or key.replace(".", "-")
     style.themed(figure, theme())
-    config = {
+    event = st.plotly_chart(figure, key=action_key(key), theme=None, config=_config(name), alt=alt, **options)
+    _save(figure, key, name)
+    return event
+
+
+def show_panels(
+    figure: go.Figure,
+    key: str,
+    *,
+    alt: str,
+    name: str = "",
+    columns: int = 2,
+    height: int = 260,
+    below: Callable[[int], None] | None = None,
+) -> None:
+    """Draws the panels of a figure side by side, below each other where the page is narrow; else as `show_figure`.
+
+    `columns` is their number on a wide page, `height` that of a panel in pixels; `below` draws below each panel.
+    """
+    name = name or key.replace(".", "-")
+    pieces = pieces_of(style.themed(figure, theme()), height)
+    if not pieces:
+        show_figure(figure, key, alt=alt, name=name)
+        return
+    title, note = heading_of(figure)
+    st.markdown(f"**{as_text(title)}** :gray[{as_text(note)}]")
+    if entries := legend_of(figure):
+        marks = (f'<span><b style="color: {e.colour}">{e.mark}</b> {e.name}</span>' for e in entries)
+        st.html(f'<div style="display: flex; flex-wrap: wrap; gap: 0 1.2rem">{"".join(marks)}</div>')
+    for start in range(0, len(pieces), columns):
+        for number, place in enumerate(st.columns(min(columns, len(pieces))), start):
+            if number < len(pieces):
+                with place:
+                    st.plotly_chart(
+                        pieces[number], key=action_key(key, number), theme=None, config=_config(name), alt=alt
+                    )
+                    if below is not None:
+                        below(number)
+    _save(figure, key, name)
+
+
+def _config(name: str) -> dict[str, Any]:
+    return {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "png", "scale": 2, "filename": name},
         "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
     }
-    event = st.plotly_chart(figure, key=action_key(key), theme=None, config=config, alt=alt, **options)
+
+
+def _save(figure: go.Figure, key: str, name: str) -> None:
     with st.container(key=f"{SAVE}{name}", horizontal=True, horizontal_alignment="right"):
         _downloads(figure, key, name)
-    return event
 
 
 def _downloads(figure: go.Figure, key: str, name: str) -> None:

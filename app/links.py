@@ -4,9 +4,11 @@ Widgets do it themselves: `bind=LINKED` and a key of `PageKeys.input`. This file
 the stored decode that is open.
 """
 
+from typing import Final
+
 import streamlit as st
 
-LINKED = "query-params"
+LINKED: Final = "query-params"
 """Value of a widget's `bind`: its value stands in the address under the widget's key, unless it is the default."""
 
 

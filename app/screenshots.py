@@ -18,11 +18,8 @@ from dream.exit_codes import exit_code
 
 STEPS = 120
 """Steps of the training that the pages show."""
-SIZE = (1440, 1600)
-PRESSED = {
-    "decode": ("do.decode.go",),
-    "trajectories": ("do.trajectories.example.0", "do.trajectories.paint", "do.trajectories.finish"),
-}
+WIDTH, HEIGHT = 1440, 1600
+PRESSED = {"decode": ("do.decode.go",), "trajectories": ("do.trajectories.example.0",)}
 """Keys of the buttons to press before the screenshot, so that a page shows what it is for."""
 SECONDS = 6.0
 """Time for figures to be drawn and background work to end."""
@@ -33,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = CommandParser(prog="python -m app.screenshots", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/screenshots"), help="folder for the PNGs")
     parser.add_argument("--pages", default="", help="comma-separated page names (default: all)")
+    parser.add_argument("--width", type=int, default=WIDTH, help="width of the pages in pixels, as 420 for a phone")
     arguments = list(sys.argv[1:] if argv is None else argv)
     return exit_code("screenshots", lambda: take_screenshots(parser.parse_all(arguments)))
 
@@ -47,15 +45,16 @@ def take_screenshots(args: argparse.Namespace) -> None:
         raise RunError(missing)
     workspace = (args.out / "workspace").absolute()
     furnish(workspace)
+    suffix = "" if args.width == WIDTH else f"-{args.width}"
     with served(workspace) as address, chromium() as browser:
         for theme in ("light", "dark"):
             for name in chosen:
-                page = open_page(browser, f"{address}/{'' if name == 'home' else name}", theme, SIZE)
+                page = open_page(browser, f"{address}/{'' if name == 'home' else name}", theme, (args.width, HEIGHT))
                 for key in PRESSED.get(name, ()):
                     press(page, key)
                 page.wait_for_timeout(1000 * SECONDS)
                 settle(page)
-                path = args.out / f"{name}-{theme}.png"
+                path = args.out / f"{name}-{theme}{suffix}.png"
                 page.screenshot(path=path, full_page=False)
                 page.context.close()
                 print_out(str(path))

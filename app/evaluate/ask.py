@@ -7,8 +7,11 @@ import streamlit as st
 
 from app.evaluate.settings import SETTINGS, show_settings
 from app.failures import error_sentence, guarded
-from app.keys import EVALUATE
+from app.keys import EVALUATE, LARGEST_SEED
+from app.links import LINKED
 from app.models import models
+from app.numbers import NumberFields
+from app.text import as_text
 from dream.config import DreamConfig
 from dream.console import duration
 from dream.errors import InputError
@@ -61,25 +64,29 @@ def show_evaluation_form(here: Workspace) -> None:
     models_chosen, sources = _models_and_data(here)
     tasks = _tasks(_fits(here, models_chosen, sources))
     assignments = show_settings(tasks)
-    _start(here, _with_options(here, EvaluationPlan(models_chosen, tasks, sources, assignments)))
+    fields = NumberFields()
+    plan = _with_options(here, EvaluationPlan(models_chosen, tasks, sources, assignments), fields)
+    _start(here, plan, fields)
 
 
 def _models_and_data(here: Workspace) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    st.session_state.setdefault(MODELS, ["demo"])
-    st.session_state.setdefault(SOURCES, ["shapes"])
     left, right = st.columns(2)
     chosen = left.multiselect(
         "Models",
-        _with(models(), st.session_state[MODELS]),
+        _with(models(), st.session_state.get(MODELS, [])),
+        default=["demo"],
         key=MODELS,
+        bind=LINKED,
         accept_new_options=True,
         placeholder="Choose models, or type a path",
         help="Shipped models, runs of this workspace, or a path; NAME=PATH names the column.",
     )
     sources = right.multiselect(
         "Data",
-        _with(list_sources(here), st.session_state[SOURCES]),
+        _with(list_sources(here), st.session_state.get(SOURCES, [])),
+        default=["shapes"],
         key=SOURCES,
+        bind=LINKED,
         accept_new_options=True,
         placeholder="Choose data, or type a path",
         help="shapes (drawn pictures with an answer key), a folder, 'shards-*.tar' or hf:owner/name[:split].",
@@ -115,8 +122,6 @@ def _fits(here: Workspace, models_chosen: Sequence[str], words: Sequence[str]) -
 
 def _tasks(fits: dict[str, TaskFit]) -> tuple[str, ...]:
     """Shows the tasks; returns those that are selected and fit."""
-    for name in TASKS:
-        st.session_state.setdefault(TASK + name, name in QUICK)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**Tasks**")
         for key, label, names, settings, help_ in (
@@ -155,50 +160,60 @@ def _task(fit: TaskFit) -> None:
     longer = " · only when selected by hand" if task.named_only else ""
     st.checkbox(
         f"**{task.name}** {task.about} :gray[· {duration(task.seconds)}]",
+        value=task.name in QUICK,
         key=TASK + task.name,
+        bind=LINKED,
         disabled=not fit.fits,
         help=f"Needs {' or '.join(task.takes)}{longer}. The time is for default settings, a small model and two cores.",
     )
     for reason in fit.reasons:
-        st.caption(f"{'✗' if not fit.fits else '–'} {reason}")
+        st.caption(f"{'✗' if not fit.fits else '–'} {as_text(reason)}")
 
 
 # other settings, and the start
 
 
-def _with_options(here: Workspace, plan: EvaluationPlan) -> EvaluationPlan:
+def _with_options(here: Workspace, plan: EvaluationPlan, fields: NumberFields) -> EvaluationPlan:
     """Shows seed, weights, results folder and overwriting; returns the plan with them."""
-    st.session_state.setdefault(SEED, 0)
-    st.session_state.setdefault(OUT, "results")
     seed, weights, folder, again = st.columns(4, vertical_alignment="bottom")
-    folders = _with(["results", *result_folders(here)], [st.session_state[OUT]])
-    number = seed.number_input(
-        "Seed", min_value=0, step=1, key=SEED, help="Seed of pictures, masks, prompts, episodes and noise."
+    folders = _with(["results", *result_folders(here)], [st.session_state.get(OUT) or "results"])
+    number = fields.whole(
+        seed,
+        "Seed",
+        0,
+        LARGEST_SEED,
+        key=SEED,
+        bind=LINKED,
+        help="Seed of pictures, masks, prompts, episodes and noise.",
     )
     raw = weights.selectbox(
         "Weights",
         list(WEIGHTS),
         format_func=WEIGHTS.__getitem__,
         key=RAW,
+        bind=LINKED,
         help="The average over the last steps, which all pages use, or the raw weights of the last step.",
     )
     overwrite = again.checkbox(
         "Measure again",
         key=OVERWRITE,
+        bind=LINKED,
         help="If off, results with the same weights, data, settings and seed are reused.",
     )
     out = folder.selectbox(
         "Results folder",
         folders,
         key=OUT,
+        bind=LINKED,
         accept_new_options=True,
         help="Folder of the numbers, one file per model; another folder below results makes a separate table.",
     )
-    return replace(plan, seed=int(number), raw=bool(raw), overwrite=overwrite, out=str(out or "results"))
+    return replace(plan, seed=number, raw=bool(raw), overwrite=overwrite, out=str(out or "results"))
 
 
-def _start(here: Workspace, plan: EvaluationPlan) -> None:
+def _start(here: Workspace, plan: EvaluationPlan, fields: NumberFields) -> None:
     try:
+        fields.require()
         plan, wrong = checked(here, plan), ""
     except InputError as error:
         wrong = error_sentence(error)
@@ -224,4 +239,4 @@ def queue_plan(here: Workspace, plan: EvaluationPlan) -> None:
         plan = checked(here, plan)
         enqueue(here, "evaluate", plan.name, plan.arguments(), here.path(plan.out))
         st.session_state[PART] = "Results"
-        st.toast(f"Queued: {plan.name}. Its progress is at the top of the page.")
+        st.toast(f"Queued: {as_text(plan.name)}. Its progress is at the top of the page.")

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app.failures import guarded
 from app.keys import EVALUATE
+from app.text import as_text
 from dream.console import duration
 from workbench.evaluate.progress import EvaluationProgress, activity, progress_of
 from workbench.jobs.job import Job, last_message, log_tail
@@ -88,7 +89,7 @@ def _active(here: Workspace, job: Job, progress: EvaluationProgress) -> None:
             return
         now = activity(progress.at_work) if progress.at_work else "Opening the models"
         left = f" · {duration(progress.seconds_left)} left in all" if progress.seconds_left is not None else ""
-        st.progress(min(1.0, progress.share), text=now + left)
+        st.progress(min(1.0, progress.share), text=as_text(now + left))
         _questions(progress)
 
 
@@ -101,7 +102,7 @@ def _questions(progress: EvaluationProgress) -> None:
         asked = each.question
         lines.setdefault(f"{asked.model} on {asked.data}", []).append(f"{MARKS[each.state]} {asked.task}{note}")
     for name, marks in lines.items():
-        st.caption(f"{name}: " + " · ".join(marks))
+        st.caption(as_text(f"{name}: " + " · ".join(marks)))
 
 
 def _ended(here: Workspace, job: Job) -> None:
@@ -128,7 +129,7 @@ def _ended(here: Workspace, job: Job) -> None:
             help="Removes the job and its log from this list; its results stay.",
         )
         if job.state in ("failed", "killed"):
-            st.error(_why(job))
+            st.error(as_text(_why(job)))
         elif job.state == "stopped":
             st.caption("Stopped. Results of finished tasks are kept; Continue measures the rest.")
 
@@ -146,7 +147,7 @@ def _title(job: Job) -> str:
     end = job.ended or time.time()
     took = f" · {duration(end - job.started)}" if job.started else ""
     begun = time.strftime("%d %b %H:%M", time.localtime(job.started or job.queued))
-    return f"**{job.name}** :{COLOURS[job.state]}-badge[{job.state}] :gray[{begun}{took}]"
+    return f"**{as_text(job.name)}** :{COLOURS[job.state]}-badge[{job.state}] :gray[{begun}{took}]"
 
 
 def _again(here: Workspace, job: Job) -> None:

@@ -4,9 +4,11 @@ import streamlit as st
 
 from app.evaluate.ask import prefer, show_evaluation_form
 from app.evaluate.jobs import show_earlier, show_jobs
-from app.evaluate.results import show_nothing, show_results
+from app.evaluate.published import show_published
+from app.evaluate.results import show_results
 from app.handing_over import handed
 from app.keys import EVALUATE
+from app.links import LINKED
 from workbench.evaluate.results import result_folders
 from workbench.jobs.queue import wake
 from workbench.workspace import open_workspace
@@ -23,17 +25,15 @@ def render() -> None:
         prefer(given["models"])
     folders = result_folders(here)
     st.title("Evaluate")
-    st.caption(
-        "What models can do, in numbers: each measure with its 95 % interval if there are enough rows for one, models "
-        "side by side, next to the paper's figure if it reports the same measure."
-    )
+    st.caption("What models can do as the mask ratio moves, with 95 % intervals, next to the paper's numbers.")
     wake(here)
     show_jobs(here)
-    st.session_state.setdefault(PART, RESULTS)
     part = st.segmented_control(
         "Part",
         [RESULTS, MEASURE],
+        default=RESULTS,
         key=PART,
+        bind=LINKED,
         required=True,
         label_visibility="collapsed",
         help="Show the results, or the form that starts a measurement.",
@@ -41,7 +41,7 @@ def render() -> None:
     if part == MEASURE:
         show_evaluation_form(here)
     elif not folders:
-        show_nothing(here)
+        show_published(here)
     else:
         show_results(here, folders)
     show_earlier(here)

@@ -6,6 +6,8 @@ import streamlit as st
 
 from app.failures import error_sentence
 from app.keys import EVALUATE
+from app.links import LINKED
+from app.text import as_text
 from dream.errors import InputError
 from dream.evaluation.tasks import TASKS
 from workbench.evaluate.fields import all_settings, matching
@@ -16,10 +18,11 @@ SETTINGS, SEARCH = EVALUATE.input("settings"), EVALUATE.input("search")
 
 def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
     """Shows the text box with its problems and the list of all settings; returns the assignments of these tasks."""
-    st.session_state.setdefault(SETTINGS, "\n".join(QUICK_SETTINGS))
     text = st.text_area(
         "Settings (TASK.FIELD=VALUE, one per line)",
+        value="\n".join(QUICK_SETTINGS),
         key=SETTINGS,
+        bind=LINKED,
         height=110,
         placeholder="retrieval.pool=32\nprompts.count=100",
         help="All other settings keep their defaults. Lines of tasks that are not selected are ignored.",
@@ -30,7 +33,7 @@ def show_settings(tasks: Sequence[str]) -> tuple[str, ...]:
     if wrong := complaints(tasks, used):
         st.error("\n\n".join(error_sentence(InputError(complaint)) for complaint in wrong))
     if idle:
-        st.caption(f"Ignored, because their tasks are not selected or do not fit: {', '.join(idle)}")
+        st.caption(f"Ignored, because their tasks are not selected or do not fit: {as_text(', '.join(idle))}")
     listed = st.expander("All settings and their defaults", key=EVALUATE.action("fields.open"), on_change="rerun")
     if listed.open:
         with listed:

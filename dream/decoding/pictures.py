@@ -25,6 +25,8 @@ Picture = np.ndarray
 """(3, H, W) uint8."""
 
 PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
+HAIRLINE = "#bcc2cb"
+"""Edge of a picture, seen on a white sheet around a white one."""
 READABLE_SIDE = 144
 """Smaller pictures are enlarged by an integer factor to at least this side, in pixels."""
 MOST_DRAWN = 2_000
@@ -208,7 +210,7 @@ class _Panels(_Block):
             if panel.chosen:
                 draw.rectangle((box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3), outline=ACCENT, width=3)
             else:
-                draw.rectangle(box, outline=TRACK)
+                draw.rectangle(box, outline=HAIRLINE)
             if caption:
                 caption.draw(sheet, draw, left, top + self.side + 6)
             left += self.side + GAP

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dream.evaluation.paper import metric_of, published_for
+from dream.evaluation.paper import MODELS, PUBLISHED, metric_of, published_for
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from dream.evaluation.table import TableSection, conditions, grouped, markdown_table
@@ -65,6 +65,19 @@ def paper_cell(cells: dict[str, Measure], objectives: Sequence[str]) -> str:
     figures = published_for(next(iter(cells.values())), objectives)
     values = ", ".join(f"{figure.model} {figure.value:g}" for figure in figures)
     return f"{values} ({figures[0].data})" if figures else ""
+
+
+def published_rows() -> list[dict[str, str]]:
+    """Returns the paper's numbers: one row per measure, one column per model; a dash where it reports none."""
+    values = {(p.metric, p.model): f"{p.value:g}" for p in PUBLISHED}
+    return [
+        {
+            "measure": f"{metric.title} ({metric.unit})",
+            **{model: values.get((metric, model), "–") for model in MODELS.values()},
+            "data": metric.data,
+        }
+        for metric in dict.fromkeys(p.metric for p in PUBLISHED)
+    ]
 
 
 # files

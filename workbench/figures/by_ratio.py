@@ -8,8 +8,18 @@ from dream.data.drawn.grammar import EDIT_KINDS
 from dream.evaluation.results import Results
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.measured import ModelStyles, Wanted, chance_of, current_measures
-from workbench.figures.panels import Panel, Point, add_lines, panel_cell, panel_grid, point_of, titled
+from workbench.figures.draft import level
+from workbench.figures.measured import (
+    ModelStyles,
+    Wanted,
+    chance_of,
+    current_measures,
+    end_names,
+    fit_at_ends,
+    span_of,
+    with_room,
+)
+from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 CURVES = (
     Wanted("Caption to picture", "R@1 (share)", "retrieval", "text to image R@1"),
@@ -22,6 +32,8 @@ CURVES = (
     Wanted("Alignment gap", "cosine, own minus other captions", "losses", "alignment gap"),
 )
 """Measures shown by mask ratio, across all tasks."""
+FIRST = (*CURVES[:2], *CURVES[5:7])
+"""Measures of the first figure of results."""
 RETRIEVAL = tuple(
     Wanted(f"{title}, R@{rank}", f"R@{rank} (share)", "retrieval", f"{way} R@{rank}")
     for title, way in (("Caption to picture", "text to image"), ("Picture to caption", "image to text"))
@@ -34,6 +46,9 @@ LOSSES = (
     Wanted("Alignment with own caption", "cosine", "losses", "alignment with its own caption"),
     Wanted("Alignment with other captions", "cosine", "losses", "alignment with other captions", better="lower"),
 )
+CHANCE = {"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"}
+"""Line of the value by chance."""
+TICKS = (0, 0.25, 0.5, 0.75, 1)
 RATIO = "mask ratio (share of tokens hidden)"
 COMBINATIONS = {
     "all": "all pictures",
@@ -68,32 +83,57 @@ def plot_by_mask_ratio(
     wanted: Sequence[Wanted] = CURVES,
     tasks: str = "retrieval,edits",
     note: str = "bands: 95 % intervals",
+    alike: bool = False,
+    columns: int = 3,
 ) -> go.Figure:
-    """Plots one panel per measure and one line per model by mask ratio, with 95 % intervals as bands.
+    """Plots one panel per measure and one line per model by mask ratio, with 95 % intervals as bands and chance dotted.
 
-    `tasks` are the tasks that an empty figure asks the reader to run.
+    Few models have their names at their lines. `tasks` are the tasks that an empty figure asks the reader to run;
+    with `alike` all panels have the same y axis.
     """
     panels = mask_ratio_info(results, wanted)
     if not panels:
         return style.empty(title, f"Nothing measured by mask ratio yet. Run <b>dream evaluate --tasks {tasks}</b>.")
-    columns = min(3, len(panels))
-    figure = panel_grid([panel.title for panel in panels], columns, 330).update_annotations(font_size=14)
     look = look or ModelStyles.of(results)
-    add_lines(figure, panels, look.colours, look.symbols)
-    for i, panel in enumerate(panels):
-        where = panel_cell(i, columns)
-        figure.update_yaxes(title_text=panel.axis, **where)
-        figure.update_xaxes(title_text=RATIO, tickformat=".2~f", **where)
-    return titled(figure, title, note)
+    names = list(dict.fromkeys(point.name for panel in panels for point in panel.points))
+    chances = [_chance(results, next(each for each in wanted if each.title == panel.title)) for panel in panels]
+    ends = [[] if chance is None else [chance] for chance in chances]
+    spans = [span_of(panel.points, end) for panel, end in zip(panels, ends, strict=True)]
+    if alike:
+        spans = [[min(span[0] for span in spans), max(span[1] for span in spans)]] * len(spans)
+    ratios = [point.at for panel in panels for point in panel.points]
+    across, at_lines = span_of([], ratios), fit_at_ends(names)
+    if at_lines:
+        across = with_room(across, names)
+    lines_of_models = lines(panels, look.colours, look.symbols)
+    figure = composed(
+        panel_grid([panel.title for panel in panels], min(columns, len(panels)), 330),
+        lines_of_models,
+        [{"title": {"text": RATIO}, "tickformat": ".2~f", "range": across, "tickvals": TICKS}] * len(panels),
+        [{"title": {"text": panel.axis}, "range": span} for panel, span in zip(panels, spans, strict=True)],
+        [level(chance, CHANCE, *axes(i)) for i, chance in enumerate(chances) if chance is not None],
+        [
+            name
+            for i, (panel, span) in enumerate(zip(panels, spans, strict=True))
+            for name in (end_names(i, panel, look.colours, span) if at_lines else [])
+        ],
+    )
+    figure.update_layout(showlegend=len(names) > 1 and not at_lines)
+    whose = f"{style.figure_text(names[0])}; " if len(names) == 1 else ""
+    dotted = "; dotted: chance" if any(ends) else ""
+    return titled(figure, title, f"{whose}{note}{dotted}")
+
+
+def plot_mask_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
+    """Plots what models do as more of a picture is hidden: retrieval in both directions, and both losses."""
+    title = "Retrieval and losses by mask ratio"
+    return plot_by_mask_ratio(results, title, look, wanted=FIRST, tasks="retrieval,losses", columns=2)
 
 
 def plot_retrieval_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
     """Plots recall at 1, 5 and 10 in both directions by mask ratio, with chance."""
-    note = "bands: 95 % intervals; dotted: chance"
-    figure = plot_by_mask_ratio(
-        results, "Retrieval by mask ratio", look, wanted=RETRIEVAL, tasks="retrieval", note=note
-    )
-    return _with_chance(figure.update_yaxes(matches="y"), results, RETRIEVAL)
+    title = "Retrieval by mask ratio"
+    return plot_by_mask_ratio(results, title, look, wanted=RETRIEVAL, tasks="retrieval", alike=True)
 
 
 def plot_edits(results: Sequence[Results], combination: str = "all", look: ModelStyles | None = None) -> go.Figure:
@@ -111,33 +151,23 @@ def plot_edits(results: Sequence[Results], combination: str = "all", look: Model
         )
         for kind in EDIT_KINDS
     )
-    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals; dotted: chance"
-    figure = plot_by_mask_ratio(results, "Edited captions by mask ratio", look, wanted=kinds, tasks="edits", note=note)
-    return _with_chance(figure.update_yaxes(matches="y"), results, kinds)
+    note = f"{COMBINATIONS[combination]}; bands: 95 % intervals"
+    title = "Edited captions by mask ratio"
+    return plot_by_mask_ratio(results, title, look, wanted=kinds, tasks="edits", note=note, alike=True)
 
 
 def plot_losses_by_ratio(results: Sequence[Results], look: ModelStyles | None = None) -> go.Figure:
     """Plots both losses and the alignments of unseen pictures by mask ratio."""
-    note = "unseen pictures; bands: 95 % intervals; dotted: chance among the captions of a pool"
-    figure = plot_by_mask_ratio(results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note)
-    return _with_chance(figure, results, LOSSES)
+    note = "unseen pictures; bands: 95 % intervals"
+    return plot_by_mask_ratio(results, "Losses by mask ratio", look, wanted=LOSSES, tasks="losses", note=note)
 
 
-def _with_chance(figure: go.Figure, results: Sequence[Results], wanted: Sequence[Wanted]) -> go.Figure:
-    """Adds a dotted line for chance to each panel where it is known."""
-    shown = {panel.title for panel in mask_ratio_info(results, wanted)}
-    panels = [each for each in wanted if each.title in shown]
-    for i, each in enumerate(panels):
-        known = [
-            chance_of(measure)
-            for result in results
-            for measure in current_measures(result)
-            if each.fits(measure) and "mask_ratio" in measure.where
-        ]
-        if known and known[0] is not None:
-            figure.add_hline(
-                y=known[0],
-                line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"},
-                **panel_cell(i, min(3, len(panels))),
-            )
-    return figure
+def _chance(results: Sequence[Results], wanted: Wanted) -> float | None:
+    """Returns the value of a measure by chance, where it is known."""
+    known = (
+        chance_of(measure)
+        for result in results
+        for measure in current_measures(result)
+        if wanted.fits(measure) and "mask_ratio" in measure.where
+    )
+    return next(known, None)

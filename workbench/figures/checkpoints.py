@@ -29,7 +29,7 @@ def plot_norms(layers: Sequence[Layer]) -> go.Figure:
     """Plots RMS, largest magnitude and absolute mean of the values of every layer."""
     if not layers:
         return style.empty("Norms by layer", "No floating-point tensor was measured.")
-    names = [layer.name for layer in layers]
+    names = [style.figure_text(layer.name) for layer in layers]
     figure = go.Figure()
     for label, values, colour, symbol in (
         ("RMS", [layer.rms for layer in layers], BLUE, "circle"),
@@ -57,7 +57,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
     first, last = used[0], used[-1] + 1
     shares = [row[first:last] for row in shares]
     top = max((max(row) for row, layer in zip(shares, counted, strict=True) if layer.count > 64), default=1)
-    names = [layer.name for layer in counted]
+    names = [style.figure_text(layer.name) for layer in counted]
     figure = go.Figure(
         go.Heatmap(
             x=[math.log10(value) for value in magnitude_centres()[first:last]],
@@ -78,7 +78,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
 def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
     """Plots the distribution of the values of one tensor, with its RMS on both sides of zero."""
     if one.rms != one.rms:
-        return style.empty(one.name, "This tensor has no finite values.")
+        return style.empty(style.figure_text(one.name), "This tensor has no finite values.")
     bounds = edges(one)
     width = (bounds[-1] - bounds[0]) / len(one.histogram) or 1.0
     centres = [(a + b) / 2 for a, b in itertools.pairwise(bounds)]
@@ -103,14 +103,15 @@ def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
         title={"text": "Distribution of values · dotted: ± RMS", "font": {"size": 14}},
     )
     figure.update_xaxes(title="value")
-    return figure.update_yaxes(title="count (log scale)" if log else "count", type="log" if log else "linear")
+    scale = style.LOG_AXIS if log else {"type": "linear"}
+    return figure.update_yaxes(title="count (log scale)" if log else "count", **scale)
 
 
 def plot_distances(distances: Sequence[Distance]) -> go.Figure:
     """Plots the distance of each layer (or tensor) of B from A: relative L2, and one minus the cosine."""
     if not distances:
         return style.empty("Distance by layer", "No tensor has the same name and shape in both.")
-    names = [distance.name for distance in distances]
+    names = [style.figure_text(distance.name) for distance in distances]
     figure = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04)
     for column, label, values, colour, symbol in (
         (1, "relative L2", [d.relative for d in distances], BLUE, "circle"),
@@ -131,14 +132,14 @@ def plot_distances(distances: Sequence[Distance]) -> go.Figure:
     _rows(figure, names, "Distance of B from A", "")
     figure.update_xaxes(title="L2 norm of the change / L2 norm of A (log scale)", row=1, col=1)
     figure.update_xaxes(title="1 − cosine (log scale, without equal layers)", row=1, col=2)
-    return _log(figure)
+    return figure.update_xaxes(**style.LOG_AXIS)
 
 
 def plot_moments(rows: Sequence[OptimizerMoments]) -> go.Figure:
     """Plots momentum and recent gradient size per parameter or layer."""
     if not rows:
         return style.empty("Optimiser state", "The optimiser stores no momentum.")
-    names = [row.parameter for row in rows]
+    names = [style.figure_text(row.parameter) for row in rows]
     figure = go.Figure()
     for label, values, colour, symbol in (
         ("momentum", [row.momentum for row in rows], BLUE, "circle"),
@@ -159,9 +160,9 @@ def plot_history(past: History) -> go.Figure:
     """Plots the losses over the training, with a line at the checkpoint."""
     figure = go.Figure()
     for label, key, rows, colour, dash in (
-        ("generative", "generative_loss", past.train, ORANGE, "solid"),
-        ("contrastive", "contrastive_loss", past.train, BLUE, "solid"),
-        ("validation, both losses", "loss", past.validation, GREEN, "dot"),
+        ("generative", "generative_loss", past.train, palette.GENERATION, "solid"),
+        ("contrastive", "contrastive_loss", past.train, palette.CONTRAST, "solid"),
+        ("validation, both losses", "loss", past.validation, palette.BOTH, "dot"),
     ):
         points = [(row["step"], row[key]) for row in rows if row.get(key) is not None]
         if points:
@@ -185,7 +186,7 @@ def plot_history(past: History) -> go.Figure:
         title={"text": "Losses over the training", "font": {"size": 15}}, height=380, margin={"t": 80}
     )
     figure.update_xaxes(title="optimiser step")
-    return figure.update_yaxes(title="loss (log scale)", type="log", dtick=1)
+    return figure.update_yaxes(title="loss (log scale)", **style.LOG_AXIS)
 
 
 def plot_scales(past: History) -> go.Figure:
@@ -225,15 +226,8 @@ def _rows(figure: go.Figure, names: Sequence[str], title: str, axis: str, log: b
     figure.update_yaxes(
         categoryorder="array", categoryarray=order, tickfont={"size": 11}, dtick=1, range=[-0.7, len(order) - 0.3]
     )
-    figure.update_xaxes(title=axis, exponentformat="power")
-    return _log(figure) if log else figure
-
-
-def _log(figure: go.Figure) -> go.Figure:
-    """Makes the x axes logarithmic; ticks only at powers of ten if the range is wide."""
-    values = [x for trace in figure.data for x in trace.x if x]
-    wide = bool(values) and max(values) > 100 * min(values)
-    return figure.update_xaxes(type="log", dtick=1 if wide else None)
+    figure.update_xaxes(title=axis)
+    return figure.update_xaxes(**style.LOG_AXIS) if log else figure
 
 
 def _positive(value: float) -> float | None:

@@ -112,7 +112,7 @@ def plot_frequent(words: Sequence[tuple[str, int]], most: int = 20) -> go.Figure
     figure = style.themed(go.Figure())
     figure.add_bar(
         x=counts,
-        y=[name[:24] for name in names],
+        y=[style.figure_text(name[:24]) for name in names],
         orientation="h",
         marker_color=WORDS,
         name="words",
@@ -134,7 +134,7 @@ def plot_attributes(attributes: Mapping[str, Mapping[str, int]]) -> go.Figure:
     for number, (name, counts) in enumerate(shown.items()):
         whole = sum(counts.values())
         figure.add_bar(
-            x=list(counts),
+            x=[style.figure_text(value) for value in counts],
             y=list(counts.values()),
             name=name,
             marker_color=palette.candidate_colour(number),

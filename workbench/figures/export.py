@@ -1,6 +1,7 @@
 """Exports a figure: its data as CSV, or the figure as offline HTML or PNG."""
 
 import csv
+import html
 import importlib.util
 import io
 import os
@@ -25,7 +26,7 @@ def figure_csv(figure: go.Figure) -> bytes:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _written(value) for key, value in row.items()} for row in rows)
     return text.getvalue().encode()
 
 
@@ -58,6 +59,11 @@ def find_browser() -> str | None:
     """Returns the path of Chromium on this machine, or BROWSER_PATH if it is set."""
     set_by_user = os.environ.get("BROWSER_PATH")
     return set_by_user or next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def _written(value: Any) -> Any:
+    """Returns text as users wrote it: figures hold it escaped (`style.figure_text`)."""
+    return html.unescape(value) if isinstance(value, str) else value
 
 
 def _rows(trace: Any) -> Iterable[dict[str, Any]]:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from workbench import palette
 from workbench.figures import style
+from workbench.pictures import edged, image_url
 from workbench.pictures import enlarged as enlarge
-from workbench.pictures import image_url
 
 ROW_PIXELS, PICTURE_PIXELS = 44, 90
 
@@ -37,12 +37,12 @@ def plot_similarity_table(
         ygap=2,
         texttemplate="%{z:.2f}",
         colorbar={"title": {"text": "cosine"}, "thickness": 12},
-        customdata=[[caption] * columns for caption in captions],
+        customdata=[[style.figure_text(caption)] * columns for caption in captions],
         hovertemplate="%{customdata}<br>picture %{x}: cosine %{z:.3f}<extra></extra>",
     )
     for place, pixels in enumerate(pictures):
         figure.add_layout_image(
-            source=image_url(enlarge(pixels, 2 * PICTURE_PIXELS)),
+            source=image_url(edged(enlarge(pixels, 2 * PICTURE_PIXELS))),
             xref="x",
             yref="paper",
             x=place,
@@ -76,4 +76,4 @@ def _broken(caption: str, most: int = 34) -> str:
         if lines[-1] and len(lines[-1]) + len(word) >= most:
             lines.append("")
         lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(lines)
+    return "<br>".join(map(style.figure_text, lines))

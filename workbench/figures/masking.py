@@ -3,7 +3,6 @@
 Contrast, generation and both have the colours of the objectives that train them alone or together.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,10 +12,11 @@ import plotly.graph_objects as go
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import FigureDraft
+from workbench.figures.style import apart, figure_text
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
+from workbench.palette import BOTH, CONTRAST, GENERATION
 
-CONTRAST, GENERATION, BOTH = (palette.OBJECTIVES[name] for name in ("clip", "fluid", "dream"))
 MEAN, RUN, INK = BOTH, palette.OBJECTIVES["repa"], palette.NEUTRAL
 KINDS = (("contrast", CONTRAST, "circle"), ("generation", GENERATION, "square"), ("both", BOTH, "diamond"))
 """(field of `Shares`, colour, symbol for the draws of a run)."""
@@ -27,8 +27,10 @@ RATIO, TIME = "mask ratio (share of tokens hidden)", "training progress (%)"
 RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
 """Layout of an axis of mask ratios."""
 RIDGES = 9
+MOST_COLUMNS = 60
+"""Maximum number of moments in the heat map; if there are more, every second or third is shown."""
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
-WIDE = {**MARGIN, "r": 165}
+WIDE = {**MARGIN, "r": 100}
 """Margins of a figure with text on the right."""
 
 
@@ -38,28 +40,21 @@ def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRa
     Lines show location, true mean and the bounds of the two losses; `moment` (0 to 1) adds a vertical line, `drawn`
     the ratios of a run.
     """
-    draft = _started("Mask ratio over the training", 420, WIDE)
+    draft = _started("Mask ratio over the training (darker: more draws)", 380, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
+    thin = slice(None, None, 1 + (len(schedule.progress) - 1) // MOST_COLUMNS)
     draft.add(
         "heatmap",
-        x=100 * schedule.progress,
+        x=100 * schedule.progress[thin],
         y=middles,
-        z=np.round(schedule.density.T, 4),
+        z=schedule.density[thin].T.astype(np.float32),
         name="density",
         zmin=0,
         zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)),
         zsmooth=False,
         colorscale=[[share, style.faded(palette.DENSITY, share)] for share in (0, 0.5, 1)],
         hovertemplate="at %{x:.0f} % of training, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
-        colorbar={
-            "title": {"text": "density"},
-            "thickness": 8,
-            "len": 0.95,
-            "nticks": 5,
-            "xref": "container",
-            "x": 1,
-            "xanchor": "right",
-        },
+        showscale=False,
     )
     if drawn is not None:
         _add_drawn(draft, drawn)
@@ -107,9 +102,9 @@ def plot_ridges(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
             x=[w[1] for w in windows],
             y=[100 * w[0] for w in windows],
             mode="markers",
-            name=f"mean of {drawn.name}",
+            name=f"mean of {figure_text(drawn.name)}",
             marker=RUN_MEAN,
-            hovertemplate=f"{drawn.name}, around %{{y:.0f}} % of training: mean %{{x:.3f}}<extra></extra>",
+            hovertemplate=f"{figure_text(drawn.name)}, around %{{y:.0f}} % of training: mean %{{x:.3f}}<extra></extra>",
         )
     for value, colour, words in _bound_words(schedule):
         draft.add_upright(value, color=colour, width=1.5, dash="dot")
@@ -130,6 +125,7 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
     """Plots the share of draws that train contrast, generation and both over the training; markers show a run."""
     draft = _started("Draws per objective", 330, {**MARGIN, "t": 50, "r": 90})
     windows = [] if drawn is None else drawn_windows(drawn)
+    run = "" if drawn is None else figure_text(drawn.name)
     for name, colour, symbol in KINDS:
         draft.add(
             "scatter",
@@ -146,11 +142,11 @@ def plot_shares(schedule: Schedule, moment: float | None = None, drawn: DrawnRat
                 x=[100 * w[0] for w in windows],
                 y=[100 * getattr(w[2], name) for w in windows],
                 mode="markers",
-                name=f"{name}, {drawn.name}",
+                name=f"{name}, {run}",
                 showlegend=False,
                 customdata=[w[3] for w in windows],
                 marker={"color": colour, "size": 7, "symbol": symbol, "line": {"width": 1, "color": INK}},
-                hovertemplate=f"{drawn.name}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
+                hovertemplate=f"{run}, {name}: %{{y:.1f}} % of %{{customdata:,}} draws<extra></extra>",
             )
     _name_ends(draft, [(float(schedule.shares[n][-1]), n, colour) for n, colour, _ in KINDS])
     _add_moment(draft, moment)
@@ -185,6 +181,7 @@ def plot_chance(schedule: Schedule, moment: float | None = None) -> go.Figure:
 def plot_moment(moment: Moment, near: np.ndarray | None = None, run: str = "run", bins: int = 20) -> go.Figure:
     """Plots a histogram of the draws at a moment and the closed form; an outline shows draws of a run near it."""
     draft = _started(f"Draws at {moment.progress:.0%} of the training", 330, {**MARGIN, "t": 92})
+    run = figure_text(run)
     edges, top = np.linspace(0, 1, bins + 1), max(1.0, float(moment.density.max()))
     for ratios, name, look in (
         (moment.ratios, "draws", {"color": style.faded(palette.DENSITY, 0.45), "line": {"width": 0}}),
@@ -270,7 +267,7 @@ def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
 
 def _add_bounds(draft: FigureDraft, schedule: Schedule) -> None:
     words = _bound_words(schedule)
-    places = _apart([value for value, _, _ in words], 0.14)
+    places = apart([value for value, _, _ in words], 0.14)
     for (value, colour, text), place in zip(words, places, strict=True):
         draft.add_level(value, color=colour, width=1.5, dash="dot")
         draft.add_note(
@@ -319,7 +316,7 @@ def _add_places(draft: FigureDraft, moment: Moment) -> None:
 
 def _name_ends(draft: FigureDraft, ends: Sequence[tuple[float, str, str]]) -> None:
     """Labels lines at their right ends: (share, text, colour)."""
-    places = _apart([100 * share for share, _, _ in ends], 8.0)
+    places = apart([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
         draft.add_note(
             x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, font={"color": colour, "size": 12}
@@ -333,9 +330,9 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         x=100 * drawn.progress[picked],
         y=drawn.ratios[picked],
         mode="markers",
-        name=drawn.name,
+        name=figure_text(drawn.name),
         marker={"color": RUN, "size": 4, "opacity": 0.55},
-        hovertemplate=f"{drawn.name}, at %{{x:.1f}} % of training: ratio %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{figure_text(drawn.name)}, at %{{x:.1f}} % of training: ratio %{{y:.3f}}<extra></extra>",
     )
     windows = drawn_windows(drawn)
     draft.add(
@@ -343,16 +340,7 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         x=[100 * w[0] for w in windows],
         y=[w[1] for w in windows],
         mode="markers",
-        name=f"mean of {drawn.name}",
+        name=f"mean of {figure_text(drawn.name)}",
         marker=RUN_MEAN,
-        hovertemplate=f"{drawn.name}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
+        hovertemplate=f"{figure_text(drawn.name)}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
     )
-
-
-def _apart(values: Sequence[float], least: float) -> list[float]:
-    """Returns places near the values, moved down from the highest until they are at least `least` apart."""
-    places = list(values)
-    order = sorted(range(len(values)), key=lambda i: -values[i])
-    for above, below in itertools.pairwise(order):
-        places[below] = min(places[below], places[above] - least)
-    return places

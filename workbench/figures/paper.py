@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dream.evaluation.paper import MODELS, PUBLISHED, Metric, metric_of
+from dream.evaluation.paper import METRICS, MODELS, PUBLISHED, Metric, metric_of
 from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.measured import ModelStyles
+from workbench.figures.measured import ModelStyles, span_of
 from workbench.figures.panels import Point, bars, panel_cell, panel_grid, titled
 
 
@@ -47,7 +47,8 @@ def _paired(metric: Metric, ours: dict[str, tuple[str, Measure]]) -> PaperMeasur
     known = {name: entry for name, entry in ours.items() if entry[0] in published and entry[1].estimate.value > 0}
     if not known:
         return None
-    reference = next((name for name, (objective, _) in known.items() if objective == "DREAM"), next(iter(known)))
+    dreams = [name for name, (objective, _) in known.items() if objective == "DREAM"]
+    reference = "dream" if "dream" in dreams else (dreams or list(known))[0]
     objective, measure = known[reference]
     ratio = _ratio(metric, measure.estimate.value)
     mine = [(o, name, _relative(name, m, ratio)) for name, (o, m) in known.items()]
@@ -69,7 +70,9 @@ def plot_paper_beside(
         )
     order = list(MODELS.values())
     columns = min(3, len(panels))
-    figure = panel_grid([f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300)
+    figure = panel_grid(
+        [f"{pair.metric.title} (paper: {pair.metric.data})" for pair in panels], columns, 300
+    ).update_annotations(font_size=14)
     look = look or ModelStyles.of(results)
     for i, pair in enumerate(panels):
         where = panel_cell(i, columns)
@@ -87,6 +90,39 @@ def plot_paper_beside(
         seen.add(trace.legendgroup)
     note = "each relative to its own DREAM, above 1 is better; data sets and model sizes differ"
     return titled(figure, title, note)
+
+
+def published_metrics() -> list[Metric]:
+    """Returns the measures that the paper reports for several models, in its order."""
+    return [metric for metric in METRICS if sum(p.metric == metric for p in PUBLISHED) > 1]
+
+
+def plot_published(title: str = "The paper's numbers", columns: int = 3) -> go.Figure:
+    """Plots the paper's numbers, one panel per measure and one row per model, each in the colour of its objective."""
+    metrics, order = published_metrics(), list(MODELS.values())
+    figure = panel_grid([f"{m.title} ({m.data})" for m in metrics], columns, 150, legend=False)
+    for i, metric in enumerate(metrics):
+        values = {p.model: p.value for p in PUBLISHED if p.metric == metric}
+        figure.add_scatter(
+            x=list(values.values()),
+            y=list(values),
+            mode="markers",
+            name="the paper",
+            showlegend=False,
+            marker={
+                "size": 12,
+                "symbol": "diamond",
+                "color": [palette.OBJECTIVES[objective] for objective, name in MODELS.items() if name in values],
+            },
+            hovertemplate="<b>%{y}</b>, the paper<br>%{x:.3~g}<extra></extra>",
+            **panel_cell(i, columns),
+        )
+        axis = f"{metric.unit}, {metric.better} is better"
+        points = [Point(name, value, value, value, 1) for name, value in values.items()]
+        figure.update_xaxes(title_text=axis, nticks=5, range=span_of(points), **panel_cell(i, columns))
+    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], range=[-0.6, len(order) - 0.4])
+    figure.update_annotations(font_size=14)
+    return titled(figure, title, "one row per objective; encoder, decoder and data are the same")
 
 
 def _paper_trace(pair: PaperMeasure, order: Sequence[str]) -> go.Scatter:
@@ -108,12 +144,12 @@ def _our_trace(place: float, model: str, point: Point, look: "ModelStyles") -> g
         x=[place],
         y=[point.value],
         mode="markers",
-        name=model,
+        name=style.figure_text(model),
         legendgroup=model,
         marker=look.marker(model),
         error_y=bars([point], look.colours[model]),
         customdata=[[style.number(point.at)]],
-        hovertemplate=f"<b>{model}</b>, ours<br>%{{customdata[0]}}<extra></extra>",
+        hovertemplate=f"<b>{style.figure_text(model)}</b>, ours<br>%{{customdata[0]}}<extra></extra>",
     )
 
 

@@ -75,7 +75,7 @@ def plot_robustness(
         for model in dict.fromkeys(p.name for points in shifts.points.values() for p in points):
             figure.add_trace(_marks(shifts, model, [r.name for r in results], look), **where)
         figure.add_trace(_guessing(shifts), **where)
-        labels = [KINDS.get(kind, kind) for kind in shifts.kinds]
+        labels = [_label(kind) for kind in shifts.kinds]
         figure.update_yaxes(
             tickvals=list(range(len(labels))), ticktext=labels, range=[len(labels) - 0.5, -0.5], **where
         )
@@ -95,15 +95,20 @@ def _marks(shifts: Shifts, model: str, models: Sequence[str], look: ModelStyles)
         x=[point.value for _, point in mine],
         y=[row + offset for row, _ in mine],
         mode="markers",
-        name=model,
+        name=style.figure_text(model),
         legendgroup=model,
         marker=look.marker(model),
-        customdata=[[*hover(point), KINDS.get(shifts.kinds[row], shifts.kinds[row])] for row, point in mine],
-        hovertemplate=f"<b>{model}</b>, %{{customdata[4]}}<br>{style.ESTIMATE}<br>"
+        customdata=[[*hover(point), _label(shifts.kinds[row])] for row, point in mine],
+        hovertemplate=f"<b>{style.figure_text(model)}</b>, %{{customdata[4]}}<br>{style.ESTIMATE}<br>"
         "mean of %{customdata[3]}<extra></extra>",
     )
     scatter.error_x = bars([point for _, point in mine], look.colours[model])
     return scatter
+
+
+def _label(kind: str) -> str:
+    """Returns the name of a row: our words for a kind of drawn picture, else the folder of the data."""
+    return KINDS.get(kind) or style.figure_text(kind)
 
 
 def _guessing(shifts: Shifts) -> go.Scatter:

@@ -36,7 +36,7 @@ def plot_cosines(cosines: Array, marked: Sequence[tuple[str, float]] = ()) -> go
         figure.add_vline(
             x=value,
             line={"color": RAISES, "width": 2},
-            annotation_text=label,
+            annotation_text=style.figure_text(label),
             annotation_position="top",
             annotation_font_size=12,
         )
@@ -82,7 +82,7 @@ def plot_patch_map(parts: Array, pixels: NDArray[np.uint8], title: str) -> go.Fi
         hovertemplate="row %{y}, column %{x}<br>%{z:+.4f}<extra></extra>",
         name="contribution to the cosine",
     )
-    figure.update_layout(title={"text": title, "font": {"size": 15}}, height=460, dragmode=False)
+    figure.update_layout(title={"text": style.figure_text(title), "font": {"size": 15}}, height=460, dragmode=False)
     figure.update_layout(margin={"t": 44, "b": 74, "l": 16, "r": 16})
     figure.update_xaxes(visible=False, range=[-0.5, grid - 0.5], constrain="domain")
     return figure.update_yaxes(visible=False, range=[grid - 0.5, -0.5], scaleanchor="x", constrain="domain")
@@ -93,7 +93,7 @@ def plot_word_parts(words: Sequence[str], parts: Array) -> go.Figure:
     title = "Effect of leaving out each word"
     if not len(words):
         return style.empty(title, "The text has no words.")
-    labels = [f"{number}. {_short(word)}" for number, word in enumerate(words, start=1)]
+    labels = [f"{number}. {style.figure_text(_short(word))}" for number, word in enumerate(words, start=1)]
     figure = style.themed(go.Figure())
     figure.add_bar(
         x=parts,

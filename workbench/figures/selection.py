@@ -16,7 +16,7 @@ from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import level
-from workbench.figures.measured import Wanted, current_measures, span_of
+from workbench.figures.measured import Wanted, current_measures, end_names, fit_at_ends, span_of, with_room
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
 
 HEADLINE = 0.3
@@ -33,6 +33,7 @@ DECODED, SIZES = "decoded when chosen (share of tokens)", "candidates (K)"
 ACCURACY, REGRET = "Accuracy of the choice", "Regret against the best candidate"
 COST, BY_COST = "Cost of the choice", "Gain by cost"
 COSTS = "cost (relative to one plain sample)"
+NAMED = "K = {}"
 DASHES = ("dot", "dash", "dashdot")
 
 
@@ -97,22 +98,31 @@ def plot_selection(
     symbols = style.model_symbols([str(size) for size in sizes])
     columns = min(len(panels), columns)
     across, upwards, shapes, notes = [], [], [], []
+    drawn = list(dict.fromkeys(point.name for panel in panels if panel.across == DECODED for point in panel.points))
+    at_lines = fit_at_ends(drawn)
     for i, panel in enumerate(panels):
         x, y = axes(i)
         chance = 0.5 if panel.axis.startswith("AUC") else 0.0
         span = [-0.02, 1.02] if panel.across == DECODED else [min(sizes) - 0.5, max(sizes) + 0.5]
         across.append({"title": {"text": panel.across}, "range": span})
-        upwards.append({"title": {"text": panel.axis}, "range": span_of(panel.points, [chance])})
+        height = span_of(panel.points, [chance])
+        upwards.append({"title": {"text": panel.axis}, "range": height})
+        if at_lines and panel.across == DECODED:
+            notes += end_names(i, panel, colours, height, NAMED)
+            across[-1]["range"] = with_room([-0.02, 1.0], drawn, NAMED)
         shapes.append(level(chance, {"color": palette.NEUTRAL, "width": 1, "dash": "dot"}, x, y))
         if not any(math.isfinite(point.value) for point in panel.points):
             text = "undefined: no prompt has both<br>right and wrong candidates"
             place = {"x": 0.5, "xref": x, "y": chance, "yref": y, "yshift": 28}
             notes.append({"text": text, "showarrow": False, **place})
-    traces = lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes})
+    traces = lines(panels, colours, symbols, NAMED, {str(size): size for size in sizes})
     empty = panel_grid([panel.title for panel in panels], columns, 360)
-    figure = composed(empty, traces, across, upwards, shapes, notes)
+    figure = composed(empty, traces, across, upwards, shapes, notes).update_layout(
+        showlegend=len(drawn) > 1 and not at_lines
+    )
     counted = "count as wrong" if malformed_refused else "count as the object they resemble"
-    return titled(figure, title, f"bands: 95 % intervals over prompts; malformed objects {counted}")
+    whose = f"lines: K = {drawn[0]}; " if len(drawn) == 1 else ""
+    return titled(figure, title, f"{whose}bands: 95 % intervals over prompts; malformed objects {counted}")
 
 
 class WorthPanel(NamedTuple):
@@ -245,12 +255,12 @@ def plot_selection_cost(
     marks = [mark for i, worth in enumerate(worths) for mark in _levels(i, worth)]
     figure = composed(
         panel_grid([panel.title for panel in panels], columns, 360),
-        lines(panels, colours, symbols, "K = {}", {str(size): size for size in sizes}),
+        lines(panels, colours, symbols, NAMED, {str(size): size for size in sizes}),
         [_across(panel) for panel in panels],
         [_upwards(worth) for worth in worths],
         [shape for shape, _ in marks],
         [note for _, note in marks],
-    )
+    ).update_layout(showlegend=len(sizes) > 1)
     counted = "count as wrong" if malformed_refused else "count as the object they resemble"
     return titled(figure, title, f"bands: 95 % intervals over prompts; malformed objects {counted}")
 

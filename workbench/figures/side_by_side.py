@@ -58,7 +58,7 @@ def comparison_info(results: Sequence[Results]) -> list[Panel]:
                 points += [point_of(result.name, fitting[0])] if fitting else []
             if points:
                 title = wanted.title if len(sources) == 1 else f"{wanted.title}, {short_name(source)}"
-                panels.append(Panel(title, f"{wanted.axis}, {wanted.better} is better", points))
+                panels.append(Panel(title, f"{wanted.axis},<br>{wanted.better} is better", points))
     return panels
 
 
@@ -69,7 +69,7 @@ def plot_comparison(
     panels = comparison_info(results)
     if not panels:
         return style.empty(title, "Nothing measured yet. Run <b>dream evaluate</b>.")
-    names, look = [result.name for result in results], look or ModelStyles.of(results)
+    names, look = [style.figure_text(result.name) for result in results], look or ModelStyles.of(results)
     columns = min(columns, len(panels))
     figure = panel_grid([panel.title for panel in panels], columns, 26 + 30 * len(names), legend=False)
     figure.update_annotations(font_size=14)
@@ -85,12 +85,13 @@ def plot_comparison(
 
 
 def _dot(point: Point, panel: Panel, look: "ModelStyles") -> go.Scatter:
-    text = f"<b>{point.name}</b><br>{panel.title}<br>{style.ESTIMATE}<br>mean of %{{customdata[3]}}"
+    name = style.figure_text(point.name)
+    text = f"<b>{name}</b><br>{panel.title}<br>{style.ESTIMATE}<br>mean of %{{customdata[3]}}"
     return go.Scatter(
         x=[point.value],
-        y=[point.name],
+        y=[name],
         mode="markers",
-        name=point.name,
+        name=name,
         marker=look.marker(point.name),
         error_x=bars([point], look.colours[point.name]),
         customdata=[hover(point)],

@@ -4,7 +4,11 @@ A model, an objective and a candidate keep their colour in every figure. All col
 3 on the light and the dark page, and no two differ by red and green alone; symbols repeat what colours say.
 """
 
+import html
+import itertools
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -14,6 +18,22 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "triangle
 FONT = '"Source Sans", Inter, Helvetica Neue, Helvetica, Arial, sans-serif'
 ESTIMATE = "%{customdata[0]}%{customdata[1]}%{customdata[2]}"
 """Hover text of a number, its interval and the kind of interval; takes the first three custom data."""
+
+LOG_AXIS: dict[str, Any] = {"type": "log", "nticks": 3, "tickformat": ".6~g"}
+"""Layout of a logarithmic axis, which carries numbers whatever its range.
+
+Three ticks wanted make plotly label 1, 2, 5 within some powers of ten, and even steps within one power; the format
+writes each number out where plotly alone would write a small `2` for 0.02.
+"""
+
+
+def figure_text(text: object) -> str:
+    """Text for a figure that shows `text` as it is written, in titles, labels, legends and hover texts.
+
+    Plotly reads text as HTML of its own, `%{x}` in hover templates as a value, and `$` as TeX where a page has MathJax.
+    """
+    escaped = html.escape(" ".join(str(text).split()), quote=False)
+    return escaped.replace("%{", "&#37;{").replace("$", "&#36;")
 
 
 def model_colours(models: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -60,6 +80,17 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
+def apart(values: Sequence[float], least: float, lowest: float = -math.inf) -> list[float]:
+    """Returns places near the values, at least `least` apart and not below `lowest`, for labels next to lines."""
+    places = list(values)
+    order = sorted(range(len(values)), key=lambda i: -values[i])
+    for above, below in itertools.pairwise(order):
+        places[below] = min(places[below], places[above] - least)
+    for number, i in enumerate(reversed(order)):
+        places[i] = max(places[i], lowest + number * least)
+    return places
+
+
 def template(theme: str = "light") -> go.layout.Template:
     """Returns the template of a theme, `light` or `dark`; it sets its own background, so it is legible anywhere."""
     axis = {
@@ -96,7 +127,7 @@ def themed(figure: go.Figure, theme: str = "light") -> go.Figure:
 
 
 def empty(title: str, why: str) -> go.Figure:
-    """Returns a figure without data that says why and what to do."""
-    figure = themed(go.Figure()).update_layout(title=title, height=240)
+    """Returns a figure without data that says why and what to do; `why` may hold plotly's HTML."""
+    figure = themed(go.Figure()).update_layout(title=figure_text(title), height=240)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)

@@ -8,6 +8,7 @@ import time
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.text import as_text
 from dream.evaluation.event_log import EventLog
 from dream.evaluation.events import Question, TaskAsked, TaskAtWork
 from dream.evaluation.results import Results, write_results
@@ -17,13 +18,14 @@ from dream.pretrained import SHIPPED
 from tests.app.opening import page_of
 from tests.workbench.evaluate.sample_results import all_results, entry, results
 from workbench.evaluate.plan import QUICK
+from workbench.figures.paper import published_metrics
 from workbench.jobs import queue as launch
 from workbench.jobs.job import log_tail, write_job
 from workbench.workspace import open_workspace
 
 KNN = Question("demo", "knn", "shapes")
 SETTINGS = "in.evaluate.settings"
-VIEWS = ("Side by side", "Selection", "Edits", "Retrieval", "Next to the paper")
+VIEWS = ("Mask ratio", "Side by side", "Selection", "Edits", "Retrieval", "Next to the paper")
 
 
 @pytest.fixture
@@ -34,9 +36,11 @@ def here(tmp_path, monkeypatch):
     return open_workspace(tmp_path)
 
 
-def opened(part: str = "Results") -> AppTest:
+def opened(part: str = "Results", view: str = "") -> AppTest:
     app = page_of("evaluate")
     app.session_state["in.evaluate.part"] = part
+    if view:
+        app.session_state["in.evaluate.view"] = view
     return app.run()
 
 
@@ -44,6 +48,11 @@ def shown(app: AppTest) -> str:
     assert not app.exception, app.exception[0].value
     kinds = (app.title, app.markdown, app.caption, app.info, app.warning, app.error, app.code)
     return "\n".join(element.value for elements in kinds for element in elements)
+
+
+def options_of(group) -> list[str]:
+    """The labels of pills or segments."""
+    return [option.content for option in group.proto.options]
 
 
 def bar(app: AppTest) -> str:
@@ -79,6 +88,16 @@ def test_where_nothing_was_measured_a_first_look_is_one_click(here):
     assert queued.arguments[:5] == ("evaluate", "--model", "demo", "--tasks", ",".join(QUICK))
     text = shown(app)
     assert "queued" in text and "5 tasks to measure" in text and "as soon as it is done" in text
+
+
+def test_before_anything_is_measured_the_papers_numbers_stand_there_each_with_a_button(here):
+    app = opened()
+    assert "The paper's numbers" in shown(app)
+    assert len(app.get("plotly_chart")) == len(published_metrics())
+    assert "0.727" in app.dataframe[0].value.to_string()
+    number = [metric.task for metric in published_metrics()].index("few_shot")
+    app.button(key=f"do.evaluate.yours.{number}").click().run()
+    assert "dream evaluate --model demo --tasks few_shot" in shown(app)
 
 
 def test_the_form_is_one_click_away(here):
@@ -232,9 +251,80 @@ def test_finished_evaluations_are_folded_away(here):
 # results
 
 
-def test_the_table_stands_beside_the_papers_figures(here):
+def test_the_page_begins_with_what_moves_with_the_mask_ratio(here):
     fill(here)
     app = opened()
+    assert "Retrieval and losses by mask ratio" in shown(app)
+    assert app.get("plotly_chart") and not app.dataframe
+
+
+def test_names_of_results_jobs_and_data_are_text(here):
+    typed = "![x](http://127.0.0.1:9/p.png) **b** $x^2$ :red[r] <b>h</b>"
+    name = typed.partition("p.png)")[2].replace("/", "").strip()  # of a file
+    entries = tuple(dataclasses.replace(each, data=typed) for each in results("dream").entries)
+    fill(here, [Results(name, typed, entries), results("clip")])
+    made = job(here, "failed", f"dream: {typed}\n")
+    write_job(here, dataclasses.replace(made, name=typed))
+    app = opened(view="Table")
+    assert not app.exception
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info)
+    text = "\n".join(element.value for elements in kinds for element in elements)
+    options = [option for group in app.get("button_group") for option in options_of(group)]
+    assert as_text(name) in options
+    assert as_text(typed) in text and not any(mark in text for mark in ("![x](", "**b**", "$x^2$", ":red[r]"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "read"),
+    [
+        ("part", "Measure", lambda app: "do.evaluate.start" in {button.key for button in app.button}),
+        ("view", "Table", lambda app: len(app.dataframe) > 0),
+        ("view", "No such view", lambda app: "Retrieval and losses" in shown(app)),
+        ("shown", "clip", lambda app: app.session_state["in.evaluate.shown"] == ["clip"]),
+        ("shown", "nobody", lambda app: len(app.session_state["in.evaluate.shown"]) == 4),
+        ("picked", "probe", lambda app: app.session_state["in.evaluate.picked"] == ["probe"]),
+    ],
+)
+def test_the_address_says_what_is_shown(here, key, value, read):
+    fill(here)
+    app = page_of("evaluate")
+    if key == "picked":
+        app.query_params["in.evaluate.view"] = "Table"
+    app.query_params[f"in.evaluate.{key}"] = value
+    app.run()
+    shown(app)
+    assert read(app)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "retrieval.pool=0",
+        "retrieval.pools=-1",
+        "losses.pictures=0",
+        "edits.count=-3",
+        "knn.k=1e99",
+        "losses.pictures=nan",
+    ],
+)
+def test_settings_out_of_range_are_refused_in_a_sentence(here, line):
+    app = opened("Measure")
+    app.text_area(key=SETTINGS).set_value(line).run()
+    assert app.error and line.partition("=")[0].replace("_", r"\_") in app.error[0].value
+    assert app.button(key="do.evaluate.start").disabled
+
+
+@pytest.mark.parametrize("seed", [-1.0, 1e30, 0.5])
+def test_a_seed_out_of_range_is_refused_in_a_sentence(here, seed):
+    app = opened("Measure")
+    app.number_input(key="in.evaluate.seed").set_value(seed).run()
+    assert "Seed must be a whole number" in shown(app)
+    assert app.button(key="do.evaluate.start").disabled
+
+
+def test_the_table_stands_beside_the_papers_figures(here):
+    fill(here)
+    app = opened(view="Table")
     text = shown(app)
     tables = [each.value for each in app.dataframe]
     probe = next(each for each in tables if any("DREAM 0.727" in str(cell) for cell in each.iloc[0]))
@@ -249,20 +339,16 @@ def test_the_table_stands_beside_the_papers_figures(here):
 @pytest.mark.parametrize("view", VIEWS)
 def test_each_view_is_a_figure_in_the_pages_theme(here, view):
     fill(here)
-    app = opened()
-    app.session_state["in.evaluate.view"] = view
-    app.run()
+    app = opened(view=view)
     shown(app)
     charts = app.get("plotly_chart")
-    assert len(charts) == (2 if view == "Selection" else 1)
+    assert len(charts) > 1
     assert json.loads(charts[0].proto.spec)["data"]
 
 
 def test_a_view_without_its_task_offers_to_measure_it(here):
     fill(here)
-    app = opened()
-    app.session_state["in.evaluate.view"] = "Robustness"
-    app.run()
+    app = opened(view="Robustness")
     assert "robustness was not measured" in shown(app)
     app.button(key="do.evaluate.offer").click().run()
     assert app.session_state["in.evaluate.task.robustness"] and not app.session_state["in.evaluate.task.knn"]
@@ -270,16 +356,16 @@ def test_a_view_without_its_task_offers_to_measure_it(here):
 
 def test_models_can_be_left_out(here):
     fill(here)
-    app = opened()
+    app = opened(view="Table")
     app.session_state["in.evaluate.shown"] = ["clip"]
     app.run()
-    assert all(list(each.value.columns)[1] == "clip" for each in app.dataframe)
+    assert app.dataframe and all(list(each.value.columns)[1] == "clip" for each in app.dataframe)
 
 
 def test_results_of_folders_below_are_shown_too(here):
     fill(here)
     write_results(here.results / "other", results("mar"))
-    app = opened()
+    app = opened(view="Table")
     app.selectbox(key="in.evaluate.folder").set_value("results/other").run()
     assert list(app.dataframe[0].value.columns)[1] == "mar"
 
@@ -287,7 +373,7 @@ def test_results_of_folders_below_are_shown_too(here):
 def test_damaged_results_are_named_and_skipped(here):
     fill(here, [results("dream")])
     (here.results / "torn.json").write_text("{")
-    text = shown(opened())
+    text = shown(opened(view="Table"))
     assert "results/torn.json is skipped" in text and "retrieval on shapes" in text
     (here.results / "dream.json").write_text("")
     assert "No results file of this folder can be read" in shown(opened())
@@ -316,12 +402,12 @@ def test_an_evaluation_is_started_followed_and_shown(tmp_path, monkeypatch):
         time.sleep(0.5)
     assert launch.list_jobs(here)[0].state == "finished", log_tail(launch.list_jobs(here)[0])
     app.run()
-    assert any("demo" in each.value.columns for each in app.dataframe)
+    assert app.get("plotly_chart") and "Retrieval and losses by mask ratio" in shown(app)
 
 
 def test_below_the_numbers_stand_the_kinds_of_intervals_and_why_some_have_none(here):
     found = share([True] * 9 + [False], "prompts"), mean([1.0, 2.0, 4.0], "prompts")
     measures = [Measure("knn", f"accuracy {i}", {}, estimate) for i, estimate in enumerate(found)]
     write_results(here.results, Results("demo", "demo", (entry("knn", measures),)))
-    captions = [caption.value for caption in opened().caption]
+    captions = [caption.value for caption in opened(view="Table").caption]
     assert "95 % Wilson interval, n = 10 prompts" in captions and "too few prompts for an interval: 3" in captions

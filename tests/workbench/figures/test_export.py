@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from dream.errors import RunError
-from workbench.figures import export
+from workbench.figures import export, style
 
 
 def rows(figure: go.Figure) -> list[dict[str, str]]:
@@ -50,3 +50,8 @@ def test_png_without_a_browser_says_what_is_missing(monkeypatch):
     assert not export.can_draw_png()
     with pytest.raises(RunError, match="Chromium"):
         export.figure_png(go.Figure())
+
+
+def test_a_name_stands_in_the_data_as_it_was_written():
+    figure = go.Figure(go.Scatter(x=[1], y=[2], name=style.figure_text("<b>R&D</b> $x$")))
+    assert rows(figure) == [{"trace": "<b>R&D</b> $x$", "x": "1", "y": "2"}]

@@ -1,5 +1,6 @@
 """The house colours: legible on both pages, apart for colour-blind readers, and the same everywhere."""
 
+import html
 from itertools import combinations
 
 import numpy as np
@@ -65,3 +66,10 @@ def test_a_figure_changes_its_theme_and_nothing_else():
     assert style.themed(figure, "dark").layout.template.layout.paper_bgcolor == palette.BACKGROUND["dark"]
     assert style.themed(figure).layout.template.layout.paper_bgcolor == palette.BACKGROUND["light"]
     assert style.faded("#ff0080", 0.5) == "rgba(255, 0, 128, 0.5)"
+
+
+def test_text_of_users_stays_text_in_a_figure():
+    written = '<b>R&D</b> <a href="http://127.0.0.1:9">x</a> %{y} $x^2$ &lt;'
+    shown = style.figure_text(written)
+    assert not any(mark in shown for mark in ("<", ">", "%{", "$"))
+    assert html.unescape(shown) == written
