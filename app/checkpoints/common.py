@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.background import computed
 from app.keys import CHECKPOINTS, action_key
-from app.links import LINKED
+from app.links import LINKED, linked
 from app.models import choose_or_type
 from app.text import as_text
 from dream.console import duration
@@ -47,12 +47,14 @@ def first_choice() -> str:
 
 def pick(key: str, label: str, default: str | None = None) -> str:
     """Shows a selection box of checkpoints that also takes a typed path; returns what `opened_checkpoint` takes."""
-    first = default or first_choice()
+    first = default or first_choice()  # another one tomorrow, so that the address always holds the choice
     options = [first, *(choice for choice in choices() if choice != first)]
+    if (wanted := linked(key)) and wanted not in options:
+        options.append(wanted)
     about = (
         "A checkpoint of this workspace, a shipped model, or a typed path: a run, a folder, .safetensors, .pth, .pt "
     )
-    return choose_or_type(label, options, key, about + "or .bin.", bind=LINKED)
+    return choose_or_type(label, options, key, about + "or .bin.", bind=LINKED, index=None)
 
 
 def opened_checkpoint(text: str) -> Checkpoint:

@@ -1,6 +1,7 @@
 """Pictures of a source, page by page."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -66,36 +67,34 @@ def first_page() -> None:
 
 
 def _choose(opened: Opened) -> tuple[int, str, int, int, Pager]:
-    shards = opened.browsed.shards
-    one = len(shards) == 1
-    columns = st.columns([4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom")
+    shards, shard, numbers = opened.browsed.shards, 0, NumberFields()
     if st.session_state.get(DATA.input("shard"), 0) not in range(len(shards)):
         del st.session_state[DATA.input("shard")]  # that of another source
-    shard = 0
-    if not one:
-        shard = columns[0].selectbox(
-            "Shard",
-            range(len(shards)),
-            key=DATA.input("shard"),
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if len(shards) > 1:
+            shard = st.selectbox(
+                "Shard",
+                range(len(shards)),
+                key=DATA.input("shard"),
+                bind=LINKED,
+                format_func=shards.__getitem__,
+                on_change=first_page,
+                help="Part of the source; only the chosen one is read.",
+            )
+        wanted = st.text_input(
+            "Caption contains",
+            key=DATA.input("wanted"),
             bind=LINKED,
-            format_func=shards.__getitem__,
             on_change=first_page,
-            help="Part of the source; only the chosen one is read.",
+            help=f"Only samples whose caption contains this text, among the first {WITHIN:,} of the shard.",
         )
-    wanted = columns[-5].text_input(
-        "Caption contains",
-        key=DATA.input("wanted"),
-        bind=LINKED,
-        on_change=first_page,
-        help=f"Only samples whose caption contains this text, among the first {WITHIN:,} of the shard.",
-    )
-    per = columns[-4].selectbox(
-        "Per page", PER_PAGE, key=DATA.input("per"), bind=LINKED, on_change=first_page, help="Samples per page."
-    )
-    numbers, where = NumberFields(), columns[-2].container()
-    page = numbers.whole(where, "Page", 1, MOST_PAGES, key=DATA.input("page"), bind=LINKED, help="Counts from 1.")
+        options: dict[str, Any] = {"key": DATA.input("per"), "bind": LINKED, "on_change": first_page, "width": 110}
+        per = st.selectbox("Per page", PER_PAGE, **options, help="Samples per page.")
+        before, field, after = (st.container(width=width) for width in (48, 130, 48))
+        key = DATA.input("page")
+        page = numbers.whole(field, "Page", 1, MOST_PAGES, key=key, bind=LINKED, help="Counts from 1.")
     numbers.require()
-    return shard, wanted.strip(), per, page, (columns[-3], columns[-1])
+    return shard, wanted.strip(), per, page, (before, after)
 
 
 def _show_pager(pager: Pager, page: Page, start: int) -> None:

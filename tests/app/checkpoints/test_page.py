@@ -1,5 +1,6 @@
 """The Checkpoints page: every section and state, clicks that select, and damaged files as one sentence."""
 
+import json
 import time
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
+from app.text import as_text
 from dream.data.text import train_tokenizer
 from tests.app.opening import page_of
 from tests.dream.training.training_small import small_config
@@ -239,3 +241,53 @@ def test_values_that_are_no_numbers_and_missing_files_are_said_first(workspace, 
     save_file({"a": torch.ones(2)}, workspace / "set" / "model-00001-of-00002.safetensors")
     app = page(workspace, monkeypatch, "set")
     assert "model-00002-of-00002" in app.error[0].value and "missing" in app.error[0].value
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("Parameters", "part", "ema"),
+        ("Parameters", "tensor", "head.out.bias"),
+        ("Parameters", "find", "bias"),
+        ("Difference", "other", "foreign.safetensors"),
+        ("Averaged", "averaged_rows", "tensors"),
+        ("Positions", "component", 2),
+        ("Positions", "centred", "false"),
+    ],
+)
+def test_the_address_opens_what_it_names(workspace, monkeypatch, section, name, value):
+    monkeypatch.setenv("DREAM_WORKSPACE", str(workspace))
+    app = page_of("checkpoints")
+    for key, one in (("path", "runs/small"), ("section", section), (name, str(value))):
+        app.query_params[f"in.checkpoints.{key}"] = one
+    shown = settled(app).session_state[f"in.checkpoints.{name}"]
+    assert not app.exception and not app.error
+    if name == "tensor":  # the model of this test may have other names; an unknown one is the largest tensor
+        assert shown in app.selectbox(key="in.checkpoints.tensor").options
+    else:
+        assert str(shown).lower() == str(value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("section", "All"), ("part", "none"), ("tensor", "x"), ("component", "0")])
+def test_an_address_with_an_impossible_value_opens_the_first_view(workspace, monkeypatch, name, value):
+    monkeypatch.setenv("DREAM_WORKSPACE", str(workspace))
+    app = page_of("checkpoints")
+    app.query_params[f"in.checkpoints.{name}"] = value
+    assert not settled(app).exception and not app.error
+
+
+def test_names_and_types_of_a_file_are_text(tmp_path, monkeypatch):
+    evil = "![x](http://127.0.0.1:9/p.png) **b** $x$ :red[r] <b>h</b>"
+    torch.save({"model": {evil: torch.full((2, 2), float("nan")), "b": torch.ones(3)}}, tmp_path / "evil.pth")
+    for section in ("Parameters", "Layers", "Difference"):
+        app = page(tmp_path, monkeypatch, "evil.pth", section)
+        assert evil not in text(app)
+        for chart in app.get("plotly_chart"):
+            for trace in json.loads(chart.proto.spec)["data"]:  # ids are for clicks, and never drawn
+                assert "<b>h" not in str({key: value for key, value in trace.items() if key not in ("ids", "parents")})
+    assert as_text(evil) in app.error[0].value
+
+
+def test_sick_tensors_come_first_in_the_table(workspace, monkeypatch):
+    app = page(workspace, monkeypatch, "sick.safetensors")
+    assert app.dataframe[-1].value["name"][0] == "logit_scale" and as_text("logit_scale") in app.error[0].value

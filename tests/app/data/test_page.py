@@ -164,3 +164,41 @@ def test_names_in_the_source_can_be_given(page, tmp_path):
     assert not errors(app) and any("of 8" in caption.value for caption in app.caption)
     app = page(source="pictures", caption="label")
     assert "none named 'label' (data.caption)" in errors(app)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("page", "2", "Samples 13 to 24"),
+        ("per", "24", "Samples 1 to 24"),
+        ("wanted", "purple", "Samples 1 to 12"),
+        ("split", "val", "Samples 1 to 12"),
+        ("level", "3", "Samples 1 to 12"),
+        ("view", "Broken samples", ""),
+        ("page", "x", "Samples 1 to 12"),
+        ("per", "7", "Samples 1 to 12"),
+        ("split", "none", "Samples 1 to 12"),
+        ("view", "All", "Samples 1 to 12"),
+    ],
+)
+def test_the_address_opens_what_it_names_and_the_first_view_for_impossible_values(page, name, value, words):
+    app = page_of("data")
+    app.query_params[f"in.data.{name}"] = value
+    settled(app.run())
+    assert not app.exception and not app.error
+    assert not words or words in " ".join(caption.value for caption in app.caption)
+    possible = value not in ("x", "7", "none", "All")
+    assert (f"{app.session_state[f'in.data.{name}']}".removesuffix(".0") == value) == possible
+
+
+def test_a_folder_in_the_address_is_opened(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 3)
+    app = page_of("data")
+    app.query_params["in.data.source"] = "pictures"
+    settled(app.run())
+    assert "in.data.level" not in app.session_state and html(app).count('class="card"') == 3
+
+
+def test_a_page_below_the_first_is_refused_in_a_sentence(page):
+    app = page(page=0)
+    assert "Page must be a whole number from 1 to" in errors(app) and 'class="card"' not in html(app)
