@@ -3,6 +3,7 @@
 from typing import Any
 
 import streamlit as st
+from streamlit.navigation.page import Page
 
 from app.keys import handed_key
 
@@ -10,7 +11,12 @@ from app.keys import handed_key
 def hand_over(page: str, **values: Any) -> None:
     """Opens the page of that address with these values, which it takes by calling `handed`."""
     st.session_state[handed_key(page)] = values
-    st.switch_page(f"{page}/page.py")
+    switch_page(f"{page}/page.py")
+
+
+def switch_page(page: str | Page) -> None:
+    """Opens a page with an empty address, where Streamlit's own refuses to drop what widgets have put there."""
+    st.switch_page(page, query_params={})
 
 
 def handed(page: str) -> dict[str, Any]:

@@ -11,13 +11,18 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from app.contents import PAGES
 from app.failures import guarded
 from app.figures import LOOKS
+from app.handing_over import switch_page
 from app.keys import action_key, keep_inputs
+from app.reveal import keep_focus
+
+HAIRLINES = "<style>[data-testid=stImage] img { outline: 1px solid rgba(128, 128, 128, 0.35); }</style>"
+"""Frames of pictures, since a white one has no edge on a white page."""
 
 
 def main() -> None:
     """Runs one view of a page."""
     st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
-    st.html(LOOKS)
+    st.html(LOOKS + HAIRLINES)
     keep_inputs()
     sections = {
         section: [
@@ -27,6 +32,8 @@ def main() -> None:
     }
     chosen = st.navigation(sections, expanded=True)
     _show_neighbours([page for pages in sections.values() for page in pages], chosen)
+    with st.sidebar:
+        keep_focus(chosen.url_path)
     with guarded():
         chosen.run()
 
@@ -43,7 +50,7 @@ def _show_neighbours(pages: list[st.Page], chosen: st.Page) -> None:
             width="stretch",
             help="Opens the previous page.",
         ):
-            st.switch_page(pages[at - 1])
+            switch_page(pages[at - 1])
         if st.button(
             "Next ›",
             key=action_key("page", "next"),
@@ -52,7 +59,7 @@ def _show_neighbours(pages: list[st.Page], chosen: st.Page) -> None:
             width="stretch",
             help="Opens the next page.",
         ):
-            st.switch_page(pages[at + 1])
+            switch_page(pages[at + 1])
 
 
 if __name__ == "__main__":

@@ -50,5 +50,5 @@ def choose_or_type(label: str, choices: Sequence[str], key: str, about: str, **o
     if not current:
         st.session_state[key] = choices[0]
     elif current not in choices:
-        choices = [current, *choices]
+        choices = [*choices, current]  # the first stays the default, which the address leaves out
     return st.selectbox(label, choices, key=key, accept_new_options=True, help=about, **options)

@@ -56,10 +56,11 @@ class NumberFields:
 
 def _draw(where: DeltaGenerator, label: str, key: str, options: dict[str, Any]) -> float:
     """Draws the field as one of floats, without bounds; returns the number in it."""
+    options.setdefault("step", None)
     for name in ("step", "value"):
         if options.get(name) is not None:
             options[name] = float(options[name])
-    if isinstance(held := st.session_state.get(key), int):
-        st.session_state[key] = float(held)
+    if isinstance(held := st.session_state.get(key), float) and options["step"] == 1 and held == int(held):
+        st.session_state[key] = int(held)  # the address shows it without a decimal point
     draw: Callable[..., Any] = where.number_input
     return float(draw(label, key=key, **options))

@@ -19,10 +19,7 @@ from dream.exit_codes import exit_code
 STEPS = 120
 """Steps of the training that the pages show."""
 WIDTH, HEIGHT = 1440, 1600
-PRESSED = {
-    "decode": ("do.decode.go",),
-    "trajectories": ("do.trajectories.example.0", "do.trajectories.paint", "do.trajectories.finish"),
-}
+PRESSED = {"decode": ("do.decode.go",), "trajectories": ("do.trajectories.example.0",)}
 """Keys of the buttons to press before the screenshot, so that a page shows what it is for."""
 SECONDS = 6.0
 """Time for figures to be drawn and background work to end."""

@@ -33,4 +33,6 @@ def parse_json(text: str | bytes) -> Any:
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 at byte {error.start}") from None
     except ValueError as error:
+        if "sys.set_int_max_str_digits" in str(error):
+            raise ValueError("it has a number with thousands of digits") from None
         raise ValueError(" ".join(str(error).split())) from None

@@ -36,12 +36,18 @@ ENTRIES = {
         "dream/model/blocks.py",
         "dream/model/teacher.py",
     },
+    "pyarrow": {"dream/data/emoji/table.py"},
+    "resvg_py": {"dream/data/emoji/build.py"},
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
     "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},
 }
-EXTRAS = {"diffusers", "h5py", "scipy", "sklearn", "torchmetrics", "playwright", "kaleido", "imageio_ffmpeg"}
-DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
+    "scipy",
+    "sklearn",
+    "torchmetrics",
+}
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "resvg_py": "resvg-py"}
 
 
 def sources(folder: str) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ NEUTRAL = "#7F8790"
 """Reference lines, published numbers, and anything that belongs to no model."""
 ORDERED = ("#7A6FD0", "#2F7FC1", "#1A94A8", "#2E9E5B", "#A47A00", "#D55E00", "#D0578F")
 """Colours of an ordered quantity, from low to high: number of candidates, mask ratio."""
-DENSITY, HIDDEN = "#5B6BC0", "#c9ced6"
+DENSITY, HIDDEN = "#5B6BC0", "#8b929d"
 """Density of the mask ratio at its highest; tokens hidden from the encoder."""
 SHADES = "Cividis"
 """Colour scale for shares and steps, readable for colour-blind people."""

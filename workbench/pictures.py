@@ -15,6 +15,8 @@ from dream.errors import InputError
 Picture = NDArray[np.uint8]
 """(3, H, W) uint8."""
 
+HATCH = (104, 152)
+"""Grey levels of the stripes of a hidden cell; both differ clearly from white, black and colours."""
 PALETTE_SIDE, PALETTE = 96, 128
 """Pictures with a longer side go to the browser with at most this many colours: a fifth of the bytes."""
 
@@ -35,6 +37,20 @@ def edged(image: Image.Image) -> Image.Image:
     """The picture with a hairline along its edge, so that a white one is seen on a white page; in place."""
     ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, image.height - 1), outline=HAIRLINE)
     return image
+
+
+def hatched(picture: Picture, hidden: NDArray[np.bool_], side: int = 240) -> Picture:
+    """A picture (3, S, S) with the hidden cells (g, g) striped, enlarged by a whole factor to about `side` pixels.
+
+    S is a multiple of g.
+    """
+    times = max(1, side // picture.shape[-1])
+    seen = picture.repeat(times, 1).repeat(times, 2)
+    cell = seen.shape[-1] // len(hidden)
+    where = hidden.repeat(cell, 0).repeat(cell, 1)
+    diagonal = np.add.outer(np.arange(len(where)), np.arange(len(where)))
+    stripes = np.where(diagonal // 8 % 2, *map(np.uint8, HATCH))
+    return np.where(where, stripes, seen)
 
 
 def png_of(image: Image.Image) -> bytes:

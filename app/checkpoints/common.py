@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.background import computed
 from app.keys import CHECKPOINTS, action_key
+from app.links import LINKED
 from app.models import choose_or_type
 from app.text import as_text
 from dream.console import duration
@@ -46,11 +47,12 @@ def first_choice() -> str:
 
 def pick(key: str, label: str, default: str | None = None) -> str:
     """Shows a selection box of checkpoints that also takes a typed path; returns what `opened_checkpoint` takes."""
-    st.session_state.setdefault(key, default or first_choice())
+    first = default or first_choice()
+    options = [first, *(choice for choice in choices() if choice != first)]
     about = (
         "A checkpoint of this workspace, a shipped model, or a typed path: a run, a folder, .safetensors, .pth, .pt "
     )
-    return choose_or_type(label, choices(), key, about + "or .bin.")
+    return choose_or_type(label, options, key, about + "or .bin.", bind=LINKED)
 
 
 def opened_checkpoint(text: str) -> Checkpoint:
@@ -133,7 +135,7 @@ def _may_read(size: int, purpose: str, name: str) -> bool:
     if size <= SMALL:
         return True
     time = duration(max(1, size / BYTES_PER_SECOND))
-    st.info(f"To {purpose}, {size_words(size)} must be read once, which takes about {time} in the background.")
+    st.info(f"To {as_text(purpose)}, {size_words(size)} must be read once, which takes about {time} in the background.")
     key = action_key(name, "start")
     return st.button("Read values", key=key, type="primary", help="You can cancel at any time.")
 

@@ -6,6 +6,8 @@ from app.checkpoints.common import choices, computed_once, first_choice, locatio
 from app.checkpoints.pictures import show_pictures
 from app.figures import show_figure
 from app.keys import CHECKPOINTS
+from app.links import LINKED
+from app.text import as_text
 from dream.pretrained import SHIPPED
 from workbench.checkpoints.difference import Difference, Distance, combined_distance, compare_parts, distances_by_layer
 from workbench.checkpoints.files import Checkpoint, Part
@@ -13,6 +15,7 @@ from workbench.checkpoints.history import before
 from workbench.figures import checkpoints as figures
 from workbench.workspace import open_workspace
 
+HELP = "Set of tensors to compare."
 MOST_ROWS = 200
 """Most rows in one figure; those with the largest distance are drawn."""
 
@@ -51,7 +54,7 @@ def show_difference(found: Checkpoint) -> None:
         return
     result = _compared(a, b)
     if result is not None:
-        st.caption(f"A: {location(found)} ({a.name}) · B: {location(other)} ({b.name})")
+        st.caption(as_text(f"A: {location(found)} ({a.name}) · B: {location(other)} ({b.name})"))
         _show(result, "difference")
         _show_leftovers(result)
     if found.paintable and other.paintable and found.path != other.path:
@@ -60,9 +63,11 @@ def show_difference(found: Checkpoint) -> None:
 
 def _pick_part(key: str, label: str, found: Checkpoint) -> Part:
     names = [part.name for part in found.parts]
-    if st.session_state.get(key) not in names:
-        st.session_state[key] = found.weights.name
-    return found.part(st.selectbox(label, names, key=key, help="Set of tensors to compare."))
+    if st.session_state.get(key, names[0]) not in names:
+        del st.session_state[key]  # that of another checkpoint
+    return found.part(
+        st.selectbox(label, names, key=key, index=names.index(found.weights.name), bind=LINKED, help=HELP)
+    )
 
 
 def _compared(a: Part, b: Part) -> Difference | None:
@@ -80,6 +85,7 @@ def _show(result: Difference, key: str) -> None:
     if result.equal:
         st.success("The two are identical.")
         return
+    _show_broken(result.weights)
     every = combined_distance("all", result.weights)
     cells = (
         ("Relative L2", f"{every.relative:.3%}", "L2 norm of the change over that of A, over all tensors."),
@@ -92,22 +98,25 @@ def _show(result: Difference, key: str) -> None:
         ),
         ("Identical", f"{sum(d.equal for d in result.weights):,} tensors", "Tensors with the same values in both."),
     )
-    for column, (label, value, help) in zip(st.columns(5), cells, strict=True):
-        column.metric(label, value, help=help)
+    with st.container(horizontal=True):
+        for label, value, help in cells:
+            st.metric(label, value, help=help, width=150)
     if result.counters:
         st.caption(f"{result.counters} integer tensors (counters) differ too; they are not included here.")
     rows_key = CHECKPOINTS.input(f"{key}_rows")
-    st.session_state.setdefault(rows_key, "layers")
     by = st.segmented_control(
         "Rows",
         ["layers", "tensors"],
+        default="layers",
         key=rows_key,
+        bind=LINKED,
         required=True,
         help="A layer groups tensors by name up to the first number.",
     )
     by = by or "layers"
     rows = result.weights if by == "tensors" else distances_by_layer(result.weights)
-    _show_left_out(rows, by)
+    if equal := sum(row.equal for row in rows):
+        st.caption(f"{equal:,} {by} are identical and not drawn.")
     rows = [row for row in rows if not row.equal]
     if len(rows) > MOST_ROWS:
         farthest = {row.name for row in sorted(rows, key=lambda row: -row.relative)[:MOST_ROWS]}
@@ -120,13 +129,11 @@ def _show(result: Difference, key: str) -> None:
     )
 
 
-def _show_left_out(rows: list[Distance], by: str) -> None:
-    equal, broken = sum(row.equal for row in rows), [row for row in rows if row.nonfinite]
-    if equal:
-        st.caption(f"{equal:,} {by} are identical and not drawn.")
+def _show_broken(rows: list[Distance]) -> None:
+    broken = [row for row in rows if row.nonfinite]
     if broken:
         names = ", ".join(f"{row.name} ({row.nonfinite:,})" for row in broken[:6])
-        st.warning(f"Values that are not finite are left out: {names}{' ...' if broken[6:] else ''}.")
+        st.error(as_text(f"Values that are NaN or infinite are left out: {names}{' ...' if broken[6:] else ''}."))
 
 
 def _show_leftovers(result: Difference) -> None:

@@ -6,6 +6,7 @@ from app.checkpoints.common import part_statistics
 from app.checkpoints.tensors import pick_part
 from app.figures import show_figure
 from app.keys import CHECKPOINTS
+from app.links import LINKED
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.statistics import TensorStatistics, statistics_by_layer, total
 from workbench.figures import checkpoints as figures
@@ -24,7 +25,7 @@ def show_layers(found: Checkpoint) -> None:
     layers = statistics_by_layer(measured)
     if len(layers) > MOST_LAYERS:
         wanted = st.text_input(
-            "Layers", key=CHECKPOINTS.input("layers"), help="Shows only layers whose name contains this."
+            "Layers", key=CHECKPOINTS.input("layers"), bind=LINKED, help="Shows only layers whose name contains this."
         )
         layers = [layer for layer in layers if wanted.lower() in layer.name.lower()]
         st.caption(f"Showing {min(MOST_LAYERS, len(layers))} of {len(layers)} layers.")
@@ -56,8 +57,9 @@ def _show_health(measured: list[TensorStatistics]) -> None:
         ("Constant tensors", f"{sum(one.constant for one in measured):,}", "Tensors whose values are all the same."),
         ("Overall RMS", f"{whole.rms:.3g}" if whole.rms == whole.rms else "-", "Over all floating-point values."),
     )
-    for column, (label, value, help) in zip(st.columns(6), cells, strict=True):
-        column.metric(label, value, help=help)
+    with st.container(horizontal=True):
+        for label, value, help in cells:
+            st.metric(label, value, help=help, width=140)
     if not suspicious:
         st.caption("✓ Every value is finite, and no tensor is constant or has dead rows or columns.")
         return

@@ -5,6 +5,7 @@ import streamlit as st
 from app.checkpoints.common import part_statistics
 from app.figures import show_figure
 from app.keys import CHECKPOINTS
+from app.text import as_text
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.history import history, logit_scales
 from workbench.checkpoints.optimizer import OptimizerMoments, moments, moments_by_layer
@@ -82,8 +83,9 @@ def _show_optimizer_cells(rows: list[OptimizerMoments], size: str) -> None:
         ("Non-finite", f"{sum(row.nonfinite for row in rows):,}", "NaN and infinities among the moments."),
         ("Size", size, "Size of all moments."),
     )
-    for column, (label, value, help) in zip(st.columns(6), cells, strict=True):
-        column.metric(label, value, help=help)
+    with st.container(horizontal=True):
+        for label, value, help in cells:
+            st.metric(label, value, help=help, width=140)
 
 
 def _formats() -> dict:
@@ -100,12 +102,16 @@ def _formats() -> dict:
 
 def _show_training_cells(found: Checkpoint, factors: dict[str, float]) -> None:
     cells = [
-        (f"Logit scale ({part})", f"{factor:.2f}", f"Factor on the cosines; the temperature is {1 / factor:.4f}.")
+        (
+            f"Logit scale ({as_text(part)})",
+            f"{factor:.2f}",
+            f"Factor on the cosines; the temperature is {1 / factor:.4f}.",
+        )
         for part, factor in factors.items()
         if factor
     ]
     cells += [
-        (name.capitalize(), value, "Stored in the checkpoint.")
+        (name.capitalize(), as_text(value), "Stored in the checkpoint.")
         for name, value in found.facts.items()
         if name in ("step", "validation loss", "epoch")
     ]

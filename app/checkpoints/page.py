@@ -11,6 +11,8 @@ from app.checkpoints.tensors import show_tensors
 from app.failures import guarded
 from app.handing_over import hand_over, handed
 from app.keys import CHECKPOINTS
+from app.links import LINKED
+from app.text import as_text
 from workbench.checkpoints.files import Checkpoint
 from workbench.checkpoints.words import size_words
 from workbench.workspace import open_workspace
@@ -31,10 +33,7 @@ MOST_FACTS = 200
 def render() -> None:
     """Shows the page."""
     st.title("Checkpoints")
-    st.caption(
-        "Inspect any file or folder of weights, from this workbench or elsewhere: its contents, its health, and how it "
-        "differs from another one. Values are read in pieces, so a file may be larger than memory."
-    )
+    st.caption("What a file or folder of weights holds, whether its values are sound, and how it differs from another.")
     given = handed("checkpoints").get("path")
     if given:
         st.session_state[PATH] = open_workspace().shown(given)
@@ -53,9 +52,21 @@ def render() -> None:
     with guarded():
         show_problems(found)
     _show_facts(found)
-    st.session_state.setdefault(SECTION, "Parameters")
+    _show_section(found)
+
+
+@st.fragment
+def _show_section(found: Checkpoint) -> None:
+    """Shows the chosen section; a click in it draws no other part of the page again."""
     section = st.segmented_control(
-        "Section", list(SECTIONS), key=SECTION, required=True, label_visibility="collapsed", help="Section to show."
+        "Section",
+        list(SECTIONS),
+        default="Parameters",
+        key=SECTION,
+        bind=LINKED,
+        required=True,
+        label_visibility="collapsed",
+        help="Section to show.",
     )
     with guarded():
         SECTIONS[section or "Parameters"](found)
@@ -66,17 +77,18 @@ def _show_facts(found: Checkpoint) -> None:
     when = "epoch" if "epoch" in found.facts and "step" not in found.facts else "step"
     types = sorted({entry.dtype for entry in part.entries})
     cells = (
-        ("Values", _count(part.count), f"{part.count:,} in '{part.name}', including buffers."),
-        ("Tensors", f"{len(part.entries):,}", f"In '{part.name}'."),
+        ("Values", _count(part.count), f"{part.count:,} in '{as_text(part.name)}', including buffers."),
+        ("Tensors", f"{len(part.entries):,}", f"In '{as_text(part.name)}'."),
         ("Size", size_words(sum(p.bytes for p in found.parts)), "Size of all parts together."),
-        ("Type", types[0] if len(types) == 1 else f"{len(types)} types", ", ".join(types)),
-        ("Parts", str(len(found.parts)), ", ".join(p.name for p in found.parts)),
-        (when.capitalize(), found.facts.get(when, "-"), "Length of the training so far."),
+        ("Type", as_text(types[0]) if len(types) == 1 else f"{len(types)} types", as_text(", ".join(types))),
+        ("Parts", str(len(found.parts)), as_text(", ".join(p.name for p in found.parts))),
+        (when.capitalize(), as_text(found.facts.get(when, "-")), "Length of the training so far."),
     )
-    for column, (label, value, help) in zip(st.columns(6), cells, strict=True):
-        column.metric(label, value, help=help)
+    with st.container(horizontal=True):
+        for label, value, help in cells:
+            st.metric(label, value, help=help, width=130)
     facts_line = " · ".join(f"{name} {value}" for name, value in found.facts.items() if found.paintable)
-    st.caption(f"{found.kind} · {location(found)}" + (f" · {facts_line}" if facts_line else ""))
+    st.caption(as_text(f"{found.kind} · {location(found)}" + (f" · {facts_line}" if facts_line else "")))
     if found.facts and not found.paintable:
         with st.expander(f"Other values in the file: {len(found.facts):,}"):
             facts = list(found.facts.items())[:MOST_FACTS]

@@ -5,7 +5,10 @@ import streamlit as st
 from app.background import show_work, start_work
 from app.failures import guarded
 from app.keys import CHECKPOINTS
+from app.links import LINKED
 from app.models import pretrained
+from app.numbers import NumberFields
+from app.text import as_text
 from dream.decoding.pictures import enlarged_for_screen
 from workbench.checkpoints.paint import SAMPLES, PaintedWeights, distance, paint_sides, prompts_of_text
 
@@ -15,17 +18,18 @@ WORK, PROMPTS, SEED = CHECKPOINTS.name("paint"), CHECKPOINTS.input("prompts"), C
 def show_pictures(sides: list[tuple[str, str, bool]]) -> None:
     """Shows a form for prompts and a seed, and the pictures painted by each side (label, path, averaged)."""
     st.markdown("##### Pictures with the same seed")
-    st.session_state.setdefault(PROMPTS, "\n".join(SAMPLES))
-    st.session_state.setdefault(SEED, 0)
     text, right = st.columns([4, 1])
-    prompts = text.text_area("Prompts, one per line", key=PROMPTS, height=104, help="Up to eight.")
-    seed = right.number_input(
-        "Seed", key=SEED, min_value=0, max_value=2**31 - 1, step=1, help="The same seed gives the same order and noise."
+    prompts = text.text_area(
+        "Prompts, one per line", "\n".join(SAMPLES), key=PROMPTS, bind=LINKED, height=104, help="Up to eight."
     )
+    numbers = NumberFields()
+    about = "The same seed gives the same order and noise."
+    seed = numbers.whole(right.container(), "Seed", 0, 2**31 - 1, key=SEED, value=0, bind=LINKED, help=about)
     identity = (*sides, prompts, int(seed))
 
     def start() -> None:
         with guarded():
+            numbers.require()
             wanted = prompts_of_text(prompts)
             opened = [(label, pretrained(path, ema=ema)) for label, path, ema in sides]
             start_work(WORK, lambda work: paint_sides(opened, wanted, int(seed), work), identity)
@@ -59,13 +63,13 @@ def _show(painted: tuple[PaintedWeights, ...], prompts: str) -> None:
     for first in range(0, len(texts), 4):
         places = range(first, min(first + 4, len(texts)))
         for column, place in zip(st.columns(4), places, strict=False):
-            column.caption(texts[place])
+            column.caption(as_text(texts[place]))
         for side in painted:
             for column, place in zip(st.columns(4), places, strict=False):
                 score = f" · alignment {side.alignment[place]:.3f}" if side.alignment else ""
                 column.image(
                     enlarged_for_screen(side.pictures[place]),
-                    caption=side.label + score,
+                    caption=as_text(side.label + score),
                     width=180,
                     alt=f"{texts[place]}, painted with {side.label}",
                 )

@@ -5,6 +5,8 @@ import streamlit as st
 
 from app.figures import show_figure
 from app.keys import CHECKPOINTS, action_key
+from app.links import LINKED
+from app.numbers import NumberFields
 from workbench.checkpoints import positions
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.reader import Reader
@@ -43,32 +45,36 @@ def show_positions(found: Checkpoint) -> None:
 def _pick(tables: list[TensorEntry], part: Part, grid: int | None) -> tuple[TensorEntry, int]:
     by_name = {entry.name: entry for entry in tables}
     names = list(by_name)
-    if st.session_state.get(TABLE) not in names:
-        on_grids = [e.name for e in tables if positions.guess_side(e, part, grid)]
-        st.session_state[TABLE] = (on_grids or names)[0]
+    if st.session_state.get(TABLE, names[0]) not in names:
+        del st.session_state[TABLE]  # that of another checkpoint
+    on_grids = [e.name for e in tables if positions.guess_side(e, part, grid)]
     left, right, last = st.columns([4, 1, 1], vertical_alignment="bottom")
     name = left.selectbox(
         "Table",
         names,
+        names.index((on_grids or names)[0]),
         key=TABLE,
+        bind=LINKED,
         help="Tensors with names of position tables.",
         format_func=lambda name: f"{name}  ({shape_words(by_name[name].shape)})",
     )
     entry = by_name[name]
     key = f"{SIDE}.{name}.{positions.length(entry)}"
-    st.session_state.setdefault(key, positions.guess_side(entry, part, grid))
-    most = int(positions.length(entry) ** 0.5)
-    side = right.number_input(
+    numbers = NumberFields()
+    side = numbers.whole(
+        right.container(),
         "Grid side",
-        min_value=0,
-        max_value=most,
-        step=1,
+        0,
+        int(positions.length(entry) ** 0.5),
         key=key,
+        value=positions.guess_side(entry, part, grid),
+        bind=LINKED,
         help="The last side × side positions fill the grid; 0 puts all of them on a line (for texts).",
     )
-    st.session_state.setdefault(CENTRED, True)
-    last.toggle("Centred", key=CENTRED, help="Subtracts the mean of all positions before similarities are computed.")
-    return entry, int(side)
+    about = "Subtracts the mean of all positions before similarities are computed."
+    last.toggle("Centred", True, key=CENTRED, bind=LINKED, help=about)
+    numbers.require()
+    return entry, side
 
 
 def _show_grid(
@@ -118,9 +124,16 @@ def _show_line(
 def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarray, variance: np.ndarray) -> None:
     count = int(min(scores.shape[1], 64))
     if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
-        st.session_state[COMPONENT] = 1
+        del st.session_state[COMPONENT]  # that of a larger table
     chosen = (
-        st.slider("Component", 1, count, key=COMPONENT, help="Principal component of the positions, largest first.")
+        st.slider(
+            "Component",
+            1,
+            count,
+            key=COMPONENT,
+            bind=LINKED,
+            help="Principal component of the positions, largest first.",
+        )
         if count > 1
         else 1
     )
@@ -134,11 +147,11 @@ def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarr
 
 def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.ndarray) -> None:
     last = len(cosines) - 1
-    if not 0 <= st.session_state.get(POSITION, -1) <= last:
-        st.session_state[POSITION] = (table.rows // 2) * table.columns + table.columns // 2
-    position = st.slider(
-        "Position", 0, last, key=POSITION, help="In raster order. You can also click a cell in a similarity map."
-    )
+    if not 0 <= st.session_state.get(POSITION, 0) <= last:
+        del st.session_state[POSITION]  # that of a larger table
+    middle = (table.rows // 2) * table.columns + table.columns // 2
+    about = "In raster order. You can also click a cell in a similarity map."
+    position = st.slider("Position", 0, last, min(middle, last), key=POSITION, bind=LINKED, help=about)
     show_figure(
         figures.plot_similarity(cosines, table, position),
         SIMILARITY,

@@ -5,6 +5,8 @@ import streamlit as st
 from app.checkpoints.common import part_statistics
 from app.figures import show_figure
 from app.keys import CHECKPOINTS, action_key
+from app.links import LINKED
+from app.text import as_text
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.statistics import TensorStatistics
 from workbench.checkpoints.words import shape_words, size_words
@@ -40,18 +42,21 @@ def show_tensors(found: Checkpoint) -> None:
 def pick_part(found: Checkpoint) -> Part:
     """Shows a choice of the checkpoint's parts and returns the chosen one."""
     names, key = [part.name for part in found.parts], CHECKPOINTS.input("part")
-    if st.session_state.get(key) not in names:
-        st.session_state[key] = found.weights.name
     if len(names) == 1:
         return found.parts[0]
-    st.segmented_control(
+    if st.session_state.get(key, names[0]) not in names:
+        del st.session_state[key]  # that of another checkpoint
+    name = st.segmented_control(
         "Part",
         names,
+        default=found.weights.name,
+        format_func=as_text,
         key=key,
+        bind=LINKED,
         required=True,
         help="A checkpoint may hold raw weights, averaged weights and the optimiser state.",
     )
-    return found.part(st.session_state[key] or found.weights.name)
+    return found.part(str(name))
 
 
 def _take_click(tree: str) -> str:
@@ -74,16 +79,17 @@ def _take_click(tree: str) -> str:
 
 
 def _show_table(part: Part, measured: dict[str, TensorStatistics]) -> None:
-    st.session_state.setdefault(FIND, "")
     wanted = st.text_input(
         "Find",
         key=FIND,
+        bind=LINKED,
         placeholder="attn, blocks.3, bias ...",
         help="Shows only tensors whose name contains this. Clicking a layer in the tree fills it in.",
     )
     shown = [entry for entry in part.entries if wanted.lower() in entry.name.lower()]
+    shown.sort(key=lambda entry: not (entry.name in measured and measured[entry.name].nonfinite))  # these come first
     if not shown:
-        st.info(f"No tensor name contains '{wanted}'.")
+        st.info(f"No tensor name contains '{as_text(wanted)}'.")
         return
     event = st.dataframe(
         _columns(shown, measured),
@@ -139,14 +145,19 @@ def _formats() -> dict:
 
 def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
     names = [entry.name for entry in part.entries]
-    if st.session_state.get(TENSOR) not in names:
-        st.session_state[TENSOR] = max(part.entries, key=lambda entry: entry.bytes).name
-    name = st.selectbox("Tensor", names, key=TENSOR, help="You can also click one in the tree or the table.")
+    if st.session_state.get(TENSOR, names[0]) not in names:
+        del st.session_state[TENSOR]  # that of another part
+    largest = names.index(max(part.entries, key=lambda entry: entry.bytes).name)
+    name = st.selectbox(
+        "Tensor", names, largest, key=TENSOR, bind=LINKED, help="You can also click one in the tree or the table."
+    )
     entry, one = part.entry(name), measured.get(name)
     assert entry is not None
-    st.markdown(f"{shape_words(entry.shape)} · {entry.dtype} · {entry.count:,} values · {size_words(entry.bytes)}")
+    st.markdown(
+        f"{shape_words(entry.shape)} · {as_text(entry.dtype)} · {entry.count:,} values · {size_words(entry.bytes)}"
+    )
     if not entry.readable:
-        st.info(f"Values of type '{entry.dtype}' cannot be read; shape and size come from the header.")
+        st.info(f"Values of type '{as_text(entry.dtype)}' cannot be read; shape and size come from the header.")
         return
     if one is None:
         st.caption("Its values have not been read yet.")
@@ -154,7 +165,7 @@ def _show_one(part: Part, measured: dict[str, TensorStatistics]) -> None:
     cells = (("RMS", one.rms), ("mean", one.mean), ("lowest", one.low), ("highest", one.high))
     st.markdown(" · ".join(f"{label} **{value:.3g}**" for label, value in cells))
     st.markdown(_health(one))
-    log = st.toggle("Logarithmic count", key=CHECKPOINTS.input("log"), help="Makes rare values visible.")
+    log = st.toggle("Logarithmic count", key=CHECKPOINTS.input("log"), bind=LINKED, help="Makes rare values visible.")
     show_figure(
         figures.plot_histogram(one, log),
         CHECKPOINTS.name("histogram"),

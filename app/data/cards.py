@@ -9,12 +9,16 @@ from streamlit.delta_generator import DeltaGenerator
 from app.background import computed
 from app.data.choice import Opened
 from app.keys import DATA
+from app.links import LINKED
+from app.numbers import NumberFields
+from app.text import as_text
 from workbench.sources.browse import Page, Sample, read_page
 from workbench.sources.pictures import broken_card, card_grid, sample_card
 from workbench.sources.seen import Eyes, Returned, and_back, tokens_of
 from workbench.work import Work
 
 PER_PAGE = (12, 24, 48)
+MOST_PAGES = 10**9
 WITHIN = 5_000
 """Number of captions searched for words, from the start of the shard."""
 LEGEND = (
@@ -28,9 +32,9 @@ Pager = tuple[DeltaGenerator, DeltaGenerator]
 
 def show_cards(opened: Opened, eyes: Eyes) -> None:
     """Shows a page of samples with their caption tokens and their reconstruction by the image tokenizer."""
-    shard, wanted, per, pager = _choose(opened)
+    shard, wanted, per, number, pager = _choose(opened)
     size = eyes.config.image.size
-    start = (st.session_state[DATA.input("page")] - 1) * per
+    start = (number - 1) * per
     identity = (*opened.identity, shard, start, per, wanted, size)
     page = computed(
         DATA.name("page"),
@@ -58,20 +62,22 @@ def show_cards(opened: Opened, eyes: Eyes) -> None:
 
 def first_page() -> None:
     """Returns to the first page, after a change of source, split, shard or filter."""
-    st.session_state[DATA.input("page")] = 1
+    st.session_state[DATA.input("page")] = 1.0
 
 
-def _choose(opened: Opened) -> tuple[int, str, int, Pager]:
+def _choose(opened: Opened) -> tuple[int, str, int, int, Pager]:
     shards = opened.browsed.shards
     one = len(shards) == 1
     columns = st.columns([4, 1.2, 0.6, 1.3, 0.6] if one else [3, 3, 1.2, 0.6, 1.3, 0.6], vertical_alignment="bottom")
-    if st.session_state.get(DATA.input("shard")) not in range(len(shards)):
-        st.session_state[DATA.input("shard")] = 0
+    if st.session_state.get(DATA.input("shard"), 0) not in range(len(shards)):
+        del st.session_state[DATA.input("shard")]  # that of another source
+    shard = 0
     if not one:
-        columns[0].selectbox(
+        shard = columns[0].selectbox(
             "Shard",
             range(len(shards)),
             key=DATA.input("shard"),
+            bind=LINKED,
             format_func=shards.__getitem__,
             on_change=first_page,
             help="Part of the source; only the chosen one is read.",
@@ -79,16 +85,17 @@ def _choose(opened: Opened) -> tuple[int, str, int, Pager]:
     wanted = columns[-5].text_input(
         "Caption contains",
         key=DATA.input("wanted"),
+        bind=LINKED,
         on_change=first_page,
         help=f"Only samples whose caption contains this text, among the first {WITHIN:,} of the shard.",
     )
-    st.session_state.setdefault(DATA.input("per"), PER_PAGE[0])
     per = columns[-4].selectbox(
-        "Per page", PER_PAGE, key=DATA.input("per"), on_change=first_page, help="Samples per page."
+        "Per page", PER_PAGE, key=DATA.input("per"), bind=LINKED, on_change=first_page, help="Samples per page."
     )
-    st.session_state.setdefault(DATA.input("page"), 1)
-    columns[-2].number_input("Page", min_value=1, step=1, key=DATA.input("page"), help="Counts from 1.")
-    return st.session_state[DATA.input("shard")], wanted.strip(), per, (columns[-3], columns[-1])
+    numbers, where = NumberFields(), columns[-2].container()
+    page = numbers.whole(where, "Page", 1, MOST_PAGES, key=DATA.input("page"), bind=LINKED, help="Counts from 1.")
+    numbers.require()
+    return shard, wanted.strip(), per, page, (columns[-3], columns[-1])
 
 
 def _show_pager(pager: Pager, page: Page, start: int) -> None:
@@ -106,7 +113,7 @@ def _show_pager(pager: Pager, page: Page, start: int) -> None:
 
 def _step(by: int) -> Callable[[], None]:
     def move() -> None:
-        st.session_state[DATA.input("page")] = max(1, st.session_state[DATA.input("page")] + by)
+        st.session_state[DATA.input("page")] = max(1.0, st.session_state[DATA.input("page")] + by)
 
     return move
 
@@ -115,7 +122,7 @@ def _why_empty(wanted: str, start: int) -> str:
     if start:
         return "There are no more samples: go back to page 1."
     if wanted:
-        return f"None of the first {WITHIN:,} captions of this shard contains “{wanted}”."
+        return f"None of the first {WITHIN:,} captions of this shard contains “{as_text(wanted)}”."
     return "This shard has no readable sample; see Broken samples for the reasons."
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.background import computed
 from app.keys import DATA, input_key, origin_key
+from app.links import LINKED
 from app.models import choose_or_type, models
 from dream.config import DreamConfig
 from dream.data.captions import USUAL, Names
@@ -44,6 +45,7 @@ def pick_source(key: str) -> str:
         input_key(key),
         "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`. "
         "Choose a listed source or type another one.",
+        bind=LINKED,
     )
 
 
@@ -57,13 +59,16 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     splits = computed(key, identity, "Opening the source", lambda work: splits_of(source, config))
     if splits is None:
         return None
-    if st.session_state.get(input_key(key)) not in splits or st.session_state.get(origin_key(key)) != source:
-        st.session_state[input_key(key)] = first if first in splits else splits[0]
-        st.session_state[origin_key(key)] = source  # a new source starts on its own first split
+    before = st.session_state.get(origin_key(key), source)
+    if before != source or st.session_state.get(input_key(key), splits[0]) not in splits:
+        st.session_state.pop(input_key(key), None)  # a new source starts on its own first split
+    st.session_state[origin_key(key)] = source
     return st.selectbox(
         "Split",
         splits,
+        splits.index(first) if first in splits else 0,
         key=input_key(key),
+        bind=LINKED,
         help="A training learns from train and validates on val; `all` is both together.",
     )
 
@@ -85,6 +90,7 @@ def pick_eyes() -> str:
         DATA.input("eyes"),
         "Model whose caption tokenizer, image tokenizer and picture size are used, or those that a new `tiny` training "
         "on this source would have.",
+        bind=LINKED,
     )
 
 
@@ -95,12 +101,14 @@ def pick_names() -> Names:
         caption = columns[0].text_input(
             "Caption",
             key=DATA.input("caption"),
+            bind=LINKED,
             placeholder=", ".join(CAPTION_NAMES[:3]) + ", ...",
             help="Field, column or file ending that holds the caption (`data.caption`). Empty: the usual names.",
         )
         picture = columns[1].text_input(
             "Picture",
             key=DATA.input("picture"),
+            bind=LINKED,
             placeholder=", ".join(FILE_NAMES[:3]) + ", ...",
             help="Field or column that holds the picture or names its file (`data.picture`). Empty: the usual names.",
         )
@@ -131,11 +139,12 @@ def eyes_for(chosen: str, typed: str, level: int | None, names: Names = USUAL) -
 
 def pick_level() -> int:
     """Shows a selection box of the difficulty of drawn pictures."""
-    st.session_state.setdefault(DATA.input("level"), tiny().data.level)
     return st.selectbox(
         "Level",
         LEVELS,
+        LEVELS.index(tiny().data.level),
         key=DATA.input("level"),
+        bind=LINKED,
         help="0: one large object; 1: one or two; 2: more shapes, colours, sizes; 3: textures, up to three.",
     )
 

@@ -8,9 +8,11 @@ from app.data.statistics import show_broken, show_statistics
 from app.failures import guarded
 from app.handing_over import hand_over, handed
 from app.keys import DATA
+from app.links import LINKED, linked
 from dream.data.captions import USUAL
 from workbench.sources.seen import Eyes
 
+SOURCE = DATA.input("source")
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
 
 
@@ -18,25 +20,25 @@ def render() -> None:
     """Shows the page."""
     st.title("Data")
     st.caption(
-        "A source of captioned pictures as a model receives it: cropped pictures and their reconstruction from tokens, "
-        "caption tokens, statistics, and broken samples."
+        "Captioned pictures as a model receives them: cropped, as tokens, counted, and what is broken among them."
     )
     if source := handed("data").get("source"):
-        st.session_state[DATA.input("source")] = source
+        st.session_state[SOURCE] = source
     with st.container(border=True):
         chosen = _choose()
     if chosen is None:
         return
     opened, eyes = chosen
-    if st.session_state.get(DATA.name("looked")) != opened.identity:
-        st.session_state[DATA.name("looked")] = opened.identity
+    if st.session_state.get(DATA.name("looked"), opened.identity) != opened.identity:
         first_page()
-    st.session_state.setdefault(DATA.input("view"), "Pictures")
+    st.session_state[DATA.name("looked")] = opened.identity
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         name = st.segmented_control(
             "View",
             list(VIEWS),
+            default="Pictures",
             key=DATA.input("view"),
+            bind=LINKED,
             required=True,
             label_visibility="collapsed",
             help="Pictures page by page, statistics of the source, or samples that cannot be used.",
@@ -60,7 +62,7 @@ def _links(opened: Opened, eyes: Eyes) -> None:
 
 def _choose() -> tuple[Opened, Eyes] | None:
     """Shows the choice of source and tokenizers; None until both are open. A failure is shown, the choice stays."""
-    drawn = str(st.session_state.get(DATA.input("source")) or "shapes").strip() == "shapes"
+    drawn = str(st.session_state.get(SOURCE) or linked(SOURCE) or "shapes").strip() == "shapes"
     columns = st.columns([4, 1.5, 1, 3] if drawn else [4, 2.5, 3])
     with guarded():
         with columns[0]:

@@ -10,6 +10,8 @@ from app.background import computed
 from app.data.choice import Opened
 from app.figures import show_figure
 from app.keys import DATA
+from app.links import LINKED
+from app.text import as_text
 from workbench.figures import data as figures
 from workbench.sources.seen import Eyes
 from workbench.sources.statistics import SourceStatistics, problems_csv, source_statistics
@@ -69,12 +71,14 @@ def show_broken(opened: Opened, eyes: Eyes) -> None:
 def _read(opened: Opened, eyes: Eyes, show: Callable[[SourceStatistics], None]) -> SourceStatistics | None:
     endless = opened.source == "shapes"
     options = LIMITS if endless else (*LIMITS, EVERYTHING)
-    if st.session_state.get(DATA.input("limit")) not in options:
-        st.session_state[DATA.input("limit")] = LIMITS[1]
+    if st.session_state.get(DATA.input("limit"), LIMITS[1]) not in options:
+        del st.session_state[DATA.input("limit")]  # that of another source
     limit = st.selectbox(
         "Samples to read",
         options,
+        1,
         key=DATA.input("limit"),
+        bind=LINKED,
         width=220,
         format_func=lambda value: value if isinstance(value, str) else f"the first {value:,}",
         help="From the start of the source, including samples held out for validation. Only lengths and counts are "
@@ -160,7 +164,7 @@ def _figures(found: SourceStatistics, eyes: Eyes) -> None:
         )
     formats = ", ".join(f"{name} {count:,}" for name, count in found.formats.items())
     modes = ", ".join(f"{name} {count:,}" for name, count in found.modes.items())
-    st.caption(f"File formats: {formats}. Colour modes: {modes}.")
+    st.caption(as_text(f"File formats: {formats}. Colour modes: {modes}."))
 
 
 def _repetitions(found: SourceStatistics) -> None:
@@ -177,7 +181,9 @@ def _broken_numbers(found: SourceStatistics) -> None:
     if not kinds:
         return
     for column, (kind, count) in zip(st.columns(max(4, len(kinds))), kinds, strict=False):
-        column.metric(kind.capitalize(), f"{count:,}", help=f"Among {found.rows:,} samples read{_partial(found)}.")
+        column.metric(
+            as_text(kind.capitalize()), f"{count:,}", help=f"Among {found.rows:,} samples read{_partial(found)}."
+        )
 
 
 def _partial(found: SourceStatistics) -> str:

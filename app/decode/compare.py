@@ -6,10 +6,10 @@ import streamlit as st
 
 from app.decode.stage import data_of
 from app.keys import DECODE
+from app.links import LINKED, link, linked
 from app.player import show_player
-from workbench.decode.recall import changes
-from workbench.decode.request import stretches
-from workbench.decode.sides import compare_data
+from app.text import as_text
+from workbench.decode.sides import compare_data, compared_pictures, differences_html, painted_differently, side_names
 from workbench.store import StoredDecode, list_stored
 from workbench.workspace import open_workspace
 
@@ -26,8 +26,9 @@ def show_compare(stored: StoredDecode) -> None:
     if not others:
         st.info("There is no other decode by this model yet: fork this one, or decode another prompt.")
         return
+    first_choice = next(iter(others))
     if st.session_state.get(OTHER) not in others:
-        st.session_state[OTHER] = next(iter(others))
+        st.session_state[OTHER] = linked(OTHER) if linked(OTHER) in others else first_choice
     other = st.selectbox(
         "Compare with",
         list(others),
@@ -35,24 +36,27 @@ def show_compare(stored: StoredDecode) -> None:
         key=OTHER,
         help="A: this decode, on the left. B: the decode shown above.",
     )
-    st.session_state.setdefault(SIDE, "slider")
+    link(OTHER, "" if other == first_choice else other)
     side = st.segmented_control(
         "View",
         list(SIDES),
+        default="slider",
         format_func=SIDES.__getitem__,
         key=SIDE,
+        bind=LINKED,
         required=True,
         label_visibility="collapsed",
         help="Both finished pictures under one slider, or both decodes step by step.",
     )
     first, second = data_of(others[other]), data_of(stored)
-    if side == "slider":
-        _slider(first, second, others[other], stored)
-    else:
-        for column, name, data in zip(st.columns(2), "AB", (first, second), strict=True):
+    if side == "players":
+        sides = zip(st.columns(2), "AB", side_names(others[other], stored), (first, second), strict=True)
+        for column, letter, name, data in sides:
             with column:
-                st.markdown(f"**{name}** · {data['title']}")
-                show_player(data, DECODE.name("compare", name), events=())
+                st.markdown(f"**{as_text(name)}**")
+                show_player(data, DECODE.name("compare", letter), events=())
+    else:
+        _slider(first, second, others[other], stored)
 
 
 def _slider(first: dict[str, Any], second: dict[str, Any], a: StoredDecode, b: StoredDecode) -> None:
@@ -60,15 +64,13 @@ def _slider(first: dict[str, Any], second: dict[str, Any], a: StoredDecode, b: S
     with row.container(width=SLIDER_WIDTH):
         show_player(compare_data(first, second, a, b), DECODE.name("compare", "slider"), events=())
     with row.container(width="stretch"):
-        different = changes(_settings(a), _settings(b))
-        same = sum(x == y for x, y in zip(first["frames"], second["frames"], strict=False))
-        if "parent" in b.about and b.about["parent"] == a.id:
-            st.caption(f"B was forked from A after step {b.about['fork_step']}; {same} pictures are the same.")
+        names, different = side_names(a, b), painted_differently(a, b)
+        st.markdown(f"**{as_text(names.a)}**  \n**{as_text(names.b)}**")
+        st.caption(compared_pictures(first, second))
         if different:
-            rows = [{"setting": change.name, "A": change.now, "B": change.then} for change in different]
-            st.table(rows, hide_index=True, border="horizontal")
+            st.html(differences_html(different))
         else:
-            st.caption("Prompt and settings are the same.")
+            st.caption("Prompt and settings are equal.")
 
 
 def _others(stored: StoredDecode) -> list[StoredDecode]:
@@ -85,8 +87,3 @@ def _name(other: StoredDecode, stored: StoredDecode) -> str:
     kin = " (parent)" if stored.about.get("parent") == other.id else ""
     kin = kin or (" (fork of this)" if other.about.get("parent") == stored.id else "")
     return f"{other.prompt} · seed {other.about.get('seed')} · {other.when}{kin}"
-
-
-def _settings(stored: StoredDecode) -> dict[str, Any]:
-    last = stretches(stored)[-1]
-    return {"prompt": last.prompt, **last.settings.to_dict()}

@@ -3,14 +3,20 @@
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from app.decode.prompts import EXAMPLES, show_prompts
 from app.keys import DECODE, LARGEST_SEED
+from app.links import LINKED
 from app.models import pick_model
+from app.numbers import NumberFields
 from app.reading import show_reading
+from app.text import as_text
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
@@ -20,15 +26,7 @@ from workbench.workspace import open_workspace
 
 OWN = DECODE.name("own")
 """Session key: settings of the chosen model, to tell them from what the user typed."""
-EXAMPLES = (
-    "a red circle left of a blue square on a white background",
-    "a green triangle above a yellow cross on a black background",
-    "a purple cross on a grey background",
-    "a yellow square right of a purple circle on a grey background",
-    "a blue triangle below a red triangle on a white background",
-    "a black background with an orange circle",
-)
-"""Prompts in the vocabulary of the drawn shapes."""
+SCHEDULES = ["linear", "constant"]
 
 
 @dataclass(frozen=True)
@@ -39,12 +37,24 @@ class DecodeChoice:
     """Name or path, as `pretrained` takes it."""
     config: DreamConfig
     prompt: str
-    settings: DecodeSettings
-    weights: str
+    form: Mapping[str, Any]
+    """The other fields by name."""
+    numbers: NumberFields
 
     def request(self, start: KeptPicture | None) -> DecodeRequest:
-        """Request for a decode with these values, from `start` if given."""
-        return DecodeRequest(open_workspace().shown(self.model), self.weights, self.prompt, self.settings, start)
+        """Request for a decode with these values, from `start` if given. Raises InputError if one is out of range."""
+        self.numbers.require()
+        form = self.form
+        settings = DecodeSettings(
+            steps=form["steps"],
+            guidance_scale=form["guidance"],
+            guidance_schedule=form["schedule"],
+            temperature=form["temperature"],
+            seed=form["seed"],
+            sampling_steps=None if form["sampling"] == self.config.head.sampling_steps else form["sampling"],
+        )
+        model = open_workspace().shown(self.model)
+        return DecodeRequest(model, form["weights"], self.prompt, single(settings), start)
 
 
 def put(values: Mapping[str, Any]) -> None:
@@ -75,7 +85,9 @@ def own_values(config: DreamConfig) -> dict[str, Any]:
 def values_now() -> dict[str, Any]:
     """Current values of the form's fields, without the model."""
     names = ("prompt", "seed", "steps", "guidance", "schedule", "temperature", "sampling", "weights")
-    return {name: st.session_state.get(DECODE.input(name)) for name in names}
+    values: dict[str, Any] = {name: st.session_state.get(DECODE.input(name)) for name in names}
+    whole = {name: int(values[name]) for name in ("seed", "steps", "sampling") if values[name] is not None}
+    return {**values, **whole}
 
 
 def state_of(model: str) -> TrainingState:
@@ -89,31 +101,49 @@ def _state(folder: str, stamp: int) -> TrainingState:
     return read_state(Path(folder))
 
 
-def show_decode_form() -> DecodeChoice | None:
-    """Draws the form and returns its values; None, with a message, if the model cannot paint.
+def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice | None:
+    """Draws model and prompt on `top`, the rest `below`, and returns the values of the form.
 
-    Raises InputError if there is no such model.
+    None, with a message, if the model cannot paint. Raises InputError if there is no such model.
     """
-    model = pick_model(DECODE.name("model"))
-    state = state_of(model)
-    if reason := why_not(state.config):
-        st.warning(reason)
-        return None
-    own = own_values(state.config)
-    _follow_model(own)
-    _prompt(model, state.source)
-    _numbers(state.config)
-    form = values_now()
-    sampling = None if form["sampling"] == own["sampling"] else form["sampling"]
-    settings = DecodeSettings(
-        steps=form["steps"],
-        guidance_scale=form["guidance"],
-        guidance_schedule=form["schedule"],
-        temperature=form["temperature"],
-        seed=form["seed"],
-        sampling_steps=sampling,
-    )
-    return DecodeChoice(model, state.config, " ".join(form["prompt"].split()), single(settings), form["weights"])
+    with top:
+        model = pick_model(DECODE.name("model"), bind=LINKED)
+        state = state_of(model)
+        if reason := why_not(state.config):
+            st.warning(reason)
+            return None
+        own = own_values(state.config)
+        _follow_model(own)
+        typed = st.text_area(
+            "Prompt",
+            value=EXAMPLES[0],
+            key=DECODE.input("prompt"),
+            bind=LINKED,
+            height=80,
+            help="What to paint, in the words of the training captions.",
+        )
+    with below:
+        show_reading(model, [typed])
+        show_prompts(state.source)
+        summary = st.container()
+        with st.expander("Settings"):
+            form, numbers = _settings(state.config, own)
+        summary.caption(_summary(form, own, numbers))
+    return DecodeChoice(model, state.config, " ".join(typed.split()), form, numbers)
+
+
+def _summary(form: Mapping[str, Any], own: Mapping[str, Any], numbers: NumberFields) -> str:
+    """One line that says what is set, in Markdown; what is out of range, if anything is."""
+    if numbers.faults:
+        return f":red[{as_text('; '.join(numbers.faults))}.]"
+    said = [f"seed {form['seed']}", f"{form['steps']} steps", f"guidance {form['guidance']:g} {form['schedule']}"]
+    if form["sampling"] != own["sampling"]:
+        said.append(f"{form['sampling']} denoising steps")
+    if form["temperature"] != own["temperature"]:
+        said.append(f"temperature {form['temperature']:g}")
+    if form["weights"] != WEIGHTS[0]:
+        said.append(f"{form['weights']} weights")
+    return " · ".join(said)
 
 
 def _follow_model(own: Mapping[str, Any]) -> None:
@@ -121,97 +151,51 @@ def _follow_model(own: Mapping[str, Any]) -> None:
     before = st.session_state.get(OWN)
     for name, value in own.items():
         key = DECODE.input(name)
-        if key not in st.session_state or (before and st.session_state[key] == before[name]):
+        if key in st.session_state and before and st.session_state[key] == before[name]:
             st.session_state[key] = value
     st.session_state[OWN] = dict(own)
-    defaults = {"seed": 0, "prompt": EXAMPLES[0], "weights": WEIGHTS[0]}
-    for name, value in defaults.items():
-        st.session_state.setdefault(DECODE.input(name), value)
 
 
-def _prompt(model: str, source: str) -> None:
-    typed = st.text_area(
-        "Prompt", key=DECODE.input("prompt"), height=80, help="What to paint, in the words of the training captions."
-    )
-    show_reading(model, [typed])
-    with st.popover("Examples", width="stretch", help="Prompts in the model's vocabulary."):
-        if source == "shapes":
-            for number, example in enumerate(EXAMPLES):
-                st.button(
-                    example,
-                    key=DECODE.action("example", number),
-                    type="tertiary",
-                    on_click=put,
-                    args=({"prompt": example},),
-                    help="Fills in the prompt.",
-                )
-        else:
-            st.caption(f"This model was trained on {source}; the Data page shows its captions.")
-    seed, new = st.columns(2, vertical_alignment="bottom", gap="small")
-    seed.number_input(
-        "Seed",
-        0,
-        LARGEST_SEED,
-        step=1,
-        key=DECODE.input("seed"),
-        help="Sets the reveal order and all noise: same seed and settings, same picture.",
-    )
-    new.button(
+def _settings(config: DreamConfig, own: Mapping[str, Any]) -> tuple[dict[str, Any], NumberFields]:
+    """Draws the fields of the settings, with the model's `own` as defaults; returns their values."""
+    numbers = NumberFields()
+    form: dict[str, Any] = {}
+    field, tokens = partial(_field, own), config.image.num_tokens
+    left, right = st.columns(2, vertical_alignment="bottom", gap="small")
+    seeded = "Sets the reveal order and all noise: same seed and settings, same picture."
+    form["seed"] = numbers.whole(left, "Seed", 0, LARGEST_SEED, **field("seed", seeded))
+    right.button(
         "New seed",
         key=DECODE.action("seed"),
         on_click=lambda: put({"seed": secrets.randbelow(100_000)}),
         width="stretch",
         help="Draws another seed.",
     )
+    left, right = st.columns(2, gap="small")
+    revealed = f"Steps to reveal the {tokens} tokens in, few per step at first (cosine schedule)."
+    form["steps"] = numbers.whole(left, "Steps", 1, 1024, **field("steps", revealed))
+    denoised = "Diffusion steps that turn noise into one token."
+    form["sampling"] = numbers.whole(
+        right, "Denoising steps", 1, config.head.train_steps, **field("sampling", denoised)
+    )
+    left, right = st.columns(2, gap="small")
+    guided = "Strength of classifier-free guidance; 1 turns it off and halves the time."
+    form["guidance"] = numbers.real(left, "Guidance scale", 1.0, 100.0, step=0.5, **field("guidance", guided))
+    grows = "Linear: grows from 1 to the scale with the share of visible tokens."
+    form["schedule"] = _choice(right, "Schedule", SCHEDULES, **field("schedule", grows))
+    left, right = st.columns(2, gap="small")
+    noise = "Factor on the noise of the diffusion head: below 1 less variety, above 1 more."
+    form["temperature"] = numbers.real(left, "Temperature", 0.0, 10.0, step=0.05, **field("temperature", noise))
+    averaged = "Averaged over the training (EMA), or raw as the last step left them."
+    form["weights"] = _choice(right, "Weights", list(WEIGHTS), **field("weights", averaged))
+    return form, numbers
 
 
-def _numbers(config: DreamConfig) -> None:
-    limit = config.head.train_steps
-    st.session_state[DECODE.input("sampling")] = min(st.session_state[DECODE.input("sampling")], limit)
-    left, right = st.columns(2, gap="small")
-    left.number_input(
-        "Steps",
-        1,
-        1024,
-        step=1,
-        key=DECODE.input("steps"),
-        help=f"Steps to reveal the {config.image.num_tokens} tokens in, few per step at first (cosine schedule).",
-    )
-    right.number_input(
-        "Denoising steps",
-        1,
-        limit,
-        step=1,
-        key=DECODE.input("sampling"),
-        help="Diffusion steps that turn noise into one token.",
-    )
-    left, right = st.columns(2, gap="small")
-    left.number_input(
-        "Guidance scale",
-        1.0,
-        100.0,
-        step=0.5,
-        key=DECODE.input("guidance"),
-        help="Strength of classifier-free guidance; 1 turns it off and halves the time.",
-    )
-    right.selectbox(
-        "Guidance schedule",
-        ["linear", "constant"],
-        key=DECODE.input("schedule"),
-        help="Linear: grows from 1 to the scale with the share of visible tokens.",
-    )
-    left, right = st.columns(2, gap="small")
-    left.number_input(
-        "Temperature",
-        0.0,
-        10.0,
-        step=0.05,
-        key=DECODE.input("temperature"),
-        help="Factor on the noise of the diffusion head: below 1 less variety, above 1 more.",
-    )
-    right.selectbox(
-        "Weights",
-        list(WEIGHTS),
-        key=DECODE.input("weights"),
-        help="Averaged over the training (EMA), or raw as the last step left them.",
-    )
+def _field(own: Mapping[str, Any], name: str, about: str) -> dict[str, Any]:
+    """Arguments of the field of that name: its default is the model's own value, and the address holds another."""
+    value = own.get(name, {"seed": 0, "weights": WEIGHTS[0]}.get(name))
+    return {"key": DECODE.input(name), "value": value, "help": about, "bind": LINKED}
+
+
+def _choice(where: DeltaGenerator, label: str, choices: list[str], *, value: str, key: str, **options: Any) -> str:
+    return str(where.selectbox(label, choices, index=choices.index(value), key=key, **options))

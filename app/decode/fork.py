@@ -5,9 +5,11 @@ from typing import Any
 import streamlit as st
 
 from app.decode.controls import form_values
-from app.decode.stage import data_of, model_of, start_paint
+from app.decode.stage import STAGE, data_of, model_of, start_paint
 from app.failures import guarded
 from app.keys import DECODE, LARGEST_SEED
+from app.numbers import NumberFields
+from app.reveal import bring_into_view
 from dream.decoding.selection import DecodeSettings
 from workbench.decode.request import DecodeRequest, Fork, check_decode_request, stretches
 from workbench.store import StoredDecode
@@ -39,15 +41,15 @@ def show_fork(stored: StoredDecode) -> None:
             key=AFTER,
             help="The tokens revealed up to there stay bit for bit, and so does the reveal order.",
         )
-        seed.number_input("Seed", 0, LARGEST_SEED, step=1, key=_key("seed"), help="Seeds the noise of the new steps.")
-        temperature.number_input(
-            "Temperature", 0.0, 10.0, step=0.05, key=_key("temperature"), help="Factor on that noise."
-        )
+        numbers = NumberFields()
+        about = "Seeds the noise of the new steps."
+        seeded = numbers.whole(seed, "Seed", 0, LARGEST_SEED, key=_key("seed"), help=about)
+        about = "Factor on that noise."
+        noise = numbers.real(temperature, "Temperature", 0.0, 10.0, step=0.05, key=_key("temperature"), help=about)
         prompt, guidance, schedule = st.columns([2, 1, 1])
         prompt.text_input("Prompt", key=_key("prompt"), help="The prompt of the new steps.")
-        guidance.number_input(
-            "Guidance scale", 1.0, 100.0, step=0.5, key=_key("guidance"), help="1 turns guidance off."
-        )
+        about = "1 turns guidance off."
+        scale = numbers.real(guidance, "Guidance scale", 1.0, 100.0, step=0.5, key=_key("guidance"), help=about)
         schedule.selectbox(
             "Guidance schedule",
             ["linear", "constant"],
@@ -56,22 +58,23 @@ def show_fork(stored: StoredDecode) -> None:
         )
         if st.form_submit_button("Fork", type="primary", help="Paints from there on and stores the result."):
             with guarded():
-                _start(stored)
+                numbers.require()
+                _start(stored, seeded, scale, noise)
 
 
 def _key(name: str) -> str:
     return DECODE.input("fork", name)
 
 
-def _start(stored: StoredDecode) -> None:
+def _start(stored: StoredDecode, seed: int, guidance: float, temperature: float) -> None:
     state, settings = st.session_state, stretches(stored)[-1].settings
     opened = model_of(stored)
     changed = DecodeSettings(
         steps=settings.steps,
-        guidance_scale=state[_key("guidance")],
-        seed=state[_key("seed")],
+        guidance_scale=guidance,
+        seed=seed,
         guidance_schedule=state[_key("schedule")],
-        temperature=state[_key("temperature")],
+        temperature=temperature,
         sampling_steps=settings.sampling_steps,
         selection="none",
     )
@@ -84,6 +87,7 @@ def _start(stored: StoredDecode) -> None:
     )
     check_decode_request(opened.config, request)
     start_paint(request, str(opened.path))
+    bring_into_view(STAGE)
     st.rerun()
 
 

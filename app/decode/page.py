@@ -1,23 +1,36 @@
 """The Decode page: a prompt painted step by step, then everything that happened inside, on one slider."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.background import is_running
 from app.decode.controls import DecodeChoice, form_values, put, show_decode_form
 from app.decode.fork import fork_at
-from app.decode.panels import PANEL, show_panel
+from app.decode.panels import PANEL, PANELS_BOX, show_panel
 from app.decode.recall import show_recall
-from app.decode.records import show_records, shown_decode
-from app.decode.stage import PAINT, SHOWN, show_decode, show_decode_exports, show_running, start_paint, take_decode
+from app.decode.records import show_records, shown_decode, take_first
+from app.decode.stage import (
+    PAINT,
+    STAGE,
+    show_decode,
+    show_decode_exports,
+    show_instead,
+    show_running,
+    start_paint,
+    take_decode,
+)
 from app.decode.start import show_start
 from app.failures import guarded
 from app.handing_over import handed
 from app.keys import DECODE
+from app.reveal import bring_into_view, reveal_asked
 from dream.decoding.selection import DecodeSettings
+from dream.pretrained import SHIPPED
 from workbench.decode.request import check_decode_request, single
 from workbench.store import StoredDecode
 
 FORM_WIDTH = 300  # pixels; the stage takes the rest, and goes below the form on a narrow page
+AT_ONCE = DECODE.name("at_once")  # session key: whether this run paints what is in the form without a click
 
 
 def render() -> None:
@@ -28,26 +41,30 @@ def render() -> None:
     if finished is not None:
         st.session_state[PANEL] = "compare" if "parent" in finished.about else "fork"
     st.title("Decode", anchor=False)
-    st.markdown(
-        "A picture begins with every token hidden. Each step reveals a few tokens, drawn by diffusion and "
-        "conditioned on the prompt and on the tokens that are visible already."
+    st.caption(
+        "A picture begins with every token hidden; each step reveals a few, guided by prompt and visible tokens."
     )
     row = st.container(horizontal=True, gap="large")
-    form, stage = row.container(width=FORM_WIDTH), row.container(width="stretch")
+    form, stage = row.container(width=FORM_WIDTH), row.container(width="stretch", key=STAGE)
+    first = take_first()
     with form:
         shown = shown_decode()
+        top, button, below = st.container(), st.container(), st.container()
         chosen = None
         with guarded():
-            chosen = show_decode_form()
+            chosen = show_decode_form(top, below)
         if chosen is not None:
+            at_once = st.session_state.pop(AT_ONCE, False) or (first and chosen.model in SHIPPED)
             with guarded():
-                _decode(chosen, shown)
-        show_recall(chosen.config.image.size if chosen else None)
+                _decode(chosen, shown, button, at_once)
+        with st.expander("Recall settings"):
+            show_recall(chosen.config.image.size if chosen else None)
     with stage:
         if not show_running():
             _stage(shown)
     st.divider()
     show_records()
+    reveal_asked()
 
 
 def _take_handed() -> None:
@@ -57,24 +74,28 @@ def _take_handed() -> None:
         put(form_values(single(DecodeSettings.from_dict(settings)), {}))
     put({name: values[name] for name in ("model", "prompt") if values.get(name)})
     if values.get("stored"):
-        st.session_state[SHOWN] = values["stored"]
+        show_instead(values["stored"])
+    if values.get("paint"):
+        st.session_state[AT_ONCE] = True
 
 
-def _decode(chosen: DecodeChoice, shown: StoredDecode | None) -> None:
-    """Draws the Decode button above the picture that a decode may start from."""
-    button = st.container()
+def _decode(chosen: DecodeChoice, shown: StoredDecode | None, where: DeltaGenerator, at_once: bool) -> None:
+    """Draws the Decode button there, and the picture that a decode may start from; paints on a click or at once."""
     start = show_start(chosen, shown)
-    if button.button(
+    pressed = where.button(
         "Decode",
         key=DECODE.action("go"),
         type="primary",
         width="stretch",
         disabled=is_running(PAINT),
         help="Paints the prompt with these settings.",
-    ):
+    )
+    if pressed or (at_once and not is_running(PAINT)):
         request = chosen.request(start)
         check_decode_request(chosen.config, request)
         start_paint(request, chosen.model)
+        if pressed:
+            bring_into_view(STAGE)
         st.rerun()
 
 
@@ -90,8 +111,10 @@ def _stage(shown: StoredDecode | None) -> None:
         if entry is not None:
             fork_at(shown, entry)
             st.session_state[PANEL] = "fork"
+            bring_into_view(PANELS_BOX)
         show_decode_exports(shown)
-        show_panel(shown)
+        with st.container(key=PANELS_BOX):
+            show_panel(shown)
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

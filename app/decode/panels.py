@@ -8,10 +8,13 @@ from app.decode.stage import data_of
 from app.figures import show_figure
 from app.handing_over import hand_over
 from app.keys import DECODE
+from app.links import LINKED
 from workbench.figures.decoding import plot_course, plot_order
 from workbench.store import StoredDecode
 
 PANEL = DECODE.input("panel")
+PANELS_BOX = DECODE.name("panels")
+"""Key of the container of the panels."""
 PANELS = {"fork": "Fork", "compare": "Compare", "figures": "Figures", "settings": "Settings"}
 
 
@@ -21,8 +24,10 @@ def show_panel(shown: StoredDecode) -> None:
     panel = st.segmented_control(
         "Panel",
         list(PANELS),
+        default="fork",
         format_func=PANELS.__getitem__,
         key=PANEL,
+        bind=LINKED,
         required=True,
         label_visibility="collapsed",
         help="Continue from a step with other settings, compare with another decode, or see figures and settings.",

@@ -8,6 +8,7 @@ from app.decode.controls import OWN, form_values, put, values_now
 from app.decode.start import take_start
 from app.failures import guarded
 from app.keys import DECODE, LARGEST_SEED
+from app.text import as_text
 from workbench.decode.recall import Recalled, changes, model_here, read_settings
 from workbench.pictures import Picture, picture_of
 from workbench.workspace import open_workspace
@@ -34,7 +35,7 @@ def show_recall(size: int | None) -> None:
     """
     number = st.session_state.setdefault(DROPPED, 0)
     dropped = st.file_uploader(
-        "Recall settings: drop a saved PNG or JSON",
+        "Drop a PNG or JSON saved here",
         type=["png", "json"],
         key=DECODE.action("recall", number),
         help="Nothing changes until you press Apply. Also takes PNGs of `dream decode`.",
@@ -51,9 +52,12 @@ def _propose(recalled: Recalled, size: int | None) -> None:
     different = changes({**values_now(), "model": st.session_state.get(DECODE.input("model"))}, then)
     picture = _picture(recalled, size)
     for remark in (*recalled.remarks, *_about_model(recalled, model)):
-        st.caption(remark)
+        st.caption(as_text(remark))
     if different:
-        rows = [{"setting": NAMES[change.name], "now": change.now, "file": change.then} for change in different]
+        rows = [
+            {"setting": NAMES[change.name], "now": as_text(change.now), "file": as_text(change.then)}
+            for change in different
+        ]
         st.table(rows, hide_index=True, border="horizontal")
     elif picture is None:
         st.caption("The file has the same settings as the form.")

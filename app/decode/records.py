@@ -2,9 +2,12 @@
 
 import streamlit as st
 
-from app.decode.stage import SHOWN
+from app.decode.stage import LINKED_DECODE, SHOWN, STAGE, show_instead
 from app.failures import guarded
 from app.keys import DECODE
+from app.links import LINKED, link, linked
+from app.reveal import bring_into_view
+from app.text import as_text
 from dream.errors import InputError
 from workbench.store import StoredDecode, count_damaged, delete_stored, list_stored, open_stored
 from workbench.workspace import open_workspace
@@ -15,16 +18,27 @@ CARD_WIDTH = 228
 """Width in pixels; as many cards share a row as fit."""
 
 
+def take_first() -> bool:
+    """Chooses what a tab shows first: the decode in the address, else the newest; returns whether there is neither."""
+    if SHOWN in st.session_state:
+        return False
+    newest = next((stored.id for stored in list_stored(open_workspace(), "decode")), "")
+    st.session_state[SHOWN] = linked(LINKED_DECODE) or newest
+    return not st.session_state[SHOWN]
+
+
 def shown_decode() -> StoredDecode | None:
-    """The decode that the page shows; None, with a message, if it was deleted elsewhere."""
+    """The decode that the page shows, which the address then names; None, with a message, if it is gone."""
     id = st.session_state.get(SHOWN)
+    link(LINKED_DECODE, id or "")
     if not id:
         return None
     try:
         return open_stored(open_workspace(), id)
     except InputError as error:
-        del st.session_state[SHOWN]
-        st.info(f"The decode shown is gone: {error}.")
+        show_instead("")
+        link(LINKED_DECODE, "")
+        st.info(f"The decode shown is gone: {as_text(error)}.")
         return None
 
 
@@ -36,6 +50,7 @@ def show_records() -> None:
     query = search.text_input(
         "Search",
         key=QUERY,
+        bind=LINKED,
         placeholder="words of the prompt, a model, seed 5 ...",
         label_visibility="collapsed",
         help="All words must occur in the prompt, the model or the settings.",
@@ -43,7 +58,7 @@ def show_records() -> None:
     matches, damaged = list_stored(here, query=query), count_damaged(here)
     if not matches:
         st.caption(
-            f"No stored decode matches '{query}'."
+            f"No stored decode matches '{as_text(query)}'."
             if query
             else "Nothing is stored yet. Every decode is stored automatically."
         )
@@ -56,7 +71,7 @@ def show_records() -> None:
         key = DECODE.action("more")
         st.button(f"Show more ({len(matches) - count} left)", key=key, on_click=_more, help="Shows older decodes.")
     if damaged:
-        st.caption(f"{damaged} damaged folder(s) in {here.shown(here.decodes)} are left out.")
+        st.caption(f"{damaged} damaged folder(s) in {as_text(here.shown(here.decodes))} are left out.")
 
 
 def _more() -> None:
@@ -66,13 +81,13 @@ def _more() -> None:
 def _card(stored: StoredDecode) -> None:
     if stored.thumbnail is not None:
         st.image(str(stored.thumbnail), alt=f"Decode of: {stored.prompt}", width=144)
-    st.markdown(stored.prompt.replace("[", "\\[").replace("*", "\\*")[:120])
+    st.markdown(as_text(stored.prompt if len(stored.prompt) <= 120 else f"{stored.prompt[:120]}…"))
     facts = [f"seed {stored.about.get('seed')}", str(stored.about.get("model", "")), stored.when]
     if stored.kind == "trajectories":
         facts.insert(0, "choice")
     if stored.about.get("parent"):
         facts.insert(0, f"fork after step {stored.about.get('fork_step')}")
-    st.caption(" · ".join(facts))
+    st.caption(as_text(" · ".join(facts)))
     left, right = st.columns(2, gap="small")
     left.button(
         "Open",
@@ -80,7 +95,6 @@ def _card(stored: StoredDecode) -> None:
         on_click=_open,
         args=(stored.id,),
         width="stretch",
-        disabled=st.session_state.get(SHOWN) == stored.id,
         help="Shows it above.",
     )
     with right.popover("Delete", width="stretch", help="Asks for confirmation first."):
@@ -96,11 +110,12 @@ def _card(stored: StoredDecode) -> None:
 
 
 def _open(id: str) -> None:
-    st.session_state[SHOWN] = id
+    show_instead(id)
+    bring_into_view(STAGE)
 
 
 def _delete(id: str) -> None:
     with guarded():
         delete_stored(open_workspace(), id)
     if st.session_state.get(SHOWN) == id:
-        del st.session_state[SHOWN]
+        show_instead("")

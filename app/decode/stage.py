@@ -6,10 +6,11 @@ from typing import Any
 import streamlit as st
 
 from app.background import forget_work, is_started, show_work, start_work, take_result
-from app.failures import error_sentence
 from app.keys import DECODE
+from app.links import link
 from app.models import pretrained
-from app.player import show_player
+from app.player import at_linked_step, show_player
+from app.text import as_text
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
 from workbench.decode import export
@@ -22,6 +23,10 @@ from workbench.store import StoredDecode
 from workbench.workspace import open_workspace
 
 PAINT, SHOWN = DECODE.name("paint"), DECODE.name("shown")
+STAGE = DECODE.name("stage")
+"""Key of the container of the picture."""
+LINKED_DECODE, LINKED_STEP = DECODE.input("shown"), DECODE.input("step")
+"""Keys in the address: id of the decode that is shown, and the step of its player."""
 LIVE_SIDE = 420
 """Largest side in pixels of the picture while it is painted."""
 
@@ -36,8 +41,15 @@ def take_decode() -> StoredDecode | None:
     """The decode that has just been finished, which the page then shows; None on the second call."""
     stored: StoredDecode | None = take_result(PAINT)
     if stored is not None:
-        st.session_state[SHOWN] = stored.id
+        show_instead(stored.id)
     return stored
+
+
+def show_instead(id: str) -> None:
+    """Shows the stored decode with this id from now on, at its last step; none if the id is empty."""
+    if id != st.session_state.get(SHOWN):
+        link(LINKED_STEP, "")
+    st.session_state[SHOWN] = id
 
 
 def show_running() -> bool:
@@ -70,10 +82,11 @@ def data_of(stored: StoredDecode) -> dict[str, Any]:
 def show_decode(stored: StoredDecode) -> int | None:
     """Draws the player, and the inspection while it is computed; returns the entry to fork at, if it was clicked."""
     data = data_of(stored)
-    event = show_player(data, DECODE.name("player"), events=("fork",))
+    at = at_linked_step(data, LINKED_STEP)
+    event = show_player(at, DECODE.name("player"), events=("fork",), link=LINKED_STEP)
     if was_looked_at(data):
         for remark in remarks(data, stored.about.get("settings", {}).get("steps", 0)):
-            st.caption(remark)
+            st.caption(as_text(remark))
     else:
         _look_inside(stored)
     if said := stored_remark(stored.about):
@@ -90,7 +103,7 @@ def model_of(stored: StoredDecode) -> Pretrained:
         try:
             opened = pretrained(open_workspace().model(name), ema=about.get("weights", "averaged") == "averaged")
         except InputError as error:
-            why = error_sentence(error)
+            why = str(error)
             continue
         if opened.model_id == about.get("model_id"):
             return opened
@@ -105,7 +118,7 @@ def _look_inside(stored: StoredDecode) -> None:
         try:
             opened = model_of(stored)
         except InputError as error:
-            st.info(f"Previews, attention and denoising paths are left out: {error}.")
+            st.info(f"Previews, attention and denoising paths are left out: {as_text(error)}.")
             return
         start_work(name, lambda running: add_inspection(running, stored, opened))
     show_work(

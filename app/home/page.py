@@ -6,6 +6,7 @@ from app.handing_over import hand_over
 from app.home.pictures import three_pictures
 from app.home.runs import show_runs
 from app.keys import HOME
+from app.links import LINKED
 from dream.__main__ import COMMANDS, EXAMPLES
 from workbench.pictures_of_dream import PROMPT
 
@@ -47,11 +48,12 @@ def render() -> None:
 
 def _play() -> None:
     st.markdown("**The shipped model**")
-    st.session_state.setdefault(PROMPT_KEY, PROMPT)
     with st.form(HOME.action("form"), border=False):
         st.text_input(
             "Prompt",
+            value=PROMPT,
             key=PROMPT_KEY,
+            bind=LINKED,
             max_chars=200,
             help="The model knows circles, squares, triangles and crosses, alone or in pairs, in six colours.",
         )
@@ -60,14 +62,14 @@ def _play() -> None:
             key=HOME.action("decode"),
             type="primary",
             width="stretch",
-            help="Opens the Decode page with this prompt.",
+            help="Paints this prompt on the Decode page.",
         )
     st.pills(
         "Examples", list(PROMPTS), key=HOME.action("example"), on_change=_take_example, help="Fills in the prompt."
     )
     prompt = st.session_state[PROMPT_KEY].strip()
     if pressed and prompt:
-        hand_over("decode", model="demo", prompt=prompt)
+        hand_over("decode", model="demo", prompt=prompt, paint=True)
     if pressed:
         st.warning("Type a prompt first.")
 
@@ -88,7 +90,8 @@ def _try_first() -> None:
                 st.caption(about)
             if pressed:
                 values = {"model": "demo", "prompt": st.session_state[PROMPT_KEY]}
-                hand_over(page, **(values if page in ("decode", "trajectories") else {}))
+                opened = {"decode": {**values, "paint": True}, "trajectories": values}
+                hand_over(page, **opened.get(page, {}))
 
 
 def _command_line() -> None:

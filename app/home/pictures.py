@@ -111,7 +111,7 @@ def _show_choice(painted: ShownDecode) -> None:
         HOME.name("choice"),
         name="choice",
         alt=f"{len(painted.candidates)} candidates at {painted.compared_at:.0%} of the tokens with scores "
-        f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; candidate {painted.chosen} is chosen.",
+        f"{', '.join(f'{score:.3f}' for score in painted.alignment)}; candidate {painted.chosen + 1} is chosen.",
     )
 
 

@@ -6,7 +6,8 @@ import streamlit as st
 
 from app.handing_over import hand_over
 from app.keys import HOME
-from workbench.runs.folders import RunSummary, list_runs
+from app.text import as_text
+from workbench.runs.folders import RunSummary, list_runs, picture_file
 from workbench.workspace import open_workspace
 
 CARDS = 6
@@ -27,7 +28,7 @@ def _cards() -> None:
     runs = list_runs(here.runs)
     if not runs:
         st.info(
-            f"No runs in {here.runs} yet. A small model learns to draw shapes in ten minutes on two cores: "
+            f"No runs in {as_text(here.runs)} yet. A small model learns to draw shapes in ten minutes on two cores: "
             "press **Train your own** above."
         )
         return
@@ -44,19 +45,20 @@ def _cards() -> None:
 def _card(run: RunSummary) -> None:
     here = open_workspace()
     name = str(run.path.relative_to(here.runs))
-    st.markdown(f"**{name}**")
+    st.markdown(f"**{as_text(name)}**")
     if run.problem:
-        st.warning(f"Damaged: {run.problem}.")
+        st.warning(f"Damaged: {as_text(run.problem)}.")
         return
     of = f" of {run.end:,}" if run.end else ""
     when = datetime.fromtimestamp(run.changed)
     st.caption(f"{run.status} · step {run.step:,}{of} · {when:%Y-%m-%d %H:%M}")
     if run.status in ACTIVE and run.end:
         st.progress(min(1.0, run.step / run.end))
-    if run.sheet is None:
+    sheet = picture_file(run.sheet) if run.sheet is not None else None
+    if sheet is None:
         st.markdown("No samples yet.")
     else:
-        st.image(str(run.sheet), alt=f"Newest sample sheet of {name}", width="stretch")
+        st.image(sheet, alt=f"Newest sample sheet of {name}", width="stretch")
     with st.container(horizontal=True):
         if st.button("Show curves", key=HOME.action("curves", name), help="Opens the run on the Runs page."):
             hand_over("runs", runs=[name])
@@ -65,6 +67,6 @@ def _card(run: RunSummary) -> None:
             "Paint with it",
             key=HOME.action("paint", name),
             disabled=not saved,
-            help="Opens the Decode page with the run's newest checkpoint; needs a checkpoint.",
+            help="Paints with the run's newest checkpoint on the Decode page; needs a checkpoint.",
         ):
-            hand_over("decode", model=here.shown(run.path))
+            hand_over("decode", model=here.shown(run.path), paint=True)

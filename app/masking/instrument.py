@@ -1,4 +1,4 @@
-"""Readings and figures of the Masking page at a moment of the training, with a run's ratios on top."""
+"""What the Masking page shows of its settings at a moment of the training, with a run's ratios on top."""
 
 from pathlib import Path
 
@@ -7,7 +7,9 @@ import streamlit as st
 from app.failures import guarded
 from app.figures import figure_of, show_figure
 from app.keys import MASKING
-from app.masking.controls import apply_config
+from app.links import LINKED
+from app.masking.controls import RIDGES, apply_config, progress_shown
+from app.masking.pictures import masked_pictures
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
@@ -17,9 +19,8 @@ from workbench.masking.study import Moment, Schedule, at_moment, over_training
 from workbench.runs.folders import list_runs
 from workbench.workspace import open_workspace
 
-MOMENT, VIEW, RUN = MASKING.input("moment"), MASKING.input("view"), MASKING.input("run")
+RUN = MASKING.input("run")
 NO_RUN = "none"
-HEAT, RIDGES = "Heat map", "Ridges"
 HOW = """
 - A **ratio** is drawn for each group of a batch from a normal distribution truncated to the allowed ratios. Its
   *location* moves from 0 to 1; the *true mean* moves far less, because truncation keeps it inside.
@@ -30,41 +31,43 @@ HOW = """
 """
 
 
-def show_instrument(settings: Settings) -> None:
-    """Draws the readings, the moment, the choice of a run, and the figures."""
-    st.session_state.setdefault(MOMENT, 30)
-    st.session_state.setdefault(VIEW, HEAT)
-    readings = st.container()
-    st.slider(
-        "Moment (% of training)",
-        0,
-        100,
-        step=1,
-        format="%d %%",
-        key=MOMENT,
-        help="Moves the readings above, the vertical line in the figures, the histogram and the masks.",
+def show_instrument(settings: Settings, view: str, drawn: DrawnRatios | None) -> None:
+    """Draws the moment in a sentence, as masks on a picture, and in the density over the training."""
+    moment, schedule = _moment(settings), _schedule(settings)
+    st.markdown(_sentence(moment, settings.masking.groups))
+    masked_pictures(settings, moment.progress)
+    show_figure(
+        figure_of(figures.plot_ridges if view == RIDGES else figures.plot_density, schedule, moment.progress, drawn),
+        MASKING.name("density"),
+        name="mask-ratio-density",
+        alt=f"Density of the mask ratio over the training; its mean goes from {schedule.mean[0]:.2f} to "
+        f"{schedule.mean[-1]:.2f}.",
     )
-    density, run = st.columns([1, 2.4], vertical_alignment="bottom")
-    with density:
-        st.segmented_control(
-            "Density as",
-            [HEAT, RIDGES],
-            key=VIEW,
-            required=True,
-            help="The same density seen from above, or as a stack of curves.",
-        )
-    with run:
-        drawn = _pick_run()
-    schedule = _over_training(settings.masking, settings.objective, settings.num_tokens)
-    moment = _at_moment(progress_shown(), settings.masking, settings.objective, settings.num_tokens)
-    with readings:
-        _show_readings(moment, settings)
+
+
+def show_details(settings: Settings, drawn: DrawnRatios | None) -> None:
+    """Draws the readings and the figures of draws, objectives and batches."""
+    moment, schedule = _moment(settings), _schedule(settings)
+    _show_readings(moment, settings)
     _show_figures(schedule, moment, drawn)
 
 
-def progress_shown() -> float:
-    """Share of the training at the moment shown."""
-    return float(st.session_state[MOMENT] / 100)
+def _moment(settings: Settings) -> Moment:
+    return _at_moment(progress_shown(), settings.masking, settings.objective, settings.num_tokens)
+
+
+def _schedule(settings: Settings) -> Schedule:
+    return _over_training(settings.masking, settings.objective, settings.num_tokens)
+
+
+def _sentence(moment: Moment, groups: int) -> str:
+    shares, batch = moment.shares, "one group" if groups == 1 else f"{groups} groups"
+    return (
+        f"At **{moment.progress:.0%}** of the training **{moment.mean:.0%}** of a picture is hidden on average. "
+        f":blue[**{shares.contrast:.0%}** of the draws leave enough visible for contrast], :green[**"
+        f"{shares.generation:.0%}** hide enough for generation], :orange[**{shares.both:.0%}** do both]. "
+        f"A batch of {batch} trains both with a chance of **{moment.chance:.0%}**."
+    )
 
 
 def _show_readings(moment: Moment, settings: Settings) -> None:
@@ -95,14 +98,6 @@ def _show_readings(moment: Moment, settings: Settings) -> None:
 
 def _show_figures(schedule: Schedule, moment: Moment, drawn: DrawnRatios | None) -> None:
     at, run = moment.progress, drawn.name if drawn else ""
-    heat = st.session_state[VIEW] == HEAT
-    show_figure(
-        figure_of(figures.plot_density if heat else figures.plot_ridges, schedule, at, drawn),
-        MASKING.name("density"),
-        name="mask-ratio-density",
-        alt=f"Density of the mask ratio over the training; its mean goes from {schedule.mean[0]:.2f} to "
-        f"{schedule.mean[-1]:.2f}.",
-    )
     left, right = st.columns(2)
     with left:
         show_figure(
@@ -138,17 +133,18 @@ def _show_counted(moment: Moment, drawn: DrawnRatios | None) -> None:
         st.markdown(HOW)
 
 
-def _pick_run() -> DrawnRatios | None:
+def pick_run() -> DrawnRatios | None:
     """Draws the choice of the run to overlay, and a button that takes over its settings."""
     folders = {f"{name} (shipped)": folder for name, folder in SHIPPED.items()}
     folders |= {run.path.name: run.path for run in list_runs(open_workspace().runs)}
-    if st.session_state.get(RUN) not in folders:
-        st.session_state[RUN] = NO_RUN
-    box, button = st.columns([1.6, 1], vertical_alignment="bottom")
+    if st.session_state.get(RUN, NO_RUN) not in folders:
+        st.session_state.pop(RUN, None)  # deleted meanwhile
+    box, button, _ = st.columns([1.6, 1, 1.4], vertical_alignment="bottom")
     name = box.selectbox(
         "Overlay a run",
         [NO_RUN, *folders],
         key=RUN,
+        bind=LINKED,
         help="Ratios from its log: dots in the density, marks in the shares and an outline in the histogram.",
     )
     drawn = None

@@ -1,13 +1,16 @@
-"""The Masking page: the schedule of the mask ratio, what it does to training, and a training with it."""
+"""The Masking page: the schedule of the mask ratio, what it does to training, and a training with it.
+
+The page is one fragment: a control reruns it without the router. Figures that few need are drawn when unfolded.
+"""
 
 import streamlit as st
 
 from app.failures import guarded
 from app.handing_over import hand_over
 from app.keys import MASKING
+from app.links import LINKED
 from app.masking.controls import masking_controls
-from app.masking.instrument import progress_shown, show_instrument
-from app.masking.pictures import masked_pictures
+from app.masking.instrument import pick_run, show_details, show_instrument
 from dream.presets import SIZES
 from workbench.masking.form import Settings
 from workbench.masking.settings import assignments, check_masking, command, preset_config, python
@@ -17,51 +20,52 @@ def render() -> None:
     """Draws the page."""
     st.title("Masking")
     st.caption(
-        "Contrast learns from pictures that are mostly visible, generation from pictures that are mostly "
-        "hidden. Masking Warmup raises the hidden share over the training, so that every batch has some of "
-        "both. Change the controls and see which loss each drawn ratio counts for."
+        "Masking Warmup hides little of each picture at first and much at the end, so that one training learns "
+        "contrast and generation."
     )
-    left, right = st.columns([1, 2.9], gap="medium")
-    with left.container(border=True):
-        settings = masking_controls()
-    with right, guarded():
+    _show()
+
+
+@st.fragment
+def _show() -> None:
+    with guarded():  # a fragment that runs alone has no router around it
+        with st.container(border=True):
+            settings, view, drawn = masking_controls(pick_run)
         check_masking(settings.masking, settings.objective)
-        show_instrument(settings)
-        masked_pictures(settings, progress_shown())
-        st.subheader("Training with these settings")
+        show_instrument(settings, view, drawn)
+        more = st.expander("Draws, objectives and batches", key=MASKING.input("more"), on_change="rerun", bind=LINKED)
+        if more.open:
+            with more:
+                show_details(settings, drawn)
         _take_along(settings)
 
 
 def _take_along(settings: Settings) -> None:
     """Draws a button to the Train page, and the settings as a command and as Python."""
-    st.session_state.setdefault(MASKING.input("size"), "tiny")
-    left, right = st.columns([1, 2.2], gap="large")
-    with left:
-        size = st.selectbox(
-            "Model to train",
-            list(SIZES),
-            key=MASKING.input("size"),
-            help="The preset that these settings change: tiny learns shapes in ten minutes on two cores.",
-        )
-        changes = assignments(settings.masking, settings.objective, preset_config(size))
-        count = len(changes)
-        st.caption(
-            f"{count} setting{'s' * (count != 1)} differ{'s' * (count == 1)} from the preset."
-            if changes
-            else "The same masking as the preset."
-        )
-        if st.button(
-            "Train with this",
-            key=MASKING.action("train"),
-            type="primary",
-            width="stretch",
-            help="Opens the Train page with these settings filled in; nothing starts yet.",
-        ):
-            hand_over("train", assignments=changes, preset=size, source="shapes")
-    with right:
-        as_command, as_python = st.tabs(["Command", "Python"])
-        as_command.code(command(changes, size), language="bash", wrap_lines=True)
-        as_python.code(python(settings.masking, settings.objective, size), language="python", wrap_lines=True)
+    left, middle, _ = st.columns([1, 1, 1.6], vertical_alignment="bottom")
+    size = left.selectbox(
+        "Model to train",
+        list(SIZES),
+        index=list(SIZES).index("tiny"),
+        key=MASKING.input("size"),
+        bind=LINKED,
+        help="The preset that these settings change: tiny learns shapes in ten minutes on two cores.",
+    )
+    changes = assignments(settings.masking, settings.objective, preset_config(size))
+    if middle.button(
+        "Train with this",
+        key=MASKING.action("train"),
+        type="primary",
+        width="stretch",
+        help="Opens the Train page with these settings filled in; nothing starts yet.",
+    ):
+        hand_over("train", assignments=changes, preset=size, source="shapes")
+    written = st.expander("As command and as Python", key=MASKING.input("written"), on_change="rerun", bind=LINKED)
+    if written.open:
+        with written:
+            as_command, as_python = st.tabs(["Command", "Python"])
+            as_command.code(command(changes, size), language="bash", wrap_lines=True)
+            as_python.code(python(settings.masking, settings.objective, size), language="python", wrap_lines=True)
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

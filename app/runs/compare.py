@@ -7,47 +7,67 @@ import streamlit as st
 from app.figures import show_figure
 from app.handing_over import hand_over
 from app.keys import RUNS, TRAIN
+from app.links import LINKED
+from app.text import as_text
 from app.train.live import run_feed
 from workbench.figures import style
-from workbench.figures.training_runs import plot_runs
+from workbench.figures.training_runs import MEASURES, RunsLook, plot_runs_measure
 from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
 from workbench.runs.curves import AXES, Axis
-from workbench.runs.folders import is_picture
+from workbench.runs.folders import picture_file, record_or_problem
 from workbench.runs.notes import Note, all_tags, read_note, write_note
 from workbench.runs.trainings import Training
 from workbench.workspace import open_workspace
 
+ALL = "all four"
+"""The metric that stands for all of them."""
+TABLE_WIDTH = 1000
+"""Pixels that the columns of the table of differences share."""
 MOST_COLUMNS = 4
 """Most runs whose samples fit side by side."""
 
 
 def curves(chosen: list[Training]) -> None:
-    """Shows both losses and retrieval of all chosen runs in one figure."""
-    st.session_state.setdefault(RUNS.input("axis"), "steps")
-    st.session_state.setdefault(RUNS.input("smoothing"), 0.8)
-    st.session_state.setdefault(RUNS.input("log"), True)
-    st.session_state.setdefault(RUNS.input("raw"), True)
-    over, smooth, toggles = st.columns([3, 3, 2], vertical_alignment="bottom")
-    axis = cast(
-        Axis,
-        over.segmented_control(
-            "Horizontal axis", list(AXES), key=RUNS.input("axis"), required=True, help="Unit of the horizontal axis."
-        ),
-    )
-    smoothing = smooth.slider(
-        "Smoothing", 0.0, 0.99, step=0.01, key=RUNS.input("smoothing"), help="Weight of earlier values."
-    )
-    log = toggles.toggle("Logarithmic losses", key=RUNS.input("log"), help="Equal ratios are equally far apart.")
-    raw = toggles.toggle("Show unsmoothed", key=RUNS.input("raw"), help="Adds the logged values as faint lines.")
+    """Shows both losses and retrieval of all chosen runs, or one of these large."""
+    metric, look = _controls()
     shown, objectives = [], []
     for training in chosen:
         feed = run_feed(str(training.path))
         shown.append(feed.named_curves(training.name))
         preset = str(feed.record.get("preset") or "")
         objectives.append((training.name, preset.partition("-")[2] or "dream"))
-    figure = plot_runs(shown, style.model_colours(objectives), axis, smoothing, log, raw)
-    names = ", ".join(training.name for training in chosen)
-    show_figure(figure, RUNS.name("curves"), alt=f"Losses and retrieval of {names}", name="runs")
+    colours, names = style.model_colours(objectives), ", ".join(training.name for training in chosen)
+    titles = [measure.title for measure in MEASURES] if metric == ALL else [metric]
+    for first in range(0, len(titles), 2):
+        row = titles[first : first + 2]
+        for column, title in zip(st.columns(len(row)), row, strict=True):
+            with column:
+                key = RUNS.name("curves", [m.title for m in MEASURES].index(title))
+                figure = plot_runs_measure(title, shown, colours, look)
+                show_figure(figure, key, alt=f"{title} of {names}", name=f"runs-{title.lower().replace(' ', '-')}")
+
+
+def _controls() -> tuple[str, RunsLook]:
+    """Shows the controls of the curves; returns the metric and how it is shown."""
+    left, over, smooth, toggles = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    options = [ALL, *(measure.title for measure in MEASURES)]
+    metric = left.selectbox("Metric", options, key=RUNS.input("metric"), help="What is plotted.", bind=LINKED)
+    axis = over.segmented_control(
+        "Horizontal axis",
+        list(AXES),
+        default="steps",
+        key=RUNS.input("axis"),
+        required=True,
+        help="Unit of the horizontal axis.",
+        bind=LINKED,
+    )
+    about = "Weight of earlier values."
+    smoothing = smooth.slider("Smoothing", 0.0, 0.99, 0.8, 0.01, key=RUNS.input("smoothing"), help=about, bind=LINKED)
+    about = "Equal ratios are equally far apart."
+    log = toggles.toggle("Logarithmic losses", True, key=RUNS.input("log"), help=about, bind=LINKED)
+    about = "Adds the logged values as faint lines."
+    raw = toggles.toggle("Show unsmoothed", True, key=RUNS.input("raw"), help=about, bind=LINKED)
+    return metric, RunsLook(cast(Axis, axis), smoothing, log, raw, height=240 if metric == ALL else 420)
 
 
 def configurations(chosen: list[Training]) -> None:
@@ -56,11 +76,27 @@ def configurations(chosen: list[Training]) -> None:
     if len(chosen) < 2:
         st.caption("Choose a second run to compare its configuration.")
         return
-    rows = differences({training.name: training.path for training in chosen})
-    if not rows:
-        st.caption("No differences: configuration, data and preset are the same.")
+    folders = {training.name: training.path for training in chosen}
+    readable = {name: path for name, path in folders.items() if not record_or_problem(path)[1]}
+    for name in folders.keys() - readable.keys():
+        st.caption(f"{as_text(name)} is left out: its record cannot be read.")
+    if len(readable) < 2:
         return
-    st.dataframe(rows, hide_index=True, key=RUNS.action("differences"), alt="Fields that differ between the runs")
+    rows = differences(readable)
+    if not rows:
+        st.caption(
+            f"{as_text(' and '.join(readable))}: no recorded setting, source, preset or device differs. "
+            "The table above says how far each was trained."
+        )
+        return
+    width = max(90, TABLE_WIDTH // (len(readable) + 1))
+    st.dataframe(
+        rows,
+        hide_index=True,
+        key=RUNS.action("differences"),
+        alt=f"Fields that differ between {', '.join(readable)}",
+        column_config={name: st.column_config.TextColumn(width=width) for name in ("field", *readable)},
+    )
 
 
 def samples(chosen: list[Training]) -> None:
@@ -70,20 +106,10 @@ def samples(chosen: list[Training]) -> None:
     if not steps:
         st.caption("None of these runs has a sample sheet yet.")
         return
-    key = RUNS.input("sheet")
-    if st.session_state.get(key) not in steps:
+    key, about = RUNS.input("sheet"), "Each run shows its last sheet up to this step."
+    if st.session_state.get(key, steps[-1]) not in steps:
         st.session_state[key] = steps[-1]
-    step = (
-        steps[0]
-        if len(steps) == 1
-        else st.select_slider(
-            "Step",
-            steps,
-            key=key,
-            format_func=lambda value: f"{value:,}",
-            help="Each run shows its last sheet up to this step.",
-        )
-    )
+    step = steps[0] if len(steps) == 1 else st.select_slider("Step", steps, steps[-1], key=key, help=about, bind=LINKED)
     shown = chosen[:MOST_COLUMNS]
     if len(chosen) > MOST_COLUMNS:
         st.caption(f"Showing the first {MOST_COLUMNS} of {len(chosen)} runs.")
@@ -92,7 +118,7 @@ def samples(chosen: list[Training]) -> None:
     prompts = common_prompts(existing)
     for training, sheet in zip(shown, sheets, strict=True):
         if sheet is None:
-            st.caption(f"{training.name} has no sample sheet.")
+            st.caption(f"{as_text(training.name)} has no sample sheet.")
     if prompts:
         _grid(existing, prompts)
     else:
@@ -102,26 +128,28 @@ def samples(chosen: list[Training]) -> None:
 def _grid(sheets: list[SheetOf], prompts: list[str]) -> None:
     seeds = {sheet.seed for sheet in sheets}
     same = "the same seed" if len(seeds) == 1 else "different seeds (train.seed differs)"
-    st.caption(f"{len(prompts)} common prompts, painted with {same}.")
-    widths = [2] + [1] * len(sheets)
-    heads = st.columns([*widths, MOST_COLUMNS - len(sheets) + 0.01])
-    for column, sheet in zip(heads[1:], sheets, strict=False):
-        column.markdown(f"**{sheet.name}**  \nstep {sheet.step:,}")
-    for prompt in prompts:
-        row = st.columns([*widths, MOST_COLUMNS - len(sheets) + 0.01], vertical_alignment="center")
-        row[0].caption(prompt)
-        for column, sheet in zip(row[1:], sheets, strict=False):
-            column.image(sheet.tiles[prompt], alt=f"{prompt}, by {sheet.name}", width=112)
+    runs = " · ".join(f"{as_text(sheet.name)} at step {sheet.step:,}" for sheet in sheets)
+    st.caption(f"{len(prompts)} common prompts, painted with {same}. In this order: {runs}.")
+    across = 4 if len(sheets) == 1 else 2
+    for first in range(0, len(prompts), across):
+        for column, prompt in zip(st.columns(across), prompts[first : first + across], strict=False):
+            with column:
+                st.caption(as_text(prompt))
+                with st.container(horizontal=True, gap="small"):
+                    for sheet in sheets:
+                        alt, caption = f"{prompt}, by {sheet.name}", as_text(sheet.name) if len(sheets) > 1 else None
+                        st.image(sheet.tiles[prompt], caption, alt=alt, width=112)
 
 
 def _whole(sheets: list[SheetOf]) -> None:
     if len(sheets) > 1:
         st.caption("The runs painted different prompts, so each sheet is shown whole.")
     for column, sheet in zip(st.columns(len(sheets)), sheets, strict=True):
-        column.markdown(f"**{sheet.name}**, step {sheet.step:,}")
-        if is_picture(sheet.path):
-            column.image(str(sheet.path), alt=f"Sample sheet of {sheet.name}", width="stretch")
-        else:
+        column.markdown(f"**{as_text(sheet.name)}**, step {sheet.step:,}")
+        content = picture_file(sheet.path)
+        if content is not None:
+            column.image(content, alt=f"Sample sheet of {sheet.name}", width="stretch")
+        elif sheet.path.exists():
             column.warning("This sheet is damaged: it is not a picture.")
 
 
@@ -136,7 +164,7 @@ def notes(chosen: list[Training]) -> None:
 
 
 def _note(training: Training, known: list[str]) -> None:
-    st.markdown(f"**{training.name}** · {training.state}")
+    st.markdown(f"**{as_text(training.name)}** · {training.state}")
     kept = read_note(open_workspace(), training.name)
     tags, text = RUNS.input("tags", training.name), RUNS.input("text", training.name)
     if st.session_state.get(RUNS.name("kept", training.name)) != kept:  # another tab may have changed it

@@ -4,8 +4,10 @@ import streamlit as st
 
 from app.handing_over import handed
 from app.keys import RUNS
+from app.links import LINKED
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
+from app.text import as_text
 from workbench.runs.trainings import Training, list_trainings
 from workbench.workspace import open_workspace
 
@@ -13,7 +15,7 @@ from workbench.workspace import open_workspace
 def render() -> None:
     """Shows the page."""
     st.title("Runs")
-    st.caption("All training runs of this workspace. Choose runs below the table to compare them.")
+    st.caption("All training runs of this workspace: press a row to open its run, tick rows to compare or delete them.")
     trainings = list_trainings(open_workspace())
     if not trainings:
         st.info("No runs yet. Start the first one on the Train page.")
@@ -32,14 +34,20 @@ def render() -> None:
 
 
 def _chosen(trainings: list[Training]) -> list[Training]:
-    """Shows the choice of runs to compare: those handed over, at first the two latest."""
+    """Shows the choice of runs to compare: those handed over or in the address, at first the two latest."""
     by_name = {training.name: training for training in trainings}
     given, key = handed("runs").get("runs"), RUNS.input("chosen")
-    if given or key not in st.session_state:
-        usable = [training.name for training in trainings if training.state != "damaged"]
-        st.session_state[key] = [name for name in given or usable[:2] if name in by_name]
-    st.session_state[key] = [name for name in st.session_state[key] if name in by_name]  # some may be deleted
-    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to compare.")
+    wanted = given or st.session_state.get(key)
+    if wanted is None:
+        latest = [training.name for training in trainings if training.state != "damaged"][:2]
+        wanted = st.query_params.get_all(key) or latest
+    if gone := [name for name in wanted if name not in by_name]:
+        are = "are no longer there: they were" if len(gone) > 1 else "is no longer there: it was"
+        st.warning(f"{as_text(', '.join(gone))} {are} deleted or renamed.")
+    names = [name for name in wanted if name in by_name]
+    if names != st.session_state.get(key):
+        st.session_state[key] = names
+    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to compare.", bind=LINKED)
     return [by_name[name] for name in names]
 
 

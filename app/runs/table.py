@@ -6,13 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from app.keys import RUNS
+from app.keys import RUNS, TRAIN
+from app.text import as_text
 from app.train.live import run_feed
 from workbench.runs.compare import Glance, glance
 from workbench.runs.notes import read_note
-from workbench.runs.trainings import Training
+from workbench.runs.trainings import Training, delete_trainings
+from workbench.runs.words import sentence
 from workbench.workspace import open_workspace
 
+REFUSED = RUNS.name("refused")
+"""Session key of why runs were not deleted, to be shown once."""
 COLUMNS = {
     "run": st.column_config.TextColumn("run", help="Name of its folder under runs/.", pinned=True),
     "state": st.column_config.TextColumn("state", help="Current state."),
@@ -32,18 +36,64 @@ COLUMNS = {
 
 
 def show_runs_table(trainings: list[Training]) -> None:
-    """Shows the table, with a warning below for each damaged run."""
-    st.dataframe(
+    """Shows the table, whose rows open, compare and delete runs, with a warning below for each damaged run."""
+    event = st.dataframe(
         [_row(training) for training in trainings],
         hide_index=True,
-        key=RUNS.action("table"),
+        key=RUNS.action("table", len(trainings)),  # another number of runs: the selected rows would be others
+        on_select="rerun",
+        selection_mode=["multi-row", "single-cell"],
         column_config=COLUMNS,
         alt="All runs with their state and best numbers",
         height=min(400, 38 + 35 * len(trainings)),
     )
+    if event.selection.cells:
+        _open(trainings[event.selection.cells[0][0]])
+    _actions([trainings[row] for row in event.selection.rows])
+    for name in st.session_state.pop(REFUSED, []):
+        st.error(as_text(sentence(name)))
     for training in trainings:
         if training.state == "damaged":
-            st.warning(f"**{training.name}** is damaged: {training.sentence}")
+            st.warning(f"**{as_text(training.name)}** is damaged: {as_text(training.sentence)}")
+
+
+def _open(training: Training) -> None:
+    """Opens the run on the Train page."""
+    st.session_state[TRAIN.name("started")] = training.name
+    st.switch_page("train/page.py")
+
+
+def _actions(ticked: list[Training]) -> None:
+    """Shows what can be done with the ticked runs."""
+    if not ticked:
+        return
+    count = f"{len(ticked)} run{'s' * (len(ticked) > 1)}"
+    with st.container(horizontal=True):
+        usable = [training.name for training in ticked if training.run is not None]
+        about = "Shows the ticked runs below, and no others."
+        if st.button(f"Compare {count}", key=RUNS.action("compare"), disabled=not usable, help=about):
+            st.session_state[RUNS.input("chosen")] = usable
+        with st.popover(f"Delete {count} …", help="Asks for confirmation first."):
+            _delete(ticked)
+
+
+def _delete(ticked: list[Training]) -> None:
+    active = [training.name for training in ticked if training.active]
+    others = [training for training in ticked if not training.active]
+    if active:
+        st.warning(f"Being trained or queued, so not deleted: {as_text(', '.join(active))}. Stop them first.")
+    if not others:
+        return
+    names = ", ".join(training.name for training in others)
+    st.markdown(
+        f"Permanently delete **{as_text(names)}**? Checkpoints, samples, logs, tags and notes of these runs go, "
+        "other files in their folders stay."
+    )
+    if st.button("Delete permanently", key=RUNS.action("delete"), type="primary", help="Cannot be undone."):
+        deleted, st.session_state[REFUSED] = delete_trainings(open_workspace(), others)
+        if deleted:
+            st.toast(f"Deleted: {as_text(', '.join(deleted))}.")
+        st.rerun()
 
 
 def _row(training: Training) -> dict[str, Any]:

@@ -7,7 +7,10 @@ import streamlit as st
 from app.background import computed
 from app.data.choice import Opened, model_config, open_split, pick_source, pick_split
 from app.keys import SEARCH
+from app.links import LINKED
 from app.models import pick_model, pretrained
+from app.numbers import NumberFields
+from app.text import as_text
 from dream.config import DreamConfig
 from dream.model.pretrained import Pretrained
 from workbench.search.hits import why_no_joint_space
@@ -40,12 +43,12 @@ def choose_search() -> SearchChoice | None:
     """Shows the choice; None while the source opens, or if the model or the source cannot be searched."""
     columns = st.columns([3, 3, 1.3, 1.7])
     with columns[0]:
-        model = pick_model(SEARCH.name("model"))
+        model = pick_model(SEARCH.name("model"), bind=LINKED)
     config = model_config(model)
     with columns[1]:
         typed = pick_source(SEARCH.name("source"))
     if not has_joint_space(config):
-        st.info(why_no_joint_space(open_workspace().shown(model), config))
+        st.info(as_text(why_no_joint_space(open_workspace().shown(model), config)))
         return None
     with columns[2]:
         split = pick_split(SEARCH.name("split"), typed, config, first="val" if typed == "shapes" else "")
@@ -54,17 +57,19 @@ def choose_search() -> SearchChoice | None:
     opened = open_split(SEARCH.name("open"), typed, split, config)
     if opened is None:
         return None
-    most = most_pictures(config)
-    st.session_state.setdefault(SEARCH.input("count"), COUNT)
-    st.session_state[SEARCH.input("count")] = min(st.session_state[SEARCH.input("count")], most)
-    count = columns[3].number_input(
+    most, numbers = most_pictures(config), NumberFields()
+    count = numbers.whole(
+        columns[3].container(),
         "Maximum pictures",
-        min_value=1,
-        max_value=most,
+        1,
+        most,
+        value=min(COUNT, most),
         step=256,
         key=SEARCH.input("count"),
+        bind=LINKED,
         help=f"Reads pictures from the start of the split and keeps them in memory; {most:,} fit for this model.",
     )
+    numbers.require()
     return SearchChoice(model, config, opened, count)
 
 

@@ -19,7 +19,8 @@ button { all: unset; box-sizing: border-box; cursor: pointer; border-radius: .4r
 button:hover { border-color: var(--st-primary-color); }
 button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 1px; }
 button.chosen { border-color: var(--st-primary-color); box-shadow: 0 0 0 1px var(--st-primary-color); }
-img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .2rem; }
+img { width: 100%; aspect-ratio: 1; object-fit: contain; border-radius: .2rem;
+  box-shadow: 0 0 0 1px rgba(127,135,144,.45); }
 img.cells { image-rendering: pixelated; }
 .top { display: flex; justify-content: space-between; font-size: .78rem; font-variant-numeric: tabular-nums; }
 .top span:first-child { opacity: .7; }

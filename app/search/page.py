@@ -9,6 +9,7 @@ from app.background import computed
 from app.failures import guarded
 from app.handing_over import handed
 from app.keys import SEARCH
+from app.links import link, linked
 from app.reading import show_reading
 from app.search.choice import SearchChoice, choose_search, has_features, ready
 from app.search.pair import show_pair
@@ -25,6 +26,7 @@ from app.search.query import (
     take_text,
 )
 from app.search.results import show_first, show_for_picture, show_for_text
+from app.text import as_text
 from workbench.sources.browse import first_captions
 
 EXAMPLES = 3
@@ -33,10 +35,7 @@ EXAMPLES = 3
 def render() -> None:
     """Shows the page."""
     st.title("Search")
-    st.caption(
-        "Find texts and pictures that are similar in a model's joint space, by their cosine (-1 to 1), with any share "
-        "of the pictures hidden."
-    )
+    st.caption("Texts and pictures that are similar in a model's joint space, with any share of the pictures hidden.")
     for name, value in handed("search").items():
         st.session_state[SEARCH.input(name)] = value
     chosen = None
@@ -56,7 +55,7 @@ def _search(chosen: SearchChoice) -> None:
         ask_picture()
         picture_at = st.container()
     with results:
-        if not (text or chosen_picture() or st.session_state.get(WANTED)):
+        if not (text or chosen_picture() or linked(WANTED)):
             _invite(chosen)
             return
         there = ready(chosen)
@@ -83,8 +82,8 @@ def _search(chosen: SearchChoice) -> None:
 
 def _invite(chosen: SearchChoice) -> None:
     st.info(
-        f"Type a text or drop a picture. The first search reads and encodes up to {chosen.count:,} pictures of "
-        f"{chosen.opened.typed}; later searches are quick."
+        f"Type a text, drop a picture, or begin with one of these captions. The first search reads and encodes up to "
+        f"{chosen.count:,} pictures of {as_text(chosen.opened.typed)}; later searches are quick."
     )
     captions = computed(
         SEARCH.name("examples"),
@@ -94,7 +93,7 @@ def _invite(chosen: SearchChoice) -> None:
     )
     for number, caption in enumerate(captions or []):
         st.button(
-            caption,
+            as_text(caption),
             key=SEARCH.action("example", number),
             on_click=take_text,
             args=(caption,),
@@ -110,7 +109,7 @@ def _invite(chosen: SearchChoice) -> None:
 
 
 def _want() -> None:
-    st.session_state[WANTED] = True
+    link(WANTED, "yes")
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

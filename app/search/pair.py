@@ -5,6 +5,7 @@ import streamlit as st
 from app.background import computed
 from app.figures import show_figure
 from app.keys import SEARCH
+from app.links import LINKED
 from app.search.choice import Ready
 from workbench.figures.search import plot_cosine_curve, plot_patch_map, plot_word_parts
 from workbench.search.index import Looked, other_captions
@@ -126,16 +127,19 @@ def _map(there: Ready, picture: Looked, walks: Walks, about: TextParts, ratio: f
 
 
 def _choose(about: TextParts) -> tuple[Way, str]:
-    st.session_state.setdefault(SEARCH.input("way"), "shapley")
     way, word = st.columns(2)
     chosen = way.selectbox(
-        "Patch contribution", list(WAYS), key=SEARCH.input("way"), format_func=WAYS.__getitem__, help=ABOUT
+        "Patch contribution", list(WAYS), key=SEARCH.input("way"), bind=LINKED, format_func=WAYS.__getitem__, help=ABOUT
     )
     options = [WHOLE, *_named(about)]
-    if st.session_state.get(SEARCH.input("word")) not in options:
-        st.session_state[SEARCH.input("word")] = WHOLE
+    if st.session_state.get(SEARCH.input("word"), WHOLE) not in options:
+        del st.session_state[SEARCH.input("word")]  # that of another text
     which = word.selectbox(
-        "Text", options, key=SEARCH.input("word"), help="The whole text, or one word to locate in the picture."
+        "Text",
+        options,
+        key=SEARCH.input("word"),
+        bind=LINKED,
+        help="The whole text, or one word to locate in the picture.",
     )
     return chosen, which
 

@@ -6,8 +6,13 @@ import streamlit as st
 
 from app.handing_over import hand_over
 from app.keys import TRAIN
+from app.numbers import NumberFields
+from app.text import as_text
+from app.train.live import run_feed
 from workbench.jobs.job import command_line
+from workbench.runs.advice import advised_settings, form_again
 from workbench.runs.trainings import Budget, Training, delete_training, resume_arguments, resume_training, stop_training
+from workbench.runs.words import extension_words
 from workbench.workspace import open_workspace
 
 REMOVE = "Removes it from the queue before it has started."
@@ -24,6 +29,7 @@ def show_actions(training: Training) -> None:
             if training.state in ("stopped", "failed", "killed"):
                 _resume(training)
             _extend(training)
+            _try_again(training)
         if has_model and training.state != "damaged":
             _links(training)
         elif training.run is not None:
@@ -35,7 +41,7 @@ def show_actions(training: Training) -> None:
 def stop(training: Training) -> None:
     """Asks the training to save and stop, and confirms the request."""
     stop_training(open_workspace(), training)
-    st.toast(f"{training.name} is being stopped.")
+    st.toast(f"{as_text(training.name)} is being stopped.")
 
 
 def _resume(training: Training) -> None:
@@ -50,45 +56,52 @@ def _resume(training: Training) -> None:
 
 
 def _extend(training: Training) -> None:
-    with st.popover("Extend …", help="Trains for additional steps or minutes."):
-        st.session_state.setdefault(TRAIN.input("more.kind"), "minutes")
-        st.session_state.setdefault(TRAIN.input("more.minutes"), 5.0)
-        st.session_state.setdefault(TRAIN.input("more.steps"), 500)
+    with st.popover("Go on for …", help="Trains for additional steps or minutes."):
         kind = cast(
             Budget,
             st.segmented_control(
-                "Extend by",
+                "Go on for",
                 ["minutes", "steps"],
+                default="minutes",
                 key=TRAIN.input("more.kind"),
                 required=True,
                 help="Unit of the extension.",
             ),
         )
+        fields, here = NumberFields(), open_workspace()
         if kind == "minutes":
-            amount = st.number_input(
-                "Additional minutes",
-                0.1,
-                100_000.0,
-                step=1.0,
-                format="%g",
-                key=TRAIN.input("more.minutes"),
-                help="Wall-clock time from now.",
+            about = "Wall-clock time from now, including validations and sample sheets."
+            key = TRAIN.input("more.minutes")
+            amount = fields.real(
+                st.container(), "Minutes", 0.1, 100_000.0, key=key, value=5, step=1, format="%g", help=about
             )
         else:
-            amount = float(
-                st.number_input(
-                    "Additional steps",
-                    1,
-                    100_000_000,
-                    step=100,
-                    key=TRAIN.input("more.steps"),
-                    help="Optimiser steps after the last one.",
-                )
-            )
-        st.code(command_line(resume_arguments(open_workspace(), training, kind, amount)), "bash", wrap_lines=True)
-        if st.button("Extend", key=TRAIN.action("extend"), type="primary", help="Adds this command to the queue."):
-            resume_training(open_workspace(), training, kind, amount)
+            about = "Optimiser steps after the last one."
+            key = TRAIN.input("more.steps")
+            amount = fields.whole(st.container(), "Steps", 1, 100_000_000, key=key, value=500, step=100, help=about)
+        if not fields.faults:
+            st.markdown(extension_words(training, run_feed(str(training.path)).curves()[1], kind, amount))
+            st.code(command_line(resume_arguments(here, training, kind, amount)), "bash", wrap_lines=True)
+        if st.button(
+            "Go on",
+            key=TRAIN.action("extend"),
+            type="primary",
+            disabled=bool(fields.faults),
+            help="Adds this command to the queue.",
+        ):
+            resume_training(here, training, kind, amount)
             _watch_it(training)
+
+
+def _try_again(training: Training) -> None:
+    """A button that fills the form with the settings that the message of a diverged training advises."""
+    changes = advised_settings(training)
+    if changes and st.button(
+        f"Set up again with {as_text(', '.join(change.removeprefix('train.') for change in changes))}",
+        key=TRAIN.action("again"),
+        help="Fills the form with this training's data, preset and settings, and these changes.",
+    ):
+        hand_over("train", **form_again(training, changes))
 
 
 def _links(training: Training) -> None:
@@ -107,14 +120,14 @@ def _compare(training: Training) -> None:
 
 def _delete(training: Training) -> None:
     with st.popover("Delete …", help="Asks for confirmation first."):
-        where = open_workspace().shown(training.path)
+        where = as_text(open_workspace().shown(training.path))
         st.markdown(
-            f"Permanently delete **{training.name}**? Its checkpoints, samples and log in `{where}` are deleted; "
-            "other files there stay."
+            f"Permanently delete **{as_text(training.name)}**? Its checkpoints, samples and log in {where} are "
+            "deleted; other files there stay."
         )
         if st.button("Delete permanently", key=TRAIN.action("delete"), type="primary", help="Cannot be undone."):
             delete_training(open_workspace(), training)
-            st.toast(f"{training.name} was deleted.")
+            st.toast(f"{as_text(training.name)} was deleted.")
             st.rerun()
 
 

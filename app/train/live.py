@@ -7,15 +7,21 @@ import streamlit as st
 
 from app.figures import show_figure
 from app.keys import TRAIN
+from app.links import LINKED, link, linked
+from app.text import as_text
+from dream.decoding.pictures import read_about
+from dream.errors import InputError
 from workbench.figures.training import FIGURES, plot_training
 from workbench.runs.curves import AXES, Axis, Curves
 from workbench.runs.feed import RunFeed, broken_data
-from workbench.runs.folders import is_picture, list_sheets, sheet_step
+from workbench.runs.folders import list_sheets, picture_file, sheet_step
 from workbench.runs.trainings import Training
-from workbench.runs.words import losses_alt, run_readings
+from workbench.runs.words import chance_words, losses_alt, run_readings
 
 CurveSettings = tuple[Axis, float, bool]
 """Axis, smoothing, and whether losses have a logarithmic scale."""
+LINKED_SHEET = TRAIN.input("sheet")
+"""Where the address holds the step of the sample sheet, unless it is the latest."""
 ROWS = (("losses",), ("by_ratio",), ("ratios",), ("shares", "retrieval"), ("gradients", "speed"))
 """Figures by row."""
 DRAWN, DRAWN_OF = TRAIN.name("figures"), TRAIN.name("figures.of")
@@ -30,7 +36,10 @@ def run_feed(path: str) -> RunFeed:
 
 def show_numbers(training: Training) -> None:
     """Shows the current numbers."""
-    _numbers(training, run_feed(str(training.path)).curves()[1])
+    curves = run_feed(str(training.path)).curves()[1]
+    _numbers(training, curves)
+    if warning := chance_words(training, curves):
+        st.warning(warning)
 
 
 def show_run(training: Training, settings: CurveSettings) -> None:
@@ -54,22 +63,28 @@ def curve_controls() -> CurveSettings:
     They must stay outside the fragment that reruns every second: a widget that is sent twice before the browser has
     received it loses its value.
     """
-    st.session_state.setdefault(TRAIN.input("axis"), "steps")
-    st.session_state.setdefault(TRAIN.input("smoothing"), 0.8)
-    st.session_state.setdefault(TRAIN.input("log"), True)
     left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
     axis = left.segmented_control(
-        "Horizontal axis", list(AXES), key=TRAIN.input("axis"), required=True, help="Unit of the horizontal axis."
+        "Horizontal axis",
+        list(AXES),
+        default="steps",
+        key=TRAIN.input("axis"),
+        required=True,
+        help="Unit of the horizontal axis.",
+        bind=LINKED,
     )
     smoothing = middle.slider(
         "Smoothing",
         0.0,
         0.99,
+        0.8,
         step=0.01,
         key=TRAIN.input("smoothing"),
+        bind=LINKED,
         help="Weight of earlier values; the unsmoothed values stay visible as faint lines.",
     )
-    log = right.toggle("Logarithmic losses", key=TRAIN.input("log"), help="Equal ratios are equally far apart.")
+    about = "Equal ratios are equally far apart."
+    log = right.toggle("Logarithmic losses", True, key=TRAIN.input("log"), help=about, bind=LINKED)
     return cast(Axis, axis), smoothing, log
 
 
@@ -95,11 +110,26 @@ def _sheets(training: Training) -> None:
     if not sheets:
         st.caption("No sample sheets yet. The first one is painted before the first step.")
         return
-    steps, seen = list(sheets), st.session_state.get(TRAIN.name("sheet"), (None, None))
     st.markdown("**Samples** · the same prompts and seed throughout the training")
-    step = steps[-1]  # while the latest sheet is shown, move on to each new one
-    if seen[0] in sheets and seen[0] != seen[1]:
-        step = seen[0]
+    step = _sheet_step(training, list(sheets))
+    content = picture_file(sheets[step])
+    if content is None and sheets[step].exists():
+        st.warning(f"The sheet of step {step:,} is damaged: {as_text(sheets[step])} is not a picture.")
+    if content is None:
+        return
+    if _parts(sheets[step]):
+        st.caption(
+            "The averaged weights are still young here, so the sheet shows both: averaged above, as they are below."
+        )
+    st.image(content, alt=f"Sample sheet of {training.name} at step {step}", width="content")
+
+
+def _sheet_step(training: Training, steps: list[int]) -> int:
+    """Shows the choice of the sheet and returns its step; while the latest is shown, moves on to each new one."""
+    seen = st.session_state.get(TRAIN.name("sheet"))
+    if seen is None:  # the address of a reload or of another tab
+        seen = (linked(LINKED_SHEET).isdecimal() and int(linked(LINKED_SHEET)), None)
+    step = seen[0] if seen[0] in steps and seen[0] != seen[1] else steps[-1]
     if len(steps) > 1:
         step = st.select_slider(
             "Step",
@@ -110,10 +140,16 @@ def _sheets(training: Training) -> None:
             help="Step at which the sheet was painted. Arrow keys move between sheets.",
         )
     st.session_state[TRAIN.name("sheet")] = step, steps[-1]
-    if not is_picture(sheets[step]):
-        st.warning(f"The sheet of step {step:,} is damaged: {sheets[step]} is not a picture.")
-        return
-    st.image(str(sheets[step]), alt=f"Sample sheet of {training.name} at step {step}", width="content")
+    link(LINKED_SHEET, "" if step == steps[-1] else str(step))
+    return step
+
+
+def _parts(sheet: Path) -> bool:
+    """Whether the sheet shows averaged weights and the weights as they are."""
+    try:
+        return len(read_about(sheet).get("weights", [])) > 1
+    except (InputError, OSError, TypeError, AttributeError):
+        return False
 
 
 def _broken(training: Training) -> None:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.handing_over import handed
 from app.keys import TRAIN
+from app.links import LINKED, linked
 from app.train import setup as train_setup
 from app.train import watch as train_watch
 from workbench.jobs.queue import wake
@@ -16,20 +17,22 @@ VIEWS = ("Set up", "Watch")
 def render() -> None:
     """Shows the page."""
     st.title("Train")
+    st.caption("Train a model on drawn shapes or on your own captioned pictures; watch it, stop it, and go on later.")
     here = open_workspace()
     wake(here)
     trainings = list_trainings(here)
     _choose_view(any(training.active for training in trainings))
-    if not trainings and st.session_state[TRAIN.input("view")] == "Watch":
-        st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     view = st.segmented_control(
         "View",
         VIEWS,
         key=TRAIN.input("view"),
         required=True,
+        bind=LINKED,
         label_visibility="collapsed",
         help="Set up a training, or watch queued, running and ended ones.",
     )
+    if not trainings and view == "Watch":
+        st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     if view == "Watch":
         train_watch.show_queue(trainings)
     else:
@@ -44,7 +47,9 @@ def _choose_view(active: bool) -> None:
         st.session_state[TRAIN.input("view")] = "Set up"
     if name := st.session_state.pop(TRAIN.name("started"), None):
         st.session_state[TRAIN.input("view")], st.session_state[TRAIN.input("watch")] = "Watch", name
-    st.session_state.setdefault(TRAIN.input("view"), "Watch" if active else "Set up")
+    key = TRAIN.input("view")
+    if key not in st.session_state and linked(key) not in VIEWS:
+        st.session_state[key] = "Watch" if active or linked(TRAIN.input("watch")) else "Set up"
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

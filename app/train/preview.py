@@ -6,8 +6,10 @@ import streamlit as st
 from app.background import is_started, show_work, start_work
 from app.failures import guarded
 from app.keys import TRAIN
+from app.text import as_text
 from dream.config import DreamConfig
 from workbench.runs.preview import LIMIT, Preview, preview_source
+from workbench.sources.places import source_stamp
 from workbench.workspace import open_workspace
 
 WORK = TRAIN.name("preview")
@@ -34,9 +36,15 @@ def _drawn(config: DreamConfig) -> Preview:
     return preview_source(None, "shapes", config)
 
 
+@st.cache_data(ttl=3, max_entries=16, show_spinner=False)
+def _stamp(path: str) -> str:
+    """`source_stamp`, cached for a few seconds: a folder that has changed is read again."""
+    return source_stamp(path)
+
+
 def _show_read(path: str, config: DreamConfig) -> None:
     """Shows the preview of a source that must be read, with its progress."""
-    identity = (path, config.image.size, config.data.level, config.data.flip)
+    identity = (path, _stamp(path), config.image.size, config.data.level, config.data.flip)
 
     def start(limit: int | None = LIMIT) -> None:
         start_work(WORK, lambda work: preview_source(work, path, config, limit), identity)
@@ -72,7 +80,7 @@ def _show(preview: Preview) -> None:
         row = samples[first : first + ACROSS]
         for column, (picture, caption) in zip(st.columns(ACROSS), row, strict=False):
             column.image(_enlarged(picture), alt=caption, width="stretch")
-            column.caption(caption)
+            column.caption(as_text(caption))
     if preview.problems:
         _problems(preview)
 

@@ -6,6 +6,9 @@ import streamlit as st
 
 from app.failures import error_sentence, guarded
 from app.keys import TRAIN
+from app.links import LINKED, linked
+from app.numbers import NumberFields
+from app.text import as_text
 from app.train import preview as train_preview
 from dream.config import DreamConfig
 from dream.errors import InputError
@@ -24,6 +27,7 @@ from workbench.runs.trainings import (
     start_training,
     train_arguments,
 )
+from workbench.runs.words import plan_words
 from workbench.workspace import open_workspace
 
 ABOUT_SIZES = {
@@ -41,20 +45,6 @@ ABOUT_OBJECTIVES = {
     "mar": "generation without text",
     "repa": "generation, features aligned to a teacher",
 }
-DEFAULTS: dict[str, Any] = {
-    "source": "shapes",
-    "preset": "tiny",
-    "objective": "dream",
-    "budget": "minutes",
-    "minutes": 10.0,
-    "steps": 1000,
-    "seed": 0,
-    "assignments": "",
-    "devices": "auto",
-    "strategy": "auto",
-    "accelerator": "auto",
-    "precision": "32-true",
-}
 
 
 def take(values: dict[str, Any]) -> None:
@@ -67,109 +57,101 @@ def take(values: dict[str, Any]) -> None:
 
 
 def show_setup() -> None:
-    """Shows the form, a preview of the data, and the command line with its start button."""
-    st.caption("Choose the data, the size and the budget. The command on the right is what will run.")
-    for name, value in DEFAULTS.items():
-        st.session_state.setdefault(TRAIN.input(name), value)
-    if TRAIN.input("name") not in st.session_state:
+    """Shows the form, a preview of the data, and what will happen with its start button."""
+    if TRAIN.input("name") not in st.session_state and not linked(TRAIN.input("name")):
         st.session_state[TRAIN.input("name")] = free_name(open_workspace(), "shapes")
     left, right = st.columns([3, 2], gap="large")
+    numbers = NumberFields()
     with left:
-        form = _form()
+        form = _form(numbers)
         config = _checked(form)
         _all_fields(form, config)
     with right:
-        _start(form, config is not None)
+        _start(form, config is not None and not numbers.faults)
     if config is not None:
         train_preview.show_preview(form.source, config)
 
 
-def _form() -> TrainForm:
+def _options(name: str, about: str) -> dict[str, Any]:
+    """Options of the field of that name, whose value is in the address."""
+    return {"key": TRAIN.input(name), "help": about, "bind": LINKED}
+
+
+def _form(numbers: NumberFields) -> TrainForm:
     """Shows the fields of the form and returns their values."""
-    _data_and_model()
-    budget = _budget_and_seed()
-    st.text_area(
+    source, name, size, objective = _data_and_model()
+    budget, amount, seed = _budget_and_seed(numbers)
+    about = "Differences from the preset as section.key=value lines, checked when you leave the box."
+    typed = st.text_area(
         "Changed settings",
-        key=TRAIN.input("assignments"),
         height=96,
         placeholder="one per line, e.g. masking.std=0.3",
-        help="Differences from the preset as section.key=value lines, checked when you leave the box.",
+        **_options("assignments", about),
     )
     feedback = st.container()
     with st.expander("Devices, strategy, precision"):
-        _devices()
-    value = {key: st.session_state[TRAIN.input(key)] for key in (*DEFAULTS, "name")}
+        devices, strategy, accelerator, precision = _devices()
     form = TrainForm(
-        name=value["name"],
-        source=value["source"],
-        preset=value["preset"],
-        objective=value["objective"],
+        name=name,
+        source=source,
+        preset=size,
+        objective=objective,
         budget=budget,
-        amount=value[budget],
-        seed=value["seed"],
-        assignments=assignments_in(value["assignments"]),
-        devices=value["devices"].strip() or "auto",
-        strategy=value["strategy"],
-        accelerator=value["accelerator"],
-        precision=value["precision"],
+        amount=amount,
+        seed=seed,
+        assignments=assignments_in(typed),
+        devices=devices.strip() or "auto",
+        strategy=strategy,
+        accelerator=accelerator,
+        precision=precision,
     )
     with feedback:
         _show_feedback(form)
     return form
 
 
-def _data_and_model() -> None:
-    source, name = st.columns([3, 2])
-    source.text_input(
-        "Data",
-        key=TRAIN.input("source"),
-        help="shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name.",
-    )
-    name.text_input("Run name", key=TRAIN.input("name"), help="Name of its folder under runs/ in the workspace.")
-    size, objective = st.columns([3, 2])
-    size.selectbox(
+def _data_and_model() -> tuple[str, str, str, str]:
+    """Shows the fields and returns source, name, preset and objective."""
+    left, right = st.columns([3, 2])
+    about = "shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name."
+    source = left.text_input("Data", "shapes", **_options("source", about))
+    name = right.text_input("Run name", **_options("name", "Name of its folder under runs/ in the workspace."))
+    left, right = st.columns([3, 2])
+    size = left.selectbox(
         "Preset",
         list(SIZES),
-        key=TRAIN.input("preset"),
+        list(SIZES).index("tiny"),
         format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
-        help="Size and default settings. The published sizes need a GPU and their frozen models.",
+        **_options("preset", "Size and default settings. The published sizes need a GPU and their frozen models."),
     )
-    objective.selectbox(
+    objective = right.selectbox(
         "Objective",
         list(OBJECTIVES),
-        key=TRAIN.input("objective"),
+        list(OBJECTIVES).index("dream"),
         format_func=lambda key: f"{key} · {ABOUT_OBJECTIVES[key]}",
-        help="DREAM, or one of its baselines.",
+        **_options("objective", "DREAM, or one of its baselines."),
     )
+    return source, name, size, objective
 
 
-def _budget_and_seed() -> Budget:
-    """Shows the fields and returns the chosen unit of the budget."""
-    unit, amount, seed = st.columns([2, 2, 1])
+def _budget_and_seed(numbers: NumberFields) -> tuple[Budget, float, int]:
+    """Shows the fields; returns the unit of the budget, how many of it, and the seed."""
+    left, middle, right = st.columns([2, 2, 1])
+    about = "Minutes are converted to steps after a short measurement; the schedules adapt to them."
     kind = cast(
         Budget,
-        unit.segmented_control(
-            "Budget",
-            ["minutes", "steps"],
-            key=TRAIN.input("budget"),
-            required=True,
-            help="Minutes are converted to steps after a short measurement; the schedules adapt to them.",
+        left.segmented_control(
+            "Budget", ["minutes", "steps"], default="minutes", required=True, **_options("budget", about)
         ),
     )
     if kind == "minutes":
-        amount.number_input(
-            "Minutes",
-            0.1,
-            100_000.0,
-            step=1.0,
-            format="%g",
-            key=TRAIN.input("minutes"),
-            help="Wall-clock time, including validations and sample sheets.",
-        )
+        options = _options("minutes", "Wall-clock time, including validations and sample sheets.")
+        amount = numbers.real(middle, "Minutes", 0.1, 100_000.0, value=10, step=1, format="%g", **options)
     else:
-        amount.number_input("Steps", 1, 100_000_000, step=100, key=TRAIN.input("steps"), help="Optimiser steps.")
-    seed.number_input("Seed", 0, 2**31 - 1, step=1, key=TRAIN.input("seed"), help="Seed of all random draws.")
-    return kind
+        options = _options("steps", "Optimiser steps.")
+        amount = numbers.whole(middle, "Steps", 1, 100_000_000, value=1000, step=100, **options)
+    seed = numbers.whole(right, "Seed", 0, 2**31 - 1, value=0, **_options("seed", "Seed of all random draws."))
+    return kind, amount, seed
 
 
 def _show_feedback(form: TrainForm) -> None:
@@ -183,15 +165,25 @@ def _show_feedback(form: TrainForm) -> None:
         st.caption(f"✓ {count} setting{'' if count == 1 else 's'} accepted")
 
 
-def _devices() -> None:
+def _devices() -> tuple[str, str, str, str]:
+    """Shows the fields and returns devices, strategy, accelerator and precision."""
     columns = st.columns(4)
-    columns[0].text_input("Devices", key=TRAIN.input("devices"), help="Number of devices, or auto for all.")
-    for column, name, choices, text in (
-        (columns[1], "strategy", STRATEGIES, "How several devices share the work."),
-        (columns[2], "accelerator", ACCELERATORS, "Type of device; auto takes a GPU if there is one."),
-        (columns[3], "precision", PRECISIONS, "bf16-mixed is faster on recent GPUs."),
-    ):
-        column.selectbox(name.capitalize(), choices, key=TRAIN.input(name), help=text)
+    devices = columns[0].text_input("Devices", "auto", **_options("devices", "Number of devices, or auto for all."))
+    strategy, accelerator, precision = (
+        column.selectbox(name.capitalize(), choices, choices.index(usual), **_options(name, text))
+        for column, name, choices, usual, text in (
+            (columns[1], "strategy", list(STRATEGIES), "auto", "How several devices share the work."),
+            (
+                columns[2],
+                "accelerator",
+                list(ACCELERATORS),
+                "auto",
+                "Type of device; auto takes a GPU if there is one.",
+            ),
+            (columns[3], "precision", list(PRECISIONS), "32-true", "bf16-mixed is faster on recent GPUs."),
+        )
+    )
+    return devices, strategy, accelerator, precision
 
 
 def _checked(form: TrainForm) -> DreamConfig | None:
@@ -205,9 +197,10 @@ def _checked(form: TrainForm) -> DreamConfig | None:
 def _start(form: TrainForm, ready: bool) -> None:
     here = open_workspace()
     with guarded():
-        st.markdown("**Command**")
-        st.code(command_line(train_arguments(here, form)), language="bash", wrap_lines=True)
-        waiting = sum(training.active for training in list_trainings(here))
+        trainings = list_trainings(here)
+        waiting = sum(training.active for training in trainings)
+        st.markdown(as_text(plan_words(form, trainings)))
+        command = command_line(train_arguments(here, form))
         label = f"Add to the queue ({waiting} ahead)" if waiting else "Start"
         if st.button(
             label,
@@ -220,16 +213,14 @@ def _start(form: TrainForm, ready: bool) -> None:
             st.session_state[TRAIN.name("started")] = start_training(here, form).name
             del st.session_state[TRAIN.input("name")]  # the next training gets a new name
             st.rerun()
+        st.caption("The same in a terminal:")
+        st.code(command, language="bash", wrap_lines=True)
 
 
 def _all_fields(form: TrainForm, config: DreamConfig | None) -> None:
     with st.expander("All settings"):
-        query = st.text_input(
-            "Search",
-            key=TRAIN.input("query"),
-            placeholder="masking, learning rate, ...",
-            help="Words in a field's name or description.",
-        )
+        about = "Words in a field's name or description."
+        query = st.text_input("Search", placeholder="masking, learning rate, ...", **_options("query", about))
         base = preset(form.preset, form.objective)
         fields = search_fields(config_fields(config or base, base), query)
         if not fields:

@@ -6,6 +6,8 @@ import streamlit as st
 
 from app.failures import guarded
 from app.keys import TRAIN
+from app.links import LINKED, linked
+from app.text import as_text
 from app.train import actions as train_actions
 from app.train import live as train_live
 from dream.console import duration
@@ -25,6 +27,7 @@ COLOURS = {
     "failed": "red",
     "killed": "orange",
     "damaged": "red",
+    "deleted": "gray",
 }
 LOG_BYTES = 40_000
 
@@ -35,11 +38,14 @@ def show_queue(trainings: list[Training]) -> None:
         return
     _fragment(_queue, any(training.active for training in trainings))()
     names = [training.name for training in trainings]
-    if st.session_state.get(TRAIN.input("watch")) not in names:
-        st.session_state[TRAIN.input("watch")] = names[0]
-    name = st.selectbox(
-        "Training", names, key=TRAIN.input("watch"), help="Running trainings first, then the queue, then the latest."
-    )
+    key = TRAIN.input("watch")
+    wanted = st.session_state.get(key, linked(key))
+    if wanted not in names:
+        if wanted:
+            st.warning(f"{as_text(wanted)} is no longer there: it was deleted or renamed. The latest is shown instead.")
+        st.session_state[key] = names[0]
+    about = "Running trainings first, then the queue, then the latest."
+    name = st.selectbox("Training", names, index=None, key=key, help=about, bind=LINKED) or names[0]
     chosen = trainings[names.index(name)]
     _fragment(lambda: _watch(chosen), chosen.active)()
     if chosen.run is not None:
@@ -74,7 +80,7 @@ def _queue() -> None:
 
 def _queue_row(training: Training) -> None:
     name, state, share, button = st.columns([3, 2, 4, 2], vertical_alignment="center")
-    name.markdown(f"**{training.name}**")
+    name.markdown(f"**{as_text(training.name)}**")
     state.badge(f"{SIGNS[training.state]} {training.state}", color=COLOURS[training.state])  # type: ignore[arg-type]
     run = training.run
     if training.state == "queued":
@@ -83,7 +89,7 @@ def _queue_row(training: Training) -> None:
         left = f" · {duration(run.seconds_left)} left" if run.seconds_left is not None else ""
         share.progress(min(1.0, run.step / run.end), text=f"step {run.step:,} of {run.end:,}{left}")
     elif training.job is not None:
-        share.caption(last_message(training.job) or "loading the model and data")
+        share.caption(as_text(last_message(training.job) or "loading the model and data"))
     if training.elsewhere:
         button.caption("runs elsewhere")
         return
@@ -122,7 +128,7 @@ def _state(training: Training) -> None:
     """Shows the state as a sentence with what to do about it."""
     if (message := state_words(training)) is not None:
         kind, text = message
-        {"information": st.info, "success": st.success, "warning": st.warning, "error": st.error}[kind](text)
+        {"information": st.info, "success": st.success, "warning": st.warning, "error": st.error}[kind](as_text(text))
 
 
 def _details(training: Training) -> None:

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.failures import error_sentence
 from app.keys import LARGEST_SEED, TRAJECTORIES
+from app.links import LINKED
 from app.models import pick_model, pretrained
+from app.numbers import NumberFields
 from app.reading import show_reading
+from app.text import as_text
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
@@ -18,6 +22,10 @@ from workbench.workspace import open_workspace
 
 GO = TRAJECTORIES.name("go")
 """Session key: whether to paint as soon as the controls are drawn."""
+WHOLE = TRAJECTORIES.name("whole")
+"""Session key: whether to finish all candidates of what `GO` paints, as examples do."""
+FITTED = TRAJECTORIES.name("fitted")
+"""Session key: there once the number of steps was fitted to the model."""
 MODEL_OF_SETTINGS = TRAJECTORIES.name("model")
 """Session key: the model whose settings the controls were filled with."""
 MOST = {"steps": 100_000, "guidance_scale": 20.0, "temperature": 5.0, "seed": LARGEST_SEED}
@@ -37,6 +45,8 @@ class RaceChoice(NamedTuple):
 
     go: bool
     """Whether to paint one prompt now."""
+    whole: bool
+    """Whether to finish all of its candidates at once."""
 
     opened: Pretrained
     model: str
@@ -45,43 +55,64 @@ class RaceChoice(NamedTuple):
     points: list[SelectPoint]
 
 
-def read_controls(one: bool, busy: bool) -> RaceChoice | None:
+def read_controls(one: bool) -> RaceChoice | None:
     """Draws the controls and returns their values; None, with a message, if they do not go together.
 
-    With `one` they include the prompt and a button that paints, disabled while `busy`.
+    With `one` they include the prompt and a button that paints, instead of what is being painted; the settings are
+    folded.
     """
-    go = st.session_state.pop(GO, False)  # a request counts once, whatever becomes of it
-    with st.container(border=True):
-        st.session_state.setdefault(_key("prompt"), EXAMPLES[0].prompt)
-        if one:
-            _examples()
-        prompt, model = st.columns([3, 2]) if one else (None, st.columns([2, 3])[0])
-        reading = st.container()
-        with model:
-            name = pick_model(TRAJECTORIES.name("model"))
-        text = st.session_state[_key("prompt")]
-        if prompt is not None:
-            text = prompt.text_input(
-                "Prompt", key=_key("prompt"), max_chars=MOST_CHARACTERS, help="What to paint, in words."
-            )
-            with reading:
-                show_reading(name, [text])
-        shown = open_workspace().shown(name)
-        try:
-            opened = pretrained(name)
-        except InputError as error:
-            st.error(error_sentence(error))
-            return None
-        if why := refusal(opened.config):
-            st.info(f"{shown} cannot choose among its own pictures: {why}. Choose another model, such as `demo`.")
-            return None
-        _defaults(shown, opened)
+    go, whole = st.session_state.pop(GO, False), st.session_state.pop(WHOLE, False)  # a request counts once
+    pressed, reading = _prompt() if one else (False, None)
+    form = st.expander("Settings")
+    with form:
+        name = pick_model(TRAJECTORIES.name("model"), bind=LINKED)
+    text, shown = st.session_state.get(_key("prompt"), EXAMPLES[0].prompt), open_workspace().shown(name)
+    if reading is not None:
+        with reading:
+            show_reading(name, [text])
+    try:
+        opened = pretrained(name)
+    except InputError as error:
+        st.error(error_sentence(error))
+        return None
+    if why := refusal(opened.config):
+        st.info(
+            f"{as_text(shown)} cannot choose among its own pictures: {why}. Choose another model, such as demo, "
+            "in the settings."
+        )
+        return None
+    _defaults(shown, opened)
+    with form:
         race = _race_settings(opened, one)
-        if race is None:
-            return None
-        settings, points = race
-        pressed = one and (_go(points, settings, busy) or go)
-        return RaceChoice(pressed, opened, shown, text, settings, points)
+    if isinstance(race, InputError):
+        st.warning(error_sentence(race))
+        return None
+    settings, points = race
+    if one:
+        with form:
+            show_moment(points, settings)
+    return RaceChoice(pressed or go, go and whole, opened, shown, text, settings, points)
+
+
+def show_examples() -> None:
+    """Draws a button per example."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("Examples", width="content")
+        for number, example in enumerate(EXAMPLES):
+            st.button(
+                example.name,
+                key=_action("example", number),
+                on_click=take_example,
+                args=(number,),
+                help=f"{example.what} Paints at once.",
+            )
+
+
+def take_example(number: int) -> None:
+    """Fills the controls with an example and asks for it to be painted, with all candidates finished."""
+    example: Example = EXAMPLES[number]
+    take_settings(example.settings, "demo", example.prompt)
+    st.session_state[GO] = st.session_state[WHOLE] = True
 
 
 def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = "") -> None:
@@ -94,6 +125,8 @@ def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = ""
     for name, most in MOST.items():
         if name in settings:
             state[_key(name)] = min(type(most)(settings[name]), most)
+    if "steps" in settings:
+        state.pop(FITTED, None)
     if 2 <= (count := int(settings.get("candidates", 0))) <= MOST_CANDIDATES:
         state[_key("candidates")] = count
     if settings.get("selection") in SELECTIONS:
@@ -111,22 +144,26 @@ def show_moment(points: list[SelectPoint], settings: DecodeSettings) -> None:
     st.caption(f"Compared at **{places}**{later}.", width="content")
 
 
-def _examples() -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("Examples", width="content")
-        for number, example in enumerate(EXAMPLES):
-            st.button(
-                example.name,
-                key=_action("example", number),
-                on_click=_take,
-                args=(example,),
-                help=f"{example.what} Paints at once.",
-            )
-
-
-def _take(example: Example) -> None:
-    take_settings(example.settings, "demo", example.prompt)
-    st.session_state[GO] = True
+def _prompt() -> tuple[bool, DeltaGenerator]:
+    """Draws prompt and button; returns whether it was pressed, and the place below for what the model reads."""
+    st.session_state.setdefault(_key("prompt"), EXAMPLES[0].prompt)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.text_input(
+            "Prompt",
+            EXAMPLES[0].prompt,
+            key=_key("prompt"),
+            max_chars=MOST_CHARACTERS,
+            bind=LINKED,
+            help="What to paint, in words.",
+        )
+        pressed = st.button(
+            "Paint",
+            key=_action("paint"),
+            type="primary",
+            help="Paints the candidates with these settings and stores them.",
+        )
+        st.button("Next seed", key=_action("seed"), on_click=_next_seed, help="Paints with the next seed.")
+    return pressed, st.container()
 
 
 def _defaults(model: str, opened: Pretrained) -> None:
@@ -139,30 +176,33 @@ def _defaults(model: str, opened: Pretrained) -> None:
     state[MODEL_OF_SETTINGS] = model
     for name, value in (("candidates", 8), ("seed", 0), ("selection", "once"), ("unit", "% of the tokens")):
         state.setdefault(_key(name), value)
-    most = opened.config.image.num_tokens
-    state[_key("steps")] = min(max(2, state[_key("steps")]), most)
+    if changed or FITTED not in state:  # later numbers are the user's, and refused if they do not fit
+        state[_key("steps")] = min(max(2, state[_key("steps")]), opened.config.image.num_tokens)
+        state[FITTED] = True
 
 
-def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[SelectPoint]] | None:
-    """Draws the numbers; returns settings and selection points, or None, with a message, if they clash."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[SelectPoint]] | InputError:
+    """Draws the numbers; returns settings and selection points, or what is wrong with them."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
         candidates = st.slider(
             "Candidates (K)",
             2,
             MOST_CANDIDATES,
+            8,
             key=_key("candidates"),
+            bind=LINKED,
             width=190,
             help="Pictures painted for the prompt; they share one reveal order and differ by noise.",
         )
-        sampling = _sampling(opened.config.image.num_tokens)
-        if one:
-            st.button("Next seed", key=_action("seed"), on_click=_next_seed, help="Paints with the next seed.")
+    fields, sampling = _sampling(opened, row)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         selection = st.selectbox(
             "Selection",
             list(SELECTIONS),
             format_func=SELECTIONS.__getitem__,
             key=_key("selection"),
+            bind=LINKED,
             width=340,
             help="How K candidates become one, by the model's own score of the unfinished pictures.",
         )
@@ -170,55 +210,40 @@ def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[
             "Selection point in",
             list(UNITS),
             key=_key("unit"),
+            bind=LINKED,
             width=170,
             help="The same share of tokens and of steps are two different moments; the line below names both.",
         )
-        amount = _amount(UNITS[unit], unit, sampling["steps"])
-        select_at, kind = f"{amount}{UNITS[unit]}", cast(Selection, selection)
         try:
+            fields.require()
+            amount = _amount(UNITS[unit], unit, sampling["steps"])
+            select_at, kind = f"{amount}{UNITS[unit]}", cast(Selection, selection)
             return race_settings_of(opened.config, select_at, selection=kind, candidates=candidates, **sampling)
         except InputError as error:
-            st.warning(f"{error_sentence(error)} Choose an earlier or later moment.", width=420)
-            return None
+            return error
 
 
-def _sampling(num_tokens: int) -> dict[str, Any]:
+def _sampling(opened: Pretrained, where: DeltaGenerator) -> tuple[NumberFields, dict[str, Any]]:
     """Draws the settings that every candidate is painted with; returns them by their names in DecodeSettings."""
-    return {
-        "steps": st.number_input(
-            "Steps",
-            2,
-            num_tokens,
-            key=_key("steps"),
-            width=110,
-            help=f"Decoding steps per picture, at most one for each of its {num_tokens} tokens.",
+    own, tokens, fields = opened.config.decode, opened.config.image.num_tokens, NumberFields()
+    about = {
+        "steps": f"Decoding steps per picture, at most one for each of its {tokens} tokens.",
+        "guidance_scale": "Strength of classifier-free guidance; 1 turns it off.",
+        "temperature": "Factor on the noise of the diffusion head; more makes candidates differ more.",
+        "seed": "The same seed and settings paint the same candidates.",
+    }
+
+    def told(name: str, width: int, **options: Any) -> dict[str, Any]:
+        return {"key": _key(name), "bind": LINKED, "width": width, "help": about[name], **options}
+
+    guidance, heat = told("guidance_scale", 140, step=0.5), told("temperature", 130, step=0.1)
+    return fields, {
+        "steps": fields.whole(where, "Steps", 2, tokens, **told("steps", 110, value=min(own.steps, tokens))),
+        "guidance_scale": fields.real(
+            where, "Guidance scale", 1.0, MOST["guidance_scale"], value=own.guidance_scale, **guidance
         ),
-        "guidance_scale": st.number_input(
-            "Guidance scale",
-            1.0,
-            MOST["guidance_scale"],
-            step=0.5,
-            key=_key("guidance_scale"),
-            width=140,
-            help="Strength of classifier-free guidance; 1 turns it off.",
-        ),
-        "temperature": st.number_input(
-            "Temperature",
-            0.0,
-            MOST["temperature"],
-            step=0.1,
-            key=_key("temperature"),
-            width=130,
-            help="Factor on the noise of the diffusion head; more makes candidates differ more.",
-        ),
-        "seed": st.number_input(
-            "Seed",
-            0,
-            LARGEST_SEED,
-            key=_key("seed"),
-            width=130,
-            help="The same seed and settings paint the same candidates.",
-        ),
+        "temperature": fields.real(where, "Temperature", 0.0, MOST["temperature"], value=own.temperature, **heat),
+        "seed": fields.whole(where, "Seed", 0, LARGEST_SEED, **told("seed", 130)),
     }
 
 
@@ -233,25 +258,13 @@ def _amount(suffix: str, unit: str, steps: int) -> int:
         unit,
         1,
         most,
+        min(usual, most),
         key=name,
+        bind=LINKED,
         width=240,
         format="%d" if suffix == "steps" else "%d %%",
         help="When candidates are compared: early is cheap, late is reliable.",
     )
-
-
-def _go(points: list[SelectPoint], settings: DecodeSettings, busy: bool) -> bool:
-    """Draws the button that paints, next to the selection points; returns whether it was pressed."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        pressed = st.button(
-            "Paint",
-            key=_action("paint"),
-            type="primary",
-            disabled=busy,
-            help="Paints the candidates with these settings and stores them.",
-        )
-        show_moment(points, settings)
-    return pressed
 
 
 def _next_seed() -> None:

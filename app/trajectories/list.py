@@ -3,6 +3,8 @@
 import streamlit as st
 
 from app.keys import TRAJECTORIES
+from app.links import LINKED
+from app.text import as_text
 from app.trajectories.many import STUDIED
 from app.trajectories.shown import SHOWN, delete_choice
 from workbench.store import StoredDecode, list_stored
@@ -20,6 +22,7 @@ def render_list() -> None:
     query = st.text_input(
         "Search",
         key=QUERY,
+        bind=LINKED,
         placeholder="words of the prompt, the model, seed 5 ...",
         help="All words must occur in the prompt, the model or the settings.",
     )
@@ -45,9 +48,9 @@ def _row(stored: StoredDecode) -> None:
         picture, text, buttons = st.columns([1, 6, 2], vertical_alignment="center")
         if stored.thumbnail:
             picture.image(str(stored.thumbnail), width=72, alt=f"Painted for: {stored.prompt}")
-        text.markdown(f"**{stored.prompt}**")
+        text.markdown(f"**{as_text(stored.prompt)}**")
         text.caption(
-            f"{stored.when} · {stored.about.get('model')} · {settings.get('candidates')} candidates"
+            f"{stored.when} · {as_text(stored.about.get('model'))} · {settings.get('candidates')} candidates"
             f"{', all finished' if has_finished(stored) else ''} · {settings.get('steps')} steps · "
             f"seed {stored.about.get('seed')}"
         )

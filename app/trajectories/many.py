@@ -1,21 +1,26 @@
 """Many prompts on the Trajectories page: all their candidates are finished, to judge choosing among them."""
 
+from typing import Any
+
 import streamlit as st
 
 from app.background import is_running, show_work, start_work
 from app.failures import error_sentence, guarded
-from app.figures import show_figure, theme
+from app.figures import show_figure
 from app.keys import TRAJECTORIES
+from app.links import LINKED
+from app.numbers import NumberFields
 from app.reading import show_reading
+from app.text import as_text
 from app.trajectories.controls import RaceChoice, show_moment
 from app.trajectories.shown import delete_choice
 from app.trajectories.what_if import opened_finished, show_worth_table
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from workbench.figures import style
 from workbench.figures.trajectories import plot_worth
 from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.finished import Finished
+from workbench.trajectories.gain import gain_html, gain_of
 from workbench.trajectories.kept import MOST_PROMPTS, prompts_of, study
 from workbench.trajectories.prompts import drawn_prompts, typed_prompts
 from workbench.trajectories.shown import finished_tiles, gallery
@@ -59,9 +64,6 @@ def render_many(chosen: RaceChoice | None) -> None:
 
 
 def _choose_prompts(chosen: RaceChoice) -> None:
-    state = st.session_state
-    for name, value in (("from", "drawn"), ("count", 32), ("unseen", True), ("lines", TYPED)):
-        state.setdefault(_key(name), value)
     try:
         prompts = _prompts(chosen)
     except InputError as error:
@@ -84,29 +86,37 @@ def _choose_prompts(chosen: RaceChoice) -> None:
 
 def _prompts(chosen: RaceChoice) -> list[str]:
     """Draws the choice of prompts and returns them. Raises InputError for too few or too many."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    with row:
         source = st.segmented_control(
             "Prompts",
             ["drawn", "typed"],
+            default="drawn",
             key=_key("from"),
+            bind=LINKED,
             required=True,
             format_func={"drawn": "drawn shapes", "typed": "typed"}.__getitem__,
             help="Captions from the grammar of drawn shapes, which the judge can read, or your own.",
         )
         if source == "drawn":
-            count = st.number_input(
-                "Number of prompts", 2, MOST_PROMPTS, key=_key("count"), width=150, help="All are different."
-            )
+            fields = NumberFields()
+            options: dict[str, Any] = {"value": 32, "bind": LINKED, "width": 150, "help": "All are different."}
+            count = fields.whole(row, "Number of prompts", 2, MOST_PROMPTS, key=_key("count"), **options)
             unseen = st.toggle(
                 "Unseen combinations",
+                True,
                 key=_key("unseen"),
+                bind=LINKED,
                 help="Only combinations of shape and colour that training never shows.",
             )
     if source == "drawn":
-        return drawn_prompts(chosen.opened.config.data.level, int(count), chosen.settings.seed, unseen)
+        fields.require()
+        return drawn_prompts(chosen.opened.config.data.level, count, chosen.settings.seed, unseen)
     lines = st.text_area(
         "One prompt per line",
+        TYPED,
         key=_key("lines"),
+        bind=LINKED,
         height=120,
         max_chars=100_000,
         help="All are scored; those in the grammar of drawn shapes are also judged.",
@@ -118,9 +128,11 @@ def _prompts(chosen: RaceChoice) -> list[str]:
 
 def _growing(partial: tuple[Finished, list[Worth]]) -> None:
     finished, rows = partial
-    figure = style.themed(plot_worth(finished, rows, title=f"{len(finished.prompts)} prompts so far"), theme())
-    key = TRAJECTORIES.action("growing")
-    st.plotly_chart(figure, key=key, theme=None, alt="Value of choosing, so far")
+    st.caption(f"{len(finished.prompts)} prompts so far")
+    gains = [gain for row in rows[len(rows) // 3 : len(rows) // 3 + 1] if (gain := gain_of(finished, row))]
+    for gain in gains:
+        st.html(gain_html(gain))
+    st.html(gallery(finished_tiles(finished, len(finished.pictures) - 1, -1), 88))
 
 
 def _studied(stored: StoredDecode) -> None:
@@ -128,8 +140,8 @@ def _studied(stored: StoredDecode) -> None:
     settings = DecodeSettings.from_dict(stored.about["settings"])
     st.subheader(f"{prompts_of(stored)} prompts, {finished.candidates} candidates each", anchor=False)
     st.caption(
-        f"{stored.about['model']} · {settings.steps} steps · guidance {settings.guidance_scale:g} · temperature "
-        f"{settings.temperature:g} · seed {settings.seed} · {stored.when}"
+        f"{as_text(stored.about['model'])} · {settings.steps} steps · guidance {settings.guidance_scale:g} · "
+        f"temperature {settings.temperature:g} · seed {settings.seed} · {stored.when}"
     )
     _show(finished, settings, stored.id)
     with st.popover("Delete", help="Asks for confirmation first."):
@@ -149,26 +161,56 @@ def _rows(finished: Finished, strict: bool) -> list[Worth]:
 
 
 def _show(finished: Finished, settings: DecodeSettings | None, name: str) -> None:
-    st.session_state.setdefault(_key("strict"), True)
     strict = st.toggle(
         "Malformed pictures are wrong",
+        True,
         key=_key("strict"),
+        bind=LINKED,
         help="Off: a malformed cross counts as a cross. Affects judged prompts only.",
     )
     rows = _rows(finished, strict)
     step = settings.select_steps[0] if settings and settings.select_steps else finished.steps[0]
-    index = scored_index(finished, step)
-    st.markdown(what_is_seen_over(finished, rows, index, strict))
+    _choose(finished, rows, scored_index(finished, step), strict)
     judged = int(finished.judged.sum())
     if judged < len(finished.prompts):
         st.caption(f"{judged} of {len(finished.prompts)} prompts are drawn shapes that the judge can read.")
-    show_figure(
-        plot_worth(finished, rows, rows[index].decoded, strict, "What choosing is worth"),
-        TRAJECTORIES.name("many"),
-        name=f"{name}-worth",
-        alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
-    )
-    show_worth_table(rows, name)
+    numbers = st.expander("Numbers at every step", key=_key("numbers"), on_change="rerun", bind=LINKED)
+    if not numbers.open:
+        return
+    with numbers:
+        show_figure(
+            plot_worth(finished, rows, None, strict, "What choosing is worth"),
+            TRAJECTORIES.name("many"),
+            name=f"{name}-worth",
+            alt="Rank correlation, regret, AUC, share right and cost of choosing, by step",
+        )
+        show_worth_table(rows, name)
+
+
+@st.fragment
+def _choose(finished: Finished, rows: list[Worth], index: int, strict: bool) -> None:
+    """Draws the moment of the choice, what choosing there gives, and the candidates of one prompt."""
+    of = finished.settings.steps
+    names = {
+        step: f"step {step} of {of}, {100 * rows[i].decoded:.3g} % of the tokens"
+        for i, step in enumerate(finished.steps)
+    }
+    if len(names) > 1:
+        if st.session_state.get(_key("choose")) not in (None, *names):
+            del st.session_state[_key("choose")]  # of another study
+        step = st.select_slider(
+            "Choose after",
+            list(names),
+            finished.steps[index],
+            format_func=names.__getitem__,
+            key=_key("choose"),
+            bind=LINKED,
+            help="When candidates are compared: early is cheap, late is reliable.",
+        )
+        index = finished.steps.index(step)
+    if (gain := gain_of(finished, rows[index], strict)) is not None:
+        st.html(gain_html(gain))
+    st.caption(as_text(what_is_seen_over(finished, rows, index, strict)))
     _pictures(finished, index)
 
 
@@ -183,8 +225,9 @@ def _pictures(finished: Finished, index: int) -> None:
         1,
         count,
         key=_key("looked"),
+        bind=LINKED,
         help="Its finished candidates, with final score and the judge's verdict; the chosen one is marked.",
     )
-    st.markdown(f"*{finished.prompts[number - 1]}*")
+    st.markdown(f"*{as_text(finished.prompts[number - 1])}*")
     chosen = int(finished.scores[index, number - 1].argmax())
     st.html(gallery(finished_tiles(finished, number - 1, chosen), 88))

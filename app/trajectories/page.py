@@ -4,54 +4,59 @@ import streamlit as st
 
 from app.background import is_running, show_work, start_work, take_result
 from app.failures import guarded
-from app.figures import theme
 from app.handing_over import handed
 from app.keys import TRAJECTORIES
-from app.trajectories.controls import RaceChoice, read_controls, take_settings
+from app.links import LINKED
+from app.player import show_player
+from app.text import as_text
+from app.trajectories.controls import RaceChoice, read_controls, show_examples, take_settings
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
-from app.trajectories.shown import SHOWN, show_stored
+from app.trajectories.opened import first_visit, link_opened, take_linked
+from app.trajectories.shown import PLAYER, SHOWN, show_stored
 from dream.errors import InputError
-from workbench.figures import style
-from workbench.figures.trajectories import plot_race
 from workbench.store import StoredDecode, open_stored
-from workbench.trajectories.kept import prompts_of
-from workbench.trajectories.race import Race, paint_race
-from workbench.trajectories.shown import gallery, race_tiles
+from workbench.trajectories.kept import paint_whole, prompts_of
+from workbench.trajectories.prompts import HONEST
+from workbench.trajectories.race import Race, paint_race, race_data
+from workbench.trajectories.shown import candidates_title
 from workbench.workspace import open_workspace
 
 RACE = TRAJECTORIES.name("race")
 VIEWS = {"one": "One prompt", "many": "Many prompts", "stored": "Stored"}
+URLS = TRAJECTORIES.name("urls")
 
 
 def render() -> None:
     """Draws the page."""
+    take_linked()
     _take_handed()
     st.title("Trajectories", anchor=False)
-    st.markdown(
-        "Several candidates of one prompt are painted at once. After some steps the model itself scores how "
-        "well each *unfinished* picture fits the prompt, and only the best one continues: *Semantically Aligned "
-        "Decoding*."
+    st.caption(
+        "Several candidates of one prompt; after some steps the model scores the *unfinished* pictures, and the best "
+        "one continues."
     )
     _take_results()
-    st.session_state.setdefault(VIEW, "one")
     view = st.segmented_control(
         "View",
         list(VIEWS),
         format_func=VIEWS.__getitem__,
+        default="one",
         key=VIEW,
+        bind=LINKED,
         required=True,
         label_visibility="collapsed",
         help="Paint the candidates of one prompt, judge choosing over many prompts, or open stored results.",
     )
     if view == "stored":
         render_list()
-        return
-    chosen = read_controls(view == "one", is_running(RACE))
-    if view == "one":
-        _one(chosen)
+    elif view == "one":
+        first_visit(is_running(RACE))
+        show_examples()
+        _one(read_controls(True))
     else:
-        render_many(chosen)
+        render_many(read_controls(False))
+    link_opened()
 
 
 def _take_handed() -> None:
@@ -75,40 +80,32 @@ def _take_results() -> None:
 
 def _one(chosen: RaceChoice | None) -> None:
     if chosen is not None and chosen.go:
-        here = open_workspace()
-        start_work(RACE, lambda w: paint_race(w, chosen.opened, here, chosen.model, chosen.prompt, chosen.settings))
+        here, paint = open_workspace(), paint_whole if chosen.whole else paint_race
+        st.session_state[URLS] = {}
+        start_work(RACE, lambda w: paint(w, chosen.opened, here, chosen.model, chosen.prompt, chosen.settings))
         st.rerun()
     running = show_work(
         RACE,
         _live,
         waiting="The first tokens are being painted ...",
-        cancelled="Stopped before it was finished, so nothing was stored. Paint starts again.",
-        every=0.2,
+        cancelled="Stopped before it was finished. Paint starts again.",
+        every=0.25,
     ).running
     if not running:
         _show_last()
+        st.caption(as_text(HONEST))
 
 
 def _live(race: Race) -> None:
-    """Draws the candidates and their lines so far."""
-    st.html(gallery(race_tiles(race)))
-    _lines(race)
-
-
-def _lines(race: Race | None) -> None:
-    figure = style.themed(plot_race(race), theme())
-    key = TRAJECTORIES.action("live")
-    st.plotly_chart(figure, key=key, theme=None, alt="Alignment of the candidates so far")
+    """Draws the candidates and their lines so far, with the player that later plays them."""
+    data = race_data(race, candidates_title(race), urls=st.session_state.setdefault(URLS, {}))
+    show_player(data, PLAYER, events=())
 
 
 def _show_last() -> None:
     id = st.session_state.get(SHOWN)
     if not id:
-        st.info(
-            "Nothing is painted yet. Press one of the examples above (they take a second or two), or type a "
-            "prompt of your own."
-        )
-        _lines(None)  # so that the chart's own script is loaded before it is needed
+        st.info("Nothing is painted yet. Press one of the examples above, or Paint.")
         return
     with guarded():
         try:

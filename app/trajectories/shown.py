@@ -3,48 +3,60 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from app.background import is_running, show_work, start_work
 from app.failures import guarded
 from app.handing_over import hand_over
 from app.keys import TRAJECTORIES
+from app.links import LINKED, link, linked
 from app.models import pretrained
 from app.player import show_player
+from app.text import as_text
 from app.trajectories.controls import take_settings
 from app.trajectories.exports import show_race_exports
-from app.trajectories.what_if import metric_columns, opened_finished, show_finished
+from app.trajectories.what_if import opened_finished, show_choice_numbers
 from dream.decoding.selection import DecodeSettings
 from workbench.reading import remark_html, stored_remark
 from workbench.store import StoredDecode, delete_stored, open_stored
-from workbench.trajectories.finished import Opinion
 from workbench.trajectories.kept import FILE, has_finished, what_if
-from workbench.trajectories.race import Race, open_race, place_name
+from workbench.trajectories.prompts import example_of
+from workbench.trajectories.race import Race, open_race
 from workbench.trajectories.shown import all_finished, as_it_went, verdict
 from workbench.workspace import open_workspace
 
 FINISH = TRAJECTORIES.name("finish")
-PLAYED = TRAJECTORIES.input("played")
+PLAYER = TRAJECTORIES.name("player")
+"""Name of the player, of what is painted and of what is stored."""
 SHOWN = TRAJECTORIES.name("shown")
 """Session key: id of the stored choice that is shown."""
+PLACE = TRAJECTORIES.name("place")
+"""Session key: id of the race in the player, and the indices of its step and of the reader's moment of choice."""
+STEP, CHOICE = TRAJECTORIES.input("step"), TRAJECTORIES.input("choice")
+"""Keys in the address of the player's step, and of the step after which the reader chooses."""
 
 
 def show_stored(stored: StoredDecode) -> None:
-    """Draws a stored choice with its player, and below it the comparison with finishing all candidates."""
+    """Draws a stored choice with its player; once all candidates are finished, the moment of the choice can move."""
     race = _race(str(stored.path), stored.id)
-    final = verdict(race)
-    st.subheader(stored.prompt, anchor=False)
-    st.caption(_settings_line(stored))
+    st.subheader(as_text(stored.prompt), anchor=False)
+    st.caption(as_text(_settings_line(stored)))
+    if example := example_of(stored.about["model"], stored.prompt, stored.about["settings"]):
+        st.markdown(f"**{example.name}.** {as_text(example.what)}")
     if said := stored_remark(stored.about):
         st.html(remark_html([said]))
-    _metrics(race, final)
     finished = has_finished(stored)
-    everything = finished and _plays_all()
-    played = _player(stored, race, final, everything)
-    _actions(stored, race, finished, played)
+    stamp = (stored.path / FILE).stat().st_mtime_ns if finished else 0
+    data = _player_data(stored, race, finished, stamp)
+    _play(stored.id, data)
+    _actions(stored, race, finished, data)
     if finished:
-        show_finished(stored, race)
+        numbers = st.expander(
+            "Numbers at every step", key=TRAJECTORIES.input("numbers"), on_change="rerun", bind=LINKED
+        )
+        if numbers.open:
+            with numbers:
+                show_choice_numbers(stored, race)
     else:
         show_work(FINISH, identity=stored.id, cancelled="Stopped before all candidates were finished.")
 
@@ -71,61 +83,40 @@ def _settings_line(stored: StoredDecode) -> str:
     )
 
 
-def _metrics(race: Race, final: Opinion | None) -> None:
-    columns = metric_columns(5)
-    chosen, choices = race.chosen, race.choices
-    columns[0].metric("Chosen", f"no. {chosen}" if chosen >= 0 else "-", help="The candidate that continued.")
-    if choices:
-        i = choices[-1] if not race.redraws else choices[0]
-        scores = np.sort(race.alignment[i][race.alive[i]])[::-1]
-        where = place_name(race.steps[i], race.settings.steps, race.decoded[i])
-        columns[1].metric("After step", f"{race.steps[i]} of {race.settings.steps}", help=where)
-        columns[2].metric("Tokens decoded then", f"{100 * race.decoded[i]:.3g} %", help=where)
-        columns[3].metric(
-            "Alignment, lead",
-            f"{scores[0]:.3f}, {scores[0] - scores[1]:+.3f}" if len(scores) > 1 else "-",
-            help="Cosine of the chosen unfinished picture and the prompt, and its lead over the second best.",
-        )
-    columns[4].metric(
-        "Judge's verdict",
-        str(final) if final else "-",
-        help="On the chosen finished picture. The judge knows only drawn shapes, one or two per picture.",
-    )
+@st.fragment
+def _play(id: str, data: dict[str, Any]) -> None:
+    """Draws the player; its step and its moment of choice stand in the address."""
+    state = st.session_state
+    if PLACE not in state:  # a new tab: as the address says
+        state[PLACE] = (id, _index(data, STEP), _index(data, CHOICE))
+    elif state[PLACE][0] != id:
+        state[PLACE] = (id, None, None)
+    _, step, choice = state[PLACE]
+    choose = data.get("choose")
+    given = {**data, "at": step}
+    if choose and choice is not None:
+        given["choose"] = {**choose, "now": choice}
+    event = show_player(given, PLAYER, events=("step", "choose"))
+    if event is not None:
+        step, choice = (event["index"], choice) if event["kind"] == "step" else (step, event["index"])
+        state[PLACE] = (id, step, choice)
+    for key, index, usual in ((STEP, step, len(data["steps"]) - 1), (CHOICE, choice, choose and choose["at"])):
+        link(key, "" if index in (None, usual) else str(data["steps"][index]["step"]))
 
 
-def _plays_all() -> bool:
-    """Draws the choice of what is played; returns whether it is all candidates, each to its end."""
-    labels = {"all": "all finished", "as it went": "as it went"}
-    st.session_state.setdefault(PLAYED, "all")
-    played = st.segmented_control(
-        "Playback",
-        list(labels),
-        format_func=labels.__getitem__,
-        key=PLAYED,
-        required=True,
-        label_visibility="collapsed",
-        help="All candidates to their end, or the dropped ones only up to the choice.",
-    )
-    return played == "all"
-
-
-def _player(stored: StoredDecode, race: Race, final: Opinion | None, everything: bool) -> dict[str, Any]:
-    stamp = (stored.path / FILE).stat().st_mtime_ns if everything else 0
-    data = _player_data(stored, race, final, everything, stamp)
-    show_player(data, TRAJECTORIES.name("player"), events=())
-    return data
+def _index(data: dict[str, Any], key: str) -> int | None:
+    """Index of the step that the address names under a key; None if it names none of this race's."""
+    return next((i for i, step in enumerate(data["steps"]) if str(step["step"]) == linked(key)), None)
 
 
 @st.cache_resource(
     max_entries=16, show_spinner=False, hash_funcs={StoredDecode: lambda s: str(s.path), Race: lambda race: 0}
 )
-def _player_data(
-    stored: StoredDecode, race: Race, final: Opinion | None, everything: bool, stamp: int
-) -> dict[str, Any]:
-    if not everything:
-        return as_it_went(race, final)
-    finished, _, full = opened_finished(stored)
-    return all_finished(race, finished, full)
+def _player_data(stored: StoredDecode, race: Race, whole: bool, stamp: int) -> dict[str, Any]:
+    if not whole:
+        return as_it_went(race, verdict(race))
+    finished, rows, full = opened_finished(stored)
+    return all_finished(race, finished, full, rows)
 
 
 def _actions(stored: StoredDecode, race: Race, finished: bool, played: dict[str, Any]) -> None:

@@ -6,21 +6,14 @@ import streamlit as st
 
 from app.figures import show_figure
 from app.keys import TRAJECTORIES
-from workbench.figures.trajectories import plot_race, plot_worth
+from app.text import as_text
+from workbench.figures.trajectories import plot_worth
 from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.finished import Finished
 from workbench.trajectories.kept import FILE, open_finished, open_finished_race
 from workbench.trajectories.race import Race
-from workbench.trajectories.shown import explained, finished_tiles, gallery
-from workbench.trajectories.worth import (
-    COLUMNS,
-    Worth,
-    random_regret,
-    scored_index,
-    worth_by_step,
-    worth_csv,
-    worth_table,
-)
+from workbench.trajectories.shown import explained, made_at
+from workbench.trajectories.worth import COLUMNS, Worth, random_regret, worth_by_step, worth_csv, worth_table
 from workbench.workspace import open_workspace
 
 METRIC_WIDTH = 176
@@ -45,29 +38,19 @@ def _opened(path: str, id: str, stamp: int) -> tuple[Finished, list[Worth], Race
     return finished, worth_by_step(finished), open_finished_race(stored)
 
 
-def show_finished(stored: StoredDecode, race: Race) -> None:
-    """Draws all finished candidates and the value of the choice that was made."""
-    finished, rows, full = opened_finished(stored)
-    first = race.choices[0] if race.choices else 0
-    index = scored_index(finished, race.steps[first])
-    st.subheader("If all were finished", anchor=False)
-    st.markdown(explained(finished, race, index))
+def show_choice_numbers(stored: StoredDecode, race: Race) -> None:
+    """Draws the worth of the choice that was made, and of choosing at each step."""
+    finished, rows, _ = opened_finished(stored)
+    index = made_at(finished, race)
+    st.markdown(as_text(explained(finished, race, index)))
     _worth_metrics(finished, rows[index])
-    st.html(gallery(finished_tiles(finished, 0, -1 if race.redraws else race.chosen)))
     show_figure(
         plot_worth(finished, rows, rows[index].decoded),
         TRAJECTORIES.name("worth"),
         name=f"{stored.id}-worth",
         alt="Rank correlation, regret and cost of choosing at each step, over the share of tokens decoded",
     )
-    with st.expander("Alignment of all candidates, and the table"):
-        show_figure(
-            plot_race(full, "Alignment of all candidates to the end"),
-            TRAJECTORIES.name("lines"),
-            name=f"{stored.id}-alignment",
-            alt="Alignment of every candidate by share of tokens decoded",
-        )
-        show_worth_table(rows, stored.id)
+    show_worth_table(rows, stored.id)
 
 
 def show_worth_table(rows: list[Worth], name: str) -> None:

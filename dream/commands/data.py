@@ -8,11 +8,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dream.commands import options
 from dream.config import DreamConfig
-from dream.console import duration, print_out
+from dream.console import Console, duration, print_out
 from dream.errors import InputError
 from dream.overrides import override
 from dream.plain_text import printable
@@ -40,6 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit", type=int, metavar="N", help="read only the first N samples (shapes: print N examples per level)"
     )
+    parser.add_argument(
+        "--build",
+        action="store_true",
+        help="emoji only: fetch the artists' packages with npm, draw them, and keep them in the user's cache",
+    )
+    parser.add_argument(
+        "--from",
+        dest="packages",
+        type=Path,
+        metavar="FOLDER",
+        help="with --build: folder where the packages lie unpacked, instead of npm",
+    )
     options.add_assignments(
         parser, "data.KEY=VALUE", "name the caption or the picture, e.g. data.caption=prompt data.picture=file"
     )
@@ -48,6 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prints the description; raises InputError if there is no such source, or if no sample of a split can be used."""
     options.require_at_least(args, 1, "size", "limit")
+    if args.build or args.packages:
+        _build(args)
     if args.source == "shapes":
         print_out("\n".join(_shapes(args.size, args.limit or EXAMPLES)))
         return
@@ -61,6 +76,24 @@ def run(args: argparse.Namespace) -> None:
         refusals.append(_print_stored(corpus, args.size, args.limit, "val" in corpora))
     if refusal := next(filter(None, refusals), ""):
         raise InputError(refusal)
+
+
+def _build(args: argparse.Namespace) -> None:
+    """Builds the emoji; raises InputError if another source was named, or if --from comes alone."""
+    if args.source != "emoji" or not args.build:
+        raise InputError("--build and --from are for the emoji: dream data emoji --build [--from FOLDER]")
+    if args.packages and not args.packages.is_dir():
+        raise InputError(f"there is no folder '{args.packages}' to build from: see --from")
+    from dream.data.emoji.build import build_emoji
+
+    console, began = Console(enabled=True), time.monotonic()
+
+    def tell(share: float, doing: str) -> None:
+        left = f", {duration((time.monotonic() - began) / share * (1 - share))} left" if 0.02 < share < 1 else ""
+        console.progress(f"{share:.0%}  {doing}{left}", last=share == 1)
+
+    path = build_emoji(args.packages, tell)
+    console.say(f"built {path} ({path.stat().st_size / 1e6:.0f} MB)")
 
 
 def _print_stored(corpus: "Corpus", size: int | None, limit: int | None, own_validation: bool) -> str:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SOURCE = "shapes"
 DEVICES = ("auto", "cpu", "cuda")
-SOURCE_FORMS = "shapes, a folder, tar shards (a path, a glob or name-{000..007}.tar), or hf:owner/name[:split]"
+SOURCE_FORMS = (
+    "shapes, emoji[:train|val|unseen], a folder, tar shards (a path, a glob or name-{000..007}.tar), "
+    "or hf:owner/name[:split]"
+)
 """How a source of captioned pictures is named, for help texts."""
 
 

@@ -21,8 +21,8 @@ def write_painted(job: PaintJob, gallery: Gallery, out: Path) -> None:
         if gallery.compared_at is not None and job.plan.settings.selection != "every":
             compared = gallery.moments[gallery.compared_at]
             prompt = shortened(job.plan.prompts[picture], 160)
-            scores = ", ".join(f"{s.candidate}: {s.alignment:.3f}" for s in compared.shown[picture])
-            console.say(f"'{prompt}': chose candidate {shown[0].candidate} by alignment ({scores})")
+            scores = ", ".join(f"{s.candidate + 1}: {s.alignment:.3f}" for s in compared.shown[picture])
+            console.say(f"'{prompt}': chose candidate {shown[0].candidate + 1} by alignment ({scores})")
     if out.suffix.lower() == ".gif":
         pictures.save_gif(gallery.frames(), out)
     elif out.suffix:

@@ -42,7 +42,10 @@ CAPTION_NAMES = ("caption", "text", "prompt", "captions", "sentences", "txt")
 """Fields of JSON objects, and columns, that may hold the caption (in any case), in order of preference."""
 PICTURE_NAMES = ("image", "jpg", "png", "jpeg", "webp", "img", "picture")
 """Columns that may hold the picture (in any case), in order of preference."""
-FILE_NAMES = ("file_name", "filename", "file", "image", "image_path", "path", "picture")
+_FILE_NAMES = (
+    "file_name filename file image image_path path picture file_path filepath image_name image_file img_path img"
+)
+FILE_NAMES = tuple(_FILE_NAMES.split())
 """Fields of metadata files that may name the picture's file (in any case), in order of preference."""
 
 METADATA_FILES = ("metadata.jsonl", "metadata.csv", "metadata.tsv")

@@ -10,7 +10,7 @@ from dream.data.corpora.not_tars import why_no_shard
 from dream.data.matlab import is_matlab, use_of_matlab
 from dream.errors import InputError
 
-KNOWN = "a folder, tar shards ('name-{000000..000003}.tar' or 'name-*.tar'), 'shapes' or 'hf:owner/name'"
+KNOWN = "a folder, tar shards ('name-{000000..000003}.tar' or 'name-*.tar'), 'shapes', 'emoji' or 'hf:owner/name'"
 MOST_SHARDS = 1_000_000
 """Names that braces may expand to."""
 _BRACES = re.compile(r"\{([^{}]*)\}")

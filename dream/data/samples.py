@@ -12,6 +12,11 @@ from dream.data.report import BROKEN_CAPTION, EMPTY_CAPTION, DataReport
 from dream.plain_text import fault_in
 
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_INVISIBLE = re.compile(
+    "[\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0]*"
+)
+"""Characters that leave no mark on a page: spaces of no width, directions, fillers."""
 
 
 class BadSample(Exception):
@@ -74,8 +79,8 @@ def sample_id(row: Row) -> str:
 def clean_caption(text: str) -> str:
     """`text` with runs of white space replaced by one space. Raises BadSample if it is empty or unprintable."""
     text = " ".join(text.split())
-    if not text:
-        raise BadSample(EMPTY_CAPTION)
+    if _INVISIBLE.fullmatch(text):
+        raise BadSample(EMPTY_CAPTION, "only characters that cannot be seen" if text else "")
     if match := CONTROL.search(text):
         raise BadSample(BROKEN_CAPTION, f"control character {match.group()!r}")
     if fault := fault_in(text):

@@ -12,6 +12,7 @@ from dream.data.corpora.folder_splits import folder_corpora, usable_splits
 from dream.data.corpora.hub import open_hub
 from dream.data.corpora.shards import TarShards
 from dream.data.drawn.shapes import ShapesSource
+from dream.data.emoji.corpus import is_emoji, open_emoji
 from dream.data.paths import KNOWN, shard_paths
 from dream.data.report import DataReport
 from dream.data.samples import Corpus
@@ -49,7 +50,7 @@ class Source(Protocol):
 def open_source(
     source: str, config: DreamConfig, *, split: str = "train", seed: int = 0, rank: int = 0, world_size: int = 1
 ) -> Source:
-    """Opens `shapes`, a folder, tar shards (path, glob, braces) or `hf:owner/name`.
+    """Opens `shapes`, `emoji`, a folder, tar shards (path, glob, braces) or `hf:owner/name`.
 
     `split` is train, val, test (if the source has one) or all (stored sources only: nothing is held out). Raises
     InputError if nothing has that name, or if it holds no captioned picture.
@@ -67,6 +68,8 @@ def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
     `data.caption` and `data.picture` name its captions and pictures. Raises InputError.
     """
     names = Names(config.data.caption.strip(), config.data.picture.strip())
+    if is_emoji(source):
+        return {**open_emoji(source)}
     if source.startswith("hf:"):
         return usable_splits(open_hub(source, config.data.shuffle_buffer, names))
     if "://" in source:

@@ -162,9 +162,13 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 def _from_deep_grey(image: Image.Image) -> Image.Image:
     """Converts 16-bit grey (or floats in [0, 1]) to 8 bits; PIL's `convert` would clip it to white.
 
-    Where values go beyond 16 bits, their maximum is white. What is no number is black.
+    Where values go beyond 16 bits, their maximum is white. What is no number is black. Raises BrokenPicture if nothing
+    in it is a number.
     """
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    values = np.asarray(image, dtype=np.float64)
+    if not np.isfinite(values).any():
+        raise BrokenPicture("none of its pixels is a number")
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     greatest = values.max(initial=0.0)
     if greatest > 65535:
         values = values * (255.0 / greatest)

@@ -131,7 +131,8 @@ class Gallery:
 
 
 def _candidate(shown: Shown) -> str:
-    return _lines(f"candidate {shown.candidate}", shown.alignment)
+    """Name of a candidate for readers, who count from 1; records count from 0."""
+    return _lines(f"candidate {shown.candidate + 1}", shown.alignment)
 
 
 def _lines(text: str, alignment: float | None) -> str:

@@ -7,7 +7,7 @@ from dream.config import ImageConfig
 from dream.decoding.state import StepRecord
 from dream.model.latents import ImageTokenizer
 
-HIDDEN_GREY = 232
+HIDDEN_GREY = 200
 """Grey level of a cell that is still hidden."""
 
 

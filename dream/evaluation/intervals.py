@@ -21,6 +21,8 @@ FEWEST_ROWS = 8
 """Rows that a mean of arbitrary values needs; with fewer, skewed values are held less than 90 % of the time."""
 FEWEST_OTHERS = 5
 """Rows that must differ from the most frequent value: the size of rare events is not known from fewer."""
+WIDENING = 1.6
+"""Over n: how much wider intervals of arbitrary values are; few rows show too little of a long tail."""
 RARE_ENDS = (0.0, 0.051293, 0.355362, 0.817691)
 """Mean of a Poisson count that reaches 0, 1, 2 or 3 with a probability of 5 %."""
 
@@ -64,6 +66,8 @@ def mean_ends(values: ArrayLike) -> Ends:
 
     Hall (1992, JRSS B 54, 221) turns the t statistic into one without skewness by a cubic that can be inverted. With
     Student's on the other side, it covers skewed values better than BCa and the studentized bootstrap do, from 8 rows.
+    It is widened by WIDENING / n: without that, 8 to 15 rows with a long tail or a rare second cluster are held 91 to
+    93 % of the time.
     """
     table = np.asarray(values, float)
     n = table.shape[-1]
@@ -73,7 +77,7 @@ def mean_ends(values: ArrayLike) -> Ends:
     few = n - _most_frequent(table) < FEWEST_OTHERS
     error = np.where(few, np.nan, error)
     low, high = _skewed(table, error, student_quantile(n - 1))
-    return middle - low, middle + high
+    return middle - low * (1 + WIDENING / n), middle + high * (1 + WIDENING / n)
 
 
 def _skewed(table: Array, error: Array, quantile: Array) -> Ends:
@@ -97,9 +101,9 @@ def share_ends(
     """Interval of a share in [0, 1] whose rows move it by `influence` (..., n) / n: means, ratios, areas under curves.
 
     It is Wilson's with the effective number of rows, value (1 - value) / variance, and Student's quantile (Korn and
-    Graubard 1998), widened by Hall's correction. Where too few rows tell the variance, each row counts as `trials`
-    coin tosses, as rows that are `weights` (..., n) alike do: nothing in [0, 1] varies more than a coin. `also` is
-    variance that the influence lacks.
+    Graubard 1998), widened by Hall's correction. Where too few rows tell the variance, or all are equal, each counts
+    as `trials` coin tosses, as rows that are `weights` (..., n) alike do: nothing in [0, 1] varies more than a coin.
+    `also` is variance that the influence lacks.
     """
     share, moves = np.asarray(value, float), np.asarray(influence, float)
     n = moves.shape[-1]
@@ -113,6 +117,7 @@ def share_ends(
             low, high = _skewed(moves, error, quantile)
             spread = np.fmax(0, np.fmin(spread[0], share - low)), np.fmin(1, np.fmax(spread[1], share + high))
         few = (rows < (FEWEST_ROWS if weights is not None else 3)) | (np.minimum(share, 1 - share) * rows * trials < 1)
+        few |= ~(error > 1e-12)  # equal rows would have an interval without width
         tossed = wilson_ends(share, rows * trials)
     return np.where(few, tossed[0], spread[0]), np.where(few, tossed[1], spread[1])
 

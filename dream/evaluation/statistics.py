@@ -188,13 +188,14 @@ def ordered_pairs(scores: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
 def mean(values: ArrayLike, rows: str = "pictures", *, least: float = -math.inf, most: float = math.inf) -> Estimate:
     """Returns the mean of independent values of any distribution in [least, most], with Student's widened interval.
 
-    Two different values are a share. There is no interval for fewer rows than `intervals.FEWEST_ROWS`, nor if nearly
-    all are equal: how large rare values are is then unknown.
+    Two different values that both occur again are a share. There is no interval for fewer rows than
+    `intervals.FEWEST_ROWS`, nor if nearly all are equal: how large rare values are is then unknown.
     """
     table = np.asarray(values, float).ravel()
     n, value = len(table), float(table.mean()) if len(table) else math.nan
-    different = np.unique(table)
-    if len(different) == 2 and n >= intervals.FEWEST_ROWS:
+    different, times = np.unique(table, return_counts=True)
+    # a value that occurs once does not say that others of its kind are as large
+    if len(different) == 2 and n >= intervals.FEWEST_ROWS and times.min() > 1:
         first, last = different.tolist()
         hits = share(table == last, rows)
         ends = (first + (last - first) * hits.low, first + (last - first) * hits.high)

@@ -227,8 +227,8 @@ def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
     broken = [f"the {term} loss is {value:g}" for term, value in terms if not math.isfinite(value)]
     cause = ", ".join(dict.fromkeys(broken)) or f"the gradient norm is {gradients.norm:g} while the losses are finite"
     return RunError(
-        f"step {run.step + 1}: {cause}; the state before it is saved in {folder}: continue with --resume and "
-        f"another setting, e.g. --set train.lr={run.config.train.lr / 2:g} or a smaller train.clip"
+        f"step {run.step + 1}: {cause}; the state before it is saved in {folder}: continue with --resume and gentler "
+        f"settings, or start again with them: --set {' '.join(optim.gentler(run.config.train))}"
     )
 
 

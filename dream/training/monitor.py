@@ -30,6 +30,8 @@ RETRIEVAL_RATIOS = (0.0, 0.75)
 """Mask ratios at which retrieval is measured."""
 SHEET_PROMPTS = 8
 """Prompts of a sample sheet."""
+AVERAGED, RAW = "averaged weights (the average is still young)", "weights as they are, not averaged"
+"""Titles of the two parts of a sample sheet that shows both."""
 
 Forward = Callable[..., DreamOutput]
 
@@ -111,15 +113,24 @@ def recall_at_1(image_features: Tensor, text_features: Tensor, ratio: str) -> di
     }
 
 
-def draw_samples(pretrained: Pretrained, prompts: Sequence[str], path: Path) -> None:
-    """Writes a captioned sheet to `path`, with one picture per prompt, painted with the run's seed."""
+def draw_samples(pretrained: Pretrained, prompts: Sequence[str], path: Path, raw: Pretrained | None = None) -> None:
+    """Writes a captioned sheet to `path`, with one picture per prompt, painted with the run's seed.
+
+    With `raw`, the model with the weights that are not averaged, its pictures follow below those of `pretrained`; each
+    part has a title, which the file's metadata hold too.
+    """
     settings = DecodeSettings.of(pretrained.config.decode, seed=pretrained.config.train.seed)
-    painted = paint(pretrained, prompts, settings).cpu().numpy()
-    panels = [pictures.SheetPanel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
-    sheet = pictures.draw_sheet(pictures.panel_rows(panels, SHEET_PROMPTS // 2), heading=f"step {pretrained.step}")
+    models = {"": pretrained} if raw is None else {AVERAGED: pretrained, RAW: raw}
+    rows: list[pictures.SheetRow] = []
+    for title, model in models.items():
+        painted = paint(model, prompts, settings).cpu().numpy()
+        panels = [pictures.SheetPanel(picture, prompt) for picture, prompt in zip(painted, prompts, strict=True)]
+        first, *others = pictures.panel_rows(panels, SHEET_PROMPTS // 2)
+        rows += [pictures.SheetRow(first.panels, title), *others]
+    sheet = pictures.draw_sheet(rows, heading=f"step {pretrained.step}")
     about = {"prompts": list(prompts), "settings": settings.to_dict(), "model_id": pretrained.model_id}
     path.parent.mkdir(exist_ok=True)
-    pictures.save_png(sheet, path, {**about, "step": pretrained.step})
+    pictures.save_png(sheet, path, {**about, "step": pretrained.step, "weights": [title for title in models if title]})
 
 
 def _at_ratio(

@@ -179,9 +179,28 @@ def fill_missing_gradients(model: nn.Module) -> None:
             parameter.grad = torch.zeros_like(parameter)
 
 
+def gentler(config: TrainConfig) -> list[str]:
+    """Settings to try after a training that diverged, as assignments: lower rates, and gradients clipped earlier.
+
+    A rate becomes a third, and at most the default; the largest norm of a gradient becomes a third, and at most 1.
+    """
+    usual = TrainConfig()
+    values = {"lr": min(config.lr / 3, usual.lr)}
+    if config.optimizer == "muon":
+        values["muon_lr"] = min(config.muon_lr / 3, usual.muon_lr)
+    values["clip"] = min(config.clip / 3, 1.0)
+    return [f"train.{name}={value:.2g}" for name, value in values.items()]
+
+
 def scale_gradients(model: nn.Module, factor: float) -> None:
     """Multiplies every gradient by `factor`."""
     torch._foreach_mul_([_shard(p.grad) for p in model.parameters() if p.grad is not None], factor)
+
+
+YOUNG_STEPS = 100
+"""Steps within which the averaged weights count as young: a rising decay averages about the last tenth of the steps."""
+START_SHARE = 0.01
+"""Share of the weights of the start in the average from which on it counts as young."""
 
 
 class Ema:
@@ -199,6 +218,18 @@ class Ema:
         """Adds the weights after `step` (0 = first) at decay min(ema, (1 + step) / (10 + step))."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
         torch._foreach_lerp_(self._shards, self._live, 1 - decay)
+
+    def is_young(self, steps: int) -> bool:
+        """Whether after so many steps the average may lag far behind the weights.
+
+        It is young for the first YOUNG_STEPS steps, and while more than 1 % of it are the weights of the start.
+        """
+        left = 1.0
+        for step in range(steps):
+            left *= min(self.decay, (1 + step) / (10 + step)) if self.ramp else self.decay
+            if left < START_SHARE:
+                break
+        return steps > 0 and (steps < YOUNG_STEPS or left >= START_SHARE)
 
     @contextmanager
     def swapped(self) -> Iterator[None]:

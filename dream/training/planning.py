@@ -65,7 +65,7 @@ def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeSt
         train = replace(
             train,
             evaluations=budget.affordable(train.evaluations, validating + saving, seconds),
-            samples=budget.affordable(train.samples, painting + saving, seconds),
+            samples=max(min(1, train.samples), budget.affordable(train.samples, painting + saving, seconds)),
         )
         run.bundle = replace(run.bundle, config=replace(run.config, train=train))
     saves = minutes / train.save_every + max(train.evaluations, train.samples) + 1

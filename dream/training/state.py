@@ -174,27 +174,27 @@ def prepare_validation(run: Run) -> None:
 
 
 def paint_samples(run: Run, folder: Path) -> None:
-    """Writes the sample sheet of the current step, whose checkpoint is `folder`. Every rank must call it."""
+    """Writes the sample sheet of the current step, whose checkpoint is `folder`. Every rank must call it.
+
+    While the average is young, the sheet shows the weights as they are as well.
+    """
     if run.fixed is None:
         prepare_validation(run)
     with run.timed("paint"):
-        model, bundle = averaged_model(run), run.bundle
-        if model is not None:
+        averaged = _copied_model(run, folder, ema=True)
+        raw = _copied_model(run, folder, ema=False) if run.ema.is_young(run.step) else None
+        if averaged is not None:
             run.log.check_claim()
-            name = checkpoint.weights_id(folder, "ema")
-            pretrained = Pretrained(
-                run.config, model, bundle.tokenizer, bundle.conditioning, bundle.image_tokenizer, name, folder, run.step
-            )
             sheet = run.log.folder / "samples" / f"step-{run.step:08d}.png"
             try:
-                monitor.draw_samples(pretrained, run.prompts, sheet)
+                monitor.draw_samples(averaged, run.prompts, sheet, raw)
             except InputError as error:  # an early model may overflow; the training is not at fault
                 run.console.say(f"no sample sheet of step {run.step:,}: {error}")
 
 
 @torch.no_grad()
-def averaged_model(run: Run) -> Dream | None:
-    """A copy of the model with the averaged weights, in eval mode, on rank 0; None on other ranks.
+def _copied_model(run: Run, folder: Path, *, ema: bool) -> Pretrained | None:
+    """A copy of the model with the averaged (`ema`) or the raw weights, in eval mode, on rank 0; None on other ranks.
 
     A copy, because the run's own model may be sharded or compiled. Every rank must call it: it gathers shards.
     """
@@ -203,9 +203,14 @@ def averaged_model(run: Run) -> Dream | None:
         with torch.random.fork_rng(devices=[]):
             model = Dream(run.config).to(run.fabric.device).eval()
         copies = model.state_dict()
-    averages = dict(zip(run.ema.names, run.ema.averages, strict=True))
+    averages = dict(zip(run.ema.names, run.ema.averages, strict=True)) if ema else {}
     for name, tensor in (run.bundle.model.state_dict() | averages).items():
         gathered = whole(tensor)
         if copies:
             copies[name].copy_(gathered)
-    return model
+    if model is None:
+        return None
+    bundle, name = run.bundle, checkpoint.weights_id(folder, "ema" if ema else "model")
+    return Pretrained(
+        run.config, model, bundle.tokenizer, bundle.conditioning, bundle.image_tokenizer, name, folder, run.step
+    )

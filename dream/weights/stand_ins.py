@@ -23,10 +23,17 @@ PLAIN_TYPE = re.compile(r"^[<>=|]?(b1|[iu][1248]|f[248]|c8|c16|\?)$")
 """NumPy's codes of the types that torch has."""
 
 
+ZONE_MAKER = ("zoneinfo", "ZoneInfo", "_unpickle")
 CALLED_IN_VAIN = (
     "copyreg._reconstructor",
     "functools.partial",
     "operator.getitem",
+    "re._compile",
+    "logging.getLogger",
+    "itertools.count",
+    "builtins.type",
+    "os.stat_result",
+    "numpy.ma.core._mareconstruct",
     "numpy.random._pickle.__bit_generator_ctor",
     "numpy.random._pickle.__generator_ctor",
     "numpy.random._pickle.__randomstate_ctor",
@@ -117,10 +124,14 @@ def inert_globals() -> list[tuple[Any, str]]:
         "builtins.slice": _words,
         "fractions.Fraction": _words,
         "decimal.Decimal": _words,
+        "builtins.getattr": _looked_up,
+        "datetime.datetime": _moment,
+        "datetime.time": _moment,
         "numpy.dtype": TypeInFile,
         "numpy.ndarray": ArrayInFile,
+        "zoneinfo.ZoneInfo._unpickle": _zone,
     }
-    for kind in (datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone):
+    for kind in (datetime.date, datetime.timedelta, datetime.timezone):
         pairs[f"datetime.{kind.__name__}"] = kind
     for module in ("pathlib", "pathlib._local"):
         pairs |= {f"{module}.{name}": _path for name in ("PosixPath", "PurePosixPath", "Path", "PurePath")}
@@ -166,6 +177,25 @@ def _empty_dict(*_: Any) -> dict[Any, Any]:
 
 def _items(*args: Any) -> list[Any]:
     return list(args[0]) if args and isinstance(args[0], (list, tuple, set)) else []
+
+
+def _looked_up(owner: Any = None, name: Any = "", *_: Any) -> Any:
+    """An attribute that a file names and does not call; the maker of a time zone is known, since files do call it."""
+    if isinstance(owner, _StandInType) and (owner.__module__, owner.__name__, name) == ZONE_MAKER:
+        return _zone
+    return Unread(str(name))
+
+
+def _zone(key: Any = "", *_: Any) -> str:
+    return str(key)
+
+
+def _moment(*args: Any) -> Any:
+    """A date with a time, or a time; in a zone that Python does not build in, its text with the zone's name."""
+    kind: Any = datetime.datetime if args and isinstance(args[0], bytes) and len(args[0]) == 10 else datetime.time
+    if len(args) == 2 and not isinstance(args[1], datetime.tzinfo):
+        return f"{kind(args[0])} {args[1]}"
+    return kind(*args)
 
 
 def _no_bytes(*_: Any) -> bytes:

@@ -74,8 +74,8 @@ def _check_archive(path: Path) -> list[str]:
         raise InputError(f"{path.name} is damaged: it was truncated or changed; download or save it again") from error
     if len(start) == 2 and start[0] == 0x80 and start[1] > READABLE_PROTOCOL:
         raise InputError(
-            f"{path.name} was saved with pickle protocol {start[1]}, which cannot be read without running what it "
-            "names: save it again with torch.save's own protocol (2), or as safetensors"
+            f"{path.name} was saved with pickle protocol {start[1]}, which torch's safe reader does not know: "
+            "save it again with torch.save's own protocol (2), or as safetensors"
         )
     known = {name for _, name in inert_globals()}
     try:
@@ -106,6 +106,8 @@ def _refusal(path: Path, error: BaseException) -> str:
     code = str(error) if isinstance(error, CodeInFile) else ""
     if isinstance(error, pickle.UnpicklingError) and (named := re.search(r"GLOBAL ([\w.]+)", text)):
         code = named[1]  # in a module that torch blocks, or in a file older than torch 1.6
+    if "call reduce for unrecognized function" in text:
+        code = "a function that it looks up by name"
     if code:
         return (
             f"{path.name} is refused: opening it would run code ({code}); save only its tensors, with "

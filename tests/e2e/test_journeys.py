@@ -126,7 +126,7 @@ def test_a_choice_among_candidates_of_the_demo_model(page, address, workspace):
     kinds = [json.loads(path.read_text())["kind"] for path in (workspace / "decodes").glob("*/about.json")]
     assert "trajectories" in kinds
     press(page, "do.trajectories.finish")
-    wait_for_text(page, "[Rr]egret")
+    page.locator(".dp-choose").wait_for(timeout=PATIENCE)
 
 
 def test_the_difference_of_two_checkpoints_and_a_wrong_path(page, address, workspace):

@@ -24,7 +24,8 @@ def test_one_slider_moves_every_panel_and_shows_the_frames_as_they_are(browser):
             rest = ".dp-panels canvas"
             assert (drawn(page, rest) == pixels(data["rests"][i])).all()
             hidden = sum(at > i for at in data["order"])
-            assert cells_of(page, ".dp-hidden") == cells_of(page, ".dp-later") == hidden
+            assert cells_of(page, ".dp-hidden") == cells_of(page, ".dp-veil") == cells_of(page, ".dp-later") == hidden
+            assert page.locator(".dp-veil").get_attribute("fill").startswith("url(#dp-hatch")
             for mark in page.locator(".dp-mark").all():
                 assert mark.get_attribute("d").count("z") == len(step["revealed"])
             alignment = "–" if step["alignment"] is None else f"{step['alignment']:.3f}"

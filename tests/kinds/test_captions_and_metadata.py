@@ -114,6 +114,8 @@ RECORDS: list[tuple[Any, str, str]] = [
     (None, "", MISSING),
     ("a cat", "", MISSING),
     ({"title": "a cat"}, "", MISSING),
+    ({"caption": "\u200b\u200e\ufeff"}, "", EMPTY),
+    ({"caption": ["\u2060", "a cat"]}, "a cat", ""),
     ({"caption": []}, "", EMPTY),
     ({"caption": None}, "", EMPTY),
     ({"caption": [None, " "]}, "", EMPTY),
@@ -294,7 +296,17 @@ PLACES: list[tuple[Files, list[str], list[tuple[str, str]]]] = [
     ({"a.png": PNG, "a.png.txt": "a"}, ["a"], []),
     *(
         ({"a.png": PNG, "metadata.jsonl": lines({name: "a.png", "Prompt": "a"})}, ["a"], [])
-        for name in ("File_Name", "filename", "file", "image", "image_path", "path")
+        for name in (
+            "File_Name",
+            "filename",
+            "file",
+            "image",
+            "image_path",
+            "path",
+            "Image_Name",
+            "filepath",
+            "img_path",
+        )
     ),
     ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png", "text": None}), "a.txt": "a"}, ["a"], []),
     ({"a.png": PNG, "metadata.jsonl": lines({"file_name": "a.png"}), "a.txt": "a"}, ["a"], []),
@@ -341,6 +353,30 @@ PLACES: list[tuple[Files, list[str], list[tuple[str, str]]]] = [
         [],
     ),
     ({**TWO, "metadata.csv": "file_name,text\na.png,a\nb.png,b\n".encode("utf-16")}, ["a", "b"], []),
+    ({**TWO, "metadata.csv": "image,captions\na.png,\"['a', 'x']\"\nb.png,['b'\n"}, ["['b'", "a"], []),
+    ({**TWO, "metadata.jsonl": json.dumps(CATS)}, ["a", "b"], []),
+    (
+        {"a.png": PNG, "a.txt": "a", "metadata.jsonl": '{"file_name": "a.png", "n": ' + "9" * 5000 + "}"},
+        ["a"],
+        [(METADATA, "it has a number with thousands of digits")],
+    ),
+    # a name without a folder is that of the only file below; of two, of neither
+    ({"Images/a.png": PNG, "metadata.csv": "image,caption\nA.png,a\n"}, ["a"], []),
+    (
+        {"x/a.png": PNG, "y/a.png": PNG, "metadata.csv": "image,caption\na.png,a\n"},
+        [],
+        [(MISSING, "no such picture"), (MISSING, "no caption"), (MISSING, "no caption")],
+    ),
+    (
+        {"x/a.png": PNG, "y/metadata.csv": "image,caption\na.png,a\n"},
+        [],
+        [(MISSING, "no caption"), (MISSING, "no such picture")],
+    ),
+    (
+        {"x/a.png": PNG, "metadata.csv": "image,caption\ny/a.png,a\n"},
+        [],
+        [(MISSING, "no such picture"), (MISSING, "no caption")],
+    ),
     ({**TWO, "metadata.csv": 'image,captions\na.png,"[""a"", ""x""]"\nb.png,[b]'}, ["[b]", "a"], []),
     (
         {**TWO, "metadata.csv": "file_name,text\na.png,caf\xe9\nb.png,b\n".encode("latin-1")},
@@ -438,6 +474,28 @@ HINTS: list[tuple[Files, dict[str, str], str]] = [
     ({"a.zip": b"?"}, {}, "unpack"),
     ({"readme.md": b"?"}, {}, r"no pictures \(readme.md\)"),
     ({".git/a.png": PNG}, {}, "nothing at all"),
+    ({"i/a.png": PNG, "metadata.csv": "file,text\nj/a.png,a"}, {}, "names pictures that are not there; .*as 'i/a.png'"),
+    ({"i/a.png": PNG, "text/a.txt": "a"}, {}, "like 'text/a.txt' are not next to the pictures, as 'i/a.png'"),
+    *(
+        ({"Images/a.png": PNG, name: "x"}, {}, rf"/{name}' may have them: .*{{\"file_name\": \"Images/a.png\"")
+        for name in (
+            "captions.txt",
+            "Flickr8k.token.txt",
+            "results.csv",
+            "annotations/captions.json",
+            "dataset_coco.json",
+        )
+    ),
+    (
+        {
+            "train2017/a.png": PNG,
+            "val2017/a.png": PNG,
+            "annotations/captions_train2017.json": "{}",
+            "annotations/a.json": "",
+        },
+        {},
+        "annotations/captions_train2017.json' may have them",
+    ),
 ]
 
 
@@ -455,6 +513,14 @@ def test_a_tar_without_captions_says_which_files_it_has(tmp_path: Path) -> None:
     source = write_tar(tmp_path / "t.tar", {"a.png": PNG, "a.words": "a"})
     hint = open_corpora(source, config(caption="legend"))["train"].hint()
     assert "needs a .legend" in hint and "'t.tar' has files that end in .png, .words" in hint
+
+
+@pytest.mark.parametrize("name", ["a.png", "metadata.jsonl", "captions.txt", "results.csv", "a.heic"])
+def test_a_single_file_is_refused_with_the_folder_to_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["data", f"{write(tmp_path / 'set', {name: 'x'})}/{name}"]) == 2
+    assert f"give the folder that holds pictures and captions, as '{tmp_path}/set'" in capsys.readouterr().err
 
 
 def test_dream_data_takes_the_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,12 +7,15 @@ import datetime
 import decimal
 import enum
 import json
+import logging
 import os
 import pathlib
 import pickle
+import re
 import subprocess
 import types
 import zipfile
+import zoneinfo
 
 import numpy as np
 import pytest
@@ -78,6 +81,17 @@ HARMLESS = {
     "namespace": (argparse.Namespace(rate=0.1), "0.1"),
     "simple namespace": (types.SimpleNamespace(rate=0.1), "0.1"),
     "date and time": (datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), "2020-01-01 00:00:00+00:00"),
+    "date and time in a zone": (
+        datetime.datetime(2020, 1, 1, tzinfo=zoneinfo.ZoneInfo("UTC")),
+        "2020-01-01 00:00:00 UTC",
+    ),
+    "time of a day": (datetime.time(13, 5), "13:05:00"),
+    "zone": (zoneinfo.ZoneInfo("UTC"), "UTC"),
+    "pattern": (re.compile("a+"), "re._compile('a+', 32), not read"),
+    "logger": (logging.getLogger("a"), "logging.getLogger('a'), not read"),
+    "activation": (torch.relu, "Unread('relu'), not read"),
+    "type of nothing": (type(None), "builtins.type"),
+    "masked array": (np.ma.masked_array([1.0, 2.0], [0, 1]), "numpy.ma"),
     "duration": (datetime.timedelta(3), "3 days"),
     "torch size": (torch.Size([1, 2]), "(1, 2)"),
     "torch dtype": (torch.float16, "torch.float16"),
@@ -135,6 +149,7 @@ CODE = {
     "os.system": (os.system, "system"),
     "eval": (eval, "eval"),
     "open": (open, "open"),
+    "a method": (pathlib.Path.touch, "a function that it looks up"),
     "Popen": (subprocess.Popen, "Popen"),
     "a function of torch": (torch.hub.load, "torch.hub.load"),
 }

@@ -58,7 +58,64 @@ CUB_IMAGES = lines(
     "4 002.Laysan_Albatross/1.jpg",
 )
 
+NUMBERED = {f"{split}/{i}.png": "" for split in ("train", "test") for i in range(8)}
+CATS_AND_DOGS = lines("id,label", *(f"{i}.png,{'cat' if i % 2 else 'dog'}" for i in range(8)))
+
 READ = [
+    Row(
+        "one file with the splits in its names",
+        {},
+        {
+            **NUMBERED,
+            "labels.csv": lines("id,label", *(f"{name},{'cat' if '1' in name else 'dog'}" for name in NUMBERED)),
+        },
+        "cat dog",
+        8,
+        8,
+        "classes from",
+    ),
+    Row(
+        "a file per split with the same names in both",
+        {},
+        {**NUMBERED, "train.csv": CATS_AND_DOGS, "test.csv": CATS_AND_DOGS},
+        "cat dog",
+        8,
+        8,
+        "train.csv in train/",
+    ),
+    Row(
+        "a smaller edition",
+        of("train_mini/a1", "train_mini/b1", "val/a1", "val/b1"),
+        classes="a1 b1",
+        train=20,
+        test=20,
+    ),
+    Row(
+        "sizes in names",
+        of("train_256/a1", "train_256/b1", "val_256/a1", "val_256/b1"),
+        classes="a1 b1",
+        train=20,
+        test=20,
+    ),
+    Row(
+        "a diagnosis per picture",
+        {"img": 8},
+        {"metadata.csv": lines("image_id,age,dx", *(f"{i},{i},{'nv' if i % 2 else 'mel'}" for i in range(8)))},
+        "mel nv",
+        says="metadata.csv",
+    ),
+    Row(
+        "a header and a comment above lists",
+        of("a1", "b1", home="images/", each=2),
+        {
+            "train.csv": lines("id,file", "1,a1/0.jpg", "2,b1/0.jpg"),
+            "test.csv": lines("id,file", "3,a1/1.jpg", "4,b1/1.jpg"),
+        },
+        "a1 b1",
+        2,
+        2,
+        "train.csv and test.csv: 2 classes, 2 train and 2 test pictures",
+    ),
     # where class folders are
     Row("plain", of("cat", "dog"), classes="cat dog", says="class folders, a fifth"),
     Row("two wrappers", of("a.zip/inner/cat", "a.zip/inner/dog"), classes="cat dog", says="class folders in inner/"),
@@ -440,6 +497,43 @@ READ = [
 ]
 
 REFUSED = [
+    Row(
+        "a file of training labels is not about a test with the same names",
+        {},
+        {**NUMBERED, "trainLabels.csv": CATS_AND_DOGS, "sampleSubmission.csv": CATS_AND_DOGS},
+        refused="test' has 8 pictures without classes",
+    ),
+    Row(
+        "a file that does not say of which split its names are",
+        {},
+        {**NUMBERED, "labels.csv": CATS_AND_DOGS},
+        refused="does not say of which of the two its '0.png' is",
+    ),
+    Row("parts of HAM10000", of("HAM_images_part_1", "HAM_images_part_2"), refused="numbered parts by their names"),
+    Row("numbered volumes", of("Volume (1)", "Volume (2)"), refused="numbered parts by their names"),
+    Row(
+        "attributes of CelebA",
+        {"img": 6},
+        {"list_attr.csv": lines("image_id,5_o,Young", *(f"{i}.jpg,{i % 2},{i // 3}" for i in range(6)))},
+        refused="all 6 pictures, and nothing says",
+    ),
+    Row(
+        "splits of CelebA",
+        {"img": 6},
+        {"list_eval_partition.csv": lines("image_id,partition", *(f"{i}.jpg,{i % 2}" for i in range(6)))},
+        refused="all 6 pictures, and nothing says",
+    ),
+    Row(
+        "a column per class",
+        {"img": 6},
+        {"img/_classes.csv": lines("filename, cat, dog", *(f"{i}.jpg, {i % 2}, {1 - i % 2}" for i in range(6)))},
+        refused="all 6 pictures, and nothing says",
+    ),
+    Row(
+        "flat pictures in a folder of the split's own name",
+        of("train/train/cat", "train/train/dog") | {"test/test": 4},
+        refused="4 pictures without classes",
+    ),
     Row("flat splits", {"cars_train": 9, "cars_test": 5}, refused="nothing says of which class"),
     Row(
         "flat splits of two domains",

@@ -189,6 +189,7 @@ def test_numbers_beyond_16_bits_are_scaled_by_their_maximum() -> None:
 BROKEN: dict[str, tuple[bytes, str]] = {
     # name: (bytes, part of the reason)
     "nothing": (b"", "no bytes"),
+    "NaN": (encoded(Image.fromarray(np.full((2, 2), np.nan, np.float32)), "TIFF"), "none of its pixels is a number"),
     "text": (b"hello, I am a caption", "not a JPEG, PNG"),
     "git-lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 7\n", "git lfs pull"),
     "git-annex": (b"/annex/objects/SHA256E-s7--0.jpg\n", "git annex get"),

@@ -365,7 +365,7 @@ REFUSED = {
     "odd/*.zst": "is compressed.*unzstd",
     "odd/a.zip": "unpack it",
     "odd/*.parquet": "'hf:.*/odd'",
-    "odd/a.jpg": "is not a .tar shard; expected",
+    "odd/a.jpg": "is a single file, not a .tar shard: give the folder",
     "odd/lost.tar": "is a link to 'gone.tar', which leads to nothing",
     "odd/self.tar": "is a link to 'self.tar', which leads to nothing",
     "odd/pipe.tar": "a pipe or a device",

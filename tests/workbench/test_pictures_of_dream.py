@@ -59,6 +59,7 @@ def test_more_and_more_is_hidden():
 def test_the_figures_show_every_frame_and_frame_the_chosen_one(painted):
     steps, choice = figures.plot_steps(painted), figures.plot_choice(painted)
     assert len(steps.data) == shown.SHOWN and steps.layout.annotations[-1].text == "100%"
-    assert len(choice.data) == shown.CANDIDATES and len(choice.layout.shapes) == 1
+    assert len(choice.data) == shown.CANDIDATES and len(choice.layout.shapes) == shown.CANDIDATES
+    assert [shape.line.width > 1 for shape in choice.layout.shapes].index(True) == painted.chosen
     assert "★" in choice.layout.annotations[painted.chosen].text
     assert f"{painted.alignment[0]:.3f}" in choice.data[0].name

@@ -1,5 +1,6 @@
 """Groups the tokens that the decoder reads into the words of the prompt."""
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
     from dream.model.pretrained import Pretrained
 
 START, END, PADDING = "‹start›", "‹end›", "‹padding›"
+
+_BYTES = re.compile("(?:<0x[0-9A-Fa-f]{2}>)+")
 
 Words = list[tuple[str, list[int]]]
 """Each word with the indices of its tokens; every token occurs once."""
@@ -26,7 +29,7 @@ def _of_caption(tokenizer: "CaptionTokenizer", prompt: str) -> Words:
     words: Words = [(START, [0])]
     for _, run in groupby(enumerate(pieces, start=1), key=lambda piece: piece[1].word):
         indices, of_word = zip(*run, strict=True)
-        text = "".join(piece.text for piece in of_word)
+        text = prompt[of_word[0].start : max(piece.end for piece in of_word)]  # several tokens may be one character
         words.append((" ".join(text.split()), list(indices)))
     return _ended(words, len(pieces) + 1, tokenizer.context_length)
 
@@ -39,7 +42,12 @@ def _of_t5(tokenizer: Any, prompt: str, length: int) -> Words:
             words.append((token.lstrip("▁"), [index]))
         else:
             words[-1] = (words[-1][0] + token, [*words[-1][1], index])
-    return _ended(words, len(ids) - 1, length)
+    return _ended([(_bytes_joined(word), indices) for word, indices in words], len(ids) - 1, length)
+
+
+def _bytes_joined(word: str) -> str:
+    """A word with the bytes in it (`<0xC3><0xBC>`), of which T5 makes rare characters, as those characters."""
+    return _BYTES.sub(lambda run: bytes.fromhex(re.sub("<0x|>", "", run.group())).decode("utf-8", "replace"), word)
 
 
 def _ended(words: Words, end: int, length: int) -> Words:

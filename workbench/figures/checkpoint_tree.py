@@ -10,6 +10,8 @@ from workbench.checkpoints.files import Part, TensorEntry
 from workbench.checkpoints.words import layer_of, shape_words, size_words
 from workbench.figures import style
 
+DEPTH = 3
+"""Levels drawn at a time: part, modules and layers, then what was clicked; all tensors at once take a second."""
 LEAF, LAYER, TOP = "tensor:", "layer:", "part:"
 """Prefixes of the ids of the tree's nodes."""
 
@@ -45,7 +47,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
             customdata=[n.hover for n in nodes],
             branchvalues="total",
             level=level,
-            maxdepth=4,
+            maxdepth=DEPTH,
             tiling={"pad": 1},
             marker_pad={"t": 18, "l": 2, "r": 2, "b": 2},
             pathbar={"visible": True, "thickness": 22},
@@ -55,7 +57,7 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
         )
     )
     style.themed(figure)
-    return figure.update_layout(height=460, margin={"l": 0, "r": 0, "t": 30, "b": 34})
+    return figure.update_layout(height=560, margin={"l": 0, "r": 0, "t": 30, "b": 34})
 
 
 def clicked_name(id: str) -> tuple[str, str]:

@@ -78,7 +78,7 @@ def plot_magnitudes(layers: Sequence[Layer]) -> go.Figure:
 def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
     """Plots the distribution of the values of one tensor, with its RMS on both sides of zero."""
     if one.rms != one.rms:
-        return style.empty(one.name, "This tensor has no finite values.")
+        return style.empty(style.figure_text(one.name), "This tensor has no finite values.")
     bounds = edges(one)
     width = (bounds[-1] - bounds[0]) / len(one.histogram) or 1.0
     centres = [(a + b) / 2 for a, b in itertools.pairwise(bounds)]
@@ -103,9 +103,8 @@ def plot_histogram(one: TensorStatistics, log: bool = False) -> go.Figure:
         title={"text": "Distribution of values · dotted: ± RMS", "font": {"size": 14}},
     )
     figure.update_xaxes(title="value")
-    return figure.update_yaxes(
-        title="count (log scale)" if log else "count", **(style.LOG_AXIS if log else {"type": "linear"})
-    )
+    scale = style.LOG_AXIS if log else {"type": "linear"}
+    return figure.update_yaxes(title="count (log scale)" if log else "count", **scale)
 
 
 def plot_distances(distances: Sequence[Distance]) -> go.Figure:

@@ -1,6 +1,7 @@
 """The three figures of the Home page: masking over the training, decode steps, choice among candidates."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +16,8 @@ from workbench.pictures_of_dream import ShownDecode
 
 HEIGHT = 300
 """Height of each figure in pixels."""
+HAIRLINE = "rgba(128, 128, 128, 0.5)"
+"""Colour of the frame that a white picture needs on a white page."""
 ENDS = ((0.04, "few tokens hidden: contrast", CONTRAST), (0.96, "most tokens hidden: generation", GENERATION))
 """Labels: (mask ratio, text, colour)."""
 
@@ -85,6 +88,7 @@ def plot_steps(painted: ShownDecode, columns: int = 3) -> go.Figure:
     for number, frame in enumerate(painted.frames):
         place = {"row": number // columns + 1, "col": number % columns + 1}
         figure.add_trace(_picture(frame, f"{painted.decoded[number]:.0%} decoded"), **place)
+        _frame(figure, frame, place, color=HAIRLINE, width=1)
     _plain(figure)
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 
@@ -104,19 +108,21 @@ def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
         colour = palette.candidate_colour(number)
         place = {"row": number // columns + 1, "col": number % columns + 1}
         figure.layout.annotations[number].font = {"size": 13, "color": colour}
-        name = f"candidate {number}, alignment {painted.alignment[number]:.3f}"
+        name = f"candidate {number + 1}, alignment {painted.alignment[number]:.3f}"
         figure.add_trace(_picture(pixels, name), **place)
-        if number == painted.chosen:
-            side = pixels.shape[1]
-            figure.add_shape(
-                x0=-0.5, y0=-0.5, x1=side - 0.5, y1=side - 0.5, line={"color": colour, "width": 4}, **place
-            )
+        wins = number == painted.chosen
+        _frame(figure, pixels, place, color=colour if wins else HAIRLINE, width=4 if wins else 1)
     _plain(figure)
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 
 
+def _frame(figure: go.Figure, pixels: np.ndarray, place: dict[str, int], **line: Any) -> None:
+    side = pixels.shape[1]
+    figure.add_shape(x0=-0.5, y0=-0.5, x1=side - 0.5, y1=side - 0.5, line=line, **place)
+
+
 def _score(painted: ShownDecode, number: int) -> str:
-    words = f"{number}: {painted.alignment[number]:.3f}"
+    words = f"{number + 1}: {painted.alignment[number]:.3f}"
     return f"<b>★ {words}</b>" if number == painted.chosen else words
 
 

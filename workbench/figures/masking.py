@@ -27,8 +27,10 @@ RATIO, TIME = "mask ratio (share of tokens hidden)", "training progress (%)"
 RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
 """Layout of an axis of mask ratios."""
 RIDGES = 9
+MOST_COLUMNS = 60
+"""Maximum number of moments in the heat map; if there are more, every second or third is shown."""
 MARGIN = {"l": 60, "r": 20, "t": 76, "b": 50}
-WIDE = {**MARGIN, "r": 165}
+WIDE = {**MARGIN, "r": 100}
 """Margins of a figure with text on the right."""
 
 
@@ -38,28 +40,21 @@ def plot_density(schedule: Schedule, moment: float | None = None, drawn: DrawnRa
     Lines show location, true mean and the bounds of the two losses; `moment` (0 to 1) adds a vertical line, `drawn`
     the ratios of a run.
     """
-    draft = _started("Mask ratio over the training", 420, WIDE)
+    draft = _started("Mask ratio over the training (darker: more draws)", 380, WIDE)
     middles = (schedule.edges[1:] + schedule.edges[:-1]) / 2
+    thin = slice(None, None, 1 + (len(schedule.progress) - 1) // MOST_COLUMNS)
     draft.add(
         "heatmap",
-        x=100 * schedule.progress,
+        x=100 * schedule.progress[thin],
         y=middles,
-        z=np.round(schedule.density.T, 4),
+        z=schedule.density[thin].T.astype(np.float32),
         name="density",
         zmin=0,
         zmax=float(np.clip(schedule.density.max(), 1.5, 5.0)),
         zsmooth=False,
         colorscale=[[share, style.faded(palette.DENSITY, share)] for share in (0, 0.5, 1)],
         hovertemplate="at %{x:.0f} % of training, ratio %{y:.2f}<br>density %{z:.2f}<extra></extra>",
-        colorbar={
-            "title": {"text": "density"},
-            "thickness": 8,
-            "len": 0.95,
-            "nticks": 5,
-            "xref": "container",
-            "x": 1,
-            "xanchor": "right",
-        },
+        showscale=False,
     )
     if drawn is not None:
         _add_drawn(draft, drawn)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.masking import BOTH, CONTRAST, GENERATION, INK
+from workbench.masking.strip import COLOURS, trains
 from workbench.masking.study import DrawnMask
 
 
@@ -20,7 +20,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
     rows, images, notes, traces = -(-len(masks) // columns), [], [], []
     for number, mask in enumerate(masks):  # one pair of axes for all: one per mask takes five times as long
         left, top = wide * (number % columns), high * (number // columns)
-        words, colour = _trains(mask)
+        words = trains(mask)
         images.append(
             {
                 "source": picture,
@@ -37,7 +37,7 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
         middle = {"x": left + grid / 2, "showarrow": False}
         notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
         notes.append(
-            {**middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": colour, "size": 12}}
+            {**middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": COLOURS[words], "size": 12}}
         )
         traces.append(
             {
@@ -65,11 +65,3 @@ def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go
         "yaxis": {"range": [high * rows - 0.15 * grid, -0.22 * grid], "scaleanchor": "x", **bare},
     }
     return go.Figure(traces, layout)
-
-
-def _trains(mask: DrawnMask) -> tuple[str, str]:
-    if mask.contrast and mask.generation:
-        return "both", BOTH
-    if mask.contrast:
-        return "contrast", CONTRAST
-    return ("generation", GENERATION) if mask.generation else ("neither", INK)

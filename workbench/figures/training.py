@@ -16,6 +16,8 @@ from workbench.figures.training_parts import (
     add_line,
     add_remark,
     compact,
+    line_end,
+    name_lines,
     pale_and_smooth,
     percent,
     ratio_colour,
@@ -23,7 +25,7 @@ from workbench.figures.training_parts import (
     waiting,
 )
 from workbench.palette import CONTRAST, GENERATION
-from workbench.runs.curves import AXES, Axis, Curves, drawn_by_step, smoothed
+from workbench.runs.curves import AXES, Axis, Curves, Numbers, drawn_by_step, smoothed
 
 FIGURES = {
     "losses": "Both losses",
@@ -35,6 +37,8 @@ FIGURES = {
     "speed": "Pictures per second and milliseconds per step",
 }
 """Description of each figure of a training, by the name that `plot_training` takes."""
+BY_RATIO = 330
+"""Height of the figure of losses by mask ratio, in pixels."""
 MARKED = "lines+markers"
 """Mode of curves with few points."""
 TEXT_TO_IMAGE, IMAGE_TO_TEXT = palette.OBJECTIVES["dream"], palette.OBJECTIVES["clip"]
@@ -70,12 +74,14 @@ def plot_losses(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, lo
     for column, (key, colour) in enumerate((("contrastive_loss", CONTRAST), ("generative_loss", GENERATION)), 1):
         x, y = curves.at(curves.steps, axis), curves.train[key]
         name = key.replace("_", " ")
-        for trace in pale_and_smooth(CurveLine(x, y, name, colour, axis), smoothing):
-            figure.add_trace(trace, row=1, col=column)
         unit = "loss (nats)" if column == 1 else "loss (head's units)"
         figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
+        for trace in pale_and_smooth(CurveLine(x, y, name, colour, axis), smoothing):
+            figure.add_trace(trace, row=1, col=column)
         if not np.isfinite(y).any():
             add_remark(figure, "not trained", column)
+    if np.isfinite(curves.train["contrastive_loss"]).any():
+        _add_chance(figure, 1, curves.at(curves.steps, axis), curves.chance, axis)
     return compact(figure, "", axis, height=300)
 
 
@@ -84,23 +90,26 @@ def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, 
     if not len(curves.steps):
         return waiting("Losses by mask ratio")
     titles = ("Generative, training", "Generative, validation", "Contrastive, validation")
-    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.07)
-    x = curves.at(curves.steps, axis)
-    for name, values in curves.by_ratio.items():
-        low, _, high = name.partition("-")
-        label = f"{percent(low)}–{percent(high)} % hidden"
-        add_line(figure, 1, CurveLine(x, smoothed(values, smoothing), label, ratio_colour(float(low)), axis))
-    checked = curves.at(curves.checked, axis)
-    for column, table in ((2, curves.generative_at), (3, curves.contrastive_at)):
-        for name, values in table.items():
-            label = f"{percent(name)} % hidden"
-            add_line(figure, column, CurveLine(checked, values, label, ratio_colour(float(name)), axis, mode=MARKED))
-        if not table:
-            add_remark(figure, "not measured yet", column)
+    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.11)
     for column, unit in ((1, "loss (head's units)"), (2, "loss (head's units)"), (3, "loss (nats)")):
         figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
-    compact(figure, "", axis, height=330, legend=True)
-    return figure.update_xaxes(range=_span(curves, axis))
+    x, checked = curves.at(curves.steps, axis), curves.at(curves.checked, axis)
+    smooth = {name: smoothed(values, smoothing) for name, values in curves.by_ratio.items()}
+    tables = ((x, smooth, "lines"), (checked, curves.generative_at, MARKED), (checked, curves.contrastive_at, MARKED))
+    for column, (at, table, mode) in enumerate(tables, 1):
+        ends = []
+        for name, values in table.items():
+            colour = ratio_colour(float(name.partition("-")[0]))
+            short = "–".join(percent(end) for end in name.split("-"))
+            add_line(figure, column, CurveLine(at, values, f"{short} % hidden", colour, axis, mode=mode))
+            ends.append(line_end(figure.data[-1], f"{short} %", colour))
+        if not table:
+            add_remark(figure, "not measured yet", column)
+        name_lines(figure, column, [end for end in ends if end is not None], BY_RATIO - 82, log)
+    if curves.contrastive_at and curves.among:
+        _add_chance(figure, 3, checked, np.full(len(checked), np.log(curves.among)), axis)
+    compact(figure, "", axis, height=BY_RATIO)
+    return figure.update_xaxes(range=_span(curves, axis)).update_layout(margin={"r": 60})
 
 
 def plot_ratios(curves: Curves, min_masked: float, max_hidden: float, axis: Axis = "steps") -> go.Figure:
@@ -199,7 +208,7 @@ def plot_gradients(
         figure.add_hline(y=clip, line={"color": palette.NEUTRAL, "dash": "dot", "width": 2}, row=1, col=1)
     add_line(figure, 2, CurveLine(x, curves.train["lr"], "learning rate", palette.ORDERED[2], axis))
     figure.update_yaxes(title_text="norm before clipping", row=1, col=1, **scale(True))
-    figure.update_yaxes(title_text="learning rate (AdamW)", exponentformat="e", row=1, col=2)
+    figure.update_yaxes(title_text="learning rate (AdamW)", exponentformat="e", rangemode="tozero", row=1, col=2)
     figure.update_traces(showlegend=False)
     return compact(figure, "", axis)
 
@@ -217,6 +226,29 @@ def plot_speed(curves: Curves, axis: Axis = "steps", smoothing: float = 0.5) -> 
     figure.update_yaxes(title_text="pictures per second", rangemode="tozero", row=1, col=1)
     figure.update_yaxes(title_text="milliseconds", rangemode="tozero", row=1, col=2)
     return compact(figure, "", axis)
+
+
+def _add_chance(figure: go.Figure, column: int, x: Numbers, chance: Numbers, axis: Axis) -> None:
+    """Draws the contrastive loss of guessing, dotted, with its name."""
+    known = np.isfinite(chance)
+    if not known.any():
+        return
+    line = CurveLine(
+        x[known], smoothed(chance[known], 0.9), "chance: ln(pictures compared)", palette.NEUTRAL, axis, "dot"
+    )
+    add_line(figure, column, line)
+    number = "" if column == 1 else str(column)
+    figure.add_annotation(
+        x=float(line.x[0]),
+        y=float(np.log10(line.y[0])) if figure.layout[f"yaxis{number}"].type == "log" else float(line.y[0]),
+        xref=f"x{number}",
+        yref=f"y{number}",
+        text="chance",
+        showarrow=False,
+        xanchor="left",
+        yanchor="bottom",
+        font={"color": palette.NEUTRAL, "size": 12},
+    )
 
 
 def _span(curves: Curves, axis: Axis) -> list[float]:

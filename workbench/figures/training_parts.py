@@ -1,14 +1,22 @@
 """Building blocks of training figures: smoothed and unsmoothed curves, low panels, colours by mask ratio."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import plotly.graph_objects as go
 
 from workbench.figures import style
 from workbench.palette import ORDERED
 from workbench.runs.curves import AXES, Axis, Numbers, smoothed, thinned
 
+MARK = 7
+"""Size of the mark of a single value."""
+LABEL = 13
+"""Least distance of two names at lines, in pixels."""
+WIDEST = 18
+"""Characters of a name at a line; the middle of a longer one is left out."""
 WAITING = "The first values are logged after a few steps."
 
 
@@ -28,17 +36,98 @@ class CurveLine:
     symbol: str | None = None
 
     def trace(self) -> go.Scatter:
-        """Returns the line for plotly."""
-        unit = AXES[self.axis].split(" (")[0]
+        """Returns the line for plotly; a value without a neighbour, which a line would leave out, gets a mark."""
+        unit, name = AXES[self.axis].split(" (")[0], style.figure_text(self.name)
+        mode: str = self.mode
+        marker: dict[str, Any] = {"symbol": self.symbol}
+        if mode == "lines" and (single := alone(self.y)).any():
+            mode, marker = "lines+markers", {"size": np.where(single, MARK, 0), "opacity": 1}
         return go.Scatter(
             x=self.x,
             y=self.y,
-            name=self.name,
-            mode=self.mode,
+            name=name,
+            mode=mode,
             line={"color": self.colour, "width": self.width, "dash": self.dash},
-            marker={"symbol": self.symbol},
-            hovertemplate=f"<b>{self.name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>",
+            marker=marker,
+            hovertemplate=f"<b>{name}</b><br>%{{y:.4g}} at %{{x:,.4~g}} {unit}<extra></extra>",
         )
+
+
+class LineEnd(NamedTuple):
+    """A name to be written at the end of its line."""
+
+    name: str
+    colour: str
+    x: float
+    y: float
+
+
+def alone(values: Numbers) -> np.ndarray:
+    """Returns which values have no finite neighbour, as the single one of a curve."""
+    known = np.concatenate([[False], np.isfinite(values), [False]])
+    return known[1:-1] & ~known[:-2] & ~known[2:]
+
+
+def line_end(trace: go.Scatter, name: str, colour: str) -> LineEnd | None:
+    """Returns where the line ends; None if it has no value."""
+    known = np.flatnonzero(np.isfinite(np.asarray(trace.y, dtype=float)))
+    if not len(known):
+        return None
+    return LineEnd(name, colour, float(trace.x[known[-1]]), float(trace.y[known[-1]]))
+
+
+def name_lines(figure: go.Figure, place: int, ends: Sequence[LineEnd], height: float, log: bool) -> None:
+    """Writes each name at the end of its line in a panel (counted from 1), moved apart where they would overlap.
+
+    `height` is that of the panel in pixels.
+    """
+    number = "" if place == 1 else str(place)
+    values = [y for t in figure.data if t.yaxis in (f"y{number}", None) for y in t.y if y is not None and y == y]
+    values = [y for y in values if y > 0 or not log]
+    usable = [end for end in ends if end.y > 0 or not log]
+    if not usable:
+        return
+    scaled = np.log10 if log else np.asarray
+    low, high = float(scaled(min(values))), float(scaled(max(values)))
+    pixel = height / ((high - low) or 1.0)
+    at = [pixel * (float(scaled(end.y)) - low) for end in usable]
+    for end, own, moved in zip(usable, at, apart(at, LABEL), strict=True):
+        figure.add_annotation(
+            x=end.x,
+            y=float(scaled(end.y)),
+            xref=f"x{number}",
+            yref=f"y{number}",
+            text=style.figure_text(shortened(end.name, WIDEST)),
+            hovertext=style.figure_text(end.name),
+            showarrow=False,
+            xanchor="left",
+            xshift=6,
+            yshift=moved - own,
+            font={"color": end.colour, "size": 12},
+        )
+
+
+def apart(places: Sequence[float], distance: float) -> list[float]:
+    """Returns the places moved so that no two are nearer than `distance`, in the same order and little changed."""
+    order = np.argsort(places, kind="stable")
+    groups: list[tuple[float, int]] = []  # (center, how many) of names that touch
+    for index in order:
+        center, count = float(places[index]), 1
+        while groups and center - groups[-1][0] < distance * (count + groups[-1][1]) / 2:
+            before, others = groups.pop()
+            center, count = (center * count + before * others) / (count + others), count + others
+        groups.append((center, count))
+    moved = [center + distance * (i - (count - 1) / 2) for center, count in groups for i in range(count)]
+    result = np.empty(len(places))
+    result[order] = moved
+    return [float(place) for place in result]
+
+
+def shortened(name: str, most: int) -> str:
+    """Returns the name with its middle left out if it is longer than `most` characters."""
+    if len(name) <= most:
+        return name
+    return f"{name[: most // 2]}…{name[len(name) - (most - 1) // 2 :]}"
 
 
 def pale_and_smooth(line: CurveLine, smoothing: float, *, legend: bool = False, pale: bool = True) -> list[go.Scatter]:
@@ -78,8 +167,8 @@ def percent(ratio: str) -> str:
 
 
 def scale(log: bool) -> dict[str, Any]:
-    """Returns the scale of a y axis; a logarithmic one has few labels, which would overlap in a low panel."""
-    return {"type": "log", "dtick": "D2", "exponentformat": "none"} if log else {"rangemode": "tozero"}
+    """Returns the scale of a y axis."""
+    return dict(style.LOG_AXIS) if log else {"rangemode": "tozero"}
 
 
 def add_remark(figure: go.Figure, text: str, column: int) -> None:

@@ -12,10 +12,27 @@ from plotly.subplots import make_subplots
 
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.training_parts import CurveLine, compact, pale_and_smooth, scale
+from workbench.figures.training_parts import CurveLine, compact, line_end, name_lines, pale_and_smooth, scale
 from workbench.runs.curves import Axis, Curves, Numbers
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+NAMES = 130
+"""Pixels to the right of the panels for the names of the lines."""
+
+
+class RunsLook(NamedTuple):
+    """How a panel shows runs."""
+
+    axis: Axis = "steps"
+    smoothing: float = 0.8
+    log: bool = True
+    """Whether losses have a logarithmic scale."""
+    raw: bool = True
+    """Whether the unsmoothed values are shown, pale."""
+    height: int = 240
+    """Height of the panel in pixels, without titles."""
 
 
 class OverlayPanel(NamedTuple):
@@ -61,35 +78,60 @@ def plot_runs(
     log: bool = True,
     raw: bool = True,
 ) -> go.Figure:
-    """Plots both losses and retrieval of several runs, overlaid; `raw` adds the unsmoothed values, pale."""
+    """Plots both losses and retrieval of several runs, overlaid, each named at its lines.
+
+    `raw` adds the unsmoothed values, pale.
+    """
     if not runs:
         return style.empty("Runs", "Select runs in the table.")
     figure = make_subplots(
-        2, 2, subplot_titles=[m.title for m in MEASURES], horizontal_spacing=0.09, vertical_spacing=0.2
+        2, 2, subplot_titles=[m.title for m in MEASURES], horizontal_spacing=0.19, vertical_spacing=0.2
     )
     for place, measure in enumerate(MEASURES):
-        where = {"row": place // 2 + 1, "col": place % 2 + 1}
-        for number, curves in enumerate(runs):
-            for trace in _run_traces(curves, measure, colours[curves.name], number, axis, smoothing, raw):
-                trace.showlegend = place == 0 and trace.showlegend is not False
-                figure.add_trace(trace, **where)
-        span = {"range": [-0.03, 1.05]} if measure.marks else scale(log and measure.log)
-        figure.update_yaxes(title_text=measure.axis, **span, **where)
-    return compact(figure, "", axis, height=640, legend=True)
+        _fill(figure, place, measure, runs, colours, RunsLook(axis, smoothing, log, raw, height=200))
+    return compact(figure, "", axis, height=570).update_layout(margin={"r": NAMES})
 
 
-def _run_traces(
-    curves: Curves, measure: OverlayPanel, colour: str, number: int, axis: Axis, smoothing: float, raw: bool
-) -> list[go.Scatter]:
+def plot_runs_measure(title: str, runs: Sequence[Curves], colours: dict[str, str], look: RunsLook) -> go.Figure:
+    """Plots one measure of several runs, overlaid, each named at its lines; `title` is that of one of MEASURES."""
+    measure = next(m for m in MEASURES if m.title == title)
+    figure = make_subplots(1, 1, subplot_titles=[title])
+    _fill(figure, 0, measure, runs, colours, look)
+    return compact(figure, "", look.axis, height=look.height + 82).update_layout(margin={"r": NAMES})
+
+
+def _fill(
+    figure: go.Figure,
+    place: int,
+    measure: OverlayPanel,
+    runs: Sequence[Curves],
+    colours: dict[str, str],
+    look: RunsLook,
+) -> None:
+    """Fills a panel (counted from 0) of two panels per row."""
+    where = {"row": place // 2 + 1, "col": place % 2 + 1}
+    logarithmic = look.log and measure.log
+    figure.update_yaxes(
+        title_text=measure.axis, **({"range": [-0.03, 1.05]} if measure.marks else scale(logarithmic)), **where
+    )
+    ends = []
+    for number, curves in enumerate(runs):
+        traces = _run_traces(curves, measure, colours[curves.name], number, look)
+        for trace in traces:
+            figure.add_trace(trace, **where)
+        ends.append(line_end(figure.data[-1], curves.name, colours[curves.name]))
+    name_lines(figure, place + 1, [end for end in ends if end is not None], look.height, logarithmic)
+
+
+def _run_traces(curves: Curves, measure: OverlayPanel, colour: str, number: int, look: RunsLook) -> list[go.Scatter]:
     steps, values = measure.pick(curves)
-    x, dash = curves.at(steps, axis), DASHES[number // len(palette.OBJECTIVES) % len(DASHES)]
-    line = CurveLine(x, values, curves.name, colour, axis, dash)
+    x, dash = curves.at(steps, look.axis), DASHES[number // len(palette.OBJECTIVES) % len(DASHES)]
+    line = CurveLine(x, values, curves.name, colour, look.axis, dash)
     if measure.marks or not len(steps):
         symbol = style.SYMBOLS[number % len(style.SYMBOLS)]
         traces = [replace(line, mode="lines+markers", symbol=symbol).trace()]
     else:
-        traces = pale_and_smooth(line, smoothing, pale=raw)
+        traces = pale_and_smooth(line, look.smoothing, pale=look.raw)
     for trace in traces:
-        trace.legendgroup = curves.name
-    traces[-1].showlegend = True
+        trace.legendgroup, trace.showlegend = curves.name, False
     return traces

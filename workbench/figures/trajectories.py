@@ -33,6 +33,19 @@ COLOURS = {
     COUNTED: palette.OBJECTIVES["clip"],
     ALL: palette.NEUTRAL,
 }
+NAMES = {
+    CHOSEN: "chosen here",
+    LOT: "random",
+    PLAIN: "one plain",
+    MEASURED: "time",
+    COUNTED: "steps",
+    ALL: "all finished",
+}
+"""Names at the ends of the lines."""
+NAMES_END = 1.42
+"""Right end of the x axis, which leaves room for the names."""
+NAME_HEIGHT = 0.075
+"""Least distance of two names, as a share of the panel's height."""
 SYMBOLS = {CHOSEN: "circle", LOT: "circle", PLAIN: "circle", MEASURED: "circle", COUNTED: "square", ALL: "circle"}
 
 
@@ -112,13 +125,13 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
     return go.Scatter(
         x=line.decoded,
         y=line.alignment,
-        name=f"{line.candidate}",
+        name=f"{line.candidate + 1}",
         legendrank=line.candidate,
         mode="markers" if race.redraws else "lines+markers",
         line={"color": colour, "width": 4 if bold else 1.8, "dash": dash},
         marker={"symbol": symbols, "size": [9 if s == "x" else 8 if bold else 5 for s in symbols], "color": colour},
         customdata=[[step, race.settings.steps] for step in line.steps],
-        hovertemplate=f"<b>candidate {line.candidate}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of tokens decoded"
+        hovertemplate=f"<b>candidate {line.candidate + 1}</b><br>alignment %{{y:.3f}}<br>%{{x:.1%}} of tokens decoded"
         "<br>step %{customdata[0]} of %{customdata[1]}<extra></extra>",
     )
 
@@ -226,22 +239,36 @@ def plot_worth(
         where = panel_cell(i, columns)
         figure.update_yaxes(title_text=panel.axis, **where)
         figure.update_xaxes(
-            title_text=DECODED, title_font_size=11, range=[-0.03, 1.05], zeroline=False, **ticks, **where
+            title_text=DECODED, title_font_size=11, range=[-0.03, NAMES_END], zeroline=False, **ticks, **where
         )
         if marked is not None:
             figure.add_vline(x=marked, line={"color": palette.NEUTRAL, "width": 1.5, "dash": "dot"}, **where)
-        if panel.axis in RANGES:
-            figure.update_yaxes(range=RANGES[panel.axis], **where)
-        else:
-            figure.update_yaxes(rangemode="tozero", **where)
+        span = RANGES.get(panel.axis) or span_from_zero(panel.points)
+        figure.update_yaxes(range=span, **where)
+        for name, height in name_heights(panel.points, span).items():
+            label = {"text": NAMES[name], "font": {"size": 12, "color": COLOURS[name]}, "showarrow": False}
+            figure.add_annotation(x=1.03, y=height, xanchor="left", yanchor="middle", **label, **where)
     many = len(finished.prompts)
     note = f"means over {many} prompts; bands: 95 % intervals" if many > 1 else "one prompt, one seed"
-    figure.update_layout(
-        margin={"t": 90, "b": 134},
-        height=figure.layout.height + 44,
-        legend={"yref": "container", "y": 0.0, "yanchor": "bottom", "x": 0.0},
-    )
+    figure.update_layout(margin={"t": 90, "b": 90}, showlegend=False)
     return titled(figure, title, f"{note}; dotted: the choice that was made" if marked is not None else note)
+
+
+def span_from_zero(points: Sequence[Point]) -> list[float]:
+    """Returns a range of an axis from 0, or from the lowest value if that is below, to above the highest."""
+    ends = [end for p in points for end in (p.value, p.low, p.high) if end == end]
+    return [min(0.0, 1.08 * min(ends)), 1.08 * max(*ends, 1e-9)]
+
+
+def name_heights(points: Sequence[Point], span: Sequence[float]) -> dict[str, float]:
+    """Returns the height of the name of each line, at its last point unless another name is there."""
+    lasts = {point.name: min(max(point.value, span[0]), span[1]) for point in sorted(points, key=lambda p: p.at)}
+    gap = NAME_HEIGHT * (span[1] - span[0])
+    heights: dict[str, float] = {}
+    for name, height in sorted(lasts.items(), key=lambda item: item[1]):
+        heights[name] = max(height, max(heights.values(), default=height - gap) + gap)
+    over = max(heights.values()) - span[1]
+    return {name: height - max(0.0, over) for name, height in heights.items()}
 
 
 def _thin(trace: go.Scatter) -> None:

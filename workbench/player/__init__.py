@@ -7,6 +7,7 @@ The data is plain JSON; its fields depend on `mode`. Pictures are PNG data URLs;
 maps are base64-encoded bytes, row by row, each row scaled to a maximum of 255.
 
 `player`: one decode, step by step
+    at: index of the step shown at first (or None: the last one)
     title, size (side of a picture in pixels), grid (tokens per side), colour (`#rrggbb`, of outlines)
     steps: for each step that reveals tokens: step (done so far, 1 to `of`), of, decoded (share of the
         tokens, 0 to 1), guidance, alignment (or None), revealed (positions)
@@ -18,10 +19,14 @@ maps are base64-encoded bytes, row by row, each row scaled to a maximum of 255.
     paths, path_length, path_values: for each position a strip of its patches during denoising, their number,
         and their RMS distance to the final token (or None)
 `race`: candidates of one prompt side by side
+    at: index of the step shown at first (or None: the last one)
     title, size, grid, steps (step, of, decoded), select (indices into `steps` of the comparisons)
     chosen: number of the chosen candidate, -1 while there is none
     candidates: number, colour, alive (steps it was alive), frames and alignment (one per step alive), right
-        (whether the picture matches the prompt; None if unknown)
+        (whether the picture matches the prompt; None if unknown). Readers see the number plus 1.
+    choose: of a race with all candidates finished, what choosing after each step gives: at and now (indices into
+        `steps`: of the choice that was made, and of the slider at first), picks (number of the candidate chosen
+        there), times (relative to one plain picture, or None); None without such a choice
 `cells`: a picture with cells to select
     title, size, grid, picture, cells (positions), verb (`keep` or `clear`)
 `compare`: two pictures under one slider
@@ -38,9 +43,9 @@ from workbench.player.check import Data, check_player_data
 
 __all__ = ["EVENTS", "Data", "check_player_data", "player_css", "player_html", "player_script"]
 
-EVENTS = ("step", "position", "fork", "cells", "candidate")
+EVENTS = ("step", "position", "fork", "cells", "candidate", "choose")
 """Kinds of events that the player emits; each has an increasing `id`."""
-SCRIPTS = ("parts", "chart", "transport", "token", "decode", "race", "cells", "compare", "player")
+SCRIPTS = ("parts", "chart", "transport", "token", "decode", "choice", "race", "cells", "compare", "player")
 """Files of the module; each uses only earlier ones."""
 PAGE = """<!doctype html>
 <html lang="en">

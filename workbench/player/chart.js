@@ -45,7 +45,7 @@ export function lineChart(settings) {
     ...marks.flatMap(({ index, label: name }) => choice(x(xs[index]), top, floor, name, width)),
     ...lines.map((line) => path(line, "dp-line dp-line-rest")),
     svg("g", { "clip-path": `url(#${clip})` }, ...lines.map((line) => path(line, "dp-line"))),
-    cursor, ...dots, ...ends(lines, xs, x, y),
+    cursor, ...dots, ...ends(lines, xs, x, y, floor),
   );
 
   function path(line, name) {
@@ -137,17 +137,21 @@ function linePath(values, xs, x, y) {
   return d;
 }
 
-/** Returns the labels at the ends of the lines, moved apart where they would overlap. */
-function ends(lines, xs, x, y) {
+/** Returns the labels at the ends of the lines, moved apart where they would overlap, and kept above the axis. */
+function ends(lines, xs, x, y, floor) {
   const found = lines.flatMap((line) => {
     const last = line.values.findLastIndex((value) => value !== null);
     return last < 0 || !line.label ? [] : [{ line, x: x(xs[last]) + 8, y: y(line.values[last]) + 4 }];
   });
-  const taken = [];
-  for (const end of found.sort((one, other) => one.y - other.y)) {
-    for (const other of taken) if (Math.abs(other.x - end.x) < 20 && end.y - other.y < 13) end.y = other.y + 13;
-    taken.push(end);
-  }
+  const near = (one, other) => Math.abs(other.x - one.x) < 20;
+  const spread = (ordered, way) => ordered.forEach((end, i) => {
+    for (const other of ordered.slice(0, i)) {
+      if (near(other, end) && way * (end.y - other.y) < 13) end.y = other.y + way * 13;
+    }
+  });
+  spread(found.sort((one, other) => one.y - other.y), 1);
+  for (const end of found) end.y = Math.min(end.y, floor);
+  spread(found.reverse(), -1);
   const name = ({ line, ...at }) => svg("text", { ...at, style: `fill: ${line.colour}`, class: "dp-end" }, line.label);
-  return taken.map(name);
+  return found.map(name);
 }

@@ -36,6 +36,8 @@ def check_player_data(data: Data) -> None:
 def _check_decode(data: Data) -> None:
     steps, tokens = _check_steps(data), data["grid"] ** 2
     _colour(data.get("colour"), "colour")
+    at = data.get("at")
+    _expect(at is None or (_whole(at) and at < len(steps)), f"at must be in [0, {len(steps) - 1}] or None, got {at!r}")
     for i, step in enumerate(steps):
         _expect(_number(step.get("guidance")), f"steps[{i}].guidance must be a number")
         _expect(_number(step.get("alignment"), none=True), f"steps[{i}].alignment must be a number or None")
@@ -90,6 +92,22 @@ def _check_race(data: Data) -> None:
     numbers = [candidate["number"] for candidate in candidates or ()]
     _expect(len(set(numbers)) == len(numbers), "candidates must have different numbers")
     _expect(data.get("chosen") in (-1, *numbers), f"chosen must be one of {numbers}, or -1 if none is chosen")
+    at = data.get("at")
+    _expect(at is None or (_whole(at) and at < len(steps)), f"at must be in [0, {len(steps) - 1}] or None, got {at!r}")
+    if data.get("choose") is not None:
+        _check_choose(data["choose"], len(steps), numbers)
+
+
+def _check_choose(choose: Any, steps: int, numbers: Sequence[int]) -> None:
+    _expect(isinstance(choose, Mapping), "choose must be a dict or None")
+    for name in ("at", "now"):
+        value = choose.get(name)
+        _expect(_whole(value) and value < steps, f"choose.{name} must be in [0, {steps - 1}], got {value!r}")
+    picks, times = choose.get("picks"), choose.get("times")
+    _list(picks, steps, "choose.picks")
+    _expect(all(pick in numbers for pick in picks), f"choose.picks must be numbers of {numbers}")
+    _list(times, steps, "choose.times")
+    _expect(all(_number(time, none=True) for time in times), "choose.times must hold numbers or None")
 
 
 def _check_candidate(candidate: Any, steps: int, name: str) -> None:

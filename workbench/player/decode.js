@@ -1,7 +1,7 @@
 // Mode `player`: one decode, step by step, and the details of one token.
 
 import {
-  canvasOf, cellAt, cellPath, cellsPath, count, decimals, h, neighbour, note, outlineStep, outlineToken, overlay, panel,
+  canvasOf, cellAt, cellPath, cellsPath, count, decimals, h, hatch, neighbour, note, outlineStep, outlineToken, overlay, panel,
   percent, ramp, rampGradient, readouts, say, stepText, svg,
 } from "./parts.js";
 import { tokenPanel } from "./token.js";
@@ -21,20 +21,20 @@ export function decodeView(data, context) {
 
   const readout = readouts(["Step", "Decoded", "Guidance", "Alignment"]);
   const click = () => context.send({ kind: "fork", index: context.at() });
-  const fork = h("button", { type: "button", title: "Continue from this step with other settings", click }, "Fork here");
+  const fork = h("button", { type: "button", title: "Continue from this step with other settings", "data-focus": "fork", click }, "Fork here");
 
   const [big, rest] = [canvasOf(data.size), rests && canvasOf(data.size)];
   const [marks, picks] = [outlineStep, outlineToken].map((make) => [...Array(4)].map(() => make(grid)));
   const outlines = (i) => [marks[i].element, picks[i].element];
-  const masks = { mask: cellPath("hidden"), order: cellPath("later") };
+  const [veil, mask, later] = [hatch("veil"), hatch("hidden"), cellPath("later")];
   const maskNote = note();
   const close = tokenPanel(data, context);
 
   const layers = {
-    big: [big, overlay(grid, ...outlines(0))],
-    mask: [overlay(grid, masks.mask, ...outlines(1))],
+    big: [big, overlay(grid, veil.element, ...outlines(0))],
+    mask: [overlay(grid, mask.element, ...outlines(1))],
     rest: rests && [rest, overlay(grid, ...outlines(2))],
-    order: [overlay(grid, ...orderCells(data), masks.order, ...outlines(3))],
+    order: [overlay(grid, ...orderCells(data), later, ...outlines(3))],
   };
   const panels = [
     panel("Mask", layers.mask, maskNote),
@@ -59,7 +59,7 @@ export function decodeView(data, context) {
     pictures.draw(big, frames[index]);
     if (rests) pictures.draw(rest, rests[index]);
     for (const mark of marks) mark.draw(step.revealed);
-    for (const path of Object.values(masks)) path.setAttribute("d", hidden[index]);
+    for (const path of [veil.path, mask.path, later]) path.setAttribute("d", hidden[index]);
     const shown = state.position ?? step.revealed[0] ?? 0;
     for (const pick of picks) pick.draw([shown]);
     const tokens = grid * grid;

@@ -96,6 +96,22 @@ export function cellPath(kind) {
   return svg("path", { class: `dp-${kind}`, "vector-effect": "non-scaling-stroke" });
 }
 
+let hatches = 0;
+
+/** Creates a path for hidden cells, filled with a hatch that is seen on white and on black; kept as `path`. */
+export function hatch(kind) {
+  const id = `dp-hatch-${++hatches}`;
+  const size = 0.25; // of a cell
+  const tile = { id, width: size, height: size, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
+  const pattern = svg(
+    "pattern", tile, svg("rect", { class: "dp-hatch-ground", width: size, height: size }),
+    svg("rect", { class: "dp-hatch-line", width: 0.06, height: size }),
+  );
+  const path = cellPath(kind);
+  path.setAttribute("fill", `url(#${id})`);
+  return { element: svg("g", {}, pattern, path), path };
+}
+
 /** Creates cell outlines with a white rim, visible on any picture; `draw(positions)` moves them. */
 export function outline(kind, grid, inset) {
   const paths = [cellPath(`${kind}-rim`), cellPath(kind)];

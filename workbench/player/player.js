@@ -27,7 +27,7 @@ function nextId() {
 }
 
 /**
- * Shows `data` in `root`: {update(data), go(index), pin(position), destroy()}.
+ * Shows `data` in `root`: {update(data), go(index), pin(position), rested(), destroy()}.
  *
  * `emit(event)` receives events of the given `kinds` (null: all kinds). Without it, controls that need an answer are
  * left out.
@@ -89,7 +89,7 @@ export function mount(root, data, emit = null, kinds = null) {
     if (shown !== null) note();
     let known = remembered.get(identity(next));
     if (!known && shown !== null && continues(next, shown)) known = state;
-    known ??= { index: Infinity, position: null, candidate: null };
+    known ??= { index: next.at ?? Infinity, position: null, candidate: null };
     if (next.mode === "cells") adopt(known, next.cells);
     remember(identity(next), known);
     return known;
@@ -141,7 +141,13 @@ export function mount(root, data, emit = null, kinds = null) {
     else view.pin?.(position);
   }
 
-  return { update, destroy, go, pin };
+  /** Number of the step at which the reader rests; null at the last one, undefined while there is none. */
+  function rested() {
+    if (!view?.texts || transport.playing) return undefined;
+    return transport.index === transport.last ? null : shown.steps[transport.index].step;
+  }
+
+  return { update, destroy, go, pin, rested };
 }
 
 /** Returns a key that is equal for the same decode, picture or pair. */

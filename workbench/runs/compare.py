@@ -104,7 +104,8 @@ def sheet_at(name: str, folder: Path, step: int) -> SheetOf | None:
     chosen = next((sheet for sheet in reversed(sheets) if sheet_step(sheet) <= step), sheets[0])
     try:
         about = pictures.read_about(chosen)
-        tiles = cut_sheet(open_picture(chosen.read_bytes()).rgb, [str(prompt) for prompt in about["prompts"]])
+        titles = [str(title) for title in about.get("weights", [])]
+        tiles = cut_sheet(open_picture(chosen.read_bytes()).rgb, [str(prompt) for prompt in about["prompts"]], titles)
         seed = about.get("settings", {}).get("seed")
     except (InputError, BrokenPicture, KeyError, TypeError, AttributeError, OSError):
         return SheetOf(name, sheet_step(chosen), None, {}, chosen)
@@ -116,17 +117,20 @@ def common_prompts(sheets: Sequence[SheetOf]) -> list[str]:
     return [p for p in (sheets[0].tiles if sheets else ()) if all(p in sheet.tiles for sheet in sheets)]
 
 
-def cut_sheet(sheet: Image.Image, prompts: Sequence[str]) -> dict[str, Image.Image]:
+def cut_sheet(sheet: Image.Image, prompts: Sequence[str], titles: Sequence[str] = ()) -> dict[str, Image.Image]:
     """Cuts a training's sample sheet into pictures by prompt, enlarged as they are on the sheet.
 
-    Assumes the layout of `pictures.draw_sheet`; returns an empty dict if the sheet's size does not fit it.
+    Of a sheet in parts with these `titles`, only the first is cut, that of the averaged weights. Assumes the layout of
+    `pictures.draw_sheet`; returns an empty dict if the sheet's size does not fit it.
     """
     across = min(ACROSS, len(prompts))
     if not across:
         return {}
     side = (sheet.width - 2 * pictures.MARGIN + pictures.GAP) // across - pictures.GAP
     face, tiles = pictures.font(pictures.TEXT_SIZE), {}
-    top = pictures.MARGIN + round((pictures.TITLE_SIZE + 2) * 1.35) + pictures.GAP
+    head = round((pictures.TITLE_SIZE + 2) * 1.35) + pictures.GAP
+    title = round(pictures.TITLE_SIZE * 1.35) + pictures.GAP if titles else 0
+    top = begin = pictures.MARGIN + head + title
     for first in range(0, len(prompts), across):
         row = prompts[first : first + across]
         for place, prompt in enumerate(row):
@@ -134,7 +138,8 @@ def cut_sheet(sheet: Image.Image, prompts: Sequence[str]) -> dict[str, Image.Ima
             tiles[prompt] = sheet.crop((left, top, left + side, top + side))
         lines = max(len(pictures.wrap(prompt, face, side)) for prompt in row)
         top += side + 6 + lines * round(pictures.TEXT_SIZE * 1.35) + pictures.GAP
-    fits = top - pictures.GAP + pictures.MARGIN == sheet.height and side > 0
+    parts = max(1, len(titles)) * (top - begin + title)
+    fits = pictures.MARGIN + head + parts - pictures.GAP + pictures.MARGIN == sheet.height and side > 0
     return tiles if fits else {}
 
 

@@ -18,6 +18,8 @@ AXES: dict[Axis, str] = {
 """Horizontal axes of the curves, with their titles."""
 MOST_POINTS = 1200
 """Approximate maximum number of points per curve."""
+CHANCE_MARGIN = 0.02
+"""Share by which the contrastive loss must be below that of guessing to count as better."""
 NUMBERS = (
     "loss",
     "generative_loss",
@@ -68,6 +70,30 @@ class Curves:
     contrastive_at: dict[str, Numbers] = field(default_factory=dict)
     among: int = 0
     """Number of captions that retrieval chooses from."""
+    compared: int = 1
+    """Pictures of a step that the contrastive loss compares with each other (those of a micro-batch)."""
+
+    @property
+    def chance(self) -> Numbers:
+        """The contrastive loss of guessing at each row, in nats: ln of how many captions and pictures take part.
+
+        All captions take part, and those pictures that count. Where equal captions are left out, it is a little less.
+        """
+        counted = self.train.get("contrastive_share", self.steps * np.nan) * self.compared
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (np.log(float(self.compared)) + np.log(np.where(counted >= 1, counted, np.nan))) / 2
+
+    @property
+    def steps_at_chance(self) -> int:
+        """Steps up to the last row in which the contrastive loss was at most CHANCE_MARGIN better than guessing."""
+        loss, chance = self.train.get("contrastive_loss", self.steps * np.nan), self.chance
+        known = np.isfinite(loss) & np.isfinite(chance)
+        better = np.flatnonzero(smoothed(loss, 0.8)[known] < (1 - CHANCE_MARGIN) * chance[known])
+        steps = self.steps[known]
+        if not len(steps):
+            return 0
+        begin = steps[better[-1]] if len(better) else 0
+        return int(steps[-1] - begin)
 
     def at(self, steps: Numbers, axis: Axis) -> Numbers:
         """Converts steps to positions on an axis."""
@@ -76,8 +102,8 @@ class Curves:
         return steps * (self.batch_size if axis == "pictures" else 1)
 
 
-def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curves:
-    """Curves from a run's rows."""
+def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1, accumulate: int = 1) -> Curves:
+    """Curves from a run's rows; `accumulate` is the number of micro-batches per step."""
     train = [row for row in rows if row["kind"] == "train"]
     checks = [row for row in rows if row["kind"] == "validation"]
     steps, speed = _column(train, "step"), _column(train, "samples_per_second")
@@ -95,6 +121,7 @@ def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1) -> Curve
         _table(checks, "generative_by_ratio"),
         _table(checks, "contrastive_by_ratio"),
         int(next((row["retrieval_among"] for row in checks if is_number(row.get("retrieval_among"))), 0)),
+        max(1, batch_size // max(1, accumulate)),
     )
 
 

@@ -38,10 +38,10 @@ class RunFeed:
         with self._lock:
             rows = self.reader.rows()
             config = self.config
-            batch = config.train.batch_size if config else 1
+            batch, micro = (config.train.batch_size, config.train.accumulate) if config else (1, 1)
             key = (self.reader.version, batch)
             if self._curves is None or self._curves[0] != key:
-                self._curves = key, curves_of(rows, self.folder.name, batch)
+                self._curves = key, curves_of(rows, self.folder.name, batch, micro)
             return self.reader.version, self._curves[1]
 
     def named_curves(self, name: str) -> Curves:

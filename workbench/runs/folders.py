@@ -79,11 +79,17 @@ def sheet_step(sheet: Path) -> int:
 
 def is_picture(path: Path) -> bool:
     """Whether the file is a picture that can be decoded."""
+    return picture_file(path) is not None
+
+
+def picture_file(path: Path) -> bytes | None:
+    """Content of a picture's file; None if it is no picture, or was deleted."""
     try:
-        read_image(path.read_bytes())
+        content = path.read_bytes()
+        read_image(content)
     except (OSError, BrokenPicture):
-        return False
-    return True
+        return None
+    return content
 
 
 def record_or_problem(path: Path) -> tuple[dict[str, Any], str]:

@@ -4,6 +4,7 @@ A training is a run folder, a job of the queue, or both. It opens no weights.
 """
 
 import os
+import re
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from dream.config import DreamConfig
-from dream.errors import InputError
+from dream.errors import InputError, RunError
 from dream.overrides import override
 from dream.plain_text import require_text
 from dream.presets import preset
 from dream.training import run_log
 from dream.training.claim import holds_other_files, take_claim
-from workbench.jobs.job import Job, last_message
+from workbench.jobs.job import Job, last_message, log_tail
 from workbench.jobs.queue import enqueue, forget_job, list_jobs, stop_job
 from workbench.runs import notes
 from workbench.runs.folders import RunSummary, list_runs
@@ -169,7 +170,7 @@ class Training:
     name: str
     path: Path
     state: str
-    """`queued`, `starting`, `running`, `stopping`, `finished`, `stopped`, `failed`, `killed` or `damaged`."""
+    """`queued`, `starting`, `running`, `stopping`; `finished`, `stopped`, `failed`, `killed`, `damaged`, `deleted`."""
     sentence: str = ""
     """Why it failed, or what to do next."""
     run: RunSummary | None = None
@@ -224,6 +225,8 @@ def _state(run: RunSummary | None, job: Job | None) -> str:
     if job is None:
         assert run is not None
         return "damaged" if run.problem else run.status
+    if run is None and not job.active and _has_trained(job):
+        return "deleted"
     if job.state == "running":
         if job.stop_asked is not None:
             return "stopping"
@@ -235,6 +238,11 @@ def _state(run: RunSummary | None, job: Job | None) -> str:
         return "damaged"
     later = run.changed > (job.ended or job.queued) + 1 or run.status in ("starting", "running")
     return run.status if later else job.state
+
+
+def _has_trained(job: Job) -> bool:
+    """Whether the job had a folder to write to, by its end or its log; what it did before that leaves no folder."""
+    return job.state == "finished" or re.search(r"\bstep \d+/\d+", log_tail(job)) is not None
 
 
 def _sentence(state: str, run: RunSummary | None, job: Job | None) -> str:
@@ -315,6 +323,18 @@ def delete_training(workspace: Workspace, training: Training) -> None:
         if job.out == training.path and not job.active:
             forget_job(workspace, job.id)
     notes.forget_notes(workspace, training.name)
+
+
+def delete_trainings(workspace: Workspace, trainings: Sequence[Training]) -> tuple[list[str], list[str]]:
+    """Deletes trainings as `delete_training` does; returns the names of the deleted ones, and why others were not."""
+    deleted, refused = [], []
+    for training in trainings:
+        try:
+            delete_training(workspace, training)
+            deleted.append(training.name)
+        except (InputError, RunError) as error:
+            refused.append(str(error))
+    return deleted, refused
 
 
 def _budget(budget: Budget | None, amount: float) -> tuple[float | None, int | None]:

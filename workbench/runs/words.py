@@ -3,12 +3,16 @@
 The only file it reads is the end of a job's log.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
+
+import numpy as np
 
 from dream.console import duration
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
-from workbench.runs.trainings import Training
+from workbench.runs.feed import RunFeed
+from workbench.runs.trainings import Budget, TrainForm, Training
 
 SIGNS = {
     "queued": "…",
@@ -20,8 +24,15 @@ SIGNS = {
     "failed": "✕",
     "killed": "✕",
     "damaged": "⚠",
+    "deleted": "✕",
 }
 """Sign shown with a state's name, so that colour is never the only cue."""
+CHANCE_STEPS, CHANCE_ROWS = 100, 5
+"""Steps and logged rows at chance from which on it is said: every training begins there."""
+SPEED_ROWS = 20
+"""Latest rows whose median speed counts for an estimate."""
+TRAINING_SHARE = 0.85
+"""Usual share of a budget in minutes that is left for steps, next to validations, checkpoints and sample sheets."""
 Kind = Literal["information", "success", "warning", "error"]
 
 
@@ -56,6 +67,11 @@ def state_words(training: Training) -> tuple[Kind, str] | None:
         return "information", "Stopping: it finishes the current step, saves a checkpoint and ends."
     if state in ("failed", "damaged"):
         return "error", f"{state.capitalize()}: {sentence(training.sentence)}"
+    if state == "deleted":
+        return (
+            "warning",
+            "Deleted: its folder is no longer there. Its command and log are below; delete clears them too.",
+        )
     if state == "killed":
         return "warning", f"Killed: {sentence(training.sentence)}"
     if state == "stopped" and training.run is None:
@@ -89,6 +105,65 @@ def run_readings(training: Training, curves: Curves) -> list[RunReading]:
             f"Share of captions that find their picture among {curves.among} with 75 % hidden, at the last validation.",
         ),
     ]
+
+
+def chance_words(training: Training, curves: Curves) -> str:
+    """Says that the contrastive loss has been no better than guessing for many steps, and what to try; else empty."""
+    steps = curves.steps_at_chance
+    if steps < CHANCE_STEPS or len(curves.steps) < CHANCE_ROWS:
+        return ""
+    chance = float(curves.chance[np.isfinite(curves.chance)][-1])
+    return (
+        f"The contrastive loss has been at chance for {steps:,} steps: guessing among the compared pictures costs "
+        f"{chance:.2f} nats. Check that captions tell pictures apart, then try a lower learning rate."
+    )
+
+
+def plan_words(form: TrainForm, trainings: Sequence[Training]) -> str:
+    """Says in a sentence what a form trains, on what, for how long, and with how many steps.
+
+    Steps or minutes are estimated from the newest run of the same preset and objective, if its speed is known.
+    """
+    what = f"Trains {form.preset} ({form.objective}) on {form.source.strip() or 'no data yet'}"
+    seconds = None
+    for training in trainings:
+        feed = RunFeed(training.path)
+        if training.run is not None and str(feed.record.get("preset")) in _names_of(form):
+            seconds = _seconds_per_step(feed.curves()[1])
+        if seconds:
+            break
+    if form.budget == "steps":
+        takes = f", about {duration(form.amount * seconds)} at the speed of {training.name}" if seconds else ""
+        return f"{what} for {form.amount:,.0f} steps{takes}."
+    if not seconds:
+        return f"{what} for {form.amount:g} min; how many steps fit is measured first, in a few seconds."
+    steps = max(1, round(60 * form.amount * TRAINING_SHARE / seconds))
+    return f"{what} for {form.amount:g} min: about {steps:,} steps at the speed of {training.name}."
+
+
+def _names_of(form: TrainForm) -> tuple[str, ...]:
+    """How a run's record may name the form's preset."""
+    full = f"{form.preset}-{form.objective}"
+    return (form.preset, full) if form.objective == "dream" else (full,)
+
+
+def _seconds_per_step(curves: Curves) -> float | None:
+    speeds = curves.train.get("samples_per_second", np.zeros(0))[-SPEED_ROWS:]
+    speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
+    return curves.batch_size / float(np.median(speeds)) if len(speeds) else None
+
+
+def extension_words(training: Training, curves: Curves, kind: Budget, amount: float) -> str:
+    """Says from which step to which, and for how long, an extension would train; without a measured speed less."""
+    step = training.run.step if training.run is not None else 0
+    seconds = _seconds_per_step(curves)
+    if kind == "steps":
+        takes = f", about {duration(amount * seconds)}" if seconds else ""
+        return f"Trains from step {step:,} to step {step + int(amount):,}{takes}."
+    if not seconds:
+        return f"Trains from step {step:,} on for {amount:g} min; the number of steps is measured first."
+    steps = max(1, round(60 * amount * TRAINING_SHARE / seconds))
+    return f"Trains from step {step:,} to about step {step + steps:,}, for {amount:g} min."
 
 
 def losses_alt(curves: Curves) -> str:

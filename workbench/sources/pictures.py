@@ -12,10 +12,8 @@ from workbench.sources.seen import MEANINGS, Returned, Token
 
 SMALL = 96
 """Largest side, in pixels, at which pictures are enlarged without smoothing."""
-HIDDEN = 150
-"""Grey level of hidden tokens."""
 STYLE = """<style>
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 0.7rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(290px, 100%), 1fr)); gap: 0.7rem; }
 .card { border: 1px solid rgba(127,135,144,.35); border-radius: .4rem; padding: .6rem .7rem; min-width: 0;
   display: flex; flex-direction: column; gap: .4rem; font-size: .85rem; }
 .card .views { display: grid; grid-template-columns: repeat(3, 1fr); gap: .4rem; }
@@ -23,6 +21,7 @@ STYLE = """<style>
 .card .frame { width: 100%; aspect-ratio: 1; display: flex; align-items: center; justify-content: center;
   background: rgba(127,135,144,.12); border-radius: .2rem; overflow: hidden; }
 .card img { max-width: 100%; max-height: 100%; width: 100%; height: 100%; object-fit: contain; }
+.card .frame { box-shadow: 0 0 0 1px rgba(127,135,144,.45); }
 .card img.cells { image-rendering: pixelated; }
 .card figcaption, .card .about { font-size: .72rem; opacity: .75; overflow-wrap: anywhere; }
 .card .caption { font-weight: 500; overflow-wrap: anywhere; }
@@ -36,15 +35,6 @@ STYLE = """<style>
 .chip.cut { text-decoration: line-through; opacity: .5; background: none; border-color: #2F7FC1; }
 .card.broken { border-style: dashed; }
 </style>"""
-
-
-def hidden_in_grey(pixels: NDArray[np.uint8], mask: NDArray[np.bool_], side: int = 240) -> NDArray[np.uint8]:
-    """Returns (s, s, 3): a picture (3, S, S) with hidden tokens (N,) in grey, enlarged to about `side` pixels."""
-    grid, size = round(len(mask) ** 0.5), pixels.shape[-1]
-    cells = mask.reshape(grid, grid).repeat(size // grid, 0).repeat(size // grid, 1)
-    seen = np.where(cells[..., None], np.uint8(HIDDEN), pixels.transpose(1, 2, 0))
-    times = max(1, side // size)
-    return seen.repeat(times, 0).repeat(times, 1)
 
 
 def chips(tokens: Sequence[Token]) -> str:

@@ -85,7 +85,7 @@ def _sheet(race: Race, i: int) -> Image.Image:
         score = race.alignment[at]
         chosen = bool(left and race.kept[i, k])
         out = not race.kept[i, k] and bool(race.choices) and (not race.redraws or bool(left))
-        text = f"candidate {k}: {score:.3f}" if score == score else f"candidate {k}"
+        text = f"candidate {k + 1}: {score:.3f}" if score == score else f"candidate {k + 1}"
         panels.append(SheetPanel(race.frames[at], text, chosen, out))
     where = place_name(race.steps[i], race.settings.steps, race.decoded[i])
     return sheets.draw_sheet(sheets.panel_rows(panels, IN_A_ROW), race.prompt, where, race.decoded[i])

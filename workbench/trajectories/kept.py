@@ -22,7 +22,7 @@ from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.store import StoredDecode, begin, open_stored
 from workbench.trajectories.finished import Finished, finish_all
-from workbench.trajectories.race import KIND, Race, about_record, open_race, race_of
+from workbench.trajectories.race import KIND, Race, about_record, open_race, paint_race, race_of
 from workbench.trajectories.worth import worth_by_step
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -67,6 +67,19 @@ def what_if(
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return stored
+
+
+def paint_whole(
+    work: Work[StoredDecode],
+    pretrained: "Pretrained",
+    workspace: Workspace,
+    model: str,
+    prompt: str,
+    settings: DecodeSettings,
+) -> StoredDecode:
+    """Paints and stores one prompt, then finishes all of its candidates; shows the `Race` as `paint_race` does."""
+    stored = paint_race(work, pretrained, workspace, model, prompt, settings)
+    return what_if(work, pretrained, workspace, stored)
 
 
 def study(

@@ -1,5 +1,6 @@
 """Prompts for many races, drawn or typed, and example races that show what a choice can do."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,37 +28,51 @@ class Example(NamedTuple):
     percentage at which candidates are compared)."""
 
 
-_PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once"}
-_ROUGH = {**_PLAIN, "steps": 6, "tokens": 30}
+_PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once", "tokens": 30}
+_ROUGH = {**_PLAIN, "steps": 6}
 EXAMPLES = (
     Example(
         "A choice that matters",
-        "Too few steps and much too strong guidance: most candidates come out malformed, and the score has to "
-        "find a good one.",
-        "a red circle above a blue square on a white background",
-        {**_ROUGH, "guidance_scale": 6.0, "seed": 0},
+        "Too few steps and much too strong guidance: one candidate of eight comes out right, and the score finds it "
+        "when a third of the tokens are decoded.",
+        "a red triangle left of a purple circle on a grey background",
+        {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
     ),
     Example(
         "Chosen too early",
-        "Few of these candidates come out well, and after a third of the tokens it does not show yet which. Move "
-        "the choice to 50 % of the tokens and paint again.",
-        "a red circle above a blue square on a white background",
-        {**_ROUGH, "guidance_scale": 5.0, "seed": 0},
+        "Two of these candidates come out right, and after a third of the tokens the score takes another one. One step "
+        "later it finds a right one: move the choice.",
+        "a purple square on a black background",
+        {**_ROUGH, "guidance_scale": 10.0, "seed": 0},
     ),
     Example(
         "A wrong choice",
-        "Most of these candidates come out well, but the score chooses one that does not.",
-        "an orange triangle on a white background",
-        {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
+        "Seven of eight candidates come out right, and the score chooses the other one.",
+        "an orange circle on a white background",
+        {**_ROUGH, "guidance_scale": 6.0, "seed": 1},
     ),
     Example(
         "Nothing to choose",
         "The shipped model with its own settings: every candidate is right, so choosing gains nothing.",
-        "a red circle above a blue square on a white background",
-        {**_PLAIN, "steps": 16, "guidance_scale": 2.0, "seed": 0, "tokens": 30},
+        "a green cross above a yellow square on a white background",
+        {**_PLAIN, "steps": 16, "guidance_scale": 2.0, "seed": 0},
     ),
 )
-"""Seeds and settings were found by trial; the shipped model behaves as described."""
+"""Found by trying prompts, settings and seeds; the shipped model behaves as described (a slow test)."""
+HONEST = (
+    "The first three examples are rare cases, made with too few steps and too much guidance. With the demo model's own "
+    "settings choosing gains 0.6 of 100 prompts [-0.5, 1.7] over a random candidate (256 unseen prompts)."
+)
+"""How often choosing helps on the shipped model, with the interval of docs/results.md."""
+
+
+def example_of(model: str, prompt: str, settings: Mapping[str, Any]) -> Example | None:
+    """The example that was painted with this prompt and these settings; None if there is none."""
+    names = ("candidates", "steps", "guidance_scale", "temperature", "seed", "selection")
+    for example in EXAMPLES if model == "demo" else ():
+        if prompt == example.prompt and all(settings.get(name) == example.settings[name] for name in names):
+            return example
+    return None
 
 
 def drawn_prompts(level: int, count: int, seed: int, unseen: bool) -> list[str]:

@@ -4,6 +4,7 @@ The app and notebooks show the same.
 """
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from workbench.palette import candidate_colour
 from workbench.pictures import png_url
 from workbench.trajectories.finished import Finished, Opinion, opinions
 from workbench.trajectories.race import Race, race_data
-from workbench.trajectories.worth import what_is_seen
+from workbench.trajectories.worth import Worth, scored_index, what_is_seen
 
 
 def verdict(race: Race) -> Opinion | None:
@@ -27,14 +28,36 @@ def as_it_went(race: Race, final: Opinion | None = None) -> dict[str, Any]:
     right: list[bool | None] = [None] * race.candidates
     if final is not None:
         right[race.chosen] = final.well_formed
-    return race_data(race, "Step by step", right)
+    return race_data(race, candidates_title(race), right)
 
 
-def all_finished(race: Race, found: Finished, full: Race) -> dict[str, Any]:
-    """The player's data of a race with all candidates finished; `full` is the race without dropping."""
+def candidates_title(race: Race) -> str:
+    """Title of the player of a race."""
+    return f"{race.candidates} candidates"
+
+
+def all_finished(
+    race: Race, found: Finished, full: Race, rows: Sequence[Worth], now: int | None = None
+) -> dict[str, Any]:
+    """The player's data of a race with all candidates finished, with a slider for the moment of the choice.
+
+    `full` is the race without dropping, `rows` the worth of choosing at each step. `now` is the index of the slider
+    (default: that of the choice that was made).
+    """
     right = found.well_formed[0].tolist() if found.judged[0] else None
     chosen, choices = (-1, []) if race.redraws else (race.chosen, race.choices)
-    return race_data(full, "All finished, step by step", right, chosen, choices)
+    at = made_at(found, race)
+    now = at if now is None or not 0 <= now < len(rows) else now
+    times = [round(row.slower, 3) if math.isfinite(row.slower) else None for row in rows]
+    picks = found.scores[:, 0].argmax(1).tolist()
+    choose = {"at": at, "now": now, "picks": picks, "times": times}
+    return {**race_data(full, f"{candidates_title(full)}, all finished", right, chosen, choices), "choose": choose}
+
+
+def made_at(found: Finished, race: Race) -> int:
+    """Index into the scored steps of the race's last choice; of the first one if every step has one."""
+    places = race.choices or [0]
+    return scored_index(found, race.steps[places[0] if race.redraws else places[-1]])
 
 
 def explained(found: Finished, race: Race, index: int, strict: bool = True) -> str:
@@ -56,7 +79,7 @@ class Tile(NamedTuple):
     """(3, H, W)."""
     note: str
     out: bool = False
-    """Faded: it was dropped."""
+    """It was dropped."""
     chosen: bool = False
 
 
@@ -93,18 +116,17 @@ def finished_tiles(found: Finished, prompt: int, chosen: int) -> list[Tile]:
 
 
 def _tile(tile: Tile, side: int) -> str:
-    colour, note = candidate_colour(tile.number), html.escape(tile.note)
-    fate = ", dropped" if tile.out else ", chosen" if tile.chosen else ""
-    alt = f"Candidate {tile.number}: {note}{fate}"
-    shadow = f"box-shadow:0 0 0 3px {colour};" if tile.chosen else ""
+    colour, note, name = candidate_colour(tile.number), html.escape(tile.note), tile.number + 1
+    fate = "dropped" if tile.out else "chosen" if tile.chosen else ""
+    alt = ", ".join(filter(None, [f"Candidate {name}: {note}", fate]))
+    frame = "box-shadow:0 0 0 3px currentColor;" if tile.chosen else ""
     weight = "700" if tile.chosen else "400"
     return (
-        f'<figure style="margin:3px;width:{side}px;opacity:{0.4 if tile.out else 1}">'
+        f'<figure style="margin:3px;width:{side}px">'
         f'<img src="{png_url(tile.picture)}" alt="{alt}" width="{side}" height="{side}" '
-        f'style="display:block;image-rendering:pixelated;border:2px solid {colour};border-radius:4px;'
-        f'{shadow}">'
+        f'style="display:block;image-rendering:pixelated;border:1px solid #d5d9de;border-radius:4px;'
+        f'{frame}">'
         f'<figcaption style="font-size:12px;line-height:1.3;margin-top:6px;font-weight:{weight};'
         f'font-variant-numeric:tabular-nums"><span style="color:{colour}">&#9632;</span> '
-        f"{tile.number}{' &middot; ' + note if note else ''}{' &middot; chosen' if tile.chosen else ''}"
-        "</figcaption></figure>"
+        f"{' &middot; '.join(filter(None, [str(name), note, fate]))}</figcaption></figure>"
     )

@@ -167,7 +167,7 @@ def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: 
     rank = 1 + int((final > final[taken]).sum())
     regret, random = float(final.max() - final[taken]), float((final.max() - final).mean())
     by_score = (
-        f"By the score, candidate {taken} ranks {_place(rank, k)}, {regret:.3f} below the best; a "
+        f"By the score, candidate {taken + 1} ranks {_place(rank, k)}, {regret:.3f} below the best; a "
         f"random candidate is {random:.3f} below it on average."
     )
     flags = found.flags(strict)
@@ -181,10 +181,10 @@ def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: 
         )
     if right == 0:
         return f"None of the {k} finished candidates is right, so no choice could have helped. {by_score}"
-    fate = "is one of them" if good else "is not: the choice was wrong"
+    fate = "is one of them" if good else "is not"
     return (
         f"{right} of {k} finished candidates {'is' if right == 1 else 'are'} right, and the chosen one "
-        f"({taken}) {fate}. {by_score}"
+        f"({taken + 1}) {fate}. {by_score}"
     )
 
 

@@ -34,8 +34,8 @@ from workbench.trajectories.race import (
     race_settings_of,
     refusal,
 )
-from workbench.trajectories.shown import all_finished, as_it_went, explained, verdict
-from workbench.trajectories.worth import COLUMNS, Worth, scored_index, worth_by_step, worth_table
+from workbench.trajectories.shown import all_finished, as_it_went, candidates_title, explained, made_at, verdict
+from workbench.trajectories.worth import COLUMNS, Worth, worth_by_step, worth_table
 from workbench.widgets.figures import live, redraw
 from workbench.widgets.instrument import Instrument
 from workbench.work import Work
@@ -159,7 +159,7 @@ class TrajectoryRace(Instrument[Race]):
         now = time.monotonic()
         if now < self._next:
             return
-        self.player.data = race_data(race, "Step by step", urls=self._urls)
+        self.player.data = race_data(race, candidates_title(race), urls=self._urls)
         redraw(self.lines, plot_race(race))
         self._next = now + sum(map(len, self._urls.values())) / BYTES_PER_SECOND
 
@@ -194,10 +194,11 @@ class TrajectoryRace(Instrument[Race]):
             return
         (finished, full, rows), race = self._all, self._painted.race
         strict, all_played = self.controls["strict"].value, self.controls["played"].value == "all"
-        index = scored_index(finished, race.steps[race.choices[0]] if race.choices else race.steps[0])
+        index = made_at(finished, race)
         self.seen = explained(finished, race, index, strict)
         self._sentence.value = f"<p>{html.escape(self.seen)}</p>"
-        self.player.data = all_finished(race, finished, full) if all_played else as_it_went(race, self._painted.final)
+        whole = all_finished(race, finished, full, rows[True])
+        self.player.data = whole if all_played else as_it_went(race, self._painted.final)
         title = "Alignment of all candidates to the end"
         redraw(self.lines, plot_race(full, title) if all_played else plot_race(race))
         redraw(self.curves, plot_worth(finished, rows[strict], rows[strict][index].decoded, strict))

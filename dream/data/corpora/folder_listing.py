@@ -61,6 +61,8 @@ class Listing:
     """As (kind, shard, key, detail)."""
     pictures: int = 0
     """Number of pictures, captioned or not."""
+    first_picture: str = ""
+    """Its path below the folder."""
     endings: dict[str, str] = field(default_factory=dict)
     """The first file of each ending, by its path below the folder."""
     others: list[str] = field(default_factory=list)
@@ -93,6 +95,7 @@ class _Lister:
         self.shard = shown(root.resolve().name or str(root))
         self._files: dict[str, set[str]] = {}  # visible names by real directory
         self._alike: dict[str, str] | None = None
+        self._by_base: dict[str, list[str]] | None = None
         self._claimed: set[str] = set()  # paths that metadata of some folder names
         self._given: dict[str, str | BadSample] = {}  # captions by path, from the folder above
         self._texts = cache(self._texts_of)
@@ -135,6 +138,9 @@ class _Lister:
         for name in visible:
             self.found.endings.setdefault(ending_of(name), name if prefix == "." else f"{prefix}/{name}")
             if self.names.role(name) == "image":
+                self.found.first_picture = self.found.first_picture or shown(
+                    name if prefix == "." else f"{prefix}/{name}"
+                )
                 self.found.pictures += 1
             elif len(self.found.others) < 100:
                 self.found.others.append(name)
@@ -187,7 +193,18 @@ class _Lister:
             for path in (os.path.join(real, base) for real, files in self._files.items() for base in files):
                 key = _spelt_alike(path)
                 self._alike[key] = "" if key in self._alike else path  # of two that differ in case, neither
-        return next((found for key in wanted if (found := self._alike.get(key))), None)
+        return next((found for key in wanted if (found := self._alike.get(key))), None) or self._only_one(folder, name)
+
+    def _only_one(self, folder: str, name: str) -> str | None:
+        """The one file below `folder` that a name without folders can mean; None if there are several."""
+        if self._by_base is None:
+            self._by_base = {}
+            for real, files in self._files.items():
+                for base in files:
+                    self._by_base.setdefault(_spelt_alike(base), []).append(os.path.join(real, base))
+        below = os.path.realpath(folder) + os.sep
+        found = [path for path in self._by_base.get(_spelt_alike(name), ()) if path.startswith(below)]
+        return found[0] if len(found) == 1 and not {"/", "\\"} & set(name) else None
 
     def _add_rows(self, directory: _Directory) -> None:
         pictures = {name for name in directory.files if self.names.role(name) in ("image", "other")}

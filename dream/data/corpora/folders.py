@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dream.data.captions import USUAL, Names, listed
+from dream.data.captions import USUAL, Names, listed, present_names
+from dream.data.corpora.caption_tables import caption_table
 from dream.data.corpora.folder_listing import Listing, list_folder, shown
 from dream.data.formats import METADATA_FILES, OTHER_PICTURES, is_hidden, not_decoded
 from dream.data.report import DataReport
@@ -18,7 +19,7 @@ SPLITS = {
 }
 """Names (in any case) of subfolders and of hub splits that are a source's own splits, in order of preference."""
 _WORDS = {word: split for split, words in SPLITS.items() for word in words}
-_ADDED = re.compile(r"[-_. ]*(?:set|split|data|images|imgs|\d{4})")  # trainset, val_images, train2017
+_ADDED = re.compile(r"[-_. ]*(?:set|split|data|images|imgs|mini|small|large|\d{3,4})")  # val_images, train2017, val_256
 _LIKE_A_SPLIT = re.compile(rf"(?:^|[^a-z])(?:{'|'.join(_WORDS)}|hold[-_ ]?out|held[-_ ]?out|minival)(?![a-z])")
 _ARCHIVES = (".zip", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
@@ -69,10 +70,27 @@ class FolderCorpus:
         if self._names.caption:
             wanted = f", or none named '{self._names.caption}' (data.caption)"
             return wanted + f": {fields or 'it has files that end in ' + listed(sorted(filter(None, found.endings)))}"
+        if (
+            fields
+            and present_names(found.fields, self._names.files)
+            and present_names(found.fields, self._names.fields)
+        ):
+            return (
+                ": its metadata names pictures that are not there; expected paths from its own folder, as '"
+                + found.first_picture
+                + "'"
+            )
         if fields:
             return f": {fields}; name those of caption and picture with --set data.caption=FIELD data.picture=FIELD"
         if not found.endings.keys().isdisjoint((".parquet", ".arrow")):
             return f"; its parquet files are read as 'hf:{self.name.rstrip('/')}'"
+        text = next((found.endings[ending] for ending in self._names.endings if ending in found.endings), "")
+        if os.path.dirname(text) and os.path.dirname(text) != os.path.dirname(found.first_picture):
+            place = f"not next to the pictures, as '{found.first_picture}'"
+            return f"; text files like '{shown(text)}' are {place}: move them there"
+        if table := caption_table([self.root, *self._above]):
+            line = '{"file_name": "' + found.first_picture + '", "captions": ["...", "..."]}'
+            return f"; '{table}' may have them: write them to {METADATA_FILES[0]}, in a line like {line} per picture"
         return ""
 
     def _list(self) -> Listing:

@@ -1,8 +1,10 @@
 """Reads metadata files (`metadata.jsonl`, `.csv`, `.tsv`): the pictures that each line names, with their captions."""
 
+import ast
 import csv
 import itertools
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -93,9 +95,12 @@ def _json_lines(lines: TextIO) -> Iterator[tuple[int, Any]]:
         if not line.strip():
             continue
         try:
-            yield number, parse_json(line)
+            value = parse_json(line)
         except ValueError as error:
-            yield number, error
+            value = error
+        several = isinstance(value, list) and value and all(isinstance(each, dict) for each in value)
+        for record in value if several else [value]:
+            yield number, record
 
 
 def _table_rows(lines: TextIO) -> Iterator[tuple[int, Any]]:
@@ -127,11 +132,11 @@ def _table_rows(lines: TextIO) -> Iterator[tuple[int, Any]]:
 
 
 def _cell(text: str) -> Any:
-    """The cell, as a list if it is one in JSON (captions of Flickr30k)."""
-    if text.startswith("[") and text.endswith("]"):
-        try:
-            value = parse_json(text)
-        except ValueError:
-            return text
-        return value if isinstance(value, list) else text
+    """The cell, as a list if it is one, in JSON (captions of Flickr30k) or as Python writes it (tables of pandas)."""
+    if not (text.startswith("[") and text.endswith("]")):
+        return text
+    for read in (parse_json, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            if isinstance(value := read(text), list):
+                return value
     return text

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dream.data.corpora.tar_headers import BLOCK, tar_header
+from dream.data.formats import CAPTION_ENDINGS, JSON_ENDING, OTHER_PICTURES, PICTURES
 from dream.pointer_files import pointer_fault
 
 _UNPACK = "samples are read by offset, so unpack it to a plain .tar"
@@ -37,6 +38,7 @@ _COMPRESSED = {
 }
 _PACKED = (".zip", ".7z", ".rar")
 _TABLES = (".parquet", ".arrow")
+_METADATA = (JSON_ENDING, ".jsonl", ".csv", ".tsv")
 
 
 def why_no_members(path: Path) -> str:
@@ -66,4 +68,8 @@ def why_no_shard(path: Path, known: str) -> str:
         return f"is no .tar shard: {_FOLDER}"
     if ending in _TABLES:
         return f"is no .tar shard: give the folder of such files, as 'hf:{path.parent.resolve()}'"
+    if ending in (*PICTURES, *OTHER_PICTURES, *CAPTION_ENDINGS, *_METADATA):
+        return (
+            f"is a single file, not a .tar shard: give the folder that holds pictures and captions, as '{path.parent}'"
+        )
     return f"is not a .tar shard; expected {known}"

@@ -1,6 +1,7 @@
 """The Decode page: from nothing to a decode, a fork, an edit, its list and its files; and what goes wrong."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -154,10 +155,13 @@ def test_a_fork_is_stored_beside_its_parent_and_compared_with_it(workspace):
     one, two = load_record(parent.record_path), load_record(child.record_path)
     np.testing.assert_array_equal(one.previews[:2], two.previews[:2])
     assert app.session_state["in.decode.panel"] == "compare"
-    assert "B was forked from A after step 2; 2 pictures are the same" in text(app)
-    assert list(app.table[0].value["setting"]) == ["prompt", "seed"]
+    assert "A · parent, seed 3" in text(app) and "B · fork after step 2, seed 11" in text(app)
+    assert "equal up to step 2; the finished ones differ" in text(app)
+    table = next(element.proto.body for element in app.get("html") if "<table" in element.proto.body)
+    assert re.findall('scope="row"[^>]*>([^<]+)', table) == ["prompt", "begins with", "seed"]
+    assert "the first 2 steps of A" in table
     app.segmented_control(key="in.decode.compare_as").set_value("players").run()
-    assert "**A**" in text(app) and "**B**" in text(app)
+    assert "**A · parent, seed 3**" in text(app) and "**B · fork after step 2, seed 11**" in text(app)
 
 
 def test_every_panel_shows(workspace):
@@ -200,7 +204,7 @@ def test_stored_decodes_are_searched_opened_and_deleted(workspace):
     assert "No stored decode matches" in text(app)
     app.text_input(key="in.decode.query").set_value("seed 3").run()
     app.button(key=f"do.decode.delete.{first.id}").click().run()
-    assert list_stored(workspace) == [second] and "decode.shown" not in app.session_state
+    assert list_stored(workspace) == [second] and not app.session_state["decode.shown"]
 
 
 def test_what_was_deleted_elsewhere_is_said_once(workspace):

@@ -22,10 +22,18 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def opened() -> AppTest:
-    """The page, without going through Home first (which lets a model paint)."""
-    app = page_of("masking")
+def opened(**address: str) -> AppTest:
+    """The page with all of it unfolded, at this address, without going through Home first (where a model paints)."""
+    app = page_of("masking", **{"in.masking.more": True, "in.masking.written": True})
+    for name, value in address.items():
+        app.query_params[f"in.masking.{name}"] = value
     return app.run()
+
+
+def masks(app: AppTest) -> str:
+    """The strip of masks, as HTML."""
+    found = [element.proto.body for element in app.get("html") if 'class="masks"' in element.proto.body]
+    return found[0] if found else ""
 
 
 def metrics(app: AppTest) -> dict[str, str]:
@@ -54,7 +62,7 @@ def test_opens_with_the_published_masking(folder):
     app = opened()
     assert app.pills(key="in.masking.preset").value == "Paper"
     assert metrics(app)["Location"] == "0.40" and metrics(app)["True mean ratio"] == "0.47"
-    assert len(charts(app)) == 5 and not app.error
+    assert len(charts(app)) == 4 and masks(app) and not app.error
     assert masking_of(app) == MaskingConfig()
 
 
@@ -130,7 +138,7 @@ def test_a_run_without_ratios_says_so_and_the_page_stays(folder):
     app = opened()
     app.selectbox(key="in.masking.run").set_value("young").run()
     assert "no mask ratios yet" in app.error[0].value
-    assert len(charts(app)) == 5 and app.button(key="do.masking.use").disabled
+    assert len(charts(app)) == 4 and app.button(key="do.masking.use").disabled
 
 
 def test_ridges_stand_in_for_the_heat_map(folder):
@@ -139,25 +147,60 @@ def test_ridges_stand_in_for_the_heat_map(folder):
     assert not any(trace["type"] == "heatmap" for trace in charts(app)[0]["data"])
 
 
+def test_at_first_three_controls_a_sentence_masks_and_one_figure_are_shown(folder):
+    app = page_of("masking").run()
+    assert len(charts(app)) == 1 and masks(app).count("<figure>") == 8 and not app.metric and not app.code
+    assert app.markdown[0].value.startswith("At **30%** of the training **47%** of a picture is hidden")
+
+
+def test_the_address_holds_what_differs_from_the_first_view(folder):
+    app = opened()
+    app.slider(key="in.masking.moment").set_value(60)
+    app.pills(key="in.masking.preset").set_value("tiny").run()
+    app.button(key="do.masking.again").click().run()
+    shared = {name.removeprefix("in.masking."): value for name, value in app.query_params.items()}
+    assert {"moment", "groups", "stratified", "shared", "masks"} <= set(shared) and "std" not in shared
+    again = opened(**{name: value[0] if isinstance(value, list) else value for name, value in shared.items()})
+    assert masks(again) == masks(app) and masking_of(again) == masking_of(app) == preset("tiny").masking
+    assert again.pills(key="in.masking.preset").value == "tiny"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("moment", "900"), ("moment", "x"), ("schedule", "quick"), ("masks", "-3"), ("run", "gone"), ("groups", "7")],
+)
+def test_an_address_with_an_impossible_value_opens_the_first_view(folder, name, value):
+    app = opened(**{name: value})
+    assert not app.exception and not app.error and metrics(app)["True mean ratio"] == "0.47"
+
+
+@pytest.mark.parametrize("tokens", [1, 33, 2.5])
+def test_tokens_per_side_out_of_range_are_refused_in_a_sentence(folder, tokens):
+    app = opened()
+    app.number_input(key="in.masking.grid").set_value(tokens).run()
+    assert f"Tokens per side must be a whole number from 2 to 32, got {tokens}" in app.error[0].value
+    assert not app.exception and not masks(app)
+
+
 def test_other_draws_and_other_drawings(folder):
     app = opened()
-    first = charts(app)[4]
+    first = masks(app)
     app.button(key="do.masking.again").click().run()
-    second = charts(app)[4]
-    assert first["layout"]["images"][0] == second["layout"]["images"][0]
-    assert first["layout"]["annotations"] != second["layout"]["annotations"]
+    second = masks(app)
+    picture = first.partition("--picture: ")[2].partition(")")[0]
+    assert first != second and picture and picture in second
     app.button(key="do.masking.drawing").click().run()
-    assert charts(app)[4]["layout"]["images"][0]["source"] != second["layout"]["images"][0]["source"]
+    assert picture not in masks(app)
 
 
 def test_an_own_picture_is_masked_and_a_broken_one_refused(folder):
     app = opened()
     app.segmented_control(key="in.masking.from").set_value("Own picture").run()
-    assert "Drop a picture" in app.info[0].value and len(charts(app)) == 4
+    assert "Drop a picture" in app.info[0].value and not masks(app)
     file = io.BytesIO()
     Image.new("RGB", (40, 30), "red").save(file, format="PNG")
     app.file_uploader(key="do.masking.upload").upload("mine.png", file.getvalue(), "image/png").run()
-    assert len(charts(app)) == 5 and not app.exception
+    assert masks(app) and not app.exception
     app.file_uploader(key="do.masking.upload").upload("mine.png", b"broken", "image/png").run()
     assert "mine.png cannot be used as a picture" in app.error[0].value and app.button(key="do.masking.train")
 

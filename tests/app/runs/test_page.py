@@ -72,7 +72,7 @@ def test_two_runs_lie_over_each_other_and_only_what_differs_is_listed(workspace)
     app = opened()
     assert set(app.multiselect(key="in.runs.chosen").value) == {"a", "b"}
     figure = json.loads(app.get("plotly_chart")[0].proto.spec)
-    assert {trace["name"] for trace in figure["data"] if trace.get("showlegend")} == {"a", "b"}
+    assert {a["text"] for a in figure["layout"]["annotations"]} == {"Contrastive loss", "a", "b"}
     differing = app.dataframe[1].value
     assert list(differing["field"]) == ["masking.std"] and set(differing.loc[0, ["a", "b"]]) == {"0.45", "0.3"}
 

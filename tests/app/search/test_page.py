@@ -9,6 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.search import query as search_query
+from app.text import as_text
 from dream.config import DreamConfig
 from dream.presets import OBJECTIVES
 from dream.pretrained import SHIPPED
@@ -22,10 +23,12 @@ def page(tmp_path, monkeypatch):
     """Opens the page with these inputs, in a workspace of its own."""
     monkeypatch.chdir(tmp_path)
 
-    def opened(**inputs: object) -> AppTest:
+    def opened(address: dict[str, str] | None = None, **inputs: object) -> AppTest:
         app = page_of("search")
         for name, value in {"count": 24, **inputs}.items():
             app.session_state[name if "." in name else f"in.search.{name}"] = value
+        for name, value in (address or {}).items():
+            app.query_params[f"in.search.{name}"] = value
         return settled(app.run())
 
     return opened
@@ -50,7 +53,7 @@ def png() -> bytes:
 
 def test_before_anything_is_asked_nothing_is_read_and_the_page_says_what_to_do(page):
     app = page()
-    assert "Type a text or drop a picture" in words(app) and "work.search.index" not in app.session_state
+    assert "Type a text, drop a picture" in words(app) and "work.search.index" not in app.session_state
     example = app.button(key="do.search.example.0").label
     app.button(key="do.search.read").click().run()
     settled(app)
@@ -76,11 +79,7 @@ def test_a_text_finds_pictures_with_rank_and_cosine(page):
 
 
 def test_a_clicked_picture_and_a_text_make_a_pair(page):
-    app = page(text="a red circle on a white background")
-    identity = app.session_state["search.ready"]
-    app.session_state[search_query.PICTURE] = ("index", identity, 3)
-    app.session_state["in.search.view"] = search_query.PAIR
-    settled(app.run())
+    app = page({"text": "a red circle on a white background", "picture": "3", "view": search_query.PAIR})
     charts = [chart.proto.spec for chart in app.get("plotly_chart")]
     assert any("Shapley value" in chart for chart in charts) and any("each word" in chart for chart in charts)
     assert any("patches hidden" in chart for chart in charts)
@@ -94,19 +93,44 @@ def test_a_clicked_picture_and_a_text_make_a_pair(page):
 
 
 def test_an_own_picture_finds_captions_and_pictures_at_any_ratio(page):
-    app = page(**{"search.picture": ("upload", "mine.png", png()), "hidden": 75})
+    app = page(**{"search.picture": ("mine.png", png()), "hidden": 75})
     assert len(hits(app, "captions")) == 8 and len(hits(app, "picture")) == 12
     assert len(app.image) == 1 and "Click a caption, or type a text" in words(app)
 
 
 def test_a_file_that_is_no_picture_is_one_sentence(page):
-    app = page(**{"search.picture": ("upload", "mine.png", b"no picture")})
+    app = page(**{"search.picture": ("mine.png", b"no picture")})
     assert "mine.png cannot be used as a picture" in words(app)
 
 
 def test_another_index_forgets_the_picture_of_the_first(page):
-    app = page(**{"search.picture": ("index", ("another",), 3), "text": "red"})
-    assert "Pictures nearest to the text" in words(app) and "Nearest to the picture" not in words(app)
+    app = page({"picture": "3"})
+    assert "Captions nearest to the picture" in words(app)
+    app.text_input(key="in.search.text").set_value("red")
+    app.number_input(key="in.search.count").set_value(23).run()
+    assert "Pictures nearest to the text" in words(settled(app)) and "in.search.picture" not in app.query_params
+
+
+@pytest.mark.parametrize(
+    "address", [{"picture": "900"}, {"picture": "x"}, {"hidden": "99"}, {"view": "all"}, {"count": "zero"}]
+)
+def test_an_address_with_an_impossible_value_opens_without_it(address, page):
+    app = page({"text": "a red circle on a white background", **address})
+    assert "Pictures nearest to the text" in words(app) and not app.error
+
+
+def test_the_number_of_pictures_is_refused_out_of_range_in_a_sentence(page):
+    app = page(count=0, text="red")
+    assert "Maximum pictures must be a whole number from 1 to" in app.error[0].value and not app.get("bidi_component")
+
+
+def test_captions_are_text_on_buttons_and_under_the_picture(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 3)
+    for name in (tmp_path / "pictures").glob("*.txt"):
+        name.write_text("![x](http://127.0.0.1:9/p.png) **b** $x$ :red[r] <b>h</b>")
+    app = page({"source": "pictures", "picture": "0"})
+    shown = as_text("![x](http://127.0.0.1:9/p.png) **b** $x$ :red[r] <b>h</b>")
+    assert app.image[0].captions == [shown] if hasattr(app.image[0], "captions") else shown in str(app.image[0].proto)
 
 
 @pytest.mark.parametrize("source", ["absent", "bare"])

@@ -161,9 +161,9 @@ def test_what_is_logged_later_appears(workspace):
 @pytest.mark.parametrize(
     ("status", "said", "offered"),
     [
-        ("stopped", "Stopped. Resume continues", {"Resume", "Extend", "Delete permanently"}),
-        ("failed", "Failed: The loss is nan", {"Resume", "Extend", "Delete permanently"}),
-        ("finished", "Finished.", {"Extend", "Delete permanently"}),
+        ("stopped", "Stopped. Resume continues", {"Resume", "Go on", "Delete permanently"}),
+        ("failed", "Failed: The loss is nan", {"Resume", "Go on", "Delete permanently"}),
+        ("finished", "Finished.", {"Go on", "Delete permanently"}),
     ],
 )
 def test_every_end_says_what_it_was_and_what_can_be_done(workspace, status, said, offered):
@@ -228,7 +228,7 @@ def test_a_training_of_another_machine_is_shown_there_without_a_button_that_coul
     (folder / ".claim-1.json").write_text(json.dumps({**about, "token": "theirs"}))
     app = opened(**{"in.train.view": "Watch"})
     assert "Training on host 'node7' (process 1234" in text_of(app) and "runs elsewhere" in text_of(app)
-    assert not labels(app) & {"Stop", "Resume", "Extend", "Delete permanently"}
+    assert not labels(app) & {"Stop", "Resume", "Go on", "Delete permanently"}
 
 
 def test_delete_asks_first_and_then_deletes(workspace):

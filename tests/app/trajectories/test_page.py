@@ -1,5 +1,6 @@
 """The Trajectories page in every state: empty, refusing, painting, shown, finished, many prompts, stored."""
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +23,7 @@ def app(tmp_path, monkeypatch) -> AppTest:
     """The page in an empty workspace."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DREAM_WORKSPACE", raising=False)
-    return page_of("trajectories").run()
+    return page_of("trajectories", **{"trajectories.visited": True}).run()
 
 
 def text(app: AppTest) -> str:
@@ -30,6 +31,12 @@ def text(app: AppTest) -> str:
     assert not app.exception
     parts = (app.title, app.subheader, app.markdown, app.caption, app.info, app.warning, app.error)
     return "\n".join(element.value for part in parts for element in part)
+
+
+def player(app: AppTest) -> dict:
+    """Data of the player that is shown."""
+    (shown,) = app.get("bidi_component")
+    return json.loads(shown.proto.json)["player"]
 
 
 def quick(app: AppTest) -> AppTest:
@@ -65,7 +72,8 @@ def test_empty_it_says_what_to_do_and_names_the_moment_twice(app):
 def test_an_impossible_moment_is_a_sentence_and_nothing_can_be_painted(app):
     app.slider(key=IN + "at.%tokens").set_value(99).run()
     assert "must name a step" in text(app)
-    assert not [button for button in app.button if button.key == DO + "paint"]
+    app.button(key=DO + "paint").click().run()
+    assert WORK + "race" not in app.session_state and "must name a step" in text(app)
 
 
 @pytest.mark.parametrize(("objective", "why"), [(fluid, "contrastive loss"), (clip, "cannot paint")])
@@ -90,17 +98,18 @@ def test_no_prompt_is_a_sentence(app):
 
 def test_painted_it_shows_who_was_chosen_and_then_what_if_not(app):
     shown = text(painted(app))
-    assert "a red circle above a blue square" in shown and len(stored()) == 1
-    metrics = {metric.label: metric.value for metric in app.metric}
-    assert metrics["Chosen"].startswith("no. ") and metrics["After step"] == "2 of 4"
+    assert "a red triangle left of a purple circle" in shown and len(stored()) == 1
+    assert player(app)["chosen"] >= 0 and player(app)["select"] == [1] and "choose" not in player(app)
     app.button(key=DO + "finish").click().run()
-    shown = text(ended(app, "finish"))
-    assert "finished candidate" in shown
+    assert "finished candidate" not in text(ended(app, "finish")) and not app.dataframe  # numbers are folded
+    choose = player(app)["choose"]
+    assert choose["at"] == choose["now"] == 1 and len(choose["times"]) == 4
+    assert choose["picks"][1] == player(app)["chosen"]
+    app.session_state[IN + "numbers"] = True
+    assert "finished candidate" in text(app.run())
     assert {"Rank correlation", "Regret (cosine)", "AUC"} <= {metric.label for metric in app.metric}
     assert len(app.dataframe[0].value) == 4
     assert not [button for button in app.button if button.key == DO + "finish"]
-    app.segmented_control(key=IN + "played").set_value("as it went").run()
-    text(app)
 
 
 def test_every_step_and_halving_are_painted_and_explained_too(app):
@@ -113,7 +122,8 @@ def test_every_step_and_halving_are_painted_and_explained_too(app):
 def test_an_example_fills_the_controls_and_paints_at_once(app):
     app.button(key=DO + "example.0").click().run()
     text(ended(app, "race"))
-    assert app.number_input(key=IN + "guidance_scale").value == 6.0 and stored()[0].about["seed"] == 0
+    assert "choose" in player(app)  # all its candidates are finished
+    assert app.number_input(key=IN + "guidance_scale").value == 8.0 and stored()[0].about["seed"] == 3
 
 
 def test_what_another_page_hands_over_is_taken(app):
@@ -128,13 +138,13 @@ def test_what_another_page_hands_over_is_taken(app):
 def test_a_stored_one_is_searched_opened_and_deleted(app):
     painted(app)
     app.segmented_control(key=IN + "view").set_value("stored").run()
-    assert "**a red circle" in text(app)
+    assert "**a red triangle" in text(app)
     app.text_input(key=IN + "query").set_value("green elephant").run()
     assert "Nothing stored matches" in text(app)
-    app.text_input(key=IN + "query").set_value("circle").run()
+    app.text_input(key=IN + "query").set_value("triangle").run()
     id = stored()[0].id
     app.button(key=f"{DO}open.{id}").click().run()
-    assert app.session_state[IN + "view"] == "one" and "Chosen" in {m.label for m in app.metric}
+    assert app.session_state[IN + "view"] == "one" and player(app)["mode"] == "race"
     app.button(key=DO + "delete").click().run()
     assert "Nothing is painted yet" in text(app) and not stored()
 
@@ -161,6 +171,11 @@ def test_many_prompts_are_studied_stored_and_reopened(app):
     app.button(key=DO + "study").click().run()
     shown = text(ended(app, "study"))
     assert "2 prompts, 3 candidates each" in shown and "1 of 2 prompts are drawn shapes" in shown
+    assert "Of 100 prompts" in html(app) and not app.dataframe
+    app.select_slider(key=IN + "choose").set_value(1).run()
+    assert "chosen after step 1" in html(app)
+    app.session_state[IN + "numbers"] = True
+    assert not app.run().exception
     assert len(app.dataframe[0].value) == 4 and stored()[0].about["prompts"] == 2
     app.text_area(key=IN + "lines").set_value("only one").run()
     assert "there are 1" in text(app)
@@ -202,3 +217,66 @@ def test_unseen_words_are_marked_in_one_prompt_and_counted_in_many(app):
     app.session_state[IN + "lines"] = "a red circle\na red moon\na blue cube"
     app.run()
     assert "2 of 3 prompts" in html(app) and html(app).count("<mark") == 2
+
+
+def test_the_first_visit_paints_an_example_and_the_next_one_opens_the_latest(app):
+    fresh = page_of("trajectories").run()
+    ended(fresh, "race")
+    assert "A choice that matters" in text(fresh) and "choose" in player(fresh) and len(stored()) == 1
+    again = page_of("trajectories").run()
+    assert again.session_state["trajectories.shown"] == stored()[0].id and WORK + "race" not in again.session_state
+    asked = page_of("trajectories", **{IN + "prompt": "a cat"}).run()
+    assert "trajectories.shown" not in asked.session_state and WORK + "race" not in asked.session_state
+
+
+def test_what_is_open_and_chosen_is_in_the_address_and_opens_from_it(app):
+    id = painted(app).session_state["trajectories.shown"]
+    app.button(key=DO + "finish").click().run()
+    assert "in.trajectories.choice" not in ended(app, "finish").query_params
+    assert app.query_params["in.trajectories.shown"] == id and app.query_params[IN + "candidates"] == "3"
+    other = page_of("trajectories")
+    wanted = {"shown": id, "step": "3", "choice": "1", "seed": "7", "guidance_scale": "4.5", "selection": "halving"}
+    for name, value in wanted.items():
+        other.query_params[IN + name] = value
+    text(other.run())
+    data = player(other)
+    assert (data["at"], data["choose"]["now"], data["choose"]["at"]) == (2, 0, 1)
+    assert other.number_input(key=IN + "seed").value == 7 and other.number_input(key=IN + "guidance_scale").value == 4.5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("shown", "../../etc", ""),
+        ("shown", "nothing", "may have been deleted"),
+        ("model", "nowhere", "nowhere"),
+        ("steps", "99", "Steps must be"),
+        ("steps", "many", ""),
+        ("candidates", "900", ""),
+        ("view", "Nowhere", ""),
+        ("step", "77", ""),
+        ("choice", "-1", ""),
+        ("seed", "-5", "Seed must be"),
+        ("studied", "nothing", ""),
+        ("numbers", "perhaps", ""),
+    ],
+)
+def test_a_wrong_link_is_a_sentence_or_the_default(app, name, value, said):
+    app.query_params[IN + name] = value
+    page = page_of("trajectories", **{"trajectories.visited": True})
+    page.query_params[IN + name] = value
+    assert said.lower() in text(page.run()).lower()
+
+
+def test_numbers_out_of_range_are_refused_instead_of_painted(app):
+    app.number_input(key=IN + "steps").set_value(99).run()
+    app.button(key=DO + "paint").click().run()
+    assert "Steps must be a whole number from 2 to 25" in text(app) and WORK + "race" not in app.session_state
+
+
+def test_prompts_are_shown_as_text(app):
+    app.text_input(key=IN + "prompt").set_value("a ![x](http://127.0.0.1:9/p.png) **cat** $x$").run()
+    shown = text(painted(app))
+    app.segmented_control(key=IN + "view").set_value("stored").run()
+    for page in (shown, text(app)):
+        assert r"\*\*cat\*\*" in page and "![x](" not in page and "$x$" not in page

@@ -6,7 +6,7 @@ import torch
 from dream.decoding.decode import collect, decode, decode_iter
 from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches, paint_iter
-from dream.decoding.previews import previews
+from dream.decoding.previews import HIDDEN_GREY, previews
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Given, Prompted
 from dream.errors import InputError
@@ -219,7 +219,7 @@ def test_a_preview_shows_hidden_cells_as_grey(flow):
     record = next(iter(paint_iter(flow, PROMPTS, SETTINGS["plain"])))
     pictures = previews(flow.image_tokenizer, flow.config.image, record)
     cells = pictures.unfold(2, 4, 4).unfold(3, 4, 4)  # (R, 3, 4, 4, 4, 4)
-    grey = (cells == 232).all(dim=-1).all(dim=-1).all(dim=1).flatten(1)
+    grey = (cells == HIDDEN_GREY).all(dim=-1).all(dim=-1).all(dim=1).flatten(1)
     assert torch.equal(grey, record.mask)
 
 

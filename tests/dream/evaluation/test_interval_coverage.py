@@ -25,8 +25,8 @@ from dream.evaluation.statistics import (
     two_set_share,
 )
 
-PROMISED, WORST = 0.93, 0.9
-"""Least coverage over a kind's table, and at any place of it."""
+PROMISED, PLACE, WORST = 0.93, 0.915, 0.9
+"""Least coverage over a kind's table, at any place of it in 1,500 data sets, and in 150 of two sets of pictures."""
 COUNTS = (3, 10, 30, 100)
 SHARES = (0.02, 0.1, 0.5, 0.9)
 
@@ -147,7 +147,7 @@ KINDS = {
             "half zeros": rare(0.5),
             "rare": rare(0.1),
         },
-        (3, 8, 10, 30, 100),
+        (3, 8, 10, 15, 30, 100),
     ),
     "mean of averages": Kind(
         intervals.student_ends, {"normal": NORMAL, "averages": AVERAGES, "shares of 256": ROUNDED}, (2, *COUNTS)
@@ -166,7 +166,7 @@ def coverage(kind: Kind, sets: int) -> dict[tuple[str, int], float]:
     return found
 
 
-def holds(found: dict, worst: float = WORST) -> None:
+def holds(found: dict, worst: float = PLACE) -> None:
     assert np.mean(list(found.values())) >= PROMISED
     assert {place: value for place, value in found.items() if value < worst} == {}
 
@@ -207,7 +207,7 @@ def test_shares_are_as_narrow_as_the_exact_interval():
             assert float(high - low) <= 1.1 * (exact.high - exact.low)
 
 
-@pytest.mark.parametrize(("n", "most"), [(8, 1.3), (10, 1.2), (30, 1.1), (100, 1.05)])
+@pytest.mark.parametrize(("n", "most"), [(8, 1.5), (10, 1.35), (30, 1.15), (100, 1.05)])
 def test_normal_values_have_hardly_wider_intervals_than_students(n, most):
     values = NORMAL.draw(np.random.default_rng(0), 500, n)
     wide, exact = ((high - low) for low, high in (intervals.mean_ends(values), intervals.student_ends(values)))

@@ -91,6 +91,18 @@ def test_rows_that_are_shares_are_never_surer_than_their_spread_allows():
     assert mean_share([0.625]).kind == TOO_FEW
 
 
+def test_equal_shares_of_few_rows_have_the_width_of_as_many_coins():
+    for value in (0.2, 0.5):
+        found = mean_share([value] * 5)
+        low, high = intervals.wilson_ends(value, 5)
+        assert (found.low, found.high) == (float(low), float(high)) and high - low > 0.4
+
+
+def test_a_value_that_occurs_once_among_equal_ones_does_not_tell_how_large_rare_values_are():
+    assert not mean([0.0] * 19 + [0.3]).has_interval
+    assert mean([0.0] * 18 + [0.3] * 2).has_interval
+
+
 def test_a_ratio_weighs_rows_and_leaves_out_those_without_weight():
     parts = np.array([[1.0, 2.0]] * 10 + [[6.0, 8.0]] * 10 + [[0.0, 0.0]] * 5)
     assert ratio_share(parts).value == pytest.approx(70 / 100) and ratio_share(parts).count == 20

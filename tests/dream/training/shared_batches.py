@@ -18,6 +18,8 @@ class SharedBatches:
     """Pictures of noise; rank r takes every world_size-th one of each global batch."""
 
     name = "shared"
+    notes = ()
+    contrast_fault = ""
 
     def __init__(self, source, config, *, split="train", seed=0, rank=0, world_size=1) -> None:
         self.size, self.rank, self.world_size = config.image.size, rank, world_size
@@ -34,6 +36,9 @@ class SharedBatches:
 
     def fixed(self, count: int) -> Batch:
         return self.whole(0, count)
+
+    def facts(self) -> dict:
+        return {}
 
     def captions(self, limit: int = 20000) -> list[str]:
         return [f"picture {i} of batch {n}" for i in range(64) for n in range(9)]

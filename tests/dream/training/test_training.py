@@ -98,8 +98,18 @@ def test_sample_sheets_are_those_of_the_checkpoint_that_was_saved(tmp_path):
         sheet = tmp_path / "run/samples" / f"step-{step:08d}.png"
         prompts = read_about(sheet)["prompts"]
         assert len(prompts) == monitor.SHEET_PROMPTS
-        monitor.draw_samples(pretrained, prompts, tmp_path / "again.png")
+        raw = load_pretrained(pretrained.path, ema=False) if step else None  # the average is still young
+        monitor.draw_samples(pretrained, prompts, tmp_path / "again.png", raw)
         assert sheet.read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 11])
+def test_first_and_last_step_are_painted_however_short_the_training(tmp_path, steps):
+    run_training(tmp_path / "run", small_config(steps=steps, samples=1))
+    names = sorted(sheet.name for sheet in (tmp_path / "run/samples").iterdir())
+    assert names == ["step-00000000.png", f"step-{steps:08d}.png"]
+    first, last = (read_about(tmp_path / "run/samples" / name)["weights"] for name in names)
+    assert first == [] and last == [monitor.AVERAGED, monitor.RAW]
 
 
 @pytest.mark.parametrize("objective", [fluid, clip, mar])

@@ -1,9 +1,9 @@
-"""HTML of samples: strangers' words are escaped, tokens are marked, hidden cells are grey."""
+"""HTML of samples: strangers' words are escaped, tokens are marked."""
 
 import numpy as np
 
 from workbench.sources.browse import Broken, Sample
-from workbench.sources.pictures import HIDDEN, broken_card, card_grid, chips, hidden_in_grey, sample_card
+from workbench.sources.pictures import broken_card, card_grid, chips, sample_card
 from workbench.sources.seen import Returned, Token
 
 EVIL = "<script>alert('x')</script>\" onload=\""
@@ -30,10 +30,3 @@ def test_a_card_tells_the_error_of_the_tokenizer_in_levels():
     assert "error 2.2, at most 17" in sample_card(sample("a"), [], back)
     exact = Returned(np.zeros((1, 3, 6, 6), np.uint8), np.array([0.0]), np.array([0]))
     assert "exact" in sample_card(sample("a"), [], exact)
-
-
-def test_hidden_cells_are_grey_and_visible_ones_untouched():
-    pixels = np.full((3, 6, 6), 20, np.uint8)
-    mask = np.array([True, False, False, False])
-    shown = hidden_in_grey(pixels, mask, side=6)
-    assert (shown[:3, :3] == HIDDEN).all() and (shown[3:] == 20).all() and (shown[:3, 3:] == 20).all()

@@ -24,8 +24,9 @@ from workbench.trajectories.kept import (
     study,
     what_if,
 )
-from workbench.trajectories.prompts import EXAMPLES, drawn_prompts, typed_prompts
+from workbench.trajectories.prompts import EXAMPLES, drawn_prompts, example_of, typed_prompts
 from workbench.trajectories.race import open_race
+from workbench.trajectories.worth import scored_index
 from workbench.work import Work
 from workbench.workspace import Workspace
 
@@ -158,14 +159,25 @@ def test_the_examples_show_what_they_promise(example, workspace):
     chosen, _ = race_settings_of(demo().config, at, **changes)
     stored = done(lambda w: paint_race(w, demo(), workspace, "demo", example.prompt, chosen))
     done(lambda w: what_if(w, demo(), workspace, stored))
-    good, taken = open_finished(stored).well_formed[0], stored.about["chosen"]
+    found, taken = open_finished(stored), stored.about["chosen"]
+    good, at = found.well_formed[0], scored_index(found, chosen.select_steps[0])
+    later = found.scores[at + 1, 0].argmax()
     promised = {
-        "A choice that matters": good.sum() <= 3 and good[taken],
-        "Chosen too early": good.any() and not good[taken],
-        "A wrong choice": good.sum() >= 5 and not good[taken],
+        "A choice that matters": good.sum() == 1 and good[taken],
+        "Chosen too early": good.sum() == 2 and not good[taken] and good[later],
+        "A wrong choice": good.sum() == 7 and not good[taken],
         "Nothing to choose": good.all(),
     }
     assert promised[example.name], (example.name, good.tolist(), taken)
+    assert taken == {"A choice that matters": 2, "Chosen too early": 4, "A wrong choice": 6}.get(example.name, taken)
+    assert example_of("demo", stored.prompt, stored.about["settings"]) == example
+
+
+def test_examples_differ_in_their_prompts_and_only_they_are_examples():
+    assert len({example.prompt for example in EXAMPLES}) == len(EXAMPLES)
+    plain = {**EXAMPLES[0].settings, "seed": 99}
+    assert example_of("demo", EXAMPLES[0].prompt, plain) is None
+    assert example_of("mine", EXAMPLES[0].prompt, EXAMPLES[0].settings) is None
 
 
 def test_kept_names_are_fields_of_what_is_finished():

@@ -86,18 +86,18 @@ def test_a_step_that_was_not_scored_means_the_one_before():
     [
         ([True, True, True], "nothing to gain"),
         ([False, False, False], "no choice could have helped"),
-        ([True, False, False], "1 of 3 finished candidates is right, and the chosen one (0) is one of them"),
-        ([False, True, True], "2 of 3 finished candidates are right, and the chosen one (0) is not"),
+        ([True, False, False], "1 of 3 finished candidates is right, and the chosen one (1) is one of them"),
+        ([False, True, True], "2 of 3 finished candidates are right, and the chosen one (1) is not"),
     ],
 )
 def test_the_sentence_says_what_the_judge_saw(flags, said):
     text = what_is_seen(finished(LATE, [flags]), 0)
-    assert said in text and "candidate 0 ranks last, 2.000 below the best" in text
+    assert said in text and "candidate 1 ranks last, 2.000 below the best" in text
 
 
 def test_without_a_judge_only_the_score_speaks():
     assert "The judge knows only drawn shapes" in what_is_seen(finished(LATE), 1)
-    assert "candidate 2 ranks first, 0.000 below the best" in what_is_seen(finished(LATE), 1)
+    assert "candidate 3 ranks first, 0.000 below the best" in what_is_seen(finished(LATE), 1)
 
 
 def test_the_sentence_over_prompts_says_whether_a_gain_is_beyond_chance():

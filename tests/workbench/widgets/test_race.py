@@ -47,7 +47,7 @@ def test_it_paints_at_once_and_is_stored_as_the_apps_are(workspace):
     whole = open_race(stored)
     np.testing.assert_array_equal(race.result.frames, whole.frames)
     assert race.player.data["chosen"] == whole.chosen and race.player.data["mode"] == "race"
-    name = str(whole.chosen)
+    name = str(whole.chosen + 1)  # readers count from 1
     np.testing.assert_allclose(lines(race)[name], whole.alignment[:, whole.chosen])
     assert "32 % of the tokens = step 2 of 4 = 50 % of the steps" in race._moment.value
 

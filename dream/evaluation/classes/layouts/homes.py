@@ -23,7 +23,8 @@ from dream.plain_text import printable
 EXPECTED = "expected ROOT/CLASS/*.jpg, or ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg"
 
 _PART = re.compile(
-    r"(?:fold|part|batch|chunk|shard|split|subset|images?|imgs?|data|folder|dir|dis[ck]|archive|zip)[-_. ]?\d+"
+    r"(?:.*[-_. ])?(?:fold|part|pt|batch|chunk|shard|split|subset|vol|volume|images?|imgs?|data|dataset|folder|dir|"
+    r"dis[ck]|archive|zip)[-_. ]?\(?\d+\)?"
 )
 
 
@@ -47,7 +48,7 @@ def entered(tree: Tree, known: Collection[str] = (), in_split: bool = False) -> 
         holders = _without_maps(tree.holders)
         if len(holders) != 1 or class_name(holders[0].name) in known:
             break
-        may_be_class = not holders[0].holders and holders[0].name.lower() not in PICTURE_FOLDERS
+        may_be_class = not holders[0].holders and holders[0].name.lower() not in {*PICTURE_FOLDERS, tree.name.lower()}
         if may_be_class and (in_split or len(tree.holders) > 1):
             break
         tree = holders[0]

@@ -114,8 +114,12 @@ def _entries(path: Path) -> list[str]:
         except ValueError:
             return []
     if path.suffix.lower() == ".csv":
-        return [next((c for c in row if "/" in c or ending_of(c) in PICTURES), row[0]) for row in rows_of(path)]
-    return [line.strip() for line in text_of(path).splitlines() if line.strip()]
+        named = [[cell for cell in row if "/" in cell or ending_of(cell) in PICTURES][:1] for row in rows_of(path)]
+        if any(named) and not named[0]:
+            return [cell for cells in named for cell in cells]  # below a header
+        return [(cells or row)[0] for cells, row in zip(named, rows_of(path), strict=True)]
+    lines = (line.strip() for line in text_of(path).splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
 
 
 def _texts(tree: Any) -> list[str]:

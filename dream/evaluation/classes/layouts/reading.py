@@ -57,6 +57,8 @@ class _Labelled:
     """Where the classes are, in words."""
     home: Tree
     notes: tuple[str, ...] = ()
+    by_name: bool = False
+    """Whether a file gives the classes by names that pictures of another split may have too."""
 
     @property
     def classes(self) -> set[str]:
@@ -123,6 +125,7 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
         if role in splits:
             home = entered(splits[role], train.classes, in_split=True)
             if test := _labelled(root, home, train.classes):
+                _refuse_shared_names(train, test)
                 ours, theirs = (f"{printable(folder.name)}/" for folder in (splits["train"], splits[role]))
                 same = train.form == test.form
                 where = f"{train.form} in {ours} and {theirs}"
@@ -135,6 +138,18 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
         f"{EXPECTED}, or a file of lines 'picture class'; add one, or give {quoted(splits['train'])} alone, of whose "
         f"pictures a fifth is then for testing"
     )
+
+
+def _refuse_shared_names(train: _Labelled, test: _Labelled) -> None:
+    """Raises InputError if one file gives its classes to pictures of both splits, as they have the same names."""
+    ours, theirs = ({key: label for label, key, _ in part.rows} for part in (train, test))
+    shared = ours.keys() & theirs.keys()
+    if shared and train.by_name and train.form == test.form and all(ours[key] == theirs[key] for key in shared):
+        raise InputError(
+            f"{quoted(train.home)} and {quoted(test.home)} take their {train.form}, which does not say of which of the "
+            f"two its '{printable(min(shared))}' is: expected a file of lines 'picture class' in each of these "
+            f"folders, or lines that begin with the folder, as 'train/{printable(min(shared))}'"
+        )
 
 
 def _one_set(root: Tree, outer: Tree) -> tuple[_Labelled, _Labelled, str]:
@@ -170,7 +185,7 @@ def _labelled(root: Tree, home: Tree, known: set[str] | None = None) -> _Labelle
     rows = [(table.labels[name], name, path) for name, path in home.below() if name in table.labels]
     rest = home.count - len(rows)
     notes = (f"{_counted(rest)} of {printable(home.name)}/ without a class in {table.source} left out",) if rest else ()
-    return _Labelled(sorted(rows), f"classes from {table.source}", home, notes)
+    return _Labelled(sorted(rows), f"classes from {table.source}", home, notes, not table.says_split)
 
 
 def _divided(rows: Sequence[_Row]) -> tuple[list[_Row], list[_Row]]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.homes import class_name, quoted
 from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
@@ -13,8 +14,12 @@ from dream.plain_text import printable
 
 WNID = re.compile(r"n\d{8}")
 """A class of WordNet, as ImageNet names its folders."""
-LABEL_HEADERS = ("predictionstring", "label", "class", "class_name", "classname", "category", "breed", "wnid")
-"""Headers of the column of classes in a .csv, in lower case; without one of them it is the second column."""
+_LABEL_HEADERS = """predictionstring label labels class class_name classname class_id classid category breed wnid
+species target dx diagnosis"""
+LABEL_HEADERS = tuple(_LABEL_HEADERS.split())
+"""Headers of the column of classes in a .csv, in lower case; without one of them it is the second column of two."""
+SPLIT_HEADERS = frozenset(("partition", "split", "fold", "subset", "set", "usage", "is_train", "is_valid", "is_test"))
+"""Headers, in lower case, of columns that say which split a picture is in."""
 ORDER_FILES = (
     "synsets",
     "wnids",
@@ -38,6 +43,8 @@ class LabelTable:
     """Class by the picture's file name."""
     source: str
     """Names of the files that they come from, in words."""
+    says_split: bool = False
+    """Whether the files name the split of each picture too, as in `train/1.png`."""
 
 
 def label_table(flat: Tree, above: Sequence[Tree], known: Collection[str] = ()) -> LabelTable | None:
@@ -47,7 +54,9 @@ def label_table(flat: Tree, above: Sequence[Tree], known: Collection[str] = ()) 
     for files that contradict each other.
     """
     names = {PurePosixPath(name).stem: name for name in flat.pictures} | {name: name for name in flat.pictures}
-    tables = {path: table for path in text_files([flat, *above]) if (table := _labels_in(path, names, known))}
+    here = next((role for tree in (flat, *above[:-1]) if (role := split_of(tree.name))), None)
+    of_split = _of_this_split([flat, *above], here)
+    tables = {path: table for path in of_split if (table := _labels_in(path, names, known, here))}
     best = sorted(tables, key=lambda path: (-len(set(tables[path].values()) & set(known)), -len(tables[path])))
     if not best:
         _refuse_ground_truth(flat, above)
@@ -70,7 +79,8 @@ def label_table(flat: Tree, above: Sequence[Tree], known: Collection[str] = ()) 
         labels = _numbered(labels, [flat, *above], known, f"{quoted(flat)}: {source}")
     elif not known and _are_numbers(labels.values()):
         labels = _named_by_pictures(labels)
-    return LabelTable({name: class_name(label) for name, label in labels.items()}, source)
+    says_split = all(_roles_in(row[0]) for path in used for row in rows_of(path) if _base(row[0]) in names)
+    return LabelTable({name: class_name(label) for name, label in labels.items()}, source, says_split)
 
 
 def text_files(folders: Sequence[Tree], endings: Collection[str] = (".txt", ".csv", ".tsv")) -> Iterator[Path]:
@@ -98,14 +108,32 @@ def rows_of(path: Path) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("\t" if tabs else None)] for line in lines]
 
 
-def _labels_in(path: Path, names: dict[str, str], known: Collection[str]) -> dict[str, str]:
+def _of_this_split(folders: Sequence[Tree], here: str | None) -> Iterator[Path]:
+    """Text files that may be about the split `here`: pictures of `train` and `test` often have the same names.
+
+    `trainLabels.csv` is not about `test`, and a sample of a submission is about nothing.
+    """
+    for path in text_files(folders):
+        words = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", path.stem).lower())
+        roles = {role for word in words if (role := split_of(word))}
+        of_other = here is not None and len(roles) == 1 and (here == "train") != (roles == {"train"})
+        if not of_other and "submission" not in path.stem.lower():
+            yield path
+
+
+def _labels_in(path: Path, names: dict[str, str], known: Collection[str], here: str | None) -> dict[str, str]:
     """Class by picture, for the rows that begin with one of the `names`; empty if these are no classes."""
     rows = rows_of(path)
     header = [cell.lower() for cell in rows[0]] if rows else []
-    column = next((header.index(word) for word in LABEL_HEADERS if word in header[1:]), 1)
+    column = next((header.index(word) for word in LABEL_HEADERS if word in header[1:]), 0)
+    if not column and ((path.suffix.lower() == ".csv" and len(header) > 2) or SPLIT_HEADERS & set(header[1:2])):
+        return {}  # attributes, coordinates or splits; the second column would be any of them
+    column = column or 1
     labels = {}
     for row in rows:
-        name = names.get(row[0].replace("\\", "/").rpartition("/")[2])
+        name = names.get(_base(row[0]))
+        if name and here and _roles_in(row[0]) - {here}:
+            continue  # train/1.png is not test/1.png
         if name and len(row) > column and row[column]:
             if path.suffix.lower() != ".csv" and not _are_numbers(row[column + 1 :]):
                 return {}  # a caption
@@ -114,6 +142,15 @@ def _labels_in(path: Path, names: dict[str, str], known: Collection[str]) -> dic
     if _are_numbers(different) or (different & set(known) if known else 2 * len(different) <= len(labels)):
         return labels
     return {}
+
+
+def _base(entry: str) -> str:
+    return entry.replace("\\", "/").rpartition("/")[2]
+
+
+def _roles_in(entry: str) -> set[str]:
+    """The splits that the folders of a picture's path speak of."""
+    return {role for part in entry.replace("\\", "/").split("/")[:-1] if (role := split_of(part))}
 
 
 def _are_numbers(labels: Iterable[str]) -> bool:
