@@ -33,12 +33,6 @@ def enlarged(picture: Picture, side: int) -> Image.Image:
     return image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
 
 
-def edged(image: Image.Image) -> Image.Image:
-    """The picture with a hairline along its edge, so that a white one is seen on a white page; in place."""
-    ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, image.height - 1), outline=HAIRLINE)
-    return image
-
-
 def hatched(picture: Picture, hidden: NDArray[np.bool_], side: int = 240) -> Picture:
     """A picture (3, S, S) with the hidden cells (g, g) striped, enlarged by a whole factor to about `side` pixels.
 
@@ -51,6 +45,12 @@ def hatched(picture: Picture, hidden: NDArray[np.bool_], side: int = 240) -> Pic
     diagonal = np.add.outer(np.arange(len(where)), np.arange(len(where)))
     stripes = np.where(diagonal // 8 % 2, *map(np.uint8, HATCH))
     return np.where(where, stripes, seen)
+
+
+def edged(image: Image.Image) -> Image.Image:
+    """The picture with a hairline along its edge, so that a white one is seen on a white page; in place."""
+    ImageDraw.Draw(image).rectangle((0, 0, image.width - 1, image.height - 1), outline=HAIRLINE)
+    return image
 
 
 def png_of(image: Image.Image) -> bytes:
