@@ -15,14 +15,11 @@ from app.handing_over import switch_page
 from app.keys import action_key, keep_inputs
 from app.reveal import keep_focus
 
-HAIRLINES = "<style>[data-testid=stImage] img { outline: 1px solid rgba(128, 128, 128, 0.35); }</style>"
-"""Frames of pictures, since a white one has no edge on a white page."""
-
 
 def main() -> None:
     """Runs one view of a page."""
     st.set_page_config(page_title="DREAM workbench", page_icon="🌙", layout="wide")
-    st.html(LOOKS + HAIRLINES)
+    st.html(LOOKS)
     keep_inputs()
     sections = {
         section: [

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from workbench import palette
 from workbench.figures import style
 from workbench.figures.draft import FigureDraft
-from workbench.figures.style import apart, figure_text
+from workbench.figures.style import figure_text, spaced
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.study import Moment, Schedule
 from workbench.palette import BOTH, CONTRAST, GENERATION
@@ -267,7 +267,7 @@ def _add_lines(draft: FigureDraft, schedule: Schedule) -> None:
 
 def _add_bounds(draft: FigureDraft, schedule: Schedule) -> None:
     words = _bound_words(schedule)
-    places = apart([value for value, _, _ in words], 0.14)
+    places = spaced([value for value, _, _ in words], 0.14)
     for (value, colour, text), place in zip(words, places, strict=True):
         draft.add_level(value, color=colour, width=1.5, dash="dot")
         draft.add_note(
@@ -316,7 +316,7 @@ def _add_places(draft: FigureDraft, moment: Moment) -> None:
 
 def _name_ends(draft: FigureDraft, ends: Sequence[tuple[float, str, str]]) -> None:
     """Labels lines at their right ends: (share, text, colour)."""
-    places = apart([100 * share for share, _, _ in ends], 8.0)
+    places = spaced([100 * share for share, _, _ in ends], 8.0)
     for (_, words, colour), place in zip(ends, places, strict=True):
         draft.add_note(
             x=1, xref="paper", xanchor="left", xshift=6, y=place, text=words, font={"color": colour, "size": 12}

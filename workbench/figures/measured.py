@@ -110,7 +110,7 @@ def end_names(
             ends[point.name] = point
     x, y = axes(number)
     least = LINE_PIXELS / PANEL_PIXELS * (span[1] - span[0])
-    places = style.apart([point.value for point in ends.values()], least, span[0] + least / 2)
+    places = style.spaced([point.value for point in ends.values()], least, span[0] + least / 2)
     return [
         {
             "text": named.format(style.figure_text(name)),

@@ -80,7 +80,7 @@ def number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def apart(values: Sequence[float], least: float, lowest: float = -math.inf) -> list[float]:
+def spaced(values: Sequence[float], least: float, lowest: float = -math.inf) -> list[float]:
     """Returns places near the values, at least `least` apart and not below `lowest`, for labels next to lines."""
     places = list(values)
     order = sorted(range(len(values)), key=lambda i: -values[i])

@@ -47,7 +47,7 @@ def test_few_lines_carry_their_names_and_a_single_one_needs_none():
 
 
 def test_labels_keep_their_distance_and_stay_above_the_lowest_place():
-    places = style.apart([0.5, 0.5, 0.0, 0.49], 0.1, 0.05)
+    places = style.spaced([0.5, 0.5, 0.0, 0.49], 0.1, 0.05)
     ordered = sorted(places)
     assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(ordered))
     assert ordered[0] >= 0.05
