@@ -7,7 +7,7 @@ from app.failures import guarded
 from app.keys import CHECKPOINTS
 from app.links import LINKED
 from app.models import pretrained
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from dream.decoding.pictures import enlarged_for_screen
 from workbench.checkpoints.paint import SAMPLES, PaintedWeights, distance, paint_sides, prompts_of_text

@@ -6,7 +6,7 @@ import streamlit as st
 from app.figures import show_figure
 from app.keys import CHECKPOINTS, action_key
 from app.links import LINKED
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from workbench.checkpoints import positions
 from workbench.checkpoints.files import Checkpoint, Part, TensorEntry
 from workbench.checkpoints.reader import Reader

@@ -11,7 +11,7 @@ from app.background import computed
 from app.data.choice import Opened
 from app.keys import DATA
 from app.links import LINKED
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from workbench.sources.browse import Page, Sample, read_page
 from workbench.sources.pictures import broken_card, card_grid, sample_card

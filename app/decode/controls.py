@@ -14,7 +14,7 @@ from app.decode.prompts import EXAMPLES, show_prompts
 from app.keys import DECODE, LARGEST_SEED
 from app.links import LINKED
 from app.models import pick_model
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.config import DreamConfig

@@ -8,7 +8,7 @@ from app.decode.controls import form_values
 from app.decode.stage import STAGE, data_of, model_of, start_paint
 from app.failures import guarded
 from app.keys import DECODE, LARGEST_SEED
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.reveal import bring_into_view
 from dream.decoding.selection import DecodeSettings
 from workbench.decode.request import DecodeRequest, Fork, check_decode_request, stretches

@@ -10,7 +10,7 @@ from app.failures import error_sentence, guarded
 from app.keys import EVALUATE, LARGEST_SEED
 from app.links import LINKED
 from app.models import models
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from dream.config import DreamConfig
 from dream.console import duration

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.keys import MASKING
 from app.links import LINKED
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from dream.config import DreamConfig, MaskingConfig, ObjectiveConfig
 from workbench.masking.form import GROUPS, SCHEDULES, SHAPES, Settings, masking_settings_of, values_of
 from workbench.masking.settings import COUNTING, preset_of, presets

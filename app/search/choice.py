@@ -9,7 +9,7 @@ from app.data.choice import Opened, model_config, open_split, pick_source, pick_
 from app.keys import SEARCH
 from app.links import LINKED
 from app.models import pick_model, pretrained
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from dream.config import DreamConfig
 from dream.model.pretrained import Pretrained

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.handing_over import hand_over
 from app.keys import TRAIN
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from app.train.live import run_feed
 from workbench.jobs.job import command_line

@@ -7,7 +7,7 @@ import streamlit as st
 from app.failures import error_sentence, guarded
 from app.keys import TRAIN
 from app.links import LINKED, linked
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.text import as_text
 from app.train import preview as train_preview
 from dream.config import DreamConfig

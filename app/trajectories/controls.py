@@ -10,7 +10,7 @@ from app.failures import error_sentence
 from app.keys import LARGEST_SEED, TRAJECTORIES
 from app.links import LINKED
 from app.models import pick_model, pretrained
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint

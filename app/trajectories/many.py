@@ -9,7 +9,7 @@ from app.failures import error_sentence, guarded
 from app.figures import show_figure
 from app.keys import TRAJECTORIES
 from app.links import LINKED
-from app.numbers import NumberFields
+from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from app.trajectories.controls import RaceChoice, show_moment

@@ -8,7 +8,7 @@ def script():
     import streamlit as st
 
     from app.failures import guarded
-    from app.numbers import NumberFields
+    from app.number_fields import NumberFields
 
     numbers = NumberFields()
     steps = numbers.whole(st.container(), "Steps", 1, 1024, key="in.steps", value=16)
