@@ -15,8 +15,8 @@ _JOINER = "\u2060"
 def as_text(text: object) -> str:
     """Markdown that shows `text` as it is written, on one line: no picture, link, formula, colour, icon or arrow of it.
 
-    What Streamlit makes of plain text after it has read the Markdown (addresses become links, `->` and `>=` signs) is kept
-    apart by an invisible character.
+    What Streamlit makes of plain text after it has read the Markdown (addresses become links, `->` and `>=` signs) is
+    kept apart by an invisible character.
     """
     line = _JOINED.sub(_JOINER, " ".join(str(text).split()))
     return _NUMBERED.sub(r"\1\\", _MEANING.sub(r"\\\1", line))

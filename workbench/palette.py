@@ -37,7 +37,9 @@ BORDER = {"light": "#d5d9de", "dark": "#343a43"}
 ACCENT = {"light": "#B85000", "dark": "#E8702A"}
 LINK = "#2f6fb0"
 MESSAGES = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
-"""Text colour of a message, by its kind."""
+"""Text colour of a message, by its kind; also of what a judge calls right and wrong."""
+HATCH = ("#b9bec6", "#868d98")
+"""Ground and stripes of hidden cells in the player."""
 
 
 def candidate_colour(number: int) -> str:

@@ -30,6 +30,7 @@ def test_the_player_has_no_other_colour():
     blue = tuple(int(palette.OBJECTIVES["clip"][i : i + 2], 16) for i in (1, 3, 5))
     assert re.findall(r"--blue: (\d+) (\d+) (\d+);", CSS) == [tuple(map(str, blue))]
     known = {colour for colours in THEMED.values() for colour in map(str.lower, colours.values())}
+    known |= {colour.lower() for colour in (*palette.HATCH, palette.MESSAGES["success"], palette.MESSAGES["error"])}
     assert set(re.findall(r"#[0-9a-fA-F]{3,6}\b", CSS)) <= known
 
 

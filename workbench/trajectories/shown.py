@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.palette import candidate_colour
+from workbench.palette import BORDER, candidate_colour
 from workbench.pictures import png_url
 from workbench.trajectories.finished import Finished, Opinion, opinions
 from workbench.trajectories.race import Race, race_data
@@ -124,7 +124,7 @@ def _tile(tile: Tile, side: int) -> str:
     return (
         f'<figure style="margin:3px;width:{side}px">'
         f'<img src="{png_url(tile.picture)}" alt="{alt}" width="{side}" height="{side}" '
-        f'style="display:block;image-rendering:pixelated;border:1px solid #d5d9de;border-radius:4px;'
+        f'style="display:block;image-rendering:pixelated;border:1px solid {BORDER["light"]};border-radius:4px;'
         f'{frame}">'
         f'<figcaption style="font-size:12px;line-height:1.3;margin-top:6px;font-weight:{weight};'
         f'font-variant-numeric:tabular-nums"><span style="color:{colour}">&#9632;</span> '

@@ -35,8 +35,8 @@ def text(app: AppTest) -> str:
 
 def player(app: AppTest) -> dict:
     """Data of the player that is shown."""
-    (shown,) = app.get("bidi_component")
-    return json.loads(shown.proto.json)["player"]
+    (shown,) = [data for part in app.get("bidi_component") if "player" in (data := json.loads(part.proto.json))]
+    return shown["player"]
 
 
 def quick(app: AppTest) -> AppTest:
