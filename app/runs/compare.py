@@ -11,7 +11,7 @@ from app.links import LINKED
 from app.text import as_text
 from app.train.live import run_feed
 from workbench.figures import style
-from workbench.figures.training_parts import shortened
+from workbench.figures.training_parts import middle_cut
 from workbench.figures.training_runs import MEASURES, RunsLook, plot_runs_measure
 from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
 from workbench.runs.curves import AXES, Axis
@@ -139,8 +139,8 @@ def _grid(sheets: list[SheetOf], prompts: list[str]) -> None:
                 with st.container(horizontal=True, gap="small"):
                     for sheet in sheets:
                         alt = f"{prompt}, by {sheet.name}"
-                        caption = as_text(shortened(sheet.name, 18)) if len(sheets) > 1 else None
-                        st.image(sheet.tiles[prompt], caption, alt=alt, width=112)
+                        caption = as_text(middle_cut(sheet.name, 18)) if len(sheets) > 1 else None
+                        st.image(sheet.tiles[prompt], caption, alt=alt, width=104)
 
 
 def _whole(sheets: list[SheetOf]) -> None:

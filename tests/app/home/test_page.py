@@ -9,6 +9,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.home import pictures as home_pictures
+from app.text import as_text
 from dream.__main__ import COMMANDS
 from dream.errors import RunError
 from dream.training.run_log import RunLog
@@ -62,7 +63,7 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
     for name in COMMANDS:
         assert f"dream {name}" in text
     assert "dream train" in app.code[0].value
-    assert f"No runs in {folder / 'runs'}" in text
+    assert f"No runs in {as_text(folder / 'runs')}" in text
 
 
 def test_what_was_painted_is_kept_and_not_painted_again(folder, monkeypatch):

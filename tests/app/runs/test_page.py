@@ -168,10 +168,8 @@ def test_a_record_that_cannot_be_read_is_left_out_of_the_differences_by_name(wor
 def test_many_runs_are_deleted_at_once_except_those_that_are_trained(workspace, monkeypatch):
     for name in "abc":
         make_run(workspace, name)
-    trained = workspace.runs / "b"
-    monkeypatch.setattr(
-        run_log, "find_training", lambda folder: SimpleNamespace(words="here") if folder == trained else None
-    )
+    holders = {workspace.runs / "b": SimpleNamespace(words="here")}
+    monkeypatch.setattr(run_log, "find_training", holders.get)
     deleted, refused = delete_trainings(workspace, list_trainings(workspace))
     assert sorted(deleted) == ["a", "c"] and refused == ["b is being trained here: stop it first"]
     assert [path.name for path in workspace.runs.iterdir()] == ["b"]
