@@ -11,6 +11,7 @@ from app.links import LINKED
 from app.text import as_text
 from app.train.live import run_feed
 from workbench.figures import style
+from workbench.figures.training_parts import middle_cut
 from workbench.figures.training_runs import MEASURES, RunsLook, plot_runs_measure
 from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
 from workbench.runs.curves import AXES, Axis
@@ -49,7 +50,7 @@ def curves(chosen: list[Training]) -> None:
 
 def _controls() -> tuple[str, RunsLook]:
     """Shows the controls of the curves; returns the metric and how it is shown."""
-    left, over, smooth, toggles = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    left, over, smooth, toggles = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
     options = [ALL, *(measure.title for measure in MEASURES)]
     metric = left.selectbox("Metric", options, key=RUNS.input("metric"), help="What is plotted.", bind=LINKED)
     axis = over.segmented_control(
@@ -93,7 +94,7 @@ def configurations(chosen: list[Training]) -> None:
     st.dataframe(
         rows,
         hide_index=True,
-        key=RUNS.action("differences"),
+        key=RUNS.action("differences", *readable),
         alt=f"Fields that differ between {', '.join(readable)}",
         column_config={name: st.column_config.TextColumn(width=width) for name in ("field", *readable)},
     )
@@ -137,8 +138,9 @@ def _grid(sheets: list[SheetOf], prompts: list[str]) -> None:
                 st.caption(as_text(prompt))
                 with st.container(horizontal=True, gap="small"):
                     for sheet in sheets:
-                        alt, caption = f"{prompt}, by {sheet.name}", as_text(sheet.name) if len(sheets) > 1 else None
-                        st.image(sheet.tiles[prompt], caption, alt=alt, width=112)
+                        alt = f"{prompt}, by {sheet.name}"
+                        caption = as_text(middle_cut(sheet.name, 18)) if len(sheets) > 1 else None
+                        st.image(sheet.tiles[prompt], caption, alt=alt, width=104)
 
 
 def _whole(sheets: list[SheetOf]) -> None:

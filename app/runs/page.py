@@ -4,7 +4,6 @@ import streamlit as st
 
 from app.handing_over import handed
 from app.keys import RUNS
-from app.links import LINKED
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
 from app.text import as_text
@@ -40,14 +39,16 @@ def _chosen(trainings: list[Training]) -> list[Training]:
     wanted = given or st.session_state.get(key)
     if wanted is None:
         latest = [training.name for training in trainings if training.state != "damaged"][:2]
-        wanted = st.query_params.get_all(key) or latest
+        wanted = list(filter(None, st.query_params.get_all(key))) if key in st.query_params else latest
     if gone := [name for name in wanted if name not in by_name]:
         are = "are no longer there: they were" if len(gone) > 1 else "is no longer there: it was"
         st.warning(f"{as_text(', '.join(gone))} {are} deleted or renamed.")
     names = [name for name in wanted if name in by_name]
     if names != st.session_state.get(key):
         st.session_state[key] = names
-    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to compare.", bind=LINKED)
+    names = st.multiselect("Compare", list(by_name), key=key, help="Runs to compare.")
+    if st.query_params.get_all(key) != (names or [""]):
+        st.query_params[key] = names or ""  # not bound to the box: its first choice belongs into the address too
     return [by_name[name] for name in names]
 
 

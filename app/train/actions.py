@@ -5,7 +5,7 @@ from typing import cast
 import streamlit as st
 
 from app.handing_over import hand_over
-from app.keys import TRAIN
+from app.keys import TRAIN, handed_key
 from app.number_fields import NumberFields
 from app.text import as_text
 from app.train.live import run_feed
@@ -101,7 +101,8 @@ def _try_again(training: Training) -> None:
         key=TRAIN.action("again"),
         help="Fills the form with this training's data, preset and settings, and these changes.",
     ):
-        hand_over("train", **form_again(training, changes))
+        st.session_state[handed_key("train")] = form_again(training, changes)
+        st.rerun()
 
 
 def _links(training: Training) -> None:

@@ -128,7 +128,7 @@ def _sheet_step(training: Training, steps: list[int]) -> int:
     """Shows the choice of the sheet and returns its step; while the latest is shown, moves on to each new one."""
     seen = st.session_state.get(TRAIN.name("sheet"))
     if seen is None:  # the address of a reload or of another tab
-        seen = (linked(LINKED_SHEET).isdecimal() and int(linked(LINKED_SHEET)), None)
+        seen = (int(linked(LINKED_SHEET)) if linked(LINKED_SHEET).isdecimal() else None, None)
     step = seen[0] if seen[0] in steps and seen[0] != seen[1] else steps[-1]
     if len(steps) > 1:
         step = st.select_slider(

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.handing_over import handed
 from app.keys import TRAIN
-from app.links import LINKED, linked
+from app.links import link, linked
 from app.train import setup as train_setup
 from app.train import watch as train_watch
 from workbench.jobs.queue import wake
@@ -27,15 +27,17 @@ def render() -> None:
         VIEWS,
         key=TRAIN.input("view"),
         required=True,
-        bind=LINKED,
         label_visibility="collapsed",
         help="Set up a training, or watch queued, running and ended ones.",
     )
+    link(TRAIN.input("view"), view or VIEWS[0])
     if not trainings and view == "Watch":
         st.info("No training yet. **Set up** starts the first one: ten minutes on drawn shapes, without any data.")
     if view == "Watch":
         train_watch.show_queue(trainings)
     else:
+        link(TRAIN.input("watch"), "")
+        link(TRAIN.input("sheet"), "")
         train_setup.show_setup()
 
 
@@ -48,8 +50,9 @@ def _choose_view(active: bool) -> None:
     if name := st.session_state.pop(TRAIN.name("started"), None):
         st.session_state[TRAIN.input("view")], st.session_state[TRAIN.input("watch")] = "Watch", name
     key = TRAIN.input("view")
-    if key not in st.session_state and linked(key) not in VIEWS:
-        st.session_state[key] = "Watch" if active or linked(TRAIN.input("watch")) else "Set up"
+    if key not in st.session_state:
+        usual = "Watch" if active or linked(TRAIN.input("watch")) else "Set up"
+        st.session_state[key] = linked(key) if linked(key) in VIEWS else usual
 
 
 if __name__ == "__main__":  # Streamlit runs a page's file as __main__

@@ -199,7 +199,8 @@ def _start(form: TrainForm, ready: bool) -> None:
     with guarded():
         trainings = list_trainings(here)
         waiting = sum(training.active for training in trainings)
-        st.markdown(as_text(plan_words(form, trainings)))
+        if ready:
+            st.markdown(as_text(plan_words(form, trainings)))
         command = command_line(train_arguments(here, form))
         label = f"Add to the queue ({waiting} ahead)" if waiting else "Start"
         if st.button(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.failures import guarded
 from app.keys import TRAIN
-from app.links import LINKED, linked
+from app.links import link, linked
 from app.text import as_text
 from app.train import actions as train_actions
 from app.train import live as train_live
@@ -40,12 +40,15 @@ def show_queue(trainings: list[Training]) -> None:
     names = [training.name for training in trainings]
     key = TRAIN.input("watch")
     wanted = st.session_state.get(key, linked(key))
+    if key not in st.session_state and wanted in names:
+        st.session_state[key] = wanted
     if wanted not in names:
         if wanted:
             st.warning(f"{as_text(wanted)} is no longer there: it was deleted or renamed. The latest is shown instead.")
         st.session_state[key] = names[0]
     about = "Running trainings first, then the queue, then the latest."
-    name = st.selectbox("Training", names, index=None, key=key, help=about, bind=LINKED) or names[0]
+    name = st.selectbox("Training", names, key=key, help=about)
+    link(key, name)
     chosen = trainings[names.index(name)]
     _fragment(lambda: _watch(chosen), chosen.active)()
     if chosen.run is not None:

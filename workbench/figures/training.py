@@ -90,7 +90,7 @@ def plot_by_ratio(curves: Curves, axis: Axis = "steps", smoothing: float = 0.8, 
     if not len(curves.steps):
         return waiting("Losses by mask ratio")
     titles = ("Generative, training", "Generative, validation", "Contrastive, validation")
-    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.11)
+    figure = make_subplots(1, 3, subplot_titles=titles, horizontal_spacing=0.14)
     for column, unit in ((1, "loss (head's units)"), (2, "loss (head's units)"), (3, "loss (nats)")):
         figure.update_yaxes(title_text=unit, row=1, col=column, **scale(log))
     x, checked = curves.at(curves.steps, axis), curves.at(curves.checked, axis)

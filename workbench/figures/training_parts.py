@@ -97,7 +97,7 @@ def name_lines(figure: go.Figure, place: int, ends: Sequence[LineEnd], height: f
             y=float(scaled(end.y)),
             xref=f"x{number}",
             yref=f"y{number}",
-            text=style.figure_text(_shortened(end.name, WIDEST)),
+            text=style.figure_text(middle_cut(end.name, WIDEST)),
             hovertext=style.figure_text(end.name),
             showarrow=False,
             xanchor="left",
@@ -123,7 +123,7 @@ def apart(places: Sequence[float], distance: float) -> list[float]:
     return [float(place) for place in result]
 
 
-def _shortened(name: str, most: int) -> str:
+def middle_cut(name: str, most: int) -> str:
     """Returns the name with its middle left out if it is longer than `most` characters."""
     if len(name) <= most:
         return name

@@ -18,10 +18,6 @@ from workbench.runs.curves import Axis, Curves, Numbers
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 
 
-NAMES = 130
-"""Pixels to the right of the panels for the names of the lines."""
-
-
 class RunsLook(NamedTuple):
     """How a panel shows runs."""
 
@@ -85,11 +81,11 @@ def plot_runs(
     if not runs:
         return style.empty("Runs", "Select runs in the table.")
     figure = make_subplots(
-        2, 2, subplot_titles=[m.title for m in MEASURES], horizontal_spacing=0.19, vertical_spacing=0.2
+        2, 2, subplot_titles=[m.title for m in MEASURES], horizontal_spacing=0.09, vertical_spacing=0.2
     )
     for place, measure in enumerate(MEASURES):
         _fill(figure, place, measure, runs, colours, RunsLook(axis, smoothing, log, raw, height=200))
-    return compact(figure, "", axis, height=570).update_layout(margin={"r": NAMES})
+    return compact(figure, "", axis, height=570)
 
 
 def plot_runs_measure(title: str, runs: Sequence[Curves], colours: dict[str, str], look: RunsLook) -> go.Figure:
@@ -97,7 +93,7 @@ def plot_runs_measure(title: str, runs: Sequence[Curves], colours: dict[str, str
     measure = next(m for m in MEASURES if m.title == title)
     figure = make_subplots(1, 1, subplot_titles=[title])
     _fill(figure, 0, measure, runs, colours, look)
-    return compact(figure, "", look.axis, height=look.height + 82).update_layout(margin={"r": NAMES})
+    return compact(figure, "", look.axis, height=look.height + 82)
 
 
 def _fill(

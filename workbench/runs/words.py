@@ -12,7 +12,7 @@ from dream.console import duration
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.feed import RunFeed
-from workbench.runs.trainings import Budget, TrainForm, Training
+from workbench.runs.trainings import Budget, TrainForm, Training, form_config
 
 SIGNS = {
     "queued": "…",
@@ -122,14 +122,15 @@ def chance_words(training: Training, curves: Curves) -> str:
 def plan_words(form: TrainForm, trainings: Sequence[Training]) -> str:
     """Says in a sentence what a form trains, on what, for how long, and with how many steps.
 
-    Steps or minutes are estimated from the newest run of the same preset and objective, if its speed is known.
+    Steps or minutes are estimated from the newest run of the same preset and objective, if its speed is known. Raises
+    InputError for settings that are not valid.
     """
     what = f"Trains {form.preset} ({form.objective}) on {form.source.strip() or 'no data yet'}"
-    seconds = None
+    seconds, batch = None, form_config(form).train.batch_size
     for training in trainings:
         feed = RunFeed(training.path)
         if training.run is not None and str(feed.record.get("preset")) in _names_of(form):
-            seconds = _seconds_per_step(feed.curves()[1])
+            seconds = _seconds_per_step(feed.curves()[1], batch)
         if seconds:
             break
     if form.budget == "steps":
@@ -147,16 +148,17 @@ def _names_of(form: TrainForm) -> tuple[str, ...]:
     return (form.preset, full) if form.objective == "dream" else (full,)
 
 
-def _seconds_per_step(curves: Curves) -> float | None:
+def _seconds_per_step(curves: Curves, batch: int) -> float | None:
+    """Seconds that a step of so many pictures takes at the run's latest speed; None if that is not known."""
     speeds = curves.train.get("samples_per_second", np.zeros(0))[-SPEED_ROWS:]
     speeds = speeds[np.isfinite(speeds) & (speeds > 0)]
-    return curves.batch_size / float(np.median(speeds)) if len(speeds) else None
+    return batch / float(np.median(speeds)) if len(speeds) else None
 
 
 def extension_words(training: Training, curves: Curves, kind: Budget, amount: float) -> str:
     """Says from which step to which, and for how long, an extension would train; without a measured speed less."""
     step = training.run.step if training.run is not None else 0
-    seconds = _seconds_per_step(curves)
+    seconds = _seconds_per_step(curves, curves.batch_size)
     if kind == "steps":
         takes = f", about {duration(amount * seconds)}" if seconds else ""
         return f"Trains from step {step:,} to step {step + int(amount):,}{takes}."

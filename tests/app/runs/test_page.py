@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.text import as_text
 from dream.decoding import pictures
 from dream.overrides import override
 from dream.presets import tiny
+from dream.training import run_log
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
 from workbench.runs.notes import Note, read_note, write_note
+from workbench.runs.trainings import delete_trainings, list_trainings
 from workbench.workspace import Workspace
 
 PROMPTS = ["a red circle", "a blue square", "a green cross", "a yellow star"]
@@ -120,3 +124,52 @@ def test_a_damaged_run_is_in_the_table_and_breaks_nothing(workspace, file):
     text = text_of(app)
     assert ("**bad** is damaged" in text) == (file in ("config.json", "heartbeat.json"))
     assert set(app.dataframe[0].value["run"]) == {"good", "bad"}
+
+
+def test_names_tags_and_notes_are_shown_as_they_are_written(workspace):
+    name = "![x](http:__127.0.0.1:9_p.png) **b** $x^2$"
+    make_run(workspace, name), make_run(workspace, "b")
+    text = text_of(opened())
+    assert as_text(name) in text and f"**{name}**" not in text
+
+
+def test_the_compared_runs_and_the_metric_are_in_the_address(workspace):
+    for name in "abc":
+        make_run(workspace, name)
+    app = opened()
+    app.multiselect(key="in.runs.chosen").set_value(["a", "c"]).run()
+    assert app.query_params["in.runs.chosen"] == ["a", "c"]
+    again = page_of("runs")
+    again.query_params["in.runs.chosen"] = ["c", "gone"]
+    again.query_params["in.runs.metric"] = "no metric"
+    again.run()
+    assert again.multiselect(key="in.runs.chosen").value == ["c"] and "gone is no longer there" in text_of(again)
+    assert len(again.get("plotly_chart")) == 4
+
+
+def test_one_metric_can_be_shown_large(workspace):
+    make_run(workspace, "a")
+    assert len(opened(**{"in.runs.metric": "Generative loss"}).get("plotly_chart")) == 1
+
+
+def test_runs_without_differences_are_named_and_never_called_the_same(workspace):
+    make_run(workspace, "a"), make_run(workspace, "b")
+    text = text_of(opened())
+    assert "no recorded setting, source, preset or device differs" in text and "the same." not in text
+
+
+def test_a_record_that_cannot_be_read_is_left_out_of_the_differences_by_name(workspace):
+    make_run(workspace, "a"), make_run(workspace, "b")
+    (workspace.runs / "b" / "config.json").write_text("{half")
+    text = text_of(opened(**{"in.runs.chosen": ["a", "b"]}))
+    assert "b is left out: its record cannot be read" in text and "differs" not in text
+
+
+def test_many_runs_are_deleted_at_once_except_those_that_are_trained(workspace, monkeypatch):
+    for name in "abc":
+        make_run(workspace, name)
+    holders = {workspace.runs / "b": SimpleNamespace(words="here")}
+    monkeypatch.setattr(run_log, "find_training", holders.get)
+    deleted, refused = delete_trainings(workspace, list_trainings(workspace))
+    assert sorted(deleted) == ["a", "c"] and refused == ["b is being trained here: stop it first"]
+    assert [path.name for path in workspace.runs.iterdir()] == ["b"]

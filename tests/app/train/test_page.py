@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.text import as_text
 from dream.presets import tiny
+from dream.training.optim import gentler
 from dream.training.run_log import RunLog
 from tests.app.opening import page_of
 from workbench.jobs import queue as launch
@@ -249,3 +252,82 @@ def test_a_damaged_folder_never_breaks_the_page(workspace, file):
     text = text_of(app)
     assert ("Damaged" in text) == (file in ("config.json", "heartbeat.json"))
     assert "sheet of step 10 is damaged" in text
+
+
+ODD = "![x](http://127.0.0.1:9/p.png) **b** $x^2$ :red[r] <b>h</b>"
+
+
+def test_messages_and_names_are_shown_as_they_are_written(workspace):
+    name = ODD.replace("/", "_")
+    make_run(workspace, name, "failed", message=ODD)
+    text = text_of(opened(**{"in.train.view": "Watch"}))
+    assert as_text(ODD) in text and as_text(name) in text and ODD not in text and f"**{name}**" not in text
+
+
+def test_a_diverged_training_is_set_up_again_with_the_settings_that_its_message_advises(workspace):
+    message = f"step 2: the loss is nan; start again with them: --set {' '.join(gentler(tiny().train))}"
+    make_run(workspace, "a", "failed", message=message)
+    app = opened(**{"in.train.view": "Watch"})
+    app.button(key="do.train.again").click().run()
+    assert app.text_area(key="in.train.assignments").value.split() == gentler(tiny().train)
+    assert app.segmented_control(key="in.train.view").value == "Set up" and "3 settings accepted" in text_of(app)
+
+
+def test_going_on_says_from_which_step_to_which_and_for_how_long(workspace):
+    make_run(workspace, "a", "stopped")
+    app = opened(**{"in.train.view": "Watch"})
+    assert "Trains from step 30 to about step 285, for 5 min." in text_of(app)
+    app.segmented_control(key="in.train.more.kind").set_value("steps").run()
+    assert "Trains from step 30 to step 530, about 8 min 20 s." in text_of(app)
+    app.number_input(key="in.train.more.steps").set_value(0).run()
+    assert "Steps must be a whole number" in text_of(app) and app.button(key="do.train.extend").disabled
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("minutes", 0.0), ("minutes", -1.0), ("minutes", 1e9), ("seed", -1.0), ("seed", 1.5)]
+)
+def test_a_number_out_of_range_is_refused_in_a_sentence(workspace, field, value):
+    app = opened()
+    app.number_input(key=f"in.train.{field}").set_value(value).run()
+    assert f"{field.capitalize()} must be a" in text_of(app) and app.button(key="do.train.start").disabled
+
+
+def test_the_form_says_what_will_happen_in_one_sentence(workspace):
+    assert "Trains tiny (dream) on shapes for 10 min; how many steps fit is measured first" in text_of(opened())
+    make_run(workspace, "before", "finished")
+    text = text_of(opened(**{"in.train.view": "Set up"}))
+    assert "Trains tiny (dream) on shapes for 10 min: about 510 steps at the speed of before." in text
+
+
+def test_a_run_whose_folder_is_deleted_reads_as_deleted(workspace):
+    job = enqueue(workspace, "train", "a", ("train", "--out", "runs/a"), Path("runs/a"))
+    job.log.write_text("step 10/40  generative 1.0\n")
+    ended = dataclasses.replace(job, state="finished", started=time.time(), ended=time.time())
+    write_job(workspace, ended)
+    folder = make_run(workspace, "a", "finished")
+    app = opened(**{"in.train.view": "Watch"})
+    assert "Finished." in text_of(app)
+    shutil.rmtree(folder)
+    assert "Deleted: its folder is no longer there" in text_of(app.run()) and "Go on" not in labels(app)
+    app.button(key="do.train.delete").click().run()
+    assert list_jobs(workspace) == [] and not app.exception
+
+
+def test_a_run_in_the_address_is_shown_and_one_that_is_gone_is_named(workspace):
+    for name in ("a", "b"):
+        make_run(workspace, name, "finished")
+    app = page_of("train")
+    app.query_params["in.train.watch"] = "a"
+    assert app.run().selectbox(key="in.train.watch").value == "a"
+    app = page_of("train")
+    app.query_params["in.train.watch"] = "gone"
+    app.query_params["in.train.smoothing"] = "17"
+    app.run()
+    assert "gone is no longer there" in text_of(app) and app.slider(key="in.train.smoothing").value == 0.8
+
+
+def test_a_loss_at_chance_is_said(workspace):
+    folder = make_run(workspace, "a", "running")
+    for step in range(40, 400, 10):
+        RunLog(folder).row("train", step, contrastive_loss=4.2, contrastive_share=1.0, samples_per_second=64.0)
+    assert "at chance for" in text_of(opened())

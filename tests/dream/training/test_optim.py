@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dream.model.dream import Dream
+from dream.overrides import override
 from dream.presets import clip, fluid
 from dream.training import optim
 from tests.dream.training.training_small import small_config
@@ -168,3 +169,27 @@ def test_swapping_the_average_in_is_undone_to_the_bit():
         assert bool((model.weight == math.pi).all())
         raise KeyError
     assert torch.equal(model.weight, live)
+
+
+@pytest.mark.parametrize(
+    ("ema", "ramp", "steps", "young"),
+    [
+        (0.998, True, 0, False),  # both are the weights of the start
+        (0.998, True, 10, True),
+        (0.998, True, 100, False),
+        (0.9999, False, 10_000, True),
+        (0.9999, False, 50_000, False),
+    ],
+)
+def test_an_average_is_young_in_a_short_run_and_while_it_holds_weights_of_the_start(ema, ramp, steps, young):
+    config = replace(small_config().train, ema=ema, ema_ramp=ramp)
+    assert optim.Ema(nn.Linear(1, 1), config).is_young(steps) == young
+
+
+@pytest.mark.parametrize(("lr", "clip"), [(800.0, 1e6), (8e-4, 3.0), (1e-6, 0.1)])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_gentler_settings_are_lower_never_above_the_defaults_and_can_be_typed(lr, clip, optimizer):
+    config = replace(small_config(), train=replace(small_config().train, lr=lr, clip=clip, optimizer=optimizer))
+    gentle = override(config, optim.gentler(config.train)).train
+    assert gentle.lr <= min(lr / 2, 8e-4) and gentle.clip <= min(clip / 2, 1.0)
+    assert (gentle.muon_lr < config.train.muon_lr) == (optimizer == "muon")
