@@ -14,7 +14,7 @@ lines = {trace.name: trace.y for trace in race.lines.data}
 assert len(lines) == 8 and all(len(y) == 6 for y in lines.values())  # all finished
 race.controls["played"].value = "as it went"
 lived = {trace.name: len(trace.y) for trace in race.lines.data}
-assert sorted(lived.values()) == [3] * 7 + [6] and lived[str(kept.chosen)] == 6
+assert sorted(lived.values()) == [3] * 7 + [6] and lived[str(kept.chosen + 1)] == 6  # names count from 1
 assert race.player.data["chosen"] == kept.chosen
 
 assert race.worth["regret (cosine)"].iloc[-1] == 0 and race.worth["rank correlation"].iloc[-1] == 1
