@@ -6,6 +6,7 @@ Names and texts of others pass through here, so control characters in them are e
 import io
 import sys
 import time
+from collections.abc import Sequence
 from typing import TextIO
 
 from dream.plain_text import escaped
@@ -56,6 +57,17 @@ class Console:
         if self.on_terminal and self.width:
             print(f"\r{' ' * self.width}\r", end="", file=self.stream)
             self.width = 0
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things in words: `1 picture`, `1,200 pictures`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def few_of(names: Sequence[str], most: int = 3) -> str:
+    """The first names and how many more there are: `a, b, c and 4 more`."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def duration(seconds: float) -> str:

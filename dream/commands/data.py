@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from dream.commands import options
 from dream.config import DreamConfig
-from dream.console import Console, duration, print_out
+from dream.console import Console, counted, duration, print_out
 from dream.errors import InputError
 from dream.overrides import override
 from dream.plain_text import printable
@@ -114,7 +114,7 @@ def _described(result: "Survey", name: str, size: int | None, own_validation: bo
     """The lines of a source's description."""
     yield name
     note = "" if result.complete else ", the first of more (--limit)"
-    yield f"  samples     {result.good:,} good in {_count(result.shards, 'shard')}{note}"
+    yield f"  samples     {result.good:,} good in {counted(result.shards, 'shard')}{note}"
     if result.good:
         if result.complete and not own_validation:
             kept = result.good - result.held_out
@@ -124,7 +124,7 @@ def _described(result: "Survey", name: str, size: int | None, own_validation: bo
         if fault := result.contrast_fault:
             yield f"  note        {fault}"
     total = result.report.total
-    yield f"  broken      {_count(total, 'problem') + '; these samples are skipped' if total else 'nothing'}"
+    yield f"  broken      {counted(total, 'problem') + '; these samples are skipped' if total else 'nothing'}"
     if total:
         yield from (f"    {line}" for line in result.report.summary(NAMES).splitlines())
 
@@ -216,10 +216,6 @@ class ReadingProgress:
         """Erases the line from a terminal."""
         if self._shown and self._on_terminal:
             print("\r" + " " * (shutil.get_terminal_size().columns - 1) + "\r", end="", file=sys.stderr, flush=True)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _listed(counts: "Counter[str]") -> str:

@@ -8,14 +8,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.console import counted, few_of
 from dream.errors import InputError
 from dream.json_text import parse_json
 from dream.pointer_files import refuse_pointer
 
 INDEX = ".index.json"
 """Ending of an index, as in `model.safetensors.index.json` or `pytorch_model.bin.index.json`."""
-NAMED = 3
-"""Files and tensors named in a message."""
 _NUMBERED = re.compile(r"^(?P<name>.+?)-(?P<number>\d+)-of-(?P<count>\d+)(?P<ending>\.[A-Za-z]+)$")
 
 
@@ -42,9 +41,9 @@ class WeightSet:
         """What is missing, in a clause; empty if the set is whole."""
         if not self.missing:
             return ""
-        lost = f", and with it {_count(len(self.lost), 'tensor')} ({_listed(self.lost)})" if self.lost else ""
-        share = f"{len(self.missing)} of {_count(len(self.files) + len(self.missing), 'file')}"
-        return f"incomplete: {_listed(self.missing)} missing ({share}){lost}; download it again"
+        lost = f", and with it {counted(len(self.lost), 'tensor')} ({few_of(self.lost)})" if self.lost else ""
+        share = f"{len(self.missing)} of {counted(len(self.files) + len(self.missing), 'file')}"
+        return f"incomplete: {few_of(self.missing)} missing ({share}){lost}; download it again"
 
     def lacking(self, held: Iterable[str]) -> str:
         """The tensors that the index puts into files that are there and do not hold them, in a clause."""
@@ -52,7 +51,7 @@ class WeightSet:
         absent = sorted(promised - set(held))
         if not absent:
             return ""
-        return f"incomplete: {_count(len(absent), 'tensor')} of the index are in no file ({_listed(absent)})"
+        return f"incomplete: {counted(len(absent), 'tensor')} of the index are in no file ({few_of(absent)})"
 
 
 def is_index(path: Path) -> bool:
@@ -118,12 +117,3 @@ def _numbered_set(name: str, count: int, ending: str, files: dict[int, Path]) ->
         f"{name}-{number:0{widths[0]}d}-of-{count:0{widths[1]}d}{ending}" for number in wanted if number not in files
     )
     return WeightSet(name, tuple(files[number] for number in sorted(files)), missing)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dream.console import few_of
 from dream.errors import InputError
 from dream.weights.finite import require_finite
 from dream.weights.reading import read_weights
@@ -259,5 +260,4 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _listed(what: str, names: set[str]) -> list[str]:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return [f"{what}: {', '.join(sorted(names)[:NAMED])}{more}"] if names else []
+    return [f"{what}: {few_of(sorted(names), NAMED)}"] if names else []

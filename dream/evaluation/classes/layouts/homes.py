@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from dream.console import few_of
 from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tree import (
@@ -221,7 +222,4 @@ def _too_deep(tree: Tree) -> InputError:
 
 
 def _listed(names: Iterable[str], most: int = 3) -> str:
-    """`'a', 'b', 'c' and 4 more`."""
-    every: Sequence[str] = [f"'{printable(name)}'" for name in names]
-    more = f" and {len(every) - most:,} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+    return few_of([f"'{printable(name)}'" for name in names], most)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dream.console import counted
 from dream.data.formats import is_hidden
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
@@ -116,7 +117,7 @@ def _own_splits(root: Tree, outer: Tree, splits: dict[str, Tree]) -> tuple[_Labe
             f"{quoted(outer)} has {there}, but no training pictures: {EXPECTED}; add 'train', or give one of these "
             f"folders alone, whose pictures are then divided"
         )
-    notes = [f"{_counted(len(outer.pictures))} next to the splits left out"] if outer.pictures else []
+    notes = [f"{counted(len(outer.pictures), 'picture')} next to the splits left out"] if outer.pictures else []
     home = entered(splits["train"], (), in_split=True)
     train = _labelled(root, home)
     if train is None:
@@ -166,7 +167,7 @@ def _one_set(root: Tree, outer: Tree) -> tuple[_Labelled, _Labelled, str]:
     else:
         train, test = ([names[name] for name in sorted(part)] for part in (lists.train, lists.test))
         unlisted = len(names) - len(train) - len(test)
-        notes = (*lists.notes, f"{_counted(unlisted)} in neither list left out") if unlisted else lists.notes
+        notes = (*lists.notes, f"{counted(unlisted, 'picture')} in neither list left out") if unlisted else lists.notes
         layout = f"{layout}, split by {lists.source}"
     notes = (*every.notes, *notes)
     return (replace(every, rows=train, notes=notes), replace(every, rows=test), f"{_known_as(layout)}{layout}")
@@ -184,7 +185,8 @@ def _labelled(root: Tree, home: Tree, known: set[str] | None = None) -> _Labelle
         return None
     rows = [(table.labels[name], name, path) for name, path in home.below() if name in table.labels]
     rest = home.count - len(rows)
-    notes = (f"{_counted(rest)} of {printable(home.name)}/ without a class in {table.source} left out",) if rest else ()
+    left = f"{counted(rest, 'picture')} of {printable(home.name)}/ without a class in {table.source} left out"
+    notes = (left,) if rest else ()
     return _Labelled(sorted(rows), f"classes from {table.source}", home, notes, not table.says_split)
 
 
@@ -219,10 +221,6 @@ def _files_above(root: Tree) -> Tree:
     except OSError:
         names = []
     return Tree(parent, (), (), tuple(sorted(names)))
-
-
-def _counted(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"
 
 
 def _within(path: Path, home: Tree) -> str:
