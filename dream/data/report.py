@@ -127,6 +127,13 @@ class DataReport:
         return sorted(copy, key=lambda entry: (rank.get(entry[0], len(rank)), entry[0], entry[1]))
 
 
+def problems_clause(report: DataReport) -> str:
+    """Counts of the report and an example, to end a sentence; empty without problems."""
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
+    first = next(iter(report.problems()), None)
+    return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""
+
+
 def problem_lines(kinds: Mapping[str, Any]) -> list[str]:
     """Lines to read of the `kinds` of `DataReport.to_dict`: counts, the names it holds and how many more there are."""
     lines = []

@@ -21,7 +21,7 @@ from dream.data.batch import Batch
 from dream.data.captions import every_caption
 from dream.data.changes import corpus_facts
 from dream.data.order import Order, OrderedRow, Position, Window, windows
-from dream.data.report import DataReport
+from dream.data.report import DataReport, problems_clause
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
 from dream.data.variety import Variety
@@ -121,7 +121,7 @@ class StoredSource:
                     if sample is not None:
                         chosen.setdefault(sample.caption.casefold() if distinct else sample.name, sample)
         if not chosen:
-            raise RunError(f"no validation sample of '{self.name}' can be read any more{_problems(self.report)}")
+            raise RunError(f"no validation sample of '{self.name}' can be read any more{problems_clause(self.report)}")
         samples = list(chosen.values())[:count]
         return _batch(samples, np.zeros(len(samples), dtype=bool))
 
@@ -208,7 +208,7 @@ class StoredSource:
                 while len(samples) < batch_size:
                     drawn = list(itertools.islice(draws, batch_size - len(samples)))
                     if not drawn or drawn[0].after.epoch > good_epoch + self._order.world_size:
-                        raise RunError(f"nothing is left to read in '{self.name}'{_problems(self.report)}")
+                        raise RunError(f"nothing is left to read in '{self.name}'{problems_clause(self.report)}")
                     for draw, sample in zip(drawn, self._load_all(drawn, pool), strict=True):
                         if sample is not None:
                             samples.append(sample)
@@ -283,12 +283,5 @@ def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
 def nothing_usable(corpus: Corpus, report: DataReport, part: str = "") -> str:
     """Sentence on a source, or the `part` of it, without one good sample; with the expected layout if that may help."""
     if kinds.BROKEN_PICTURE in report.by_kind():
-        return f"every sample of '{corpus.name}'{part} is broken{_problems(report)}"
-    return f"no captioned picture in '{corpus.name}': {corpus.hint()}{_problems(report)}"
-
-
-def _problems(report: DataReport) -> str:
-    """Counts of the report and an example, to end a sentence."""
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
-    first = next(iter(report.problems()), None)
-    return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""
+        return f"every sample of '{corpus.name}'{part} is broken{problems_clause(report)}"
+    return f"no captioned picture in '{corpus.name}': {corpus.hint()}{problems_clause(report)}"

@@ -17,7 +17,7 @@ from dream.config import DreamConfig
 from dream.data import report as kinds
 from dream.data.drawn.shapes import SPLITS, ShapesSource
 from dream.data.order import windows
-from dream.data.report import DataReport
+from dream.data.report import DataReport, problems_clause
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.sources import open_corpora
 from dream.data.stored import held_out_below
@@ -187,7 +187,9 @@ class StoredSamples:
             if window is not None:
                 self._below = held_out_below(window.rows, len(window.rows) < self.corpus.window_rows)
         if not known:
-            raise InputError(f"no captioned picture in '{self.name}': {self.corpus.hint()}{_what_broke(self.report)}")
+            raise InputError(
+                f"no captioned picture in '{self.name}': {self.corpus.hint()}{problems_clause(self.report)}"
+            )
 
     @property
     def shards(self) -> Sequence[str]:
@@ -309,9 +311,3 @@ def _matching(entries: Iterator[SampleEntry], wanted: str, check: Callable[[], N
                 yield entry
         except BadSample:
             continue  # a sample without a caption cannot match
-
-
-def _what_broke(report: DataReport) -> str:
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in report.by_kind().items())
-    first = next(iter(report.problems()), None)
-    return f" ({counts}; e.g. {first[1]}/{first[2]}: {first[3] or first[0]})" if first else ""
