@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dream.data.emoji.icons import read_icons
+from dream.data.emoji.icons import Icon, read_icons
 from dream.data.emoji.packages import STYLES, fetch_packages
 from dream.data.emoji.table import Drawing, check_counts, table_path, write_table
 from dream.data.emoji.things import Splits, read_things
@@ -49,17 +49,19 @@ def _drawings(root: Path, report: Report) -> Iterator[Drawing]:
     for number, (thing, style, split) in enumerate(wanted):
         name = sets[style].name_of(thing.hexcode, thing.label)
         if name is not None:
-            picture = draw_icon(sets[style].svg(name))
+            picture = draw_icon(sets[style].icon(name))
             told = (thing.label, style, thing.tags, thing.hexcode, thing.group, thing.subgroup, split)
             yield Drawing(f"{thing.hexcode}.{style}", *told, picture)
         if number % 50 == 0:
             report(number / len(wanted), f"drawing {thing.label}, {style}")
 
 
-def draw_icon(svg: str) -> bytes:
-    """An SVG document at 64 x 64 pixels on white, centred in a square, as lossless WebP."""
+def draw_icon(icon: Icon) -> bytes:
+    """An icon at 64 x 64 pixels on white, centred in a square, as lossless WebP."""
+    scale = DRAWN / max(icon.width, icon.height)
+    width, height = (max(1, round(side * scale)) for side in (icon.width, icon.height))
     try:
-        content = bytes(_svg_renderer()(svg_string=svg, skip_system_fonts=True, **_drawn_size(svg)))
+        content = bytes(_svg_renderer()(svg_string=icon.svg, skip_system_fonts=True, width=width, height=height))
     except ValueError as error:
         raise RunError(f"an icon cannot be drawn ({error}): fetch the packages again") from None
     drawn = Image.open(io.BytesIO(content)).convert("RGBA")
@@ -68,13 +70,6 @@ def draw_icon(svg: str) -> bytes:
     stored = io.BytesIO()
     square.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(stored, "WEBP", lossless=True)
     return stored.getvalue()
-
-
-def _drawn_size(svg: str) -> dict[str, int]:
-    """Width and height in pixels of the drawing: the longer side is DRAWN."""
-    width, height = (float(svg.partition(f' {name}="')[2].partition('"')[0]) for name in ("width", "height"))
-    scale = DRAWN / max(width, height)
-    return {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
 
 
 def _svg_renderer() -> Callable[..., bytes]:

@@ -3,10 +3,18 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dream.data.emoji.packages import Package, package_file, read_package_json
 from dream.errors import InputError
+
+
+class Icon(NamedTuple):
+    """An icon as an SVG document, with its size in the document's own units."""
+
+    svg: str
+    width: float
+    height: float
 
 
 @dataclass(frozen=True)
@@ -28,8 +36,8 @@ class IconSet:
                 return name
         return None
 
-    def svg(self, name: str) -> str:
-        """The icon as an SVG document, with black for the colour of the text."""
+    def icon(self, name: str) -> Icon:
+        """The icon of that name, with black for the colour of the text."""
         seen = set()
         while name not in self.icons:
             if name in seen or name not in self.parents:
@@ -39,11 +47,12 @@ class IconSet:
         icon = self.icons[name]
         width, height = icon.get("width", self.width), icon.get("height", self.height)
         body = icon["body"].replace("currentColor", "black")
-        return (
+        document = (
             '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
             f'viewBox="{icon.get("left", 0)} {icon.get("top", 0)} {width} {height}" width="{width}" height="{height}">'
             f"{body}</svg>"
         )
+        return Icon(document, width, height)
 
 
 def icon_name(label: str) -> str:
@@ -54,14 +63,14 @@ def icon_name(label: str) -> str:
 def read_icons(root: Path, package: Package) -> IconSet:
     """The icon set of a package below `root`. Raises InputError if it is missing or damaged."""
     path = package_file(root, package, "icons.json")
-    tree: Any = read_package_json(path)
+    tree = read_package_json(path)
     codes = path.with_name("chars.json")
     try:
         aliases = tree.get("aliases", {}).items()
         return IconSet(
             dict(tree["icons"]),
             {name: alias["parent"] for name, alias in aliases if set(alias) == {"parent"}},
-            dict(read_package_json(codes)) if codes.is_file() else {},  # type: ignore[arg-type]
+            dict(read_package_json(codes)) if codes.is_file() else {},
             float(tree.get("width", 16)),
             float(tree.get("height", 16)),
         )

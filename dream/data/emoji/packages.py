@@ -1,10 +1,10 @@
 """The artists' packages that the emoji are built from: names, versions, licences, and where they lie unpacked."""
 
-import json
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dream.errors import InputError, RunError
 from dream.json_text import parse_json
@@ -94,12 +94,12 @@ def package_file(root: Path, package: Package, name: str) -> Path:
     return home / name
 
 
-def read_package_json(path: Path) -> dict[str, object]:
-    """The JSON object in a file of a package. Raises InputError if it is none."""
+def read_package_json(path: Path) -> Any:
+    """The JSON in a file of a package. Raises InputError if it is missing or damaged, or a bare value."""
     try:
         tree = parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is missing or damaged ({error}): fetch the package again") from None
     if not isinstance(tree, (dict, list)):
-        raise InputError(f"{path} is not what {json.dumps(path.name)} of an icon package should be")
-    return tree  # type: ignore[return-value]
+        raise InputError(f"{path} holds neither an object nor a list: fetch the package again")
+    return tree

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dream.data.emoji.packages import LABELS, package_file, read_package_json
 from dream.errors import InputError
@@ -40,7 +39,7 @@ class Splits:
     @classmethod
     def read(cls) -> "Splits":
         """The splits as they are published with the data."""
-        tree: Any = read_package_json(SPLITS_FILE)
+        tree = read_package_json(SPLITS_FILE)
         return cls(
             frozenset(tree["unseen"]),
             frozenset((code, style) for style, codes in tree["val"].items() for code in codes),
@@ -59,8 +58,8 @@ class Splits:
 def read_things(root: Path) -> Iterator[Emoji]:
     """All emoji of the package of labels below `root`, with their skin tones. Raises InputError if it is damaged."""
     path = package_file(root, LABELS, "en/data.json")
-    entries: Any = read_package_json(path)
-    messages: Any = read_package_json(path.with_name("messages.json"))
+    entries = read_package_json(path)
+    messages = read_package_json(path.with_name("messages.json"))
     try:
         groups = {each["order"]: each["key"] for each in messages["groups"]}
         subgroups = {each["order"]: each["key"] for each in messages["subgroups"]}

@@ -3,6 +3,7 @@
 import io
 import json
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from dream.presets import tiny
 
 SQUARE = '<path fill="currentColor" d="M0 0h16v16H0z"/>'
 DOT = '<circle cx="8" cy="8" r="6" fill="#f00"/>'
-NEEDS_RESVG = pytest.mark.skipif("not __import__('importlib.util').util.find_spec('resvg_py')", reason="needs resvg-py")
+NEEDS_RESVG = pytest.mark.skipif(find_spec("resvg_py") is None, reason="needs resvg-py")
 
 
 def package(root: Path, name: str, version: str, files: dict[str, object]) -> None:
