@@ -1,7 +1,5 @@
 """Comparison of the chosen runs: curves, configuration differences, samples, tags and notes."""
 
-from typing import cast
-
 import streamlit as st
 
 from app.figures import show_figure
@@ -9,12 +7,11 @@ from app.handing_over import hand_over
 from app.keys import RUNS, TRAIN
 from app.links import LINKED
 from app.text import as_text
-from app.train.live import run_feed
+from app.train.live import axis_control, run_feed
 from workbench.figures import style
 from workbench.figures.training_parts import middle_cut
 from workbench.figures.training_runs import MEASURES, RunsLook, plot_runs_measure
 from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
-from workbench.runs.curves import AXES, Axis
 from workbench.runs.folders import picture_file, record_or_problem
 from workbench.runs.notes import Note, all_tags, read_note, write_note
 from workbench.runs.trainings import Training
@@ -53,22 +50,14 @@ def _controls() -> tuple[str, RunsLook]:
     left, over, smooth, toggles = st.columns([3, 3, 3, 3], vertical_alignment="bottom")
     options = [ALL, *(measure.title for measure in MEASURES)]
     metric = left.selectbox("Metric", options, key=RUNS.input("metric"), help="What is plotted.", bind=LINKED)
-    axis = over.segmented_control(
-        "Horizontal axis",
-        list(AXES),
-        default="steps",
-        key=RUNS.input("axis"),
-        required=True,
-        help="Unit of the horizontal axis.",
-        bind=LINKED,
-    )
+    axis = axis_control(over, RUNS.input("axis"))
     about = "Weight of earlier values."
     smoothing = smooth.slider("Smoothing", 0.0, 0.99, 0.8, 0.01, key=RUNS.input("smoothing"), help=about, bind=LINKED)
     about = "Equal ratios are equally far apart."
     log = toggles.toggle("Logarithmic losses", True, key=RUNS.input("log"), help=about, bind=LINKED)
     about = "Adds the logged values as faint lines."
     raw = toggles.toggle("Show unsmoothed", True, key=RUNS.input("raw"), help=about, bind=LINKED)
-    return metric, RunsLook(cast(Axis, axis), smoothing, log, raw, height=240 if metric == ALL else 420)
+    return metric, RunsLook(axis, smoothing, log, raw, height=240 if metric == ALL else 420)
 
 
 def configurations(chosen: list[Training]) -> None:

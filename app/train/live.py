@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.figures import show_figure
 from app.keys import TRAIN
@@ -64,15 +65,7 @@ def curve_controls() -> CurveSettings:
     received it loses its value.
     """
     left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
-    axis = left.segmented_control(
-        "Horizontal axis",
-        list(AXES),
-        default="steps",
-        key=TRAIN.input("axis"),
-        required=True,
-        help="Unit of the horizontal axis.",
-        bind=LINKED,
-    )
+    axis = axis_control(left, TRAIN.input("axis"))
     smoothing = middle.slider(
         "Smoothing",
         0.0,
@@ -85,7 +78,21 @@ def curve_controls() -> CurveSettings:
     )
     about = "Equal ratios are equally far apart."
     log = right.toggle("Logarithmic losses", True, key=TRAIN.input("log"), help=about, bind=LINKED)
-    return cast(Axis, axis), smoothing, log
+    return axis, smoothing, log
+
+
+def axis_control(place: DeltaGenerator, key: str) -> Axis:
+    """Shows the choice of the curves' horizontal axis and returns it."""
+    chosen = place.segmented_control(
+        "Horizontal axis",
+        list(AXES),
+        default="steps",
+        key=key,
+        required=True,
+        help="Unit of the horizontal axis.",
+        bind=LINKED,
+    )
+    return cast(Axis, chosen)
 
 
 def _figures(feed: RunFeed, of: tuple[Any, ...], curves: Curves) -> None:
