@@ -114,7 +114,7 @@ def widget(page: "Page", key: str) -> "Locator":
 
 def press(page: "Page", key: str) -> None:
     """Presses the button of that key once it is enabled."""
-    button = widget(page, key).locator("button").first
+    button = widget(page, key).locator("button:visible").first  # of two versions one is hidden, by the page's width
     button.wait_for(timeout=PATIENCE)
     page.wait_for_function("button => !button.disabled", arg=button.element_handle(), timeout=PATIENCE)
     button.click(timeout=PATIENCE)
