@@ -20,6 +20,7 @@ pytestmark = pytest.mark.browser
 NAMES = [name for pages in PAGES.values() for name, _ in pages]
 MOST_PRESSED = 40
 """Most segments pressed per page."""
+STILL = "[data-testid=stApp][data-test-script-state=notRunning]"
 WAIT, QUICK = 15_000, 2_000
 """Milliseconds that a page, and an element that was just there, have to answer."""
 
@@ -100,93 +101,97 @@ def test_text_of_users_is_shown_as_text(browser, address, canary, name):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     watch(page, canary.host)
-    page.goto(f"{address}/{'' if name == 'home' else name}")
+    start = f"{address}/{'' if name == 'home' else name}"
+    page.goto(start)
     walk = Walk(page, name, canary)
-    walk.look_around()
     view, key, values = chosen_first(canary).get(name, ("", "", []))
     for value in values:
         walk.choose(view, key, value)
-    walk.type_everywhere()
+    walk.go_everywhere()
     page.close()
-    hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
     lines = listed(walk.found)
     assert not lines, f"{len(lines)} places draw text of users:\n" + "\n".join(lines)
+    hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
     assert hosts == {urlsplit(address).netloc} and not canary.asked
+    assert walk.shown or name == "masking", "no text of users was shown at all"
 
 
 class Walk:
     """A walk through one page: everything unfolded, each segment pressed, each box filled."""
 
     def __init__(self, page: Page, name: str, canary: Canary) -> None:
-        self.page, self.name, self.canary = page, name, canary
+        self.page, self.name, self.canary, self.start = page, name, canary, page.url
         self.found: set[Offence] = set()
+        self.shown = False
+        """Whether the page ever showed text of users."""
         self.opened = {"Save", "Export"}  # popovers; these hold no text of users
+        self.pressed: set[str] = set()
+        self.typed: set[str] = set()
         self.main = page.get_by_test_id("stMain")
 
     def look(self) -> None:
         """Waits for the page and notes what it drew."""
-        settle(self.page)
+        self.page.wait_for_timeout(100)  # a click has to reach the server before the page is at work
+        self.page.wait_for_selector(STILL, timeout=1000 * 60)
         self.found |= offences(self.page, self.name)
+        self.shown = self.shown or "**b**" in self.main.inner_text()
 
-    def look_around(self) -> None:
-        """Unfolds everything in every view of the page."""
-        pressed: set[str] = set()
+    def go_everywhere(self) -> None:
+        """Unfolds everything and types into every box, in every view of the page."""
         self._unfold()
+        self._type_into_boxes()
         for _ in range(MOST_PRESSED):
-            fresh = [(word, button) for word, button in self._segments() if word not in pressed]
+            fresh = [(word, button) for word, button in self._segments() if word not in self.pressed]
             if not fresh:
                 return
             word, button = fresh[-1]  # the innermost first, while it is there
-            pressed.add(word)
+            self.pressed.add(word)
             self._click(button)
             self._unfold()
+            self._type_into_boxes()
 
     def choose(self, view: str, key: str, value: str) -> None:
-        """Types a value into the box of that key in a view, and walks on."""
+        """Types a value into the box of that key in a view, and shows what it opens in each view that is left."""
         for _, button in [(word, button) for word, button in self._segments() if word == view]:
             self._click(button)
         box = self.page.locator(f".st-key-{re.sub(r'[^A-Za-z0-9_-]', '-', key)} input")
-        if box.count():
-            self._fill(box.first, value)
-            self.look_around()
+        self._fill(box.first, value)
+        for word, _ in self._segments() if not view else []:
+            for _, button in [(other, button) for other, button in self._segments() if other == word]:
+                self._click(button)
+                self._unfold()
 
-    def type_everywhere(self) -> None:
-        """Types the hostile text into each box in each view, submits, and puts the old value back."""
-        typed: set[str] = set()
-        views: set[str] = set()
+    def _type_into_boxes(self) -> None:
+        """Types the hostile text into each new box, submits, and puts the old value back."""
         for _ in range(MOST_PRESSED):
-            self._type_into_boxes(typed)
-            fresh = [(word, button) for word, button in self._segments() if word not in views]
-            if not fresh:
-                return
-            views.add(fresh[0][0])
-            self._click(fresh[0][1])
-            self._unfold()
-
-    def _type_into_boxes(self, typed: set[str]) -> None:
-        for _ in range(MOST_PRESSED):
-            boxes = [(key, box) for key, box in self._boxes() if key not in typed]
+            boxes = [(key, box) for key, box in self._boxes() if key not in self.typed]
             if not boxes:
                 return
             key, box = boxes[0]
-            typed.add(key)
+            self.typed.add(key)
             before = box.input_value()
             self._fill(box, self.canary.text("typed"))
-            asks = "textbox" in key.lower() and self.main.locator("[data-testid^=stBaseButton-primary]:enabled")
-            for button in asks.all()[:1] if asks else []:
-                self._click(button)
-                self.page.wait_for_timeout(1500)
-                self.look()
+            if key.startswith("textbox"):
+                self._submit()
             again = [box for other, box in self._boxes() if other == key]
             if again and before:
                 self._fill(again[0], before)
+
+    def _submit(self) -> None:
+        """Presses the page's main button, if it can be pressed; comes back from a page that this opens."""
+        for button in self.main.locator("[data-testid^=stBaseButton-primary]:enabled").all()[:1]:
+            self._click(button)
+            self.page.wait_for_timeout(1500)
+            self._unfold()
+        if urlsplit(self.page.url).path != urlsplit(self.start).path:
+            self.page.goto(self.start)
+            self._unfold()
 
     def _fill(self, box: Locator, value: str) -> None:
         with suppress(Error):  # the page has drawn it anew
             box.fill(value, timeout=QUICK)
             box.press("Control+Enter" if box.evaluate("box => box.tagName") == "TEXTAREA" else "Enter", timeout=QUICK)
             box.blur(timeout=QUICK)
-        self.page.wait_for_timeout(400)
         self._unfold()
 
     def _click(self, element: Locator) -> None:
@@ -216,20 +221,23 @@ class Walk:
         return [(word, button) for button in buttons if (word := button.inner_text().strip())]
 
     def _boxes(self) -> list[tuple[str, Locator]]:
-        """Keys and boxes for text that can be seen."""
+        """Keys and boxes for text that can be seen; of the boxes to choose from those that take other values, too."""
         boxes = self.main.locator("textarea, input[type=text], input:not([type])").all()
         seen = [box for box in boxes if box.is_visible() and box.is_enabled()]
-        return [(box.evaluate(NAME_OF_BOX), box) for box in seen]
+        named = [(box.evaluate(NAME_OF_BOX), box) for box in seen]
+        return [(key, box) for key, box in named if key.startswith("textbox") or re.search(TAKES_OTHERS, key)]
 
 
+TAKES_OTHERS = r"-(model|path|source|tag|other|data|watch)s?\b"
+NAME_OF_BOX = """box => {
+  const [keyed, free] = ["[class*=st-key-]", "[data-testid=stTextInput], [data-testid=stTextArea]"].map((name) =>
+    box.closest(name));
+  const key = keyed ? keyed.className.match(/st-key-\\S+/)[0] : "";
+  return (free ? "textbox " : "choice ") + (box.getAttribute("aria-label") || "") + " " + key;
+}"""
 DRAWN = """() => Object.fromEntries([...document.querySelectorAll("[class*=st-key-here-]")].map((place) => [
   place.className.match(/st-key-here-(\\d+)/)[1],
   [...place.querySelectorAll("[data-testid=stMarkdownContainer], [data-testid=stCaptionContainer]")].map((one) =>
     [one.textContent.trim(), one.querySelectorAll("a, img, strong, em, del, .katex, li, code, h1, h2, table").length])
 ]))"""
 """By number of a text: what is written at each place, and how many elements stand for more than text."""
-NAME_OF_BOX = """box => {
-  const [keyed, free] = ["[class*=st-key-]", "[data-testid=stTextInput], [data-testid=stTextArea]"].map((name) =>
-    box.closest(name));
-  return (free ? "textbox " : "choice ") + (box.getAttribute("aria-label") || "") + (keyed ? keyed.className : "");
-}"""
