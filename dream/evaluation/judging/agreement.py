@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.data.drawn.drawing import draw
-from dream.data.drawn.grammar import caption, edits
+from dream.data.drawn.grammar import Scene, caption, edits
 from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.judging import damage
-from dream.evaluation.judging.damage import CLASSES, IGNORE, Drawings
+from dream.evaluation.judging.damage import Drawings
 from dream.evaluation.judging.judge import Judge, Verdict, judged_level, load_judge
+from dream.evaluation.judging.reading import IGNORE, REFUSABLE, Reader
+from dream.evaluation.judging.wide_network import WideNetwork
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
 from dream.evaluation.statistics import Measure, share
@@ -26,6 +28,9 @@ from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
 Flags = NDArray[np.bool_]
+Labels = Mapping[str, NDArray[np.int64]]
+SIDES = (30, 32, 48, 64)
+"""Sizes in pixels at which the accuracy at levels 2 and 3 is kept."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class JudgeSettings(TaskSettings, task="judge"):
         """Shares of drawings that the judge reads as their answer key says, by attribute, and refuses, by damage.
 
         Exact drawings have the model's level and size, which the judge rescales to its own; damaged ones have the
-        judge's. Raises InputError for a level that the judge does not know.
+        judge's.
         """
         needs_answer_key("judge", data)
         level, judge = judged_level(pretrained.config), load_judge()
@@ -49,7 +54,7 @@ class JudgeSettings(TaskSettings, task="judge"):
         progress(0.0, "reading exact drawings")
         measures = _exact(judge, level, pretrained.config.image.size, self.count, draws)
         progress(0.3, "reading worn and malformed drawings")
-        read, refused = _readings(judge, self.count, self.count // 5, draws)
+        read, refused = _readings(judge.reader(level), self.count, self.count // 5, draws)
         for kind in ("worn", "straying"):
             measures.append(_measure("every attribute right", f"{kind} drawings", read[kind]))
         return measures + [_measure("refused", f"damage: {kind}", flags) for kind, flags in refused.items()]
@@ -88,9 +93,41 @@ def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, 
 
     The seed must differ from the training's. A damaged drawing counts if it has a label 'none of these'.
     """
-    read, refused = _readings(judge, count, count // 5, np.random.default_rng([seed, 1]))
+    return _accuracy(judge, count, np.random.default_rng([seed, 1]))
+
+
+def wide_accuracy(network: WideNetwork, count: int = 1000, seed: int = 1) -> dict[str, Any]:
+    """Shares of held-out drawings of levels 2 and 3 that are read right, for the JSON beside the weights.
+
+    Clean ones by level, seen and unseen combinations, attribute, number of objects, and size in pixels; level 3 also
+    as in `judge_accuracy`. The seed must differ from the training's.
+    """
+    draws = np.random.default_rng([seed, 3])
+    found: dict[str, Any] = {}
+    for level in (2, 3):
+        for combination in ("seen", "unseen"):
+            scenes = sample_scenes(level, count, draws, unseen=combination == "unseen")
+            found[f"level {level}, {combination}"] = _clean_shares(network, scenes)
+    return found | {"level 3": _accuracy(network, count, draws)}
+
+
+def _clean_shares(network: WideNetwork, scenes: list[Scene]) -> dict[str, Any]:
+    labels = network.reach.labels(scenes)
+    at = {side: _agreement(network, torch.from_numpy(draw(scenes, side)), labels) for side in SIDES}
+    by_attribute, things = at[network.reach.side], np.array([len(scene.things) for scene in scenes])
+    clean = _every(by_attribute)
+    return {
+        "clean": float(clean.mean()),
+        "clean_by_attribute": {name: float(flags.mean()) for name, flags in by_attribute.items()},
+        "clean_by_things": {str(n): float(clean[things == n].mean()) for n in sorted(set(things.tolist()))},
+        "clean_by_pixels": {str(side): float(_every(flags).mean()) for side, flags in at.items()},
+    }
+
+
+def _accuracy(reader: Reader, count: int, draws: np.random.Generator) -> dict[str, Any]:
+    read, refused = _readings(reader, count, count // 5, draws)
     means = {kind: float(flags.mean()) for kind, flags in read.items()}
-    attributes = ("layout", "ground", "shape", "colour")
+    attributes = tuple(reader.reach.classes)
     return {
         "drawings": count,
         **{kind: mean for kind, mean in means.items() if kind not in attributes},
@@ -100,48 +137,49 @@ def judge_accuracy(judge: Judge, count: int = 5000, seed: int = 1) -> dict[str, 
 
 
 def _readings(
-    judge: Judge, count: int, damaged: int, draws: np.random.Generator
+    reader: Reader, count: int, damaged: int, draws: np.random.Generator
 ) -> tuple[dict[str, Flags], dict[str, Flags]]:
     """Flags of drawings read right, by kind (clean ones also by attribute), and of malformed ones refused, by damage.
 
-    There are `count` drawings of each kind, and `damaged` of each damage.
+    They are of the highest level that the network knows. There are `count` drawings of each kind, and `damaged` of
+    each damage.
     """
-    clean = damage.clean_drawings(count, draws)
-    worn = Drawings(damage.worn(clean.images, draws), clean.labels)
-    straying = damage.damaged_drawings("none", count, draws)
-    by_attribute = _agreement(judge, clean)
+    reach = reader.reach
+    clean = damage.clean_drawings(count, draws, reach)
+    worn = damage.worn(clean.images, draws)
+    straying = damage.damaged_drawings("none", count, draws, reach)
+    by_attribute = _agreement(reader, _images(clean.images), clean.labels)
     read = {
         "clean": _every(by_attribute),
-        "clean_not_refusing": _every(_agreement(judge, clean, refusing=False)),
-        "worn": _every(_agreement(judge, worn)),
-        "straying": _every(_agreement(judge, straying)),
+        "clean_not_refusing": _every(_agreement(reader, _images(clean.images), clean.labels, refusing=False)),
+        "worn": _every(_agreement(reader, _images(worn), clean.labels)),
+        "straying": _every(_agreement(reader, _images(straying.images), straying.labels)),
         **by_attribute,
     }
-    kinds = damage.DAMAGES
-    return read, {kind: _refused(judge, damage.damaged_drawings(kind, damaged, draws)) for kind in kinds}
+    kinds = damage.damages(reach)
+    return read, {kind: _refused(reader, damage.damaged_drawings(kind, damaged, draws, reach)) for kind in kinds}
 
 
-def _agreement(judge: Judge, drawings: Drawings, refusing: bool = True) -> dict[str, Flags]:
-    labels = {name: torch.from_numpy(numbers) for name, numbers in drawings.labels.items()}
-    agrees = judge.read(_images(drawings), refusing).agrees(labels)
-    return {name: flags.numpy() for name, flags in agrees.items()}
+def _agreement(reader: Reader, images: Tensor, labels: Labels, refusing: bool = True) -> dict[str, Flags]:
+    numbers = {name: torch.from_numpy(values) for name, values in labels.items()}
+    return {name: flags.numpy() for name, flags in reader.read(images, refusing).agrees(numbers).items()}
 
 
 def _every(flags: Mapping[str, Flags]) -> Flags:
     return np.logical_and.reduce(list(flags.values()))
 
 
-def _images(drawings: Drawings) -> Tensor:
-    return torch.from_numpy(drawings.images.astype(np.float32))
+def _images(pictures: damage.Pictures) -> Tensor:
+    return torch.from_numpy(pictures.astype(np.float32))
 
 
-def _refused(judge: Judge, drawings: Drawings) -> Flags:
+def _refused(reader: Reader, drawings: Drawings) -> Flags:
     """Flags of the malformed drawings: whether anything is read as 'none of these'."""
-    reading = judge.read(_images(drawings))
+    reading, classes = reader.read(_images(drawings.images)), reader.reach.classes
     malformed, refused = np.zeros(len(drawings.images), bool), np.zeros(len(drawings.images), bool)
-    for name in ("layout", "ground", "shape"):
+    for name in REFUSABLE:
         labels = drawings.labels[name].reshape(len(malformed), -1)
         read = getattr(reading, name).numpy().reshape(len(malformed), -1)
-        malformed |= (labels == CLASSES[name]).any(1)
-        refused |= ((labels != IGNORE) & (read == CLASSES[name])).any(1)
+        malformed |= (labels == classes[name]).any(1)
+        refused |= ((labels != IGNORE) & (read == classes[name])).any(1)
     return refused[malformed]

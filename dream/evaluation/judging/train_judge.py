@@ -1,6 +1,6 @@
-"""Trains the judge on fresh drawings, and writes its weights and accuracy.
+"""Trains a network of the judge on fresh drawings, and writes its weights and accuracy.
 
-Run as `python -m dream.evaluation.judging.train_judge`.
+Run as `python -m dream.evaluation.judging.train_judge` for levels 0 and 1, and with `--wide` for levels 2 and 3.
 """
 
 import argparse
@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,38 +20,69 @@ from dream.__main__ import CommandParser
 from dream.console import print_out
 from dream.errors import InputError
 from dream.evaluation.judging import damage
-from dream.evaluation.judging.agreement import judge_accuracy
-from dream.evaluation.judging.damage import IGNORE, Drawings
-from dream.evaluation.judging.judge import WEIGHTS, Judge
+from dream.evaluation.judging.agreement import judge_accuracy, wide_accuracy
+from dream.evaluation.judging.damage import Drawings
+from dream.evaluation.judging.judge import WEIGHTS, WIDE_WEIGHTS, Judge
+from dream.evaluation.judging.reading import IGNORE, WIDE, Reader, rescaled
+from dream.evaluation.judging.wide_network import CELLS, WideNetwork
 from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 
 STEPS, BATCH = 1500, 128
+WIDE_STEPS, WIDE_BATCH = 1400, 64
+WIDE_SIDES = (30, 48, 48, 64)
+"""Side lengths at which undamaged drawings of levels 2 and 3 are made, equally often, before they are rescaled."""
+DAMAGED = 16
+"""Damaged drawings in a batch of levels 2 and 3, from a pool that is drawn once because it takes long."""
+POOL = 3072
+
+Report = Callable[[int, float], None]
 
 
-def train_judge(
-    seed: int = 0, steps: int = STEPS, report: Callable[[int, float], None] = lambda step, loss: None
-) -> Judge:
-    """A judge trained on `steps` batches of fresh drawings; calls `report(step, loss)` every 100 steps."""
+def _quiet(step: int, loss: float) -> None:
+    pass
+
+
+def train_judge(seed: int = 0, steps: int = STEPS, report: Report = _quiet) -> Judge:
+    """A judge of levels 0 and 1, trained on `steps` batches of fresh drawings; reports (step, loss) every 100 steps."""
     generator = np.random.default_rng([seed, 0])
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         judge = Judge()
-    optimizer = torch.optim.AdamW(judge.parameters(), 3e-3, weight_decay=0.02)
+    _train(judge, lambda: _loss(judge, damage.training_drawings(BATCH, generator)), steps, report)
+    return judge
+
+
+def train_wide(seed: int = 0, steps: int = WIDE_STEPS, report: Report = _quiet, pool: int = POOL) -> WideNetwork:
+    """The judge's network for levels 2 and 3, trained on `steps` batches; reports (step, loss) every 100 steps."""
+    generator = np.random.default_rng([seed, 2])
+    with torch.random.fork_rng([]):
+        torch.manual_seed(seed)
+        network = WideNetwork().to(memory_format=torch.channels_last)  # faster on a CPU
+    damaged = _pool(pool, generator)
+    _train(network, lambda: _wide_loss(network, _wide_batch(damaged, generator)), steps, report)
+    return network
+
+
+def _train(reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report) -> None:
+    optimizer = torch.optim.AdamW(reader.parameters(), 3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
     for step in range(steps):
-        loss = _loss(judge, damage.training_drawings(BATCH, generator))
+        loss = loss_of_batch()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
         if step % 100 == 99:
             report(step + 1, loss.item())
-    return judge.eval().requires_grad_(False)
+    reader.eval().requires_grad_(False)
 
 
-def _loss(judge: Judge, drawings: Drawings) -> Tensor:
-    logits = judge(torch.from_numpy(drawings.images.astype(np.float32)))
+def _loss(reader: Reader, drawings: Drawings) -> Tensor:
+    return _reading_loss(reader(torch.from_numpy(drawings.images.astype(np.float32))), drawings)
+
+
+def _reading_loss(logits: dict[str, Tensor], drawings: Drawings) -> Tensor:
     terms = [
         F.cross_entropy(logits[name].flatten(0, -2), torch.from_numpy(numbers).flatten(), ignore_index=IGNORE)
         for name, numbers in drawings.labels.items()
@@ -58,29 +90,87 @@ def _loss(judge: Judge, drawings: Drawings) -> Tensor:
     return torch.stack(terms).sum()
 
 
+def _wide_loss(network: WideNetwork, drawings: Drawings) -> Tensor:
+    """Cross-entropies of the attributes, and of the objects' places."""
+    logits, where = network.located(torch.from_numpy(drawings.images))
+    cells = torch.from_numpy(drawings.centres).mul(CELLS).floor().clamp(0, CELLS - 1)  # (B, slots, 2), x before y
+    known = ~cells.isnan().any(-1)
+    target = (cells[..., 1] * CELLS + cells[..., 0])[known].long()
+    return _reading_loss(logits, drawings) + F.nll_loss(where[known], target)
+
+
+def _pool(count: int, generator: np.random.Generator) -> Drawings:
+    """Damaged drawings, each kind as often as in the training of levels 0 and 1."""
+    kinds = damage.damages(WIDE)
+    shares = np.array([damage.DAMAGES[kind] for kind in kinds])
+    numbers = np.ceil(count * shares / shares.sum()).astype(int).tolist()
+    made = [damage.damaged_drawings(kind, n, generator, WIDE) for kind, n in zip(kinds, numbers, strict=True)]
+    return _joined(made)
+
+
+def _joined(parts: Sequence[Drawings]) -> Drawings:
+    labels = {name: np.concatenate([part.labels[name] for part in parts]) for name in parts[0].labels}
+    images = np.concatenate([part.images.astype(np.float32) for part in parts])
+    return Drawings(images, labels, np.concatenate([part.centres for part in parts]))
+
+
+def _wide_batch(pool: Drawings, generator: np.random.Generator) -> Drawings:
+    """Worn drawings of levels 2 and 3, some of them damaged."""
+    rows = generator.choice(len(pool.images), DAMAGED)
+    damaged = Drawings(pool.images[rows], {n: v[rows] for n, v in pool.labels.items()}, pool.centres[rows])
+    side, fresh = int(generator.choice(WIDE_SIDES)), WIDE_BATCH - DAMAGED
+    numbers = {2: fresh // 3, 3: fresh - fresh // 3}
+    made = [damage.straying_drawings(n, generator, WIDE, level, side) for level, n in numbers.items()]
+    rescaled_parts = [
+        Drawings(rescaled(torch.from_numpy(part.images), WIDE.side).numpy(), part.labels, part.centres) for part in made
+    ]
+    batch = _joined([damaged, *rescaled_parts])
+    return Drawings(damage.worn(batch.images, generator).astype(np.float32), batch.labels, batch.centres)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of `python -m dream.evaluation.judging.train_judge`."""
     parser = CommandParser(prog="python -m dream.evaluation.judging.train_judge", description=__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="the .safetensors; its .json is written next to it")
+    parser.add_argument("--wide", action="store_true", help="train the network for levels 2 and 3")
+    parser.add_argument("--out", type=Path, help="the .safetensors; its .json is written next to it (default: shipped)")
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and drawings (default: 0)")
-    parser.add_argument("--steps", type=int, default=STEPS, help=f"optimiser steps (default: {STEPS:,})")
+    parser.add_argument(
+        "--steps", type=int, help=f"optimiser steps (default: {STEPS:,}, or {WIDE_STEPS:,} with --wide)"
+    )
     arguments = list(sys.argv[1:] if argv is None else argv)
     return exit_code("train_judge", lambda: write_judge(parser.parse_all(arguments)))
 
 
 def write_judge(args: argparse.Namespace) -> None:
-    """Trains the judge, and writes its weights (half precision) and accuracy. Raises InputError for bad arguments."""
-    if args.seed < 0 or args.steps < 1:
-        raise InputError(f"--seed must be at least 0 and --steps at least 1, got {args.seed} and {args.steps}")
-    check_writable(args.out.parent)
-    judge = train_judge(args.seed, args.steps, lambda step, loss: print_out(f"step {step}: loss {loss:.3f}"))
-    weights = {name: t.half() if t.is_floating_point() else t for name, t in judge.state_dict().items()}
-    # the accuracy is that of the stored weights
-    judge.load_state_dict({name: t.float() for name, t in weights.items()})
-    accuracy = {"seed": args.seed, "steps": args.steps, **judge_accuracy(judge)}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_bytes(save(weights))
-    replace_text(args.out.with_suffix(".json"), json.dumps(accuracy, indent=2) + "\n")
+    """Trains a network, and writes its weights (half precision) and accuracy. Raises InputError for bad arguments."""
+    steps = args.steps if args.steps is not None else (WIDE_STEPS if args.wide else STEPS)
+    if args.seed < 0 or steps < 1:
+        raise InputError(f"--seed must be at least 0 and --steps at least 1, got {args.seed} and {steps}")
+    out = args.out or (WIDE_WEIGHTS if args.wide else WEIGHTS)
+    check_writable(out.parent)
+
+    def report(step: int, loss: float) -> None:
+        print_out(f"step {step}: loss {loss:.3f}")
+
+    recipe = {"seed": args.seed, "steps": steps}
+    if args.wide:
+        network = train_wide(args.seed, steps, report)
+        recipe |= {"batch": WIDE_BATCH, "damaged_in_batch": DAMAGED, "damaged_pool": POOL}
+        _write(network, out, recipe, lambda: wide_accuracy(network))
+    else:
+        judge = train_judge(args.seed, steps, report)
+        _write(judge, out, recipe, lambda: judge_accuracy(judge))
+
+
+def _write(reader: Reader, out: Path, recipe: dict[str, int], accuracy_of: Callable[[], dict[str, Any]]) -> None:
+    """Writes the weights and, next to them, the recipe and the accuracy of what is stored."""
+    state = {name: t.contiguous() for name, t in reader.state_dict().items()}
+    weights = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
+    reader.load_state_dict({name: t.float() for name, t in weights.items()})
+    accuracy = recipe | accuracy_of()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(save(weights))
+    replace_text(out.with_suffix(".json"), json.dumps(accuracy, indent=2) + "\n")
     print_out(json.dumps(accuracy, indent=2))
 
 
