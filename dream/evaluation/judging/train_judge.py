@@ -30,6 +30,8 @@ from dream.files import check_writable, replace_text
 
 STEPS, BATCH = 1500, 128
 WIDE_STEPS, WIDE_BATCH = 1400, 64
+FINISH_STEPS, FINISH_POOL = 240, 512
+"""Steps of a second, lower cycle of the learning rate at levels 2 and 3, and its damaged drawings."""
 WIDE_SIDES = (30, 48, 48, 64)
 """Side lengths at which undamaged drawings of levels 2 and 3 are made, equally often, before they are rescaled."""
 DAMAGED = 16
@@ -64,9 +66,19 @@ def train_wide(seed: int = 0, steps: int = WIDE_STEPS, report: Report = _quiet, 
     return network
 
 
-def _train(reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report) -> None:
+def finish_wide(network: WideNetwork, seed: int, steps: int = FINISH_STEPS, report: Report = _quiet) -> None:
+    """Trains the network on with fresh drawings, in a second cycle of the learning rate."""
+    generator = np.random.default_rng([seed, 4])
+    damaged = _pool(FINISH_POOL, generator)
+    network.train().requires_grad_(True)
+    _train(network, lambda: _wide_loss(network, _wide_batch(damaged, generator)), steps, report, 2e-3)
+
+
+def _train(
+    reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report, rate: float = 4e-3
+) -> None:
     optimizer = torch.optim.AdamW(reader.parameters(), 3e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.15)
     for step in range(steps):
         loss = loss_of_batch()
         optimizer.zero_grad()
