@@ -38,11 +38,15 @@ ACCENT = {"light": "#B85000", "dark": "#E8702A"}
 LINK = "#2f6fb0"
 MESSAGES = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
 """Text colour of a message, by its kind; also of what a judge calls right and wrong."""
-HATCH = ("#b9bec6", "#868d98")
-"""Ground and stripes of hidden cells in the player."""
+HATCH = ("#b0b0b0", "#808080")
+"""Ground and stripes of hidden cells: those of `dream.decoding.pictures`."""
+CANDIDATES = (
+    *(colour for colour in OBJECTIVES.values() if colour != NEUTRAL),
+    *("#804038", "#78B800", "#A8A0F8", "#5838C0", "#106000", "#E09888", "#A00068", "#F078E8", "#7870F8"),
+)
+"""Colours of 16 candidates, as far apart as can be (in OKLab) where each is seen on white and on black."""
 
 
 def candidate_colour(number: int) -> str:
     """Colour of a prompt's candidate, by its number from 0."""
-    colours = list(OBJECTIVES.values())
-    return colours[number % len(colours)]
+    return CANDIDATES[number % len(CANDIDATES)]
