@@ -27,7 +27,7 @@ Picture = np.ndarray
 PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
 HAIRLINE = "#bcc2cb"
 """Edge of a picture, seen on a white sheet around a white one."""
-HATCH = (176, 128)
+HATCH = (180, 144)
 """Grey levels of ground and stripes of a hidden cell on every page and sheet, seen on white, black and colours."""
 PALENESS, BADGE = 0.25, 15
 """Share of white over a dropped candidate, and the side of the box with a cross in its corner, in pixels."""
