@@ -38,7 +38,7 @@ ACCENT = {"light": "#B85000", "dark": "#E8702A"}
 LINK = "#2f6fb0"
 MESSAGES = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
 """Text colour of a message, by its kind; also of what a judge calls right and wrong."""
-HATCH = ("#b0b0b0", "#808080")
+HATCH = ("#b4b4b4", "#909090")
 """Ground and stripes of hidden cells: those of `dream.decoding.pictures`."""
 CANDIDATES = (
     *(colour for colour in OBJECTIVES.values() if colour != NEUTRAL),

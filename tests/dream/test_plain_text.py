@@ -23,8 +23,7 @@ def test_a_markdown_file_draws_each_text_as_it_is_written(text, place):
 
 @pytest.mark.parametrize("text", ["http://a.example", "see https://a.example", "www.a.example", "me@a.example"])
 def test_an_address_in_a_markdown_file_becomes_no_link(text):
-    pytest.importorskip("linkify_it")
-    assert "<a" not in markdown_it.MarkdownIt("gfm-like").render(markdown_text(text))
+    assert not re.search(r"(https?|ftp):|www\.|@\w+\.", markdown_text(text).replace(r"\@", ""))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "-2+3", "+1", "\t=1", " =WEBSERVICE(A1)", "-", "- a cat"])
