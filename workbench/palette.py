@@ -42,7 +42,7 @@ HATCH = ("#b4b4b4", "#909090")
 """Ground and stripes of hidden cells: those of `dream.decoding.pictures`."""
 CANDIDATES = (
     *(colour for colour in OBJECTIVES.values() if colour != NEUTRAL),
-    *("#804038", "#78B800", "#A8A0F8", "#5838C0", "#106000", "#E09888", "#A00068", "#F078E8", "#7870F8"),
+    *("#70A800", "#9888F8", "#6050D8", "#985050", "#587000", "#D870E8", "#C82030", "#D08878", "#F85860"),
 )
 """Colours of 16 candidates, as far apart as can be (in OKLab) where each is seen on white and on black."""
 
