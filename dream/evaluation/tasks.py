@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
 from dream.overrides import assign
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # the command's help needs no torch
 
 SHAPES, CAPTIONS, LABELS, SEGMENTATION, DEPTH = "shapes", "captions", "labels", "segmentation", "depth"
 """Kinds of data: drawn pictures, or real ones with captions, classes, segmentation or depth maps."""
+JUDGED = "judged"
+"""Kind of data beside shapes that have a judge (`judging.worlds`): emoji."""
 JOINT, PAINTING, PROMPTING = "joint", "painting", "prompting"
 """Abilities that a model must have been trained for: a joint space, painting, painting from a caption."""
 REFUSALS = {
@@ -148,7 +151,7 @@ _ALL = (
         "prompts",
         "painted pictures that show everything in the prompt",
         "painted.prompts:PromptsSettings",
-        (SHAPES,),
+        (SHAPES, JUDGED),
         (PROMPTING,),
         43,
     ),
@@ -172,7 +175,7 @@ _ALL = (
         "headroom",
         "what any score could gain by choosing among unfinished candidates",
         "painted.headroom:HeadroomSettings",
-        (SHAPES,),
+        (SHAPES, JUDGED),
         (PROMPTING,),
         300,
         named_only=True,
@@ -180,8 +183,8 @@ _ALL = (
     Task(
         "judge",
         "accuracy of the judge of prompts and selection; independent of the model",
-        "judging.agreement:JudgeSettings",
-        (SHAPES,),
+        "judging.judge_task:JudgeSettings",
+        (SHAPES, JUDGED),
         seconds=10,
         named_only=True,
     ),
@@ -233,11 +236,13 @@ def may_take(task: Task, source: str) -> bool:
     """Whether a source of this name may be of a kind that the task takes; only opening it shows what it holds."""
     if source == SHAPES:
         return SHAPES in task.takes
+    if is_emoji(source):
+        return any(kind in (CAPTIONS, LABELS, JUDGED) for kind in task.takes)
     if source.endswith(".tar") or ".tar" in source.rpartition("/")[2]:
         return CAPTIONS in task.takes
     if source.lower().endswith(".mat"):
         return DEPTH in task.takes
-    return any(kind != SHAPES for kind in task.takes)
+    return any(kind not in (SHAPES, JUDGED) for kind in task.takes)
 
 
 def chosen_settings(tasks: Iterable[Task], assignments: Sequence[str]) -> dict[str, Any]:
@@ -263,9 +268,10 @@ def _task(name: str) -> Task:
 
 
 def _unfit(task: Task, sources: Sequence[str]) -> str:
-    if task.takes == (SHAPES,):
-        return f"task '{task.name}' needs an answer key: use --data shapes, not '{sources[0]}'"
-    kinds = " or ".join(f"pictures with {kind}" for kind in task.takes if kind != SHAPES)
+    if set(task.takes) <= {SHAPES, JUDGED}:
+        able = "shapes or emoji" if JUDGED in task.takes else "shapes"
+        return f"task '{task.name}' needs an answer key: use --data {able}, not '{sources[0]}'"
+    kinds = " or ".join(f"pictures with {kind}" for kind in task.takes if kind not in (SHAPES, JUDGED))
     return f"task '{task.name}' takes shapes or {kinds}, and cannot use '{', '.join(sources)}'"
 
 
