@@ -159,6 +159,8 @@ class Walk:
         self.pressed: set[str] = set()
         self.hovered: set[str] = set()
         self.saved: set[str] = set()
+        """Keys of the tables that were downloaded."""
+        self.asked: set[str] = set()
         """Keys of the downloads that were pressed."""
         self.faults: list[str] = []
         """What is wrong with the files that were downloaded."""
@@ -272,11 +274,14 @@ class Walk:
         for button in self.page.locator("[data-testid=stDownloadButton] button:enabled").all():
             word = button.inner_text().strip() if button.is_visible() else ""
             key = button.evaluate(NAME_OF_BOX)
-            if not re.search("CSV|Markdown", word) or key in self.saved:
+            if not re.search("CSV|Markdown", word) or key in self.asked:
                 continue
-            self.saved.add(key)
-            with self.page.expect_download(timeout=WAIT) as asked:
+            self.asked.add(key)
+            with suppress(Error), self.page.expect_download(timeout=WAIT) as asked:
                 button.click(timeout=QUICK)
+                self.saved.add(key)
+            if key not in self.saved:  # the page has drawn it anew
+                continue
             content = Path(asked.value.path()).read_text()
             check = faults_of_markdown if asked.value.suggested_filename.endswith(".md") else faults_of_csv
             self.faults += [f"{self.name}, {word}: {fault}" for fault in check(content)]
