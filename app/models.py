@@ -38,10 +38,18 @@ def models() -> list[str]:
     return [*SHIPPED, *(here.shown(run) for run in runs if any(run.glob("checkpoints/*/state.json")))]
 
 
-def pick_model(key: str, label: str = "Model", **options: Any) -> str:
-    """Draws a box to choose a model or type a path; returns a name that `pretrained` takes. `key` without `in.`."""
+def pick_model(key: str, label: str = "Model", *, first: str = "", **options: Any) -> str:
+    """Draws a box to choose a model or type a path, at first `first`; returns a name that `pretrained` takes.
+
+    `key` is without `in.`.
+    """
     about = "A shipped model, a run of this workspace, or the path of a run or checkpoint."
-    return open_workspace().model(choose_or_type(label, models(), input_key(key), about, **options))
+    return open_workspace().model(choose_or_type(label, put_first(models(), first), input_key(key), about, **options))
+
+
+def put_first(choices: Sequence[str], first: str) -> list[str]:
+    """The choices with `first`, if it is one of them, in front."""
+    return sorted(choices, key=lambda choice: choice != first)
 
 
 def choose_or_type(label: str, choices: Sequence[str], key: str, about: str, **options: Any) -> str:

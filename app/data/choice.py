@@ -10,7 +10,7 @@ import streamlit as st
 from app.background import computed
 from app.keys import DATA, input_key, origin_key
 from app.links import LINKED
-from app.models import choose_or_type, models
+from app.models import choose_or_type, models, put_first
 from dream.config import DreamConfig
 from dream.data.captions import USUAL, Names
 from dream.data.formats import CAPTION_NAMES, FILE_NAMES
@@ -37,13 +37,13 @@ class Opened:
     identity: tuple[str, ...]
 
 
-def pick_source(key: str) -> str:
-    """Shows a selection box of sources that also takes typed ones. `key` is without `in.`."""
+def pick_source(key: str, first: str = "") -> str:
+    """Shows a selection box of sources that also takes typed ones, at first `first`. `key` is without `in.`."""
     return choose_or_type(
         "Data source",
-        _listed(str(open_workspace().root)),
+        put_first(_listed(str(open_workspace().root)), first),
         input_key(key),
-        "`shapes` (drawn pictures), a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`. "
+        "`shapes` (drawn pictures), `emoji`, a folder, tar shards (`pictures/*.tar`), or `hf:owner/name`. "
         "Choose a listed source or type another one.",
         bind=LINKED,
     )

@@ -4,15 +4,19 @@ import streamlit as st
 
 from app.data.cards import first_page, show_cards
 from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_names, pick_source, pick_split
+from app.data.emoji import show_world
 from app.data.statistics import show_broken, show_statistics
+from app.emoji_build import emoji_missing, offer_emoji
 from app.failures import guarded
 from app.handing_over import hand_over, handed
 from app.keys import DATA
 from app.links import LINKED, linked
 from dream.data.captions import USUAL
+from dream.data.emoji.corpus import is_emoji
 from workbench.sources.seen import Eyes
 
 SOURCE = DATA.input("source")
+WORLD = "By group and style"
 VIEWS = {"Pictures": show_cards, "Statistics": show_statistics, "Broken samples": show_broken}
 
 
@@ -32,10 +36,13 @@ def render() -> None:
     if st.session_state.get(DATA.name("looked"), opened.identity) != opened.identity:
         first_page()
     st.session_state[DATA.name("looked")] = opened.identity
+    views = {WORLD: show_world, **VIEWS} if is_emoji(opened.source) else VIEWS
+    if st.session_state.get(DATA.input("view"), "Pictures") not in views:
+        del st.session_state[DATA.input("view")]  # that of another source
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         name = st.segmented_control(
             "View",
-            list(VIEWS),
+            list(views),
             default="Pictures",
             key=DATA.input("view"),
             bind=LINKED,
@@ -46,7 +53,7 @@ def render() -> None:
         with st.container(horizontal=True, width="content"):
             _links(opened, eyes)
     with guarded():
-        VIEWS[name or "Pictures"](opened, eyes)
+        views[name or "Pictures"](opened, eyes)
 
 
 def _links(opened: Opened, eyes: Eyes) -> None:
@@ -67,6 +74,9 @@ def _choose() -> tuple[Opened, Eyes] | None:
     with guarded():
         with columns[0]:
             typed = pick_source(DATA.name("source"))
+        if emoji_missing(typed):
+            offer_emoji()
+            return None
         with columns[-1]:
             whose = pick_eyes()
         level = None

@@ -6,13 +6,17 @@ import streamlit as st
 
 from app.background import computed
 from app.data.choice import Opened, model_config, open_split, pick_source, pick_split
+from app.emoji_build import emoji_missing, offer_emoji
 from app.keys import SEARCH
 from app.links import LINKED
 from app.models import pick_model, pretrained
 from app.number_fields import NumberFields
 from app.text import as_text
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import SOURCE as EMOJI
+from dream.evaluation.tasks import SHAPES
 from dream.model.pretrained import Pretrained
+from dream.pretrained import SHIPPED
 from workbench.search.hits import why_no_joint_space
 from workbench.search.index import Index, build_index, features_at, has_joint_space, most_pictures
 from workbench.workspace import open_workspace
@@ -43,15 +47,18 @@ def choose_search() -> SearchChoice | None:
     """Shows the choice; None while the source opens, or if the model or the source cannot be searched."""
     columns = st.columns([3, 3, 1.3, 1.7])
     with columns[0]:
-        model = pick_model(SEARCH.name("model"), bind=LINKED)
+        model = pick_model(SEARCH.name("model"), first=_world(), bind=LINKED)
     config = model_config(model)
     with columns[1]:
-        typed = pick_source(SEARCH.name("source"))
+        typed = pick_source(SEARCH.name("source"), first=_world())
+    if emoji_missing(typed):
+        offer_emoji()
+        return None
     if not has_joint_space(config):
         st.info(as_text(why_no_joint_space(open_workspace().shown(model), config)))
         return None
     with columns[2]:
-        split = pick_split(SEARCH.name("split"), typed, config, first="val" if typed == "shapes" else "")
+        split = pick_split(SEARCH.name("split"), typed, config, first="val" if typed in (SHAPES, EMOJI) else "")
     if split is None:
         return None
     opened = open_split(SEARCH.name("open"), typed, split, config)
@@ -71,6 +78,11 @@ def choose_search() -> SearchChoice | None:
     )
     numbers.require()
     return SearchChoice(model, config, opened, count)
+
+
+def _world() -> str:
+    """Name of the pictures to search at first, and of the shipped model of them: real ones if they are there."""
+    return EMOJI if EMOJI in SHIPPED and not emoji_missing(EMOJI) else ""
 
 
 def ready(chosen: SearchChoice) -> Ready | None:

@@ -4,6 +4,7 @@ from typing import Any, cast
 
 import streamlit as st
 
+from app.emoji_build import emoji_missing, offer_emoji
 from app.failures import error_sentence, guarded
 from app.keys import TRAIN
 from app.links import LINKED, linked
@@ -11,6 +12,7 @@ from app.number_fields import NumberFields
 from app.text import as_text
 from app.train import preview as train_preview
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import SOURCE as EMOJI
 from dream.errors import InputError
 from dream.presets import OBJECTIVES, SIZES, preset
 from dream.training.request import ACCELERATORS, PRECISIONS, STRATEGIES
@@ -30,9 +32,11 @@ from workbench.runs.trainings import (
 from workbench.runs.words import plan_words
 from workbench.workspace import open_workspace
 
+USUAL_MINUTES = 10.0
 ABOUT_SIZES = {
     "tiny": "3.4 million · ten minutes on two CPU cores",
     "demo": "5.8 million · two hours on two CPU cores",
+    "emoji": "6.9 million · a nice sheet after thirty minutes on two CPU cores",
     "base": "329 million · published",
     "large": "636 million · published",
     "huge": "1,128 million · published",
@@ -66,6 +70,10 @@ def show_setup() -> None:
         form = _form(numbers)
         config = _checked(form)
         _all_fields(form, config)
+    if emoji_missing(form.source):
+        with right:
+            offer_emoji()
+        return
     with right:
         _start(form, config is not None and not numbers.faults)
     if config is not None:
@@ -113,7 +121,7 @@ def _form(numbers: NumberFields) -> TrainForm:
 def _data_and_model() -> tuple[str, str, str, str]:
     """Shows the fields and returns source, name, preset and objective."""
     left, right = st.columns([3, 2])
-    about = "shapes (drawn, endless), a folder with captions, tar shards ({000..007}), or hf:owner/name."
+    about = "shapes (drawn, endless), emoji, a folder with captions, tar shards ({000..007}), or hf:owner/name."
     source = left.text_input("Data", "shapes", **_options("source", about))
     name = right.text_input("Run name", **_options("name", "Name of its folder under runs/ in the workspace."))
     left, right = st.columns([3, 2])
@@ -122,6 +130,7 @@ def _data_and_model() -> tuple[str, str, str, str]:
         list(SIZES),
         list(SIZES).index("tiny"),
         format_func=lambda key: f"{key} · {ABOUT_SIZES[key]}",
+        on_change=_follow_preset,
         **_options("preset", "Size and default settings. The published sizes need a GPU and their frozen models."),
     )
     objective = right.selectbox(
@@ -132,6 +141,16 @@ def _data_and_model() -> tuple[str, str, str, str]:
         **_options("objective", "DREAM, or one of its baselines."),
     )
     return source, name, size, objective
+
+
+def _follow_preset() -> None:
+    """The preset `emoji` is for the source of that name: takes it, and its minutes, unless others were typed."""
+    source, minutes = TRAIN.input("source"), TRAIN.input("minutes")
+    own = preset(EMOJI).train.minutes
+    if st.session_state[TRAIN.input("preset")] == EMOJI and st.session_state.get(source, "shapes") == "shapes":
+        st.session_state[source] = EMOJI
+        if st.session_state.get(minutes, USUAL_MINUTES) == USUAL_MINUTES:
+            st.session_state[minutes] = own
 
 
 def _budget_and_seed(numbers: NumberFields) -> tuple[Budget, float, int]:
@@ -146,7 +165,7 @@ def _budget_and_seed(numbers: NumberFields) -> tuple[Budget, float, int]:
     )
     if kind == "minutes":
         options = _options("minutes", "Wall-clock time, including validations and sample sheets.")
-        amount = numbers.real(middle, "Minutes", 0.1, 100_000.0, value=10, step=1, format="%g", **options)
+        amount = numbers.real(middle, "Minutes", 0.1, 100_000.0, value=USUAL_MINUTES, step=1, format="%g", **options)
     else:
         options = _options("steps", "Optimiser steps.")
         amount = numbers.whole(middle, "Steps", 1, 100_000_000, value=1000, step=100, **options)

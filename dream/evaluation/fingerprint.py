@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.table import VERSION
 from dream.data.matlab import is_matlab
 from dream.data.paths import shard_paths
 from dream.evaluation.classes.few_shot_sets import resolve
@@ -19,13 +21,16 @@ SHAPES_VERSION = 1
 def fingerprint(source: str, config: DreamConfig) -> dict[str, Any]:
     """Returns JSON values: level and size for shapes; number of files and a hash of names, sizes and times for files.
 
-    A hub set has its revision, or None where that is not available; a name that stands for several few-shot
-    sets has the fingerprint of each. Raises InputError for a path that does not exist.
+    The emoji have the version of their table, and a hub set has its revision, or None where that is not available; a
+    name that stands for several few-shot sets has the fingerprint of each. Raises InputError for a path that does not
+    exist.
     """
     if (sets := resolve(source)) != [(source, source)]:
         return {name: fingerprint(of_set, config) for name, of_set in sets}
     if source == "shapes":
         return {"level": config.data.level, "size": config.image.size, "version": SHAPES_VERSION}
+    if is_emoji(source):  # the same table on every machine; not all tasks need it
+        return {"table": VERSION}
     path = Path(source.removeprefix("hf:")).expanduser()
     if path.is_dir():
         return _of_files(_files_in(path), path)

@@ -7,6 +7,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dream.data.emoji.corpus import SOURCE as EMOJI
+from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.table import table_path
 from dream.data.formats import (
     CAPTION_ENDINGS,
     JSON_ENDING,
@@ -34,6 +37,9 @@ def source_stamp(source: str) -> str:
     """
     if source == "shapes" or source.startswith("hf:"):
         return source
+    if is_emoji(source):
+        table = table_path()
+        return f"{source} {table.stat().st_mtime_ns}" if table.is_file() else source
     root = Path(source).expanduser()
     paths = _folders(root) if root.is_dir() else shard_paths(str(root))
     digest = hashlib.blake2b(digest_size=8)
@@ -44,7 +50,7 @@ def source_stamp(source: str) -> str:
 
 
 def list_sources(workspace: Workspace) -> list[str]:
-    """Returns `shapes`, then folders of captioned pictures and patterns of tar shards in the workspace, by name."""
+    """Returns `shapes` and `emoji`, then folders of captioned pictures and patterns of tar shards in the workspace."""
     sources = []
     ours = {path.name for path in (workspace.runs, workspace.decodes, workspace.results)}
     for number, (directory, subfolders, names) in enumerate(os.walk(workspace.root)):
@@ -61,7 +67,7 @@ def list_sources(workspace: Workspace) -> list[str]:
         if deep and _captioned(names):
             sources.append(shown)
             subfolders.clear()
-    return ["shapes", *sources]
+    return ["shapes", EMOJI, *sources]
 
 
 def _folders(root: Path) -> Iterator[Path]:

@@ -10,7 +10,7 @@ this file; they come from `python -m dream.evaluation.judging.train_judge` (and 
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -18,26 +18,13 @@ from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.data.drawn.grammar import parse_caption
+from dream.evaluation.judging.interface import Verdict
 from dream.evaluation.judging.reading import NARROW, Reader
 from dream.evaluation.judging.wide_network import WideNetwork
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
 WIDE_WEIGHTS = Path(__file__).with_name("wide.safetensors")
 ReaderT = TypeVar("ReaderT", bound=Reader)
-
-
-class Verdict(NamedTuple):
-    """The judge's answer for B pictures and their captions, counted with and without refusing."""
-
-    attributes: dict[str, Tensor]
-    """(B,) bool per attribute: as the caption says; malformed objects count as what they resemble most."""
-    well_formed: Tensor
-    """(B,) bool: every attribute is as the caption says, and nothing is malformed."""
-
-    @property
-    def right(self) -> Tensor:
-        """(B,) bool: every attribute is as the caption says."""
-        return _all(self.attributes)
 
 
 class Judge(Reader):

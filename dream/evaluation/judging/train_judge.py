@@ -66,17 +66,17 @@ def train_wide(seed: int = 0, steps: int = WIDE_STEPS, report: Report = _quiet, 
     return network
 
 
-def finish_wide(network: WideNetwork, seed: int, steps: int = FINISH_STEPS, report: Report = _quiet) -> None:
+def finish_wide(
+    network: WideNetwork, seed: int, steps: int = FINISH_STEPS, report: Report = _quiet, pool: int = FINISH_POOL
+) -> None:
     """Trains the network on with fresh drawings, in a second cycle of the learning rate."""
     generator = np.random.default_rng([seed, 4])
-    damaged = _pool(FINISH_POOL, generator)
+    damaged = _pool(pool, generator)
     network.train().requires_grad_(True)
     _train(network, lambda: _wide_loss(network, _wide_batch(damaged, generator)), steps, report, 2e-3)
 
 
-def _train(
-    reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report, rate: float = 4e-3
-) -> None:
+def _train(reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report, rate: float = 4e-3) -> None:
     optimizer = torch.optim.AdamW(reader.parameters(), 3e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.15)
     for step in range(steps):
@@ -167,7 +167,14 @@ def write_judge(args: argparse.Namespace) -> None:
     recipe = {"seed": args.seed, "steps": steps}
     if args.wide:
         network = train_wide(args.seed, steps, report)
-        recipe |= {"batch": WIDE_BATCH, "damaged_in_batch": DAMAGED, "damaged_pool": POOL}
+        finish_wide(network, args.seed, report=report)
+        recipe |= {
+            "finish_steps": FINISH_STEPS,
+            "finish_pool": FINISH_POOL,
+            "batch": WIDE_BATCH,
+            "damaged_in_batch": DAMAGED,
+            "damaged_pool": POOL,
+        }
         _write(network, out, recipe, lambda: wide_accuracy(network))
     else:
         judge = train_judge(args.seed, steps, report)

@@ -16,7 +16,7 @@ from dream.evaluation.statistics import Measure, mean, share
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import SHIPPED
 from tests.app.opening import page_of
-from tests.workbench.evaluate.sample_results import all_results, entry, results
+from tests.workbench.evaluate.sample_results import all_results, entry, named, results
 from workbench.evaluate.plan import QUICK
 from workbench.figures.paper import published_metrics
 from workbench.jobs import queue as launch
@@ -411,3 +411,13 @@ def test_below_the_numbers_stand_the_kinds_of_intervals_and_why_some_have_none(h
     write_results(here.results, Results("demo", "demo", (entry("knn", measures),)))
     captions = [caption.value for caption in opened(view="Table").caption]
     assert "95 % Wilson interval, n = 10 prompts" in captions and "too few prompts for an interval: 3" in captions
+
+
+def test_with_more_than_two_models_the_figures_of_choosing_show_one(here):
+    fill(here, [named(results("dream"), name) for name in ("one", "two", "three")])
+    app = opened(view="Selection")
+    models = app.segmented_control(key="in.evaluate.selection_of")
+    assert set(options_of(models)) == {"one", "two", "three"}
+    panels = len(app.get("plotly_chart"))
+    models.set_value("two").run()
+    assert not app.exception and 0 < len(app.get("plotly_chart")) == panels <= 8

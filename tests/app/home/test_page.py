@@ -9,12 +9,15 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app.home import pictures as home_pictures
+from app.home.page import LEARNED
 from app.text import as_text
 from dream.__main__ import COMMANDS
 from dream.errors import RunError
+from dream.pretrained import SHIPPED
 from dream.training.run_log import RunLog
 from tests.app.opening import MAIN
 from workbench import pictures_of_dream
+from workbench.prompts import example_prompts
 
 PAINTED = pictures_of_dream.ShownDecode(
     decoded=np.array([0.2, 1.0]),
@@ -34,9 +37,12 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def opened() -> AppTest:
-    """The page, with what it lets the model paint done."""
-    app = AppTest.from_file(MAIN, default_timeout=60).run()
+def opened(model: str = "") -> AppTest:
+    """The page with a shipped model chosen, and what it lets the model paint done."""
+    app = AppTest.from_file(MAIN, default_timeout=60)
+    if model and len(SHIPPED) > 1:
+        app.session_state["in.home.model"] = model
+    app.run()
     if "work.home.pictures" in app.session_state:
         app.session_state["work.home.pictures"].wait(30)
         app.run()
@@ -62,7 +68,7 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
     assert "half-hidden" in text and "few tokens at a time" in text and "chooses before" in text
     for name in COMMANDS:
         assert f"dream {name}" in text
-    assert "dream train" in app.code[0].value
+    assert any("dream train" in block.value for block in app.code)
     assert f"No runs in {as_text(folder / 'runs')}" in text
 
 
@@ -98,14 +104,29 @@ def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkey
     assert "Runs on this machine" in [heading.value for heading in app.subheader]
 
 
-def test_a_prompt_is_handed_to_the_decode_page(folder):
-    app = opened()
-    app.pills(key="do.home.example").set_value("one cross").run()
-    prompt = app.text_input(key="in.home.prompt").value
-    assert prompt == "an orange cross on a black background"
+@pytest.mark.parametrize("model", SHIPPED)
+def test_a_prompt_is_handed_to_the_decode_page(folder, model):
+    app = opened(model)
+    short, prompt = list(example_prompts(LEARNED[model][1]).items())[1]
+    assert app.text_input(key="in.home.prompt").value != prompt
+    app.pills(key=f"do.home.example.{model}").set_value(short).run()
+    assert app.text_input(key="in.home.prompt").value == prompt
     app.button(key="do.home.decode").click().run()
     assert not app.exception
     assert app.title[0].value == "Decode"
+    assert app.selectbox(key="in.decode.model").value == model
+    assert app.text_area(key="in.decode.prompt").value == prompt
+
+
+@pytest.mark.skipif(len(SHIPPED) < 2, reason="one model ships")
+def test_an_example_follows_the_chosen_model_and_a_typed_prompt_stays(folder):
+    app = opened("demo")
+    assert app.text_input(key="in.home.prompt").value in example_prompts("shapes").values()
+    app.segmented_control(key="in.home.model").set_value("emoji").run()
+    assert app.text_input(key="in.home.prompt").value in example_prompts("emoji").values()
+    app.session_state["in.home.prompt"] = "a blue heart"
+    app.segmented_control(key="in.home.model").set_value("demo").run()
+    assert app.text_input(key="in.home.prompt").value == "a blue heart"
 
 
 def test_an_empty_prompt_is_asked_for(folder):

@@ -89,10 +89,15 @@ def test_one_candidate_is_painted_as_decode_paints_it(pretrained):
     torch.testing.assert_close(collect(records).tokens, collect(direct).tokens)
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_higher_levels_are_counted_by_size_and_texture_too(pretrained, level):
+    config = replace(pretrained.config, data=replace(pretrained.config.data, level=level))
+    measures = PromptsSettings(count=4).measure(replace(pretrained, config=config))
+    names = {measure.name for measure in measures}
+    assert {f"{name} right" for name in ("layout", "ground", "shape", "colour", "size", "texture")} < names
+
+
 def test_what_cannot_be_judged_or_painted_is_refused(pretrained):
-    config = replace(pretrained.config, data=replace(pretrained.config.data, level=2))
-    with pytest.raises(InputError, match="level 2"):
-        PromptsSettings().measure(replace(pretrained, config=config))
     with pytest.raises(InputError, match="answer key"):
         PromptsSettings().measure(pretrained, data="pictures")
     with pytest.raises(InputError, match=r"step in \[1, 4\]"):

@@ -1,0 +1,45 @@
+"""The emoji by group and style, on the Data page."""
+
+import streamlit as st
+
+from app.credits import show_credits
+from app.data.choice import Opened
+from app.keys import DATA
+from app.links import LINKED
+from dream.data.emoji.table import Drawing, read_table, table_path
+from workbench.sources.emoji_world import MEANINGS, count_table, groups_of, things_of, world_table
+from workbench.sources.seen import Eyes
+
+PER_PAGE = 12
+EVERY = "all of it"
+
+
+def show_world(opened: Opened, eyes: Eyes) -> None:
+    """Shows things of a group in all styles, then how many there are."""
+    path = table_path()
+    drawings = _drawings(str(path), path.stat().st_mtime_ns)
+    groups = groups_of(drawings)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        group = st.selectbox("Group", list(groups), key=DATA.input("group"), bind=LINKED)
+        choices = [EVERY, *groups[group]]
+        if st.session_state.get(DATA.input("subgroup")) not in (None, *choices):
+            del st.session_state[DATA.input("subgroup")]  # that of another group
+        subgroup = st.selectbox("Part", choices, key=DATA.input("subgroup"), bind=LINKED)
+        things = things_of(drawings, group, "" if subgroup == EVERY else subgroup)
+        pages = -(-len(things) // PER_PAGE)
+        number = st.selectbox(f"Page of {pages}", range(1, pages + 1), key=DATA.input("emoji_page"))
+    shown = list(things.items())[(number - 1) * PER_PAGE : number * PER_PAGE]
+    st.html(world_table(dict(shown)))
+    st.caption(
+        "Framed in orange: held out as `val`, "
+        f"{MEANINGS['val']}. Framed in blue: held out as `unseen`, {MEANINGS['unseen']}. "
+        "Everything else is learned from. A dot: this artist has not drawn it."
+    )
+    with st.expander("How many there are"):
+        st.html(count_table(drawings))
+    show_credits()
+
+
+@st.cache_resource(max_entries=1, show_spinner="Reading the emoji ...")
+def _drawings(path: str, stamp: int) -> list[Drawing]:
+    return read_table(table_path())
