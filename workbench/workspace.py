@@ -10,6 +10,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.plain_text import require_text
 
@@ -78,9 +79,9 @@ class Workspace:
         return name if name in SHIPPED and not (self.root / name).exists() else str(self.path(name))
 
     def source(self, text: str) -> str:
-        """Resolves a data source named by a user: `shapes`, `hf:...`, a path or a shard pattern."""
+        """Resolves a data source named by a user: `shapes`, `emoji`, `hf:...`, a path or a shard pattern."""
         name = text.strip()
-        if name == "shapes" or name.startswith("hf:"):
+        if name == "shapes" or is_emoji(name) or name.startswith("hf:"):
             return name
         first = min((at for at in map(name.find, PATTERN) if at >= 0), default=None)
         if first is None:

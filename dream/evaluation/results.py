@@ -55,9 +55,16 @@ class TaskResult:
 
     def same_question(self, other: "TaskResult") -> bool:
         """Returns whether both have the same task, data, settings, seed and weights."""
-        names = ("task", "data", "settings", "seed", "weights", "model_id")
+        names = ("task", "data", "seed", "weights", "model_id")
         same = all(getattr(self, name) == getattr(other, name) for name in names)
-        return same and _same_data(self.fingerprint, other.fingerprint)
+        return same and self._same_settings(other) and _same_data(self.fingerprint, other.fingerprint)
+
+    def _same_settings(self, other: "TaskResult") -> bool:
+        """Whether all settings are equal; one that an older version did not have counts as its default."""
+        of_both = self.settings.keys() & other.settings.keys()
+        added = self.settings.keys() ^ other.settings.keys()
+        alike = all(self.settings[name] == other.settings[name] for name in of_both)
+        return alike and not added & (self.changed.keys() | other.changed.keys())
 
     @property
     def group(self) -> tuple[str, str, str]:

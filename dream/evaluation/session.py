@@ -34,7 +34,7 @@ from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.statistics import Measure
 from dream.evaluation.task_thread import TaskThread
-from dream.evaluation.tasks import LABELS, Task, chosen_settings, may_take, objective_of
+from dream.evaluation.tasks import LABELS, Task, asked, chosen_settings, objective_of
 from dream.model.pretrained import Pretrained
 from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
@@ -90,11 +90,12 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     written. Raises InputError for bad models, data, settings or results files before anything is measured.
     """
     settings = chosen_settings(request.tasks, request.assignments)
-    readings = {source: _readings(source, request.tasks) for source in request.sources}
+    asking = asked(request.tasks, request.sources)
+    readings = {source: _readings(source, [t for t, s in asking if s == source]) for _, source in asking}
     planned = {name: _planned(name, path, request, settings, readings) for name, path in request.models.items()}
     stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
     clock = _Clock([each for per_model in planned.values() for each in per_model])
-    broken = {source: DataReport() for source in request.sources}
+    broken = {source: DataReport() for _, source in asking}
     ended: list[TaskAnswered | TaskSkipped | TaskCached] = []
     for per_model in planned.values():
         yield from (TaskAsked(each.question) for each in per_model)
@@ -131,7 +132,7 @@ def results_of(models: Mapping[str, Path], ended: Iterable[TaskEnded]) -> list[R
 
 def _readings(source: str, tasks: Iterable[Task]) -> dict[str, Any]:
     """Returns how the labelled pictures of a source are read; empty if no task on classes takes it."""
-    return readings_of(source) if any(LABELS in task.takes and may_take(task, source) for task in tasks) else {}
+    return readings_of(source) if any(LABELS in task.takes for task in tasks) else {}
 
 
 def _without_prose(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -156,28 +157,28 @@ def _planned(
     folder = checkpoint_of(path)
     state = checkpoint.read_state(folder)
     model_id = checkpoint.weights_id(folder, weights_file(folder, ema=not request.raw))
+    asking = asked(request.tasks, request.sources)
+    data = {source: fingerprint(source, state.config) for _, source in asking}
     planned = []
-    for source in request.sources:
-        data = fingerprint(source, state.config)
-        for task in request.tasks:
-            if may_take(task, source):
-                chosen = settings[task.name]
-                classified = LABELS in task.takes and readings[source]
-                reading = {"reading": _without_prose(readings[source])} if classified else {}
-                unanswered = TaskResult(
-                    task=task.name,
-                    data=source,
-                    settings=plain(chosen),
-                    changed=changed_fields(chosen, task.defaults()),
-                    seed=request.seed,
-                    weights="raw" if request.raw else "ema",
-                    model_id=model_id,
-                    fingerprint=data | paths_in(plain(chosen)) | reading,
-                    objective=objective_of(state.config),
-                    step=state.step,
-                )
-                question = Question(name, task.name, source)
-                planned.append(_Planned(question, task, chosen, unanswered, task.refusal(state.config)))
+    for task, source in asking:
+        chosen = settings[task.name]
+        classified = LABELS in task.takes and readings[source]
+        reading = {"reading": _without_prose(readings[source])} if classified else {}
+        unanswered = TaskResult(
+            task=task.name,
+            data=source,
+            settings=plain(chosen),
+            changed=changed_fields(chosen, task.defaults()),
+            seed=request.seed,
+            weights="raw" if request.raw else "ema",
+            model_id=model_id,
+            fingerprint=data[source] | paths_in(plain(chosen)) | reading,
+            objective=objective_of(state.config),
+            step=state.step,
+        )
+        planned.append(
+            _Planned(Question(name, task.name, source), task, chosen, unanswered, task.refusal(state.config))
+        )
     return planned
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dream.config import DreamConfig
-from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.corpus import SOURCE, is_emoji
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
 from dream.overrides import assign
@@ -23,8 +23,10 @@ if TYPE_CHECKING:  # the command's help needs no torch
 
 SHAPES, CAPTIONS, LABELS, SEGMENTATION, DEPTH = "shapes", "captions", "labels", "segmentation", "depth"
 """Kinds of data: drawn pictures, or real ones with captions, classes, segmentation or depth maps."""
-JUDGED = "judged"
-"""Kind of data beside shapes that have a judge (`judging.worlds`): emoji."""
+JUDGED, EMOJI = "judged", "emoji"
+"""Kinds of data beside shapes with an answer key: those with a judge (`judging.worlds`), and emoji."""
+HELD_OUT = ("val", "unseen")
+"""Splits that `emoji` is measured on: a known thing in a style never seen, and a thing never seen."""
 JOINT, PAINTING, PROMPTING = "joint", "painting", "prompting"
 """Abilities that a model must have been trained for: a joint space, painting, painting from a caption."""
 REFUSALS = {
@@ -97,7 +99,7 @@ _ALL = (
         "edits",
         "whether a picture is nearer to its caption than to one that is wrong in one thing",
         "edits:EditsSettings",
-        (SHAPES,),
+        (SHAPES, EMOJI),
         (JOINT,),
         12,
     ),
@@ -154,6 +156,14 @@ _ALL = (
         (SHAPES, JUDGED),
         (PROMPTING,),
         43,
+    ),
+    Task(
+        "inpainting",
+        "the hidden half of a picture painted from its caption, from another's, and from none",
+        "painted.inpainting:InpaintingSettings",
+        (SHAPES, CAPTIONS),
+        (PAINTING,),
+        40,
     ),
     Task(
         "generation",
@@ -237,12 +247,28 @@ def may_take(task: Task, source: str) -> bool:
     if source == SHAPES:
         return SHAPES in task.takes
     if is_emoji(source):
-        return any(kind in (CAPTIONS, LABELS, JUDGED) for kind in task.takes)
+        return any(kind in (CAPTIONS, LABELS, JUDGED, EMOJI) for kind in task.takes)
     if source.endswith(".tar") or ".tar" in source.rpartition("/")[2]:
         return CAPTIONS in task.takes
     if source.lower().endswith(".mat"):
         return DEPTH in task.takes
-    return any(kind not in (SHAPES, JUDGED) for kind in task.takes)
+    return any(kind not in (SHAPES, JUDGED, EMOJI) for kind in task.takes)
+
+
+def asked(tasks: Sequence[Task], sources: Sequence[str]) -> list[tuple[Task, str]]:
+    """Each task with each source that it is measured on (`parts_of`), source by source, without repetitions."""
+    pairs = ((task, part) for s in sources for task in tasks if may_take(task, s) for part in parts_of(task, s))
+    return list({(task.name, part): (task, part) for task, part in pairs}.values())
+
+
+def parts_of(task: Task, source: str) -> tuple[str, ...]:
+    """Sources that a task is measured on where `source` is given: for `emoji` its HELD_OUT splits, each on its own.
+
+    A judge counts the splits apart by itself, so its tasks take `emoji` whole.
+    """
+    if source == SOURCE and JUDGED not in task.takes:
+        return tuple(f"{SOURCE}:{split}" for split in HELD_OUT)
+    return (source,)
 
 
 def chosen_settings(tasks: Iterable[Task], assignments: Sequence[str]) -> dict[str, Any]:
@@ -268,10 +294,10 @@ def _task(name: str) -> Task:
 
 
 def _unfit(task: Task, sources: Sequence[str]) -> str:
-    if set(task.takes) <= {SHAPES, JUDGED}:
-        able = "shapes or emoji" if JUDGED in task.takes else "shapes"
+    if set(task.takes) <= {SHAPES, JUDGED, EMOJI}:
+        able = "shapes or emoji" if {JUDGED, EMOJI} & set(task.takes) else "shapes"
         return f"task '{task.name}' needs an answer key: use --data {able}, not '{sources[0]}'"
-    kinds = " or ".join(f"pictures with {kind}" for kind in task.takes if kind not in (SHAPES, JUDGED))
+    kinds = " or ".join(f"pictures with {kind}" for kind in task.takes if kind not in (SHAPES, JUDGED, EMOJI))
     return f"task '{task.name}' takes shapes or {kinds}, and cannot use '{', '.join(sources)}'"
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dream.commands.evaluate import NAME
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji, open_emoji
 from dream.data.matlab import is_matlab
 from dream.data.paths import shard_paths
 from dream.errors import InputError
@@ -23,7 +24,7 @@ from workbench.workspace import Workspace
 GROUPS = {
     "Captions and pictures": ("losses", "retrieval", "edits", "zero_shot"),
     "Frozen features": ("knn", "probe", "few_shot", "robustness", "segmentation", "depth", "fine_tune"),
-    "Painting": ("prompts", "generation"),
+    "Painting": ("prompts", "inpainting", "generation"),
     "Choosing": ("selection", "headroom", "judge"),
 }
 """All tasks by subject."""
@@ -159,7 +160,9 @@ def named_sources(workspace: Workspace, words: Iterable[str]) -> tuple[str, ...]
     for place in places:
         named = resolve(place)[0] != (place, place)
         there = Path(place).is_dir() or is_matlab(Path(place))
-        if place != "shapes" and not named and not place.startswith("hf:") and not there:
+        if is_emoji(place):
+            open_emoji(place)
+        elif place != "shapes" and not named and not place.startswith("hf:") and not there:
             shard_paths(place)
     return tuple(dict.fromkeys(map(workspace.shown, places)))
 

@@ -26,13 +26,15 @@ CURVES = (
     Wanted("Picture to caption", "R@1 (share)", "retrieval", "image to text R@1"),
     Wanted("Objects swapped", "true caption preferred (share)", "edits", "swapped", {"combination": "all"}),
     Wanted("Shape edited", "true caption preferred (share)", "edits", "shape", {"combination": "all"}),
+    Wanted("Other style", "true caption preferred (share)", "edits", "other style"),
+    Wanted("Neighbouring thing", "true caption preferred (share)", "edits", "neighbouring thing"),
     Wanted("Zero-shot classification", "accuracy (share)", "zero_shot", "accuracy"),
     Wanted("Contrastive loss", "loss (nats)", "losses", "contrastive loss", better="lower"),
     Wanted("Generative loss", "loss (head's units)", "losses", "generative loss", better="lower"),
     Wanted("Alignment gap", "cosine, own minus other captions", "losses", "alignment gap"),
 )
 """Measures shown by mask ratio, across all tasks."""
-FIRST = (*CURVES[:2], *CURVES[5:7])
+FIRST = (*CURVES[:2], *CURVES[7:9])
 """Measures of the first figure of results."""
 RETRIEVAL = tuple(
     Wanted(f"{title}, R@{rank}", f"R@{rank} (share)", "retrieval", f"{way} R@{rank}")

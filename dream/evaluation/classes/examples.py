@@ -1,4 +1,4 @@
-"""Labelled pictures for the classification tasks: drawn ones with several labels each, or a stored set with one.
+"""Labelled pictures for the classification tasks: drawn ones and emoji with several labels, stored sets with one.
 
 Drawn pictures keep the natural frequencies of the classes, so that one set of features serves all labels. The one
 label of a stored set is called 'class'.
@@ -7,16 +7,20 @@ label of a stored set is called 'class'.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data.drawn.drawing import draw
+from dream.data.emoji.corpus import is_emoji
+from dream.data.transforms import load_pixels
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import labelled_scenes, scene_labels, shape_classes
+from dream.evaluation.classes.emoji_labels import asked_labels, emoji_classes, labelled_emoji
 from dream.evaluation.classes.features import check_pooling, encoder_features
-from dream.evaluation.classes.pictures import CHUNK
-from dream.evaluation.classes.settings import FeatureSettings
+from dream.evaluation.classes.pictures import CHUNK, choose_evenly
+from dream.evaluation.classes.settings import DRAWN_LABEL, DRAWN_LABELS, FeatureSettings
 from dream.evaluation.classes.sources import labelled_chunks
 from dream.model.pretrained import Pretrained
 
@@ -45,12 +49,14 @@ class Examples:
 def example_chunks(
     data: str, config: DreamConfig, split: str, *, labels: Sequence[str], count: int | None = None, seed: int = 0
 ) -> Iterator[Examples]:
-    """Pictures of the split `train` or `test`, CHUNK at a time; `labels` and COUNTS apply to shapes only.
+    """Pictures of the split `train` or `test`, CHUNK at a time; `labels` apply to shapes and emoji, COUNTS to shapes.
 
     Raises InputError for an unknown source or label.
     """
     if data == "shapes":
         return _drawn(config, split, labels, count or COUNTS[split], seed)
+    if is_emoji(data):
+        return _emoji(data, config.image.size, split, labels, count, seed)
     return (
         Examples(chunk.images, {STORED: chunk.labels}, {STORED: chunk.classes})
         for chunk in labelled_chunks(data, config.image.size, split=split, limit=count, seed=seed)
@@ -112,4 +118,21 @@ def _drawn(config: DreamConfig, split: str, labels: Sequence[str], count: int, s
             classes,
         )
         for chunk in (scenes[start : start + CHUNK] for start in range(0, count, CHUNK))
+    )
+
+
+def _emoji(data: str, size: int, split: str, labels: Sequence[str], count: int | None, seed: int) -> Iterator[Examples]:
+    """Emoji of the split; at most `count` of them, drawn from `seed`."""
+    asked = asked_labels(labels, (DRAWN_LABEL,) if len(labels) == 1 else DRAWN_LABELS)
+    classes = {name: emoji_classes(name) for name in asked}
+    drawings = labelled_emoji(data, split)
+    chosen = [drawings[i] for i in choose_evenly(np.zeros(len(drawings), int), count, seed)]
+    chunks = (chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK))
+    return (
+        Examples(
+            torch.from_numpy(np.stack([load_pixels(drawing.picture, size) for drawing in chunk])),
+            {name: torch.tensor([classes[name].index(getattr(each, name)) for each in chunk]) for name in asked},
+            classes,
+        )
+        for chunk in chunks
     )

@@ -7,7 +7,7 @@ is over episodes: it covers other episodes, not other pictures.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -15,12 +15,15 @@ import torch
 from dream.data.drawn.drawing import draw
 from dream.data.drawn.grammar import Scene
 from dream.data.drawn.shapes import place_scenes
+from dream.data.emoji.corpus import is_emoji
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.classes.episodes import EpisodeSettings, Pool, episode_accuracies
+from dream.evaluation.classes.examples import example_chunks, featured
 from dream.evaluation.classes.features import check_pooling, encoder_features, labelled_features
 from dream.evaluation.classes.few_shot_sets import SETS, is_collection, missing, resolve
 from dream.evaluation.classes.few_shot_shapes import drawn_classes
+from dream.evaluation.classes.pictures import choose_evenly
 from dream.evaluation.classes.settings import Pooling
 from dream.evaluation.classes.sources import labelled_chunks, stored_classes
 from dream.evaluation.progress import Progress, quiet
@@ -41,6 +44,8 @@ class FewShotSettings(EpisodeSettings, task="few_shot"):
     """Feature of a picture: image (mean of its tokens), buffer, all, or joint (the joint space)."""
     per_class: Annotated[int, at_least(0)] = 50
     """Pictures kept per class, of the support's split and of the queries'; 0 keeps all (published)."""
+    label: Literal["style", "group", "subgroup"] = "subgroup"
+    """Classes of the episodes (emoji only)."""
 
     def _conflicts(self, name: str) -> Iterator[str]:
         """A class needs as many pictures as shots."""
@@ -61,6 +66,10 @@ class FewShotSettings(EpisodeSettings, task="few_shot"):
         check_pooling(pretrained, self.pooling)
         if data == "shapes":
             return _on_shapes(pretrained, self, seed)
+        if is_emoji(data):
+            return [
+                _measure({"data": data, "label": self.label}, _emoji_pools(pretrained, data, self, seed), self, seed)
+            ]
         sets = resolve(data)
         skipped = dict.fromkeys(missing(data), "there is no such folder")
         measures = []
@@ -114,6 +123,18 @@ def _pools(pretrained: Pretrained, name: str, source: str, settings: FewShotSett
 
 def _class_count(name: str, source: str, split: str) -> int:
     return SETS[name].classes if name in SETS else len(stored_classes(source, split))
+
+
+def _emoji_pools(pretrained: Pretrained, data: str, settings: FewShotSettings, seed: int) -> list[Pool]:
+    """Features of the emoji to learn from and to classify, at most `per_class` per class each."""
+    pools, labels = [], (settings.label,)
+    for split in ("train", "test"):
+        chunks = example_chunks(data, pretrained.config, split, labels=labels, seed=seed)
+        examples = featured(pretrained, chunks, settings.pooling)
+        numbers, classes = examples.labels[settings.label].numpy(), len(examples.classes[settings.label])
+        kept = choose_evenly(numbers, settings.per_class * classes if settings.per_class else None, seed)
+        pools.append(Pool.of(examples.inputs[kept], numbers[kept], classes))
+    return pools
 
 
 def _on_shapes(pretrained: Pretrained, settings: FewShotSettings, seed: int) -> list[Measure]:

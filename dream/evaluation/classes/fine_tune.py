@@ -2,8 +2,9 @@
 
 The head and schedule behind the published figure are not published. This is the field's recipe for ViTs (BEiT, arXiv
 2106.08254; MAE, arXiv 2111.06377): AdamW, a learning rate that falls with the depth below the head, a cosine with
-warm-up, and label smoothing. Crops and flips apply to photos only. MAE's RandAugment, mixup, cutmix and drop path are
-left out. The model itself is never changed: a copy of its encoder is trained, without dropout.
+warm-up, and label smoothing. Crops and flips apply to photos only, not to shapes and emoji. MAE's RandAugment, mixup,
+cutmix and drop path are left out. The model itself is never changed: a copy of its encoder is trained, without
+dropout.
 """
 
 import copy
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from dream.data.emoji.corpus import is_emoji
 from dream.evaluation.classes.accuracy import accuracy, label_condition
 from dream.evaluation.classes.examples import Examples, example_chunks, joined_examples
 from dream.evaluation.classes.features import CHUNK
@@ -34,7 +36,7 @@ from dream.weights.finite import require_finite
 BETAS = (0.9, 0.999)
 DIVERGED = "the model overflows, or the training diverged: try a smaller fine_tune.lr"
 LR_DRAWN = 3e-3
-"""Peak learning rate on drawn shapes, for a small model and few steps."""
+"""Peak learning rate on drawn shapes and emoji, for a small model and few steps."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FineTuneSettings(LabelSettings, task="fine_tune"):
     batch_size: Count = 64
     """Pictures per step."""
     lr: Annotated[float | None, Bounds(above=0)] = None
-    """Peak learning rate of the head; none: MAE's rule, base_lr * batch_size / 256, for shapes 3e-3."""
+    """Peak learning rate of the head; none: MAE's rule, base_lr * batch_size / 256, for shapes and emoji 3e-3."""
     base_lr: Positive = 5e-4
     """Peak learning rate per 256 pictures, if `lr` is none (MAE's for ViT-B)."""
     layer_decay: Annotated[float, UP_TO_1] = 0.75
@@ -58,9 +60,9 @@ class FineTuneSettings(LabelSettings, task="fine_tune"):
     smoothing: Annotated[float, FROM_0] = 0.1
     """Share of the label that is spread over all classes."""
     crop: Annotated[float, UP_TO_1] = 0.35
-    """Smallest share of a photo's area that a random crop keeps; 1: no crops. Shapes are never cropped."""
+    """Smallest share of a photo's area that a random crop keeps; 1: no crops. Shapes and emoji are never cropped."""
     flip: bool = True
-    """Mirror photos at random. Shapes are never mirrored."""
+    """Mirror photos at random. Shapes and emoji are never mirrored."""
 
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
@@ -147,10 +149,10 @@ def fine_tuned(
 
 
 def head_rate(data: str, settings: FineTuneSettings) -> float:
-    """Peak learning rate of the head: `lr`, or MAE's rule, or LR_DRAWN for shapes."""
+    """Peak learning rate of the head: `lr`, or MAE's rule, or LR_DRAWN for shapes and emoji."""
     if settings.lr is not None:
         return settings.lr
-    return LR_DRAWN if data == "shapes" else settings.base_lr * settings.batch_size / 256
+    return LR_DRAWN if data == "shapes" or is_emoji(data) else settings.base_lr * settings.batch_size / 256
 
 
 def parameter_layer(name: str, depth: int) -> int:

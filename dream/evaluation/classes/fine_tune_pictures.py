@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.evaluation.classes.examples import Examples, example_chunks, joined_examples
 from dream.evaluation.classes.folders import folder_rows
@@ -29,7 +30,7 @@ class PictureRequest:
 
     data: str
     label: str
-    """Attribute of drawn shapes."""
+    """Attribute of drawn shapes and emoji."""
     count: int | None
     """At most this many pictures, spread evenly over the classes of a stored set."""
     batch_size: int
@@ -45,7 +46,8 @@ class TrainingPictures:
 
     def __init__(self, request: PictureRequest, config: DreamConfig) -> None:
         """Raises InputError for a source that cannot be opened, or a hub set that is too large to hold."""
-        self.request, self.photos, self.size = request, request.data != "shapes", config.image.size
+        self.request, self.size = request, config.image.size
+        self.photos = request.data != "shapes" and not is_emoji(request.data)
         self._rows = None
         folder = Path(request.data).expanduser()
         if self.photos and folder.is_dir() and not written_by_datasets(folder):
@@ -54,7 +56,7 @@ class TrainingPictures:
             if len(rows) * self._bytes > MEMORY:
                 self._rows, self.count = rows, len(rows)
                 return
-        count = request.count or (None if self.photos else COUNTS["train"])
+        count = request.count or (COUNTS["train"] if request.data == "shapes" else None)
         held = self._held(
             example_chunks(request.data, config, "train", labels=(request.label,), count=count, seed=request.seed)
         )

@@ -9,6 +9,10 @@ Pooling = Literal["image", "buffer", "all", "joint"]
 """Feature of a picture: mean of its `image`, `buffer` or `all` encoder tokens, or its vector in the `joint` space."""
 
 
+DRAWN_LABEL, DRAWN_LABELS = "shape", ("shape", "colour", "relation", "ground")
+"""Attributes of drawn shapes by default; on emoji these defaults stand for the emoji's own labels."""
+
+
 @dataclass(frozen=True)
 class CountSettings(TaskSettings):
     """How many pictures to learn from and to test on."""
@@ -23,8 +27,8 @@ class CountSettings(TaskSettings):
 class LabelSettings(CountSettings):
     """Pictures with one label."""
 
-    label: str = "shape"
-    """Attribute to classify (shapes only); refers to the first object."""
+    label: str = DRAWN_LABEL
+    """Attribute to classify: of the first object for shapes; style, group or subgroup for emoji (not set: subgroup)."""
 
 
 @dataclass(frozen=True)
@@ -33,5 +37,5 @@ class FeatureSettings(CountSettings):
 
     pooling: Pooling = "image"
     """Feature of a picture: image (mean of its tokens), buffer, all, or joint (the joint space)."""
-    labels: tuple[str, ...] = ("shape", "colour", "relation", "ground")
-    """Attributes to classify (shapes only); they refer to the first object."""
+    labels: tuple[str, ...] = DRAWN_LABELS
+    """Attributes to classify: of the first object for shapes; style, group and subgroup for emoji (not set: all)."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dream.data.emoji.corpus import is_emoji
 from dream.data.report import DataReport
 from dream.errors import InputError
 from dream.evaluation.classes.few_shot_sets import resolve
@@ -59,7 +60,7 @@ def readings_of(data: str) -> dict[str, dict[str, Any]]:
     """
     readings: dict[str, dict[str, Any]] = {}
     for name, source in resolve(data):
-        if of_datasets(source):
+        if of_datasets(source) or is_emoji(source):
             readings[name] = {"version": READING_VERSION}
         elif source != "shapes":
             try:

@@ -2,23 +2,28 @@
 
 A class is the normalised mean of the normalised features of its captions, as in CLIP (arXiv 2103.00020). For a stored
 set these captions are templates with the class name filled in (`class_names`). For drawn shapes they are the grammar's
-own captions (`shape_prompts`). Nothing is trained on the set.
+own captions (`shape_prompts`). For emoji they are made of the class's name, which is zero-shot in the strict sense, or
+of the labels of the emoji that training knows in the class, which describes a class by its members (`emoji_labels`).
+Nothing is trained on the set.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.evaluation.classes.accuracy import accuracy, label_condition
 from dream.evaluation.classes.class_names import class_names
+from dream.evaluation.classes.emoji_labels import PromptForm, emoji_prompts
 from dream.evaluation.classes.examples import Examples, check_readable, example_chunks
 from dream.evaluation.classes.features import caption_features, picture_features
+from dream.evaluation.classes.settings import DRAWN_LABELS
 from dream.evaluation.classes.shape_prompts import shape_prompts
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
@@ -39,10 +44,12 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     LOC_synset_mapping.txt); none: the folder names up to the first comma, with spaces for underscores, and for
     WNIDs a file in the folder of the data, as Tiny-ImageNet's words.txt.
     """
-    labels: tuple[str, ...] = ("shape", "colour", "relation", "ground")
-    """Attributes to classify (shapes only); they refer to the first object."""
+    labels: tuple[str, ...] = DRAWN_LABELS
+    """Attributes to classify: of the first object for shapes; style, group and subgroup for emoji (not set: all)."""
     contexts: Count = 64
-    """Captions per class (shapes only)."""
+    """Captions per class (shapes, and `members` of emoji)."""
+    prompts: Literal["names", "members", "both"] = "both"
+    """Captions of a class of emoji: its own name (names), emoji that training knows in it (members), or both."""
     test_count: Annotated[int | None, at_least(1)] = None
     """Test pictures; none: all (2,000 drawn ones)."""
 
@@ -59,9 +66,9 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
         Raises InputError for a source that cannot be opened, or labels that it does not have.
         """
         draws = {ratio: generator(seed, "zero shot masks", str(ratio)) for ratio in self.mask_ratios}
-        texts: dict[str, Tensor] = {}
+        texts: dict[tuple[str, str], Tensor] = {}
         labels: list[dict[str, Tensor]] = []
-        logits: dict[tuple[str, float], list[Tensor]] = {}
+        logits: dict[tuple[str, str, float], list[Tensor]] = {}
         classes: dict[str, tuple[str, ...]] = {}
         chunks = example_chunks(data, pretrained.config, "test", labels=self.labels, count=self.test_count, seed=seed)
         progress(0.0, "comparing pictures with captions")
@@ -71,16 +78,17 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
             labels.append(chunk.labels)
             for ratio in self.mask_ratios if len(chunk.inputs) else ():
                 features = picture_features(pretrained, chunk.inputs, ratio, draws[ratio])  # (B, E)
-                for label, text in texts.items():
-                    logits.setdefault((label, ratio), []).append(features @ text.T)  # (B, C)
+                for (label, form), text in texts.items():
+                    logits.setdefault((label, form, ratio), []).append(features @ text.T)  # (B, C)
         if not logits:
             raise InputError(f"'{data}' has no labelled picture that can be read")
         truth = {label: torch.cat([numbers[label] for numbers in labels]) for label in classes}
         check_readable(truth, classes)
         examples = Examples(torch.empty(0), truth, classes)
         measures = []
-        for (label, ratio), parts in logits.items():
-            where = {"data": data, **label_condition(label), "mask_ratio": ratio, "chance": examples.chance(label)}
+        for (label, form, ratio), parts in logits.items():
+            named = {**label_condition(label), **({"prompts": form} if form else {})}
+            where = {"data": data, **named, "mask_ratio": ratio, "chance": examples.chance(label)}
             measures += accuracy("zero_shot", torch.cat(parts), truth[label], where)
         return measures
 
@@ -94,19 +102,24 @@ def class_features(pretrained: Pretrained, prompts: Sequence[Sequence[str]]) -> 
 
 def _texts(
     pretrained: Pretrained, data: str, classes: dict[str, tuple[str, ...]], settings: ZeroShotSettings, seed: int
-) -> dict[str, Tensor]:
-    """Class features (C, E) of each label."""
+) -> dict[tuple[str, str], Tensor]:
+    """Class features (C, E) of each label and, of emoji, form of the captions."""
     if data == "shapes":
         level = pretrained.config.data.level
-        prompts = {label: shape_prompts(label, level, settings.contexts, seed) for label in classes}
+        prompts = {(label, ""): shape_prompts(label, level, settings.contexts, seed) for label in classes}
+    elif is_emoji(data):
+        forms: tuple[PromptForm, ...] = ("names", "members") if settings.prompts == "both" else (settings.prompts,)
+        prompts = {
+            (label, form): emoji_prompts(label, form, settings.contexts, seed) for label in classes for form in forms
+        }
     else:
         folder = Path(data).expanduser()
         beside = folder if folder.is_dir() else None
         prompts = {
-            label: [
+            (label, ""): [
                 [template.replace("{}", name) for template in settings.templates]
                 for name in class_names(names, settings.names, beside)
             ]
             for label, names in classes.items()
         }
-    return {label: class_features(pretrained, texts) for label, texts in prompts.items()}
+    return {key: class_features(pretrained, texts) for key, texts in prompts.items()}

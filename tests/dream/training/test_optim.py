@@ -81,7 +81,7 @@ def test_muon_takes_matrices_between_hidden_layers_only(model):
 
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_muon_in_batches_is_torchs_muon(bfloat16, monkeypatch):
-    monkeypatch.setattr(optim, "cpu_has_bfloat16", lambda: bfloat16)
+    monkeypatch.setattr(optim, "cpu_likes_bfloat16", lambda: bfloat16)
     torch.manual_seed(0)
     shapes = [(24, 8), (24, 8), (8, 24), (8, 8), (24, 8)]
     starts = [torch.randn(shape) for shape in shapes]
@@ -97,6 +97,18 @@ def test_muon_in_batches_is_torchs_muon(bfloat16, monkeypatch):
     for a, b in zip(ours, theirs, strict=True):
         torch.testing.assert_close(a, b, atol=5e-3, rtol=0)  # bfloat16 products in another order
         assert torch.equal(optimizers[0].state[a]["momentum_buffer"], optimizers[1].state[b]["momentum_buffer"])
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 30), (3, 30, 6), (2, 8, 8), (1, 1, 12)])
+def test_wide_and_tall_matrices_are_iterated_on_as_square_ones_are(shape, monkeypatch):
+    monkeypatch.setattr(optim, "cpu_likes_bfloat16", lambda: False)
+    matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    ours = optim.orthogonalise(matrices, (3.4445, -4.7750, 2.0315), 5, 1e-7)
+    x = matrices.double() / matrices.double().norm(dim=(1, 2), keepdim=True)
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
+    torch.testing.assert_close(ours.double(), x, atol=1e-5, rtol=0)
 
 
 def test_untrained_parts_are_frozen():

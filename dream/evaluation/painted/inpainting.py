@@ -1,0 +1,167 @@
+"""Inpainting: half of a true picture is kept, and the hidden half is painted from its caption.
+
+The same half is also painted from the caption of another picture and from none, with the same order and noise, so that
+the three differ in the caption alone. The error is the distance of the painted half from the true one. Where many
+halves fit the kept one, no model reaches zero: what tells is the difference between the captions, and the error of the
+kept half's mean colour beside them.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dream.config import DreamConfig, ImageConfig
+from dream.data.batch import Batch
+from dream.decoding.decode import collect
+from dream.decoding.editing import Box, inside, keep_tokens
+from dream.decoding.paint import PaintPlan, paint_batches
+from dream.decoding.selection import DecodeSettings
+from dream.evaluation.held_out import held_out_pictures
+from dream.evaluation.painted.painting import ROWS, decode_settings_of
+from dream.evaluation.progress import Progress, quiet, within
+from dream.evaluation.settings import HeldOutSettings, at_least
+from dream.evaluation.statistics import Measure, mean, share
+from dream.fields import Count
+from dream.model.pretrained import Pretrained
+from dream.weights.finite import require_finite
+
+ERROR, GAIN, NEARER = "error of the hidden half", "gain of the caption", "nearer with its own caption"
+OWN, OTHER, NONE, COLOUR = "own", "another's", "none", "mean colour of the kept half"
+Half = Literal["left", "right", "top", "bottom"]
+"""Half of a picture."""
+
+
+@dataclass(frozen=True)
+class InpaintingSettings(HeldOutSettings, task="inpainting"):
+    """Pictures, the half that is kept, and how the other is painted."""
+
+    pictures: Annotated[int, at_least(4)] = 128
+    """Held-out pictures with different captions; the data may have fewer."""
+    kept: tuple[Half, ...] = ("left", "top")
+    """Halves that are kept, each measured apart: left, right, top or bottom."""
+    steps: Annotated[int | None, at_least(1)] = None
+    """Decoding steps; none: the model's."""
+    guidance_scale: Annotated[float | None, at_least(1)] = None
+    """Classifier-free guidance; 1: off; none: the model's."""
+    batch_size: Count = ROWS
+    """Pictures painted at once."""
+
+    def _conflicts(self, name: str) -> Iterator[str]:
+        """Something must be kept."""
+        if not self.kept:
+            yield "inpainting.kept must name a half: left, right, top or bottom"
+
+    def measure(
+        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
+    ) -> list[Measure]:
+        """Root mean square error of the hidden half (colours from 0 to 1) by caption, and what the caption gains.
+
+        Means over pictures, with intervals over pictures. The gain is the error with another caption, or with none,
+        minus that with the picture's own. Models without captions have the error with none alone. Raises InputError
+        for data without enough captioned pictures.
+        """
+        batch = held_out_pictures("inpainting", data, pretrained.config, self.pictures, split=self.split, least=4)
+        settings = _decode_settings(pretrained.config, self, seed)
+        measures = []
+        for number, half in enumerate(self.kept):
+            span = within(progress, number / len(self.kept), (number + 1) / len(self.kept))
+            errors = _errors(pretrained, batch, half, settings, self.batch_size, span)
+            measures += _measures(errors, {"data": data, "kept": half})
+        return measures
+
+
+def kept_cells(half: Half, config: ImageConfig) -> Tensor:
+    """(N,) bool: cells that lie entirely in a half of the picture."""
+    size, middle = config.size, config.size // 2
+    boxes = {
+        "left": Box(0, 0, middle, size),
+        "right": Box(size - middle, 0, size, size),
+        "top": Box(0, 0, size, middle),
+        "bottom": Box(0, size - middle, size, size),
+    }
+    return inside(boxes[half], config)
+
+
+def hidden_error(pictures: Tensor, truth: Tensor, kept: Tensor) -> NDArray[np.float64]:
+    """(B,) root mean square error of pictures (B, 3, H, W) in [0, 1] at the pixels of the cells that are not kept (N,).
+
+    Raises InputError for pictures that are not numbers.
+    """
+    error = ((pictures - truth)[:, :, ~_pixels(kept, truth.shape[-1])] ** 2).mean(dim=(1, 2)).sqrt()
+    return require_finite(error, "the painted pictures").double().numpy()
+
+
+def _decode_settings(config: DreamConfig, settings: InpaintingSettings, seed: int) -> DecodeSettings:
+    given = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
+    return decode_settings_of(config, seed, **{name: value for name, value in given.items() if value is not None})
+
+
+def _errors(
+    pretrained: Pretrained, batch: Batch, half: Half, settings: DecodeSettings, rows: int, progress: Progress
+) -> dict[str, NDArray[np.float64]]:
+    """(B,) errors by caption; those of no caption alone for a model that reads none."""
+    captions = {NONE: [""] * len(batch)}
+    if pretrained.config.objective.text:
+        own = list(batch.captions)
+        captions = {OWN: own, OTHER: _others(own), **captions}
+    kept = kept_cells(half, pretrained.config.image)
+    truth = batch.images.float() / 255
+    errors = {}
+    for number, (name, texts) in enumerate(captions.items()):
+        progress(number / len(captions), f"painting the rest of {len(batch):,} pictures, caption: {name}")
+        errors[name] = hidden_error(_painted(pretrained, batch, texts, kept, settings, rows), truth, kept)
+    errors[COLOUR] = hidden_error(_mean_colour(truth, kept), truth, kept)
+    return errors
+
+
+def _others(captions: Sequence[str]) -> list[str]:
+    """For each caption that of the picture half a set away."""
+    far = len(captions) // 2
+    return [*captions[far:], *captions[:far]]
+
+
+def _painted(
+    pretrained: Pretrained, batch: Batch, texts: Sequence[str], kept: Tensor, settings: DecodeSettings, rows: int
+) -> Tensor:
+    """(B, 3, H, W) in [0, 1]: the pictures with the cells that are not kept painted from the texts."""
+    device = next(pretrained.model.parameters()).device
+    pictures = []
+    for start in range(0, len(batch), rows):
+        part = slice(start, start + rows)
+        given = keep_tokens(pretrained.image_tokenizer, batch.images[part], kept)
+        given = given._replace(tokens=given.tokens.to(device), kept=kept.to(device))
+        ids = range(len(batch))[part]
+        records = paint_batches(pretrained, PaintPlan(texts[part], settings, ids, rows), given=given)
+        decoded = collect(record for _, record in records)
+        pictures.append(pretrained.image_tokenizer.to_pixels(decoded.tokens[:, 0]).float().cpu())
+    return torch.cat(pictures)
+
+
+def _mean_colour(truth: Tensor, kept: Tensor) -> Tensor:
+    """(B, 3, H, W): each picture's mean colour over its kept cells, everywhere."""
+    return truth[:, :, _pixels(kept, truth.shape[-1])].mean(dim=2)[:, :, None, None].expand_as(truth)
+
+
+def _pixels(cells: Tensor, size: int) -> Tensor:
+    """(H, W) bool: the pixels of cells (N,) in a picture of this size."""
+    grid = math.isqrt(len(cells))
+    return cells.view(grid, grid).repeat_interleave(size // grid, 0).repeat_interleave(size // grid, 1)
+
+
+def _measures(errors: dict[str, NDArray[np.float64]], where: dict[str, object]) -> list[Measure]:
+    measures = [
+        Measure("inpainting", ERROR, {**where, "caption": name}, mean(values, least=0.0, most=1.0))
+        for name, values in errors.items()
+    ]
+    if OWN in errors:
+        for name in (OTHER, NONE):
+            at = {**where, "against": name}
+            measures.append(Measure("inpainting", GAIN, at, mean(errors[name] - errors[OWN], least=-1.0, most=1.0)))
+            measures.append(Measure("inpainting", NEARER, at, share(errors[OWN] < errors[name])))
+    return measures
