@@ -58,7 +58,7 @@ bench: $(READY) ## time training and decoding against the published algorithm
 
 demo: $(READY) ## retrain the model that ships (about two hours on two cores) and put it in its place
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
-	$(PY) -m dream export --model runs/demo --out dream/demo --overwrite
+	$(PY) -m dream export --model runs/demo --out dream/shipped/demo --overwrite
 
 judge: $(READY) ## retrain the judge of drawn pictures that ships, and put it in its place
 	$(PY) -m dream.evaluation.judging.train_judge

@@ -7,7 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from app.keys import SAVE, action_key
+from app.keys import FORM, SAVE, TILES, action_key
 from app.text import as_text
 from workbench.figures import export, style
 from workbench.figures.panels import heading_of, legend_of, pieces_of
@@ -19,6 +19,14 @@ LOOKS = f"""<style>
 [data-testid="stFullScreenFrame"]:has(.js-plotly-plot):not(:hover) :is(.modebar, [data-testid="stElementToolbar"]) {{
     visibility: hidden;
 }}
+@media (max-width: 640px) {{
+    [data-testid="stHorizontalBlock"] {{ row-gap: 1rem; }}
+    [class*="st-key-{TILES}"] > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
+    [class*="st-key-{TILES}"][data-testid="stHorizontalBlock"] > [data-testid="stLayoutWrapper"] {{
+        min-width: calc(50% - 1rem) !important; flex: 1 1 calc(50% - 1rem) !important; max-width: calc(50% - 0.5rem);
+    }}
+    [data-testid="stLayoutWrapper"]:has(> [class*="st-key-{FORM}"]) {{ flex: 1 1 100% !important; }}
+}}
 [data-testid="stHeaderActionElements"] {{ display: none; }}
 [data-testid="stImage"] img, .card .frame img, .js-plotly-plot .cartesianlayer image {{
     outline: 1px solid {style.faded(NEUTRAL, 0.45)}; outline-offset: -1px;
@@ -26,7 +34,7 @@ LOOKS = f"""<style>
 </style>"""
 """Styles that Streamlit's theme cannot express: the downloads lie right below their figure, and a figure's own buttons
 are there for the mouse alone, so that the keyboard stops once per figure, at its downloads. White pictures have an edge
-on a white page."""
+on a white page, and rows of tiles stay rows on a phone."""
 
 
 def theme() -> str:

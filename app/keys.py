@@ -17,6 +17,10 @@ INPUT = "in."
 """Prefix of the keys of widgets whose values outlive a change of page."""
 SAVE = "save-"
 """Prefix of the keys of the containers that hold a figure's downloads; they lie on its lower right corner."""
+TILES = "tiles-"
+"""Prefix of the keys of containers whose tiles stand two in a row on a narrow page."""
+FORM = "form-"
+"""Prefix of the keys of containers beside something else that are as wide as a narrow page."""
 LARGEST_SEED = 2**53 - 1
 """Largest seed of a number field: the browser's numbers are exact up to here."""
 

@@ -1,4 +1,4 @@
-"""What the chosen model reads of a typed prompt, below its field."""
+"""What the chosen model reads of a typed prompt, below its field, and what it could be asked to paint."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from dream.data.reading import PromptReader
+from dream.data.suggestions import Suggestions
 from dream.errors import InputError
 from dream.pretrained import checkpoint_of, open_prompt_reader
 from workbench.reading import readings_html
@@ -25,6 +26,12 @@ def show_reading(model: str, prompts: Sequence[str], *, paints: bool = True) -> 
         reader = replace(reader, painter=None)
     if marked := readings_html([reader.read(prompt) for prompt in prompts]):
         st.html(marked)
+
+
+def suggestions_of(model: str) -> Suggestions:
+    """What the captions of a model's training name; empty for a model that kept none. Raises InputError."""
+    words = _reader_of(model).words
+    return words.suggestions if words is not None else Suggestions()
 
 
 def _reader_of(model: str) -> PromptReader:

@@ -288,7 +288,7 @@ class ObjectiveConfig(Section):
 
 @dataclass(frozen=True)
 class DataConfig(Section):
-    """How training batches are drawn. The fields from `level` on apply to the source `shapes` only."""
+    """How training batches are drawn."""
 
     flip: bool = True
     """Random horizontal flip (never for shapes, whose captions say left and right)."""
@@ -299,15 +299,17 @@ class DataConfig(Section):
     picture: str = ""
     """Field or column that holds the picture or names its file; empty takes the usual names (`image`, ...)."""
     level: Annotated[int, Bounds(least=0, most=3)] = 1
-    """Difficulty of shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes; 3 textures
-    and three objects.
+    """Difficulty of the source shapes: 0 one large object; 1 one or two large ones; 2 more shapes, colours, sizes;
+    3 textures and three objects.
     """
     near_misses: Share = 0.0
-    """(departure) share of each batch that comes in families of pictures that differ in one thing."""
+    """(departure) share of the pictures that comes in families which differ in one thing (shapes, emoji)."""
     canonical_until: Share = 0.0
     """(departure) fraction of the training during which captions keep one canonical phrasing; others mix in after
-    it.
+    it (shapes, emoji).
     """
+    other_phrasings: Share = 0.5
+    """Largest share of captions in other phrasings than the canonical one (shapes, emoji)."""
 
 
 @dataclass(frozen=True)

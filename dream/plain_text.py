@@ -1,7 +1,7 @@
 r"""Text from outside: what is no text is named before it is stored or tokenized, and what cannot be shown is escaped.
 
 Half of a surrogate pair (JSON's "\ud83d" alone, a byte of a file name that is not UTF-8) is a Python string that no
-file, tokenizer or terminal takes.
+file, tokenizer or terminal takes. What a Markdown file or a spreadsheet would read as more than text is kept apart.
 """
 
 import re
@@ -12,6 +12,10 @@ _HALVES = re.compile("[\ud800-\udfff]")
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f]")  # without those that are white space
 _BYTES = range(0xDC80, 0xDD00)  # bytes that are not UTF-8, as `surrogateescape` writes them
+_DRAWN = re.compile(r"([\\`*_\[\]<>$~|&^]|^[#+=-])")
+_ADDRESS = re.compile(r"(?<=http)(?=:)|(?<=https)(?=:)|(?<=ftp)(?=:)|(?<=www)(?=\.)|(?=@[\w-]+\.)", re.I)
+_NUMBERED = re.compile(r"^(\d+)(?=[.)])")
+_FORMULA = re.compile(r"\s*[=+@-]|[\t\r]")  # signs with which spreadsheets begin a formula
 
 
 def fault_in(text: str) -> str:
@@ -53,3 +57,22 @@ def _escape(match: re.Match[str]) -> str:
     if code in _BYTES:
         code -= 0xDC00
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def markdown_text(text: str) -> str:
+    """Markdown of a file that shows `text` as it is written, on one line: no picture, link or formula of it."""
+    line = _DRAWN.sub(r"\\\1", " ".join(text.split()))
+    return _NUMBERED.sub(r"\1\\", _ADDRESS.sub(r"\\", line))
+
+
+def cell_text(text: str) -> str:
+    """`text` as a cell that no spreadsheet takes for a formula: one that would begin like one gets an apostrophe."""
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -13,8 +13,9 @@ from dream.model.latents import build_image_tokenizer
 from dream.model.pretrained import Pretrained, prompt_reader
 from dream.training import checkpoint, run_log
 
-SHIPPED = {"demo": Path(__file__).parent / "demo"}
-"""Models that come with the package, by name."""
+_SHELF = Path(__file__).parent / "shipped"
+SHIPPED = {name: _SHELF / name for name in ("demo", "emoji") if (_SHELF / name / "state.json").is_file()}
+"""Models that come with the package, by name: `demo` paints drawn shapes, `emoji` emoji in six styles."""
 
 
 def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:

@@ -38,11 +38,15 @@ ACCENT = {"light": "#B85000", "dark": "#E8702A"}
 LINK = "#2f6fb0"
 MESSAGES = {"information": "inherit", "success": "#00916E", "warning": "#A47A00", "error": "#b3400a"}
 """Text colour of a message, by its kind; also of what a judge calls right and wrong."""
-HATCH = ("#b9bec6", "#868d98")
-"""Ground and stripes of hidden cells in the player."""
+HATCH = ("#b4b4b4", "#909090")
+"""Ground and stripes of hidden cells: those of `dream.decoding.pictures`."""
+CANDIDATES = (
+    *(colour for colour in OBJECTIVES.values() if colour != NEUTRAL),
+    *("#70A800", "#9888F8", "#6050D8", "#985050", "#587000", "#D870E8", "#C82030", "#D08878", "#F85860"),
+)
+"""Colours of 16 candidates, as far apart as can be (in OKLab) where each is seen on white and on black."""
 
 
 def candidate_colour(number: int) -> str:
     """Colour of a prompt's candidate, by its number from 0."""
-    colours = list(OBJECTIVES.values())
-    return colours[number % len(colours)]
+    return CANDIDATES[number % len(CANDIDATES)]

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dream.decoding.pictures import HAIRLINE
+from dream.decoding.pictures import HAIRLINE, hatching
 from dream.errors import InputError
 
 Picture = NDArray[np.uint8]
 """(3, H, W) uint8."""
 
-HATCH = (104, 152)
-"""Grey levels of the stripes of a hidden cell; both differ clearly from white, black and colours."""
+STRIPE = 8
+"""Width of the stripes of a hidden cell in an enlarged picture, in pixels."""
 PALETTE_SIDE, PALETTE = 96, 128
 """Pictures with a longer side go to the browser with at most this many colours: a fifth of the bytes."""
 
@@ -42,9 +42,7 @@ def hatched(picture: Picture, hidden: NDArray[np.bool_], side: int = 240) -> Pic
     seen = picture.repeat(times, 1).repeat(times, 2)
     cell = seen.shape[-1] // len(hidden)
     where = hidden.repeat(cell, 0).repeat(cell, 1)
-    diagonal = np.add.outer(np.arange(len(where)), np.arange(len(where)))
-    stripes = np.where(diagonal // 8 % 2, *map(np.uint8, HATCH))
-    return np.where(where, stripes, seen)
+    return np.where(where, hatching(len(where), STRIPE), seen)
 
 
 def edged(image: Image.Image) -> Image.Image:

@@ -13,7 +13,8 @@ import numpy as np
 
 from dream.config import MaskingConfig, ObjectiveConfig
 from dream.decoding.paint import paint_iter
-from dream.decoding.previews import HIDDEN_GREY, previews
+from dream.decoding.pictures import hatching
+from dream.decoding.previews import STRIPES, previews
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
 from dream.masking import num_masked, sample_orders
 from dream.model.pretrained import Pretrained
@@ -105,9 +106,10 @@ def hidden_more_and_more(
     pixels, _ = drawing(0, grid)
     order = sample_orders(1, grid**2, generator(0, "home"))[0].numpy()
     cell, pictures = pixels.shape[1] // grid, []
+    pattern = hatching(pixels.shape[1], max(1, cell // STRIPES))
     for progress in times:
         hidden = np.zeros(grid**2, dtype=bool)
         hidden[order[: num_masked(true_mean(progress, masking, objective), grid**2)]] = True
         cells = hidden.reshape(grid, grid).repeat(cell, axis=0).repeat(cell, axis=1)
-        pictures.append(np.where(cells, np.uint8(HIDDEN_GREY), pixels))
+        pictures.append(np.where(cells, pattern, pixels))
     return pictures

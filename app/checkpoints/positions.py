@@ -22,7 +22,6 @@ TABLE, SIDE, COMPONENT, POSITION = (CHECKPOINTS.input(name) for name in ("table"
 
 def show_positions(found: Checkpoint) -> None:
     """Shows the chosen table as colours, by principal component, and by similarity."""
-    _take_clicks()
     part = found.weights
     tables = positions.position_tables(part)
     if not tables:
@@ -121,6 +120,7 @@ def _show_line(
         _show_similarity(entry, table, cosines)
 
 
+@st.fragment
 def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarray, variance: np.ndarray) -> None:
     count = int(min(scores.shape[1], 64))
     if not 1 <= st.session_state.get(COMPONENT, 1) <= count:
@@ -145,7 +145,9 @@ def _show_component(entry: TensorEntry, table: positions.Table, scores: np.ndarr
     )
 
 
+@st.fragment
 def _show_similarity(entry: TensorEntry, table: positions.Table, cosines: np.ndarray) -> None:
+    _take_clicks()
     last = len(cosines) - 1
     if not 0 <= st.session_state.get(POSITION, 0) <= last:
         del st.session_state[POSITION]  # that of a larger table

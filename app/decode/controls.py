@@ -10,7 +10,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from app.decode.prompts import EXAMPLES, show_prompts
+from app.credits import show_credits
+from app.decode.prompts import show_prompts
 from app.keys import DECODE, LARGEST_SEED
 from app.links import LINKED
 from app.models import pick_model
@@ -18,10 +19,12 @@ from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import checkpoint_of
 from dream.training.checkpoint import TrainingState, read_state
 from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
+from workbench.prompts import example_prompts, fitting_prompt
 from workbench.workspace import open_workspace
 
 OWN = DECODE.name("own")
@@ -113,10 +116,10 @@ def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice
             st.warning(reason)
             return None
         own = own_values(state.config)
-        _follow_model(own)
+        _follow_model(own, state.source)
         typed = st.text_area(
             "Prompt",
-            value=EXAMPLES[0],
+            value=next(iter(example_prompts(state.source).values()), ""),
             key=DECODE.input("prompt"),
             bind=LINKED,
             height=80,
@@ -124,7 +127,9 @@ def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice
         )
     with below:
         show_reading(model, [typed])
-        show_prompts(state.source)
+        show_prompts(model, state.source)
+        if is_emoji(state.source):
+            show_credits()
         summary = st.container()
         with st.expander("Settings"):
             form, numbers = _settings(state.config, own)
@@ -146,8 +151,11 @@ def _summary(form: Mapping[str, Any], own: Mapping[str, Any], numbers: NumberFie
     return " · ".join(said)
 
 
-def _follow_model(own: Mapping[str, Any]) -> None:
-    """Takes over the settings of a newly chosen model, except where the user typed another value."""
+def _follow_model(own: Mapping[str, Any], source: str) -> None:
+    """Takes over settings and example of a newly chosen model, except where the user typed another value."""
+    prompt = DECODE.input("prompt")
+    if prompt in st.session_state:
+        st.session_state[prompt] = fitting_prompt(st.session_state[prompt], source)
     before = st.session_state.get(OWN)
     for name, value in own.items():
         key = DECODE.input(name)

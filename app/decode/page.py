@@ -22,7 +22,7 @@ from app.decode.stage import (
 from app.decode.start import show_start
 from app.failures import guarded
 from app.handing_over import handed
-from app.keys import DECODE
+from app.keys import DECODE, FORM
 from app.reveal import bring_into_view, reveal_asked
 from dream.decoding.selection import DecodeSettings
 from dream.pretrained import SHIPPED
@@ -45,7 +45,7 @@ def render() -> None:
         "A picture begins with every token hidden; each step reveals a few, guided by prompt and visible tokens."
     )
     row = st.container(horizontal=True, gap="large")
-    form, stage = row.container(width=FORM_WIDTH), row.container(width="stretch", key=STAGE)
+    form, stage = row.container(width=FORM_WIDTH, key=f"{FORM}decode"), row.container(width="stretch", key=STAGE)
     first = take_first()
     with form:
         shown = shown_decode()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.decode.stage import LINKED_DECODE, SHOWN, STAGE, show_instead
 from app.failures import guarded
-from app.keys import DECODE
+from app.keys import DECODE, TILES
 from app.links import LINKED, link, linked
 from app.reveal import bring_into_view
 from app.text import as_text
@@ -63,7 +63,7 @@ def show_records() -> None:
             else "Nothing is stored yet. Every decode is stored automatically."
         )
     count = st.session_state.get(MORE, AT_FIRST)
-    shelf = st.container(horizontal=True, gap="small")
+    shelf = st.container(horizontal=True, gap="small", key=f"{TILES}{DECODE.name('stored')}")
     for stored in matches[:count]:
         with shelf.container(border=True, width=CARD_WIDTH):
             _card(stored)

@@ -1,9 +1,13 @@
 """Start of a decode from a picture: cells of it to keep or to clear, on the Decode page."""
 
+import re
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app.decode.controls import DecodeChoice
 from app.keys import DECODE
+from app.links import LINKED, link, linked
 from app.player import show_player
 from workbench.decode.request import KeptPicture, start_of
 from workbench.decode.sides import cells_data
@@ -13,6 +17,9 @@ from workbench.store import StoredDecode
 CELLS, UPLOADED = DECODE.name("cells"), DECODE.name("uploaded")
 EDIT, SOURCE, VERB = DECODE.input("edit"), DECODE.input("edit_source"), DECODE.input("edit_verb")
 SOURCES = {"shown": "Shown picture", "upload": "Own picture"}
+LINKED_CELLS = DECODE.input("edit_cells")
+"""Key of the selected cells in the address; a picture of the user's own is not in it."""
+CELL_WORDS = r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*"
 VERBS = {"keep": "Keep cells", "clear": "Clear cells"}
 
 
@@ -27,17 +34,19 @@ def show_start(chosen: DecodeChoice, shown: StoredDecode | None) -> KeptPicture 
     st.toggle(
         "Start from a picture",
         key=EDIT,
+        bind=LINKED,
         help="Keep some cells of a picture bit for bit, and let the model paint the others.",
     )
     if not st.session_state[EDIT]:
+        link(LINKED_CELLS, "")
         return None
-    st.session_state.setdefault(SOURCE, "shown" if shown else "upload")
-    st.session_state.setdefault(VERB, "keep")
     source = st.segmented_control(
         "Picture",
         list(SOURCES),
+        default="shown" if shown else "upload",
         format_func=SOURCES.__getitem__,
         key=SOURCE,
+        bind=LINKED,
         required=True,
         width="stretch",
         label_visibility="collapsed",
@@ -93,22 +102,45 @@ def _cells(chosen: DecodeChoice, base: KeptPicture) -> KeptPicture:
     chosen_verb = st.segmented_control(
         "Selected cells",
         list(VERBS),
+        default="keep",
         format_func=VERBS.__getitem__,
         key=VERB,
+        bind=LINKED,
         required=True,
         width="stretch",
         label_visibility="collapsed",
         help="Keep the selected cells and paint the others, or clear them and keep the others.",
     )
     verb = chosen_verb or "keep"
-    selected = [cell for cell in st.session_state.get(CELLS, []) if cell < config.num_tokens]
+    known = st.session_state.setdefault(CELLS, cells_of(linked(LINKED_CELLS)))
+    selected = [cell for cell in known if cell < config.num_tokens]
     data = cells_data(base.picture, config.grid, selected, verb)
     event = show_player(data, DECODE.name("start"), events=("cells",))
     if event is not None:
         st.session_state[CELLS] = selected = sorted(event["cells"])
+    link(LINKED_CELLS, words_of(selected))
     kept = selected if verb == "keep" else sorted(set(range(config.num_tokens)) - set(selected))
     if not 0 < len(kept) < config.num_tokens:
         st.caption("Click or drag over cells: keep at least one, and leave at least one to paint.")
     else:
         st.caption(f"{len(kept)} of {config.num_tokens} cells are kept; Decode paints the others.")
     return KeptPicture(base.picture, tuple(kept), base.tokens)
+
+
+def words_of(cells: Sequence[int]) -> str:
+    """Cells in ascending order as text: `0-4,7`."""
+    runs: list[list[int]] = []
+    for cell in cells:
+        if runs and cell == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], cell]
+        else:
+            runs.append([cell])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def cells_of(words: str) -> list[int]:
+    """The cells that `words_of` wrote; what is no such text has none."""
+    if not re.fullmatch(CELL_WORDS, words):
+        return []
+    ends = [[int(end) for end in run.split("-")] for run in words.split(",")]
+    return sorted({cell for run in ends for cell in range(run[0], run[-1] + 1)})

@@ -8,6 +8,7 @@ import streamlit as st
 from app.figures import show_panels
 from app.keys import EVALUATE
 from app.links import LINKED
+from app.text import as_text
 from dream.evaluation.results import Results
 from workbench.figures.by_ratio import (
     COMBINATIONS,
@@ -24,6 +25,8 @@ from workbench.figures.side_by_side import plot_comparison
 
 PANEL = 240
 """Height of a panel in pixels."""
+MODEL, MOST_TOGETHER = EVALUATE.input("selection_of"), 2
+"""Key of the model whose choices are drawn, and the most models drawn at once: each has eight panels."""
 STRICT, COMBINATION = EVALUATE.input("strict"), EVALUATE.input("combination")
 ROW_PIXELS = 30
 """Height of a model's row in a panel of models side by side."""
@@ -38,7 +41,29 @@ def _side_by_side(results: Sequence[Results], look: ModelStyles) -> None:
     )
 
 
+def _one_model(results: Sequence[Results]) -> Sequence[Results]:
+    """Shows a choice among the models with choices among candidates, if these are many; returns those to draw."""
+    measured = [r for r in results if any(e.task == "selection" and e.measures for e in r.entries)]
+    names = [result.name for result in measured]
+    if len(names) <= MOST_TOGETHER:
+        return results
+    if st.session_state.get(MODEL, names[0]) not in names:
+        del st.session_state[MODEL]  # no longer among them
+    name = st.segmented_control(
+        "Model",
+        names,
+        default=names[0],
+        key=MODEL,
+        bind=LINKED,
+        required=True,
+        format_func=as_text,
+        help=f"With more than {MOST_TOGETHER} models, the figures show one of them.",
+    )
+    return [result for result in measured if result.name == (name or names[0])]
+
+
 def _selection(results: Sequence[Results], look: ModelStyles) -> None:
+    results = _one_model(results)
     strict = st.toggle(
         "Reject malformed shapes",
         key=STRICT,

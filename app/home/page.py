@@ -1,21 +1,26 @@
 """The Home page: DREAM in three pictures, the shipped model to play with, the runs, where to go first."""
 
+from collections.abc import Mapping
+
 import streamlit as st
 
+from app.credits import show_credits
 from app.handing_over import hand_over
 from app.home.pictures import three_pictures
 from app.home.runs import show_runs
 from app.keys import HOME
 from app.links import LINKED
 from dream.__main__ import COMMANDS, EXAMPLES
-from workbench.pictures_of_dream import PROMPT
+from dream.data.emoji.corpus import SOURCE
+from dream.pretrained import SHIPPED
+from workbench.prompts import example_prompts, fitting_prompt
 
-PROMPT_KEY = HOME.input("prompt")
-PROMPTS = {
-    "circle and square": PROMPT,
-    "triangle and cross": "a green triangle left of a purple cross on a grey background",
-    "one cross": "an orange cross on a black background",
+MODEL_KEY, PROMPT_KEY = HOME.input("model"), HOME.input("prompt")
+LEARNED = {
+    "demo": ("Drawn shapes", "shapes", "circles, squares, triangles and crosses, alone or in pairs, in six colours"),
+    "emoji": ("Emoji", "emoji", "1,900 things, each in the styles glossy, flat, ink, classic, blob and cartoon"),
 }
+SHOWN = 6  # examples
 # Page, label of its button, caption. (A string below a constant would be drawn, since Streamlit runs this file.)
 TRY = (
     ("masking", "Explore masking", "Change the schedule; see which loss each ratio counts for."),
@@ -47,15 +52,20 @@ def render() -> None:
 
 
 def _play() -> None:
-    st.markdown("**The shipped model**")
+    st.markdown("**Paint something**")
+    model = _pick_shipped()
+    _, source, known = LEARNED[model]
+    examples = example_prompts(source)
+    if PROMPT_KEY in st.session_state:
+        st.session_state[PROMPT_KEY] = fitting_prompt(st.session_state[PROMPT_KEY], source)
     with st.form(HOME.action("form"), border=False):
         st.text_input(
             "Prompt",
-            value=PROMPT,
+            value=next(iter(examples.values())),
             key=PROMPT_KEY,
             bind=LINKED,
             max_chars=200,
-            help="The model knows circles, squares, triangles and crosses, alone or in pairs, in six colours.",
+            help=f"The model knows {known}.",
         )
         pressed = st.form_submit_button(
             "Paint",
@@ -64,20 +74,39 @@ def _play() -> None:
             width="stretch",
             help="Paints this prompt on the Decode page.",
         )
-    st.pills(
-        "Examples", list(PROMPTS), key=HOME.action("example"), on_change=_take_example, help="Fills in the prompt."
-    )
+    short = list(examples)[:SHOWN]
+    key = HOME.action("example", model)
+    st.pills("Examples", short, key=key, on_change=_take_example, args=(key, examples), help="Fills in the prompt.")
+    if source == SOURCE:
+        show_credits()
     prompt = st.session_state[PROMPT_KEY].strip()
     if pressed and prompt:
-        hand_over("decode", model="demo", prompt=prompt, paint=True)
+        hand_over("decode", model=model, prompt=prompt, paint=True)
     if pressed:
         st.warning("Type a prompt first.")
 
 
-def _take_example() -> None:
-    chosen = st.session_state[HOME.action("example")]
-    if chosen:
-        st.session_state[PROMPT_KEY] = PROMPTS[chosen]
+def _pick_shipped() -> str:
+    """The shipped model to paint with; drawn only if there are several."""
+    names = [name for name in LEARNED if name in SHIPPED]
+    if len(names) == 1:
+        return names[0]
+    chosen = st.segmented_control(
+        "Model",
+        names,
+        default=names[-1],
+        format_func=lambda name: LEARNED[name][0],
+        key=MODEL_KEY,
+        bind=LINKED,
+        required=True,
+        label_visibility="collapsed",
+    )
+    return str(chosen or names[-1])
+
+
+def _take_example(key: str, examples: Mapping[str, str]) -> None:
+    if chosen := st.session_state[key]:
+        st.session_state[PROMPT_KEY] = examples[chosen]
 
 
 def _try_first() -> None:
@@ -89,7 +118,7 @@ def _try_first() -> None:
                 pressed = st.button(label, key=key, help=f"Opens the page. {about}", width="stretch")
                 st.caption(about)
             if pressed:
-                values = {"model": "demo", "prompt": st.session_state[PROMPT_KEY]}
+                values = {"model": st.session_state.get(MODEL_KEY) or "demo", "prompt": st.session_state[PROMPT_KEY]}
                 opened = {"decode": {**values, "paint": True}, "trajectories": values}
                 hand_over(page, **opened.get(page, {}))
 

@@ -20,7 +20,7 @@ OWN = "Own picture"
 def masked_pictures(settings: Settings, progress: float) -> None:
     """Draws a picture under the masks of a batch's groups, with buttons for other draws and pictures."""
     strip = st.container()
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         own = _picture_controls()
     with guarded():
         pixels, words = _own_picture(settings.grid) if own else _drawing(_number("drawing"), settings.grid)

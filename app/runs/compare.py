@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.figures import show_figure
 from app.handing_over import hand_over
-from app.keys import RUNS, TRAIN
+from app.keys import RUNS, TILES, TRAIN
 from app.links import LINKED
 from app.text import as_text
 from app.train.live import axis_control, run_feed
@@ -120,16 +120,25 @@ def _grid(sheets: list[SheetOf], prompts: list[str]) -> None:
     same = "the same seed" if len(seeds) == 1 else "different seeds (train.seed differs)"
     runs = " · ".join(f"{as_text(sheet.name)} at step {sheet.step:,}" for sheet in sheets)
     st.caption(f"{len(prompts)} common prompts, painted with {same}. In this order: {runs}.")
-    across = 4 if len(sheets) == 1 else 2
-    for first in range(0, len(prompts), across):
-        for column, prompt in zip(st.columns(across), prompts[first : first + across], strict=False):
+    if len(sheets) == 1:
+        _tiles(sheets[0], prompts)
+        return
+    for first in range(0, len(prompts), 2):
+        for column, prompt in zip(st.columns(2), prompts[first : first + 2], strict=False):
             with column:
                 st.caption(as_text(prompt))
                 with st.container(horizontal=True, gap="small"):
                     for sheet in sheets:
-                        alt = f"{prompt}, by {sheet.name}"
-                        caption = as_text(middle_cut(sheet.name, 18)) if len(sheets) > 1 else None
+                        caption, alt = as_text(middle_cut(sheet.name, 18)), f"{prompt}, by {sheet.name}"
                         st.image(sheet.tiles[prompt], caption, alt=alt, width=104)
+
+
+def _tiles(sheet: SheetOf, prompts: list[str]) -> None:
+    """Shows the samples of one run, each above its prompt."""
+    with st.container(key=f"{TILES}{RUNS.name('samples')}"):
+        for first in range(0, len(prompts), 4):
+            for column, prompt in zip(st.columns(4), prompts[first : first + 4], strict=False):
+                column.image(sheet.tiles[prompt], as_text(prompt), alt=f"{prompt}, by {sheet.name}", width=144)
 
 
 def _whole(sheets: list[SheetOf]) -> None:

@@ -18,7 +18,7 @@ from workbench.workspace import open_workspace
 REFUSED = RUNS.name("refused")
 """Session key of why runs were not deleted, to be shown once."""
 COLUMNS = {
-    "run": st.column_config.TextColumn("run", width=170, help="Name of its folder under runs/.", pinned=True),
+    "run": st.column_config.TextColumn("run", width=150, help="Name of its folder under runs/.", pinned=True),
     "state": st.column_config.TextColumn("state", help="Current state."),
     "step": st.column_config.NumberColumn("step", format="localized", help="Optimiser steps done."),
     "of": st.column_config.NumberColumn("of", format="localized", help="Planned optimiser steps."),

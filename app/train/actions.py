@@ -1,11 +1,12 @@
 """Actions on a training: stop, resume, extend, delete, and links to other pages."""
 
-from typing import cast
+from typing import Any, cast
 
 import streamlit as st
 
 from app.handing_over import hand_over
 from app.keys import TRAIN, handed_key
+from app.links import LINKED
 from app.number_fields import NumberFields
 from app.text import as_text
 from app.train.live import run_feed
@@ -64,6 +65,7 @@ def _extend(training: Training) -> None:
                 ["minutes", "steps"],
                 default="minutes",
                 key=TRAIN.input("more.kind"),
+                bind=LINKED,
                 required=True,
                 help="Unit of the extension.",
             ),
@@ -72,13 +74,13 @@ def _extend(training: Training) -> None:
         if kind == "minutes":
             about = "Wall-clock time from now, including validations and sample sheets."
             key = TRAIN.input("more.minutes")
-            amount = fields.real(
-                st.container(), "Minutes", 0.1, 100_000.0, key=key, value=5, step=1, format="%g", help=about
-            )
+            options: dict[str, Any] = {"value": 5, "step": 1, "format": "%g", "bind": LINKED}
+            amount = fields.real(st.container(), "Minutes", 0.1, 100_000.0, key=key, help=about, **options)
         else:
             about = "Optimiser steps after the last one."
             key = TRAIN.input("more.steps")
-            amount = fields.whole(st.container(), "Steps", 1, 100_000_000, key=key, value=500, step=100, help=about)
+            options = {"value": 500, "step": 100, "bind": LINKED}
+            amount = fields.whole(st.container(), "Steps", 1, 100_000_000, key=key, help=about, **options)
         if not fields.faults:
             st.markdown(extension_words(training, run_feed(str(training.path)).curves()[1], kind, amount))
             st.code(command_line(resume_arguments(here, training, kind, amount)), "bash", wrap_lines=True)

@@ -5,7 +5,7 @@ import streamlit as st
 
 from app.background import is_started, show_work, start_work
 from app.failures import guarded
-from app.keys import TRAIN
+from app.keys import TILES, TRAIN
 from app.text import as_text
 from dream.config import DreamConfig
 from workbench.runs.preview import LIMIT, Preview, preview_source
@@ -76,11 +76,12 @@ def _show(preview: Preview) -> None:
     else:
         _counts(preview)
     samples = list(zip(preview.pictures, preview.captions, strict=True))
-    for first in range(0, len(samples), ACROSS):
-        row = samples[first : first + ACROSS]
-        for column, (picture, caption) in zip(st.columns(ACROSS), row, strict=False):
-            column.image(_enlarged(picture), alt=caption, width="stretch")
-            column.caption(as_text(caption))
+    with st.container(key=f"{TILES}{TRAIN.name('samples')}"):
+        for first in range(0, len(samples), ACROSS):
+            row = samples[first : first + ACROSS]
+            for column, (picture, caption) in zip(st.columns(ACROSS), row, strict=False):
+                column.image(_enlarged(picture), alt=caption, width="stretch")
+                column.caption(as_text(caption))
     if preview.problems:
         _problems(preview)
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.background import is_running, show_work, start_work
 from app.failures import error_sentence, guarded
-from app.figures import show_figure
+from app.figures import show_panels
 from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.number_fields import NumberFields
@@ -178,7 +178,7 @@ def _show(finished: Finished, settings: DecodeSettings | None, name: str) -> Non
     if not numbers.open:
         return
     with numbers:
-        show_figure(
+        show_panels(
             plot_worth(finished, rows, None, strict, "What choosing is worth"),
             TRAJECTORIES.name("many"),
             name=f"{name}-worth",

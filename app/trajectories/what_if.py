@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.figures import show_figure
+from app.figures import show_panels
 from app.keys import TRAJECTORIES
 from app.text import as_text
 from workbench.figures.trajectories import plot_worth
@@ -44,7 +44,7 @@ def show_choice_numbers(stored: StoredDecode, race: Race) -> None:
     index = made_at(finished, race)
     st.markdown(as_text(explained(finished, race, index)))
     _worth_metrics(finished, rows[index])
-    show_figure(
+    show_panels(
         plot_worth(finished, rows, rows[index].decoded),
         TRAJECTORIES.name("worth"),
         name=f"{stored.id}-worth",

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from dream.data.families import in_families
 from dream.data.report import DataReport
 from dream.data.samples import Corpus, Row, id_hash, sample_id
 from dream.errors import InputError
@@ -27,6 +28,8 @@ class Position:
     """The window's first row in that shard."""
     index: int = 0
     """Number of samples already used in the window's shuffled order."""
+    batches: int = 0
+    """Number of batches already read."""
 
     @classmethod
     def read(cls, position: dict[str, Any] | None) -> "Position":
@@ -52,6 +55,8 @@ class OrderedRow(NamedTuple):
     row: Row
     flip: bool
     """Whether to mirror the picture."""
+    chance: float
+    """Drawn from [0, 1), to pick the caption's phrasing with."""
     after: Position
     """The position right after this row."""
 
@@ -86,6 +91,8 @@ class Order:
     world_size: int
     by_shard: bool
     """Whether ranks take whole shards; otherwise they share the rows of all shards."""
+    near_misses: float = 0.0
+    """Share of the rows that come next to their families, if they know them."""
 
     def draws(self, start: Position, report: DataReport) -> Iterator[OrderedRow]:
         """Yields this rank's rows, epoch after epoch; ends after more than world_size empty epochs in a row."""
@@ -112,10 +119,12 @@ class Order:
         if not self.by_shard and self.world_size > 1:
             rows = [row for row in rows if id_hash(sample_id(row)) % self.world_size == share]
         rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, share])
-        order, flips = rng.permutation(len(rows)).tolist(), rng.random(len(rows)) < 0.5
+        order = in_families(rows, self.near_misses, rng) if self.near_misses else rng.permutation(len(rows)).tolist()
+        flips, chances = rng.random(len(rows)) < 0.5, rng.random(len(rows))
         start = Position(epoch, window.shard, window.row)
         for index, chosen in enumerate(order[used:], start=used):
-            yield OrderedRow(rows[chosen], bool(flips[chosen]), replace(start, index=index + 1))
+            after = replace(start, index=index + 1)
+            yield OrderedRow(rows[chosen], bool(flips[chosen]), float(chances[chosen]), after)
 
     def _share(self, epoch: int) -> int:
         """Number of this rank's share. Shares are fixed and rotate: in world_size epochs a rank sees all rows."""

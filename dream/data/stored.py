@@ -9,7 +9,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,9 @@ from dream.data import report as kinds
 from dream.data.batch import Batch
 from dream.data.captions import every_caption
 from dream.data.changes import corpus_facts
+from dream.data.families import Kin
 from dream.data.order import Order, OrderedRow, Position, Window, windows
+from dream.data.phrasings import Phrased, other_phrasing_share, with_new_words
 from dream.data.report import DataReport, problems_clause
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
 from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
@@ -82,7 +84,10 @@ class StoredSource:
         whole = len(first.rows) < corpus.window_rows  # one window holds the whole corpus
         self._held_out_below = held_out_below(first.rows, whole)
         by_shard = not whole and len(corpus.shards) >= SHARDS_A_RANK * world_size
-        self._order = Order(corpus, self._own, seed % 2**63, rank, world_size, by_shard)
+        related = split == "train" and isinstance(next(iter(first.rows), None), Kin)
+        near_misses = config.data.near_misses if related else 0.0
+        self._order = Order(corpus, self._own, seed % 2**63, rank, world_size, by_shard, near_misses)
+        self._phrased = split == "train" and config.data.other_phrasings > 0
         fits = whole and len(first.rows) * 3 * config.image.size**2 <= CACHE_BYTES
         self._cache: dict[str, _Sample] | None = {} if fits else None
         self._bad: set[str] = set()
@@ -100,12 +105,13 @@ class StoredSource:
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
         """Endless shuffled batches, each with the position right after it. A batch may span epochs.
 
-        `total_steps` has no effect here. Raises InputError for an invalid position, and while iterating RunError if a
-        whole epoch holds no good sample.
+        Other phrasings of captions are mixed in by the progress over `total_steps` batches; `None` means the end of the
+        training. Raises InputError for an invalid position, and while iterating RunError if a whole epoch holds no good
+        sample.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-        return self._batches(batch_size, Position.read(position))
+        return self._batches(batch_size, Position.read(position), total_steps)
 
     def fixed(self, count: int, *, distinct: bool = True) -> Batch:
         """The first `count` validation samples (fewer if there are fewer), never flipped.
@@ -126,16 +132,20 @@ class StoredSource:
         return _batch(samples, np.zeros(len(samples), dtype=bool))
 
     def captions(self, limit: int = 20000) -> list[str]:
-        """Up to `limit` captions of this split, one per sample (repeats included), alike for every rank and seed."""
-        captions: list[str] = []
+        """Up to `limit` captions of this split, one per sample (repeats included), alike for every rank and seed.
+
+        In training they are followed by those of their other phrasings that have new words.
+        """
+        usable = self._usable_captions()
+        captions = with_new_words(usable) if self._phrased else usable
+        return [str(caption) for caption in itertools.islice(captions, limit)]
+
+    def _usable_captions(self) -> Iterator[str]:
         for row in self._rows_by_hash(self._subset):
-            if len(captions) == limit:
-                break
             try:
-                captions.append(str(row.caption()))
+                yield row.caption()
             except BadSample as bad:
                 self._note(row, bad.kind, bad.detail)
-        return captions
 
     def fixed_captions(self, batch: Batch) -> list[tuple[str, ...]]:
         """All captions of each of the samples that `fixed` returned; the sample's own comes first."""
@@ -198,24 +208,38 @@ class StoredSource:
         for window in windows(subset.corpus, range(len(subset.corpus.shards)), self.report):
             yield from sorted(self._in_split(window.rows, subset.split), key=lambda row: id_hash(sample_id(row)))
 
-    def _batches(self, batch_size: int, start: Position) -> Iterator[tuple[Batch, dict[str, Any]]]:
+    def _batches(
+        self, batch_size: int, start: Position, total_steps: int | None
+    ) -> Iterator[tuple[Batch, dict[str, Any]]]:
         draws = self._order.draws(start, self.report)
         good_epoch = start.epoch
         with ThreadPoolExecutor(THREADS) as pool:
-            while True:
+            for number in itertools.count(start.batches):
                 samples: list[_Sample] = []
                 flips: list[bool] = []
+                share = self._other_share(number, total_steps)
                 while len(samples) < batch_size:
                     drawn = list(itertools.islice(draws, batch_size - len(samples)))
                     if not drawn or drawn[0].after.epoch > good_epoch + self._order.world_size:
                         raise RunError(f"nothing is left to read in '{self.name}'{problems_clause(self.report)}")
                     for draw, sample in zip(drawn, self._load_all(drawn, pool), strict=True):
                         if sample is not None:
-                            samples.append(sample)
+                            samples.append(_phrased(sample, draw.chance, share))
                             flips.append(draw.flip)
                             good_epoch = draw.after.epoch
                 self.report.saw(batch_size)
-                yield _batch(samples, np.array(flips) & self._config.data.flip), asdict(drawn[-1].after)
+                if self._order.near_misses:  # families spread over the ratio groups
+                    places = np.random.default_rng([self._order.seed, self._order.rank, number]).permutation(batch_size)
+                    samples, flips = [samples[i] for i in places], [flips[i] for i in places]
+                yield (
+                    _batch(samples, np.array(flips) & self._config.data.flip),
+                    asdict(replace(drawn[-1].after, batches=number + 1)),
+                )
+
+    def _other_share(self, number: int, total_steps: int | None) -> float:
+        """Share of captions in other phrasings in the batch of this number."""
+        progress = 1.0 if total_steps is None else min(1.0, number / total_steps)
+        return other_phrasing_share(progress, self._config.data) if self._phrased else 0.0
 
     def _load_all(self, drawn: Sequence[OrderedRow], pool: ThreadPoolExecutor) -> list[_Sample | None]:
         cached = self._cache or {}
@@ -232,7 +256,9 @@ class StoredSource:
         if self._cache is not None and name in self._cache:
             return self._cache[name]
         try:
-            caption = str(row.caption())  # without the others of its list
+            caption = row.caption()
+            if not isinstance(caption, Phrased):
+                caption = str(caption)  # without the others of its list
             sample = _Sample(name, load_pixels(row.picture(), self._config.image.size), caption)
         except BadSample as bad:
             self._note(row, bad.kind, bad.detail)
@@ -247,6 +273,12 @@ class StoredSource:
     def _note(self, row: Row, kind: str, detail: str) -> None:
         self.report.add(kind, row.shard, row.key, detail)
         self._bad.add(sample_id(row))
+
+
+def _phrased(sample: _Sample, chance: float, share: float) -> _Sample:
+    if share and isinstance(sample.caption, Phrased):
+        return sample._replace(caption=sample.caption.pick(chance, share))
+    return sample
 
 
 def _subsets(corpora: Mapping[str, Corpus], split: str) -> tuple[_Subset, _Subset]:
@@ -276,7 +308,9 @@ def held_out_below(rows: Sequence[Row], whole: bool) -> int | None:
 def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
     images = flip_some(np.stack([sample.pixels for sample in samples]), flips)
     return Batch(
-        torch.from_numpy(images), tuple(sample.caption for sample in samples), tuple(sample.name for sample in samples)
+        torch.from_numpy(images),
+        tuple(str(sample.caption) for sample in samples),
+        tuple(sample.name for sample in samples),
     )
 
 

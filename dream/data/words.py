@@ -6,9 +6,10 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
+from dream.data.suggestions import Suggestions
 from dream.json_text import parse_json
 
 MOST_WORDS = 50_000
@@ -27,21 +28,26 @@ class TrainingWords:
     counts: dict[str, int]
     complete: bool
     """Whether these are all words of all captions: only then is another word one that the model never saw."""
+    suggestions: Suggestions = field(default_factory=Suggestions)
+    """What to paint; older models have none."""
 
     @classmethod
     def of(cls, captions: Iterable[str], every_caption: bool) -> "TrainingWords":
         """The words of these captions; `every_caption` says that the training has no others."""
+        captions = list(captions)
         runs = Counter(run for caption in captions for run in caption.split())  # each is split into words once
         counts: Counter[str] = Counter()
         for run, count in runs.items():
             for word, _, _ in words_in(run):
                 counts[word] += count
         kept = {word: count for word, count in counts.most_common(MOST_WORDS) if len(word) <= MOST_LETTERS}
-        return cls(kept, every_caption and len(kept) == len(counts))
+        return cls(kept, every_caption and len(kept) == len(counts), Suggestions.of(captions))
 
     def to_json(self) -> str:
         """The text that `from_json` reads."""
         tree = {"format": FORMAT, "complete": self.complete, "words": self.counts}
+        if self.suggestions.starts:
+            tree |= {"starts": self.suggestions.starts, "endings": self.suggestions.endings}
         return json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
@@ -51,7 +57,10 @@ class TrainingWords:
         words = tree.get("words") if isinstance(tree, dict) and tree.get("format") == FORMAT else None
         if not isinstance(words, dict) or not all(isinstance(count, int) for count in words.values()):
             raise ValueError("it is not a list of training words with their counts")
-        return cls(words, tree.get("complete") is True)
+        parts = tree.get("starts", []), tree.get("endings", [])
+        if not all(isinstance(part, list) and all(isinstance(each, str) for each in part) for part in parts):
+            raise ValueError("its suggestions are not lists of texts")
+        return cls(words, tree.get("complete") is True, Suggestions(*map(tuple, parts)))
 
 
 def words_in(text: str) -> Iterator[tuple[str, int, int]]:

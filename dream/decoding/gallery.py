@@ -79,7 +79,7 @@ class Gallery:
         return pictures.panel_rows(panels, columns or _columns(len(panels)))
 
     def frames(self) -> list[Image]:
-        """One sheet per step (needs `keep_steps`) with every candidate; those that were dropped are faded."""
+        """One sheet per step (needs `keep_steps`) with every candidate; those that were dropped are marked."""
         latest: dict[tuple[int, int], Shown] = {}
         frames = []
         single = self.settings.candidates == 1 or self.settings.selection == "every"

@@ -27,6 +27,10 @@ Picture = np.ndarray
 PAPER, INK, QUIET, ACCENT, TRACK = "#ffffff", "#1f2430", "#667085", "#0b8f5a", "#e8eaee"
 HAIRLINE = "#bcc2cb"
 """Edge of a picture, seen on a white sheet around a white one."""
+HATCH = (180, 144)
+"""Grey levels of ground and stripes of a hidden cell on every page and sheet, seen on white, black and colours."""
+PALENESS, BADGE = 0.25, 15
+"""Share of white over a dropped candidate, and the side of the box with a cross in its corner, in pixels."""
 READABLE_SIDE = 144
 """Smaller pictures are enlarged by an integer factor to at least this side, in pixels."""
 MOST_DRAWN = 2_000
@@ -43,8 +47,8 @@ class SheetPanel:
     caption: str = ""
     chosen: bool = False
     """Framed, with its caption in the accent colour."""
-    faded: bool = False
-    """Drawn pale: a candidate that was dropped."""
+    dropped: bool = False
+    """A candidate that was dropped: drawn a little pale, with a cross in its corner."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,12 @@ class SheetRow:
 def panel_rows(panels: Sequence[SheetPanel], columns: int) -> list[SheetRow]:
     """The panels in rows of `columns`."""
     return [SheetRow(panels[i : i + columns]) for i in range(0, len(panels), columns)]
+
+
+def hatching(side: int, stripe: int) -> np.ndarray:
+    """(side, side) uint8: the pattern of hidden cells, diagonal stripes that are `stripe` pixels wide."""
+    diagonal = np.add.outer(np.arange(side), np.arange(side))
+    return np.where(diagonal // stripe % 2, *map(np.uint8, HATCH))
 
 
 def enlargement(side: int) -> int:
@@ -203,17 +213,27 @@ class _Panels(_Block):
     def draw(self, sheet: Image.Image, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
         for panel, caption in zip(self.panels, self.captions, strict=True):
             image = enlarged_for_screen(panel.picture)
-            if panel.faded:
-                image = Image.blend(image, Image.new("RGB", image.size, PAPER), 0.7)
+            if panel.dropped:
+                image = Image.blend(image, Image.new("RGB", image.size, PAPER), PALENESS)
             sheet.paste(image, (left, top))
             box = (left - 1, top - 1, left + image.width, top + image.height)
             if panel.chosen:
                 draw.rectangle((box[0] - 3, box[1] - 3, box[2] + 3, box[3] + 3), outline=ACCENT, width=3)
             else:
                 draw.rectangle(box, outline=HAIRLINE)
+            if panel.dropped:
+                _cross_out(draw, box[2], box[1])
             if caption:
                 caption.draw(sheet, draw, left, top + self.side + 6)
             left += self.side + GAP
+
+
+def _cross_out(draw: ImageDraw.ImageDraw, right: int, top: int) -> None:
+    """Draws a cross on a white box into the upper right corner of a picture."""
+    draw.rectangle((right - BADGE, top, right, top + BADGE), fill=PAPER, outline=HAIRLINE)
+    near, far = 4, BADGE - 4
+    draw.line((right - far, top + near, right - near, top + far), fill=INK, width=2)
+    draw.line((right - far, top + far, right - near, top + near), fill=INK, width=2)
 
 
 def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -9,6 +9,7 @@ from typing import Any
 from dream.evaluation.paper import Published, published_for
 from dream.evaluation.results import Results, TaskResult
 from dream.evaluation.statistics import Estimate, Measure, interval_words
+from dream.plain_text import markdown_text
 
 WIDEST = 72
 """Characters of a row's label in a terminal; a longer label takes several lines."""
@@ -117,14 +118,14 @@ def markdown_table(results: Sequence[Results]) -> list[str]:
     lines: list[str] = []
     for group in grouped(results):
         papers = _papers(group)
-        names = [result.name for result in results] + ([f"{PAPER} (on its own data)"] if papers else [])
-        lines += [f"### {group.heading}", ""]
+        names = [markdown_text(result.name) for result in results] + ([f"{PAPER} (on its own data)"] if papers else [])
+        lines += [f"### {markdown_text(group.heading)}", ""]
         if group.rows:
             lines += [_line(["measure (95 % interval)", *names]), _line(["---", *["---:"] * len(names)])]
         for row, cells in group.rows.items():
             shown = [_cell(cells.get(result.name)) for result in results]
-            lines.append(_line([row, *shown, *([papers.get(row, "")] if papers else [])]))
-        lines += ([""] if group.rows else []) + [f"- {note}" for note in group.notes]
+            lines.append(_line([markdown_text(row), *shown, *([papers.get(row, "")] if papers else [])]))
+        lines += ([""] if group.rows else []) + [f"- {markdown_text(note)}" for note in group.notes]
         lines += [""] if group.notes else []
     return lines
 
@@ -151,7 +152,7 @@ def _cell(measure: Measure | None) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
 
 
 def _condition(key: str, value: object) -> str:

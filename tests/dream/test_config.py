@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dream.config import RETIRED, DreamConfig
-from dream.data.drawn.shapes import FAMILY_SIZE
+from dream.data.families import FAMILY_SIZE
 from dream.diffusion import TIME_SHIFT
 from dream.errors import InputError
 from dream.overrides import override

@@ -81,7 +81,7 @@ def test_train_reload_stop_resume_decode_scrub_fork_export(page, address, worksp
 
     choose(page, "in.decode.panel", "Fork")
     type_into(page, "in.decode.fork.seed", "7")
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Fork").first.click()
+    press(page, "do.decode.fork")
     for _ in range(PATIENCE // 500):
         if len(decodes(workspace)) == 2:
             break

@@ -1,12 +1,16 @@
 """Text of users and files is shown as text: in a workspace full of Markdown, HTML and TeX, and with the same typed into
 every field, no page draws any of it and no request leaves the app."""
 
+import csv
+import io
 import re
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from markdown_it import MarkdownIt
 from playwright.sync_api import Error, Locator, Page
 
 from app.browsing import served, settle
@@ -20,6 +24,14 @@ pytestmark = pytest.mark.browser
 NAMES = [name for pages in PAGES.values() for name, _ in pages]
 MOST_PRESSED = 40
 """Most segments pressed per page."""
+WITH_TABLES = {"evaluate"}
+"""Pages that show a table with a download to every walk."""
+HELPED = "[data-testid=stTooltipHoverTarget]"
+NAME_OF_HELPED = """target => {
+  const place = target.closest("[class*=st-key-]");
+  const words = (target.closest("[data-testid=stElementContainer]") || target).textContent;
+  return (place ? place.className.match(/st-key-\\S+/)[0] : "") + words.slice(0, 40) + " ";
+}"""
 STILL = "[data-testid=stApp][data-test-script-state=notRunning]"
 WAIT, QUICK = 15_000, 2_000
 """Milliseconds that a page, and an element that was just there, have to answer."""
@@ -110,10 +122,27 @@ def test_text_of_users_is_shown_as_text(browser, address, canary, name):
     walk.go_everywhere()
     page.close()
     lines = listed(walk.found)
+    assert not walk.faults, walk.faults
+    assert walk.explained, "no help text was seen"
+    assert walk.saved or name not in WITH_TABLES, "no table was downloaded"
     assert not lines, f"{len(lines)} places draw text of users:\n" + "\n".join(lines)
     hosts = {urlsplit(url).netloc for url in asked if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
     assert hosts == {urlsplit(address).netloc} and not canary.asked
     assert walk.shown or name == "masking", "no text of users was shown at all"
+
+
+def faults_of_markdown(text: str) -> set[str]:
+    """What Markdown makes of a file besides tables, headings and lists."""
+    html = MarkdownIt("gfm-like", {"linkify": False, "html": True}).render(text)
+    assert "**b**" in html, "the file holds no text of users"
+    return set(re.findall(r"<(?:a|b|img|strong|em|code)\b[^>]*>", html))
+
+
+def faults_of_csv(text: str) -> set[str]:
+    """Lines of another length than the first, and cells that a spreadsheet computes."""
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    odd = {f"{len(line)} cells: {line}" for line in lines if len(line) != len(lines[0])}
+    return odd | {cell for line in lines for cell in line if re.match(r"\s*[=+@]|-(?![\d.])", cell)}
 
 
 class Walk:
@@ -122,10 +151,17 @@ class Walk:
     def __init__(self, page: Page, name: str, canary: Canary) -> None:
         self.page, self.name, self.canary, self.start = page, name, canary, page.url
         self.found: set[Offence] = set()
+        self.explained = 0
+        """Help texts that were seen."""
         self.shown = False
         """Whether the page ever showed text of users."""
-        self.opened = {"Save", "Export"}  # popovers; these hold no text of users
+        self.opened = {"Export"}  # popovers; this one holds no text of users
         self.pressed: set[str] = set()
+        self.hovered: set[str] = set()
+        self.saved: set[str] = set()
+        """Keys of the downloads that were pressed."""
+        self.faults: list[str] = []
+        """What is wrong with the files that were downloaded."""
         self.typed: set[str] = set()
         self.main = page.get_by_test_id("stMain")
 
@@ -212,8 +248,38 @@ class Walk:
             if word and word not in self.opened:
                 self.opened.add(word)
                 self._click(button)
+                self._save_tables()
                 self.page.keyboard.press("Escape")
+        self._save_tables()
+        self._hover()
         self.look()
+
+    def _hover(self) -> None:
+        """Shows each help text once."""
+        for target in self.main.locator(HELPED).all():
+            name = target.evaluate(NAME_OF_HELPED) if target.is_visible() else ""
+            if name and name not in self.hovered:
+                self.hovered.add(name)
+                with suppress(Error):  # the page has drawn it anew, or something lies over it
+                    target.hover(timeout=QUICK)
+                    self.page.locator("[data-testid=stTooltipContent]").first.wait_for(timeout=QUICK)
+                    self.found |= offences(self.page, self.name)
+                    self.explained += 1
+        self.page.mouse.move(0, 0)
+
+    def _save_tables(self) -> None:
+        """Presses each download of a table once, and checks the file."""
+        for button in self.page.locator("[data-testid=stDownloadButton] button:enabled").all():
+            word = button.inner_text().strip() if button.is_visible() else ""
+            key = button.evaluate(NAME_OF_BOX)
+            if not re.search("CSV|Markdown", word) or key in self.saved:
+                continue
+            self.saved.add(key)
+            with self.page.expect_download(timeout=WAIT) as asked:
+                button.click(timeout=QUICK)
+            content = Path(asked.value.path()).read_text()
+            check = faults_of_markdown if asked.value.suggested_filename.endswith(".md") else faults_of_csv
+            self.faults += [f"{self.name}, {word}: {fault}" for fault in check(content)]
 
     def _segments(self) -> list[tuple[str, Locator]]:
         """Words and buttons of all segmented controls from which one is chosen."""

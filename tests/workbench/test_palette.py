@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dream.decoding import pictures
 from workbench import palette
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,15 @@ def test_the_player_has_no_other_colour():
     known = {colour for colours in THEMED.values() for colour in map(str.lower, colours.values())}
     known |= {colour.lower() for colour in (*palette.HATCH, palette.MESSAGES["success"], palette.MESSAGES["error"])}
     assert set(re.findall(r"#[0-9a-fA-F]{3,6}\b", CSS)) <= known
+
+
+def test_hidden_cells_have_one_look_in_the_player_and_in_pictures():
+    assert tuple("#" + 3 * f"{level:02x}" for level in pictures.HATCH) == palette.HATCH
+
+
+def test_sixteen_candidates_have_sixteen_colours_and_none_that_of_references():
+    colours = [palette.candidate_colour(number).lower() for number in range(16)]
+    assert len(set(colours)) == 16 and palette.NEUTRAL.lower() not in colours
 
 
 def test_the_app_has_the_colours_of_both_themes():

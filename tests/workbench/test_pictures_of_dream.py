@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dream.config import MaskingConfig, ObjectiveConfig
-from dream.decoding.previews import HIDDEN_GREY
+from dream.decoding.pictures import HATCH
 from dream.pretrained import load_pretrained
 from workbench import pictures_of_dream as shown
 from workbench.figures import home as figures
@@ -25,8 +25,8 @@ def test_the_best_scored_candidate_goes_on_and_is_finished(painted):
     assert 0.3 <= painted.compared_at < 0.5
     assert painted.frames.shape == (shown.SHOWN, 3, 30, 30)
     assert painted.decoded[-1] == 1 and (np.diff(painted.decoded) > 0).all()
-    grey = (painted.frames == HIDDEN_GREY).all(axis=1).mean(axis=(1, 2))
-    assert (np.diff(grey) <= 0).all() and grey[0] > 0.5
+    hidden = np.isin(painted.frames, HATCH).all(axis=1).mean(axis=(1, 2))
+    assert (np.diff(hidden) <= 0).all() and hidden[0] > 0.5
 
 
 def test_what_was_kept_reads_back(painted, tmp_path):
@@ -52,8 +52,8 @@ def test_a_folder_that_cannot_be_written_is_no_failure(painted, tmp_path):
 
 def test_more_and_more_is_hidden():
     pictures = shown.hidden_more_and_more(MaskingConfig(), ObjectiveConfig(), [0.0, 0.5, 1.0])
-    grey = [(picture == HIDDEN_GREY).all(axis=0).mean() for picture in pictures]
-    assert grey[0] < grey[1] < grey[2] and 0.3 < grey[0] < 0.4 < 0.6 < grey[2] < 0.7
+    hidden = [np.isin(picture, HATCH).all(axis=0).mean() for picture in pictures]
+    assert hidden[0] < hidden[1] < hidden[2] and 0.3 < hidden[0] < 0.4 < 0.6 < hidden[2] < 0.7
 
 
 def test_the_figures_show_every_frame_and_frame_the_chosen_one(painted):

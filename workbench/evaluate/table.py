@@ -1,7 +1,5 @@
 """Results as tables: sections for a page, and files for download."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +9,7 @@ from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from dream.evaluation.table import TableSection, conditions, grouped, markdown_table
 from dream.evaluation.tasks import TASKS
+from workbench.csv_files import csv_of
 from workbench.evaluate.results import of_task, tasks_in
 
 MEASURE, PAPER = "measure (95 % interval)", "paper (on its own data)"
@@ -112,12 +111,10 @@ def table_csv(results: Sequence[Results]) -> bytes:
         "paper",
         "paper_data",
     )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
+    rows: list[dict[str, object]] = []
     for result in results:
         for entry in result.entries:
-            about = {
+            about: dict[str, object] = {
                 "model": result.name,
                 "objective": entry.objective,
                 "step": entry.step,
@@ -128,8 +125,8 @@ def table_csv(results: Sequence[Results]) -> bytes:
                 "seed": entry.seed,
                 "settings_changed": " ".join(f"{key}={value}" for key, value in entry.changed.items()),
             }
-            writer.writerows({**about, **_numbers(measure, entry.objective)} for measure in entry.measures)
-    return text.getvalue().encode()
+            rows += [{**about, **_numbers(measure, entry.objective)} for measure in entry.measures]
+    return csv_of(columns, ([row.get(column) for column in columns] for row in rows))
 
 
 def _numbers(measure: Measure, objective: str) -> dict[str, object]:

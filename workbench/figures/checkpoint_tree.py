@@ -12,6 +12,8 @@ from workbench.figures import style
 
 DEPTH = 3
 """Levels drawn at a time: part, modules and layers, then what was clicked; all tensors at once take a second."""
+NAMED = 0.004
+"""Least share of the part at which a tensor or layer has its name in it; in smaller rectangles it cannot be read."""
 LEAF, LAYER, TOP = "tensor:", "layer:", "part:"
 """Prefixes of the ids of the tree's nodes."""
 
@@ -38,10 +40,16 @@ def plot_tree(part: Part, at: str = "") -> go.Figure:
     level = parents.get(at) if at.startswith(LEAF) else at if at in parents else None
     tops = list(dict.fromkeys(_top(entry.name) for entry in part.entries))
     colours = {top: palette.candidate_colour(i) for i, top in enumerate(tops)}
+    labels = [style.figure_text(n.label) for n in nodes]
+    shown = next((n.bytes for n in nodes if n.id == level), part.bytes)
     figure = go.Figure(
         go.Treemap(
             ids=[n.id for n in nodes],
-            labels=[style.figure_text(n.label) for n in nodes],
+            labels=labels,
+            text=[
+                "" if n.parent and n.bytes < NAMED * shown else label for n, label in zip(nodes, labels, strict=True)
+            ],
+            textinfo="text",
             parents=[n.parent for n in nodes],
             values=[n.bytes for n in nodes],
             customdata=[n.hover for n in nodes],

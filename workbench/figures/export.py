@@ -1,9 +1,7 @@
 """Exports a figure: its data as CSV, or the figure as offline HTML or PNG."""
 
-import csv
 import html
 import importlib.util
-import io
 import os
 import shutil
 from collections.abc import Iterable
@@ -13,6 +11,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dream.errors import RunError
+from workbench.csv_files import csv_of
 
 COORDINATES = ("x", "y", "z", "labels", "parents", "values", "text")
 """Data fields of a trace, in the order of the columns."""
@@ -23,11 +22,7 @@ def figure_csv(figure: go.Figure) -> bytes:
     """Returns one row per point: name of the trace, then coordinates; for a heat map one row per cell."""
     rows = [row for trace in figure.data for row in _rows(trace)]
     columns = ["trace", *(name for name in COORDINATES if any(name in row for row in rows))]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="")
-    writer.writeheader()
-    writer.writerows({key: _written(value) for key, value in row.items()} for row in rows)
-    return text.getvalue().encode()
+    return csv_of(columns, ([_written(row.get(column)) for column in columns] for row in rows))
 
 
 def figure_html(figure: go.Figure) -> bytes:

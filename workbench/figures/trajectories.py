@@ -121,7 +121,7 @@ def _race_trace(line: Line, race: Race) -> go.Scatter:
     if line.dropped and not race.redraws:
         symbols[-1] = "x"
     bold = chosen and bool(race.choices) and not race.redraws
-    dash = "dot" if line.candidate >= len(palette.OBJECTIVES) else "solid"  # colours repeat from there on
+    dash = "dot" if line.candidate >= len(palette.CANDIDATES) else "solid"  # colours repeat from there on
     return go.Scatter(
         x=line.decoded,
         y=line.alignment,

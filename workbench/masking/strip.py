@@ -6,9 +6,10 @@ from html import escape
 import numpy as np
 from PIL import Image
 
+from dream.decoding.pictures import hatching
 from workbench import palette
 from workbench.masking.study import DrawnMask
-from workbench.pictures import HATCH, Picture, exact_url, image_url
+from workbench.pictures import STRIPE, Picture, exact_url, image_url
 
 SIDE = 192
 """Minimal pixels per side of the hatching; rounded up to a multiple of the tokens per side."""
@@ -68,8 +69,7 @@ def _hatching(mask: DrawnMask) -> str:
     """Data URL of a picture that is striped where the mask hides, and clear elsewhere."""
     cell = -(-SIDE // len(mask.hidden))
     hidden = mask.hidden.repeat(cell, 0).repeat(cell, 1)
-    diagonal = np.add.outer(np.arange(len(hidden)), np.arange(len(hidden)))
-    image = Image.fromarray(np.where(hidden, 1 + diagonal // 8 % 2, 0).astype(np.uint8), "P")
-    image.putpalette([level for grey in (0, *HATCH) for level in (grey,) * 3])
+    image = Image.fromarray(np.where(hidden, hatching(len(hidden), STRIPE), 0), "P")
+    image.putpalette([level for grey in range(256) for level in (grey,) * 3])
     image.info["transparency"] = 0
     return image_url(image)

@@ -119,7 +119,7 @@ function topAxis({ title, labels }, xs, x, top, width) {
 }
 
 function choice(x, top, floor, name, width) {
-  const anchor = x > width * 0.7 ? { x: x - 6, "text-anchor": "end" } : { x: x + 6, "text-anchor": "start" };
+  const anchor = x > width * 0.25 ? { x: x - 6, "text-anchor": "end" } : { x: x + 6, "text-anchor": "start" };
   return [
     svg("line", { class: "dp-choice", x1: x, x2: x, y1: top, y2: floor }),
     svg("text", { ...anchor, y: floor - 8, class: "dp-choice-name" }, name),

@@ -1,13 +1,12 @@
 """Search results as a table and as a sheet of pictures, and the explanation for a model that cannot be searched."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
 from dream.config import DreamConfig
 from dream.decoding.pictures import SheetPanel, SheetRow, draw_sheet
+from workbench.csv_files import csv_of
 from workbench.search.index import Hit, Index, places_with_caption
 
 
@@ -22,13 +21,8 @@ def why_no_joint_space(name: str, config: DreamConfig) -> str:
 
 def hits_csv(index: Index, hits: Sequence[Hit]) -> bytes:
     """CSV with one row per hit: rank, cosine, name, caption."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("rank", "cosine", "name", "caption"))
-    for hit in hits:
-        row = (hit.rank, f"{hit.cosine:.6f}", index.names[hit.place], index.captions[hit.place])
-        writer.writerow(row)
-    return text.getvalue().encode("utf-8", "replace")
+    rows = ((hit.rank, f"{hit.cosine:.6f}", index.names[hit.place], index.captions[hit.place]) for hit in hits)
+    return csv_of(("rank", "cosine", "name", "caption"), rows)
 
 
 def hits_sheet(

@@ -3,8 +3,6 @@
 Only lengths and counts are kept in memory, no pictures.
 """
 
-import csv
-import io
 import re
 import time
 from collections import Counter
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 from dream.data.drawn.grammar import parse_caption
 from dream.data.survey import SampleFacts, Survey, survey
 from dream.data.text import CaptionTokenizer
+from workbench.csv_files import csv_of
 from workbench.sources.browse import Browsed, ShapesSamples, StoredSamples
 
 WORDS = 40
@@ -114,11 +113,7 @@ def source_statistics(
 
 def problems_csv(problems: list[tuple[str, str, str, str]]) -> bytes:
     """Returns one row per problem: kind, shard, name, detail."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("kind", "shard", "name", "detail"))
-    writer.writerows(problems)
-    return text.getvalue().encode("utf-8", "replace")
+    return csv_of(("kind", "shard", "name", "detail"), problems)
 
 
 def _filled(browsed: Browsed, counted: _Counted, limit: int | None) -> Iterator[object]:

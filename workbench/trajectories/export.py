@@ -73,7 +73,7 @@ def race_json(stored: StoredDecode) -> bytes:
 
 
 def race_sheets(race: Race) -> list[Image.Image]:
-    """One sheet per step, all of one size: every candidate, with dropped ones faded and the chosen one framed."""
+    """One sheet per step, all of one size: every candidate, with dropped ones crossed out and the chosen one framed."""
     return [_sheet(race, i) for i in range(len(race.steps))]
 
 

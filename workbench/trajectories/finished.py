@@ -5,7 +5,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -17,8 +16,7 @@ from dream.decoding.previews import previews
 from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
-from dream.errors import InputError
-from dream.evaluation.judging.judge import load_judge
+from dream.evaluation.judging.worlds import judge_knowing
 from workbench.trajectories.race import timed
 
 if TYPE_CHECKING:
@@ -31,14 +29,14 @@ PICTURE_BYTES = 48_000_000
 
 
 class Opinion(NamedTuple):
-    """The judge's opinion on a finished picture of drawn shapes."""
+    """The judge's opinion on a finished picture."""
 
     right: bool
-    """Every attribute is as the prompt says; a malformed shape counts as the one it resembles most."""
+    """Every attribute is as the prompt says; what is malformed counts as what it resembles most."""
     well_formed: bool
-    """Right, and no shape is malformed."""
+    """Right, and nothing is malformed."""
     wrong: tuple[str, ...] = ()
-    """Attributes that are not as the prompt says: layout, ground, shape, colour."""
+    """Attributes that are not as the prompt says, e.g. layout, ground, shape, colour."""
 
     def __str__(self) -> str:
         if self.well_formed:
@@ -47,27 +45,22 @@ class Opinion(NamedTuple):
 
 
 def opinions(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> list[Opinion | None]:
-    """The judge's opinion on each picture (R, 3, H, W) and its prompt; None if it does not know the prompt."""
+    """The opinion of the judge that knows its prompt on each picture (R, 3, H, W); None if no judge knows it."""
     result: list[Opinion | None] = [None] * len(prompts)
-    rows = [row for row, prompt in enumerate(prompts) if judged(prompt)]
-    if not rows:
-        return result
-    verdict = load_judge().verdict(torch.from_numpy(pictures[rows]), [prompts[row] for row in rows])
-    right, well_formed = verdict.right.tolist(), verdict.well_formed.tolist()
-    for place, row in enumerate(rows):
-        wrong = tuple(name for name, flags in verdict.attributes.items() if not flags[place])
-        result[row] = Opinion(right[place], well_formed[place], wrong)
+    judges = [judge_knowing(prompt) for prompt in prompts]
+    for judge in {id(judge): judge for judge in judges if judge is not None}.values():
+        rows = [row for row, own in enumerate(judges) if own is judge]
+        verdict = judge.verdict(torch.from_numpy(pictures[rows]), [prompts[row] for row in rows])
+        right, well_formed = verdict.right.tolist(), verdict.well_formed.tolist()
+        for place, row in enumerate(rows):
+            wrong = tuple(name for name, flags in verdict.attributes.items() if not flags[place])
+            result[row] = Opinion(right[place], well_formed[place], wrong)
     return result
 
 
-@lru_cache(4096)
 def judged(prompt: str) -> bool:
-    """Whether the judge knows this prompt."""
-    try:
-        load_judge().attributes(torch.zeros(1, 3, 32, 32), [prompt])
-    except InputError:
-        return False
-    return True
+    """Whether a judge knows this prompt."""
+    return judge_knowing(prompt) is not None
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 Pure functions of arrays.
 """
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,6 +11,7 @@ import numpy as np
 
 from dream.evaluation.painted.choices import rank_correlations, value_of_choice
 from dream.evaluation.statistics import Estimate, auc, mean, mean_difference, mean_share
+from workbench.csv_files import csv_of
 from workbench.trajectories.finished import Finished
 
 
@@ -150,11 +149,7 @@ def worth_table(rows: Sequence[Worth]) -> list[list[float | None]]:
 
 def worth_csv(rows: Sequence[Worth]) -> bytes:
     """The table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in worth_table(rows))
-    return text.getvalue().encode()
+    return csv_of(COLUMNS, worth_table(rows))
 
 
 def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: bool = True) -> str:

@@ -30,14 +30,14 @@ from dream.data.drawn.grammar import (
     residue,
     swapped,
 )
+from dream.data.families import FAMILY_SIZE
+from dream.data.phrasings import other_phrasing_share
 from dream.data.report import DataReport
 from dream.errors import InputError
 
 SPLITS = ("train", "val", "test")
 FIXED_CHUNK = 64
 """Scenes per block of the fixed splits; a block is a function of its number alone."""
-FAMILY_SIZE = 8
-"""Pictures in a near-miss family."""
 NATURAL_FAMILIES = 0.2
 """Share of near-miss families that start from any scene; the others start from two things or more, to exchange."""
 
@@ -172,19 +172,6 @@ def _one_step(scene: Scene, level: int, generator: np.random.Generator) -> list[
     return [scenes[i] for i in np.argsort(-keys)]
 
 
-def other_phrasing_share(progress: float, canonical_until: float) -> float:
-    """Share of captions that are not in the canonical phrasing at `progress` (0 to 1) of the training.
-
-    Zero up to `canonical_until`, then rising linearly to a half, which it reaches midway through the remaining
-    training. If `canonical_until` is 0 the share is always a half.
-    """
-    if canonical_until == 0:
-        return 0.5
-    if progress <= canonical_until:
-        return 0.0
-    return 0.5 * min(1.0, 2 * (progress - canonical_until) / (1 - canonical_until))
-
-
 class ShapesSource:
     """Batches of drawn pictures: an endless stream for training, fixed pictures in `val` and `test`.
 
@@ -233,7 +220,7 @@ class ShapesSource:
             return self._fixed_batch(range(first, first + batch_size))
         generator = self._generator(number * self.world_size + self.rank)
         scenes = self._training_scenes(batch_size, generator)
-        share = other_phrasing_share(progress, self.config.data.canonical_until)
+        share = other_phrasing_share(progress, self.config.data)
         captions = [_phrased(scene, share, generator) for scene in scenes]
         return self._pictures(scenes, captions, range(first, first + batch_size))
 

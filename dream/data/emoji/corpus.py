@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dream.data.emoji.table import COUNTS, Drawing, read_table, table_path
+from dream.data.phrasings import Phrased
 from dream.data.report import DataReport
 from dream.data.samples import Row
 from dream.errors import InputError, did_you_mean
@@ -29,8 +30,13 @@ class EmojiRow:
         return self.drawing.picture
 
     def caption(self) -> str:
-        """The canonical caption."""
-        return self.drawing.caption
+        """The canonical caption, which knows its other phrasings."""
+        return Phrased.of(self.drawing.caption, self.drawing.other_phrasings)
+
+    @property
+    def kin(self) -> tuple[str, tuple[str, str]]:
+        """Keys of its families: one thing in several styles; one style of neighbouring things."""
+        return self.drawing.label, (self.drawing.style, self.drawing.subgroup)
 
 
 class EmojiCorpus:

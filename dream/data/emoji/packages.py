@@ -9,6 +9,8 @@ from typing import Any
 from dream.errors import InputError, RunError
 from dream.json_text import parse_json
 
+NOTICE_FILE = Path(__file__).with_name("NOTICE")
+"""Licences and credits of all packages; a copy lies beside a model that ships."""
 FETCH_SECONDS = 600
 """Longest time that npm may take."""
 

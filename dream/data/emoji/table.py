@@ -39,6 +39,12 @@ class Drawing:
         """The canonical caption, as in `red apple, ink`."""
         return f"{self.label}, {self.style}"
 
+    @property
+    def other_phrasings(self) -> tuple[tuple[str, ...], ...]:
+        """Other phrasings by kind: the style first, as in `ink red apple`; a tag for the label, as in `fruit, ink`."""
+        tags = tuple(f"{tag}, {self.style}" for tag in self.tags if tag.casefold() != self.label.casefold())
+        return ((f"{self.style} {self.label}",), *([tags] if tags else []))
+
 
 def table_path() -> Path:
     """Where the built emoji lie: DREAM_CACHE, otherwise the user's cache."""

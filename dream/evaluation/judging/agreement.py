@@ -1,12 +1,11 @@
-"""Judge: accuracy of the judge of `prompts` and `selection`, on drawings with known answers, unseen in its training.
+"""Accuracy of the judge of drawn shapes, on drawings with known answers, unseen in its training.
 
 Drawings as the source makes them must be read right, and found wrong under a caption that is wrong in one thing. Worn
-and displaced ones must be read right; malformed ones must be refused. The evaluated model plays no part.
+and displaced ones must be read right; malformed ones must be refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,41 +17,29 @@ from dream.data.drawn.grammar import caption, edits
 from dream.data.drawn.shapes import sample_scenes
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, Drawings
-from dream.evaluation.judging.judge import Judge, Verdict, judged_level, load_judge
-from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
+from dream.evaluation.judging.interface import Verdict
+from dream.evaluation.judging.judge import Judge
+from dream.evaluation.progress import Progress
 from dream.evaluation.statistics import Measure, share
-from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
 
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
-class JudgeSettings(TaskSettings, task="judge"):
-    """Number of drawings."""
+def shapes_agreement(judge: Judge, level: int, size: int, count: int, seed: int, progress: Progress) -> list[Measure]:
+    """Shares of drawings that the judge reads as their answer key says, by attribute, and refuses, by damage.
 
-    count: Annotated[int, at_least(10)] = 2000
-    """Drawings as the source makes them, the same number of worn and of displaced ones, and a fifth of each damage."""
-
-    def measure(
-        self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
-    ) -> list[Measure]:
-        """Shares of drawings that the judge reads as their answer key says, by attribute, and refuses, by damage.
-
-        Exact drawings have the model's level and size, which the judge rescales to its own; damaged ones have the
-        judge's. Raises InputError for a level that the judge does not know.
-        """
-        needs_answer_key("judge", data)
-        level, judge = judged_level(pretrained.config), load_judge()
-        draws = np.random.default_rng(seed_of(seed, "judge agreement"))
-        progress(0.0, "reading exact drawings")
-        measures = _exact(judge, level, pretrained.config.image.size, self.count, draws)
-        progress(0.3, "reading worn and malformed drawings")
-        read, refused = _readings(judge, self.count, self.count // 5, draws)
-        for kind in ("worn", "straying"):
-            measures.append(_measure("every attribute right", f"{kind} drawings", read[kind]))
-        return measures + [_measure("refused", f"damage: {kind}", flags) for kind, flags in refused.items()]
+    Exact drawings are of the level and `size` pixels wide, which the judge rescales to its own; damaged ones have the
+    judge's. There are `count` of each kind, and a fifth of each damage.
+    """
+    draws = np.random.default_rng(seed_of(seed, "judge agreement"))
+    progress(0.0, "reading exact drawings")
+    measures = _exact(judge, level, size, count, draws)
+    progress(0.3, "reading worn and malformed drawings")
+    read, refused = _readings(judge, count, count // 5, draws)
+    for kind in ("worn", "straying"):
+        measures.append(_measure("every attribute right", f"{kind} drawings", read[kind]))
+    return measures + [_measure("refused", f"damage: {kind}", flags) for kind, flags in refused.items()]
 
 
 def _measure(name: str, of: str, flags: Flags, **where: Any) -> Measure:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +21,7 @@ from dream.data.drawn.grammar import Scene, parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import CLASSES, IGNORE, KNOWN_COLOURS, KNOWN_SHAPES, LAYOUTS, LEVEL, SIZE
+from dream.evaluation.judging.interface import Verdict
 from dream.weights.finite import require_finite
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
@@ -47,20 +47,6 @@ class Reading:
             return ((read == truth) | (truth == IGNORE)).reshape(len(read), -1).all(1)
 
         return {name: same(getattr(self, name), labels[name]) for name in ("layout", "ground", "shape", "colour")}
-
-
-class Verdict(NamedTuple):
-    """The judge's answer for B pictures and their captions, counted with and without refusing."""
-
-    attributes: dict[str, Tensor]
-    """(B,) bool per attribute: as the caption says; malformed objects count as what they resemble most."""
-    well_formed: Tensor
-    """(B,) bool: every attribute is as the caption says, and nothing is malformed."""
-
-    @property
-    def right(self) -> Tensor:
-        """(B,) bool: every attribute is as the caption says."""
-        return _all(self.attributes)
 
 
 class Judge(nn.Module):

@@ -1,6 +1,6 @@
-"""Networks that compare painted pictures: the judge's features, any timm model, any CLIP.
+"""Networks that compare painted pictures: the features of the data's judge, any timm model, any CLIP.
 
-All but the judge are files that the user has; if a file is named, nothing is downloaded.
+All but the judges are files that the user has; if a file is named, nothing is downloaded.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,8 +14,7 @@ from torch import Tensor
 from dream.data.text import load_tokenizer
 from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
-from dream.evaluation.judging.damage import SIZE
-from dream.evaluation.judging.judge import load_judge
+from dream.evaluation.judging.worlds import JUDGED, judge_of
 from dream.json_text import parse_json
 from dream.model.pretrained import Pretrained
 from dream.weights.finite import require_finite, require_finite_weights, require_lengths
@@ -25,36 +24,29 @@ PictureEncoder = Callable[[Tensor], Tensor]
 """Maps pictures (B, 3, H, W) uint8 to features (B, D) on the CPU."""
 
 OWN, JUDGE, TIMM = "own", "judge", "timm:"
-"""Names of encoders: the evaluated model's own, the judge, a timm model (followed by its name)."""
+"""Names of encoders: the evaluated model's own, the judge of the data, a timm model (followed by its name)."""
 BATCH = 32
 """Pictures that go through an external model at once."""
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """OpenAI's statistics, used if a folder has no others."""
 
 
-def open_encoder(name: str, pretrained: Pretrained, weights: str | None = None) -> PictureEncoder:
-    """Opens an encoder by name: `own` (image tokens, nothing masked), `judge`, or `timm:NAME` with `weights`.
+def open_encoder(name: str, pretrained: Pretrained, weights: str | None = None, data: str = "shapes") -> PictureEncoder:
+    """Opens an encoder by name: `own` (image tokens, nothing masked), `judge` of `data`, or `timm:NAME` with `weights`.
 
-    Raises InputError for an unknown name, and for weights that cannot be loaded.
+    Raises InputError for an unknown name, for data without a judge, and for weights that cannot be loaded.
     """
     if name == OWN:
         return lambda images: encoder_features(pretrained, images, "image")
     if name == JUDGE:
-        return judge_features
+        judge = judge_of(data)
+        if judge is None:
+            raise InputError(f"generation.encoder=judge needs data with a judge ({', '.join(JUDGED)}), not '{data}'")
+        return judge.features
     if name.startswith(TIMM):
         device = next(pretrained.model.parameters()).device
         return _timm_encoder(name.removeprefix(TIMM), weights, device)
-    raise InputError(f"there is no encoder '{name}': expected {OWN}, {JUDGE} (drawn shapes) or {TIMM}NAME")
-
-
-@torch.no_grad()
-def judge_features(images: Tensor) -> Tensor:
-    """(B, 128): activations of the judge of drawn shapes before its last layer."""
-    judge, features = load_judge(), []
-    for chunk in images.split(256):
-        pictures = _resized(chunk, SIZE, "bilinear")
-        features.append(judge.heads[:2](judge.features(2 * pictures - 1)))
-    return require_finite(torch.cat(features), "the judge's features of pictures")
+    raise InputError(f"there is no encoder '{name}': expected {OWN}, {JUDGE} ({', '.join(JUDGED)}) or {TIMM}NAME")
 
 
 class ClipScorer:

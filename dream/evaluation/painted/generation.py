@@ -18,10 +18,10 @@ from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
-from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.held_out import held_out_pictures, part
 from dream.evaluation.intervals import Z95
+from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.encoders import JUDGE, OWN, ClipScorer, PictureEncoder, open_encoder
 from dream.evaluation.painted.frechet import frechet_estimate, inception_scores, overlap
 from dream.evaluation.painted.inception import Inception, load_inception
@@ -54,8 +54,8 @@ class GenerationSettings(HeldOutSettings, task="generation"):
     inception: str | None = None
     """Weights file of the FID Inception (.pth or .safetensors), for FID and Inception Score."""
     encoder: str | None = None
-    """`judge` (drawn shapes), `own` (the model's own: not comparable between models) or `timm:NAME`; none: no other
-    encoder if there is an Inception, otherwise `judge` for shapes and `own` for other data.
+    """`judge` (of shapes or emoji), `own` (the model's own: not comparable between models) or `timm:NAME`; none: no
+    other encoder if there is an Inception, otherwise `judge` for data that have one and `own` for other data.
     """
     encoder_weights: str | None = None
     """Weights file of the timm encoder; none: timm's pretrained weights."""
@@ -120,13 +120,11 @@ class _Networks:
 def _networks(pretrained: Pretrained, data: str, settings: GenerationSettings) -> _Networks:
     name = settings.encoder
     if name is None and settings.inception is None:
-        name = JUDGE if data == "shapes" else OWN
-    if name == JUDGE and data != "shapes":
-        raise InputError(f"generation.encoder=judge is for drawn shapes only, not '{data}': use own or timm:NAME")
+        name = JUDGE if judge_of(data) else OWN
     device = next(pretrained.model.parameters()).device
     return _Networks(
         load_inception(settings.inception).to(device) if settings.inception else None,
-        open_encoder(name, pretrained, settings.encoder_weights) if name else None,
+        open_encoder(name, pretrained, settings.encoder_weights, data) if name else None,
         name or "",
         ClipScorer(settings.clip, device) if settings.clip else None,
     )

@@ -15,19 +15,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dream.data.drawn.grammar import caption
-from dream.data.drawn.shapes import sample_scenes
 from dream.decoding.context import DecodeContext
 from dream.decoding.decode import decode_step
 from dream.decoding.noise import SeededNoise, seeded_orders
 from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import DecodeState, start_state
-from dream.evaluation.judging.judge import judged_level, load_judge
+from dream.evaluation.judging.interface import PictureJudge
+from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.choices import value_of_choice
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least, needs_answer_key
+from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_difference, mean_share, ordered_pairs, ratio_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -51,13 +50,13 @@ class HeadroomSettings(TaskSettings, task="headroom"):
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
         """`headroom_measures` at each of the shares. Raises InputError for data or a level without a judge."""
-        needs_answer_key("headroom", data)
-        level, draws = judged_level(pretrained.config), np.random.default_rng(seed_of(seed, "headroom prompts"))
-        prompts = [caption(scene) for scene in sample_scenes(level, self.count, draws, unseen=True)]
+        judge = needed_judge("headroom", data, pretrained.config)
+        draws = np.random.default_rng(seed_of(seed, "headroom prompts"))
+        prompts = judge.prompts(judge.combinations[0], self.count, draws)
         measures = []
         for number, share in enumerate(self.shares):
             span = within(progress, number / len(self.shares), (number + 1) / len(self.shares))
-            measures += headroom_measures(completions(pretrained, prompts, self, share, seed, span))
+            measures += headroom_measures(completions(pretrained, judge, prompts, self, share, seed, span))
         return measures
 
 
@@ -77,6 +76,7 @@ class Completions:
 
 def completions(
     pretrained: Pretrained,
+    judge: PictureJudge,
     prompts: Sequence[str],
     settings: HeadroomSettings,
     share: float,
@@ -84,7 +84,7 @@ def completions(
     progress: Progress = quiet,
 ) -> Completions:
     """Outcomes of the prompts' candidates, decoded to `share` of the tokens and finished 2 `halves` times each."""
-    judge, count = load_judge(), 2 * settings.halves
+    count = 2 * settings.halves
     decode = decode_settings_of(pretrained.config, seed, candidates=settings.candidates, selection="none")
     size = max(1, ROWS // settings.candidates)
     right, well_formed, step, decoded = [], [], 0, 0.0

@@ -1,8 +1,11 @@
 """Prompts: share of painted pictures that show everything their prompt asks for, according to the judge.
 
-The prompts are drawn in the same way as training's captions; half of them are combinations that training never shows.
-Each attribute is also counted alone. With several candidates the same prompts are painted once more, selecting the best
-candidate mid-decode by the model's own score. A prompt's first candidate is its plain picture, so the two are paired.
+The prompts are captions of the data, of each combination that its judge counts apart. Half of those of shapes are drawn
+in the same way as training's captions, half are combinations that training never shows. A third each of those of emoji
+are pairs of thing and style that were trained on, known things in a style they were never seen in, and things never
+seen. Each attribute is also counted alone. With several candidates the same prompts are painted once more, selecting
+the best candidate mid-decode by the model's own score. A prompt's first candidate is its plain picture, so the two are
+paired.
 """
 
 from collections.abc import Sequence
@@ -13,13 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.config import DreamConfig
-from dream.data.drawn.grammar import Scene, caption
-from dream.data.drawn.shapes import sample_scenes
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
-from dream.evaluation.judging.judge import judged_level, load_judge
+from dream.evaluation.judging.interface import PictureJudge
+from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import TaskSettings, at_least, needs_answer_key
+from dream.evaluation.settings import TaskSettings, at_least
 from dream.evaluation.statistics import Measure, mean_difference, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -38,7 +40,7 @@ class PromptsSettings(TaskSettings, task="prompts"):
     """How many prompts to paint, and how."""
 
     count: Annotated[int, at_least(4)] = 500
-    """Prompts in total, half of them combinations that training never shows."""
+    """Prompts in total, in equal parts of the combinations of the data (for shapes seen and unseen ones)."""
     candidates: Count = 1
     """K; above 1 the prompts are also painted with the best of K selected mid-decode."""
     select_at: str = DEFAULT_SELECT_AT
@@ -51,32 +53,30 @@ class PromptsSettings(TaskSettings, task="prompts"):
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
-        """Share of the prompts painted right: all, and by combination, number of objects and attribute.
+        """Share of the prompts painted right: all, and by combination, attribute and number of things (of shapes).
 
-        Raises InputError for a level that the judge does not know, or a `select_at` outside the decoding.
+        Raises InputError for data or a level without a judge, or a `select_at` outside the decoding.
         """
-        needs_answer_key("prompts", data)
-        level, ways = judged_level(pretrained.config), _ways(pretrained.config, self, seed)
-        scenes = []
-        for combination, number in (("unseen", self.count // 2), ("seen", (self.count + 1) // 2)):
-            draws = np.random.default_rng(seed_of(seed, "prompts", combination))
-            scenes += sample_scenes(level, number, draws, unseen=combination == "unseen")
-        unseen = np.arange(self.count) < self.count // 2
+        judge, ways = needed_judge("prompts", data, pretrained.config), _ways(pretrained.config, self, seed)
+        captions, of = _prompts(judge, self.count, seed)
         spans = [within(progress, i / len(ways), (i + 1) / len(ways)) for i in range(len(ways))]
-        judged = [_judged(pretrained, scenes, way[0], span) for way, span in zip(ways, spans, strict=True)]
+        judged = [_judged(pretrained, judge, captions, way[0], span) for way, span in zip(ways, spans, strict=True)]
+        combinations = {name: of == name for name in judge.combinations}
+        if len(combinations) > 1:
+            combinations = {"all": of == of} | combinations
         measures = []
-        for name, rows in (("all", unseen | ~unseen), ("unseen", unseen), ("seen", ~unseen)):
+        for name, rows in combinations.items():
+            at = {"data": data, "combination": name}
             for flags, (_, where) in zip(judged, ways, strict=True):
-                measures += _measures(flags, scenes, rows, {"data": data, "combination": name}, where)
+                measures += _measures(flags, judge, captions, rows, at, where)
             if len(judged) > 1:
-                at = {"data": data, "combination": name, **ways[1][1]}
-                measures += _gains(judged[0], judged[1], rows, at)
+                measures += _gains(judged[0], judged[1], rows, {**at, **ways[1][1]})
         return measures
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """(P,) flags of painted prompts, unseen combinations first."""
+    """(P,) flags of painted prompts."""
 
     attributes: dict[str, NDArray[np.bool_]]
     right: NDArray[np.bool_]
@@ -98,30 +98,54 @@ def _ways(config: DreamConfig, settings: PromptsSettings, seed: int) -> list[tup
     return ways
 
 
-def _judged(pretrained: Pretrained, scenes: Sequence[Scene], settings: DecodeSettings, progress: Progress) -> _Judged:
-    captions = [caption(scene) for scene in scenes]
-    verdict = load_judge().verdict(paint_captions(pretrained, captions, settings, progress), captions)
+def _prompts(judge: PictureJudge, count: int, seed: int) -> tuple[list[str], NDArray[np.str_]]:
+    """Captions of every combination, in nearly equal numbers (`count` in total), and the combination of each."""
+    captions, of = [], []
+    for number, combination in enumerate(judge.combinations):
+        draws = np.random.default_rng(seed_of(seed, "prompts", combination))
+        found = judge.prompts(combination, (count + number) // len(judge.combinations), draws)
+        captions += found
+        of += [combination] * len(found)
+    return captions, np.array(of)
+
+
+def _judged(
+    pretrained: Pretrained, judge: PictureJudge, captions: Sequence[str], settings: DecodeSettings, progress: Progress
+) -> _Judged:
+    verdict = judge.verdict(paint_captions(pretrained, captions, settings, progress), captions)
     attributes = {name: flags.numpy() for name, flags in verdict.attributes.items()}
     return _Judged(attributes, verdict.right.numpy(), verdict.well_formed.numpy())
 
 
 def _measures(
-    judged: _Judged, scenes: Sequence[Scene], rows: NDArray[np.bool_], at: dict[str, Any], way: dict[str, Any]
+    judged: _Judged,
+    judge: PictureJudge,
+    captions: Sequence[str],
+    rows: NDArray[np.bool_],
+    at: dict[str, Any],
+    way: dict[str, Any],
 ) -> list[Measure]:
-    """Measures of the prompts in `rows` (P,)."""
-    things = np.array([len(scene.things) for scene in scenes])
+    """Measures of the prompts in `rows` (P,), and of each of the judge's conditions alone."""
+    conditions = [judge.conditions(caption) for caption in captions]
+    everything = {name: "all" for condition in conditions for name in condition}
 
-    def measure(name: str, flags: NDArray[np.bool_], number: int | str, of: NDArray[np.bool_]) -> Measure:
-        distinct = len({scene for scene, counted in zip(scenes, of, strict=True) if counted})
-        where = {**at, "things": number, "distinct_prompts": distinct, **way}
+    def measure(name: str, flags: NDArray[np.bool_], condition: dict[str, Any], of: NDArray[np.bool_]) -> Measure:
+        distinct = len({caption for caption, counted in zip(captions, of, strict=True) if counted})
+        where = {**at, **condition, "distinct_prompts": distinct, **way}
         return Measure("prompts", name, where, share(flags[of], "prompts"))
 
-    numbers = sorted(set(things[rows].tolist()))
+    alone = sorted(
+        {(n, v) for condition, row in zip(conditions, rows, strict=True) if row for n, v in condition.items()}
+    )
+    parts = [
+        ({**everything, name: value}, rows & np.array([c.get(name) == value for c in conditions]))
+        for name, value in alone
+    ]
     return [
-        measure(EVERY, judged.right, "all", rows),
-        *(measure(EVERY, judged.right, number, rows & (things == number)) for number in numbers),
-        *(measure(f"{name} right", flags, "all", rows) for name, flags in judged.attributes.items()),
-        measure(WELL_FORMED, judged.well_formed, "all", rows),
+        measure(EVERY, judged.right, everything, rows),
+        *(measure(EVERY, judged.right, condition, of) for condition, of in parts),
+        *(measure(f"{name} right", flags, everything, rows) for name, flags in judged.attributes.items()),
+        measure(WELL_FORMED, judged.well_formed, everything, rows),
     ]
 
 

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from dream.data.drawn.grammar import caption
-from dream.data.drawn.shapes import sample_scenes
 from dream.data.sources import open_source
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
-from dream.evaluation.judging.judge import Judge, judged_level, load_judge
+from dream.evaluation.judging.interface import PictureJudge
+from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.candidates import HEADLINE, MARKED, Candidates, Longer
 from dream.evaluation.painted.outcomes import selection_measures
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions, records_by_batch
@@ -34,7 +33,7 @@ class SelectionSettings(TaskSettings, task="selection"):
     """How much to paint, and which steps to report."""
 
     count: Annotated[int, at_least(2)] = 256
-    """P, number of prompts; for shapes, combinations that training never shows."""
+    """P, number of prompts; of data with a judge, combinations that training never shows."""
     candidates: Annotated[int, at_least(2)] = 8
     """K, finished pictures per prompt; every smaller number is measured on the same pictures."""
     shares: Annotated[tuple[float, ...], UP_TO_1] = MARKED
@@ -47,13 +46,13 @@ class SelectionSettings(TaskSettings, task="selection"):
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
-        """`selection_measures` of pictures painted for unseen prompts of shapes, or for other data's captions.
+        """`selection_measures` of pictures painted for unseen prompts of data with a judge, or for other captions.
 
         Captions of other data come from its validation split, and no judge tells their pictures right from wrong.
         Raises InputError for a level of shapes that the judge does not know, and for data with too few captions.
         """
-        judge = load_judge() if data == "shapes" else None
-        prompts = _prompts(pretrained, data, self.count, seed)
+        judge = judge_of(data, pretrained.config)
+        prompts = _prompts(pretrained, judge, data, self.count, seed)
         first, rest = within(progress, 0.0, CANDIDATES_SHARE), within(progress, CANDIDATES_SHARE, 1.0)
         candidates = candidate_scores(pretrained, judge, prompts, candidates=self.candidates, seed=seed, progress=first)
         longer = None if judge is None else longer_samples(pretrained, judge, prompts, candidates, seed, rest)
@@ -62,11 +61,9 @@ class SelectionSettings(TaskSettings, task="selection"):
         )
 
 
-def _prompts(pretrained: Pretrained, data: str, count: int, seed: int) -> list[str]:
-    if data == "shapes":
-        draws = np.random.default_rng(seed_of(seed, "selection prompts"))
-        level = judged_level(pretrained.config)
-        return [caption(scene) for scene in sample_scenes(level, count, draws, unseen=True)]
+def _prompts(pretrained: Pretrained, judge: PictureJudge | None, data: str, count: int, seed: int) -> list[str]:
+    if judge is not None:
+        return judge.prompts(judge.combinations[0], count, np.random.default_rng(seed_of(seed, "selection prompts")))
     captions = open_source(data, pretrained.config, split="val").captions(20 * count)
     different = list(dict.fromkeys(captions))[:count]
     if len(different) < 2:
@@ -76,7 +73,7 @@ def _prompts(pretrained: Pretrained, data: str, count: int, seed: int) -> list[s
 
 def candidate_scores(
     pretrained: Pretrained,
-    judge: Judge | None,
+    judge: PictureJudge | None,
     prompts: Sequence[str],
     *,
     candidates: int = 8,
@@ -98,7 +95,7 @@ def candidate_scores(
 
 
 def _scored(
-    pretrained: Pretrained, judge: Judge | None, prompts: Sequence[str], records: Iterator[StepRecord]
+    pretrained: Pretrained, judge: PictureJudge | None, prompts: Sequence[str], records: Iterator[StepRecord]
 ) -> Candidates:
     scores, steps, decoded = [], [], []
     for record in records:
@@ -117,7 +114,7 @@ def _scored(
 
 def longer_samples(
     pretrained: Pretrained,
-    judge: Judge,
+    judge: PictureJudge,
     prompts: Sequence[str],
     candidates: Candidates,
     seed: int = 0,

@@ -5,6 +5,7 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.decode.start import cells_of, words_of
 from app.keys import handed_key
 from app.text import as_text
 from dream.decoding.selection import DecodeSettings
@@ -152,3 +153,25 @@ def test_a_link_of_another_workspace_paints_nothing_and_says_what_is_missing(wor
     app = page({"in.decode.shown": found.id})
     assert "The decode shown is gone" in app.info[0].value and "work.decode.paint" not in app.session_state
     assert "in.decode.shown" not in app.query_params
+
+
+def test_the_fields_of_a_fork_and_the_cells_of_a_start_are_in_the_address(workspace):
+    found = stored(workspace)
+    shown = {"in.decode.shown": found.id, "in.decode.panel": "fork", "in.decode.fork.seed": "9"}
+    app = page({**shown, "in.decode.edit": "true", "in.decode.edit_cells": "0-2,7", "in.decode.edit_verb": "clear"})
+    fields = {name: app.number_input(key=f"in.decode.fork.{name}").value for name in ("seed", "guidance")}
+    assert fields == {"seed": 9, "guidance": 1.0} and not app.exception
+    assert app.text_input(key="in.decode.fork.prompt").value == found.prompt
+    assert app.session_state["decode.cells"] == [0, 1, 2, 7]
+    app.toggle(key="in.decode.edit").set_value(False).run()
+    assert "in.decode.edit_cells" not in app.query_params
+
+
+@pytest.mark.parametrize("cells", [[], [0], [0, 1], [0, 1, 2, 4, 6, 7], [3, 5, 9]])
+def test_cells_come_back_from_the_address(cells):
+    assert cells_of(words_of(cells)) == cells
+
+
+@pytest.mark.parametrize("words", ["", "x", "1-", "-1", "1,,2", "1-2-3", "9" * 9])
+def test_an_address_without_cells_has_none(words):
+    assert cells_of(words) == []

@@ -411,3 +411,13 @@ def test_below_the_numbers_stand_the_kinds_of_intervals_and_why_some_have_none(h
     write_results(here.results, Results("demo", "demo", (entry("knn", measures),)))
     captions = [caption.value for caption in opened(view="Table").caption]
     assert "95 % Wilson interval, n = 10 prompts" in captions and "too few prompts for an interval: 3" in captions
+
+
+def test_with_more_than_two_models_the_figures_of_choosing_show_one(here):
+    fill(here)
+    app = opened(view="Selection")
+    models = app.segmented_control(key="in.evaluate.selection_of")
+    assert len(options_of(models)) > 2
+    panels = len(app.get("plotly_chart"))
+    models.set_value(models.options[1]).run()
+    assert not app.exception and len(app.get("plotly_chart")) == panels <= 8

@@ -6,7 +6,8 @@ import torch
 from dream.decoding.decode import collect, decode, decode_iter
 from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches, paint_iter
-from dream.decoding.previews import HIDDEN_GREY, previews
+from dream.decoding.pictures import HATCH
+from dream.decoding.previews import previews
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Given, Prompted
 from dream.errors import InputError
@@ -215,12 +216,12 @@ def test_batches_paint_what_one_batch_paints(flow):
     torch.testing.assert_close(torch.cat([last[0], last[2]]), whole.tokens[:, 0], atol=1e-5, rtol=1e-5)
 
 
-def test_a_preview_shows_hidden_cells_as_grey(flow):
+def test_a_preview_shows_hidden_cells_hatched(flow):
     record = next(iter(paint_iter(flow, PROMPTS, SETTINGS["plain"])))
     pictures = previews(flow.image_tokenizer, flow.config.image, record)
     cells = pictures.unfold(2, 4, 4).unfold(3, 4, 4)  # (R, 3, 4, 4, 4, 4)
-    grey = (cells == HIDDEN_GREY).all(dim=-1).all(dim=-1).all(dim=1).flatten(1)
-    assert torch.equal(grey, record.mask)
+    hatched = torch.isin(cells, torch.tensor(HATCH, dtype=torch.uint8)).all(dim=-1).all(dim=-1).all(dim=1).flatten(1)
+    assert torch.equal(hatched, record.mask)
 
 
 def test_a_model_in_training_mode_is_refused(flow):

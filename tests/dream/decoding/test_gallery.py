@@ -69,6 +69,6 @@ def test_dropped_candidates_are_paled_in_the_trajectory(pretrained, monkeypatch)
     drawn = []
     monkeypatch.setattr(pictures, "draw_sheet", lambda rows, *_, **__: drawn.append(rows))
     watch(pretrained, SETTINGS["halving"], keep_steps=True)[0].frames()
-    faded = [[sum(panel.faded for panel in row.panels) for row in rows] for rows in drawn]
-    assert faded == [[0] * 3, [0] * 3, [2] * 3, [2] * 3, [3] * 3, [3] * 3]
+    dropped = [[sum(panel.dropped for panel in row.panels) for row in rows] for rows in drawn]
+    assert dropped == [[0] * 3, [0] * 3, [2] * 3, [2] * 3, [3] * 3, [3] * 3]
     assert all(sum(panel.chosen for panel in row.panels) == 1 for row in drawn[-1])

@@ -4,6 +4,7 @@ from PIL import Image
 
 from dream.decoding.pictures import (
     ACCENT,
+    INK,
     MARGIN,
     PAPER,
     SheetPanel,
@@ -54,13 +55,16 @@ def test_a_sheet_shows_every_picture_inside_clean_margins():
         assert any(np.array_equal(window, shown) for window in windows)
 
 
-def test_the_chosen_candidate_is_framed_and_a_dropped_one_paled():
-    plain, chosen, faded = (
+def test_the_chosen_candidate_is_framed_and_a_dropped_one_crossed_out_but_well_seen():
+    plain, chosen, dropped = (
         draw_sheet([SheetRow([SheetPanel(np.zeros((3, 30, 30), np.uint8), **options)])])
-        for options in ({}, {"chosen": True}, {"faded": True})
+        for options in ({}, {"chosen": True}, {"dropped": True})
     )
     assert rgb(ACCENT) in colors(chosen) - colors(plain)
-    assert (0, 0, 0) in colors(plain) and (0, 0, 0) not in colors(faded)
+    assert (0, 0, 0) in colors(plain) and (0, 0, 0) not in colors(dropped)
+    assert rgb(INK) in colors(dropped) - colors(plain)
+    darkest = [min(sum(map(int, one)) for one in colors(sheet)) for sheet in (plain, dropped)]
+    assert darkest[1] - darkest[0] < 0.3 * 3 * 255
 
 
 def test_long_and_odd_captions_stay_inside():

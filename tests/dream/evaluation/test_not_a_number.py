@@ -76,9 +76,7 @@ def test_every_task_that_uses_the_model_refuses_features_that_are_not_numbers(mo
 def test_a_judge_that_is_not_a_number_is_refused(model, name, monkeypatch):
     broken = judging.Judge().eval()
     broken.features[0].weight.data[0] = torch.nan
-    for place in ("judging.judge", "judging.agreement", "painted.prompts", "painted.selection", "painted.headroom"):
-        monkeypatch.setattr(f"dream.evaluation.{place}.load_judge", lambda: broken)
-    monkeypatch.setattr("dream.evaluation.painted.encoders.load_judge", lambda: broken)
+    monkeypatch.setattr("dream.evaluation.judging.shapes_judge.load_judge", lambda: broken)
     with pytest.raises(InputError, match="the judge's .*not all numbers"):
         settings_of(TASKS[name]).measure(model, "shapes")
 

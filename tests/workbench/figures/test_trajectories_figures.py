@@ -25,8 +25,8 @@ def test_candidates_keep_their_colour_and_the_winner_is_bold():
 
 
 def test_candidates_beyond_the_colours_are_dotted():
-    many = race(np.ones((1, 12)), np.ones((1, 12)), np.arange(12)[None])
-    assert [t.line.dash for t in plot_race(many).data] == ["solid"] * 8 + ["dot"] * 4
+    many = race(np.ones((1, 18)), np.ones((1, 18)), np.arange(18)[None])
+    assert [t.line.dash for t in plot_race(many).data] == ["solid"] * 16 + ["dot"] * 2
 
 
 def test_draws_of_every_step_are_marks_along_the_line_that_was_kept():

@@ -7,9 +7,10 @@ import re
 import numpy as np
 from PIL import Image
 
+from dream.decoding.pictures import HATCH
 from workbench.masking.strip import masks_html, trains
 from workbench.masking.study import DrawnMask
-from workbench.pictures import HATCH, hatched
+from workbench.pictures import hatched
 
 MASK = DrawnMask(0.3, np.array([[True, False], [False, False]]), True, False)
 WHITE = np.full((3, 6, 6), 255, np.uint8)

@@ -21,7 +21,7 @@ from dream.data.drawn.grammar import (
     phrasings,
     swapped,
 )
-from dream.data.drawn.shapes import ShapesSource, distinct_scenes, other_phrasing_share, sample_family, sample_scenes
+from dream.data.drawn.shapes import ShapesSource, distinct_scenes, sample_family, sample_scenes
 from dream.errors import InputError
 
 ALL_LEVELS = range(len(LEVELS))
@@ -142,13 +142,6 @@ def test_families_hold_exchanged_twins():
     families = [f for f in (sample_family(1, 8, generator) for _ in range(20)) if len(f[0].things) > 1]
     assert families
     assert all(sum(swapped(s) in set(f) for s in f) >= 6 for f in families)
-
-
-def test_other_phrasings_come_late_and_reach_a_half():
-    assert other_phrasing_share(0.0, 0.0) == other_phrasing_share(1.0, 0.3) == 0.5
-    assert other_phrasing_share(0.3, 0.3) == other_phrasing_share(1.0, 1.0) == 0.0
-    shares = [other_phrasing_share(p / 20, 0.3) for p in range(21)]
-    assert shares == sorted(shares)
 
 
 def test_captions_stay_canonical_until_told():

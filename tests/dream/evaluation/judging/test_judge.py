@@ -11,8 +11,9 @@ from dream.data.drawn.grammar import GROUNDS, Place, Scene, Thing, caption, edit
 from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation.judging import damage
-from dream.evaluation.judging.agreement import JudgeSettings, judge_accuracy
+from dream.evaluation.judging.agreement import judge_accuracy
 from dream.evaluation.judging.judge import WEIGHTS, Judge, load_judge
+from dream.evaluation.judging.judge_task import JudgeSettings
 from dream.evaluation.judging.train_judge import train_judge
 from tests.dream.evaluation.evaluation_small import small_pretrained
 

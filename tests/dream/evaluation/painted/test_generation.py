@@ -14,8 +14,9 @@ from dream.data.drawn.shapes import ShapesSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.held_out import held_out_pictures
+from dream.evaluation.judging.shapes_judge import judge_features
 from dream.evaluation.painted import generation as task
-from dream.evaluation.painted.encoders import ClipScorer, judge_features, open_encoder
+from dream.evaluation.painted.encoders import ClipScorer, open_encoder
 from dream.evaluation.painted.frechet import inception_scores
 from dream.evaluation.painted.generation import REAL, GenerationSettings
 from dream.evaluation.painted.inception import InceptionOutput
@@ -124,7 +125,7 @@ def test_stored_pictures_are_halved_where_there_are_few(pretrained, pictures):
     assert where["encoder"] == "own" and where["pictures"] == 10 and where["data"] == pictures
     with pytest.raises(InputError, match=r"needs 30 held-out pictures .* has 20"):
         GenerationSettings(neighbours=14).measure(pretrained, data=pictures)
-    with pytest.raises(InputError, match="drawn shapes only"):
+    with pytest.raises(InputError, match="needs data with a judge"):
         GenerationSettings(encoder="judge").measure(pretrained, data=pictures)
 
 

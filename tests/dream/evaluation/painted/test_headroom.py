@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from dream.errors import InputError
+from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.headroom import Completions, HeadroomSettings, completions, headroom_measures
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
@@ -44,15 +45,15 @@ def test_the_spread_is_that_of_the_chances_and_not_of_the_counts():
 
 def test_completions_share_what_was_decided_and_are_reproducible(pretrained):
     settings = HeadroomSettings(count=2, candidates=3, halves=2)
-    found = completions(pretrained, PROMPTS, settings, 0.3)
+    found = completions(pretrained, judge_of("shapes"), PROMPTS, settings, 0.3)
     assert found.right.shape == found.well_formed.shape == (2, 3, 4)
     assert found.decoded >= 0.3 and 1 <= found.step < 5
-    again = completions(pretrained, PROMPTS, settings, 0.3)
+    again = completions(pretrained, judge_of("shapes"), PROMPTS, settings, 0.3)
     assert np.array_equal(found.right, again.right)
 
 
 def test_once_all_is_decoded_completions_are_alike(pretrained):
-    found = completions(pretrained, PROMPTS, HeadroomSettings(count=2, candidates=3, halves=2), 1.0)
+    found = completions(pretrained, judge_of("shapes"), PROMPTS, HeadroomSettings(count=2, candidates=3, halves=2), 1.0)
     assert found.decoded == 1.0 and (found.right == found.right[..., :1]).all()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dream.errors import InputError
-from dream.evaluation.judging.judge import load_judge
+from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.candidates import Candidates, Longer
 from dream.evaluation.painted.choices import any_hit, value_of_choice
 from dream.evaluation.painted.outcomes import selection_measures
@@ -126,7 +126,7 @@ def test_the_same_compute_otherwise():
 
 
 def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
-    found = candidate_scores(pretrained, load_judge(), PROMPTS, candidates=4)
+    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, candidates=4)
     assert found.scores.shape == (len(found.steps), 3, 4) and found.right.shape == (3, 4)
     assert not (found.well_formed & ~found.right).any()
     assert list(found.decoded) == sorted(found.decoded) and found.decoded[-1] == 1.0
@@ -134,11 +134,11 @@ def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
 
 
 def test_more_steps_than_tokens_are_not_asked_for(pretrained):
-    found = candidate_scores(pretrained, load_judge(), PROMPTS, candidates=2)
-    longer = longer_samples(pretrained, load_judge(), PROMPTS, found)
+    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, candidates=2)
+    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, found)
     assert (longer.steps, longer.cost) == (8, 1.6)  # 3 of 5 steps: 1 + 3 / 5 samples
     many = replace(found, scores=found.scores.repeat(16, axis=2))
-    longer = longer_samples(pretrained, load_judge(), PROMPTS, many)
+    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, many)
     assert (longer.steps, longer.cost) == (25, 5.0)
 
 

@@ -1,0 +1,37 @@
+"""Which judge belongs to which data: the one place that knows them all."""
+
+from functools import cache
+
+from dream.config import DreamConfig
+from dream.errors import InputError
+from dream.evaluation.judging.interface import PictureJudge
+from dream.evaluation.judging.shapes_judge import ShapesJudge
+
+JUDGED = ("shapes",)
+"""Sources that have a judge."""
+
+
+def judge_of(data: str, config: DreamConfig | None = None) -> PictureJudge | None:
+    """The judge of a source of data, for a model of this configuration if there is one; None if the data have none.
+
+    Raises InputError for a level of shapes that the judge does not know.
+    """
+    return ShapesJudge.of(config or DreamConfig()) if data == "shapes" else None
+
+
+def needed_judge(task: str, data: str, config: DreamConfig) -> PictureJudge:
+    """The judge of a source. Raises InputError if there is none."""
+    judge = judge_of(data, config)
+    if judge is None:
+        raise InputError(f"task '{task}' needs an answer key: use --data {' or '.join(JUDGED)}, not '{data}'")
+    return judge
+
+
+def judge_knowing(caption: str) -> PictureJudge | None:
+    """The judge that can judge pictures of a caption, whatever the data; None if no judge knows it."""
+    return next((judge for judge in _judges() if judge.knows(caption)), None)
+
+
+@cache
+def _judges() -> tuple[PictureJudge, ...]:
+    return tuple(judge for data in JUDGED if (judge := judge_of(data)))
