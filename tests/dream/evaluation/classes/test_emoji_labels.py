@@ -17,7 +17,7 @@ from dream.evaluation.classes.emoji_labels import (
 )
 from dream.evaluation.classes.examples import example_chunks, joined_examples
 from dream.evaluation.classes.settings import DRAWN_LABEL, DRAWN_LABELS
-from dream.evaluation.tasks import JUDGED, TASKS, asked, may_take, named_tasks
+from dream.evaluation.tasks import JUDGED, TASKS, may_take, measured_on, named_tasks
 from tests.dream.evaluation.emoji_small import STYLES, UNSEEN, write_small_emoji
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
@@ -129,16 +129,14 @@ def test_emoji_are_measured_on_what_was_never_seen_split_by_split():
         task.name for task in tasks
     }
     assert not {"segmentation", "depth"} & {task.name for task in tasks}
-    pairs = asked(tasks, ["emoji", "emoji:val"])
+    pairs = measured_on(tasks, ["emoji", "emoji:val"])
     assert len(pairs) == len({(task.name, source) for task, source in pairs})
     for task in tasks:
         own = {source for each, source in pairs if each == task}
         whole = {"emoji", "emoji:val"} if JUDGED in task.takes else {"emoji:val", "emoji:unseen"}
         assert own == whole
-    assert asked(tasks, ["shapes"]) == [(task, "shapes") for task in tasks if may_take(task, "shapes")]
-    assert (
-        not may_take(TASKS["edits"], "some/folder") and may_take(TASKS["edits"], "emoji:unseen")
-    )
+    assert measured_on(tasks, ["shapes"]) == [(task, "shapes") for task in tasks if may_take(task, "shapes")]
+    assert not may_take(TASKS["edits"], "some/folder") and may_take(TASKS["edits"], "emoji:unseen")
 
 
 @pytest.mark.parametrize("name", QUICK)

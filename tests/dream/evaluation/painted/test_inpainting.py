@@ -84,6 +84,14 @@ def test_gains_are_the_differences_of_the_errors(data, pretrained, tmp_path, mon
     assert all(0 <= value <= 1 for value in by_caption(measures, NEARER).values())
 
 
+def test_the_judge_reads_the_true_pictures_right_and_each_painting_against_the_true_caption(pretrained):
+    measures = InpaintingSettings(pictures=8, kept=("top",), steps=2).measure(pretrained, "shapes")
+    right = [m for m in measures if m.name.endswith(" right")]
+    assert {m.where["caption"] for m in right} == {OWN, OTHER, NONE, inpainting.TRUTH}
+    truths = [m.estimate.value for m in right if m.where["caption"] == inpainting.TRUTH]
+    assert np.mean(truths) > 0.9 and len({m.estimate.count for m in right}) == 1
+
+
 def test_a_model_that_reads_no_captions_has_one_error_and_no_gain(pretrained):
     config = pretrained.config
     silent = replace(pretrained, config=replace(config, objective=replace(config.objective, text=False)))
