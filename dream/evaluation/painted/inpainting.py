@@ -81,7 +81,7 @@ class InpaintingSettings(HeldOutSettings, task="inpainting"):
             pictures = _by_caption(pretrained, batch, kept, settings, self.batch_size, span)
             truth = batch.images.float() / 255
             shown = {**pictures, COLOUR: _mean_colour(truth, kept)}
-            where = {"data": data, "kept": half}
+            where: dict[str, object] = {"data": data, "kept": half}
             measures += _measures({name: hidden_error(each, truth, kept) for name, each in shown.items()}, where)
             measures += _judged(_judge_of(data, pretrained.config), batch.captions, {**pictures, TRUTH: truth}, where)
         return measures
