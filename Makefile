@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo judge comparison clean
+.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo emoji judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,11 @@ bench: $(READY) ## time training and decoding against the published algorithm
 demo: $(READY) ## retrain the model that ships (about two hours on two cores) and put it in its place
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
 	$(PY) -m dream export --model runs/demo --out dream/shipped/demo --overwrite
+
+emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours), and put it in its place
+	$(PY) -m dream data emoji --build
+	$(PY) -m dream train --out runs/emoji $(if $(wildcard runs/emoji/config.json),--resume,--preset emoji --data emoji --steps 2782)
+	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
 
 judge: $(READY) ## retrain the judge of drawn pictures that ships, and put it in its place
 	$(PY) -m dream.evaluation.judging.train_judge

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.packages import NOTICE_FILE
 from dream.data.text import load_tokenizer
 from dream.training import checkpoint, run_log
 from dream.weights.finite import require_finite_weights
@@ -17,7 +19,8 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     """Writes the averaged weights of `source` in `dtype` to the checkpoint `out`; returns their number of values.
 
     Scalars, such as the logit scale, keep their type. If `source` belongs to a run, its record and log are copied,
-    so that the training can be repeated. Raises InputError for weights that are not finite, as stored or in `dtype`.
+    so that the training can be repeated; a model of the emoji takes the notice of their licences along. Raises
+    InputError for weights that are not finite, as stored or in `dtype`.
     """
     state = checkpoint.read_state(source)
     weights = {
@@ -32,4 +35,6 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     if run_log.holds_run(run):
         (out / RECORD).write_text(json.dumps(run_log.read_record(run), indent=1) + "\n")
         (out / LOG).write_text((run / "metrics.jsonl").read_text())
+    if is_emoji(state.source):  # made from the works of others
+        (out / NOTICE_FILE.name).write_bytes(NOTICE_FILE.read_bytes())
     return sum(tensor.numel() for tensor in weights.values())

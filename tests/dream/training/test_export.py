@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dream.__main__ import main
+from dream.data.emoji.packages import NOTICE_FILE
 from dream.errors import InputError
 from dream.presets import preset
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
@@ -74,8 +75,19 @@ def test_what_cannot_be_done_is_one_sentence_and_nothing_is_lost(run, tmp_path, 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_open_by_name_and_are_small(name):
     pretrained = load_pretrained(name)
-    assert (pretrained.path / "model.safetensors").stat().st_size <= 12e6
+    assert (pretrained.path / "model.safetensors").stat().st_size <= 16e6
     assert pretrained.step > 0
+
+
+@pytest.mark.skipif("emoji" not in SHIPPED, reason="no model of the emoji ships")
+def test_the_shipped_emoji_is_what_make_emoji_trains():
+    config = load_pretrained("emoji").config
+    wanted = preset("emoji")
+    text = replace(wanted.text, vocab_size=config.text.vocab_size)
+    assert config.model_dict() == replace(wanted, text=text).model_dict()
+    record = json.loads((SHIPPED["emoji"] / "recipe.json").read_text())
+    assert record["source"] == "emoji"
+    assert (SHIPPED["emoji"] / "NOTICE").read_bytes() == NOTICE_FILE.read_bytes()
 
 
 def test_the_shipped_demo_is_what_make_demo_trains():
