@@ -9,7 +9,9 @@ seed are the same for all; the differences are listed in `variants.VARIANTS`. Ru
 slow each other down equally as long as the same number runs side by side. The last runs of a queue would run alone
 and get more steps from their minutes, so choose a number of runs that `--jobs` divides.
 
-A comparison can be stopped and started again: finished runs and results are kept, stopped runs continue.
+A comparison can be stopped and started again: finished runs and results are kept, stopped runs continue. Every world
+has a comparison of its own: `--data emoji --preset emoji --beside results/comparison` writes into comparison-emoji,
+and a table with the results of both.
 """
 
 import argparse
@@ -23,8 +25,9 @@ from pathlib import Path
 from dream.__main__ import CommandParser
 from dream.commands.options import SOURCE_FORMS
 from dream.console import Console, duration
+from dream.data.emoji.corpus import SOURCE, is_emoji, open_emoji
 from dream.errors import InputError, RunError
-from dream.evaluation.results import read_results, results_path, write_results
+from dream.evaluation.results import Results, read_folder, read_results, results_path, write_results
 from dream.evaluation.table import markdown_table
 from dream.evaluation.tasks import named_tasks
 from dream.exit_codes import exit_code
@@ -198,6 +201,10 @@ def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
     table = plan.out / "table.md"
     replace_text(table, "\n".join([*_preface(plan, threads), *markdown_table(results)]))
     written = [table]
+    if plan.beside is not None:
+        both = plan.out / "both.md"
+        replace_text(both, "\n".join([*_preface(plan, threads), *markdown_table(_with_those(plan.beside, results))]))
+        written.append(both)
     for name, plot in (
         ("models", plot_comparison),
         ("mask-ratio", plot_by_mask_ratio),
@@ -208,6 +215,21 @@ def write_report(plan: ComparisonPlan, threads: int) -> list[Path]:
         replace_text(path, plot(results).to_html(include_plotlyjs=True))
         written.append(path)
     return written
+
+
+def _with_those(folder: Path, results: Sequence[Results]) -> list[Results]:
+    """Returns the results of each variant after those of another comparison, which come first.
+
+    Raises InputError if the folder holds no comparison.
+    """
+    others = {each.name: each.entries for each in _means_in(folder)}
+    return [replace(each, entries=(*others.get(slug(each.name), ()), *each.entries)) for each in results]
+
+
+def _means_in(folder: Path) -> list[Results]:
+    if not (folder / "means").is_dir():
+        raise InputError(f"--beside {folder} holds no comparison: give the --out of one that is finished")
+    return read_folder(folder / "means")
 
 
 def _preface(plan: ComparisonPlan, threads: int) -> list[str]:
@@ -242,6 +264,10 @@ def _check(plan: ComparisonPlan) -> None:
     """Raises InputError if the folder holds runs of another plan, or a folder cannot be written."""
     check_writable(plan.runs, "--runs")
     check_writable(plan.out)
+    if plan.beside is not None:
+        _means_in(plan.beside)
+    if is_emoji(plan.data):
+        open_emoji(plan.data)
     path = plan.runs / "plan.json"
     ours = {
         "preset": plan.preset,
@@ -281,7 +307,7 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
     )
     add("--seeds", default="0,1,2", help="comma-separated (default: 0,1,2)")
     add("--preset", default=plan.preset, choices=tuple(SIZES), help="size of the model (default: tiny)")
-    add("--data", default=plan.data, metavar="SRC", help=f"{SOURCE_FORMS} (default: {plan.data})")
+    add("--data", metavar="SRC", help=f"{SOURCE_FORMS} (default: {SOURCE} for preset {SOURCE}, else {plan.data})")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help=f"minutes of training per run (default: {plan.minutes:g})")
     budget.add_argument("--steps", type=int, help="optimiser steps per run, instead of minutes")
@@ -304,8 +330,10 @@ def _parsed(argv: Sequence[str] | None) -> tuple[ComparisonPlan, int, int]:
         metavar="TASK.FIELD=VALUE",
         help="change settings of tasks",
     )
-    add("--runs", type=Path, default=plan.runs, help=f"folder of the runs (default: {plan.runs})")
-    add("--out", type=Path, default=plan.out, help=f"folder of results, table and figures (default: {plan.out})")
+    add("--runs", type=Path, help=f"folder of the runs (default: {plan.runs}, of emoji {plan.runs}-{SOURCE})")
+    out = f"folder of results, table and figures (default: {plan.out}, of emoji {plan.out}-{SOURCE})"
+    add("--out", type=Path, help=out)
+    add("--beside", type=Path, metavar="FOLDER", help="--out of another comparison: both.md has the results of both")
     add("--jobs", type=int, default=1, help="runs side by side (default: 1)")
     add("--threads", type=int, help="threads per run (default: all cores divided by --jobs)")
     return _plan(parser.parse_all(list(sys.argv[1:] if argv is None else argv)))
@@ -327,20 +355,23 @@ def _plan(args: argparse.Namespace) -> tuple[ComparisonPlan, int, int]:
             raise InputError(f"--{name} must be above 0, got {value:g}")
     if not variants or min(seeds) < 0:
         raise InputError("a comparison needs at least one variant, and seeds of at least 0")
-    named_tasks(args.tasks, [args.data])
+    data = args.data or (SOURCE if args.preset == SOURCE else ComparisonPlan().data)
+    apart = f"-{SOURCE}" if is_emoji(data) else ""
+    named_tasks(args.tasks, [data])
     minutes = None if args.steps else args.minutes or ComparisonPlan().minutes
     plan = ComparisonPlan(
         variants,
         seeds,
         args.preset,
-        args.data,
+        data,
         minutes,
         args.steps,
         tuple(args.assignments),
         args.tasks,
         tuple(args.task_settings),
-        args.runs,
-        args.out,
+        args.runs or Path(f"{ComparisonPlan().runs}{apart}"),
+        args.out or Path(f"{ComparisonPlan().out}{apart}"),
+        args.beside,
     )
     return plan, args.jobs, threads
 

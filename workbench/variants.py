@@ -65,6 +65,8 @@ class ComparisonPlan:
     """Folder of the runs, `VARIANT/seed-N`."""
     out: Path = Path("results/comparison")
     """Folder of results, table and figures."""
+    beside: Path | None = None
+    """`out` of another comparison, whose results stand above these in a table of both."""
 
     @property
     def budget(self) -> str:

@@ -119,7 +119,7 @@ def _prompts(chosen: RaceChoice) -> list[str]:
         bind=LINKED,
         height=120,
         max_chars=100_000,
-        help="All are scored; those in the grammar of drawn shapes are also judged.",
+        help="All are scored; captions of drawn shapes and of emoji are also judged.",
     )
     prompts = typed_prompts(lines)
     show_reading(open_workspace().model(chosen.model), prompts)
@@ -173,7 +173,7 @@ def _show(finished: Finished, settings: DecodeSettings | None, name: str) -> Non
     _choose(finished, rows, scored_index(finished, step), strict)
     judged = int(finished.judged.sum())
     if judged < len(finished.prompts):
-        st.caption(f"{judged} of {len(finished.prompts)} prompts are drawn shapes that the judge can read.")
+        st.caption(f"{judged} of {len(finished.prompts)} prompts are captions that a judge knows.")
     numbers = st.expander("Numbers at every step", key=_key("numbers"), on_change="rerun", bind=LINKED)
     if not numbers.open:
         return

@@ -55,6 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "separated by commas, with --selection halving",
     )
     add("--selection", choices=("once", "every", "halving", "none"), default="once", help="default: once")
+    add(
+        "--score",
+        default="cosine",
+        help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, or a sum "
+        "such as cosine+relevance",
+    )
+    add(
+        "--orders",
+        choices=("shared", "own"),
+        default="shared",
+        help="whether all tries of a prompt are painted in one order (the paper's, the default) or each in its own",
+    )
     add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
     add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
     add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
@@ -175,8 +187,9 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
         "sampling_steps": args.sampling_steps,
     }
     changes = {name: value for name, value in given.items() if value is not None}
+    changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
     # checks everything but the selection
-    plain = DecodeSettings.of(config.decode, **changes, selection="none", candidates=args.candidates, seed=args.seed)
+    plain = DecodeSettings.of(config.decode, **changes, selection="none")
     steps = plain.steps
     if plain.sampling_steps and plain.sampling_steps > config.head.train_steps:
         raise InputError(f"--sampling-steps must be at most {config.head.train_steps}, got {plain.sampling_steps}")

@@ -3,6 +3,7 @@
 Text features, keys and values; the head's embeddings of denoising times; settings; the source of noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,6 +114,8 @@ class DecodeContext:
     text: TextMemory
     sampler: TokenSampler
     noise: NoiseSource
+    picture_ids: Sequence[int]
+    """(B) ids that noise is drawn for."""
 
     @classmethod
     def of(
@@ -121,4 +124,4 @@ class DecodeContext:
         """Context of decoding these prompts; `noise` defaults to that of the settings' seed."""
         seeded = SeededNoise(settings.seed, prompted.ids, model.config.image.token_dim)
         text = TextMemory(model, prompted, settings.guided)
-        return cls(model, settings, text, TokenSampler(model, settings), noise or seeded)
+        return cls(model, settings, text, TokenSampler(model, settings), noise or seeded, prompted.ids)

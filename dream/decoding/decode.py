@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dream.decoding.context import DecodeContext
 from dream.decoding.noise import NoiseSource, seeded_orders
+from dream.decoding.scores import OVERFLOW, conditions, score_of
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
 from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
 from dream.masking import mask_from_order
@@ -23,11 +24,6 @@ from dream.weights.finite import require_finite
 if TYPE_CHECKING:
     from dream.model.dream import Dream
 
-OVERFLOW = (
-    "the model overflows at these settings: try a lower guidance scale or temperature, more denoising steps, float32, "
-    "or another checkpoint"
-)
-"""Advice for a decode that is not finite."""
 Scored = Literal["choices", "finished", "all"]
 """Steps whose records have an alignment.
 
@@ -78,13 +74,14 @@ def decode_iter(
     if model.training:
         raise ValueError("decoding needs the model in eval mode: call model.eval()")
     context = DecodeContext.of(model, prompted, settings, noise)
+    score = score_of(settings)
     midway = _begin(context, prompted, beginning)
     state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
         state, record = decode_step(context, state, plan)
         if plan.scored or scored == "all" or (scored == "finished" and plan is plans[-1]):
             state = encode_state(model, state)
-            record = replace(record, alignment=alignment(context, state))
+            record = replace(record, alignment=score(context, state))
         if plan.scored:
             record = _choose(record, len(prompted), plan.keep)
             state = state.take(record.kept.nonzero()[:, 0])
@@ -108,7 +105,7 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
     guidance = context.settings.guidance_at(left, num_tokens)
 
     # condition: decoder output at those places; draws of a row share it
-    condition = _condition(context, state, revealed, guided=guidance != 1.0)  # (halves, R, M, D)
+    condition = conditions(context, state, revealed, guided=guidance != 1.0)  # (halves, R, M, D)
     condition = condition.repeat_interleave(plan.draws, dim=1).flatten(0, 2)  # (halves * R * M, D)
     rows = torch.arange(len(mask), device=mask.device).repeat_interleave(plan.draws)
     state, revealed = replace(state, mask=mask, encoded=None).take(rows), revealed[rows]
@@ -151,16 +148,6 @@ def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
     return replace(state, encoded=model.encode(state.tokens, state.mask))
 
 
-@torch.no_grad()
-def alignment(context: DecodeContext, state: DecodeState) -> Tensor:
-    """(R,) cosine of each row's partial picture and its caption; `state` is encoded. Raises InputError for NaN."""
-    assert state.encoded is not None
-    features = context.model.image_features(state.encoded, state.mask)  # (R, E)
-    scores = (features * context.text.features[state.picture]).sum(dim=-1)
-    shown = 1 - float(state.mask[0].float().mean())
-    return require_finite(scores, f"the alignments of the pictures with {shown:.0%} of their tokens decoded", OVERFLOW)
-
-
 def collect(records: Iterable[StepRecord]) -> Decoded:
     """The finished candidates of an iterator of records, and the comparisons; no other step is kept.
 
@@ -192,20 +179,12 @@ def _begin(context: DecodeContext, prompted: Prompted, beginning: Beginning) -> 
     """The beginning as a decode that has done no step, unless it is midway already."""
     if isinstance(beginning, Midway):
         return beginning
-    image = context.model.config.image
-    orders = seeded_orders(context.settings.seed, prompted.ids, image.num_tokens).to(prompted.text_ids.device)
-    state = start_state(orders, image.token_dim, beginning)
+    image, count = context.model.config.image, context.settings.begun
+    orders = seeded_orders(context.settings.seed, prompted.ids, image.num_tokens, count).to(prompted.text_ids.device)
+    if beginning is not None and len(beginning.tokens) > 1:
+        beginning = beginning._replace(tokens=beginning.tokens.repeat_interleave(count, dim=0))
+    state = start_state(orders, image.token_dim, beginning, count)
     return Midway(state, 0, int(state.mask[0].sum()))
-
-
-def _condition(context: DecodeContext, state: DecodeState, places: Tensor, guided: bool) -> Tensor:
-    """(1 or 2, R, M, D): decoder output at `places` (R, N), conditional and, guided, unconditional."""
-    assert state.encoded is not None
-    halves = 2 if guided else 1
-    encoded, mask, wanted = (torch.cat([rows] * halves) for rows in (state.encoded, state.mask, places))
-    cache = context.text.cross_cache(state.picture, guided)
-    condition = context.model.decode(encoded, mask, cache, wanted=wanted)
-    return condition.view(halves, len(state.mask), -1, condition.shape[-1])
 
 
 def _plans_left(settings: DecodeSettings, midway: Midway) -> list[StepPlan]:

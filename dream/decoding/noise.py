@@ -40,6 +40,7 @@ class SeededNoise:
         return torch.cat(rows, dim=1)
 
 
-def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
-    """(B, N) long: one order per picture, drawn for (seed, picture id)."""
-    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", i)) for i in picture_ids])
+def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int, candidates: int = 1) -> Tensor:
+    """(B * candidates, N) long: orders drawn for (seed, picture id) and, from the second on, candidate."""
+    names = [(i, *([candidate] if candidate else [])) for i in picture_ids for candidate in range(candidates)]
+    return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", *name)) for name in names])

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 
 from dream.config import DecodeConfig, HeadConfig
-from dream.errors import InputError
+from dream.errors import InputError, did_you_mean
 from dream.masking import reveal_schedule
 
 Selection = Literal["none", "once", "every", "halving"]
@@ -25,6 +25,9 @@ Selection = Literal["none", "once", "every", "halving"]
 `once`: by one comparison. `every`: from a step on, K draws of each step's tokens, of which the best is kept.
 `halving`: by several comparisons (our extension). `none`: all K are finished.
 """
+
+SCORE_NAMES = ("cosine", "preview", "confidence", "relevance")
+"""What candidates can be compared by, as `dream.decoding.scores` computes it."""
 
 DEFAULT_SELECT_AT = "30%tokens"
 """Default place of the comparison: the contrastive loss is trained on pictures with at least 25 % visible."""
@@ -71,6 +74,10 @@ class DecodeSettings:
     """How K candidates become one; has no effect with K = 1."""
     select_steps: tuple[int, ...] = ()
     """Steps after which candidates are compared: one for `once`, the first for `every`, rising for `halving`."""
+    score: str = "cosine"
+    """What candidates are compared by (`dream.decoding.scores`): `cosine` is the paper's; `a+b` is a sum."""
+    orders: Literal["shared", "own"] = "shared"
+    """Order in which tokens are revealed: one for all candidates of a prompt, or (departure) one for each."""
     seed: int = 0
     """Seed of orders and noise."""
     sampling_steps: int | None = None
@@ -100,6 +107,16 @@ class DecodeSettings:
             return cls(**{**tree, "select_steps": tuple(tree.get("select_steps", ()))})
         except TypeError as error:
             raise InputError(f"the decoding settings cannot be read: {error}") from error
+
+    @property
+    def scores(self) -> list[str]:
+        """Names of the scores whose sum compares candidates."""
+        return [name.strip() for name in self.score.split("+")]
+
+    @property
+    def begun(self) -> int:
+        """Rows per prompt before the first step: candidates with orders of their own are apart from the start."""
+        return self.candidates if self.orders == "own" else 1
 
     @property
     def guided(self) -> bool:
@@ -185,7 +202,7 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
     revealing = [step for step, count in enumerate(counts) if count]
     following = dict(zip(revealing, [*revealing[1:], settings.steps], strict=True))
     kept_after = _kept_after(settings)
-    plan, alive = [], 1
+    plan, alive = [], settings.begun
     for step in revealing:
         draws, keep, scored = 1, alive, False
         if settings.selection == "every" and settings.candidates > 1:
@@ -193,7 +210,7 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
                 draws, keep, scored = settings.candidates, 1, True
         else:
             if step == revealing[0]:
-                draws = settings.candidates
+                draws = settings.candidates // settings.begun
             keep = alive * draws
             for at, kept in kept_after.items():
                 if step < at <= following[step]:
@@ -248,6 +265,17 @@ def _problems(settings: DecodeSettings) -> list[str]:
         problems.append(f"the guidance schedule must be linear or constant, got '{s.guidance_schedule}'")
     if s.selection not in ("none", "once", "every", "halving"):
         problems.append(f"selection must be none, once, every or halving, got '{s.selection}'")
+    for name in s.scores:
+        if name not in SCORE_NAMES:
+            problems.append(
+                f"unknown score '{name}'{did_you_mean(name, SCORE_NAMES)} (scores: {', '.join(SCORE_NAMES)})"
+            )
+    if "relevance" in s.scores and not s.guided and s.candidates > 1:
+        problems.append("the score relevance compares with the empty caption and needs guidance above 1")
+    if s.orders not in ("shared", "own"):
+        problems.append(f"orders must be shared or own, got '{s.orders}'")
+    if s.orders == "own" and s.selection == "every" and s.candidates > 1:
+        problems.append("selection every draws its candidates from one picture, so they share its order: orders=shared")
     if s.candidates > 1 and s.selection != "none":
         problems += _select_problems(s)
     return problems

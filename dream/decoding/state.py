@@ -121,8 +121,11 @@ class StepRecord:
         return self.tokens.gather(1, self.revealed.unsqueeze(-1).expand(-1, -1, self.tokens.shape[-1]))
 
 
-def start_state(orders: Tensor, token_dim: int, given: Given | None = None) -> DecodeState:
-    """One row per picture of `orders` (B, N), all hidden but the `given` tokens, moved to the revealed end."""
+def start_state(orders: Tensor, token_dim: int, given: Given | None = None, candidates: int = 1) -> DecodeState:
+    """One row per order (R, N), all hidden but the `given` tokens (1 or R rows), moved to the revealed end.
+
+    Rows are prompt-major, `candidates` of each picture.
+    """
     batch, num_tokens = orders.shape
     rows = torch.arange(batch, device=orders.device)
     tokens = torch.zeros(batch, num_tokens, token_dim, device=orders.device)
@@ -133,4 +136,4 @@ def start_state(orders: Tensor, token_dim: int, given: Given | None = None) -> D
         orders = orders.gather(1, kept[orders].long().argsort(dim=1, stable=True))
         tokens[:, kept] = given.tokens.to(tokens)[:, kept]
         mask[:, kept] = False
-    return DecodeState(tokens, mask, orders, rows, torch.zeros_like(rows))
+    return DecodeState(tokens, mask, orders, rows // candidates, rows % candidates)

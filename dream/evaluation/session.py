@@ -34,7 +34,7 @@ from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.statistics import Measure
 from dream.evaluation.task_thread import TaskThread
-from dream.evaluation.tasks import LABELS, Task, asked, chosen_settings, objective_of
+from dream.evaluation.tasks import LABELS, Task, chosen_settings, measured_on, objective_of
 from dream.model.pretrained import Pretrained
 from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
@@ -90,7 +90,7 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     written. Raises InputError for bad models, data, settings or results files before anything is measured.
     """
     settings = chosen_settings(request.tasks, request.assignments)
-    asking = asked(request.tasks, request.sources)
+    asking = measured_on(request.tasks, request.sources)
     readings = {source: _readings(source, [t for t, s in asking if s == source]) for _, source in asking}
     planned = {name: _planned(name, path, request, settings, readings) for name, path in request.models.items()}
     stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
@@ -157,7 +157,7 @@ def _planned(
     folder = checkpoint_of(path)
     state = checkpoint.read_state(folder)
     model_id = checkpoint.weights_id(folder, weights_file(folder, ema=not request.raw))
-    asking = asked(request.tasks, request.sources)
+    asking = measured_on(request.tasks, request.sources)
     data = {source: fingerprint(source, state.config) for _, source in asking}
     planned = []
     for task, source in asking:

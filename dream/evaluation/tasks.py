@@ -255,7 +255,7 @@ def may_take(task: Task, source: str) -> bool:
     return any(kind not in (SHAPES, JUDGED, EMOJI) for kind in task.takes)
 
 
-def asked(tasks: Sequence[Task], sources: Sequence[str]) -> list[tuple[Task, str]]:
+def measured_on(tasks: Sequence[Task], sources: Sequence[str]) -> list[tuple[Task, str]]:
     """Each task with each source that it is measured on (`parts_of`), source by source, without repetitions."""
     pairs = ((task, part) for s in sources for task in tasks if may_take(task, s) for part in parts_of(task, s))
     return list({(task.name, part): (task, part) for task, part in pairs}.values())

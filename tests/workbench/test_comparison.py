@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -148,6 +149,40 @@ def test_the_report_is_a_table_and_figures_that_stand_alone(tmp_path):
     assert "| accuracy | 0.900 (no interval) | 0.850 (no interval) |" in table
     assert "plotly" in (plan.out / "models.html").read_text()
     assert text_table([read_results(plan.out / "means" / "clip.json")])
+
+
+def test_every_world_has_a_comparison_of_its_own():
+    emoji = comparison._parsed(["--preset", "emoji"])[0]
+    assert emoji.data == "emoji" and (emoji.runs.name, emoji.out.name) == ("comparison-emoji", "comparison-emoji")
+    shapes = comparison._parsed([])[0]
+    assert shapes == ComparisonPlan() and shapes.data == "shapes"
+    assert not {emoji.runs, emoji.out} & {shapes.runs, shapes.out}
+    given = comparison._parsed(["--preset", "tiny", "--data", "emoji", "--out", "here"])[0]
+    assert (given.preset, given.data, str(given.out)) == ("tiny", "emoji", "here")
+    for variant, seed in emoji.members():
+        words = comparison._training(emoji, variant, seed).arguments
+        assert words[words.index("--data") + 1] == words[words.index("--preset") + 1] == "emoji"
+
+
+def test_a_table_of_both_has_the_rows_of_the_other_comparison_first(tmp_path):
+    first = ComparisonPlan(("dream",), (0,), runs=tmp_path / "runs", out=tmp_path / "shapes")
+    write_results(first.out, named(results("dream"), "dream-0"))
+    second = replace(first, variants=("dream", "clip"), out=tmp_path / "emoji", beside=first.out)
+    for variant in second.variants:
+        found = results(variant)
+        of_emoji = tuple(replace(entry, data="emoji:val") for entry in found.entries)
+        write_results(second.out, named(replace(found, entries=of_emoji), f"{variant}-0"))
+    with pytest.raises(InputError, match="holds no comparison"):
+        comparison._check(second)
+    write_report(first, threads=1)
+    comparison._check(second)
+    assert second.out / "both.md" in write_report(second, threads=1)
+    lines = (second.out / "both.md").read_text().splitlines()
+    shapes, emoji = (
+        [at for at, line in enumerate(lines) if f"probe on {data}" in line] for data in ("shapes", "emoji:val")
+    )
+    assert shapes and emoji and min(shapes) < min(emoji)
+    assert "emoji:val" not in (first.out / "table.md").read_text()
 
 
 def test_names_of_variants_are_names_of_folders():

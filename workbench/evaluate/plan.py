@@ -104,9 +104,9 @@ class TaskFit:
         return bool(self.sources and self.models)
 
 
-def first_look(model: str = "demo") -> EvaluationPlan:
-    """Returns a plan that takes about two minutes."""
-    return EvaluationPlan(models=(model,), tasks=QUICK, assignments=QUICK_SETTINGS)
+def first_look(model: str = "demo", source: str = "shapes") -> EvaluationPlan:
+    """Returns a plan that takes about two minutes on drawn shapes."""
+    return EvaluationPlan(models=(model,), tasks=QUICK, sources=(source,), assignments=QUICK_SETTINGS)
 
 
 # models and data

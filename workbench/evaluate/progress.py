@@ -18,7 +18,7 @@ from dream.evaluation.events import (
     TaskEnded,
     TaskSkipped,
 )
-from dream.evaluation.tasks import TASKS, asked, named_tasks
+from dream.evaluation.tasks import TASKS, measured_on, named_tasks
 from workbench.evaluate.plan import model_column
 from workbench.jobs.job import Job
 
@@ -121,7 +121,7 @@ def _planned_questions(arguments: Sequence[str]) -> Iterator[Question]:
     except InputError:  # a job that another version queued
         return
     for model in models:
-        yield from (Question(model, task.name, source) for task, source in asked(tasks, sources))
+        yield from (Question(model, task.name, source) for task, source in measured_on(tasks, sources))
 
 
 def _values(arguments: Sequence[str], option: str) -> list[str]:

@@ -167,7 +167,7 @@ def what_is_seen(found: Finished, index: int, taken: int | None = None, strict: 
     )
     flags = found.flags(strict)
     if not len(flags):
-        return f"The judge knows only drawn shapes, so judge the pictures yourself. {by_score}"
+        return f"The judges know only captions of shapes and emoji, so judge the pictures yourself. {by_score}"
     right, good = int(flags[0].sum()), bool(flags[0, taken])
     if right == k:
         return (

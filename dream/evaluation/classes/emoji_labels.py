@@ -50,10 +50,10 @@ def labelled_emoji(data: str, split: str) -> list[Drawing]:
             f"classes are learned from '{data}' and cannot be tested on it: use --data {SOURCE}:val (known things in a "
             f"style never seen) or {SOURCE}:unseen (things never seen)"
         )
-    return split_of(f"{SOURCE}:train" if split == "train" else data)
+    return drawings_of(f"{SOURCE}:train" if split == "train" else data)
 
 
-def split_of(data: str) -> list[Drawing]:
+def drawings_of(data: str) -> list[Drawing]:
     """Drawings of the split that `data` names; those of `val` if it names none."""
     wanted = data.removeprefix(SOURCE).removeprefix(":") or "val"
     return [drawing for drawing in _drawings() if drawing.split == wanted]
@@ -106,7 +106,7 @@ def edited_emoji(data: str, count: int, seed: int = 0) -> list[tuple[Drawing, di
     things: dict[str, list[str]] = {}
     for drawing in _drawings():
         things.setdefault(drawing.subgroup, []).append(drawing.label)
-    chosen = _some(split_of(data), count, draws)
+    chosen = _some(drawings_of(data), count, draws)
     found = []
     for drawing in chosen:
         styles = [style for style in COUNTS["style"] if style != drawing.style]

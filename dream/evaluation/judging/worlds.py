@@ -3,20 +3,24 @@
 from functools import cache
 
 from dream.config import DreamConfig
+from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
+from dream.evaluation.judging.emoji_judge import EmojiJudge
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.shapes_judge import ShapesJudge
 
-JUDGED = ("shapes",)
+JUDGED = ("shapes", "emoji")
 """Sources that have a judge."""
 
 
 def judge_of(data: str, config: DreamConfig | None = None) -> PictureJudge | None:
     """The judge of a source of data, for a model of this configuration if there is one; None if the data have none.
 
-    Raises InputError for a level of shapes that the judge does not know.
+    Raises InputError for a level of shapes that the judge does not know, or an unknown split of emoji.
     """
-    return ShapesJudge.of(config or DreamConfig()) if data == "shapes" else None
+    if data == "shapes":
+        return ShapesJudge.of(config or DreamConfig())
+    return EmojiJudge.of(data) if is_emoji(data) else None
 
 
 def needed_judge(task: str, data: str, config: DreamConfig) -> PictureJudge:

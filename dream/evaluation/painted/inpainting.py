@@ -3,7 +3,8 @@
 The same half is also painted from the caption of another picture and from none, with the same order and noise, so that
 the three differ in the caption alone. The error is the distance of the painted half from the true one. Where many
 halves fit the kept one, no model reaches zero: what tells is the difference between the captions, and the error of the
-kept half's mean colour beside them.
+kept half's mean colour beside them. Where the data have a judge, it says whether the whole picture shows what the true
+caption says, whichever caption it was painted from; the true pictures themselves are judged beside.
 """
 
 import math
@@ -22,7 +23,10 @@ from dream.decoding.decode import collect
 from dream.decoding.editing import Box, inside, keep_tokens
 from dream.decoding.paint import PaintPlan, paint_batches
 from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
 from dream.evaluation.held_out import held_out_pictures
+from dream.evaluation.judging.interface import PictureJudge
+from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import HeldOutSettings, at_least
@@ -33,6 +37,7 @@ from dream.weights.finite import require_finite
 
 ERROR, GAIN, NEARER = "error of the hidden half", "gain of the caption", "nearer with its own caption"
 OWN, OTHER, NONE, COLOUR = "own", "another's", "none", "mean colour of the kept half"
+TRUTH = "true picture"
 Half = Literal["left", "right", "top", "bottom"]
 """Half of a picture."""
 
@@ -63,7 +68,8 @@ class InpaintingSettings(HeldOutSettings, task="inpainting"):
         """Root mean square error of the hidden half (colours from 0 to 1) by caption, and what the caption gains.
 
         Means over pictures, with intervals over pictures. The gain is the error with another caption, or with none,
-        minus that with the picture's own. Models without captions have the error with none alone. Raises InputError
+        minus that with the picture's own. A judge adds the share of pictures that show what the true caption says, by
+        attribute. Models without captions have the error with none alone. Raises InputError
         for data without enough captioned pictures.
         """
         batch = held_out_pictures("inpainting", data, pretrained.config, self.pictures, split=self.split, least=4)
@@ -71,8 +77,13 @@ class InpaintingSettings(HeldOutSettings, task="inpainting"):
         measures = []
         for number, half in enumerate(self.kept):
             span = within(progress, number / len(self.kept), (number + 1) / len(self.kept))
-            errors = _errors(pretrained, batch, half, settings, self.batch_size, span)
-            measures += _measures(errors, {"data": data, "kept": half})
+            kept = kept_cells(half, pretrained.config.image)
+            pictures = _by_caption(pretrained, batch, kept, settings, self.batch_size, span)
+            truth = batch.images.float() / 255
+            shown = {**pictures, COLOUR: _mean_colour(truth, kept)}
+            where: dict[str, object] = {"data": data, "kept": half}
+            measures += _measures({name: hidden_error(each, truth, kept) for name, each in shown.items()}, where)
+            measures += _judged(_judge_of(data, pretrained.config), batch.captions, {**pictures, TRUTH: truth}, where)
         return measures
 
 
@@ -102,22 +113,19 @@ def _decode_settings(config: DreamConfig, settings: InpaintingSettings, seed: in
     return decode_settings_of(config, seed, **{name: value for name, value in given.items() if value is not None})
 
 
-def _errors(
-    pretrained: Pretrained, batch: Batch, half: Half, settings: DecodeSettings, rows: int, progress: Progress
-) -> dict[str, NDArray[np.float64]]:
-    """(B,) errors by caption; those of no caption alone for a model that reads none."""
+def _by_caption(
+    pretrained: Pretrained, batch: Batch, kept: Tensor, settings: DecodeSettings, rows: int, progress: Progress
+) -> dict[str, Tensor]:
+    """(B, 3, H, W) pictures by caption; those of no caption alone for a model that reads none."""
     captions = {NONE: [""] * len(batch)}
     if pretrained.config.objective.text:
         own = list(batch.captions)
         captions = {OWN: own, OTHER: _others(own), **captions}
-    kept = kept_cells(half, pretrained.config.image)
-    truth = batch.images.float() / 255
-    errors = {}
+    pictures = {}
     for number, (name, texts) in enumerate(captions.items()):
         progress(number / len(captions), f"painting the rest of {len(batch):,} pictures, caption: {name}")
-        errors[name] = hidden_error(_painted(pretrained, batch, texts, kept, settings, rows), truth, kept)
-    errors[COLOUR] = hidden_error(_mean_colour(truth, kept), truth, kept)
-    return errors
+        pictures[name] = _painted(pretrained, batch, texts, kept, settings, rows)
+    return pictures
 
 
 def _others(captions: Sequence[str]) -> list[str]:
@@ -146,6 +154,31 @@ def _painted(
 def _mean_colour(truth: Tensor, kept: Tensor) -> Tensor:
     """(B, 3, H, W): each picture's mean colour over its kept cells, everywhere."""
     return truth[:, :, _pixels(kept, truth.shape[-1])].mean(dim=2)[:, :, None, None].expand_as(truth)
+
+
+def _judge_of(data: str, config: DreamConfig) -> PictureJudge | None:
+    """The judge of the data; None if it has none, or none for what this model paints."""
+    try:
+        return judge_of(data, config)
+    except InputError:
+        return None
+
+
+def _judged(
+    judge: PictureJudge | None, captions: Sequence[str], pictures: dict[str, Tensor], where: dict[str, object]
+) -> list[Measure]:
+    """Shares of pictures right in each attribute of their true captions, of the captions that the judge knows."""
+    known = [row for row, caption in enumerate(captions) if judge is not None and judge.knows(caption)]
+    if judge is None or not known:
+        return []
+    measures = []
+    for name, painted in pictures.items():
+        verdict = judge.verdict(painted[known], [captions[row] for row in known])
+        measures += [
+            Measure("inpainting", f"{attribute} right", {**where, "caption": name}, share(flags.numpy()))
+            for attribute, flags in verdict.attributes.items()
+        ]
+    return measures
 
 
 def _pixels(cells: Tensor, size: int) -> Tensor:

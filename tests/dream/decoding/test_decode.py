@@ -22,6 +22,9 @@ SETTINGS = {
     "every": DecodeSettings(steps=6, candidates=3, selection="every", select_steps=(2,)),
     "halving": DecodeSettings(steps=6, candidates=4, selection="halving", select_steps=(2, 4)),
     "none": DecodeSettings(steps=6, candidates=3, selection="none"),
+    "own orders": DecodeSettings(steps=6, candidates=3, select_steps=(2,), orders="own"),
+    "own orders, none": DecodeSettings(steps=6, candidates=3, selection="none", orders="own"),
+    "another score": DecodeSettings(steps=6, candidates=3, select_steps=(2,), score="preview+confidence+relevance"),
     "more steps than tokens": DecodeSettings(steps=30, candidates=2, select_steps=(20,)),
 }
 
@@ -48,7 +51,11 @@ def fake_prompts() -> Prompted:
 def test_every_position_is_revealed_exactly_once(flow, name):
     records = list(paint_iter(flow, PROMPTS, SETTINGS[name]))
     for picture in range(len(PROMPTS)):
-        shown = torch.cat([r.revealed[r.picture == picture][0] for r in records])
+        finished = records[-1].candidate[records[-1].picture == picture][0]
+        rows = [r.picture == picture for r in records]
+        if SETTINGS[name].orders == "own":
+            rows = [own & (r.candidate == finished) for own, r in zip(rows, records, strict=True)]
+        shown = torch.cat([r.revealed[own][0] for own, r in zip(rows, records, strict=True)])
         assert shown.sort().values.tolist() == list(range(16))
     assert not records[-1].mask.any()
     assert records[-1].decoded_fraction == 1.0

@@ -35,6 +35,7 @@ SMALL = {
     "segmentation": {"pictures": 4, "test_pictures": 4, "epochs": 1},
     "depth": {"pictures": 4, "test_pictures": 4, "epochs": 1},
     "prompts": {"count": 4},
+    "inpainting": {"pictures": 4, "kept": ("left",), "steps": 2},
     "generation": {"count": 8},
     "selection": {"count": 2, "candidates": 2},
     "headroom": {"count": 2, "candidates": 2, "halves": 1},

@@ -50,6 +50,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_a_setting_that_older_results_do_not_have_counts_as_its_default():
+    old = entry(settings={"count": 3})
+    assert old.same_question(entry(settings={"count": 3, "form": "both"}))
+    assert not old.same_question(entry(settings={"count": 3, "form": "names"}, changed={"form": "names"}))
+    assert not old.same_question(entry(settings={"count": 4, "form": "both"}))
+    of_form = entry(settings={"count": 3, "form": "names"}, changed={"form": "names"})
+    assert not of_form.same_question(old) and of_form.same_question(of_form)
+
+
 def test_results_of_an_earlier_version_open_without_a_kind_of_interval(tmp_path):
     found = share(np.arange(40) < 9, "prompts")
     write_results(tmp_path, Results("m", "demo", (entry(Measure("knn", "accuracy", {}, found)),)))

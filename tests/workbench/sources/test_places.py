@@ -21,4 +21,4 @@ def test_the_workspace_lists_folders_and_shards_but_not_its_own(tmp_path):
     folder = captioned_folder(tmp_path / "pictures" / "cats", 2)
     tar_of(tmp_path / "pictures" / "a.tar", folder)
     captioned_folder(tmp_path / "runs" / "one", 1)
-    assert list_sources(Workspace(tmp_path)) == ["shapes", "pictures/*.tar", "pictures/cats"]
+    assert list_sources(Workspace(tmp_path)) == ["shapes", "emoji", "pictures/*.tar", "pictures/cats"]

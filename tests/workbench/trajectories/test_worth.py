@@ -96,7 +96,7 @@ def test_the_sentence_says_what_the_judge_saw(flags, said):
 
 
 def test_without_a_judge_only_the_score_speaks():
-    assert "The judge knows only drawn shapes" in what_is_seen(finished(LATE), 1)
+    assert "The judges know only captions of shapes and emoji" in what_is_seen(finished(LATE), 1)
     assert "candidate 3 ranks first, 0.000 below the best" in what_is_seen(finished(LATE), 1)
 
 
