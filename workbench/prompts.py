@@ -12,7 +12,7 @@ PROMPTS = {
     "emoji": {
         "red heart": "red heart, glossy",
         "dog face": "dog face, ink",
-        "flag of Japan": "flag: Japan, flat",
+        "cat face": "cat face, flat",
         "grinning face": "grinning face, blob",
         "one o’clock": "one o’clock, cartoon",
         "red apple": "red apple, classic",

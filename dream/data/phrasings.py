@@ -55,7 +55,7 @@ def with_new_words(captions: Iterable[str]) -> Iterator[str]:
     for caption in captions:
         seen.update(_WORD.findall(caption))
         phrased.append(caption)
-        yield str(caption)
+        yield caption
     for caption in phrased:
         for other in (each for kind in getattr(caption, "others", ()) for each in kind):
             if not seen.issuperset(words := _WORD.findall(other)):

@@ -134,18 +134,20 @@ class StoredSource:
     def captions(self, limit: int = 20000) -> list[str]:
         """Up to `limit` captions of this split, one per sample (repeats included), alike for every rank and seed.
 
-        In training they are followed by those of their other phrasings that have new words.
+        In training they are `Phrased`, and followed by those of their other phrasings that have new words.
         """
         usable = self._usable_captions()
         captions = with_new_words(usable) if self._phrased else usable
-        return [str(caption) for caption in itertools.islice(captions, limit)]
+        return list(itertools.islice(captions, limit))
 
     def _usable_captions(self) -> Iterator[str]:
         for row in self._rows_by_hash(self._subset):
             try:
-                yield row.caption()
+                caption = row.caption()
             except BadSample as bad:
                 self._note(row, bad.kind, bad.detail)
+                continue
+            yield caption if self._phrased and isinstance(caption, Phrased) else str(caption)
 
     def fixed_captions(self, batch: Batch) -> list[tuple[str, ...]]:
         """All captions of each of the samples that `fixed` returned; the sample's own comes first."""

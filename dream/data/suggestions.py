@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from dream.data.phrasings import Phrased
+
 MOST_STARTS = 5000
 """Most suggestions that a model keeps."""
 MOST_LETTERS = 80
@@ -24,8 +26,13 @@ class Suggestions:
 
     @classmethod
     def of(cls, captions: Iterable[str]) -> "Suggestions":
-        """Suggestions from captions, in two parts if nearly all end in one of a few ways."""
-        known = [caption for caption in captions if len(caption) <= MOST_LETTERS]
+        """Suggestions from captions, in two parts if nearly all end in one of a few ways.
+
+        Where some are `Phrased`, the others are only further phrasings of them.
+        """
+        captions = list(captions)
+        canonical = [caption for caption in captions if isinstance(caption, Phrased)] or captions
+        known = [str(caption) for caption in canonical if len(caption) <= MOST_LETTERS]
         parts = [caption.rpartition(", ") for caption in known]
         counts = Counter(end for start, _, end in parts if start)
         endings = [end for end, count in counts.most_common(MOST_ENDINGS) if count >= _RARE * len(known)]

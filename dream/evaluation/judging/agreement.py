@@ -19,7 +19,7 @@ from dream.evaluation.judging import damage
 from dream.evaluation.judging.damage import Drawings
 from dream.evaluation.judging.interface import Verdict
 from dream.evaluation.judging.judge import Judge
-from dream.evaluation.judging.reading import IGNORE, REFUSABLE, Reader
+from dream.evaluation.judging.reading import IGNORE, REFUSABLE, DrawingReader
 from dream.evaluation.judging.wide_network import WideNetwork
 from dream.evaluation.progress import Progress
 from dream.evaluation.statistics import Measure, share
@@ -112,7 +112,7 @@ def _clean_shares(network: WideNetwork, scenes: list[Scene]) -> dict[str, Any]:
     }
 
 
-def _accuracy(reader: Reader, count: int, draws: np.random.Generator) -> dict[str, Any]:
+def _accuracy(reader: DrawingReader, count: int, draws: np.random.Generator) -> dict[str, Any]:
     read, refused = _readings(reader, count, count // 5, draws)
     means = {kind: float(flags.mean()) for kind, flags in read.items()}
     attributes = tuple(reader.reach.classes)
@@ -125,7 +125,7 @@ def _accuracy(reader: Reader, count: int, draws: np.random.Generator) -> dict[st
 
 
 def _readings(
-    reader: Reader, count: int, damaged: int, draws: np.random.Generator
+    reader: DrawingReader, count: int, damaged: int, draws: np.random.Generator
 ) -> tuple[dict[str, Flags], dict[str, Flags]]:
     """Flags of drawings read right, by kind (clean ones also by attribute), and of malformed ones refused, by damage.
 
@@ -148,7 +148,7 @@ def _readings(
     return read, {kind: _refused(reader, damage.damaged_drawings(kind, damaged, draws, reach)) for kind in kinds}
 
 
-def _agreement(reader: Reader, images: Tensor, labels: Labels, refusing: bool = True) -> dict[str, Flags]:
+def _agreement(reader: DrawingReader, images: Tensor, labels: Labels, refusing: bool = True) -> dict[str, Flags]:
     numbers = {name: torch.from_numpy(values) for name, values in labels.items()}
     return {name: flags.numpy() for name, flags in reader.read(images, refusing).agrees(numbers).items()}
 
@@ -161,7 +161,7 @@ def _images(pictures: damage.Pictures) -> Tensor:
     return torch.from_numpy(pictures.astype(np.float32))
 
 
-def _refused(reader: Reader, drawings: Drawings) -> Flags:
+def _refused(reader: DrawingReader, drawings: Drawings) -> Flags:
     """Flags of the malformed drawings: whether anything is read as 'none of these'."""
     reading, classes = reader.read(_images(drawings.images)), reader.reach.classes
     malformed, refused = np.zeros(len(drawings.images), bool), np.zeros(len(drawings.images), bool)

@@ -125,7 +125,7 @@ class Reading:
         return {name: same(getattr(self, name), truth) for name, truth in labels.items()}
 
 
-class Reader(nn.Module):
+class DrawingReader(nn.Module):
     """A network that gives the logits of every attribute of pictures (B, 3, side, side) in [0, 1].
 
     `forward` returns them by attribute: layout and ground (B, classes), the others (B, slots, classes).

@@ -23,15 +23,13 @@ from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import judge_accuracy, wide_accuracy
 from dream.evaluation.judging.damage import Drawings
 from dream.evaluation.judging.judge import WEIGHTS, WIDE_WEIGHTS, Judge
-from dream.evaluation.judging.reading import IGNORE, WIDE, Reader, rescaled
+from dream.evaluation.judging.reading import IGNORE, WIDE, DrawingReader, rescaled
 from dream.evaluation.judging.wide_network import CELLS, WideNetwork
 from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
 
 STEPS, BATCH = 1500, 128
 WIDE_STEPS, WIDE_BATCH = 1400, 64
-FINISH_STEPS, FINISH_POOL = 240, 512
-"""Steps of a second, lower cycle of the learning rate at levels 2 and 3, and its damaged drawings."""
 WIDE_SIDES = (30, 48, 48, 64)
 """Side lengths at which undamaged drawings of levels 2 and 3 are made, equally often, before they are rescaled."""
 DAMAGED = 16
@@ -66,19 +64,9 @@ def train_wide(seed: int = 0, steps: int = WIDE_STEPS, report: Report = _quiet, 
     return network
 
 
-def finish_wide(
-    network: WideNetwork, seed: int, steps: int = FINISH_STEPS, report: Report = _quiet, pool: int = FINISH_POOL
-) -> None:
-    """Trains the network on with fresh drawings, in a second cycle of the learning rate."""
-    generator = np.random.default_rng([seed, 4])
-    damaged = _pool(pool, generator)
-    network.train().requires_grad_(True)
-    _train(network, lambda: _wide_loss(network, _wide_batch(damaged, generator)), steps, report, 2e-3)
-
-
-def _train(reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report, rate: float = 4e-3) -> None:
+def _train(reader: DrawingReader, loss_of_batch: Callable[[], Tensor], steps: int, report: Report) -> None:
     optimizer = torch.optim.AdamW(reader.parameters(), 3e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
     for step in range(steps):
         loss = loss_of_batch()
         optimizer.zero_grad()
@@ -90,7 +78,7 @@ def _train(reader: Reader, loss_of_batch: Callable[[], Tensor], steps: int, repo
     reader.eval().requires_grad_(False)
 
 
-def _loss(reader: Reader, drawings: Drawings) -> Tensor:
+def _loss(reader: DrawingReader, drawings: Drawings) -> Tensor:
     return _reading_loss(reader(torch.from_numpy(drawings.images.astype(np.float32))), drawings)
 
 
@@ -167,7 +155,6 @@ def write_judge(args: argparse.Namespace) -> None:
     recipe = {"seed": args.seed, "steps": steps}
     if args.wide:
         network = train_wide(args.seed, steps, report)
-        finish_wide(network, args.seed, report=report)
         recipe |= {
             "finish_steps": FINISH_STEPS,
             "finish_pool": FINISH_POOL,
@@ -181,7 +168,7 @@ def write_judge(args: argparse.Namespace) -> None:
         _write(judge, out, recipe, lambda: judge_accuracy(judge))
 
 
-def _write(reader: Reader, out: Path, recipe: dict[str, int], accuracy_of: Callable[[], dict[str, Any]]) -> None:
+def _write(reader: DrawingReader, out: Path, recipe: dict[str, int], accuracy_of: Callable[[], dict[str, Any]]) -> None:
     """Writes the weights and, next to them, the recipe and the accuracy of what is stored."""
     state = {name: t.contiguous() for name, t in reader.state_dict().items()}
     weights = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}

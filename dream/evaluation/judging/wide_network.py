@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dream.evaluation.judging.reading import PER_THING, WIDE, Reader
+from dream.evaluation.judging.reading import PER_THING, WIDE, DrawingReader
 
 CELLS = WIDE.side // 4
 """Side length of the maps."""
 _FINE, _COARSE, _HIDDEN = 64, 96, 128
 
 
-class WideNetwork(Reader):
+class WideNetwork(DrawingReader):
     """Reads everything that level 3 names: one to three objects with shape, colour, size and texture."""
 
     reach = WIDE
@@ -37,7 +37,7 @@ class WideNetwork(Reader):
         self.words = nn.Linear(2 * _HIDDEN, sum(self.outputs[name] for name in PER_THING))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Logits by attribute, see `Reader`."""
+        """Logits by attribute, see `DrawingReader`."""
         return self.located(images)[0]
 
     def located(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dream.data.phrasings import Phrased
 from dream.data.suggestions import MOST_ENDINGS, Suggestions
 from dream.data.text import load_tokenizer, train_tokenizer
 from dream.data.words import TrainingWords
@@ -28,6 +29,11 @@ def test_other_captions_are_whole(captions):
     known = Suggestions.of(captions)
     assert known.endings == () and known.starts == tuple(dict.fromkeys(captions))
     assert known.prompt(known.starts[0]) == captions[0]
+
+
+def test_other_phrasings_are_no_suggestions():
+    phrased = [Phrased.of(caption, (("whatever",),)) for caption in STYLED]
+    assert Suggestions.of([*phrased, "tag, ink", "ink thing"]) == Suggestions.of(STYLED)
 
 
 def test_long_captions_are_no_suggestions():

@@ -28,7 +28,9 @@ def test_more_captions_than_are_read_leave_the_list_incomplete(monkeypatch):
     assert words is not None and not words.complete
 
 
-@pytest.mark.parametrize("model", ["dream/demo", *(f"notebooks/models/{name}" for name in ("dream", "fluid", "clip"))])
+@pytest.mark.parametrize(
+    "model", ["dream/shipped/demo", *(f"notebooks/models/{name}" for name in ("dream", "fluid", "clip"))]
+)
 def test_the_shipped_models_keep_the_words_of_their_training(model):
     folder = Path(__file__).parents[3] / model
     captions = ShapesSource(read_state(folder).config).captions()

@@ -130,7 +130,7 @@ def test_data_without_a_judge_gets_one_sentence(pretrained, name):
         TASKS[name].defaults().measure(pretrained, "pictures")
     with pytest.raises(InputError, match="use --data shapes or emoji, not 'pictures'"):
         named_tasks(name, ["pictures"])
-    assert may_take(TASKS[name], "emoji:val") and not may_take(TASKS["edits"], "emoji")
+    assert may_take(TASKS[name], "emoji:val") and not may_take(TASKS["edits"], "pictures")
 
 
 def test_prompts_are_captions_of_their_split_each_once(judge):

@@ -1,6 +1,7 @@
 """The judge that ships reads clean drawings, refuses malformed ones, and answers for captions."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import judge_accuracy
-from dream.evaluation.judging.judge import WEIGHTS, Judge, load_judge
+from dream.evaluation.judging.judge import READ_WELL, WEIGHTS, Judge, judged_level, load_judge
 from dream.evaluation.judging.judge_task import JudgeSettings
 from dream.evaluation.judging.reading import NARROW
 from dream.evaluation.judging.train_judge import train_judge
+from dream.presets import tiny
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
 
@@ -37,6 +39,23 @@ def judge():
 def test_at_least_99_percent_of_held_out_drawings_are_judged_right(judge, level, size):
     scenes = held_out_scenes(1000, level)
     assert judge.correct(pictures(scenes, size), [caption(s) for s in scenes]).float().mean() >= 0.99
+
+
+@pytest.mark.parametrize("size", [30, 48])
+def test_level_2_is_judged_right(judge, size):
+    scenes = held_out_scenes(600, 2)
+    captions = [caption(s) for s in scenes]
+    assert judge.correct(pictures(scenes, size), captions).float().mean() >= 0.975
+    attributes = judge.attributes(pictures(scenes, size), captions)
+    assert {"size", "texture"} < set(attributes) and all(flags.float().mean() >= 0.98 for flags in attributes.values())
+
+
+def test_a_level_that_is_not_read_well_is_refused():
+    config = tiny()
+    for level in range(READ_WELL + 1):
+        assert judged_level(replace(config, data=replace(config.data, level=level))) == level
+    with pytest.raises(InputError, match="levels 0 to 2"):
+        judged_level(replace(config, data=replace(config.data, level=3)))
 
 
 def test_every_phrasing_asks_for_the_same(judge):
