@@ -63,7 +63,9 @@ def preview(context: DecodeContext, state: DecodeState) -> Tensor:
     settings = replace(context.settings, sampling_steps=min(FILL_STEPS, context.sampler.config.sampling_steps))
     sampler = TokenSampler(context.model, settings)
     guidance = context.settings.guidance_at(0, state.mask.shape[1])
-    condition = conditions(context, state, state.mask, guided=guidance != 1.0).flatten(0, 2)  # (halves * R * M, D)
+    condition = decoder_conditions(context, state, state.mask, guided=guidance != 1.0).flatten(
+        0, 2
+    )  # (halves * R * M, D)
     total = torch.zeros(len(state.mask), device=state.mask.device)
     for fill in range(FILLS):
         noise = shared_noise(context, state, f"preview {fill}", hidden, sampler.draws)
@@ -124,7 +126,7 @@ def recovery_errors(context: DecodeContext, state: DecodeState, *, guided: bool)
     errors, count = torch.zeros(halves, len(state.mask), device=state.mask.device), 0
     for mask, part in _folds(state):
         encoded = context.model.encode(state.tokens, mask)
-        condition = conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=guided)
+        condition = decoder_conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=guided)
         error = _head_errors(context, state, condition, part)
         errors += error.sum(dim=-1)
         count += error.shape[-1]
@@ -167,7 +169,7 @@ def _head_errors(context: DecodeContext, state: DecodeState, condition: Tensor, 
     return total / len(NOISE_SHARES)
 
 
-def conditions(context: DecodeContext, state: DecodeState, places: Tensor, *, guided: bool) -> Tensor:
+def decoder_conditions(context: DecodeContext, state: DecodeState, places: Tensor, *, guided: bool) -> Tensor:
     """(1 or 2, R, M, D): decoder output at `places` (R, N), conditional and, guided, unconditional."""
     assert state.encoded is not None
     halves = 2 if guided else 1

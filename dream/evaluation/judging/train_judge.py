@@ -58,7 +58,7 @@ def train_wide(seed: int = 0, steps: int = WIDE_STEPS, report: Report = _quiet, 
     generator = np.random.default_rng([seed, 2])
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        network = WideNetwork().to(memory_format=torch.channels_last)  # faster on a CPU
+        network = WideNetwork().to(memory_format=torch.channels_last)  # type: ignore[call-overload] # faster on a CPU
     damaged = _pool(pool, generator)
     _train(network, lambda: _wide_loss(network, _wide_batch(damaged, generator)), steps, report)
     return network
@@ -155,13 +155,7 @@ def write_judge(args: argparse.Namespace) -> None:
     recipe = {"seed": args.seed, "steps": steps}
     if args.wide:
         network = train_wide(args.seed, steps, report)
-        recipe |= {
-            "finish_steps": FINISH_STEPS,
-            "finish_pool": FINISH_POOL,
-            "batch": WIDE_BATCH,
-            "damaged_in_batch": DAMAGED,
-            "damaged_pool": POOL,
-        }
+        recipe |= {"batch": WIDE_BATCH, "damaged_in_batch": DAMAGED, "damaged_pool": POOL}
         _write(network, out, recipe, lambda: wide_accuracy(network))
     else:
         judge = train_judge(args.seed, steps, report)
