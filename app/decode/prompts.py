@@ -39,7 +39,7 @@ def _known_words(model: str) -> None:
     known = suggestions_of(model)
     if not known.starts:
         return
-    start, ending = DECODE.action("start"), DECODE.action("ending")
+    start, ending = DECODE.action("known", "start"), DECODE.action("known", "ending")
 
     def fill() -> None:
         if chosen := st.session_state[start]:

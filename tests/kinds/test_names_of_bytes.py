@@ -52,7 +52,7 @@ def test_a_model_opens_and_paints_into_such_names(workspace, capsys):
 
 def test_pages_list_what_they_can_show(workspace):
     assert [run.path.name for run in list_runs(workspace.runs)] == ["good"]
-    assert list_sources(workspace) == ["shapes"]
+    assert list_sources(workspace) == ["shapes", "emoji"]
     assert all("good" in str(found.path) for found in find_checkpoints(workspace.root))
 
 

@@ -20,6 +20,7 @@ from workbench.decode.export import decode_png
 from workbench.decode.paint import paint_and_store
 from workbench.decode.player_data import PLAYER
 from workbench.decode.request import DecodeRequest
+from workbench.prompts import example_prompts
 from workbench.store import list_stored
 from workbench.work import Work
 from workbench.workspace import Workspace
@@ -106,7 +107,7 @@ def test_another_model_brings_its_settings_and_leaves_what_was_typed(workspace):
 def test_examples_and_new_seeds_fill_the_form(workspace):
     app = page(in__decode__model="demo")
     app.button(key="do.decode.example.2").click().run()
-    assert app.text_area(key="in.decode.prompt").value == "a purple cross on a grey background"
+    assert app.text_area(key="in.decode.prompt").value == list(example_prompts("shapes").values())[2]
     before = app.number_input(key="in.decode.seed").value
     seeds = {app.button(key="do.decode.seed").click().run().number_input(key="in.decode.seed").value for _ in "ab"}
     assert seeds != {before}

@@ -170,7 +170,7 @@ def test_many_prompts_are_studied_stored_and_reopened(app):
     app.text_area(key=IN + "lines").set_value("a red circle on a white background\na cat").run()
     app.button(key=DO + "study").click().run()
     shown = text(ended(app, "study"))
-    assert "2 prompts, 3 candidates each" in shown and "1 of 2 prompts are drawn shapes" in shown
+    assert "2 prompts, 3 candidates each" in shown and "1 of 2 prompts are captions that a judge knows" in shown
     assert "Of 100 prompts" in html(app) and not app.dataframe
     app.select_slider(key=IN + "choose").set_value(1).run()
     assert "chosen after step 1" in html(app)

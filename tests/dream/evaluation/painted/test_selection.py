@@ -176,7 +176,9 @@ def test_settings_out_of_range_are_refused(changes, message):
         SelectionSettings(**changes)
 
 
-def test_level_3_is_judged(pretrained):
-    config = replace(pretrained.config, data=replace(pretrained.config.data, level=3))
-    measures = SelectionSettings(count=2, candidates=2).measure(replace(pretrained, config=config))
+def test_level_2_is_judged_and_level_3_refused(pretrained):
+    of_level = {n: replace(pretrained.config, data=replace(pretrained.config.data, level=n)) for n in (2, 3)}
+    measures = SelectionSettings(count=2, candidates=2).measure(replace(pretrained, config=of_level[2]))
     assert "random candidate right" in {measure.name for measure in measures}
+    with pytest.raises(InputError, match="level 3"):
+        SelectionSettings(count=2, candidates=2).measure(replace(pretrained, config=of_level[3]))
