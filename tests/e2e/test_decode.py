@@ -84,7 +84,7 @@ def test_fork_here_and_open_bring_what_they_changed_into_view_and_keep_the_focus
     page.get_by_role("button", name="Fork here").press("Enter")
     page.wait_for_function(f"({TOP})('decode-panels') < innerHeight - 200", timeout=PATIENCE)
     assert focused(page) == "Fork here"
-    page.get_by_test_id("stFormSubmitButton").get_by_role("button", name="Fork").first.click()
+    press(page, "do.decode.fork")
     wait_for_text(page, "B · fork after step 12, seed 1")
     settle(page)
     parent = page.locator("[class*=st-key-do-decode-open]").last.locator("button").first
@@ -120,7 +120,7 @@ def test_markdown_in_a_prompt_asks_no_other_host(browser, address):
     await_picture(tab, "![x]")
     for panel in ("Fork", "Compare", "Figures", "Settings"):
         choose(tab, "in.decode.panel", panel)
-    tab.get_by_role("button", name="Earlier prompts").click()
+    tab.get_by_role("button", name="Prompts to choose from").click()
     settle(tab)
     assert odd[:20] in tab.locator("body").inner_text()
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]

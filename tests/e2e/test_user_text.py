@@ -259,7 +259,9 @@ class Walk:
     def _hover(self) -> None:
         """Shows each help text once."""
         for target in self.main.locator(HELPED).all():
-            name = target.evaluate(NAME_OF_HELPED) if target.is_visible() else ""
+            name = ""
+            with suppress(Error):
+                name = target.evaluate(NAME_OF_HELPED, timeout=QUICK) if target.is_visible() else ""
             if name and name not in self.hovered:
                 self.hovered.add(name)
                 with suppress(Error):  # the page has drawn it anew, or something lies over it
@@ -272,9 +274,11 @@ class Walk:
     def _save_tables(self) -> None:
         """Presses each download of a table once, and checks the file."""
         for button in self.page.locator("[data-testid=stDownloadButton] button:enabled").all():
-            word = button.inner_text().strip() if button.is_visible() else ""
-            key = button.evaluate(NAME_OF_BOX)
-            if not re.search("CSV|Markdown", word) or key in self.asked:
+            word = key = ""
+            with suppress(Error):  # the page has drawn it anew
+                word = button.inner_text(timeout=QUICK).strip() if button.is_visible() else ""
+                key = button.evaluate(NAME_OF_BOX, timeout=QUICK)
+            if not key or not re.search("CSV|Markdown", word) or key in self.asked:
                 continue
             self.asked.add(key)
             with suppress(Error), self.page.expect_download(timeout=WAIT) as asked:
