@@ -11,6 +11,7 @@ from dream.training.run_log import RunLog
 from tests.e2e.pages import choose, type_into, wait_for_text
 
 pytestmark = pytest.mark.browser
+ONE_FIGURE = "document.querySelectorAll('.js-plotly-plot').length === 1"
 NARROW = (420, 900)
 
 
@@ -56,13 +57,15 @@ def test_a_reload_of_train_and_runs_shows_the_same(browser, address, runs):
     page.reload()
     settle(page)
     assert widget(page, "in.train.watch").locator("input").first.input_value() == "second"
-    assert page.get_by_text("minutes of training").count()
+    wait_for_text(page, "minutes of training")
     page.goto(f"{address}/runs?in.runs.chosen=second&in.runs.metric=Generative+loss")
     settle(page)
-    assert page.locator(".js-plotly-plot").count() == 1 and "in.runs.chosen=second" in page.url
+    page.wait_for_function(ONE_FIGURE, timeout=PATIENCE)
+    assert "in.runs.chosen=second" in page.url
     page.reload()
     settle(page)
-    assert page.locator(".js-plotly-plot").count() == 1 and widget(page, "in.runs.chosen").get_by_text("second").count()
+    page.wait_for_function(ONE_FIGURE, timeout=PATIENCE)
+    assert widget(page, "in.runs.chosen").get_by_text("second").count()
     page.context.close()
 
 
@@ -94,7 +97,8 @@ def test_ticked_runs_are_deleted_after_a_question(browser, address, runs, worksp
     page.get_by_role("button", name="Delete 2 runs").first.click(timeout=PATIENCE)
     wait_for_text(page, "Permanently delete")
     press(page, "do.runs.delete")
-    wait_for_text(page, "first|second|127")
+    page.get_by_text("Permanently delete").wait_for(state="hidden", timeout=PATIENCE)
+    settle(page)
     assert len(list((workspace / "runs").iterdir())) == 1
     page.context.close()
 
