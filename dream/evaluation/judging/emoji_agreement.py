@@ -15,7 +15,8 @@ from torch import Generator, Tensor
 from dream.evaluation.judging.emoji_names import STYLES
 from dream.evaluation.judging.emoji_network import EmojiLogits, EmojiNetwork
 from dream.evaluation.judging.emoji_pictures import EmojiPictures
-from dream.evaluation.judging.emoji_renderings import DAMAGES, WEAR, at_side, damaged, worn_renderings
+from dream.evaluation.judging.emoji_renderings import DAMAGES, WEAR, damaged, worn_renderings
+from dream.evaluation.judging.networks import rescaled
 from dream.evaluation.progress import Progress
 from dream.evaluation.statistics import Measure, share
 from dream.randomness import generator
@@ -38,7 +39,7 @@ def emoji_agreement(
     draws = generator(seed, "judge of emoji: agreement")
     rows = _some(pictures, count, draws)
     progress(0.0, "reading renderings as they are")
-    logits = network.read(at_side(pictures.images(rows), size))
+    logits = network.read(rescaled(pictures.images(rows), size))
     measures = _measures(AS_THEY_ARE, _read(logits, pictures.things[rows], pictures.styles[rows]))
     for changed, flags in _edited(logits, pictures, rows, draws).items():
         measures.append(_measure("found wrong", f"{AS_THEY_ARE}, {changed} of the caption changed", flags))

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream.evaluation.judging.emoji_names import STYLES, EmojiNames
 from dream.evaluation.judging.emoji_renderings import SIDE
+from dream.evaluation.judging.networks import load_network, to_read
 from dream.weights.finite import require_finite
 
 EMOJI_WEIGHTS = Path(__file__).with_name("emoji.safetensors")
@@ -97,10 +96,7 @@ class EmojiNetwork(nn.Module):
     @torch.no_grad()
     def seen_in(self, images: Tensor) -> Tensor:
         """(B, SEEN) of square pictures (B, 3, H, W) of any size, uint8 or float in [0, 1]."""
-        pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
-        if pictures.shape[-2:] != (SIDE, SIDE):
-            pictures = F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", antialias=True, align_corners=False)
-        require_finite(pictures, "the pictures to judge")
+        pictures = require_finite(to_read(images, SIDE), "the pictures to judge")
         seen = torch.cat([self.seen(chunk) for chunk in pictures.split(ROWS)])
         return require_finite(seen, "the judge's features of pictures")
 
@@ -151,6 +147,4 @@ def _convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
 def load_emoji_network(path: Path = EMOJI_WEIGHTS) -> tuple[EmojiNetwork, EmojiNames]:
     """The network that ships with the package, in eval mode, and the names of what it reads."""
     names = EmojiNames.read(path.with_suffix(".json"))
-    network = EmojiNetwork(len(names.things))
-    network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=True)
-    return network.eval().requires_grad_(False), names
+    return load_network(EmojiNetwork(len(names.things)), path), names

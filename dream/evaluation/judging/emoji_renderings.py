@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
+from dream.evaluation.judging.networks import rescaled
+
 SIDE = 48
 """Side length of the pictures that the judge reads; wear in pixels is of this side."""
 PATCH = 6
@@ -51,11 +53,11 @@ def worn_renderings(images: Tensor, generator: Generator, kinds: Collection[str]
         if "size" in kinds and _chance(generator, share):
             low, high = (math.log(size) for size in SIZES)
             side = round(math.exp(_between(low, high, generator)))
-        chunk = _moved(at_side(chunk, max(side, SIDE)), generator, kinds, share)
-        chunk = at_side(chunk, side)
+        chunk = _moved(rescaled(chunk, max(side, SIDE)), generator, kinds, share)
+        chunk = rescaled(chunk, side)
         if "blur" in kinds and _chance(generator, share):
             chunk = blurred(chunk, BLUR * side / SIDE * float(torch.rand((), generator=generator)))
-        parts.append(at_side(_coloured(chunk, generator, kinds, share), SIDE))
+        parts.append(rescaled(_coloured(chunk, generator, kinds, share), SIDE))
     return torch.cat(parts)
 
 
@@ -169,13 +171,6 @@ def _noise(count: int, side: int, generator: Generator) -> Tensor:
         cloud = F.interpolate(cloud, (side, side), **shape)[0]
         made.append(cloud + torch.rand(3, 1, 1, generator=generator))
     return torch.stack(made).clamp(0, 1)
-
-
-def at_side(images: Tensor, side: int) -> Tensor:
-    """(B, 3, side, side) of square pictures."""
-    if images.shape[-1] == side:
-        return images
-    return F.interpolate(images, (side, side), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _between(low: float, high: float, generator: Generator) -> float:

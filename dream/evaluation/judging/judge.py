@@ -5,22 +5,21 @@ another levels 2 and 3 (up to three objects, all shapes and colours, size and te
 reads. Malformed objects, odd grounds and odd layouts are classes of their own, so a ragged cross is not a cross. They
 are trained on fresh drawings (`damage`), never on a model's pictures. The weights and their accuracy are stored next to
 this file; they come from `python -m dream.evaluation.judging.train_judge` (and `--wide`). At level 3 about one clean
-drawing in eight is misread, mostly small dotted things (`wide.json`): measures of that level are lower bounds.
+drawing in eight is misread, mostly small dotted things (`wide.json`): that level is refused (READ_WELL).
 """
 
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.data.drawn.grammar import parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging.interface import Verdict
+from dream.evaluation.judging.networks import load_network
 from dream.evaluation.judging.reading import NARROW, DrawingReader
 from dream.evaluation.judging.wide_network import WideNetwork
 
@@ -28,7 +27,6 @@ WEIGHTS = Path(__file__).with_name("judge.safetensors")
 WIDE_WEIGHTS = Path(__file__).with_name("wide.safetensors")
 READ_WELL = 2
 """Highest level of which 0.98 of held-out drawings are read right in every attribute; of level 3 it is 0.87."""
-Network = TypeVar("Network", bound=DrawingReader)
 
 
 class Judge(DrawingReader):
@@ -119,14 +117,9 @@ def judged_level(config: DreamConfig) -> int:
 @cache
 def load_judge() -> Judge:
     """The judge that ships with the package, in eval mode."""
-    return _loaded(Judge(), WEIGHTS)
+    return load_network(Judge(), WEIGHTS)
 
 
 @cache
 def _wide_network() -> WideNetwork:
-    return _loaded(WideNetwork(), WIDE_WEIGHTS)
-
-
-def _loaded(reader: Network, path: Path) -> Network:
-    reader.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=True)
-    return reader.eval().requires_grad_(False)
+    return load_network(WideNetwork(), WIDE_WEIGHTS)

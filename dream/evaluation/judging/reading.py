@@ -9,11 +9,11 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dream.data.drawn.grammar import GROUNDS, LEVELS, RELATIONS, RELATIONS_OF_COUNT, SIZES, TEXTURES, Scene
+from dream.evaluation.judging.networks import to_read
 from dream.weights.finite import require_finite
 
 IGNORE = -100
@@ -149,15 +149,7 @@ class DrawingReader(nn.Module):
     @torch.no_grad()
     def logits(self, images: Tensor) -> dict[str, Tensor]:
         """Logits of pictures of any size. Raises InputError for pictures or weights that are not numbers."""
-        pictures = images.float() / 255 if images.dtype == torch.uint8 else images.float().clamp(0, 1)
-        pictures = require_finite(rescaled(pictures, self.reach.side), "the pictures to judge")
+        pictures = require_finite(to_read(images, self.reach.side), "the pictures to judge")
         chunks = [self(chunk) for chunk in pictures.split(256)]
         logits = {name: torch.cat([chunk[name] for chunk in chunks]) for name in chunks[0]}
         return {name: require_finite(values, f"the judge's logits of '{name}'") for name, values in logits.items()}
-
-
-def rescaled(pictures: Tensor, side: int) -> Tensor:
-    """Float pictures (B, 3, side, side) of pictures of any size."""
-    if pictures.shape[-2:] == (side, side):
-        return pictures
-    return F.interpolate(pictures, (side, side), mode="bilinear", antialias=True, align_corners=False)

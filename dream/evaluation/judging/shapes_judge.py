@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from dream.config import DreamConfig
@@ -18,6 +17,7 @@ from dream.evaluation.judging.agreement import shapes_agreement
 from dream.evaluation.judging.damage import SIZE
 from dream.evaluation.judging.interface import Verdict
 from dream.evaluation.judging.judge import Judge, judged_level, load_judge
+from dream.evaluation.judging.networks import to_read
 from dream.evaluation.progress import Progress
 from dream.evaluation.statistics import Measure
 from dream.weights.finite import require_finite
@@ -79,8 +79,6 @@ def judge_features(images: Tensor) -> Tensor:
     """(B, 128): activations of the judge of drawn shapes before its last layer."""
     judge, features = load_judge(), []
     for chunk in images.split(256):
-        pictures = chunk.float() / 255 if chunk.dtype == torch.uint8 else chunk.float().clamp(0, 1)
-        if pictures.shape[-2:] != (SIZE, SIZE):
-            pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
-        features.append(judge.heads[:2](judge.features(2 * pictures.clamp(0, 1) - 1)))
+        pictures = to_read(chunk, SIZE).clamp(0, 1)
+        features.append(judge.heads[:2](judge.features(2 * pictures - 1)))
     return require_finite(torch.cat(features), "the judge's features of pictures")

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save
 from torch import Generator, Tensor
 
 from dream.__main__ import CommandParser
@@ -24,8 +23,9 @@ from dream.evaluation.judging.emoji_agreement import emoji_accuracy
 from dream.evaluation.judging.emoji_network import EMOJI_WEIGHTS, FEATURES, ROWS, EmojiNetwork, StyleHead
 from dream.evaluation.judging.emoji_pictures import EmojiPictures
 from dream.evaluation.judging.emoji_renderings import DAMAGES, damaged, worn_renderings
+from dream.evaluation.judging.networks import descend, halved, write_network
 from dream.exit_codes import exit_code
-from dream.files import check_writable, replace_text
+from dream.files import check_writable
 from dream.randomness import generator, seed_of
 
 STEPS, BATCH = 1700, 128
@@ -69,10 +69,7 @@ def train_emoji_judge(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps + 1, pct_start=0.15)
     for step in range(steps):
         loss = _loss(network, pictures, draws)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        descend(loss, optimizer, schedule)
         if step % 50 == 49:
             report(step + 1, loss.item())
     network.eval().requires_grad_(False)
@@ -106,10 +103,7 @@ def train_style(head: StyleHead, examples: StyleExamples, seed: int = 0) -> None
             for rows in torch.randperm(len(examples.styles), generator=draws).split(ROWS):
                 logits = head(examples.seen[rows], examples.things[rows])
                 loss = F.cross_entropy(logits, examples.styles[rows], label_smoothing=0.05)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+                descend(loss, optimizer, schedule)
     head.eval().requires_grad_(False)
 
 
@@ -157,14 +151,11 @@ def write_emoji_judge(args: argparse.Namespace) -> None:
 
 def write_trained(network: EmojiNetwork, pictures: EmojiPictures, out: Path, seed: int, steps: int) -> None:
     """Writes a trained network, and the JSON with its recipe, its accuracy as it is stored, and its names."""
-    weights = {name: t.half().contiguous() if t.is_floating_point() else t for name, t in network.state_dict().items()}
-    network.load_state_dict({name: t.float() for name, t in weights.items()})  # as it is stored
+    weights = halved(network)
     accuracy = emoji_accuracy(network, pictures, seed + 1)
     recipe = {"seed": seed, "steps": steps, "batch": BATCH, "malformed": MALFORMED, "passes": PASSES, "epochs": EPOCHS}
     tree = {"recipe": recipe, "accuracy": accuracy, "drawn": dict(pictures.names.drawn)}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(save(weights))
-    replace_text(out.with_suffix(".json"), json.dumps(tree, indent=1, ensure_ascii=False) + "\n")
+    write_network(out, weights, tree, indent=1)
     print_out(json.dumps(accuracy, indent=2))
 
 

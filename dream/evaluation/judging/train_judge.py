@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save
 from torch import Tensor
 
 from dream.__main__ import CommandParser
@@ -23,10 +22,11 @@ from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import judge_accuracy, wide_accuracy
 from dream.evaluation.judging.damage import Drawings
 from dream.evaluation.judging.judge import WEIGHTS, WIDE_WEIGHTS, Judge
-from dream.evaluation.judging.reading import IGNORE, WIDE, DrawingReader, rescaled
+from dream.evaluation.judging.networks import descend, halved, rescaled, write_network
+from dream.evaluation.judging.reading import IGNORE, WIDE, DrawingReader
 from dream.evaluation.judging.wide_network import CELLS, WideNetwork
 from dream.exit_codes import exit_code
-from dream.files import check_writable, replace_text
+from dream.files import check_writable
 
 STEPS, BATCH = 1500, 128
 WIDE_STEPS, WIDE_BATCH = 1400, 64
@@ -69,10 +69,7 @@ def _train(reader: DrawingReader, loss_of_batch: Callable[[], Tensor], steps: in
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, steps, pct_start=0.15)
     for step in range(steps):
         loss = loss_of_batch()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        descend(loss, optimizer, schedule)
         if step % 100 == 99:
             report(step + 1, loss.item())
     reader.eval().requires_grad_(False)
@@ -164,13 +161,9 @@ def write_judge(args: argparse.Namespace) -> None:
 
 def _write(reader: DrawingReader, out: Path, recipe: dict[str, int], accuracy_of: Callable[[], dict[str, Any]]) -> None:
     """Writes the weights and, next to them, the recipe and the accuracy of what is stored."""
-    state = {name: t.contiguous() for name, t in reader.state_dict().items()}
-    weights = {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
-    reader.load_state_dict({name: t.float() for name, t in weights.items()})
+    weights = halved(reader)
     accuracy = recipe | accuracy_of()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(save(weights))
-    replace_text(out.with_suffix(".json"), json.dumps(accuracy, indent=2) + "\n")
+    write_network(out, weights, accuracy)
     print_out(json.dumps(accuracy, indent=2))
 
 
