@@ -26,18 +26,17 @@ def in_families(rows: Sequence[Row], share: float, generator: np.random.Generato
     Half of the families share their first key and half their second. Rows that know no kin stay alone.
     """
     order = generator.permutation(len(rows)).tolist()
-    left = {i: row.kin for i in order if isinstance(row := rows[i], Kin)}
+    kin = {i: row.kin for i in order if isinstance(row := rows[i], Kin)}
     units: list[list[int]] = []
+    together: set[int] = set()
     for which in range(2):
-        taken = 0
-        groups = _groups({i: keys[which] for i, keys in left.items()})
+        groups = _groups({i: keys[which] for i, keys in kin.items() if i not in together})
+        wanted = len(together) + share / 2 * len(rows)
         for place in generator.permutation(len(groups)).tolist():
-            if taken >= share / 2 * len(rows):
+            if len(together) >= wanted:
                 break
             units.append(groups[place])
-            taken += len(groups[place])
-        left = {i: keys for i, keys in left.items() if i not in {j for unit in units for j in unit}}
-    together = {i for unit in units for i in unit}
+            together.update(groups[place])
     units += [[i] for i in order if i not in together]
     return [i for place in generator.permutation(len(units)).tolist() for i in units[place]]
 
