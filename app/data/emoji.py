@@ -6,7 +6,7 @@ from app.credits import show_credits
 from app.data.choice import Opened
 from app.keys import DATA
 from app.links import LINKED
-from dream.data.emoji.table import Drawing, read_table, table_path
+from dream.data.emoji.table import built_emoji
 from workbench.sources.emoji_world import MEANINGS, count_table, groups_of, things_of, world_table
 from workbench.sources.seen import Eyes
 
@@ -16,8 +16,7 @@ EVERY = "all of it"
 
 def show_world(opened: Opened, eyes: Eyes) -> None:
     """Shows things of a group in all styles, then how many there are."""
-    path = table_path()
-    drawings = _drawings(str(path), path.stat().st_mtime_ns)
+    drawings = built_emoji()
     groups = groups_of(drawings)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         group = st.selectbox("Group", list(groups), key=DATA.input("group"), bind=LINKED)
@@ -38,8 +37,3 @@ def show_world(opened: Opened, eyes: Eyes) -> None:
     with st.expander("How many there are"):
         st.html(count_table(drawings))
     show_credits()
-
-
-@st.cache_resource(max_entries=1, show_spinner="Reading the emoji ...")
-def _drawings(path: str, stamp: int) -> list[Drawing]:
-    return read_table(table_path())

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dream.data.emoji.table import COUNTS, Drawing, read_table, table_path
+from dream.data.emoji.table import COUNTS, Drawing, built_emoji
 from dream.data.phrasings import Phrased
 from dream.data.report import DataReport
 from dream.data.samples import Row
@@ -66,17 +66,22 @@ def is_emoji(source: str) -> bool:
     return source == SOURCE or source.startswith(f"{SOURCE}:")
 
 
-def open_emoji(source: str) -> dict[str, EmojiCorpus]:
-    """`emoji`: the splits train, val and unseen; `emoji:SPLIT`: that one alone, with nothing held out.
-
-    Raises InputError for another split, and if the emoji are not built.
-    """
+def split_named(source: str) -> str:
+    """The split that `emoji:SPLIT` names; empty for `emoji`. Raises InputError for another split."""
     split = source.removeprefix(SOURCE).removeprefix(":")
     if split and split not in SPLITS:
         raise InputError(
             f"'{source}' has no split '{split}'{did_you_mean(split, SPLITS)} (splits: {', '.join(SPLITS)})"
         )
-    drawings = read_table(table_path())
+    return split
+
+
+def open_emoji(source: str) -> dict[str, EmojiCorpus]:
+    """`emoji`: the splits train, val and unseen; `emoji:SPLIT`: that one alone, with nothing held out.
+
+    Raises InputError for another split, and if the emoji are not built.
+    """
+    split, drawings = split_named(source), built_emoji()
     if split:
         corpus = EmojiCorpus(split, drawings)
         return {"train": corpus, "val": corpus}

@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from dream.errors import InputError, RunError
@@ -76,6 +77,17 @@ def write_table(path: Path, drawings: Iterable[Drawing]) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def built_emoji() -> Sequence[Drawing]:
+    """All built drawings, read once per process and version of the file. Raises InputError as `read_table`."""
+    path = table_path()
+    return _read_once(path, path.stat().st_mtime_ns) if path.is_file() else read_table(path)
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: Path, changed: int) -> Sequence[Drawing]:
+    return read_table(path)
 
 
 def read_table(path: Path) -> list[Drawing]:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
-from dream.data.emoji.corpus import SOURCE
-from dream.data.emoji.table import COUNTS, Drawing, read_table, table_path
+from dream.data.emoji.corpus import SOURCE, split_named
+from dream.data.emoji.table import COUNTS, Drawing, built_emoji
 from dream.errors import InputError, did_you_mean
 from dream.randomness import seed_of
 
@@ -44,8 +43,7 @@ def labelled_emoji(data: str, split: str) -> list[Drawing]:
 
     Raises InputError if the emoji are not built, and for `emoji:train`, which holds what is learned from.
     """
-    named = data.removeprefix(SOURCE).removeprefix(":")
-    if named == "train":
+    if split_named(data) == "train":
         raise InputError(
             f"classes are learned from '{data}' and cannot be tested on it: use --data {SOURCE}:val (known things in a "
             f"style never seen) or {SOURCE}:unseen (things never seen)"
@@ -55,15 +53,15 @@ def labelled_emoji(data: str, split: str) -> list[Drawing]:
 
 def drawings_of(data: str) -> list[Drawing]:
     """Drawings of the split that `data` names; those of `val` if it names none."""
-    wanted = data.removeprefix(SOURCE).removeprefix(":") or "val"
-    return [drawing for drawing in _drawings() if drawing.split == wanted]
+    wanted = split_named(data) or "val"
+    return [drawing for drawing in built_emoji() if drawing.split == wanted]
 
 
 def emoji_classes(label: str) -> tuple[str, ...]:
     """Classes of a label that training pictures show."""
     if label == "style":
         return tuple(COUNTS["style"])
-    return tuple(dict.fromkeys(getattr(drawing, label) for drawing in _drawings() if drawing.split == "train"))
+    return tuple(dict.fromkeys(getattr(drawing, label) for drawing in built_emoji() if drawing.split == "train"))
 
 
 def emoji_prompts(label: str, form: PromptForm, contexts: int, seed: int = 0) -> list[list[str]]:
@@ -72,7 +70,7 @@ def emoji_prompts(label: str, form: PromptForm, contexts: int, seed: int = 0) ->
     `names` use nothing but the class's name, in every style. `members` are up to `contexts` captions of training
     emoji: for a style the same things in each style, for a group its own things in all styles.
     """
-    known = [drawing for drawing in _drawings() if drawing.split == "train"]
+    known = [drawing for drawing in built_emoji() if drawing.split == "train"]
     classes, styles = emoji_classes(label), tuple(COUNTS["style"])
     draws = np.random.default_rng(seed_of(seed, "zero shot captions", label))
     if label == "style":
@@ -104,7 +102,7 @@ def edited_emoji(data: str, count: int, seed: int = 0) -> list[tuple[Drawing, di
     """
     draws = np.random.default_rng(seed_of(seed, "emoji edits", data))
     things: dict[str, list[str]] = {}
-    for drawing in _drawings():
+    for drawing in built_emoji():
         things.setdefault(drawing.subgroup, []).append(drawing.label)
     chosen = _some(drawings_of(data), count, draws)
     found = []
@@ -131,14 +129,3 @@ def class_words(name: str) -> tuple[str, ...]:
 def _some(items: Sequence[Drawing], count: int, draws: np.random.Generator) -> list[Drawing]:
     """At most `count` of the items, in their order."""
     return [items[i] for i in np.sort(draws.permutation(len(items))[:count])]
-
-
-def _drawings() -> list[Drawing]:
-    path = table_path()
-    return _read(str(path), path.stat().st_mtime_ns) if path.is_file() else read_table(path)
-
-
-@lru_cache(maxsize=1)
-def _read(path: str, changed: int) -> list[Drawing]:
-    """The table, read once per process and version of the file."""
-    return read_table(table_path())

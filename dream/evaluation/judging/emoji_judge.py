@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dream.data.emoji.corpus import SOURCE, SPLITS
-from dream.data.emoji.table import read_table, table_path
-from dream.errors import InputError, did_you_mean
+from dream.data.emoji.corpus import SOURCE, split_named
+from dream.data.emoji.table import built_emoji
+from dream.errors import InputError
 from dream.evaluation.judging.emoji_agreement import emoji_agreement
 from dream.evaluation.judging.emoji_names import EmojiNames
 from dream.evaluation.judging.emoji_network import EmojiNetwork, load_emoji_network
@@ -41,11 +41,7 @@ class EmojiJudge:
     @classmethod
     def of(cls, data: str = SOURCE) -> "EmojiJudge":
         """The judge for `emoji`, or for `emoji:SPLIT` with that split's prompts alone. Raises InputError."""
-        split = data.removeprefix(SOURCE).removeprefix(":")
-        if split and split not in SPLITS:
-            raise InputError(
-                f"'{data}' has no split '{split}'{did_you_mean(split, SPLITS)} (splits: {', '.join(SPLITS)})"
-            )
+        split = split_named(data)
         chosen = tuple(kind for kind, of in COMBINATIONS.items() if split in ("", of))
         return cls(*load_emoji_network(), combinations=chosen)
 
@@ -83,5 +79,5 @@ class EmojiJudge:
 
     def agreement(self, size: int, count: int, seed: int, progress: Progress) -> list[Measure]:
         """See `emoji_agreement`. Raises InputError if the emoji are not built."""
-        pictures = EmojiPictures.of(read_table(table_path()), self.names)
+        pictures = EmojiPictures.of(built_emoji(), self.names)
         return emoji_agreement(self.network, pictures, size, count, seed, progress)

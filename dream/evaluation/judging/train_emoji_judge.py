@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from dream.__main__ import CommandParser
 from dream.console import print_out
-from dream.data.emoji.table import read_table, table_path
+from dream.data.emoji.table import built_emoji
 from dream.errors import InputError
 from dream.evaluation.judging.emoji_agreement import emoji_accuracy
 from dream.evaluation.judging.emoji_network import EMOJI_WEIGHTS, FEATURES, ROWS, EmojiNetwork, StyleHead
@@ -142,7 +142,7 @@ def write_emoji_judge(args: argparse.Namespace) -> None:
     if args.seed < 0 or args.steps < 1:
         raise InputError(f"--seed must be at least 0 and --steps at least 1, got {args.seed} and {args.steps}")
     check_writable(args.out.parent)
-    pictures = EmojiPictures.of(read_table(table_path()))
+    pictures = EmojiPictures.of(built_emoji())
     network = train_emoji_judge(
         pictures, args.seed, args.steps, report=lambda step, loss: print_out(f"step {step}: loss {loss:.3f}")
     )
