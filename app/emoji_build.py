@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app.background import is_running, is_started, show_work, start_work, take_result
+from app.background import is_running, show_work, start_work, take_result
 from app.credits import show_credits
 from app.keys import action_key
 from dream.data.emoji.build import build_emoji
@@ -29,7 +29,7 @@ def offer_emoji() -> None:
             "machine from the artists' own packages: once, about three minutes, 80 MB through npm. Nothing else is "
             "sent or fetched."
         )
-        if not is_started(BUILD) or not is_running(BUILD):
+        if not is_running(BUILD):
             key = action_key(BUILD, "go")
             if st.button("Build the emoji", key=key, type="primary", help="Fetches the packages and draws them."):
                 start_work(BUILD, _build)

@@ -115,9 +115,9 @@ def demo() -> DreamConfig:
 
 
 def emoji() -> DreamConfig:
-    """For the source `emoji`, and the second model that ships: 48 pixels in 64 tokens, 4 million parameters.
+    """For the source `emoji`, and the second model that ships: 48 pixels in 64 tokens, 6.9 million parameters.
 
-    By default it trains for 30 minutes, after which two CPU cores paint faces, hearts and clocks in their styles.
+    By default it trains for 30 minutes; the model that ships trained for 76 on one core.
     """
     config = demo()
     return replace(

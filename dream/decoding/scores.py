@@ -63,14 +63,12 @@ def preview(context: DecodeContext, state: DecodeState) -> Tensor:
     settings = replace(context.settings, sampling_steps=min(FILL_STEPS, context.sampler.config.sampling_steps))
     sampler = TokenSampler(context.model, settings)
     guidance = context.settings.guidance_at(0, state.mask.shape[1])
-    condition = decoder_conditions(context, state, state.mask, guided=guidance != 1.0).flatten(
-        0, 2
-    )  # (halves * R * M, D)
+    condition = decoder_conditions(context, state, state.mask, guided=guidance != 1.0)  # (halves, R, M, D)
     total = torch.zeros(len(state.mask), device=state.mask.device)
     for fill in range(FILLS):
         noise = shared_noise(context, state, f"preview {fill}", hidden, sampler.draws)
         tokens = state.tokens.clone()
-        tokens[state.mask] = sampler.sample(condition, noise, guidance)
+        tokens[state.mask] = sampler.sample(condition.flatten(0, 2), noise, guidance)
         mask = torch.zeros_like(state.mask)
         total += cosine(context, replace(state, tokens=tokens, mask=mask, encoded=context.model.encode(tokens, mask)))
     return total / FILLS

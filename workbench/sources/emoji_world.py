@@ -2,7 +2,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 
 from dream.data.emoji.packages import STYLES
@@ -48,27 +48,27 @@ def things_of(drawings: Sequence[Drawing], group: str, subgroup: str = "") -> di
 
 def world_table(things: dict[str, dict[str, Drawing]]) -> str:
     """A row per thing and a column per style; pictures held out from training have a coloured frame."""
-    head = "".join(f"<th>{escape(style)}</th>" for style in STYLES)
     rows = [
         f"<tr><th>{escape(label)}</th>{''.join(_cell(by_style.get(style)) for style in STYLES)}</tr>"
         for label, by_style in things.items()
     ]
-    return (
-        f'{STYLE}<div class="emoji-world"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return _table(STYLES, rows)
 
 
 def count_table(drawings: Sequence[Drawing]) -> str:
     """Numbers of pictures by group and style, with totals by split below."""
     by_cell = Counter((drawing.group, drawing.style) for drawing in drawings)
     by_split = Counter((drawing.split, drawing.style) for drawing in drawings)
-    head = "".join(f"<th>{escape(name)}</th>" for name in (*STYLES, "all"))
     body = [_numbers(group, [by_cell[group, style] for style in STYLES]) for group in groups_of(drawings)]
     body += [_numbers(split, [by_split[split, style] for style in STYLES]) for split in MEANINGS]
+    return _table((*STYLES, "all"), body)
+
+
+def _table(columns: Iterable[str], rows: Sequence[str]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in columns)
     return (
         f'{STYLE}<div class="emoji-world"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
