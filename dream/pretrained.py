@@ -31,9 +31,10 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     tokenizer = load_tokenizer(folder / "tokenizer", config.text.context_length)
     with torch.random.fork_rng(devices=[]):
         model = Dream(config)
-    checkpoint.copy_tensors(folder, "model", model.state_dict())
-    if weights == "ema":
-        checkpoint.copy_tensors(folder, "ema", dict(model.named_parameters()))
+    if ema:
+        checkpoint.copy_averaged_weights(folder, model)
+    else:
+        checkpoint.copy_tensors(folder, "model", model.state_dict())
     name = checkpoint.weights_id(folder, weights)
     conditioning, image_tokenizer = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
     return Pretrained(config, model.eval(), tokenizer, conditioning, image_tokenizer, name, folder, state.step)

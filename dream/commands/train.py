@@ -3,10 +3,13 @@
 import argparse
 import signal
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from dream.commands import options
 from dream.config import DreamConfig
 from dream.console import print_out
+from dream.errors import InputError
 from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
 
@@ -33,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECKPOINT",
         help="continue the run in --out, from its newest checkpoint or the given one, e.g. step-00001200",
     )
+    add(
+        "--start-from",
+        type=Path,
+        metavar="MODEL",
+        help="a new run that begins with the averaged weights, the vocabulary and the settings of a run, a checkpoint "
+        "or a shipped model, and with the mask ratios at which its warm-up ended",
+    )
     options.add_overwrite(parser, "delete the run in --out and start again")
     add("--devices", default="auto", metavar="N", help="number of devices, or auto (default)")
     add("--num-nodes", type=int, default=1, metavar="N", help="number of machines (default: 1)")
@@ -44,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains, then prints the run's folder and the command that uses or continues it."""
     started = time.monotonic()
+    if args.start_from is not None:
+        from dream.pretrained import checkpoint_of
+
+        args.start_from = checkpoint_of(args.start_from)
     config, name = _configuration(args)
     from dream.training.loop import train
     from dream.training.request import TrainRequest
@@ -55,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
         preset=name,
         minutes=args.minutes,
         steps=args.steps,
+        start_from=args.start_from,
         resume=bool(args.resume),
         checkpoint=args.resume if isinstance(args.resume, str) else None,
         overwrite=args.overwrite,
@@ -85,6 +100,8 @@ def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
     changes = _assignments(args)
     named = override(preset(size, objective), changes)
     name = size if objective == DEFAULT_OBJECTIVE else f"{size}-{objective}"
+    if args.start_from is not None:
+        return _going_on(args, changes)
     if not args.resume:
         return named, name
     from dream.training.request import stored_config
@@ -95,6 +112,17 @@ def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
 
         check_continues(args.out, stored, named)
     return override(stored, changes), name
+
+
+def _going_on(args: argparse.Namespace, changes: list[str]) -> tuple[DreamConfig, str]:
+    """The settings of the model that `--start-from` names, at the end of its warm-up, with `changes`; and a name."""
+    if args.preset or args.objective:
+        raise InputError("--start-from takes the model's own settings: leave out --preset and --objective")
+    from dream.training.checkpoint import read_state
+
+    config = read_state(args.start_from).config
+    warm = replace(config, masking=replace(config.masking, center_start=config.masking.center_end))
+    return override(warm, changes), "custom"
 
 
 def _assignments(args: argparse.Namespace) -> list[str]:

@@ -277,6 +277,13 @@ def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
         target.copy_(_placed(stored[key], target))
 
 
+def copy_averaged_weights(folder: Path, model: nn.Module) -> None:
+    """Gives `model` the weights that `averaged_weights` reads, in place; raises InputError as `copy_tensors`."""
+    copy_tensors(folder, "model", model.state_dict())
+    if holds(folder, "ema"):
+        copy_tensors(folder, "ema", dict(model.named_parameters()))
+
+
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
     """Restores every parameter's moments; raises InputError for a parameter that is not trained here."""
     owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}

@@ -35,6 +35,8 @@ class TrainRequest:
     """Wall-clock budget (for a resumed run: further minutes); None takes the configuration's."""
     steps: int | None = None
     """Optimiser steps (for a resumed run: further steps); None takes the configuration's."""
+    start_from: Path | None = None
+    """Model folder whose averaged weights and vocabulary a new run starts from; None starts from drawn weights."""
     resume: bool = False
     """Continue the run in `out`."""
     checkpoint: str | None = None
@@ -62,6 +64,8 @@ class TrainingStart:
     state: ckpt.TrainingState | None = None
     """State of the checkpoint that it continues from."""
     checkpoint: Path | None = None
+    weights: Path | None = None
+    """Checkpoint folder whose averaged weights and vocabulary a training at step 0 takes."""
     segments: tuple[int, ...] = ()
     """Steps at which the training and its extensions were planned to end; empty if not planned yet."""
 
@@ -107,7 +111,15 @@ def find_start(request: TrainRequest) -> TrainingStart:
     _check_place(request.out)
     if request.config is None or not request.source:
         raise InputError(NO_SOURCE)
-    return TrainingStart(_with_budget(request.config, request), request.source)
+    config = _with_budget(request.config, request)
+    return TrainingStart(config, request.source, weights=_start_weights(request.start_from, config))
+
+
+def _start_weights(folder: Path | None, config: DreamConfig) -> Path | None:
+    """`folder`, whose weights fit `config`; raises InputError if they do not."""
+    if folder is not None:
+        ckpt.check_same_model(folder, ckpt.read_state(folder).config, config)
+    return folder
 
 
 def _check_numbers(request: TrainRequest) -> None:
@@ -119,6 +131,8 @@ def _check_numbers(request: TrainRequest) -> None:
         raise InputError(f"--steps must be at least 1, got {request.steps}")
     if request.resume and request.overwrite:
         raise InputError("give --resume or --overwrite, not both")
+    if request.resume and request.start_from:
+        raise InputError("give --resume or --start-from, not both: a resumed run has its own weights")
     precision = request.config.train.precision if request.config else PRECISIONS[0]
     for name, value, known in (
         ("--strategy", request.strategy, STRATEGIES),
@@ -151,7 +165,8 @@ def _resumed(request: TrainRequest) -> TrainingStart:
     source = request.source or record["source"]
     config = config if segments else _with_budget(config, request)  # it was killed before its budget became steps
     if folder is None:  # it was killed before anything was saved: it starts again, with the same result
-        return TrainingStart(config, source, segments=segments)
+        weights = Path(record["start_from"]) if record.get("start_from") else None
+        return TrainingStart(config, source, weights=_start_weights(weights, config), segments=segments)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
     if segments and state.step >= segments[-1] and request.minutes is None and request.steps is None:

@@ -53,9 +53,11 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     facts |= data_facts(source, request, start, console)
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer
-    known = start.checkpoint or (request.out if request.resume or rank > 0 else None)
+    known = start.checkpoint or start.weights or (request.out if request.resume or rank > 0 else None)
     tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
     bundle = build_bundle(start.config, tokenizer)
+    if start.weights is not None:
+        checkpoint.copy_averaged_weights(start.weights, bundle.model)
     if start.checkpoint is None and rank == 0:
         open_run(log, request, start, bundle, facts)
         fabric.barrier()
@@ -117,6 +119,7 @@ def open_run(
                 "preset": request.preset,
                 "source": start.source,
                 "config": bundle.config.to_dict(),
+                "start_from": None if start.weights is None else str(start.weights),
                 "legs": None,
                 "parameters": sum(p.numel() for p in bundle.model.parameters()),
                 **about,
