@@ -434,11 +434,15 @@ class DreamConfig:
 
         Raises InputError for unknown, ill-typed or inconsistent fields, and for RETIRED ones of another value.
         """
+        if not isinstance(tree, Mapping):
+            raise InputError(f"the configuration must be an object, got {tree!r}")
         kinds, sections = field_types(cls), {}
         for name, values in tree.items():
             section = kinds.get(name)
             if section is None:
                 raise InputError(f"unknown configuration section '{name}'{nearest_name(name, kinds)}")
+            if not isinstance(values, Mapping):
+                raise InputError(f"the configuration section '{name}' must be an object, got {values!r}")
             known = field_types(section)
             current = {key: value for key, value in values.items() if not _is_retired(f"{name}.{key}", value)}
             for key in current:

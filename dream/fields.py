@@ -3,13 +3,22 @@
 A bound stands in the field's annotation, `width: Count = 768`, where `typing.get_type_hints` leaves it out.
 """
 
+import dataclasses
+import math
 import types
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 
 from dream.errors import InputError, did_you_mean
+
+T = TypeVar("T")
+LARGEST = 10**308
+"""Largest whole number that becomes a float."""
+MOST_SHOWN = 80
+"""Most characters of a wrong value in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,34 @@ def field_types(section: type[Any]) -> dict[str, Any]:
     return typing.get_type_hints(section)
 
 
+def as_dataclass(tree: Any, kind: type[T], name: str = "") -> T:
+    """The dataclass `kind` that a JSON object describes, its fields and theirs checked by type.
+
+    Fields that `kind` does not have are left out. `name` says where the object stands. Raises InputError for one that
+    lacks a field without default, or has another type there.
+    """
+    if isinstance(tree, kind):
+        return tree
+    if not isinstance(tree, Mapping):
+        raise InputError(f"{name or 'it'} must be an object, got {_shortened(tree)}")
+    values, kinds = {}, field_types(kind)
+    for each in dataclasses.fields(kind):  # type: ignore[arg-type]
+        key = f"{name}.{each.name}" if name else each.name
+        if each.name in tree:
+            values[each.name] = checked_value(key, tree[each.name], kinds[each.name])
+        elif each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING:
+            raise InputError(f"it lacks '{key}'")
+    return kind(**values)
+
+
 def checked_value(key: str, value: Any, kind: Any) -> Any:
     """`value` as `kind`; raises InputError for another type.
 
-    JSON has no tuples and may write 1.0 as 1, so lists and whole numbers are converted.
+    JSON has no tuples, paths and dataclasses, and may write 1.0 as 1: lists, texts, objects and whole numbers are
+    converted.
     """
+    if kind is Any:
+        return value
     if isinstance(kind, types.UnionType):
         if value is None:
             return None
@@ -97,11 +129,26 @@ def checked_value(key: str, value: Any, kind: Any) -> Any:
             raise InputError(f"{key} must be a list, got {value!r}")
         kinds = element_types(key, kind, value)
         return tuple(checked_value(key, v, k) for v, k in zip(value, kinds, strict=True))
+    if typing.get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise InputError(f"{key} must be an object, got {_shortened(value)}")
+        return {name: checked_value(f"{key}.{name}", v, typing.get_args(kind)[1]) for name, v in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return as_dataclass(value, typing.cast(type, kind), key)
+    if kind is Path and isinstance(value, str) and "\0" not in value:
+        return Path(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < LARGEST else math.inf
+    if kind is float and isinstance(value, float) and math.isinf(value):
+        raise InputError(f"{key} must be a finite number, got {value}")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError(f"{key} must be of type {kind.__name__}, got {value!r}")
+        raise InputError(f"{key} must be of type {kind.__name__}, got {_shortened(value)}")
     return value
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}..."
 
 
 def not_none(kind: types.UnionType) -> Any:

@@ -1,9 +1,15 @@
 """Checks that a place can be written to, before any work is done for it, and atomic replacement of text files."""
 
 import os
+import secrets
 from pathlib import Path
 
 from dream.errors import InputError
+
+WRITING = ".writing"
+"""Ending of a file or folder that is not whole yet."""
+MOST_NAME = 200
+"""Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:
@@ -16,7 +22,22 @@ def check_writable(folder: Path, option: str = "--out") -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Makes `text` the content of a file; a reader sees the old content or the new, never a mixture."""
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """As `replace_bytes`, of a text in UTF-8."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Makes `content` that of a file; a reader, or whoever looks after a crash, sees the old one or the new.
+
+    Two writers do not meet: each writes under a name of its own. A failure leaves the old content, and nothing else.
+    """
+    temporary = path.with_name(f".{path.name[:MOST_NAME]}.{secrets.token_hex(4)}{WRITING}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

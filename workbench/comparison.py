@@ -32,6 +32,7 @@ from dream.evaluation.table import markdown_table
 from dream.evaluation.tasks import named_tasks
 from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
+from dream.json_files import read_json_object
 from dream.presets import SIZES
 from dream.training import run_log
 from dream.training.claim import check_not_held
@@ -277,10 +278,7 @@ def _check(plan: ComparisonPlan) -> None:
         "assignments": list(plan.assignments),
     }
     if path.exists():
-        try:
-            theirs = json.loads(path.read_text())
-        except ValueError:
-            raise InputError(f"{path} is damaged: choose another --runs, or delete the file") from None
+        theirs = read_json_object(path)
         if changed := [key for key in ours if theirs.get(key) != ours[key]]:
             raise InputError(
                 f"{plan.runs} holds runs of another plan (their {changed[0]} is {theirs.get(changed[0])}, "

@@ -3,7 +3,6 @@
 A path typed by a user must stay inside, unless the workspace's settings file allows other places.
 """
 
-import json
 import os
 import time
 import traceback
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
+from dream.json_files import read_as
 from dream.plain_text import require_text
 
 VARIABLE = "DREAM_WORKSPACE"
@@ -21,6 +21,11 @@ LOG_BYTES = 2_000_000
 """Above this size the log is cut to its newer half."""
 PATTERN = "*?[{"
 """Characters that turn a path into a shard pattern."""
+
+
+@dataclass(frozen=True)
+class _Settings:
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,10 +129,6 @@ def open_workspace(root: Path | None = None) -> Workspace:
     if not settings.is_file():
         return Workspace(root)
     try:
-        tree = json.loads(settings.read_text())
-        outside = tree.get("outside", False)
-    except (ValueError, AttributeError):
-        outside = None
-    if not isinstance(outside, bool):
-        raise InputError(f'{settings} is damaged: expected {{"outside": true}} or false; fix or delete it')
-    return Workspace(root, outside)
+        return Workspace(root, read_as(settings, _Settings).outside)
+    except InputError as error:
+        raise InputError(f'{error}; expected {{"outside": true}} or false: fix or delete the file') from error

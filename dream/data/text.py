@@ -16,6 +16,7 @@ from torch import Tensor
 
 from dream.data.words import TrainingWords
 from dream.errors import InputError
+from dream.json_files import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
 
@@ -178,7 +179,7 @@ def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTok
 
 def _load_saved(folder: Path, context_length: int) -> CaptionTokenizer:
     try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        about = read_json_object(folder / _ABOUT)
         tokens = Tokenizer.from_str((folder / _TOKENS).read_text(encoding="utf-8"))
         begin, end = int(about["begin_id"]), int(about["end_id"])
         words = None

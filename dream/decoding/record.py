@@ -16,6 +16,7 @@ from dream.decoding.paint import PaintPlan
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import DecodeState, Given, Midway
 from dream.errors import InputError
+from dream.fields import as_dataclass
 
 if TYPE_CHECKING:  # dream.model.dream imports timm
     from dream.model.pretrained import Pretrained
@@ -69,10 +70,41 @@ class About:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> "About":
-        """Inverse of `to_dict`."""
-        settings = DecodeSettings.from_dict(tree["settings"])
-        lists = {name: tuple(tree[name]) for name in ("prompts", "picture_ids")}
-        return cls(**{**tree, **lists, "settings": settings})
+        """Inverse of `to_dict`; raises InputError for fields that are missing or of another type."""
+        return as_dataclass({**tree, "settings": DecodeSettings.from_dict(tree.get("settings", {}))}, cls)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the arrays of its record, by name."""
+        b, s, k = len(self.prompts), self.settings.steps, self.settings.candidates
+        n, d, side = self.num_tokens, self.token_dim, self.picture_size
+        return {
+            "tokens": (b, k, n, d),
+            "order": (b, n),
+            "reveal_step": (b, n),
+            "mask": (s, b, n),
+            "alive": (s, b, k),
+            "kept": (s, b, k),
+            "alignment": (s, b, k),
+            "decoded_fraction": (s,),
+            "guidance": (s,),
+            "previews": (s, b, k, 3, side, side),
+        }
+
+
+class StoredPreviews:
+    """(S, B, K, 3, H, W) uint8 on disk, read by slices; a damaged slice raises InputError."""
+
+    def __init__(self, array: Any, path: Path) -> None:
+        self._array, self._path = array, path
+        self.shape = tuple(array.shape)
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        try:
+            return np.asarray(self._array[place])
+        except IndexError:
+            raise
+        except Exception as error:  # a flipped bit (checksum), a cut file: each its own kind
+            raise _damaged(self._path, f"previews: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -101,8 +133,8 @@ class DecodeRecord:
     """(S,) share of the tokens visible after the step."""
     guidance: np.ndarray
     """(S,) guidance scale of the step."""
-    previews: Any
-    """(S, B, K, 3, H, W) uint8, a zarr array that is read by slices."""
+    previews: StoredPreviews | np.ndarray
+    """(S, B, K, 3, H, W) uint8, read by slices."""
 
     @property
     def steps(self) -> list[int]:
@@ -173,11 +205,29 @@ def load_record(path: Path) -> DecodeRecord:
     if about.get("format") != FORMAT or about.get("version") != VERSION:
         stored = f"'{about.get('format')}' version {about.get('version')}"
         raise InputError(f"{path} has the format {stored}; expected '{FORMAT}' version {VERSION}")
-    names = [name for name in DecodeRecord.__dataclass_fields__ if name not in ("about", "previews")]
     try:
-        arrays = {name: np.asarray(group[name]) for name in names}
-        return DecodeRecord(
-            about=About.from_dict(cast(Mapping[str, Any], about["about"])), previews=group["previews"], **arrays
-        )
+        described = About.from_dict(cast(Mapping[str, Any], about["about"]))
+        arrays = {name: group[name] for name in described.shapes()}
+        _check_whole(arrays, described, cast(Mapping[str, int], about.get("chunks", {})))
+        read = {name: np.asarray(array) for name, array in arrays.items() if name != "previews"}
     except Exception as error:  # a missing array, a flipped bit (checksum), a cut file: each its own kind
-        raise InputError(f"the record {path} is damaged ({type(error).__name__}: {error}); paint it again") from error
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+    return DecodeRecord(about=described, previews=StoredPreviews(arrays["previews"], path), **read)
+
+
+def _check_whole(arrays: Mapping[str, Any], about: About, chunks: Mapping[str, int]) -> None:
+    """Raises ValueError for an array of another shape, or with fewer pieces on disk than were written.
+
+    A piece that is missing reads as an empty one, so the number of pieces is part of the record (`chunks`; records of
+    earlier versions lack it).
+    """
+    for name, shape in about.shapes().items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"'{name}' has the shape {arrays[name].shape}, expected {shape}")
+        there, written = arrays[name].nchunks_initialized, chunks.get(name)
+        if written is not None and there != written:
+            raise ValueError(f"'{name}' has {there} of its {written} pieces")
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(f"the record {path} is damaged ({reason}); paint it again")

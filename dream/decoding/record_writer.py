@@ -19,6 +19,19 @@ from dream.decoding.record import FORMAT, GIVEN, VERSION, About, DecodeRecord
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 
+_EMPTY: dict[str, tuple[Any, float]] = {
+    "tokens": (np.float32, np.nan),
+    "order": (np.int32, 0),
+    "reveal_step": (np.int32, GIVEN),
+    "mask": (bool, 0),
+    "alive": (bool, 0),
+    "kept": (bool, 0),
+    "alignment": (np.float32, np.nan),
+    "decoded_fraction": (np.float64, np.nan),
+    "guidance": (np.float64, np.nan),
+}
+"""Type of each array, and its values before anything was painted."""
+
 
 class RecordWriter:
     """Stores the step records of a decode as they come; leaving `with` finishes the store.
@@ -30,23 +43,12 @@ class RecordWriter:
         """Raises InputError if `path` exists and must not be overwritten, or is not a record."""
         refuse_existing(path, overwrite)
         self.path, self.about = path, about
-        pictures, steps, k = len(about.prompts), about.settings.steps, about.settings.candidates
-        n, d, side = about.num_tokens, about.token_dim, about.picture_size
-        self.arrays: dict[str, np.ndarray] = {
-            "tokens": np.full((pictures, k, n, d), np.nan, np.float32),
-            "order": np.zeros((pictures, n), np.int32),
-            "reveal_step": np.full((pictures, n), GIVEN, np.int32),
-            "mask": np.zeros((steps, pictures, n), bool),
-            "alive": np.zeros((steps, pictures, k), bool),
-            "kept": np.zeros((steps, pictures, k), bool),
-            "alignment": np.full((steps, pictures, k), np.nan, np.float32),
-            "decoded_fraction": np.full(steps, np.nan, np.float64),
-            "guidance": np.full(steps, np.nan, np.float64),
-        }
+        shapes = about.shapes()
+        self.arrays = {name: np.full(shapes[name], fill, dtype) for name, (dtype, fill) in _EMPTY.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         self.group = _create_group(self.folder)
-        self.previews = _create(self.group, "previews", (steps, pictures, k, 3, side, side), np.uint8, 0, 2)
+        self.previews = _create(self.group, "previews", shapes["previews"], np.uint8, 0, 2)
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -107,10 +109,13 @@ class RecordWriter:
             self.previews[step, int(picture)] = block
 
     def _finish(self) -> None:
+        chunks = {"previews": self.previews.nchunks_initialized}
         for name, values in self.arrays.items():
-            fill = np.nan if values.dtype.kind == "f" else GIVEN if name == "reveal_step" else 0
-            _create(self.group, name, values.shape, values.dtype, fill, 0)[...] = values
-        self.group.attrs.update({"format": FORMAT, "version": VERSION, "about": self.about.to_dict()})
+            stored = _create(self.group, name, values.shape, values.dtype, _EMPTY[name][1], 0)
+            stored[...] = values
+            chunks[name] = stored.nchunks_initialized
+        about = self.about.to_dict()
+        self.group.attrs.update({"format": FORMAT, "version": VERSION, "about": about, "chunks": chunks})
         if self.path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.old.", dir=self.path.parent))
             os.rename(self.path, old / "record")

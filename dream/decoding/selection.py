@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dream.config import DecodeConfig, HeadConfig
 from dream.errors import InputError, did_you_mean
+from dream.fields import as_dataclass
 from dream.masking import reveal_schedule
 
 Selection = Literal["none", "once", "every", "halving"]
@@ -101,12 +102,9 @@ class DecodeSettings:
     def from_dict(cls, tree: Mapping[str, Any]) -> "DecodeSettings":
         """Inverse of `to_dict`; raises InputError for unknown or ill-typed fields."""
         known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(tree) - known):
+        if isinstance(tree, Mapping) and (unknown := sorted(set(tree) - known)):
             raise InputError(f"unknown decoding setting '{unknown[0]}'; known are {', '.join(sorted(known))}")
-        try:
-            return cls(**{**tree, "select_steps": tuple(tree.get("select_steps", ()))})
-        except TypeError as error:
-            raise InputError(f"the decoding settings cannot be read: {error}") from error
+        return as_dataclass(tree, cls, "the decoding settings")
 
     @property
     def scores(self) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from dream.evaluation.events import EvaluationEvent, event_from_dict, event_to_dict
+from dream.json_text import parse_json
 
 EVENT_FORMAT = 1
 """Version of the records; a session of another version reads as empty."""
@@ -46,7 +47,7 @@ def read_events(path: Path) -> list[EvaluationEvent]:
     readable = False
     for line in lines:
         try:
-            tree = json.loads(line)
+            tree = parse_json(line)
             if tree["event"] == SESSION:
                 events, readable = [], tree["format"] == EVENT_FORMAT
             elif readable and (event := event_from_dict(tree)) is not None:

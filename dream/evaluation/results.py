@@ -7,13 +7,15 @@ or settings are kept, so that no measurement is lost; measuring an entry again r
 import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dream.errors import InputError
 from dream.evaluation.statistics import Estimate, Measure
+from dream.fields import as_dataclass
 from dream.files import replace_text
+from dream.json_files import read_json_object
 
 MAY_BE_UNDEFINED = {"AUC", "AUC within reach", "mIoU", "pixel accuracy"}
 """Measures that are ratios of what the data may not have (a right and a wrong candidate, a pixel with a class)."""
@@ -80,8 +82,43 @@ class TaskResult:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> "TaskResult":
-        """Returns the entry of `to_dict`'s result."""
-        return cls(**{**tree, "measures": tuple(_measure(row) for row in tree["measures"])})
+        """Returns the entry of `to_dict`'s result; raises InputError for one of another shape."""
+        stored = as_dataclass(tree, _StoredMeasures).measures
+        plain_fields = as_dataclass({**tree, "measures": ()}, cls)
+        return replace(plain_fields, measures=tuple(measure.read() for measure in stored))
+
+
+@dataclass(frozen=True)
+class _StoredMeasure:
+    """A measure as its file has it: null for a number that is not finite."""
+
+    task: str
+    name: str
+    where: dict[str, Any]
+    value: float | None
+    low: float | None
+    high: float | None
+    count: int
+    kind: str = ""
+    rows: str = ""
+
+    def read(self) -> Measure:
+        """The measure."""
+        value, low, high = (math.nan if number is None else number for number in (self.value, self.low, self.high))
+        return Measure(self.task, self.name, self.where, Estimate(value, low, high, self.count, self.kind, self.rows))
+
+
+@dataclass(frozen=True)
+class _StoredMeasures:
+    measures: tuple[_StoredMeasure, ...]
+
+
+@dataclass(frozen=True)
+class _StoredResults:
+    format: int
+    name: str
+    model: str
+    entries: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -117,16 +154,14 @@ def results_path(folder: Path, name: str) -> Path:
 def read_results(path: Path) -> Results:
     """Reads a results file; raises InputError if it is damaged or not a results file."""
     try:
-        tree = json.loads(path.read_text())
-        if tree["format"] != FORMAT:
-            raise InputError(f"{path} has another format version: move it away and measure again")
-        return Results(tree["name"], tree["model"], tuple(TaskResult.from_dict(e) for e in tree["entries"]))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
+        tree = read_json_object(path)
+        if tree.get("format", FORMAT) != FORMAT:
+            raise InputError("it has another format version")
+        stored = as_dataclass(tree, _StoredResults)
+        return Results(stored.name, stored.model, tuple(map(TaskResult.from_dict, stored.entries)))
+    except InputError as error:
         raise InputError(
-            f"{path} is damaged or not a results file ({reason}): move it away or delete it, and measure again"
+            f"{path} is damaged or not a results file ({error}): move it away or delete it, and measure again"
         ) from error
 
 
@@ -206,12 +241,6 @@ def _same_data(one: dict[str, Any], other: dict[str, Any]) -> bool:
     if None in (one.get("revision", ""), other.get("revision", "")):
         shared = set(shared) - {"revision"}
     return all(same(one.get(key), other.get(key)) for key in shared)
-
-
-def _measure(row: dict[str, Any]) -> Measure:
-    value, low, high = (math.nan if row[key] is None else row[key] for key in ("value", "low", "high"))
-    estimate = Estimate(value, low, high, row["count"], row.get("kind", ""), row.get("rows", ""))
-    return Measure(row["task"], row["name"], row["where"], estimate)
 
 
 def _short(value: Any) -> str:

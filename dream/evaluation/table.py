@@ -110,7 +110,7 @@ def text_table(results: Sequence[Results]) -> list[str]:
 
 
 def _wrapped(row: str) -> list[str]:
-    return textwrap.wrap(row, WIDEST, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.wrap(row, WIDEST, initial_indent="  ", subsequent_indent="    ") or [""]
 
 
 def markdown_table(results: Sequence[Results]) -> list[str]:

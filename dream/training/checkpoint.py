@@ -188,8 +188,10 @@ def read_state(folder: Path) -> TrainingState:
             positions=tuple(tree["positions"]),
             validation_loss=tree["validation_loss"],
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise _damaged(folder / "state.json", f"it lacks {error}") from error
+    except (InputError, TypeError) as error:
+        raise _damaged(folder / "state.json", str(error)) from error
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:

@@ -13,30 +13,26 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from dream.errors import InputError
-from dream.files import replace_text
+from dream.files import replace_bytes, replace_text
+from dream.json_files import read_as, read_json_object
 from dream.json_text import parse_json
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
 """Packages whose versions are stored in the run's record."""
-CONTENTS = (
-    "config.json",
-    "metrics.jsonl",
-    "heartbeat.json",
-    "report.json",
-    "tokenizer",
-    "checkpoints",
-    "samples",
-    "set-aside",
-)
+METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
+ROW_KINDS = ("train", "validation")
+_RECORD = {"source": str, "config": dict, "history": list, "data": dict}
+"""Fields of a run's record that are relied on, if they are there."""
+CONTENTS = ("config.json", METRICS, "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
 """Everything that a run owns in its folder, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
@@ -110,7 +106,7 @@ class RunLog:
         if self.writes:
             self.check_claim()
             row = {"kind": kind, "step": step, "time": time.time(), **values}
-            with (self.folder / "metrics.jsonl").open("a") as file:
+            with (self.folder / METRICS).open("a") as file:
                 file.write(json.dumps(_finite(row)) + "\n")
 
     def heartbeat(
@@ -130,13 +126,26 @@ class RunLog:
         name = "report.json" if self.writes else f"report-rank{self.rank}.json"
         _replace_json(self.folder / name, tree)
 
-    def drop_rows_after(self, step: int) -> None:
-        """Removes the rows of steps that will be trained again, and an incomplete last line."""
-        path = self.folder / "metrics.jsonl"
-        if self.writes and path.exists():
-            self.check_claim()
-            kept = [json.dumps(row) + "\n" for row in read_metrics(self.folder) if row["step"] <= step]
-            replace_text(path, "".join(kept))
+    def set_aside_rows_after(self, step: int) -> int:
+        """Moves the rows of steps that will be trained again, and an incomplete last line, to `set-aside/`.
+
+        Returns the number of damaged lines, which stay where they are.
+        """
+        path = self.folder / METRICS
+        if not self.writes or not path.exists():
+            return 0
+        self.check_claim()
+        *lines, torn = path.read_bytes().split(b"\n")
+        rows = [(line, read_row(line)) for line in lines]
+        later = [line for line, row in rows if row is not None and row["step"] > step] + ([torn] if torn else [])
+        if later:
+            aside = self.folder / SET_ASIDE / METRICS
+            aside.parent.mkdir(exist_ok=True)
+            with aside.open("ab") as file:
+                file.write(b"".join(line + b"\n" for line in later))
+            kept = [line + b"\n" for line, row in rows if row is None or row["step"] <= step]
+            replace_bytes(path, b"".join(kept))
+        return sum(row is None and bool(line.strip()) for line, row in rows)
 
 
 def holds_run(folder: Path) -> bool:
@@ -149,25 +158,30 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise InputError(f"{folder} holds no run: there is no {path}")
-    try:
-        tree = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: it is not JSON ({error})") from error
-    if not isinstance(tree, dict) or "config" not in tree:
+    tree = read_json_object(path)
+    if "config" not in tree:
         raise InputError(f"{path} is not the record of a run: it lacks 'config'")
+    for name, kind in _RECORD.items():
+        if not isinstance(tree.get(name, kind()), kind):
+            raise InputError(f"{path} is damaged: '{name}' is {tree[name]!r:.80}")
     return tree
 
 
 def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
-    """The rows of `metrics.jsonl` (of one kind, or all), oldest first; empty if there is no file yet."""
-    return [row for row in _rows(folder / "metrics.jsonl") if kind is None or row["kind"] == kind]
+    """The rows of `metrics.jsonl` (of one kind, or all), oldest first; empty if there is no file yet.
+
+    Damaged lines are left out.
+    """
+    path = folder / METRICS
+    rows = map(read_row, path.read_bytes().split(b"\n")) if path.is_file() else ()
+    return [row for row in rows if row is not None and kind in (None, row["kind"])]
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:
-    """The last heartbeat; None if there is none."""
+    """The last heartbeat; None if there is none that can be read."""
     try:
-        return Heartbeat(**parse_json((folder / "heartbeat.json").read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
+        return read_as(folder / "heartbeat.json", Heartbeat)
+    except (OSError, InputError):
         return None
 
 
@@ -233,14 +247,14 @@ def git_commit() -> str | None:
     return done.stdout.strip() or None
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    for line in path.read_text().splitlines():
-        try:
-            yield json.loads(line)
-        except ValueError:  # the last line of a killed process
-            return
+def read_row(line: bytes) -> dict[str, Any] | None:
+    """The row in a line of `metrics.jsonl`; None if the line is damaged."""
+    try:
+        row = parse_json(line)
+    except ValueError:
+        return None
+    fits = isinstance(row, dict) and row.get("kind") in ROW_KINDS and isinstance(row.get("step"), int)
+    return row if fits else None
 
 
 def _finite(value: Any) -> Any:

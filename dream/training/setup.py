@@ -109,7 +109,9 @@ def open_run(
             }
         )
         log.event("resumed", step=start.step, set_aside=moved, **about)
-        log.drop_rows_after(start.step if start.checkpoint else -1)
+        if damaged := log.set_aside_rows_after(start.step if start.checkpoint else -1):
+            place = folder / run_log.METRICS
+            Console(True).say(f"{place} has {damaged} damaged line{'s' * (damaged > 1)}, left as found")
     else:
         folder.mkdir(parents=True, exist_ok=True)
         run_log.delete_run(folder)

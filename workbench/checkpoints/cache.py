@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dream.errors import InputError
 from dream.files import replace_text
+from dream.json_files import read_json_object
 
 VERSION = 1
 """Changes with the format of the results; older results are then computed again."""
@@ -27,9 +29,9 @@ class DiskCache:
     def get(self, *key: str) -> Any:
         """The result under this key; None if there is none or it is damaged."""
         try:
-            tree = json.loads(self._path(key).read_text())
-            return tree["found"] if tree["key"] == list(key) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            tree = read_json_object(self._path(key))
+            return tree.get("found") if tree.get("key") == list(key) else None
+        except (OSError, InputError):
             return None
 
     def put(self, key: Sequence[str], result: Any) -> None:

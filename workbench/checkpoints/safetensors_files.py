@@ -4,7 +4,6 @@ The header gives names, shapes, data types and offsets. It is checked against th
 """
 
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dream.errors import InputError
+from dream.json_text import parse_json
 
 LENGTH_BYTES = 8
 """Size of the little-endian number at the start of the file, which is the header's length."""
@@ -72,7 +72,7 @@ def read_header(path: Path) -> tuple[list[StoredTensor], dict[str, str]]:
             raise _damaged(path, f"its header claims {length:,} bytes, but the file has {size:,}")
         text = file.read(length)
     try:
-        tree = json.loads(text)
+        tree = parse_json(text)
         notes = tree.pop("__metadata__", None) or {}
         first = LENGTH_BYTES + length
         tensors = [_stored(name, about, first, size, path) for name, about in tree.items()]

@@ -8,6 +8,7 @@ by MAX_ENTRIES pictures of each kind and PATH_LENGTH patches per token.
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from dream.decoding.previews import to_uint8
 from dream.decoding.record import GIVEN, DecodeRecord, load_record
 from dream.errors import InputError
 from dream.files import replace_text
+from dream.json_files import read_json_object
 from workbench.decode.request import Stretch, stretches, winner
 from workbench.decode.words import caption_words
 from workbench.palette import candidate_colour
@@ -69,12 +71,10 @@ def player_data(decode: StoredDecode | DecodeRecord) -> dict[str, Any]:
     """
     path = decode.path / PLAYER if isinstance(decode, StoredDecode) else None
     if path is not None and path.is_file():
-        try:
-            tree = json.loads(path.read_text())
-            if tree["version"] == VERSION:
-                return dict(tree["data"])
-        except (ValueError, KeyError, TypeError):
-            pass  # cut short, or of another version: computed again
+        with suppress(InputError):  # cut short: computed again, as is one of another version
+            tree = read_json_object(path)
+            if tree.get("version") == VERSION and isinstance(tree.get("data"), dict):
+                return tree["data"]
     return _base(record_of(decode), _title(decode))
 
 

@@ -3,7 +3,6 @@
 Reads no weights.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Literal
 
 from dream.errors import InputError
 from dream.evaluation.results import Results, TaskResult, read_results
+from dream.json_files import read_json
 from dream.plain_text import printable
 from dream.pretrained import weights_file
 from dream.training import checkpoint
@@ -146,8 +146,8 @@ def _is_ours(path: Path) -> bool:
 @lru_cache(maxsize=1024)
 def _looks_ours(path: Path, changed: int, size: int) -> bool:
     try:
-        tree = json.loads(path.read_text())
-    except ValueError:
+        tree = read_json(path)
+    except InputError:
         return True
     except OSError:
         return False

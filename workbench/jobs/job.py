@@ -9,16 +9,17 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from dream.errors import RunError
+from dream.errors import InputError, RunError
 from dream.files import replace_text
+from dream.json_files import read_as
 from dream.training.processes import ProcessTable, is_alive
 from dream.training.run_log import find_training
 from workbench.workspace import Workspace
@@ -161,10 +162,6 @@ def write_job(workspace: Workspace, job: Job) -> None:
 def read_job(file: Path) -> Job | None:
     """Reads a job from its file; None if it is damaged or missing."""
     try:
-        tree: Mapping[str, Any] = json.loads(file.read_text())
-        paths = {"out": Path(tree["out"]), "log": Path(tree["log"])}
-        job = Job(**{**tree, **paths, "arguments": tuple(tree["arguments"])})
-        fits = job.state in get_args(State) and job.kind in get_args(Kind) and isinstance(job.queued, float)
-        return job if fits else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_as(file, Job)
+    except (OSError, InputError):
         return None

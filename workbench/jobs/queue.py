@@ -23,6 +23,7 @@ from typing import cast, get_args
 from dream.errors import InputError
 from dream.exit_codes import exit_code
 from dream.files import replace_text
+from dream.json_files import read_as
 from dream.training import run_log
 from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
@@ -130,6 +131,17 @@ def wake(workspace: Workspace) -> None:
 
 
 # the supervisor
+
+
+@dataclasses.dataclass(frozen=True)
+class _Supervisor:
+    """The process that runs the queue, as its file names it."""
+
+    pid: int
+    process_start: str | None
+    host: str = ""
+    boot: str = ""
+    namespace: str = ""
 
 
 def supervise(workspace: Workspace) -> None:
@@ -260,12 +272,11 @@ def _supervised(workspace: Workspace) -> bool:
     """Whether a supervisor runs, here or elsewhere."""
     file = _supervisor_file(workspace)
     try:
-        tree = json.loads(file.read_text())
-        table = ProcessTable(*(tree.get(name, "") for name in ProcessTable._fields))
-        if not table.is_own:
+        found = read_as(file, _Supervisor)
+        if not ProcessTable(found.host, found.boot, found.namespace).is_own:
             return abs(time.time() - file.stat().st_mtime) < STALE_SECONDS
-        return is_alive(tree["pid"], tree["process_start"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return is_alive(found.pid, found.process_start)
+    except (OSError, InputError):
         return False
 
 

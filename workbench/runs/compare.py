@@ -3,7 +3,6 @@
 It opens no weights.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from PIL import Image
 from dream.data.transforms import BrokenPicture, open_picture
 from dream.decoding import pictures
 from dream.errors import InputError
+from dream.training.run_log import read_row
 from workbench.field_docs import shown_value
 from workbench.runs.folders import list_sheets, record_or_problem, sheet_step
 from workbench.runs.rows import is_number
@@ -45,8 +45,8 @@ def glance(metrics: Path) -> Glance:
         content = metrics.read_bytes()
     except OSError:
         return Glance()
-    checks = [_row(line) for line in content.split(b"\n") if b'"kind": "validation"' in line]
-    last = next((row for line in reversed(content[-TAIL:].split(b"\n")) if "lr" in (row := _row(line))), {})
+    checks = [row for line in content.split(b"\n") if b'"kind": "validation"' in line and (row := read_row(line))]
+    last = next((row for line in reversed(content[-TAIL:].split(b"\n")) if "lr" in (row := read_row(line) or {})), {})
     speed = last.get("samples_per_second")
     best = {
         key: [row[key] for row in checks if is_number(row.get(key))]
@@ -141,14 +141,6 @@ def cut_sheet(sheet: Image.Image, prompts: Sequence[str], titles: Sequence[str] 
     parts = max(1, len(titles)) * (top - begin + title)
     fits = pictures.MARGIN + head + parts - pictures.GAP + pictures.MARGIN == sheet.height and side > 0
     return tiles if fits else {}
-
-
-def _row(line: bytes) -> dict[str, Any]:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return {}
-    return row if isinstance(row, dict) else {}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, str]:

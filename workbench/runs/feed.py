@@ -1,13 +1,13 @@
 """A run followed while it trains: its record and curves, read again only when its files change."""
 
 import dataclasses
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
 from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.json_files import read_json_object
 from workbench.runs.curves import Curves, curves_of
 from workbench.runs.folders import record_or_problem
 from workbench.runs.rows import RowReader
@@ -62,10 +62,9 @@ class RunFeed:
 def broken_data(folder: Path) -> dict[str, Any]:
     """Problems that the run found in its data (`report.json`), in words; empty if there is no report."""
     try:
-        tree = json.loads((folder / "report.json").read_text())
-    except (OSError, ValueError):
+        return read_json_object(folder / "report.json")
+    except (OSError, InputError):
         return {}
-    return tree if isinstance(tree, dict) else {}
 
 
 def _config(record: dict[str, Any]) -> DreamConfig | None:

@@ -3,14 +3,14 @@
 Only new bytes are read. Damaged lines are counted and raise nothing.
 """
 
-import json
 import math
 import os
 import threading
 from pathlib import Path
 from typing import Any
 
-KINDS = ("train", "validation")
+from dream.training.run_log import METRICS, read_row
+
 HEAD_BYTES = 128
 """Bytes of a file's beginning that identify it, in case another file replaces it."""
 
@@ -21,7 +21,7 @@ class RowReader:
     """A run's rows so far. Safe to use from several threads; returned lists are never mutated."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "metrics.jsonl"
+        self.path = folder / METRICS
         self.version = 0
         """Increases with every new row."""
         self.damaged = 0
@@ -57,21 +57,11 @@ class RowReader:
             file.seek(self._offset)
             text = file.read(size - self._offset)
         whole = text.rfind(b"\n") + 1  # the rest is an incomplete line
-        new = [_row(line) for line in text[:whole].splitlines() if line.strip()]
+        new = [read_row(line) for line in text[:whole].splitlines() if line.strip()]
         self._offset += whole
         self.damaged += sum(row is None for row in new)
         self._rows = [*self._rows, *(row for row in new if row is not None)]
         self.version += bool(whole)
-
-
-def _row(line: bytes) -> Row | None:
-    """Parses a line; None if it is damaged."""
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    fits = isinstance(row, dict) and row.get("kind") in KINDS and is_number(row.get("step"))
-    return row if fits else None
 
 
 def is_number(value: Any) -> bool:

@@ -8,7 +8,6 @@ whose record holds the first prompt's candidates.
 import json
 import secrets
 import shutil
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from dream.decoding.record import load_record
 from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
+from dream.json_text import parse_json
 from workbench.store import StoredDecode, begin, open_stored
 from workbench.trajectories.finished import Finished, finish_all
 from workbench.trajectories.race import KIND, Race, about_record, open_race, paint_race, race_of
@@ -128,7 +128,7 @@ def open_finished(stored: StoredDecode) -> Finished:
     path = stored.path / FILE
     try:
         with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
+            about = parse_json(str(file["about"]))
             arrays = {name: file[name] for name in ARRAYS}
         whole: dict[str, Any] = {**{name: tuple(about[name]) for name in LISTS}, **arrays}
         settings = DecodeSettings.from_dict(about["settings"])
@@ -136,7 +136,7 @@ def open_finished(stored: StoredDecode) -> Finished:
         if found.scores.shape[:2] != (len(found.steps), len(found.prompts)):
             raise ValueError("scores of another shape")
         return found
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # zip, zlib, numpy and JSON: each its own kinds
         raise InputError(f"{path} is damaged ({error}); delete it and finish the candidates again") from error
 
 

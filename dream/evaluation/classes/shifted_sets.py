@@ -5,7 +5,6 @@ that map them. As in these benchmarks, only pictures of classes that both sets h
 can be answered.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from dream.evaluation.classes.hub import hub_labels
 from dream.evaluation.classes.layouts.reading import read_all_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 from dream.evaluation.classes.sources import of_datasets
+from dream.json_files import read_json_object
 
 MAPPINGS = "mappings"
 """ObjectNet's folder of class maps."""
@@ -139,6 +139,6 @@ def _without_border(content: bytes, size: int) -> Pixels:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return read_json_object(path)
+    except (OSError, InputError) as error:
         raise InputError(f"cannot read ObjectNet's file {path}: {error}") from None
