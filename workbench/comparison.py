@@ -32,7 +32,7 @@ from dream.evaluation.table import markdown_table
 from dream.evaluation.tasks import named_tasks
 from dream.exit_codes import exit_code
 from dream.files import check_writable, replace_text
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 from dream.presets import SIZES
 from dream.training import run_log
 from dream.training.claim import check_not_held

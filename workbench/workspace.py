@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
-from dream.json_files import read_as
+from dream.json_text import read_as
 from dream.plain_text import require_text
 
 VARIABLE = "DREAM_WORKSPACE"

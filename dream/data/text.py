@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dream.data.words import TrainingWords
 from dream.errors import InputError
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
 

@@ -15,7 +15,7 @@ from dream.errors import InputError
 from dream.evaluation.statistics import Estimate, Measure
 from dream.fields import as_dataclass
 from dream.files import replace_text
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 
 MAY_BE_UNDEFINED = {"AUC", "AUC within reach", "mIoU", "pixel accuracy"}
 """Measures that are ratios of what the data may not have (a right and a wrong candidate, a pixel with a class)."""

@@ -21,8 +21,7 @@ from typing import Any, Literal
 
 from dream.errors import InputError
 from dream.files import replace_bytes, replace_text
-from dream.json_files import read_as, read_json_object
-from dream.json_text import parse_json
+from dream.json_text import parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 

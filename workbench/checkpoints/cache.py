@@ -12,7 +12,7 @@ from typing import Any
 
 from dream.errors import InputError
 from dream.files import replace_text
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 
 VERSION = 1
 """Changes with the format of the results; older results are then computed again."""

@@ -24,7 +24,7 @@ from dream.decoding.previews import to_uint8
 from dream.decoding.record import GIVEN, DecodeRecord, load_record
 from dream.errors import InputError
 from dream.files import replace_text
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 from workbench.decode.request import Stretch, stretches, winner
 from workbench.decode.words import caption_words
 from workbench.palette import candidate_colour

@@ -11,7 +11,7 @@ from typing import Literal
 
 from dream.errors import InputError
 from dream.evaluation.results import Results, TaskResult, read_results
-from dream.json_files import read_json
+from dream.json_text import read_json
 from dream.plain_text import printable
 from dream.pretrained import weights_file
 from dream.training import checkpoint

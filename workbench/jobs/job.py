@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 
 from dream.errors import InputError, RunError
 from dream.files import replace_text
-from dream.json_files import read_as
+from dream.json_text import read_as
 from dream.training.processes import ProcessTable, is_alive
 from dream.training.run_log import find_training
 from workbench.workspace import Workspace

@@ -23,7 +23,7 @@ from typing import cast, get_args
 from dream.errors import InputError
 from dream.exit_codes import exit_code
 from dream.files import replace_text
-from dream.json_files import read_as
+from dream.json_text import read_as
 from dream.training import run_log
 from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start

@@ -7,7 +7,7 @@ from typing import Any
 
 from dream.config import DreamConfig
 from dream.errors import InputError
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 from workbench.runs.curves import Curves, curves_of
 from workbench.runs.folders import record_or_problem
 from workbench.runs.rows import RowReader

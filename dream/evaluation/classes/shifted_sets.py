@@ -20,7 +20,7 @@ from dream.evaluation.classes.hub import hub_labels
 from dream.evaluation.classes.layouts.reading import read_all_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 from dream.evaluation.classes.sources import of_datasets
-from dream.json_files import read_json_object
+from dream.json_text import read_json_object
 
 MAPPINGS = "mappings"
 """ObjectNet's folder of class maps."""

@@ -137,3 +137,24 @@ def test_decoding_to_pictures_needs_no_zarr():
         "dream.decoding.gallery, dream.decoding.record"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("harm", ["missing", "cut", "flipped"])
+def test_no_piece_of_a_record_can_be_harmed_unnoticed(pretrained, tmp_path, harm):
+    path = tmp_path / "a.zarr"
+    write(pretrained, path, SETTINGS["plain"])
+    pieces = sorted(file for file in path.rglob("c/**/*") if file.is_file())
+    assert len(pieces) > 10
+    for piece in pieces:
+        content = piece.read_bytes()
+        if harm == "missing":
+            piece.unlink()
+        else:
+            middle = len(content) // 2
+            cut, flipped = content[:middle], content[:middle] + bytes([content[middle] ^ 8]) + content[middle + 1 :]
+            piece.write_bytes(cut if harm == "cut" else flipped)
+        with pytest.raises(InputError, match="damaged") as caught:
+            _ = load_record(path).previews[:]
+        assert str(path) in str(caught.value)
+        piece.write_bytes(content)
+    assert load_record(path).previews[:].any()

@@ -300,7 +300,7 @@ def test_nothing_is_written_without_the_claim(tmp_path):
             lambda: log.row("train", 2),
             lambda: log.heartbeat("running", 1, 2),
             lambda: log.report({}),
-            lambda: log.drop_rows_after(0),
+            lambda: log.set_aside_rows_after(0),
         ):
             with pytest.raises(RunError, match="taken over"):
                 write()

@@ -37,13 +37,38 @@ def test_a_line_that_was_cut_off_is_not_read_and_goes_on_resume(tmp_path):
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"kind": "train", "st')
     assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [2, 4, 6]
-    log.drop_rows_after(4)
+    log.set_aside_rows_after(4)
     log.row("train", 5)
     assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [2, 4, 5]
 
 
+def test_a_damaged_line_in_the_middle_hides_no_other_and_stays(tmp_path):
+    log, path = RunLog(tmp_path), tmp_path / "metrics.jsonl"
+    for step in (2, 4, 6):
+        log.row("train", step)
+    lines = path.read_bytes().split(b"\n")
+    for damage in (b"{}", b"null", b"[" * 100_000, b"\xff\xfe", b'{"kind": "train", "step": "4"}'):
+        path.write_bytes(b"\n".join([lines[0], damage, *lines[1:]]))
+        assert [row["step"] for row in run_log.read_metrics(tmp_path)] == [2, 4, 6]
+    assert log.set_aside_rows_after(6) == 1
+    assert len(path.read_bytes().splitlines()) == 4
+
+
+def test_rows_of_steps_that_are_trained_again_are_moved_not_lost(tmp_path):
+    log = RunLog(tmp_path)
+    for step in (2, 4, 6, 8):
+        log.row("train", step)
+    before = (tmp_path / "metrics.jsonl").read_bytes().splitlines()
+    log.set_aside_rows_after(4)
+    log.row("train", 6)
+    log.set_aside_rows_after(4)
+    aside = (tmp_path / "set-aside" / "metrics.jsonl").read_bytes().splitlines()
+    assert aside[:2] == before[2:] and len(aside) == 3
+    assert (tmp_path / "metrics.jsonl").read_bytes().splitlines() == before[:2]
+
+
 def test_no_rows_before_the_first(tmp_path):
-    RunLog(tmp_path).drop_rows_after(3)
+    RunLog(tmp_path).set_aside_rows_after(3)
     assert run_log.read_metrics(tmp_path) == []
 
 
