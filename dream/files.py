@@ -1,9 +1,15 @@
-"""Checks that a place can be written to, before any work is done for it, and atomic replacement of text files."""
+"""Checks that a place can be written to, atomic replacement of text files, and where the user's cache is."""
 
 import os
 from pathlib import Path
 
 from dream.errors import InputError
+
+
+def user_cache() -> Path:
+    """Folder of what is kept on this machine for all projects: in DREAM_CACHE, otherwise in the user's cache."""
+    cache = os.environ.get("DREAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "dream-workbench"
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:

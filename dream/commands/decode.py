@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--score",
         default="cosine",
-        help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, or a sum "
-        "such as cosine+relevance",
+        help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, critic "
+        "(made by dream critic train), or a sum such as critic+cosine",
     )
     add(
         "--orders",

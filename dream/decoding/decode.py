@@ -22,6 +22,7 @@ from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:
+    from dream.decoding.critic import Critic
     from dream.model.dream import Dream
 
 Scored = Literal["choices", "finished", "all"]
@@ -64,18 +65,19 @@ def decode_iter(
     beginning: Beginning = None,
     scored: Scored = "choices",
     noise: NoiseSource | None = None,
+    critic: "Critic | None" = None,
 ) -> Iterator[StepRecord]:
     """Yields a record per step of decoding B prompts with K candidates each.
 
     `Midway` continues in its own order with the tokens it has revealed. `noise` replaces that of the settings'
-    seed. Raises ValueError for a model in training mode, and for a midway state that these settings do not
-    lead to.
+    seed; `critic` is needed by the score of that name. Raises ValueError for a model in training mode, and for a
+    midway state that these settings do not lead to.
     """
     if model.training:
         raise ValueError("decoding needs the model in eval mode: call model.eval()")
-    context = DecodeContext.of(model, prompted, settings, noise)
+    context = DecodeContext.of(model, prompted, settings, noise, critic)
     score = score_of(settings)
-    midway = _begin(context, prompted, beginning)
+    midway = begin_decode(context, prompted, beginning)
     state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
         state, record = decode_step(context, state, plan)
@@ -175,7 +177,7 @@ def decode(model: "Dream", prompted: Prompted, settings: DecodeSettings) -> Deco
     return collect(decode_iter(model, prompted, settings))
 
 
-def _begin(context: DecodeContext, prompted: Prompted, beginning: Beginning) -> Midway:
+def begin_decode(context: DecodeContext, prompted: Prompted, beginning: Beginning = None) -> Midway:
     """The beginning as a decode that has done no step, unless it is midway already."""
     if isinstance(beginning, Midway):
         return beginning

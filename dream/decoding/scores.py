@@ -3,7 +3,8 @@
 `cosine` is the paper's: the joint space's cosine of the partial picture and the caption. The others cost passes of
 their own. `preview` finishes a rough copy and takes its cosine. `confidence` hides what is decoded a part at a time
 and asks how well the head recovers it: it sees form (arXiv 2603.00918). `relevance` asks how much better it does
-with the caption than without: it sees meaning (a diffusion classifier, arXiv 2303.16203). Each is a function of the
+with the caption than without: it sees meaning (a diffusion classifier, arXiv 2303.16203). `critic` is learned
+(`dream.decoding.critic`) and costs no pass. Each is a function of the
 candidate alone: what else is in the batch does not change it.
 """
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from dream.decoding.context import DecodeContext, TokenSampler
+from dream.decoding.critic import critic_score
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import DecodeState
 from dream.diffusion import Draw, add_noise, generative_terms
@@ -85,7 +87,13 @@ def relevance(context: DecodeContext, state: DecodeState) -> Tensor:
     return without - with_caption
 
 
-SCORES: dict[str, Score] = {"cosine": cosine, "preview": preview, "confidence": confidence, "relevance": relevance}
+SCORES: dict[str, Score] = {
+    "cosine": cosine,
+    "preview": preview,
+    "confidence": confidence,
+    "relevance": relevance,
+    "critic": critic_score,
+}
 """Scores by their names; `a+b` is the sum of several, each in standard deviations among a picture's candidates."""
 
 

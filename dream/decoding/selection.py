@@ -26,7 +26,7 @@ Selection = Literal["none", "once", "every", "halving"]
 `halving`: by several comparisons (our extension). `none`: all K are finished.
 """
 
-SCORE_NAMES = ("cosine", "preview", "confidence", "relevance")
+SCORE_NAMES = ("cosine", "preview", "confidence", "relevance", "critic")
 """What candidates can be compared by, as `dream.decoding.scores` computes it."""
 
 DEFAULT_SELECT_AT = "30%tokens"
