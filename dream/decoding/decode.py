@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dream.decoding.context import DecodeContext
 from dream.decoding.noise import NoiseSource, seeded_orders
+from dream.decoding.repair import hide_least_confident
 from dream.decoding.scores import OVERFLOW, decoder_conditions, score_of
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
 from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
@@ -80,6 +81,8 @@ def decode_iter(
     midway = begin_decode(context, prompted, beginning)
     state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
+        if plan.repairs:
+            state = hide_least_confident(context, state, plan.reveals, state.mask.shape[1] - midway.hidden)
         state, record = decode_step(context, state, plan)
         if plan.scored or scored == "all" or (scored == "finished" and plan is plans[-1]):
             state = encode_state(model, state)
@@ -191,7 +194,7 @@ def begin_decode(context: DecodeContext, prompted: Prompted, beginning: Beginnin
 
 def _plans_left(settings: DecodeSettings, midway: Midway) -> list[StepPlan]:
     plans = [plan for plan in plan_steps(settings, midway.hidden) if plan.step >= midway.steps]
-    left, hidden = sum(plan.reveals for plan in plans), int(midway.state.mask[0].sum())
+    left, hidden = sum(plan.reveals for plan in plans if not plan.repairs), int(midway.state.mask[0].sum())
     if left != hidden:
         raise ValueError(
             f"these settings leave {left} tokens to reveal after step {midway.steps}, the state hides {hidden}"

@@ -21,6 +21,8 @@ if TYPE_CHECKING:  # dream.model.dream imports timm
     from dream.model.pretrained import Pretrained
 
 FORMAT, VERSION = "dream decode", 1
+REPAIRED = ("redrawn", "redrawn_step")
+"""Arrays that only the record of a decode with a repair has."""
 GIVEN = -1
 """Reveal step of a position whose token was given (inpainting)."""
 
@@ -103,6 +105,10 @@ class DecodeRecord:
     """(S,) guidance scale of the step."""
     previews: Any
     """(S, B, K, 3, H, W) uint8, a zarr array that is read by slices."""
+    redrawn: np.ndarray | None = None
+    """(B, K, N, D_tok) float32: token that a repair drew in place of the first one; None without a repair."""
+    redrawn_step: np.ndarray | None = None
+    """(B, N) int32: the step of that repair; GIVEN where the first token stayed."""
 
     @property
     def steps(self) -> list[int]:
@@ -121,6 +127,10 @@ class DecodeRecord:
         for earlier in (s for s in self.steps if s < step):
             drawn_by[self.reveal_step[picture] == earlier] = self.drawn_by(earlier, picture, candidate)
         tokens = self.tokens[picture, drawn_by, np.arange(self.about.num_tokens)]
+        if self.redrawn is not None and self.redrawn_step is not None:
+            of = self.redrawn_step[picture]
+            again = (of != GIVEN) & (of <= step)
+            tokens = np.where(again[:, None], self.redrawn[picture, candidate], tokens)
         return np.where(self.mask[step, picture][:, None], np.nan, tokens).astype(np.float32)
 
     def drawn_by(self, step: int, picture: int, candidate: int) -> int:
@@ -173,7 +183,8 @@ def load_record(path: Path) -> DecodeRecord:
     if about.get("format") != FORMAT or about.get("version") != VERSION:
         stored = f"'{about.get('format')}' version {about.get('version')}"
         raise InputError(f"{path} has the format {stored}; expected '{FORMAT}' version {VERSION}")
-    names = [name for name in DecodeRecord.__dataclass_fields__ if name not in ("about", "previews")]
+    names = [name for name in DecodeRecord.__dataclass_fields__ if name not in ("about", "previews", *REPAIRED)]
+    names += [name for name in REPAIRED if name in group]
     try:
         arrays = {name: np.asarray(group[name]) for name in names}
         return DecodeRecord(

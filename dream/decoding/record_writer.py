@@ -28,6 +28,8 @@ class RecordWriter:
 
     def __init__(self, path: Path, about: About, *, overwrite: bool = False) -> None:
         """Raises InputError if `path` exists and must not be overwritten, or is not a record."""
+        if about.settings.begun > 1:
+            raise InputError("a record holds one order per picture, and --orders own has several: use --orders shared")
         refuse_existing(path, overwrite)
         self.path, self.about = path, about
         pictures, steps, k = len(about.prompts), about.settings.steps, about.settings.candidates
@@ -43,6 +45,9 @@ class RecordWriter:
             "decoded_fraction": np.full(steps, np.nan, np.float64),
             "guidance": np.full(steps, np.nan, np.float64),
         }
+        if about.settings.repair:
+            self.arrays["redrawn"] = np.full((pictures, k, n, d), np.nan, np.float32)
+        self.arrays["redrawn_step"] = np.full((pictures, n), GIVEN, np.int32)
         path.parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         self.group = _create_group(self.folder)
@@ -72,9 +77,17 @@ class RecordWriter:
                 given = ~mask[row]
                 given[revealed[row]] = False
                 a["tokens"][picture][:, given] = tokens[row][given]
-            a["tokens"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
+            earlier = a["reveal_step"][picture, revealed[row]]
+            if ((earlier != GIVEN) & (earlier < step)).any():  # a repair: what was drawn first is kept too
+                a["redrawn"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
+                a["redrawn_step"][picture, revealed[row]] = step
+            else:
+                a["tokens"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
         a["order"][pictures] = record.order.cpu().numpy()
-        a["reveal_step"][pictures[:, None], revealed] = step
+        first = a["redrawn_step"][pictures[:, None], revealed] == GIVEN
+        a["reveal_step"][pictures[:, None], revealed] = np.where(
+            first, step, a["reveal_step"][pictures[:, None], revealed]
+        )
         a["mask"][step, pictures] = mask
         a["alive"][step, pictures, candidates] = True
         a["kept"][step, pictures, candidates] = record.kept.cpu().numpy()
@@ -108,7 +121,9 @@ class RecordWriter:
 
     def _finish(self) -> None:
         for name, values in self.arrays.items():
-            fill = np.nan if values.dtype.kind == "f" else GIVEN if name == "reveal_step" else 0
+            if name == "redrawn_step" and "redrawn" not in self.arrays:
+                continue
+            fill = np.nan if values.dtype.kind == "f" else GIVEN if name in ("reveal_step", "redrawn_step") else 0
             _create(self.group, name, values.shape, values.dtype, fill, 0)[...] = values
         self.group.attrs.update({"format": FORMAT, "version": VERSION, "about": self.about.to_dict()})
         if self.path.exists():

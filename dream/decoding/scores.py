@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.critic import critic_score
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.selection import FOLDS, DecodeSettings
 from dream.decoding.state import DecodeState
 from dream.diffusion import Draw, add_noise, generative_terms
 from dream.randomness import generator
@@ -28,8 +28,6 @@ OVERFLOW = (
     "or another checkpoint"
 )
 """Advice for a decode that is not finite."""
-FOLDS = 2
-"""Parts of the decoded tokens that are hidden in turn, one encoder and one decoder pass each."""
 NOISE_SHARES = (0.3, 0.5, 0.7)
 """Shares of noise at which the head recovers tokens: 0 is clean, 1 is noise alone."""
 FILLS = 2
@@ -137,6 +135,16 @@ def recovery_errors(context: DecodeContext, state: DecodeState, *, guided: bool)
         errors += error.sum(dim=-1)
         count += error.shape[-1]
     return require_finite(errors / max(1, count), "the errors of recovering decoded tokens", OVERFLOW)
+
+
+def token_errors(context: DecodeContext, state: DecodeState) -> Tensor:
+    """(R, N): error of recovering each decoded token from the others and the caption; 0 where it is hidden."""
+    errors = torch.zeros(state.mask.shape, device=state.mask.device)
+    for mask, part in _folds(state):
+        encoded = context.model.encode(state.tokens, mask)
+        condition = decoder_conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=False)
+        errors[part] = _head_errors(context, state, condition, part)[0].flatten()
+    return require_finite(errors, "the errors of recovering decoded tokens", OVERFLOW)
 
 
 class _Fold(NamedTuple):
