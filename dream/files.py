@@ -1,4 +1,4 @@
-"""Checks that a place can be written to, before any work is done for it, and atomic replacement of text files."""
+"""Checks that a place can be written to, atomic replacement of text files, and where the user's cache is."""
 
 import os
 import secrets
@@ -10,6 +10,12 @@ WRITING = ".writing"
 """Ending of a file or folder that is not whole yet."""
 MOST_NAME = 200
 """Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
+
+
+def user_cache() -> Path:
+    """Folder of what is kept on this machine for all projects: in DREAM_CACHE, otherwise in the user's cache."""
+    cache = os.environ.get("DREAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "dream-workbench"
 
 
 def check_writable(folder: Path, option: str = "--out") -> None:

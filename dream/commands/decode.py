@@ -58,14 +58,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--score",
         default="cosine",
-        help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, or a sum "
-        "such as cosine+relevance",
+        help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, critic "
+        "(made by dream critic train), or a sum such as critic+cosine",
     )
     add(
         "--orders",
         choices=("shared", "own"),
         default="shared",
         help="whether all tries of a prompt are painted in one order (the paper's, the default) or each in its own",
+    )
+    add(
+        "--repair",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="share of the tokens, those the model is least sure of, that are hidden again and redrawn at the end, for "
+        "as many decoder passes (default: 0, none)",
     )
     add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
     add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
@@ -188,23 +196,32 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     }
     changes = {name: value for name, value in given.items() if value is not None}
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
+    one = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
-    plain = DecodeSettings.of(config.decode, **changes, selection="none")
-    steps = plain.steps
+    plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")
     if plain.sampling_steps and plain.sampling_steps > config.head.train_steps:
         raise InputError(f"--sampling-steps must be at most {config.head.train_steps}, got {plain.sampling_steps}")
     if args.candidates == 1 or args.selection == "none":
         if args.select_at:
             why = "--candidates is 1" if args.candidates == 1 else "--selection none compares none"
             raise InputError(f"--select-at needs candidates to choose among, and {why}")
-        return plain
+        return replace(plain, repair=args.repair)
+    steps = _revealing(plain.steps, args.repair)
     text = args.select_at or DEFAULT_SELECT_AT
     points = parse_select_points(text, args.selection, args.candidates, config.image.num_tokens, steps, hidden)
     start = "from " if args.selection == "every" else ""
     default = "" if args.select_at else f" (--select-at {DEFAULT_SELECT_AT}, the default)"
     places = ", ".join(map(str, points))
     _say(f"comparing {args.candidates} candidates {start}at {places} of {steps} steps{default}")
-    return replace(plain, selection=args.selection, select_steps=tuple(point.step for point in points))
+    chosen = {"selection": args.selection, "select_steps": tuple(point.step for point in points)}
+    return replace(plain, **chosen, repair=args.repair)
+
+
+def _revealing(steps: int, repair: float) -> int:
+    """Steps that reveal tokens. Raises InputError for a repair that these steps cannot have."""
+    from dream.decoding.selection import DecodeSettings
+
+    return DecodeSettings(steps=steps, repair=repair).reveal_steps
 
 
 def _load(

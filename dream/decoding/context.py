@@ -17,6 +17,7 @@ from dream.diffusion import denoise, guide, noise_draws
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:  # dream.model.dream imports timm
+    from dream.decoding.critic import Critic
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
 
@@ -116,12 +117,19 @@ class DecodeContext:
     noise: NoiseSource
     picture_ids: Sequence[int]
     """(B) ids that noise is drawn for."""
+    critic: "Critic | None" = None
+    """The learned critic, if candidates are compared by it."""
 
     @classmethod
     def of(
-        cls, model: "Dream", prompted: Prompted, settings: DecodeSettings, noise: NoiseSource | None = None
+        cls,
+        model: "Dream",
+        prompted: Prompted,
+        settings: DecodeSettings,
+        noise: NoiseSource | None = None,
+        critic: "Critic | None" = None,
     ) -> "DecodeContext":
         """Context of decoding these prompts; `noise` defaults to that of the settings' seed."""
         seeded = SeededNoise(settings.seed, prompted.ids, model.config.image.token_dim)
         text = TextMemory(model, prompted, settings.guided)
-        return cls(model, settings, text, TokenSampler(model, settings), noise or seeded, prompted.ids)
+        return cls(model, settings, text, TokenSampler(model, settings), noise or seeded, prompted.ids, critic)

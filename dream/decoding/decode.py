@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dream.decoding.context import DecodeContext
 from dream.decoding.noise import NoiseSource, seeded_orders
+from dream.decoding.repair import hide_least_confident
 from dream.decoding.scores import OVERFLOW, decoder_conditions, score_of
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
 from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
@@ -22,6 +23,7 @@ from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:
+    from dream.decoding.critic import Critic
     from dream.model.dream import Dream
 
 Scored = Literal["choices", "finished", "all"]
@@ -64,20 +66,23 @@ def decode_iter(
     beginning: Beginning = None,
     scored: Scored = "choices",
     noise: NoiseSource | None = None,
+    critic: "Critic | None" = None,
 ) -> Iterator[StepRecord]:
     """Yields a record per step of decoding B prompts with K candidates each.
 
     `Midway` continues in its own order with the tokens it has revealed. `noise` replaces that of the settings'
-    seed. Raises ValueError for a model in training mode, and for a midway state that these settings do not
-    lead to.
+    seed; `critic` is needed by the score of that name. Raises ValueError for a model in training mode, and for a
+    midway state that these settings do not lead to.
     """
     if model.training:
         raise ValueError("decoding needs the model in eval mode: call model.eval()")
-    context = DecodeContext.of(model, prompted, settings, noise)
+    context = DecodeContext.of(model, prompted, settings, noise, critic)
     score = score_of(settings)
-    midway = _begin(context, prompted, beginning)
+    midway = begin_decode(context, prompted, beginning)
     state, plans = midway.state, _plans_left(settings, midway)
     for plan in plans:
+        if plan.repairs:
+            state = hide_least_confident(context, state, plan.reveals, state.mask.shape[1] - midway.hidden)
         state, record = decode_step(context, state, plan)
         if plan.scored or scored == "all" or (scored == "finished" and plan is plans[-1]):
             state = encode_state(model, state)
@@ -175,7 +180,7 @@ def decode(model: "Dream", prompted: Prompted, settings: DecodeSettings) -> Deco
     return collect(decode_iter(model, prompted, settings))
 
 
-def _begin(context: DecodeContext, prompted: Prompted, beginning: Beginning) -> Midway:
+def begin_decode(context: DecodeContext, prompted: Prompted, beginning: Beginning = None) -> Midway:
     """The beginning as a decode that has done no step, unless it is midway already."""
     if isinstance(beginning, Midway):
         return beginning
@@ -189,7 +194,7 @@ def _begin(context: DecodeContext, prompted: Prompted, beginning: Beginning) -> 
 
 def _plans_left(settings: DecodeSettings, midway: Midway) -> list[StepPlan]:
     plans = [plan for plan in plan_steps(settings, midway.hidden) if plan.step >= midway.steps]
-    left, hidden = sum(plan.reveals for plan in plans), int(midway.state.mask[0].sum())
+    left, hidden = sum(plan.reveals for plan in plans if not plan.repairs), int(midway.state.mask[0].sum())
     if left != hidden:
         raise ValueError(
             f"these settings leave {left} tokens to reveal after step {midway.steps}, the state hides {hidden}"

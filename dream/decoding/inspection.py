@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dream.decoding.context import DecodeContext, TokenSampler
-from dream.decoding.record import DecodeRecord
+from dream.decoding.record import GIVEN, DecodeRecord
 from dream.model.blocks import Rows
 from dream.model.encoder import equal_groups
 from dream.randomness import generator
@@ -77,16 +77,21 @@ def walk_of(record: DecodeRecord, candidate: int | None = None, picture: int = 0
     """The walk of a finished candidate (default: the first one)."""
     candidate = record.finished(picture)[0][0] if candidate is None else candidate
     steps, reveal_step = record.steps, record.reveal_step[picture]
-    revealed = np.stack([reveal_step == step for step in steps])
+    redrawn = np.full_like(reveal_step, GIVEN) if record.redrawn_step is None else record.redrawn_step[picture]
+    revealed = np.stack([(reveal_step == step) | (redrawn == step) for step in steps])
     before = [record.midway(step, picture, candidate).state for step in steps]
+    # what a step reveals was hidden before it, by a repair too
+    hidden = [torch.from_numpy(places) for places in revealed]
+    masks = [state.mask | places for state, places in zip(before, hidden, strict=True)]
+    tokens = [state.tokens.masked_fill(mask.unsqueeze(-1), 0.0) for state, mask in zip(before, masks, strict=True)]
     drawn_by = [record.drawn_by(step, picture, candidate) for step in steps]
     scores = record.alignment[steps, picture, drawn_by]
     if record.about.noise_candidate is not None:
         drawn_by = [record.about.noise_candidate] * len(steps)
     return Walk(
         tuple(steps),
-        torch.cat([state.tokens for state in before]),
-        torch.cat([state.mask for state in before]),
+        torch.cat(tokens),
+        torch.cat(masks),
         torch.from_numpy(revealed),
         torch.from_numpy(record.tokens_at(steps[-1], picture, candidate)),
         tuple(drawn_by),

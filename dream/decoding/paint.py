@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from dream.decoding.critic import critic_for
 from dream.decoding.decode import Scored, collect, decode_iter
 from dream.decoding.previews import to_uint8
 from dream.decoding.selection import DecodeSettings
@@ -55,9 +56,10 @@ def paint_iter(
     beginning: Beginning = None,
     scored: Scored = "choices",
 ) -> Iterator[StepRecord]:
-    """`decode_iter` of a trained model on prompts in words."""
+    """`decode_iter` of a trained model on prompts in words. Raises InputError if it needs a critic and has none."""
+    critic = critic_for(pretrained) if "critic" in settings.scores else None
     prompted = encode_prompts(pretrained, prompts, settings, picture_ids)
-    return decode_iter(pretrained.model, prompted, settings, beginning=beginning, scored=scored)
+    return decode_iter(pretrained.model, prompted, settings, beginning=beginning, scored=scored, critic=critic)
 
 
 def paint_batches(

@@ -77,7 +77,7 @@ class About:
         """Shapes of the arrays of its record, by name."""
         b, s, k = len(self.prompts), self.settings.steps, self.settings.candidates
         n, d, side = self.num_tokens, self.token_dim, self.picture_size
-        return {
+        arrays: dict[str, tuple[int, ...]] = {
             "tokens": (b, k, n, d),
             "order": (b, n),
             "reveal_step": (b, n),
@@ -89,6 +89,7 @@ class About:
             "guidance": (s,),
             "previews": (s, b, k, 3, side, side),
         }
+        return arrays | ({"redrawn": (b, k, n, d), "redrawn_step": (b, n)} if self.settings.repair else {})
 
 
 class StoredPreviews:
@@ -135,6 +136,10 @@ class DecodeRecord:
     """(S,) guidance scale of the step."""
     previews: StoredPreviews | np.ndarray
     """(S, B, K, 3, H, W) uint8, read by slices."""
+    redrawn: np.ndarray | None = None
+    """(B, K, N, D_tok) float32: token that a repair drew in place of the first one; None without a repair."""
+    redrawn_step: np.ndarray | None = None
+    """(B, N) int32: the step of that repair; GIVEN where the first token stayed."""
 
     @property
     def steps(self) -> list[int]:
@@ -153,6 +158,10 @@ class DecodeRecord:
         for earlier in (s for s in self.steps if s < step):
             drawn_by[self.reveal_step[picture] == earlier] = self.drawn_by(earlier, picture, candidate)
         tokens = self.tokens[picture, drawn_by, np.arange(self.about.num_tokens)]
+        if self.redrawn is not None and self.redrawn_step is not None:
+            of = self.redrawn_step[picture]
+            again = (of != GIVEN) & (of <= step)
+            tokens = np.where(again[:, None], self.redrawn[picture, candidate], tokens)
         return np.where(self.mask[step, picture][:, None], np.nan, tokens).astype(np.float32)
 
     def drawn_by(self, step: int, picture: int, candidate: int) -> int:

@@ -29,6 +29,8 @@ _EMPTY: dict[str, tuple[Any, float]] = {
     "alignment": (np.float32, np.nan),
     "decoded_fraction": (np.float64, np.nan),
     "guidance": (np.float64, np.nan),
+    "redrawn": (np.float32, np.nan),
+    "redrawn_step": (np.int32, GIVEN),
 }
 """Type of each array, and its values before anything was painted."""
 
@@ -41,10 +43,13 @@ class RecordWriter:
 
     def __init__(self, path: Path, about: About, *, overwrite: bool = False) -> None:
         """Raises InputError if `path` exists and must not be overwritten, or is not a record."""
+        if about.settings.begun > 1:
+            raise InputError("a record holds one order per picture, and --orders own has several: use --orders shared")
         refuse_existing(path, overwrite)
         self.path, self.about = path, about
         shapes = about.shapes()
-        self.arrays = {name: np.full(shapes[name], fill, dtype) for name, (dtype, fill) in _EMPTY.items()}
+        empty = {name: _EMPTY[name] for name in shapes if name != "previews"}
+        self.arrays = {name: np.full(shapes[name], fill, dtype) for name, (dtype, fill) in empty.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         self.group = _create_group(self.folder)
@@ -74,9 +79,16 @@ class RecordWriter:
                 given = ~mask[row]
                 given[revealed[row]] = False
                 a["tokens"][picture][:, given] = tokens[row][given]
-            a["tokens"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
+            earlier = a["reveal_step"][picture, revealed[row]]
+            if ((earlier != GIVEN) & (earlier < step)).any():  # a repair: what was drawn first is kept too
+                a["redrawn"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
+                a["redrawn_step"][picture, revealed[row]] = step
+            else:
+                a["tokens"][picture, candidate, revealed[row]] = tokens[row, revealed[row]]
         a["order"][pictures] = record.order.cpu().numpy()
-        a["reveal_step"][pictures[:, None], revealed] = step
+        places = pictures[:, None], revealed
+        redrawn = a["redrawn_step"][places] != GIVEN if "redrawn_step" in a else np.zeros(revealed.shape, bool)
+        a["reveal_step"][places] = np.where(redrawn, a["reveal_step"][places], step)
         a["mask"][step, pictures] = mask
         a["alive"][step, pictures, candidates] = True
         a["kept"][step, pictures, candidates] = record.kept.cpu().numpy()

@@ -3,7 +3,8 @@
 `cosine` is the paper's: the joint space's cosine of the partial picture and the caption. The others cost passes of
 their own. `preview` finishes a rough copy and takes its cosine. `confidence` hides what is decoded a part at a time
 and asks how well the head recovers it: it sees form (arXiv 2603.00918). `relevance` asks how much better it does
-with the caption than without: it sees meaning (a diffusion classifier, arXiv 2303.16203). Each is a function of the
+with the caption than without: it sees meaning (a diffusion classifier, arXiv 2303.16203). `critic` is learned
+(`dream.decoding.critic`) and costs no pass. Each is a function of the
 candidate alone: what else is in the batch does not change it.
 """
 
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 
 from dream.decoding.context import DecodeContext, TokenSampler
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.critic import critic_score
+from dream.decoding.selection import FOLDS, DecodeSettings
 from dream.decoding.state import DecodeState
 from dream.diffusion import Draw, add_noise, generative_terms
 from dream.randomness import generator
@@ -26,8 +28,6 @@ OVERFLOW = (
     "or another checkpoint"
 )
 """Advice for a decode that is not finite."""
-FOLDS = 2
-"""Parts of the decoded tokens that are hidden in turn, one encoder and one decoder pass each."""
 NOISE_SHARES = (0.3, 0.5, 0.7)
 """Shares of noise at which the head recovers tokens: 0 is clean, 1 is noise alone."""
 FILLS = 2
@@ -85,7 +85,13 @@ def relevance(context: DecodeContext, state: DecodeState) -> Tensor:
     return without - with_caption
 
 
-SCORES: dict[str, Score] = {"cosine": cosine, "preview": preview, "confidence": confidence, "relevance": relevance}
+SCORES: dict[str, Score] = {
+    "cosine": cosine,
+    "preview": preview,
+    "confidence": confidence,
+    "relevance": relevance,
+    "critic": critic_score,
+}
 """Scores by their names; `a+b` is the sum of several, each in standard deviations among a picture's candidates."""
 
 
@@ -129,6 +135,16 @@ def recovery_errors(context: DecodeContext, state: DecodeState, *, guided: bool)
         errors += error.sum(dim=-1)
         count += error.shape[-1]
     return require_finite(errors / max(1, count), "the errors of recovering decoded tokens", OVERFLOW)
+
+
+def token_errors(context: DecodeContext, state: DecodeState) -> Tensor:
+    """(R, N): error of recovering each decoded token from the others and the caption; 0 where it is hidden."""
+    errors = torch.zeros(state.mask.shape, device=state.mask.device)
+    for mask, part in _folds(state):
+        encoded = context.model.encode(state.tokens, mask)
+        condition = decoder_conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=False)
+        errors[part] = _head_errors(context, state, condition, part)[0].flatten()
+    return require_finite(errors, "the errors of recovering decoded tokens", OVERFLOW)
 
 
 class _Fold(NamedTuple):

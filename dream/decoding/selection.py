@@ -27,8 +27,13 @@ Selection = Literal["none", "once", "every", "halving"]
 `halving`: by several comparisons (our extension). `none`: all K are finished.
 """
 
-SCORE_NAMES = ("cosine", "preview", "confidence", "relevance")
+SCORE_NAMES = ("cosine", "preview", "confidence", "relevance", "critic")
 """What candidates can be compared by, as `dream.decoding.scores` computes it."""
+
+FOLDS = 2
+"""Parts of the decoded tokens that are hidden in turn to see how well they are recovered, one decoder pass each."""
+REPAIR_PASSES = FOLDS + 1
+"""Decoder passes of a repair: to find the tokens, and to draw them again."""
 
 DEFAULT_SELECT_AT = "30%tokens"
 """Default place of the comparison: the contrastive loss is trained on pictures with at least 25 % visible."""
@@ -47,7 +52,8 @@ class SelectPoint(NamedTuple):
 class StepPlan(NamedTuple):
     """One decoding step: tokens it `reveals` per row, `draws` per row, and candidates to `keep` per prompt.
 
-    If `scored`, candidates are compared after the step.
+    If `scored`, candidates are compared after the step. If it `repairs`, what it reveals was decoded before and is
+    hidden again first.
     """
 
     step: int
@@ -55,6 +61,7 @@ class StepPlan(NamedTuple):
     draws: int
     keep: int
     scored: bool
+    repairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,10 @@ class DecodeSettings:
     """What candidates are compared by (`dream.decoding.scores`): `cosine` is the paper's; `a+b` is a sum."""
     orders: Literal["shared", "own"] = "shared"
     """Order in which tokens are revealed: one for all candidates of a prompt, or (departure) one for each."""
+    repair: float = 0.0
+    """Share of the tokens that are hidden again at the end and redrawn, those recovered worst (departure); 0: none.
+
+    Tokens are then revealed in REPAIR_PASSES steps fewer, so that there are as many decoder passes."""
     seed: int = 0
     """Seed of orders and noise."""
     sampling_steps: int | None = None
@@ -110,6 +121,11 @@ class DecodeSettings:
     def scores(self) -> list[str]:
         """Names of the scores whose sum compares candidates."""
         return [name.strip() for name in self.score.split("+")]
+
+    @property
+    def reveal_steps(self) -> int:
+        """Steps among which the tokens are shared out; a repair takes the place of the last ones."""
+        return self.steps - REPAIR_PASSES if self.repair else self.steps
 
     @property
     def begun(self) -> int:
@@ -196,9 +212,9 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
 
     A comparison planned after a step without tokens is made after the last step before it that reveals one.
     """
-    counts = reveal_schedule(hidden, settings.steps)
+    counts = reveal_schedule(hidden, settings.reveal_steps)
     revealing = [step for step, count in enumerate(counts) if count]
-    following = dict(zip(revealing, [*revealing[1:], settings.steps], strict=True))
+    following = dict(zip(revealing, [*revealing[1:], settings.reveal_steps], strict=True))
     kept_after = _kept_after(settings)
     plan, alive = [], settings.begun
     for step in revealing:
@@ -215,6 +231,8 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
                     keep, scored = min(keep, kept), True
         plan.append(StepPlan(step, counts[step], draws, keep, scored))
         alive = keep
+    if settings.repair and hidden:
+        plan.append(StepPlan(settings.steps - 1, math.ceil(settings.repair * hidden), 1, alive, False, True))
     return plan
 
 
@@ -263,6 +281,12 @@ def _problems(settings: DecodeSettings) -> list[str]:
         problems.append(f"the guidance schedule must be linear or constant, got '{s.guidance_schedule}'")
     if s.selection not in ("none", "once", "every", "halving"):
         problems.append(f"selection must be none, once, every or halving, got '{s.selection}'")
+    if not 0 <= s.repair <= 1:
+        problems.append(f"repair must be a share of the tokens in [0, 1], got {s.repair}")
+    elif s.repair and s.steps <= REPAIR_PASSES:
+        problems.append(f"a repair takes {REPAIR_PASSES} of the steps and needs at least {REPAIR_PASSES + 1}")
+    elif s.repair and s.candidates > 1 and s.selection == "none":
+        problems.append("a repair is of the candidate that is chosen: use another selection than none")
     for name in s.scores:
         if name not in SCORE_NAMES:
             problems.append(
@@ -280,9 +304,11 @@ def _problems(settings: DecodeSettings) -> list[str]:
 
 
 def _select_problems(s: DecodeSettings) -> list[str]:
-    bad = [t for t in s.select_steps if not 1 <= t <= s.steps - 1]
+    last = s.reveal_steps - 1
+    bad = [t for t in s.select_steps if not 1 <= t <= last]
     if bad:
-        return [f"select_steps must be in [1, {s.steps - 1}] (steps - 1), got {bad[0]}"]
+        less = "steps - 1" if not s.repair else f"steps - {REPAIR_PASSES} of the repair - 1"
+        return [f"select_steps must be in [1, {last}] ({less}), got {bad[0]}"]
     if not s.select_steps or (s.selection != "halving" and len(s.select_steps) > 1):
         return [f"selection {s.selection} of {s.candidates} candidates needs one select step, got {s.select_steps}"]
     if list(s.select_steps) != sorted(set(s.select_steps)):

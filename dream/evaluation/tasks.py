@@ -182,6 +182,15 @@ _ALL = (
         240,
     ),
     Task(
+        "choosing",
+        "gain and time of choosing among unfinished candidates by every score, against other uses of the time",
+        "painted.choosing:ChoosingSettings",
+        (SHAPES, JUDGED),
+        (PROMPTING, JOINT),
+        1200,
+        named_only=True,
+    ),
+    Task(
         "headroom",
         "what any score could gain by choosing among unfinished candidates",
         "painted.headroom:HeadroomSettings",

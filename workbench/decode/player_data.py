@@ -142,6 +142,7 @@ def _title(decode: StoredDecode | DecodeRecord) -> str:
 
 def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
     candidate, entries, reveal_step = winner(record), _entries(record), record.reveal_step[0]
+    redrawn = np.full_like(reveal_step, GIVEN) if record.redrawn_step is None else record.redrawn_step[0]
     of_step = {step: i for i, part in enumerate(entries) for step in part}
     order = [-1 if step == GIVEN else of_step[step] for step in reveal_step.tolist()]
     steps, frames = [], []
@@ -155,7 +156,7 @@ def _base(record: DecodeRecord, title: str) -> dict[str, Any]:
                 "decoded": round(float(record.decoded_fraction[last]), 6),
                 "guidance": round(float(record.guidance[last]), 4),
                 "alignment": None if np.isnan(score) else round(score, 5),
-                "revealed": np.flatnonzero(np.isin(reveal_step, part)).tolist(),
+                "revealed": np.flatnonzero(np.isin(reveal_step, part) | np.isin(redrawn, part)).tolist(),
             }
         )
         frames.append(png_url(picture_after(record, last + 1)))

@@ -25,7 +25,7 @@ GROUPS = {
     "Captions and pictures": ("losses", "retrieval", "edits", "zero_shot"),
     "Frozen features": ("knn", "probe", "few_shot", "robustness", "segmentation", "depth", "fine_tune"),
     "Painting": ("prompts", "inpainting", "generation"),
-    "Choosing": ("selection", "headroom", "judge"),
+    "Choosing": ("selection", "choosing", "headroom", "judge"),
 }
 """All tasks by subject."""
 QUICK = ("losses", "retrieval", "edits", "zero_shot", "knn")

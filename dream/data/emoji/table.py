@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from dream.errors import InputError, RunError
+from dream.files import user_cache
 
 VERSION = "1"
 """Version of the table; a table of another one is built again."""
@@ -49,8 +50,7 @@ class Drawing:
 
 def table_path() -> Path:
     """Where the built emoji lie: DREAM_CACHE, otherwise the user's cache."""
-    cache = os.environ.get("DREAM_CACHE") or os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "dream-workbench" / f"emoji-{VERSION}.parquet"
+    return user_cache() / f"emoji-{VERSION}.parquet"
 
 
 def check_counts(drawings: Iterable[Drawing]) -> None:

@@ -67,11 +67,23 @@ class EmojiJudge:
 
         Raises InputError for a caption that is not a known thing and style.
         """
-        things, styles = torch.tensor([self.names.named(text) for text in captions]).view(-1, 2).unbind(1)
+        things, styles = self._named(captions)
         logits = self.network.read(images)
         rank, style = logits.rank(things), logits.style.argmax(1) == styles
         attributes = dict(zip(self.attributes, (rank < 1, rank < AMONG, style), strict=True))
         return Verdict(attributes, (rank < 1) & style & ~logits.refused)
+
+    def grade(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """(B,) log-probability of the thing plus that of the style."""
+        things, styles = self._named(captions)
+        logits = self.network.read(images)
+        pairs = ((logits.thing, things), (logits.style, styles))
+        return sum((read.log_softmax(1).gather(1, truth[:, None])[:, 0] for read, truth in pairs), torch.zeros(()))
+
+    def _named(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """(B,) class numbers of the things and styles that captions name."""
+        things, styles = torch.tensor([self.names.named(text) for text in captions]).view(-1, 2).unbind(1)
+        return things, styles
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 256): activations before the last layer."""

@@ -53,6 +53,9 @@ class PictureJudge(Protocol):
     def verdict(self, images: Tensor, captions: Sequence[str]) -> Verdict:
         """Its answers for pictures (B, 3, H, W), square, uint8 or float in [0, 1]; InputError for another caption."""
 
+    def grade(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """(B,) how far a picture shows what its caption says: the judge's log-probability, in nats; as `verdict`."""
+
     def features(self, images: Tensor) -> Tensor:
         """(B, D): activations before the last layer for pictures (B, 3, H, W), uint8 or float in [0, 1]."""
 

@@ -8,9 +8,10 @@ this file; they come from `python -m dream.evaluation.judging.train_judge` (and 
 drawing in eight is misread, mostly small dotted things (`wide.json`): that level is refused (READ_WELL).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,7 @@ from dream.data.drawn.grammar import parse_caption
 from dream.errors import InputError
 from dream.evaluation.judging.interface import Verdict
 from dream.evaluation.judging.networks import load_network
-from dream.evaluation.judging.reading import NARROW, DrawingReader
+from dream.evaluation.judging.reading import IGNORE, NARROW, DrawingReader
 from dream.evaluation.judging.wide_network import WideNetwork
 
 WEIGHTS = Path(__file__).with_name("judge.safetensors")
@@ -79,14 +80,32 @@ class Judge(DrawingReader):
         lenient, strict = self._both(images, captions)
         return Verdict(lenient, _all(strict))
 
+    def grade(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """(B,) log-probability of everything that the caption names, 'none of these' counted as a class."""
+        total = torch.zeros(len(captions))
+        for read in self._read(images, captions):
+            for name, truth in read.labels.items():
+                nats = read.logits[name].log_softmax(-1)
+                of_truth = nats.gather(-1, truth.clamp(min=0).unsqueeze(-1))[..., 0].masked_fill(truth == IGNORE, 0.0)
+                total[read.chosen] += of_truth.reshape(len(truth), -1).sum(1)
+        return total
+
     def _both(self, images: Tensor, captions: Sequence[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """(B,) bool per attribute, without and with refusing."""
+        both: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        for read in self._read(images, captions):
+            for flags, refusing in zip(both, (False, True), strict=True):
+                for name, same in read.reader.reading(read.logits, refusing).agrees(read.labels).items():
+                    flags.setdefault(name, torch.ones(len(captions), dtype=torch.bool))[read.chosen] = same
+        return both
+
+    def _read(self, images: Tensor, captions: Sequence[str]) -> Iterator["_Read"]:
+        """The pictures as the network that knows their captions reads them: one part, or two."""
         scenes = [parse_caption(text) for text in captions]
         own = torch.tensor([self.reach.knows(scene) for scene in scenes], dtype=torch.bool)
         readers: list[tuple[DrawingReader, Tensor]] = (
             [(self, own)] if own.all() else [(self, own), (_wide_network(), ~own)]
         )
-        both: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for reader, chosen in readers:
             rows = chosen.nonzero()[:, 0].tolist()
             if not rows and len(readers) > 1:
@@ -94,10 +113,17 @@ class Judge(DrawingReader):
             numbers = reader.reach.labels([scenes[row] for row in rows])
             labels = {name: torch.from_numpy(values) for name, values in numbers.items()}
             logits = reader.logits(images if len(rows) == len(images) else images[rows])
-            for flags, refusing in zip(both, (False, True), strict=True):
-                for name, same in reader.reading(logits, refusing).agrees(labels).items():
-                    flags.setdefault(name, torch.ones(len(scenes), dtype=torch.bool))[chosen] = same
-        return both
+            yield _Read(reader, chosen, labels, logits)
+
+
+class _Read(NamedTuple):
+    """The part of some pictures that one network reads."""
+
+    reader: DrawingReader
+    chosen: Tensor
+    """(B,) bool: the part."""
+    labels: dict[str, Tensor]
+    logits: dict[str, Tensor]
 
 
 def _all(attributes: Mapping[str, Tensor]) -> Tensor:

@@ -55,6 +55,10 @@ class ShapesJudge:
         """See `Judge.verdict`."""
         return self.judge.verdict(images, captions)
 
+    def grade(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """See `Judge.grade`."""
+        return self.judge.grade(images, captions)
+
     def features(self, images: Tensor) -> Tensor:
         """(B, 128): see `judge_features`."""
         return judge_features(images)

@@ -1,1 +1,1 @@
-"""Tasks on painted pictures: prompts, generation, selection, headroom."""
+"""Tasks on painted pictures: prompts, generation, selection, choosing, headroom."""

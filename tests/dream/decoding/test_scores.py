@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dream.decoding.context import DecodeContext
+from dream.decoding.critic import Critic
 from dream.decoding.decode import decode_iter
 from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import encode_prompts, paint_iter
@@ -23,10 +24,19 @@ def pretrained(request):
     return small_pretrained(request.param)
 
 
+def critic_of(pretrained) -> Critic:
+    """A critic with random weights, always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        critic = Critic(pretrained.config.encoder.width, pretrained.config.joint.width).eval()
+        torch.nn.init.normal_(critic.weigh[-1].weight, std=0.05)
+    return critic
+
+
 def partial(pretrained, prompts=PROMPTS, ids=None, settings=NONE, after=3) -> tuple[DecodeContext, DecodeState]:
     """Context and encoded state of all candidates after some steps."""
     prompted = encode_prompts(pretrained, prompts, settings, ids)
-    context = DecodeContext.of(pretrained.model, prompted, settings)
+    context = DecodeContext.of(pretrained.model, prompted, settings, critic=critic_of(pretrained))
     for record in decode_iter(pretrained.model, prompted, settings):
         if record.step + 1 == after:
             break

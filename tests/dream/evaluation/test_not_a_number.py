@@ -39,6 +39,7 @@ SMALL = {
     "generation": {"count": 8},
     "selection": {"count": 2, "candidates": 2},
     "headroom": {"count": 2, "candidates": 2, "halves": 1},
+    "choosing": {"count": 4, "candidates": 2, "scores": ("cosine", "preview"), "alternatives": 2},
     "judge": {"count": 10},
 }
 

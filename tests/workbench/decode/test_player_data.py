@@ -158,3 +158,17 @@ def test_another_model_is_refused_and_a_deleted_decode_not_brought_back(decode, 
     with pytest.raises(InputError, match="painted by model abc123"):
         inside(stored, replace(pretrained, model_id="other"))
     assert not (stored.path / PLAYER).exists()
+
+
+def test_a_repair_is_a_step_that_redraws_what_it_hides(decode, pretrained):
+    """The player shows it as a step of its own, and order tells of the first draw."""
+    stored = decode(replace(SETTINGS, repair=0.25, selection="once"))
+    work = Work(lambda one: add_inspection(one, stored, pretrained)).wait()
+    assert work.error is None, work.error
+    data = work.result
+    check_player_data(data)
+    *earlier, last = (step["revealed"] for step in data["steps"])
+    assert sorted(place for step in earlier for place in step) == list(range(16))
+    assert len(last) == 4 and data["steps"][-1]["decoded"] == 1.0
+    record = load_record(stored.record_path)
+    assert last == np.flatnonzero(record.redrawn_step[0] == record.steps[-1]).tolist()

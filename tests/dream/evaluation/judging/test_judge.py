@@ -171,3 +171,14 @@ def test_training_is_reproducible_and_learns():
 @pytest.mark.slow
 def test_a_judge_trained_anew_reaches_99_percent():
     assert judge_accuracy(train_judge(seed=1), count=2000)["clean"] >= 0.99
+
+
+def test_a_true_caption_has_a_better_grade_than_an_edited_one(judge):
+    scenes = held_out_scenes(100, 1) + held_out_scenes(100, 2)
+    images = torch.cat([pictures(scenes[:100], 48), pictures(scenes[100:], 48)])
+    captions = [caption(scene) for scene in scenes]
+    true = judge.grade(images, captions)
+    assert (true <= 0).all() and (true > judge.grade(images, captions[1:] + captions[:1])).float().mean() > 0.95
+    # the grade is high where the verdict is right
+    right = judge.verdict(images, captions).well_formed
+    assert true[right].median() > -0.5
