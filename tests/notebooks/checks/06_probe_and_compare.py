@@ -28,7 +28,7 @@ stopped.wait(60)
 assert not stopped.running
 assert sum(len(result.entries) for result in trusted) > 40
 
-assert (source, name) == (("emoji", "emoji") if table_path().is_file() else ("shapes", "demo"))
+assert (source, name) == (("emoji:unseen", "emoji") if table_path().is_file() else ("shapes", "demo"))
 assert [result.name for result in real.result] == [name]
 measured = [m for _, m in measures_of(real.result, "retrieval") if m.name == "text to image R@1"]
 recall = {m.where["mask_ratio"]: m.estimate.value for m in measured}
