@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo emoji judge comparison clean
+.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +65,13 @@ emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours)
 	$(PY) -m dream train --out runs/emoji $(if $(wildcard runs/emoji/config.json),--resume,--preset emoji --data emoji --steps 2782)
 	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
 
-judge: $(READY) ## retrain the judge of drawn pictures that ships, and put it in its place
+judge: $(READY) ## retrain both networks of the judge of drawn pictures, and put them in their place
 	$(PY) -m dream.evaluation.judging.train_judge
+	$(PY) -m dream.evaluation.judging.train_judge --wide
+
+emoji-judge: $(READY) ## build the emoji, retrain the judge of them that ships, and put it in its place
+	$(PY) -m dream data emoji --build
+	$(PY) -m dream.evaluation.judging.train_emoji_judge
 
 comparison: $(READY) ## joint against single objectives at equal budget, three seeds each (several hours)
 	$(PY) -m workbench.comparison

@@ -17,8 +17,7 @@ from torch import Tensor
 from dream.data.drawn.drawing import draw
 from dream.data.drawn.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.drawn.shapes import sample_scenes
-from dream.data.emoji.corpus import is_emoji
-from dream.data.transforms import load_pixels
+from dream.data.emoji.corpus import is_emoji, pixels_of
 from dream.evaluation.classes.emoji_labels import EMOJI_EDITS, edited_emoji
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet
@@ -71,7 +70,7 @@ class EditsSettings(JointSettings, task="edits"):
 def _on_emoji(pretrained: Pretrained, data: str, settings: EditsSettings, seed: int) -> list[Measure]:
     changed = edited_emoji(data, settings.count, seed)
     size, ratios = pretrained.config.image.size, settings.mask_ratios
-    images = torch.from_numpy(np.stack([load_pixels(drawing.picture, size) for drawing, _ in changed]))
+    images = torch.from_numpy(pixels_of([drawing for drawing, _ in changed], size))
     own = caption_features(pretrained, [drawing.caption for drawing, _ in changed])
     measures = []
     for ratio in ratios:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dream.console import print_out
 from dream.data.emoji.corpus import SOURCE as EMOJI
 from dream.data.emoji.corpus import is_emoji
 from dream.data.emoji.table import table_path
@@ -47,6 +48,17 @@ def source_stamp(source: str) -> str:
         facts = path.stat()
         digest.update(f"{path}\x1f{facts.st_size}\x1f{facts.st_mtime_ns}\n".encode("utf-8", "replace"))
     return digest.hexdigest()
+
+
+def at_hand(source: str, instead: str = "shapes") -> str:
+    """Returns `source`; if it means the emoji and they are not built here, says so and returns `instead`."""
+    if not is_emoji(source) or table_path().is_file():
+        return source
+    print_out(
+        f"The emoji are not built on this machine, so this shows '{instead}' instead; "
+        "'dream data emoji --build' builds them once (about three minutes, needs npm)."
+    )
+    return instead
 
 
 def list_sources(workspace: Workspace) -> list[str]:

@@ -24,9 +24,9 @@ class Measuring(Instrument[list[Results]]):
     """Models side by side, one panel per measure, with 95 % intervals.
 
     `models` are runs, checkpoints or shipped models by the name of their column; `tasks` and `assignments` are
-    those of `dream evaluate --tasks ... --set ...`; `out` is the folder of results. `result` holds one `Results`
-    per model that has any answer. Raises InputError for unknown tasks; other bad input is shown below the
-    figure and raised by `wait`.
+    those of `dream evaluate --tasks ... --set ...`; `data` is a source, `out` the folder of results. `result` holds
+    one `Results` per model that has any answer. Raises InputError for unknown tasks; other bad input is shown below
+    the figure and raised by `wait`.
     """
 
     def __init__(
@@ -35,15 +35,14 @@ class Measuring(Instrument[list[Results]]):
         tasks: str,
         out: Path,
         *,
+        data: str = "shapes",
         assignments: Sequence[str] = (),
         seed: int = 0,
         theme: str = "light",
     ) -> None:
         super().__init__()
         paths = {name: Path(path) for name, path in models.items()}
-        self._request = EvaluationRequest(
-            paths, named_tasks(tasks, ["shapes"]), ["shapes"], out, tuple(assignments), seed=seed
-        )
+        self._request = EvaluationRequest(paths, named_tasks(tasks, [data]), [data], out, tuple(assignments), seed=seed)
         self.figure = live(plot_comparison([]), theme)
         self.body.children = [self.figure]
         self.begin(self._measure, show=self._show, done=self._show)

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dream.errors import InputError, RunError
 from dream.files import user_cache
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
 
 VERSION = "1"
 """Version of the table; a table of another one is built again."""
@@ -68,8 +72,7 @@ def write_table(path: Path, drawings: Iterable[Drawing]) -> None:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-    rows = [asdict(drawing) for drawing in drawings]
-    table = pa.table({field.name: [row[field.name] for row in rows] for field in fields(Drawing)})
+    table = pa.Table.from_pylist([asdict(drawing) for drawing in drawings], _schema())
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -105,7 +108,35 @@ def read_table(path: Path) -> list[Drawing]:
         metadata: Mapping[bytes, bytes] = table.schema.metadata or {}
         if metadata.get(_VERSION_KEY) != VERSION.encode():
             raise ValueError("it is of another version")
+        _check(table)
         return [Drawing(**{**row, "tags": tuple(row["tags"])}) for row in table.to_pylist()]
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path} is damaged ({reason}): run 'dream data emoji --build' again") from None
+        raise damaged_table(path, str(error)) from None
+
+
+def damaged_table(path: Path, reason: str) -> InputError:
+    """The error for a table that cannot be used."""
+    return InputError(f"{path} is damaged ({' '.join(reason.split())}): run 'dream data emoji --build' again")
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    types = {"tags": pa.list_(pa.string()), "picture": pa.binary()}
+    return pa.schema([(field.name, types.get(field.name, pa.string())) for field in fields(Drawing)])
+
+
+def _check(table: "pa.Table") -> None:
+    """Raises ValueError for a table that holds anything but whole drawings of known styles and splits."""
+    schema = _schema()
+    if table.column_names != schema.names:
+        raise ValueError(f"its columns are {', '.join(table.column_names)} instead of {', '.join(schema.names)}")
+    for name, wanted in zip(schema.names, schema.types, strict=True):
+        column = table[name].combine_chunks()
+        if column.type != wanted:
+            raise ValueError(f"column '{name}' holds {column.type} instead of {wanted}")
+        if column.null_count or (name == "tags" and column.flatten().null_count):
+            raise ValueError(f"column '{name}' has gaps")
+    for name, known in COUNTS.items():
+        if strange := set(table[name].to_pylist()) - set(known):
+            raise ValueError(f"column '{name}' holds '{min(strange)}'")

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data.drawn.drawing import draw
-from dream.data.emoji.corpus import is_emoji
-from dream.data.transforms import load_pixels
+from dream.data.emoji.corpus import is_emoji, pixels_of
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import labelled_scenes, scene_labels, shape_classes
 from dream.evaluation.classes.emoji_labels import asked_labels, emoji_classes, labelled_emoji
@@ -130,7 +129,7 @@ def _emoji(data: str, size: int, split: str, labels: Sequence[str], count: int |
     chunks = (chosen[start : start + CHUNK] for start in range(0, len(chosen), CHUNK))
     return (
         Examples(
-            torch.from_numpy(np.stack([load_pixels(drawing.picture, size) for drawing in chunk])),
+            torch.from_numpy(pixels_of(chunk, size)),
             {name: torch.tensor([classes[name].index(getattr(each, name)) for each in chunk]) for name in asked},
             classes,
         )

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Generator, Tensor
 
 from dream.data.emoji.build import SIDE as STORED
+from dream.data.emoji.corpus import pixels_of
 from dream.data.emoji.table import Drawing
-from dream.data.transforms import load_pixels
 from dream.evaluation.judging.emoji_names import STYLES, EmojiNames
 
 
@@ -30,7 +29,7 @@ class EmojiPictures:
         """Decodes the drawings, with class numbers of `names` (default: their own). Raises InputError."""
         names = names or EmojiNames.of(drawings)
         return cls(
-            torch.from_numpy(np.stack([load_pixels(drawing.picture, STORED) for drawing in drawings])),
+            torch.from_numpy(pixels_of(drawings, STORED)),
             torch.tensor([names.named(drawing.caption).thing for drawing in drawings]),
             torch.tensor([STYLES.index(drawing.style) for drawing in drawings]),
             names,

@@ -32,3 +32,9 @@ board.cells = [0, 1]
 assert KeptPicture(drawn, tuple(board.cells)).kept == (0, 1)
 assert extended.given().kept.nonzero().ravel().tolist() == list(middle)
 assert np.array_equal(extended.tokens[0, 0, list(middle)], record.tokens[0, 0, list(middle)])
+
+heart_tokens = record_of(heart).tokens[0, 0, list(left)]
+for half in painted.values():
+    assert np.array_equal(record_of(half).tokens[0, 0, list(left)], heart_tokens)
+assert len({final_picture(record_of(half)).tobytes() for half in painted.values()}) == 3
+assert beating.player.data["rests"] is not None and len(rests) == 16

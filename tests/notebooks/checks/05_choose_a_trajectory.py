@@ -34,3 +34,6 @@ assert not list(workspace.decodes.glob(".*"))
 
 assert found.scores.shape == (6, 24, 8) and table["regret (cosine)"].iloc[-1] == 0
 assert points[0].step == 8 and points[1].step == 21 and points[2].step == 33
+
+assert faces.result.candidates == 6 and faces.worth["regret (cosine)"].iloc[-1] == 0
+assert "right" in faces.seen, "the judge of emoji knows the prompt"

@@ -1,6 +1,8 @@
 """Run in the kernel of 06_probe_and_compare after its last cell."""
 # ruff: noqa: F821 - its names are the notebook's
 
+from dream.data.emoji.table import table_path
+
 assert not measuring.running
 names = [result.name for result in measuring.result]
 assert sorted(names) == ["clip", "dream", "fluid"]
@@ -25,3 +27,11 @@ stopped.cancel()
 stopped.wait(60)
 assert not stopped.running
 assert sum(len(result.entries) for result in trusted) > 40
+
+assert (source, name) == (("emoji:unseen", "emoji") if table_path().is_file() else ("shapes", "demo"))
+assert [result.name for result in real.result] == [name]
+measured = [m for _, m in measures_of(real.result, "retrieval") if m.name == "text to image R@1"]
+recall = {m.where["mask_ratio"]: m.estimate.value for m in measured}
+assert min(recall) == 0 and recall[0] > 10 / 64 and recall[0.75] > 10 / 64
+assert len(index.captions) == 400 and query in index.captions
+assert set(index.features) == set(ratios.values())

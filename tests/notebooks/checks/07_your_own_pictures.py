@@ -4,7 +4,8 @@ import numpy as np
 
 from workbench.runs.trainings import delete_training, list_trainings
 
-assert preview.good == 399 and preview.problems == 3 and preview.complete  # noqa: F821 - of the notebook
+assert world == at_hand("emoji") and len(captions) == 400  # noqa: F821 - of the notebook
+assert preview.good == 399 and preview.problems == 3 and preview.complete  # noqa: F821
 assert {problem.key for problem in preview.named} == {"cut.png", "001.png", "alone.png"}  # noqa: F821
 assert (run.state, run.step) == ("finished", 200)  # noqa: F821
 assert broken_data(run.path)["problems"] == 3  # noqa: F821

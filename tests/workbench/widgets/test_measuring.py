@@ -33,3 +33,10 @@ def test_what_is_wrong_is_a_sentence(tmp_path):
         Measuring({"mine": "demo"}, "nonsense", tmp_path)
     with pytest.raises(InputError, match="no such model"):
         Measuring({"mine": "missing"}, "few_shot", tmp_path).wait(30)
+
+
+def test_other_data_than_shapes_are_measured(tmp_path, monkeypatch):
+    monkeypatch.setenv("DREAM_CACHE", str(tmp_path))  # where no emoji are built
+    (result,) = Measuring({"mine": "emoji"}, "retrieval", tmp_path, data="emoji").wait(60).result
+    assert {entry.data for entry in result.entries} == {"emoji:val", "emoji:unseen"}
+    assert all("dream data emoji --build" in entry.skipped for entry in result.entries)

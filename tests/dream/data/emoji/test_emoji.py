@@ -2,20 +2,28 @@
 
 import io
 import json
+import os
+import re
+import shutil
+import subprocess
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from dream.__main__ import main
 from dream.data.emoji import build, packages, table
-from dream.data.emoji.corpus import open_emoji
+from dream.data.emoji.corpus import open_emoji, pixels_of
 from dream.data.emoji.icons import icon_name
 from dream.data.emoji.packages import LABELS, PACKAGES, STYLES
-from dream.data.emoji.table import COUNTS, Drawing, read_table, table_path, write_table
+from dream.data.emoji.table import COUNTS, Drawing, built_emoji, read_table, table_path, write_table
 from dream.data.emoji.things import Emoji, Splits
 from dream.data.sources import open_source
 from dream.errors import InputError, RunError
@@ -105,10 +113,76 @@ def test_a_missing_or_other_package_is_named(unpacked, broken):
 
 
 @NEEDS_RESVG
-def test_without_npm_one_sentence_says_what_to_do(monkeypatch, capsys):
+@pytest.mark.parametrize("layout", ["node_modules/{name}", "{name}", "{short}", "{short}/package"])
+def test_a_build_takes_packages_unpacked_in_any_usual_way(unpacked, tmp_path, cache, monkeypatch, layout):
+    """As npm leaves them, as their names say, or as the archives of the registry unpack."""
+    monkeypatch.setattr(table, "COUNTS", {"style": dict.fromkeys(STYLES, 2), "split": Counter(train=12)})
+    monkeypatch.setattr(packages.shutil, "which", lambda name: None)  # npm is not asked
+    folder = tmp_path / "by hand"
+    for each in PACKAGES:
+        home = folder / layout.format(name=each.name, short=each.name.rpartition("/")[2])
+        shutil.copytree(unpacked / "node_modules" / each.name, home)
+    assert build.build_emoji(folder) == cache
+    assert len(read_table(cache)) == 12
+
+
+@NEEDS_RESVG
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("{flat}/icons.json", "", "is missing or damaged"),
+        ("{flat}/icons.json", "{", "is missing or damaged"),
+        ("{flat}/icons.json", "3", "neither an object nor a list"),
+        ("{labels}/en/data.json", None, "is missing or damaged"),
+        ("{labels}/en/messages.json", "[1", "is missing or damaged"),
+        ("{labels}/package.json", "{", "is missing or damaged"),
+    ],
+)
+def test_a_damaged_package_is_one_sentence(unpacked, cache, capsys, file, content, says):
+    path = unpacked / "node_modules" / file.format(flat=STYLES["flat"].name, labels=LABELS.name)
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    assert main(["data", "emoji", "--build", "--from", str(unpacked)]) == 2
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert says in told and path.name in told
+    assert not cache.exists()
+
+
+@NEEDS_RESVG
+def test_without_npm_one_sentence_says_what_to_do(monkeypatch, capsys, cache):
     monkeypatch.setattr(packages.shutil, "which", lambda name: None)
     assert main(["data", "emoji", "--build"]) == 2
-    assert "sudo apt install npm" in capsys.readouterr().err
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "sudo apt install npm" in told and "--from FOLDER" in told
+    assert all(each.wanted in told for each in PACKAGES)
+    assert not cache.exists()
+
+
+@NEEDS_RESVG
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (
+            subprocess.CompletedProcess([], 1, "", "npm error 404\nnot found"),
+            "npm error 404 not found.*check the network",
+        ),
+        (subprocess.CompletedProcess([], 7, "", ""), "exit code 7"),
+        (subprocess.TimeoutExpired("npm", 600), "after 10 minutes: check the network"),
+    ],
+)
+def test_an_npm_that_fails_is_one_sentence(monkeypatch, capsys, cache, outcome, says):
+    def npm(command, **options):
+        assert "--ignore-scripts" in command and PACKAGES[0].wanted in command
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(packages.shutil, "which", lambda name: "/usr/bin/npm")
+    monkeypatch.setattr(packages.subprocess, "run", npm)
+    assert main(["data", "emoji", "--build"]) == 1
+    assert re.search(says, capsys.readouterr().err)
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize(
@@ -147,10 +221,101 @@ def test_a_source_of_emoji_has_its_own_splits(cache):
         open_emoji("emoji:unsen")
 
 
-def test_emoji_that_are_not_built_or_damaged_are_a_sentence(cache):
+def test_emoji_that_are_not_built_are_a_sentence():
     with pytest.raises(InputError, match="dream data emoji --build"):
         open_source("emoji", tiny())
+
+
+def rewritten(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """The table with a change, as a whole Parquet file of the same version."""
+    table = pq.read_table(path)
+    pq.write_table(change(table).replace_schema_metadata(table.schema.metadata), path)
+
+
+def with_column(table: pa.Table, name: str, values: object) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, values)
+
+
+def without_value(table: pa.Table, name: str) -> pa.Table:
+    return with_column(table, name, pa.array([None, *table[name].to_pylist()[1:]], table.schema.field(name).type))
+
+
+DAMAGES = {
+    "cut at its end": (lambda path: path.write_bytes(path.read_bytes()[:-200]), "damaged"),
+    "cut in half": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "damaged"),
+    "empty": (lambda path: path.write_bytes(b""), "damaged"),
+    "text": (lambda path: path.write_text("red apple, ink\n"), "damaged"),
+    "zeros inside": (lambda path: path.write_bytes(bytes(3000) + path.read_bytes()[3000:]), "damaged"),
+    "another version": (
+        lambda path: pq.write_table(pq.read_table(path).replace_schema_metadata({"dream.emoji": "0"}), path),
+        "another version",
+    ),
+    "no version": (lambda path: pq.write_table(pq.read_table(path).replace_schema_metadata(), path), "another version"),
+    "a column missing": (lambda path: rewritten(path, lambda table: table.drop_columns(["tags"])), "instead of"),
+    "a column too many": (
+        lambda path: rewritten(path, lambda table: table.append_column("more", table["label"])),
+        "its columns are key, .*more instead of",
+    ),
+    "numbers for labels": (
+        lambda path: rewritten(path, lambda table: with_column(table, "label", pa.array([np.nan] * len(table)))),
+        "'label' holds double instead of string",
+    ),
+    "a gap in the labels": (lambda path: rewritten(path, lambda table: without_value(table, "label")), "has gaps"),
+    "a gap in the tags": (lambda path: rewritten(path, lambda table: without_value(table, "tags")), "has gaps"),
+    "a gap among tags": (
+        lambda path: rewritten(
+            path, lambda table: with_column(table, "tags", pa.array([[None]] * len(table), pa.list_(pa.string())))
+        ),
+        "'tags' has gaps",
+    ),
+    "a gap in the pictures": (lambda path: rewritten(path, lambda table: without_value(table, "picture")), "has gaps"),
+    "another split": (
+        lambda path: rewritten(path, lambda table: with_column(table, "split", pa.array(["test"] * len(table)))),
+        "'split' holds 'test'",
+    ),
+    "another style": (
+        lambda path: rewritten(path, lambda table: with_column(table, "style", pa.array(["oil"] * len(table)))),
+        "'style' holds 'oil'",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_table_is_one_sentence_that_says_what_to_do(cache, damage, capsys):
     write_table(cache, SIX)
-    cache.write_bytes(cache.read_bytes()[:-200])
-    with pytest.raises(InputError, match="damaged"):
+    change, says = DAMAGES[damage]
+    change(cache)
+    with pytest.raises(InputError, match=says):
         open_source("emoji", tiny())
+    assert main(["data", "emoji"]) == 2
+    told = capsys.readouterr().err.strip()
+    assert len(told.splitlines()) == 1 and "Traceback" not in told
+    assert str(cache) in told and told.endswith("run 'dream data emoji --build' again")
+
+
+def test_a_table_without_a_row_is_a_sentence(cache):
+    write_table(cache, [])
+    assert read_table(cache) == []
+    with pytest.raises(InputError, match="run 'dream data emoji --build' again"):
+        next(iter(open_source("emoji", tiny()).batches(2)))
+
+
+def test_a_picture_that_cannot_be_decoded_is_counted_and_named(cache, capsys):
+    write_table(cache, [replace(SIX[0], picture=b"RIFF"), *SIX[1:], drawing("thing 9", "blob", "unseen")])
+    assert main(["data", "emoji"]) == 0
+    told = capsys.readouterr().out
+    assert "1 problem" in told and f"{SIX[0].key}: not a JPEG" in told
+    with pytest.raises(InputError, match=f"the picture of {SIX[0].key}"):
+        pixels_of(built_emoji(), 16)
+    assert pixels_of(built_emoji()[1:], 16).shape == (6, 3, 16, 16)
+
+
+def test_a_table_that_is_built_again_is_read_again(cache):
+    write_table(cache, SIX)
+    assert len(built_emoji()) == 6 and built_emoji() is built_emoji()
+    cache.write_bytes(b"no")
+    with pytest.raises(InputError, match="damaged"):
+        built_emoji()
+    write_table(cache, SIX[:4])
+    os.utime(cache, ns=(1, 1))
+    assert len(built_emoji()) == 4
