@@ -78,7 +78,7 @@ def _choose() -> tuple[Opened, Eyes] | None:
             offer_emoji()
             return None
         with columns[-1]:
-            whose = pick_eyes()
+            whose = pick_eyes(typed)
         level = None
         if drawn:
             with columns[2]:

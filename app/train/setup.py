@@ -1,5 +1,7 @@
 """Form of a training: data, size, objective, budget and settings, with its command line and start button."""
 
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import streamlit as st
@@ -51,6 +53,11 @@ ABOUT_OBJECTIVES = {
 }
 
 
+SUGGESTED = TRAIN.name("suggested")
+"""Session key of the name that the page has given the run."""
+LONGEST_NAME = 40
+
+
 def take(values: dict[str, Any]) -> None:
     """Fills the form with values from another page: assignments, source, preset, objective."""
     if "assignments" in values:
@@ -62,8 +69,7 @@ def take(values: dict[str, Any]) -> None:
 
 def show_setup() -> None:
     """Shows the form, a preview of the data, and what will happen with its start button."""
-    if TRAIN.input("name") not in st.session_state and not linked(TRAIN.input("name")):
-        st.session_state[TRAIN.input("name")] = free_name(open_workspace(), "shapes")
+    _suggest_name()
     left, right = st.columns([3, 2], gap="large")
     numbers = NumberFields()
     with left:
@@ -78,6 +84,16 @@ def show_setup() -> None:
         _start(form, config is not None and not numbers.faults)
     if config is not None:
         train_preview.show_preview(form.source, config)
+
+
+def _suggest_name() -> None:
+    """Names the run after its source, unless the user has named it."""
+    source, name = TRAIN.input("source"), TRAIN.input("name")
+    if st.session_state.get(name, linked(name)) not in ("", st.session_state.get(SUGGESTED)):
+        return
+    last = Path(str(st.session_state.get(source) or linked(source) or "shapes").strip()).name
+    wanted = re.sub(r"[^\w-]+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME]
+    st.session_state[name] = st.session_state[SUGGESTED] = free_name(open_workspace(), wanted or "run")
 
 
 def _options(name: str, about: str) -> dict[str, Any]:
