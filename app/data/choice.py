@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.background import computed
 from app.keys import DATA, input_key, origin_key
@@ -53,10 +54,10 @@ def pick_source(key: str, first: str = "") -> str:
     )
 
 
-def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
-    """Shows a selection box of the source's splits, initially on `first` if that exists.
+def pick_split(where: DeltaGenerator, key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
+    """Shows there a selection box of the source's splits, initially on `first` if that exists.
 
-    Returns None while the source is being opened, or if it cannot be opened.
+    Returns None while the source is being opened, with the progress shown here, or if it cannot be opened.
     """
     source = open_workspace().source(typed)
     identity = (source, stamp(source), config.data.caption, config.data.picture)
@@ -67,7 +68,7 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     if before != source or st.session_state.get(input_key(key), splits[0]) not in splits:
         st.session_state.pop(input_key(key), None)  # a new source starts on its own first split
     st.session_state[origin_key(key)] = source
-    return st.selectbox(
+    return where.selectbox(
         "Split",
         splits,
         splits.index(first) if first in splits else 0,

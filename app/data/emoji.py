@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.credits import show_credits
 from app.data.choice import Opened
 from app.keys import DATA
 from app.links import LINKED
@@ -39,4 +38,3 @@ def show_world(opened: Opened, eyes: Eyes) -> None:
     )
     with st.expander("How many there are"):
         st.html(count_table(drawings))
-    show_credits(opened.source)

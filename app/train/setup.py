@@ -54,7 +54,7 @@ ABOUT_OBJECTIVES = {
 
 
 SUGGESTED = TRAIN.name("suggested")
-"""Session key of the name that the page has given the run."""
+"""Session key of what the page has named the run after, and of that name."""
 LONGEST_NAME = 40
 
 
@@ -87,13 +87,15 @@ def show_setup() -> None:
 
 
 def _suggest_name() -> None:
-    """Names the run after its source, unless the user has named it."""
+    """Names the run after its source, again when that changes, unless the user has named it."""
     source, name = TRAIN.input("source"), TRAIN.input("name")
-    if st.session_state.get(name, linked(name)) not in ("", st.session_state.get(SUGGESTED)):
-        return
     last = Path(str(st.session_state.get(source) or linked(source) or "shapes").strip()).name
-    wanted = re.sub(r"[^\w-]+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME]
-    st.session_state[name] = st.session_state[SUGGESTED] = free_name(open_workspace(), wanted or "run")
+    wanted = re.sub(r"[^\w-]+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME] or "run"
+    before, given = st.session_state.get(SUGGESTED, ("", ""))
+    typed = st.session_state.get(name, linked(name))
+    if not typed or (typed == given and wanted != before):
+        st.session_state[name] = free_name(open_workspace(), wanted)
+        st.session_state[SUGGESTED] = wanted, st.session_state[name]
 
 
 def _options(name: str, about: str) -> dict[str, Any]:

@@ -151,8 +151,8 @@ def show_moment(points: list[SelectPoint], settings: DecodeSettings) -> None:
 def source_of(model: str) -> str:
     """What a model has learned from; empty if it cannot be opened, which the page says."""
     try:
-        return state_of(model).source
-    except InputError:
+        return state_of(open_workspace().model(model)).source
+    except (InputError, OSError):
         return ""
 
 

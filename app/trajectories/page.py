@@ -1,5 +1,7 @@
 """The Trajectories page: candidates of a prompt next to each other, their scores, the choice, and what it was worth."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from app.background import is_running, show_work, start_work, take_result
@@ -16,10 +18,10 @@ from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.opened import first_visit, link_opened, take_linked
 from app.trajectories.shown import PLAYER, SHOWN, show_stored
 from dream.errors import InputError
-from workbench.store import StoredDecode, list_stored, open_stored
+from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.kept import paint_whole, prompts_of
 from workbench.trajectories.prompts import HONEST
-from workbench.trajectories.race import KIND, Race, paint_race, race_data
+from workbench.trajectories.race import Race, paint_race, race_data
 from workbench.trajectories.shown import candidates_title
 from workbench.workspace import open_workspace
 
@@ -63,11 +65,11 @@ def render() -> None:
 
 def _shown_sources() -> set[str]:
     """What the models of the controls and of the opened results have learned from."""
-    here = open_workspace()
     names = {str(st.session_state.get(TRAJECTORIES.input("model")) or "")}
-    ids = {str(st.session_state.get(key) or "") for key in (SHOWN, STUDIED)}
-    names |= {str(one.about.get("model", "")) for one in list_stored(here, KIND, "") if one.id in ids}
-    return {source_of(here.model(name)) for name in names - {""}}
+    for id in filter(None, (st.session_state.get(key) for key in (SHOWN, STUDIED))):
+        with suppress(InputError):  # deleted; the page says so
+            names.add(str(open_stored(open_workspace(), id).about.get("model", "")))
+    return {source_of(name) for name in names - {""}}
 
 
 def _take_handed() -> None:
