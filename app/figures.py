@@ -21,7 +21,6 @@ LOOKS = f"""<style>
 }}
 @media (max-width: 640px) {{
     [data-testid="stHorizontalBlock"] {{ row-gap: 1rem; }}
-    [data-testid="stHorizontalBlock"] > [data-testid="stElementContainer"] {{ max-width: 100%; }}
     [class*="st-key-{TILES}"] > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"],
     [class*="st-key-{TILES}"][data-testid="stHorizontalBlock"] > [data-testid="stLayoutWrapper"] {{
         min-width: calc(50% - 1rem) !important; flex: 1 1 calc(50% - 1rem) !important; max-width: calc(50% - 0.5rem);
