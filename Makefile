@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser screenshots notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
+.PHONY: help app lab test test-slow test-core test-browser screenshots readme-pictures notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-browser: $(READY) ## journeys through the app in headless Chromium (apt ins
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots
+
+readme-pictures: $(READY) ## the pictures that the README shows, made again (needs Chromium)
+	$(PY) -m app.readme_pictures
 
 notebooks-html: $(READY) ## run every notebook and write it with its figures as offline HTML, into notebooks/html
 	$(PY) -m workbench.notebook_pages

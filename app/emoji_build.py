@@ -6,7 +6,7 @@ from app.background import is_running, show_work, start_work, take_result
 from app.credits import show_credits
 from app.keys import action_key
 from dream.data.emoji.build import build_emoji
-from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.corpus import SOURCE, is_emoji
 from dream.data.emoji.table import table_path
 from workbench.work import Work
 
@@ -35,7 +35,7 @@ def offer_emoji() -> None:
                 start_work(BUILD, _build)
                 st.rerun()
         show_work(BUILD, cancelled="The emoji were not built: it was cancelled, and nothing was written.")
-        show_credits()
+        show_credits(SOURCE)
 
 
 def _build(work: Work[str]) -> str:

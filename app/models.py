@@ -9,6 +9,7 @@ import streamlit as st
 from app.keys import input_key
 from dream.model.pretrained import Pretrained
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
+from dream.training.checkpoint import TrainingState, read_state
 from workbench.opening import set_threads
 from workbench.runs.folders import list_runs
 from workbench.workspace import open_workspace
@@ -29,6 +30,17 @@ def pretrained(model: str, *, ema: bool = True) -> Pretrained:
 @st.cache_resource(max_entries=3, show_spinner="Opening the model ...")
 def _pretrained(folder: str, stamp: int, ema: bool) -> Pretrained:
     return load_pretrained(folder, ema=ema)
+
+
+def state_of(model: str) -> TrainingState:
+    """Training state in a model's checkpoint, read without its weights. Raises InputError as `checkpoint_of`."""
+    folder = checkpoint_of(Path(model))
+    return _state(str(folder), (folder / "state.json").stat().st_mtime_ns)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _state(folder: str, stamp: int) -> TrainingState:
+    return read_state(Path(folder))
 
 
 def models() -> list[str]:

@@ -1,5 +1,7 @@
 """Prompts that show what a model can do, by the data that it was trained on."""
 
+from collections.abc import Iterable
+
 PROMPTS = {
     "shapes": {
         "circle and square": "a red circle above a blue square on a white background",
@@ -26,8 +28,13 @@ def example_prompts(source: str) -> dict[str, str]:
     return PROMPTS.get(source.partition(":")[0], {})
 
 
-def fitting_prompt(prompt: str, source: str) -> str:
-    """The prompt, or the first example of `source` in the place of an example of another source."""
+def fitting_prompt(prompt: str, source: str, drawn: Iterable[str] = ()) -> str:
+    """The prompt, or the first example of `source` in the place of an example of another source.
+
+    `drawn` are further examples for drawn shapes.
+    """
     own = example_prompts(source)
     others = {each for name, examples in PROMPTS.items() if examples is not own for each in examples.values()}
+    if own is not PROMPTS["shapes"]:
+        others.update(drawn)
     return next(iter(own.values())) if own and prompt in others else prompt

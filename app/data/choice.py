@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app.background import computed
 from app.keys import DATA, input_key, origin_key
@@ -13,9 +14,11 @@ from app.links import LINKED
 from app.models import choose_or_type, models, put_first
 from dream.config import DreamConfig
 from dream.data.captions import USUAL, Names
+from dream.data.emoji.corpus import SOURCE as EMOJI
+from dream.data.emoji.corpus import is_emoji
 from dream.data.formats import CAPTION_NAMES, FILE_NAMES
 from dream.presets import tiny
-from dream.pretrained import checkpoint_of
+from dream.pretrained import SHIPPED, checkpoint_of
 from workbench.sources.browse import Browsed, browse, splits_of
 from workbench.sources.places import list_sources, source_stamp
 from workbench.sources.seen import Eyes, config_of_model, eyes_of_model, eyes_of_training
@@ -23,6 +26,8 @@ from workbench.workspace import open_workspace
 
 NEW_MODEL = "a new tiny model for this source"
 """Option for the tokenizers that a new training would have."""
+OWN_EYES = DATA.name("own_eyes")
+"""Session key: the shipped model whose tokenizers were the first choice for the source before."""
 LEVELS = (0, 1, 2, 3)
 
 
@@ -49,10 +54,10 @@ def pick_source(key: str, first: str = "") -> str:
     )
 
 
-def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
-    """Shows a selection box of the source's splits, initially on `first` if that exists.
+def pick_split(where: DeltaGenerator, key: str, typed: str, config: DreamConfig, first: str = "") -> str | None:
+    """Shows there a selection box of the source's splits, initially on `first` if that exists.
 
-    Returns None while the source is being opened, or if it cannot be opened.
+    Returns None while the source is being opened, with the progress shown here, or if it cannot be opened.
     """
     source = open_workspace().source(typed)
     identity = (source, stamp(source), config.data.caption, config.data.picture)
@@ -63,7 +68,7 @@ def pick_split(key: str, typed: str, config: DreamConfig, first: str = "") -> st
     if before != source or st.session_state.get(input_key(key), splits[0]) not in splits:
         st.session_state.pop(input_key(key), None)  # a new source starts on its own first split
     st.session_state[origin_key(key)] = source
-    return st.selectbox(
+    return where.selectbox(
         "Split",
         splits,
         splits.index(first) if first in splits else 0,
@@ -82,12 +87,17 @@ def open_split(key: str, typed: str, split: str, config: DreamConfig) -> Opened 
     return None if browsed is None else Opened(typed, source, split, browsed, identity)
 
 
-def pick_eyes() -> str:
-    """Shows a selection box of the model whose tokenizers are applied to the source."""
+def pick_eyes(typed: str) -> str:
+    """Shows a selection box of the model whose tokenizers are applied to the source, at first that of its world."""
+    key, own = DATA.input("eyes"), EMOJI if is_emoji(typed) and EMOJI in SHIPPED else next(iter(SHIPPED))
+    before = st.session_state.get(OWN_EYES, own)
+    if before != own and st.session_state.get(key) == before:
+        st.session_state[key] = own
+    st.session_state[OWN_EYES] = own
     return choose_or_type(
         "Tokenizers of",
-        [*models(), NEW_MODEL],
-        DATA.input("eyes"),
+        put_first([*models(), NEW_MODEL], own),
+        key,
         "Model whose caption tokenizer, image tokenizer and picture size are used, or those that a new `tiny` training "
         "on this source would have.",
         bind=LINKED,

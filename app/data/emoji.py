@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app.credits import show_credits
 from app.data.choice import Opened
 from app.keys import DATA
 from app.links import LINKED
@@ -12,6 +11,7 @@ from workbench.sources.seen import Eyes
 
 PER_PAGE = 12
 EVERY = "all of it"
+PAGE = DATA.input("emoji_page")
 
 
 def show_world(opened: Opened, eyes: Eyes) -> None:
@@ -26,7 +26,9 @@ def show_world(opened: Opened, eyes: Eyes) -> None:
         subgroup = st.selectbox("Part", choices, key=DATA.input("subgroup"), bind=LINKED)
         things = things_of(drawings, group, "" if subgroup == EVERY else subgroup)
         pages = -(-len(things) // PER_PAGE)
-        number = st.selectbox(f"Page of {pages}", range(1, pages + 1), key=DATA.input("emoji_page"))
+        if not 1 <= st.session_state.get(PAGE, 1) <= pages:
+            del st.session_state[PAGE]  # that of another group
+        number = st.selectbox(f"Page of {pages}", range(1, pages + 1), key=PAGE, bind=LINKED)
     shown = list(things.items())[(number - 1) * PER_PAGE : number * PER_PAGE]
     st.html(world_table(dict(shown)))
     st.caption(
@@ -36,4 +38,3 @@ def show_world(opened: Opened, eyes: Eyes) -> None:
     )
     with st.expander("How many there are"):
         st.html(count_table(drawings))
-    show_credits()

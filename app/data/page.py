@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.credits import show_credits
 from app.data.cards import first_page, show_cards
 from app.data.choice import Opened, eyes_for, open_split, pick_eyes, pick_level, pick_names, pick_source, pick_split
 from app.data.emoji import show_world
@@ -54,6 +55,7 @@ def render() -> None:
             _links(opened, eyes)
     with guarded():
         views[name or "Pictures"](opened, eyes)
+    show_credits(opened.source)
 
 
 def _links(opened: Opened, eyes: Eyes) -> None:
@@ -78,7 +80,7 @@ def _choose() -> tuple[Opened, Eyes] | None:
             offer_emoji()
             return None
         with columns[-1]:
-            whose = pick_eyes()
+            whose = pick_eyes(typed)
         level = None
         if drawn:
             with columns[2]:
@@ -86,8 +88,7 @@ def _choose() -> tuple[Opened, Eyes] | None:
         eyes = eyes_for(whose, typed, level, USUAL if drawn else pick_names())
         if eyes is None:
             return None
-        with columns[1]:
-            split = pick_split(DATA.name("split"), typed, eyes.config)
+        split = pick_split(columns[1], DATA.name("split"), typed, eyes.config)
         if split is None:
             return None
         opened = open_split(DATA.name("open"), typed, split, eyes.config)

@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -14,15 +13,12 @@ from app.credits import show_credits
 from app.decode.prompts import show_prompts
 from app.keys import DECODE, LARGEST_SEED
 from app.links import LINKED
-from app.models import pick_model
+from app.models import pick_model, state_of
 from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.config import DreamConfig
-from dream.data.emoji.corpus import is_emoji
 from dream.decoding.selection import DecodeSettings
-from dream.pretrained import checkpoint_of
-from dream.training.checkpoint import TrainingState, read_state
 from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
 from workbench.prompts import example_prompts, fitting_prompt
 from workbench.workspace import open_workspace
@@ -93,17 +89,6 @@ def values_now() -> dict[str, Any]:
     return {**values, **whole}
 
 
-def state_of(model: str) -> TrainingState:
-    """Training state in a model's checkpoint, read without its weights. Raises InputError as `checkpoint_of`."""
-    folder = checkpoint_of(Path(model))
-    return _state(str(folder), (folder / "state.json").stat().st_mtime_ns)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _state(folder: str, stamp: int) -> TrainingState:
-    return read_state(Path(folder))
-
-
 def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice | None:
     """Draws model and prompt on `top`, the rest `below`, and returns the values of the form.
 
@@ -128,8 +113,7 @@ def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice
     with below:
         show_reading(model, [typed])
         show_prompts(model, state.source)
-        if is_emoji(state.source):
-            show_credits()
+        show_credits(state.source)
         summary = st.container()
         with st.expander("Settings"):
             form, numbers = _settings(state.config, own)

@@ -11,7 +11,6 @@ from app.home.runs import show_runs
 from app.keys import HOME
 from app.links import LINKED
 from dream.__main__ import COMMANDS, EXAMPLES
-from dream.data.emoji.corpus import SOURCE
 from dream.pretrained import SHIPPED
 from workbench.prompts import example_prompts, fitting_prompt
 
@@ -77,8 +76,7 @@ def _play() -> None:
     short = list(examples)[:SHOWN]
     key = HOME.action("example", model)
     st.pills("Examples", short, key=key, on_change=_take_example, args=(key, examples), help="Fills in the prompt.")
-    if source == SOURCE:
-        show_credits()
+    show_credits(source)
     prompt = st.session_state[PROMPT_KEY].strip()
     if pressed and prompt:
         hand_over("decode", model=model, prompt=prompt, paint=True)
@@ -119,8 +117,7 @@ def _try_first() -> None:
                 st.caption(about)
             if pressed:
                 values = {"model": st.session_state.get(MODEL_KEY) or "demo", "prompt": st.session_state[PROMPT_KEY]}
-                opened = {"decode": {**values, "paint": True}, "trajectories": values}
-                hand_over(page, **opened.get(page, {}))
+                hand_over(page, **({**values, "paint": True} if page in ("decode", "trajectories") else {}))
 
 
 def _command_line() -> None:

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.figures import show_figure
-from app.handing_over import hand_over
+from app.handing_over import hand_over, switch_page
 from app.keys import RUNS, TILES, TRAIN
 from app.links import LINKED
 from app.text import as_text
@@ -204,4 +204,4 @@ def _links(training: Training) -> None:
         hand_over("checkpoints", path=model)
     if st.button("Watch", key=RUNS.action("watch", training.name), help="Opens it on the Train page."):
         st.session_state[TRAIN.name("started")] = training.name
-        st.switch_page("train/page.py")
+        switch_page("train/page.py")

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
-from app.handing_over import handed
+from app.credits import show_credits
+from app.handing_over import handed, switch_page
 from app.keys import RUNS
 from app.runs import compare as runs_compare
 from app.runs import table as runs_table
 from app.text import as_text
+from app.train.live import run_feed
 from workbench.runs.trainings import Training, list_trainings
 from workbench.workspace import open_workspace
 
@@ -19,7 +21,7 @@ def render() -> None:
     if not trainings:
         st.info("No runs yet. Start the first one on the Train page.")
         if st.button("Open Train", key=RUNS.action("train"), type="primary", help="Opens the Train page."):
-            st.switch_page("train/page.py")
+            switch_page("train/page.py")
         return
     runs_table.show_runs_table(trainings)
     chosen = _chosen([training for training in trainings if training.run is not None])
@@ -30,6 +32,7 @@ def render() -> None:
     runs_compare.configurations(chosen)
     runs_compare.samples(chosen)
     runs_compare.notes(chosen)
+    show_credits(*(str(run_feed(str(training.path)).record.get("source") or "") for training in chosen))
 
 
 def _chosen(trainings: list[Training]) -> list[Training]:

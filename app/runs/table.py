@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.handing_over import switch_page
 from app.keys import RUNS, TRAIN
 from app.text import as_text
 from app.train.live import run_feed
@@ -60,7 +61,7 @@ def show_runs_table(trainings: list[Training]) -> None:
 def _open(training: Training) -> None:
     """Opens the run on the Train page."""
     st.session_state[TRAIN.name("started")] = training.name
-    st.switch_page("train/page.py")
+    switch_page("train/page.py")
 
 
 def _actions(ticked: list[Training]) -> None:

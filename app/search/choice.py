@@ -57,8 +57,8 @@ def choose_search() -> SearchChoice | None:
     if not has_joint_space(config):
         st.info(as_text(why_no_joint_space(open_workspace().shown(model), config)))
         return None
-    with columns[2]:
-        split = pick_split(SEARCH.name("split"), typed, config, first="val" if typed in (SHAPES, EMOJI) else "")
+    first = "val" if typed in (SHAPES, EMOJI) else ""
+    split = pick_split(columns[2], SEARCH.name("split"), typed, config, first)
     if split is None:
         return None
     opened = open_split(SEARCH.name("open"), typed, split, config)

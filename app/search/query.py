@@ -20,6 +20,8 @@ PICTURE = SEARCH.name("picture")
 """Key of a dropped picture (name, content); a clicked one is in the address under PLACE."""
 PLACE = SEARCH.input("picture")
 """Key of the number of the chosen picture in the index, from 0, in the address."""
+TYPED = SEARCH.input("text")
+"""Key of the typed text, in the address too."""
 WANTED = SEARCH.input("show")
 """Key of the request to read the pictures without a query, in the address."""
 OF = SEARCH.name("of")
@@ -32,14 +34,14 @@ DROPPED = SEARCH.name("dropped")
 TYPES = ("png", "jpg", "jpeg", "webp", "gif", "bmp")
 
 
-def ask() -> tuple[str, float]:
-    """Shows the fields for text and hidden share; returns the text (maybe empty) and the mask ratio."""
+def ask(example: str) -> tuple[str, float]:
+    """Shows the fields for text, at first a faint `example`, and hidden share; returns both, the text maybe empty."""
     words, share = st.columns([3, 1], gap="medium")
     text = words.text_input(
         "Text",
-        key=SEARCH.input("text"),
+        key=TYPED,
         bind=LINKED,
-        placeholder="a red circle above a blue square ...",
+        placeholder=f"{example} ...",
         on_change=_view,
         args=(TEXT,),
         help="Finds the most similar pictures in the model's joint space.",
@@ -81,12 +83,12 @@ def take_place(there: Ready, place: int) -> None:
     """Chooses a picture of the index as the query."""
     st.session_state[PICTURE] = None
     link(PLACE, str(place))
-    _view(PAIR if st.session_state.get(SEARCH.input("text")) else NEAR)
+    _view(PAIR if st.session_state.get(TYPED) else NEAR)
 
 
 def take_text(text: str) -> None:
     """Chooses a caption as the query text."""
-    st.session_state[SEARCH.input("text")] = text
+    st.session_state[TYPED] = text
     _view(PAIR if chosen_picture() else TEXT)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 from app.background import is_started, show_work, start_work
+from app.credits import show_credits
 from app.failures import guarded
 from app.keys import TILES, TRAIN
 from app.text import as_text
@@ -68,6 +69,7 @@ def _show_read(path: str, config: DreamConfig) -> None:
             on_click=lambda: start(None),
             help="Reads the whole source; this can take long.",
         )
+    show_credits(path)
 
 
 def _show(preview: Preview) -> None:

@@ -1,5 +1,7 @@
 """Form of a training: data, size, objective, budget and settings, with its command line and start button."""
 
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import streamlit as st
@@ -51,6 +53,11 @@ ABOUT_OBJECTIVES = {
 }
 
 
+SUGGESTED = TRAIN.name("suggested")
+"""Session key of what the page has named the run after, and of that name."""
+LONGEST_NAME = 40
+
+
 def take(values: dict[str, Any]) -> None:
     """Fills the form with values from another page: assignments, source, preset, objective."""
     if "assignments" in values:
@@ -62,8 +69,7 @@ def take(values: dict[str, Any]) -> None:
 
 def show_setup() -> None:
     """Shows the form, a preview of the data, and what will happen with its start button."""
-    if TRAIN.input("name") not in st.session_state and not linked(TRAIN.input("name")):
-        st.session_state[TRAIN.input("name")] = free_name(open_workspace(), "shapes")
+    _suggest_name()
     left, right = st.columns([3, 2], gap="large")
     numbers = NumberFields()
     with left:
@@ -78,6 +84,18 @@ def show_setup() -> None:
         _start(form, config is not None and not numbers.faults)
     if config is not None:
         train_preview.show_preview(form.source, config)
+
+
+def _suggest_name() -> None:
+    """Names the run after its source, again when that changes, unless the user has named it."""
+    source, name = TRAIN.input("source"), TRAIN.input("name")
+    last = Path(str(st.session_state.get(source) or linked(source) or "shapes").strip()).name
+    wanted = re.sub(r"[^\w-]+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME] or "run"
+    before, given = st.session_state.get(SUGGESTED, ("", ""))
+    typed = st.session_state.get(name, linked(name))
+    if not typed or (typed == given and wanted != before):
+        st.session_state[name] = free_name(open_workspace(), wanted)
+        st.session_state[SUGGESTED] = wanted, st.session_state[name]
 
 
 def _options(name: str, about: str) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from streamlit.delta_generator import DeltaGenerator
 from app.failures import error_sentence
 from app.keys import LARGEST_SEED, TRAJECTORIES
 from app.links import LINKED
-from app.models import pick_model, pretrained
+from app.models import pick_model, pretrained, state_of
 from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
+from workbench.prompts import fitting_prompt
 from workbench.trajectories.prompts import EXAMPLES, MOST_CHARACTERS, Example
 from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, race_settings_of, refusal
 from workbench.workspace import open_workspace
@@ -62,10 +63,11 @@ def read_controls(one: bool) -> RaceChoice | None:
     folded.
     """
     go, whole = st.session_state.pop(GO, False), st.session_state.pop(WHOLE, False)  # a request counts once
-    pressed, reading = _prompt() if one else (False, None)
-    form = st.expander("Settings")
+    above, form = st.container(), st.expander("Settings")
     with form:
         name = pick_model(TRAJECTORIES.name("model"), bind=LINKED)
+    with above:
+        pressed, reading = _prompt(source_of(name)) if one else (False, None)
     text, shown = st.session_state.get(_key("prompt"), EXAMPLES[0].prompt), open_workspace().shown(name)
     if reading is not None:
         with reading:
@@ -119,7 +121,9 @@ def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = ""
     """Puts settings of a decode into the controls; only before they are drawn, or in a callback."""
     state = st.session_state
     if model:
-        state[_key("model")] = state[MODEL_OF_SETTINGS] = open_workspace().shown(model)
+        state[_key("model")] = open_workspace().shown(model)
+    if model and settings:
+        state[MODEL_OF_SETTINGS] = state[_key("model")]
     if prompt:
         state[_key("prompt")] = prompt
     for name, most in MOST.items():
@@ -144,9 +148,23 @@ def show_moment(points: list[SelectPoint], settings: DecodeSettings) -> None:
     st.caption(f"Compared at **{places}**{later}.", width="content")
 
 
-def _prompt() -> tuple[bool, DeltaGenerator]:
-    """Draws prompt and button; returns whether it was pressed, and the place below for what the model reads."""
-    st.session_state.setdefault(_key("prompt"), EXAMPLES[0].prompt)
+def source_of(model: str) -> str:
+    """What a model has learned from; empty if it cannot be opened, which the page says."""
+    try:
+        return state_of(open_workspace().model(model)).source
+    except (InputError, OSError):
+        return ""
+
+
+def _prompt(source: str) -> tuple[bool, DeltaGenerator]:
+    """Draws prompt and button; returns whether it was pressed, and the place below for what the model reads.
+
+    An example of other pictures than those of `source` gives way to one of these.
+    """
+    typed = st.session_state.setdefault(_key("prompt"), EXAMPLES[0].prompt)
+    fitting = fitting_prompt(typed, source, [example.prompt for example in EXAMPLES])
+    if fitting != typed:
+        st.session_state[_key("prompt")] = fitting
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
             "Prompt",

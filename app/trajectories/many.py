@@ -12,12 +12,15 @@ from app.links import LINKED
 from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
-from app.trajectories.controls import RaceChoice, show_moment
+from app.trajectories.controls import RaceChoice, show_moment, source_of
 from app.trajectories.shown import delete_choice
 from app.trajectories.what_if import opened_finished, show_worth_table
+from dream.data.emoji.corpus import SOURCE as EMOJI
+from dream.data.emoji.corpus import is_emoji
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from workbench.figures.trajectories import plot_worth
+from workbench.prompts import example_prompts
 from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.finished import Finished
 from workbench.trajectories.gain import gain_html, gain_of
@@ -86,12 +89,15 @@ def _choose_prompts(chosen: RaceChoice) -> None:
 
 def _prompts(chosen: RaceChoice) -> list[str]:
     """Draws the choice of prompts and returns them. Raises InputError for too few or too many."""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    row, usual = st.container(horizontal=True, vertical_alignment="bottom"), _usual_lines(chosen)
+    choices = ["drawn", "typed"] if usual == TYPED else ["typed"]
+    if st.session_state.get(_key("from"), choices[0]) not in choices:
+        del st.session_state[_key("from")]  # that of another model
     with row:
         source = st.segmented_control(
             "Prompts",
-            ["drawn", "typed"],
-            default="drawn",
+            choices,
+            default=choices[0],
             key=_key("from"),
             bind=LINKED,
             required=True,
@@ -114,7 +120,7 @@ def _prompts(chosen: RaceChoice) -> list[str]:
         return drawn_prompts(chosen.opened.config.data.level, count, chosen.settings.seed, unseen)
     lines = st.text_area(
         "One prompt per line",
-        TYPED,
+        usual,
         key=_key("lines"),
         bind=LINKED,
         height=120,
@@ -124,6 +130,16 @@ def _prompts(chosen: RaceChoice) -> list[str]:
     prompts = typed_prompts(lines)
     show_reading(open_workspace().model(chosen.model), prompts)
     return prompts
+
+
+def _usual_lines(chosen: RaceChoice) -> str:
+    """Prompts that the model of the emoji knows, or such of drawn shapes, in the place of those of another model."""
+    source = source_of(chosen.model)
+    emoji = "\n".join(example_prompts(EMOJI).values())
+    usual = emoji if is_emoji(source) else TYPED
+    if st.session_state.get(_key("lines")) in {emoji, TYPED} - {usual}:
+        st.session_state[_key("lines")] = usual
+    return usual
 
 
 def _growing(partial: tuple[Finished, list[Worth]]) -> None:

@@ -1,15 +1,18 @@
 """The Trajectories page: candidates of a prompt next to each other, their scores, the choice, and what it was worth."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from app.background import is_running, show_work, start_work, take_result
+from app.credits import show_credits
 from app.failures import guarded
 from app.handing_over import handed
 from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.player import show_player
 from app.text import as_text
-from app.trajectories.controls import RaceChoice, read_controls, show_examples, take_settings
+from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, source_of, take_settings
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.opened import first_visit, link_opened, take_linked
@@ -56,13 +59,25 @@ def render() -> None:
         _one(read_controls(True))
     else:
         render_many(read_controls(False))
+    show_credits(*_shown_sources())
     link_opened()
+
+
+def _shown_sources() -> set[str]:
+    """What the models of the controls and of the opened results have learned from."""
+    names = {str(st.session_state.get(TRAJECTORIES.input("model")) or "")}
+    for id in filter(None, (st.session_state.get(key) for key in (SHOWN, STUDIED))):
+        with suppress(InputError):  # deleted; the page says so
+            names.add(str(open_stored(open_workspace(), id).about.get("model", "")))
+    return {source_of(name) for name in names - {""}}
 
 
 def _take_handed() -> None:
     """Takes what another page handed over."""
     values = handed(TRAJECTORIES.page)
     take_settings(values.get("settings", {}), values.get("model", ""), values.get("prompt", ""))
+    if values.get("paint"):
+        st.session_state[GO] = st.session_state[WHOLE] = True
     if id := values.get("stored"):
         with guarded():
             many = prompts_of(open_stored(open_workspace(), id)) > 1

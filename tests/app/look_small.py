@@ -18,6 +18,7 @@ WORKS = (
     "search.words",
     "search.context",
     "search.examples",
+    "train.preview",
 )
 
 

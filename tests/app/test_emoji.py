@@ -8,6 +8,8 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import emoji_build
+from app.credits import CREDIT
+from app.data.choice import NEW_MODEL
 from dream.data.emoji.table import Drawing, table_path, write_table
 from dream.errors import InputError
 from dream.presets import preset
@@ -84,7 +86,7 @@ def test_the_preset_emoji_takes_its_source_and_its_minutes():
     app = opened("train")
     app.selectbox(key="in.train.preset").set_value("emoji").run()
     assert not app.exception
-    assert app.text_input(key="in.train.source").value == "emoji"
+    assert app.text_input(key="in.train.source").value == "emoji" == app.text_input(key="in.train.name").value
     assert app.number_input(key="in.train.minutes").value == preset("emoji").train.minutes
 
 
@@ -102,3 +104,22 @@ def test_another_source_has_no_view_by_group_and_style():
     app.selectbox(key="in.data.source").set_value("shapes").run()
     assert 'class="emoji-world"' not in html(settled(app))
     assert app.segmented_control(key="in.data.view").value == "Pictures"
+
+
+def test_the_tokenizers_follow_the_source_unless_they_were_chosen():
+    build()
+    app = opened("data")
+    assert app.selectbox(key="in.data.eyes").value == "demo"
+    app.selectbox(key="in.data.source").set_value("emoji").run()
+    assert settled(app).selectbox(key="in.data.eyes").value == "emoji"
+    app.selectbox(key="in.data.eyes").set_value(NEW_MODEL).run()
+    app.selectbox(key="in.data.source").set_value("shapes").run()
+    assert settled(app).selectbox(key="in.data.eyes").value == NEW_MODEL
+
+
+@pytest.mark.parametrize("page", ["data", "search", "train"])
+def test_artists_are_named_where_their_pictures_show(page):
+    build()
+    named = [caption.value for caption in opened(page, source="emoji").caption]
+    assert CREDIT in named
+    assert CREDIT not in [caption.value for caption in opened(page, source="shapes", model="demo").caption]

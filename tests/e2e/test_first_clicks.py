@@ -19,7 +19,7 @@ FIRST = {
     "decode": ("do.decode.go", PLAYER),
     "trajectories": ("do.trajectories.paint", PLAYER),
     "checkpoints": ("do.checkpoints.decode", PLAYER),
-    "search": ("do.search.example.0", "text=/Pictures nearest to the text/"),
+    "search": ("do.search.example.1", "text=/Pictures nearest to the text/"),
     "data": ("do.data.later", "text=/Samples 13 to 24/"),
     "evaluate": ("do.evaluate.first", "text=/tasks? to measure|Opening the models|losses/"),
     "train": ("do.train.start", "text=/Queued|next in the queue|Starting|step \\d+ of/"),

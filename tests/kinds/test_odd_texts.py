@@ -243,7 +243,13 @@ def test_control_characters_of_others_do_not_reach_a_terminal(capsys):
 
 @pytest.mark.parametrize(
     "program",
-    ["workbench.comparison", "workbench.notebook_pages", "app.screenshots", "dream.evaluation.judging.train_judge"],
+    [
+        "workbench.comparison",
+        "workbench.notebook_pages",
+        "app.screenshots",
+        "app.readme_pictures",
+        "dream.evaluation.judging.train_judge",
+    ],
 )
 def test_the_other_programs_say_one_sentence_too(program):
     command = [sys.executable, "-m", program, os.fsdecode(b"--no\xe9")]

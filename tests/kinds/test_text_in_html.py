@@ -8,17 +8,23 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from dream.data.emoji.packages import STYLES
+from dream.data.emoji.table import Drawing
 from dream.data.reading import Extent, PromptReading, PromptWord
 from tests.workbench.player.synthetic import race_data
 from workbench import reading
 from workbench.checkpoints.files import TensorEntry
+from workbench.decode.sides import Change, differences_html
 from workbench.figures.export import figure_html
+from workbench.masking.strip import masks_html
+from workbench.masking.study import DrawnMask
 from workbench.notebook_pages.page import index_page
 from workbench.notebook_pages.snapshot import chart_html, html_of
 from workbench.pictures import captioned_pictures
 from workbench.player import player_html
 from workbench.sources import pictures as cards
 from workbench.sources.browse import Broken, Sample
+from workbench.sources.emoji_world import count_table, world_table
 from workbench.sources.seen import Token
 from workbench.trajectories.shown import Tile, gallery
 from workbench.widgets import words
@@ -65,12 +71,18 @@ def read_prompt() -> PromptReading:
 
 SAMPLE = Sample(HOSTILE, HOSTILE, PICTURE, PICTURE.transpose(1, 2, 0), 4, 4, HOSTILE)
 TOKENS = [Token(1, HOSTILE, "cut"), Token(2, HOSTILE, "begin")]
+STYLE = next(iter(STYLES))
+DRAWING = Drawing(HOSTILE, HOSTILE, STYLE, (HOSTILE,), HOSTILE, HOSTILE, HOSTILE, "val", b"")
 BUILDERS = {
     "what a model reads": lambda: reading.readings_html([read_prompt(), read_prompt()]),
     "remark of a decode": lambda: reading.remark_html([HOSTILE]),
     "card of a sample": lambda: cards.card_grid([cards.sample_card(SAMPLE, TOKENS)]),
     "card of a broken sample": lambda: cards.broken_card(Broken(HOSTILE, HOSTILE, HOSTILE)),
     "pictures with captions": lambda: captioned_pictures({HOSTILE: PICTURE}),
+    "differences of two decodes": lambda: differences_html([Change(HOSTILE, HOSTILE, HOSTILE)]),
+    "masks on a picture": lambda: masks_html([DrawnMask(0.5, np.eye(2) > 0, True, True)], PICTURE, HOSTILE),
+    "things of the emoji": lambda: world_table({HOSTILE: {STYLE: DRAWING}}),
+    "numbers of the emoji": lambda: count_table([DRAWING]),
     "gallery of candidates": lambda: gallery([Tile(1, PICTURE, HOSTILE)]),
     "numbers of a widget": lambda: words.reading_cards([(HOSTILE, HOSTILE)]),
     "table of a widget": lambda: words.table({HOSTILE: [HOSTILE]}, HOSTILE),

@@ -24,7 +24,14 @@ STYLE = """<style>
   box-shadow: 0 0 0 1px rgba(127,135,144,.45); }
 .emoji-world img.val { box-shadow: 0 0 0 3px #E69F00; }
 .emoji-world img.unseen { box-shadow: 0 0 0 3px #2F7FC1; }
-.emoji-world .none { opacity: .35; }
+.emoji-world .none { opacity: .35; vertical-align: middle; }
+.emoji-world tbody th { min-width: 5rem; }
+@media (max-width: 640px) {
+  .emoji-world table { font-size: .72rem; }
+  .emoji-world th { padding: .2rem .15rem; }
+  .emoji-world td { padding: .1rem; }
+  .emoji-world img { width: 40px; height: 40px; }
+}
 .emoji-world td.number { text-align: right; font-variant-numeric: tabular-nums; padding: .2rem .6rem; }
 </style>"""
 

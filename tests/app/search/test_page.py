@@ -20,8 +20,9 @@ from tests.workbench.search.search_small import captioned_folder
 
 @pytest.fixture
 def page(tmp_path, monkeypatch):
-    """Opens the page with these inputs, in a workspace of its own."""
+    """Opens the page with these inputs, in a workspace of its own and without emoji."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DREAM_CACHE", str(tmp_path / "cache"))
 
     def opened(address: dict[str, str] | None = None, **inputs: object) -> AppTest:
         app = page_of("search")
@@ -51,8 +52,18 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
-def test_before_anything_is_asked_nothing_is_read_and_the_page_says_what_to_do(page):
+def test_the_page_opens_with_a_search_and_shows_the_first_pictures_once_the_text_is_gone(page):
     app = page()
+    example = app.button(key="do.search.example.0").label
+    assert app.text_input(key="in.search.text").value == example
+    assert hits(app, "text")[0]["title"] == example and "rank 1" in words(app)
+    app.text_input(key="in.search.text").set_value("").run()
+    assert "The first pictures" in words(settled(app)) and len(hits(app, "first")) == 24
+
+
+def test_pictures_of_ones_own_are_not_read_before_anything_is_asked(page, tmp_path):
+    captioned_folder(tmp_path / "pictures", 24)
+    app = page(source="pictures")
     assert "Type a text, drop a picture" in words(app) and "work.search.index" not in app.session_state
     example = app.button(key="do.search.example.0").label
     app.button(key="do.search.read").click().run()

@@ -12,7 +12,9 @@ from streamlit.testing.v1 import AppTest
 from dream.presets import clip, fluid
 from dream.pretrained import load_pretrained
 from tests.app.opening import page_of
+from workbench.prompts import example_prompts
 from workbench.store import list_stored
+from workbench.trajectories.prompts import EXAMPLES
 from workbench.workspace import Workspace
 
 IN, DO, WORK = "in.trajectories.", "do.trajectories.", "work.trajectories."
@@ -280,3 +282,23 @@ def test_prompts_are_shown_as_text(app):
     app.segmented_control(key=IN + "view").set_value("stored").run()
     for page in (shown, text(app)):
         assert r"\*\*cat\*\*" in page and "![x](" not in page and "$x$" not in page
+
+
+def test_a_model_from_another_page_comes_with_its_own_settings_not_those_of_the_model_before(app):
+    quick(app)
+    app.session_state[IN + "guidance_scale"] = 8.0
+    app.session_state["handed.trajectories"] = {"model": "emoji", "prompt": "red heart, ink"}
+    app.run()
+    own = load_pretrained("emoji").config.decode
+    assert not app.exception and app.text_input(key=IN + "prompt").value == "red heart, ink"
+    assert app.number_input(key=IN + "steps").value == own.steps
+    assert app.number_input(key=IN + "guidance_scale").value == own.guidance_scale
+
+
+def test_an_example_of_shapes_gives_way_to_one_that_the_chosen_model_knows(app):
+    assert app.text_input(key=IN + "prompt").value == EXAMPLES[0].prompt
+    app.selectbox(key=IN + "model").set_value("emoji").run()
+    assert app.text_input(key=IN + "prompt").value in example_prompts("emoji").values()
+    app.text_input(key=IN + "prompt").set_value("typed by hand").run()
+    app.selectbox(key=IN + "model").set_value("demo").run()
+    assert app.text_input(key=IN + "prompt").value == "typed by hand"
