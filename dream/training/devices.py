@@ -18,7 +18,7 @@ from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "any_rank", "build_fabric", "gather_objects", "launch", "shard", "sum_over_ranks"]
+__all__ = ["Fabric", "any_rank", "build_fabric", "launch", "shard", "sum_over_ranks"]
 
 Made = TypeVar("Made")
 
@@ -63,6 +63,7 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
             fully_shard(block, mesh=ranks)
     # a scalar cannot be sharded; its gradient is of the gathered features, so every rank has the same
     fully_shard(model, mesh=ranks, ignored_params={model.logit_scale})
+    register_fsdp_forward_method(model, "contrast_rows")  # type: ignore[arg-type]
     return model
 
 
@@ -77,15 +78,6 @@ def any_rank(fabric: Fabric, *flags: bool) -> list[bool]:
 def sum_over_ranks(fabric: Fabric, tensor: Tensor) -> Tensor:
     """The sum of every rank's tensor."""
     return tensor if fabric.world_size == 1 else fabric.all_reduce(tensor.clone(), reduce_op="sum")  # type: ignore[return-value]
-
-
-def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
-    """Every rank's item, in rank order."""
-    if fabric.world_size == 1:
-        return [item]
-    items: list[Any] = [None] * fabric.world_size
-    dist.all_gather_object(items, item)
-    return items
 
 
 def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
@@ -121,9 +113,10 @@ def _starts_all_ranks(fabric: Fabric) -> bool:
 
 
 def _check_batch(config: DreamConfig, ranks: int) -> None:
-    pieces = ranks * config.train.accumulate * config.masking.groups
-    if config.train.batch_size % pieces:
+    size, pieces = config.train.batch_size, ranks * config.train.accumulate
+    if size % pieces:
+        fitting = ", ".join(str(n) for n in range(1, ranks + 1) if size % (n * config.train.accumulate) == 0)
         raise InputError(
-            f"train.batch_size must be a multiple of ranks * train.accumulate * masking.groups = {pieces}, "
-            f"got {config.train.batch_size}"
+            f"train.batch_size = {size} cannot be shared equally by {ranks} ranks with train.accumulate = "
+            f"{config.train.accumulate}: it must be a multiple of {pieces}; up to {ranks} ranks, {fitting} would do"
         )

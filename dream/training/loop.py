@@ -1,32 +1,30 @@
 """The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log, save.
 
-Everything drawn at a step is a function of (seed, step, rank), so a run continues exactly from weights,
-optimiser, averages, step and data position. Devices, schedule, budget and file formats are elsewhere.
+Everything drawn at a step is a function of (seed, step, picture), so a run continues exactly from weights, optimiser,
+averages, step and data position, on any number of ranks. Devices, schedule, budget and file formats are elsewhere.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from dream.config import DreamConfig
 from dream.console import duration
 from dream.data.batch import Batch, prefetch
-from dream.diffusion import sample_draw
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
-from dream.masking import sample_mask_ratios, sample_masks
-from dream.model.dream import generative_rows
-from dream.randomness import generator, seed_of
+from dream.model.joint import CachedRows
 from dream.training import budget, optim
 from dream.training.devices import any_rank, build_fabric, sum_over_ranks
-from dream.training.planning import plan, rank_batch
+from dream.training.draws import StepDraws, drop_captions
+from dream.training.micro_batches import micro_batches, prepare, whole_batch_rows
+from dream.training.planning import plan
 from dream.training.request import TrainingStart, TrainRequest, config_to_launch
 from dream.training.run_log import Status
 from dream.training.setup import claimed, set_up
@@ -54,7 +52,7 @@ class StepGradients(NamedTuple):
     masked_shares: list[Tensor]
     """(B,) per micro-batch."""
     ratios: list[float]
-    """Mask ratios drawn on this rank, one per group."""
+    """Mask ratios of the global batch, one per group."""
     norm: float
     """Norm of the gradients before clipping."""
     buffers: list[Tensor]
@@ -78,7 +76,7 @@ def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainRes
         if run.saved_step < 0:
             milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
         plan(run, request, start, _whole_step)
-        source = run.source.batches(rank_batch(run), run.position, run.segments[0])
+        source = run.source.batches(run.config.train.batch_size, run.position, run.segments[0])
         with stop_signals() as stop_request, closing(prefetch(source)) as reading:
             train_steps(run, reading, stop_request)
     except BaseException as error:
@@ -119,30 +117,26 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
 
 
 def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradients:
-    """Computes and clips the gradients of one optimiser step on this rank's `batch`; does not apply them."""
+    """Computes and clips the gradients of one optimiser step on this rank's share of the batch; does not apply them."""
     fabric, config, bundle = run.fabric, run.config, run.bundle
+    count, drawn = config.train.accumulate, StepDraws.at(config, step, progress)
     buffers = [buffer.clone() for buffer in bundle.model.buffers()]
-    losses, shares, ratios = [], [], []
-    for number, micro in enumerate(micro_batches(batch, config.train.accumulate)):
-        seed = (config.train.seed, step, fabric.global_rank, number)
-        images = fabric.to_device(micro.images)
-        tokens = bundle.image_tokenizer.tokenize(images, generator("latents", *seed))  # (B, N, D_tok)
-        drawn = sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed))
-        mask = sample_masks(drawn, len(micro), config.image.num_tokens, generator("orders", *seed))  # (B, N)
-        captions = drop_captions(micro.captions, config, generator("captions", *seed))
-        rows = generative_rows(mask, config)
-        draw = sample_draw(config.head, rows, config.image.token_dim, generator("noise", *seed))
-        text_ids, conditioning = bundle.tokenizer.token_ids(micro.captions), bundle.conditioning.condition(captions)
-        teacher = bundle.teacher.features(images) if bundle.teacher else None
-        torch.manual_seed(seed_of("dropout", *seed))
-        with fabric.no_backward_sync(run.model, enabled=number + 1 < config.train.accumulate):
-            output = run.model(*fabric.to_device((tokens, mask, text_ids, conditioning, draw)))
-            losses.append(total_loss(output, config, teacher))
-            fabric.backward(losses[-1].total / config.train.accumulate)
+    micros = [prepare(run, micro, drawn, places) for micro, places in micro_batches(batch, count, fabric.global_rank)]
+    rows = whole_batch_rows(run, micros, drawn) if count > 1 and config.objective.contrastive_weight else None
+    losses, shares = [], []
+    for number, micro in enumerate(micros):
+        captions = drop_captions(micro.captions, micro.draws.chance, config)
+        conditioning = fabric.to_device(bundle.conditioning.condition(captions))
+        teacher = bundle.teacher.features(micro.images) if bundle.teacher else None
+        cached = CachedRows(rows, micro.places.start, fabric.world_size * count, number == 0) if rows else None
+        drawn.seed_dropout(micro.places)
+        with fabric.no_backward_sync(run.model, enabled=number + 1 < count):
+            output = run.model(micro.tokens, micro.mask, micro.text_ids, conditioning, micro.draws.noise, cached)
+            losses.append(total_loss(output, config, teacher, drawn.mean_visible()))
+            fabric.backward(losses[-1].total / count)
         shares.append(output.masked_share)
-        ratios += drawn
     optim.fill_missing_gradients(bundle.model)
-    return StepGradients(losses, shares, ratios, clip_gradients(run), buffers)
+    return StepGradients(losses, shares, drawn.ratios, clip_gradients(run), buffers)
 
 
 def clip_gradients(run: Run) -> float:
@@ -230,20 +224,6 @@ def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
         f"step {run.step + 1}: {cause}; the state before it is saved in {folder}: continue with --resume and gentler "
         f"settings, or start again with them: --set {' '.join(optim.gentler(run.config.train))}"
     )
-
-
-def micro_batches(batch: Batch, count: int) -> list[Batch]:
-    """The batch split into `count` equal batches, in order."""
-    size = len(batch) // count
-    cuts = [slice(i * size, (i + 1) * size) for i in range(count)]
-    return [Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]) for cut in cuts]
-
-
-def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator) -> list[str]:
-    """Captions for the decoder: some emptied at random for guidance, all of them in a training without text."""
-    share = config.objective.caption_drop if config.objective.text else 1.0
-    dropped = torch.rand(len(captions), generator=draws) < share
-    return ["" if drop else caption for caption, drop in zip(captions, dropped.tolist(), strict=True)]
 
 
 def save_is_due(run: Run) -> bool:

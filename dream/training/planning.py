@@ -41,16 +41,12 @@ def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeS
         run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
 
 
-def rank_batch(run: Run) -> int:
-    """Pictures per optimiser step on this rank."""
-    return run.config.train.batch_size // run.fabric.world_size
-
-
 def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
     """Steps that fit into `minutes` from the request on, with validations, checkpoints and sample sheets."""
     seconds = 60 * minutes
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
-    with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
+    batches = run.source.batches(run.config.train.batch_size, None, CALIBRATION_LENGTH)
+    with rehearsal(run), closing(prefetch(batches)) as reading:
         cost = budget.measure_steps(
             lambda number, progress: take_step(run, next(reading)[0], number, progress),
             budget.calibration_seconds(seconds),

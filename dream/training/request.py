@@ -173,7 +173,7 @@ def _resumed(request: TrainRequest) -> TrainingStart:
         raise InputError(
             f"{request.out} is finished at step {state.step}: give --minutes M or --steps N to continue for that long"
         )
-    return TrainingStart(config, source, state, folder, segments)
+    return TrainingStart(config, source, state, folder, segments=segments)
 
 
 def stored_config(out: Path) -> DreamConfig:

@@ -65,6 +65,7 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     if train.compile:
         compile_blocks(bundle.model)
     model = fabric.setup_module(bundle.model)
+    model.mark_forward_method("contrast_rows")
     optimizers = optim.build_optimizers(bundle.model, train)
     wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
     run = Run(fabric, bundle, source, start.source, model, wrapped, optim.Ema(bundle.model, train), log, console)
