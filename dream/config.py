@@ -361,6 +361,8 @@ class TrainConfig(Section):
     """Recompute block activations in the backward pass to save memory."""
     log_every: Count = 10
     """Steps between rows of metrics.jsonl."""
+    rank_timeout: Positive = 600.0
+    """Seconds that a rank waits for another one; then the training ends, with its last checkpoint."""
     save_every: Positive = 2.0
     """Minutes between checkpoints."""
     keep_last: Count = 2

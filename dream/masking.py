@@ -202,12 +202,15 @@ def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
     return torch.rand(batch, num_tokens, generator=generator).argsort(dim=1)
 
 
-def mask_from_order(order: Tensor, masked: int) -> Tensor:
+def mask_from_order(order: Tensor, masked: int | Tensor) -> Tensor:
     """Mask (B, N) bool, True = hidden, of the first `masked` entries in each order (B, N).
 
-    Decoding reveals an order from its end.
+    `masked` is one number or (B,). Decoding reveals an order from its end.
     """
     mask = torch.zeros(order.shape, dtype=torch.bool, device=order.device)
+    if isinstance(masked, Tensor):
+        first = torch.arange(order.shape[1], device=order.device) < masked[:, None]
+        return mask.scatter(1, order, first)
     return mask.scatter(1, order[:, :masked], True)
 
 

@@ -4,39 +4,45 @@ No other file imports Fabric.
 """
 
 import os
+import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import ModelParallelStrategy
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.training.launchers import find_launcher, follow, forget_fabric_run
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "any_rank", "build_fabric", "launch", "shard", "sum_over_ranks"]
+__all__ = ["Fabric", "build_fabric", "launch", "most_of_ranks", "shard", "started_ranks", "sum_over_ranks"]
 
 Made = TypeVar("Made")
 
 
 def build_fabric(request: TrainRequest, config: DreamConfig) -> Fabric:
     """Fabric that knows its ranks, before it starts them; raises InputError for devices that cannot be had here."""
-    strategy: Any = request.strategy
-    if strategy == "fsdp":
-        if config.train.optimizer == "muon":
-            raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
-        strategy = ModelParallelStrategy(shard)
+    launcher = find_launcher()
+    request = follow(request, launcher)
+    forget_fabric_run()
+    if request.strategy == "fsdp" and config.train.optimizer == "muon":
+        raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
     try:
         fabric = Fabric(
             accelerator=request.accelerator,
             devices=request.devices,
             num_nodes=request.num_nodes,
-            strategy=strategy,
+            strategy=_strategy(request, config.train.rank_timeout),
             precision=config.train.precision,  # type: ignore[arg-type]
+            # a job of one task, started without srun: Fabric would take it for a rank of srun's
+            plugins=[LightningEnvironment()] if launcher is None and "SLURM_NTASKS" in os.environ else None,
         )
     except Exception as error:  # Fabric raises errors of many kinds
         raise InputError(
@@ -67,12 +73,12 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     return model
 
 
-def any_rank(fabric: Fabric, *flags: bool) -> list[bool]:
-    """Whether each flag is set on any rank. Every rank must call it, or the others wait for ever."""
+def most_of_ranks(fabric: Fabric, *numbers: int) -> list[int]:
+    """The largest of each number (or flag) on any rank. Every rank must call it, or the others wait for it."""
     if fabric.world_size == 1:
-        return list(flags)
-    tensor = torch.tensor(flags, dtype=torch.int32, device=fabric.device)
-    return [bool(flag) for flag in fabric.all_reduce(tensor, reduce_op="max").tolist()]  # type: ignore[union-attr]
+        return list(numbers)
+    tensor = torch.tensor(numbers, dtype=torch.int32, device=fabric.device)
+    return fabric.all_reduce(tensor, reduce_op="max").tolist()  # type: ignore[union-attr]
 
 
 def sum_over_ranks(fabric: Fabric, tensor: Tensor) -> Tensor:
@@ -95,13 +101,36 @@ def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
             error = raised
     if error is not None and _starts_all_ranks(fabric):
         raise error
-    if "LT_CLI_USED" not in os.environ:  # `fabric run` has started the processes already
-        fabric.launch()
+    fabric.launch()
     if fabric.world_size > 1:
         made, error = fabric.broadcast((made, error))
     if error is not None:
         raise error
     return made  # type: ignore[return-value]
+
+
+def started_ranks(fabric: Fabric) -> "list[subprocess.Popen[bytes]]":
+    """The ranks that this process has started."""
+    return list(getattr(fabric.strategy.launcher, "procs", ()))
+
+
+def _strategy(request: TrainRequest, timeout: float) -> Any:
+    """The strategy for Fabric, whose collectives wait for `timeout` seconds at most."""
+    wait = timedelta(seconds=timeout)
+    if request.strategy == "fsdp":
+        return ModelParallelStrategy(shard, timeout=wait)
+    if request.strategy == "ddp" or _ranks_here(request) * request.num_nodes > 1:
+        return DDPStrategy(timeout=wait)
+    return "auto"
+
+
+def _ranks_here(request: TrainRequest) -> int:
+    """Ranks on this machine, as Fabric will count them."""
+    if request.devices in ("auto", "-1"):
+        return max(1, torch.cuda.device_count()) if request.accelerator in ("auto", "gpu", "cuda") else 1
+    if "," in request.devices:
+        return sum(1 for device in request.devices.split(",") if device.strip())
+    return int(request.devices) if request.devices.isdigit() else 1
 
 
 def _starts_all_ranks(fabric: Fabric) -> bool:

@@ -1,12 +1,12 @@
 """Everything drawn for a step besides the data: a function of (seed, step, number of the picture in the global batch).
 
-A global batch has `masking.groups` equal ratio groups of consecutive pictures. Within a group, pictures draw in blocks,
-each from a generator of its own, which is faster than a generator per picture. A rank draws the blocks that its
-micro-batches touch and keeps its own pictures: what a picture gets depends neither on the number of ranks nor on
+A global batch has `masking.groups` equal ratio groups of consecutive pictures. Pictures draw in blocks, each from a
+generator of its own, which is faster than a generator per picture. A rank draws the blocks that its micro-batches touch
+and keeps its own pictures: what a picture gets depends neither on the number of ranks nor on
 `train.accumulate`. Only dropout is drawn per micro-batch, from the number of its first picture.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,6 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.diffusion import Draw, sample_draw
 from dream.masking import mask_from_order, num_masked, sample_mask_ratios
-from dream.model.dream import generative_rows
 from dream.randomness import generator, seed_of
 
 BLOCK = 64
@@ -53,50 +52,54 @@ class StepDraws:
 
     def mean_visible(self) -> float:
         """Visible tokens per picture, averaged over the global batch."""
-        tokens = self.config.image.num_tokens
-        return tokens - sum(num_masked(ratio, tokens) for ratio in self.ratios) / len(self.ratios)
+        tokens, size = self.config.image.num_tokens, self.config.train.batch_size
+        return tokens - sum(self.hidden(range(size))) / size
 
     def of(self, places: range) -> PictureDraws:
         """The draws of the pictures at consecutive `places` of the global batch."""
-        parts = [self._of_block(*block, places) for block in self._blocks(places)]
+        first, last = places.start // BLOCK, (places.stop - 1) // BLOCK
+        parts = [self._of_block(range(i * BLOCK, (i + 1) * BLOCK), places) for i in range(first, last + 1)]
         masks, chances, latents, times, noises = zip(*parts, strict=True)
-        noise = torch.cat(noises, dim=1)  # (draws, M, D_tok)
+        noise = Draw(torch.cat(times, dim=1).flatten(), torch.cat(noises, dim=1).flatten(0, 1))
         return PictureDraws(
-            torch.cat(masks),
-            torch.cat(chances),
-            None if latents[0] is None else torch.cat(latents),
-            Draw(torch.cat(times, dim=1).flatten(), noise.flatten(0, 1)),
+            torch.cat(masks), torch.cat(chances), None if latents[0] is None else torch.cat(latents), noise
         )
 
     def seed_dropout(self, places: range) -> None:
         """Seeds torch's own generators, which dropout draws from, for a micro-batch at `places`."""
         torch.manual_seed(seed_of("dropout", self.config.train.seed, self.step, places.start))
 
-    def _blocks(self, places: range) -> Iterator[tuple[range, float]]:
-        """Blocks that overlap `places`, with their mask ratios."""
-        size = self.config.train.batch_size // len(self.ratios)
-        for group in range(places.start // size, (places.stop - 1) // size + 1):
-            for start in range(group * size, (group + 1) * size, BLOCK):
-                block = range(start, min(start + BLOCK, (group + 1) * size))
-                if block.start < places.stop and places.start < block.stop:
-                    yield block, self.ratios[group]
+    def hidden(self, places: Sequence[int]) -> list[int]:
+        """Number of tokens that the pictures at `places` hide."""
+        counts = [num_masked(ratio, self.config.image.num_tokens) for ratio in self.ratios]
+        size = self.config.train.batch_size // len(counts)
+        return [counts[place // size] for place in places]
 
-    def _of_block(
-        self, block: range, ratio: float, places: range
-    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
-        """Mask, chance, latents, times (draws, m) and noise (draws, m, D_tok) of the block's pictures in `places`."""
-        image, head, count = self.config.image, self.config.head, len(block)
+    def _of_block(self, block: range, places: range) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+        """Mask, chance, latents, times (draws, M) and noise (draws, M, D_tok) of the block's pictures in `places`."""
+        config, image, head = self.config, self.config.image, self.config.head
+        block = range(block.start, min(block.stop, config.train.batch_size))
         own = slice(max(places.start, block.start) - block.start, min(places.stop, block.stop) - block.start)
-        draws = generator("pictures", self.config.train.seed, self.step, block.start)
-        chance = torch.rand(count, generator=draws)
-        order = torch.rand(count, image.num_tokens, generator=draws)[own].argsort(dim=1)
-        mask = mask_from_order(order, num_masked(ratio, image.num_tokens))
-        latents = torch.randn(count, *image.latent_shape, generator=draws)[own] if image.tokenizer != "pixels" else None
-        hidden = generative_rows(mask[:1], self.config)  # all pictures of a group hide equally many
-        drawn = sample_draw(head, count * hidden, image.token_dim, draws)
-        times = drawn.times.view(head.draws, count, hidden)[:, own].flatten(1)
-        noise = drawn.noise.view(head.draws, count, hidden, image.token_dim)[:, own].flatten(1, 2)
-        return mask, chance[own], latents, times, noise
+        draws = generator("pictures", config.train.seed, self.step, block.start)
+        chance = torch.rand(len(block), generator=draws)[own]
+        order = torch.rand(len(block), image.num_tokens, generator=draws)[own].argsort(dim=1)
+        latents = None
+        if image.tokenizer != "pixels":
+            latents = torch.randn(len(block), *image.latent_shape, generator=draws)[own]
+        hidden = self.hidden(block)
+        mask = mask_from_order(order, torch.tensor(hidden[own]))
+        counted = [count * self._counts(count) for count in hidden]
+        start, rows, total = sum(counted[: own.start]), sum(counted[own]), sum(counted)
+        drawn = sample_draw(head, total, image.token_dim, draws)
+        times = drawn.times.view(head.draws, total)[:, start : start + rows]
+        noise = drawn.noise.view(head.draws, total, image.token_dim)[:, start : start + rows]
+        return mask, chance, latents, times, noise
+
+    def _counts(self, hidden: int) -> bool:
+        """Whether pictures that hide so many tokens count in the generative loss, as `generative_rows` decides."""
+        objective = self.config.objective
+        share = hidden / self.config.image.num_tokens  # a quotient of whole numbers, as there
+        return bool(objective.generative_weight) and hidden > 0 and share >= objective.min_masked
 
 
 def drop_captions(captions: Sequence[str], chance: Tensor, config: DreamConfig) -> list[str]:

@@ -15,21 +15,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from dream.console import duration
+from dream.console import Console, duration
 from dream.data.batch import Batch, prefetch
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
 from dream.model.joint import CachedRows
-from dream.training import budget, optim
-from dream.training.devices import any_rank, build_fabric, sum_over_ranks
+from dream.training import budget, optim, run_log
+from dream.training.devices import Fabric, build_fabric, most_of_ranks, started_ranks, sum_over_ranks
 from dream.training.draws import StepDraws, drop_captions
+from dream.training.lost_ranks import RankWatch, lost_ranks_in_words
 from dream.training.micro_batches import micro_batches, prepare, whole_batch_rows
 from dream.training.planning import plan
 from dream.training.request import TrainingStart, TrainRequest, config_to_launch
 from dream.training.run_log import Status
 from dream.training.setup import claimed, set_up
 from dream.training.state import Run, paint_samples, save_state, validate
-from dream.training.stopping import StopRequest, stop_signals
+from dream.training.stopping import StopRequest, StopRequested, stop_signals
 from dream.training.tally import Clock, Tally
 
 
@@ -65,26 +66,34 @@ def train(request: TrainRequest) -> TrainResult:
     Raises InputError before anything is written, and RunError for a later failure, once the last good state is
     saved.
     """
-    fabric = build_fabric(request, config_to_launch(request))
-    with claimed(fabric, request) as (start, claim):
-        return train_run(set_up(fabric, request, start, claim), request, start)
+    config = config_to_launch(request)
+    fabric = build_fabric(request, config)
+    waiting = lost_ranks_in_words(lambda: fabric.world_size, config.train.rank_timeout)
+    with waiting, claimed(fabric, request) as (start, claim):
+        if start.finished:
+            return TrainResult(request.out, start.step, start.step, None, fabric.global_rank)
+        with RankWatch(started_ranks(fabric), lambda sentence: end_of_lost(request.out, fabric, sentence)):
+            return train_run(set_up(fabric, request, start, claim), request, start)
 
 
 def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainResult:
     """Trains a run that is set up, and writes how it ended; raises RunError for a failure."""
+    waiting = lost_ranks_in_words(lambda: run.fabric.world_size, run.config.train.rank_timeout)
     try:
-        if run.saved_step < 0:
-            milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
-        plan(run, request, start, _whole_step)
-        source = run.source.batches(run.config.train.batch_size, run.position, run.segments[0])
-        with stop_signals() as stop_request, closing(prefetch(source)) as reading:
-            train_steps(run, reading, stop_request)
+        with stop_signals() as stop_request, waiting:
+            if run.saved_step < 0:
+                milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
+            with suppress(StopRequested):
+                plan(run, request, start, _whole_step, stop_request)
+                source = run.source.batches(run.config.train.batch_size, run.position, run.segments[0])
+                with closing(prefetch(source)) as reading:
+                    train_steps(run, reading, stop_request)
     except BaseException as error:
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError, RunError):  # a full disk or a lost claim must not hide what happened
             run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
         raise
-    stopped = stop_request.signal if run.step < run.end else None
+    stopped = stop_request.signal if run.step < run.end or not run.segments else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
@@ -95,9 +104,11 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
     while run.step < run.end:
         batch, position = clock.wait_for(reading)
         gradients = take_step(run, batch, run.step, min(1.0, run.step / run.segments[0]))
-        stop, broken, save, lost = any_rank(
-            run.fabric, bool(request), is_broken(gradients), save_is_due(run), run.log.is_lost
+        signal, broken, save, lost = most_of_ranks(
+            run.fabric, request.number, is_broken(gradients), save_is_due(run), run.log.is_lost
         )
+        request.learn(signal)
+        stop = bool(signal)
         if lost:
             run.log.check_claim()  # raises on the rank that claimed
             raise RunError(f"{run.log.folder} was taken over by another training: this one stops")
@@ -111,7 +122,7 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
         clock.step_done()
         if run.step % config.log_every == 0 or run.step == run.end or stop:
             write_row(run, tally, clock, gradients, factor)
-        milestone(run, last=run.step == run.end, stop=stop, save=save)
+        milestone(run, last=run.step == run.end, stop=stop, save=bool(save))
         if stop:
             return
 
@@ -200,6 +211,14 @@ def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, fa
     losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if isinstance(value, float))
     text = f"step {run.step}/{run.end}  {losses}  {speed:.0f} pictures/s  {duration(left)} left"
     run.console.progress(text, last=run.step == run.end)
+
+
+def end_of_lost(out: Path, fabric: Fabric, sentence: str) -> None:
+    """Says why a rank ends that cannot go on, and leaves it in the run's record if it is the one that writes."""
+    Console(True).say(f"dream: {sentence}")
+    beat = run_log.read_heartbeat(out)
+    if fabric.global_rank == 0 and beat is not None:
+        run_log.RunLog(out).heartbeat("failed", beat.step, beat.end, message=sentence)
 
 
 def is_broken(gradients: StepGradients) -> bool:

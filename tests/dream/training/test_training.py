@@ -149,7 +149,7 @@ def test_what_is_calibrated_is_what_the_steps_give(tmp_path):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_saves_and_ends_in_the_middle(tmp_path, monkeypatch, number):
     whole_step = loop.apply_step
 
