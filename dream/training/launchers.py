@@ -65,9 +65,13 @@ def follow(request: TrainRequest, launcher: Launcher | None, environment: Enviro
             raise InputError(
                 f"{launcher.name} has --{option} {value} and dream --{option} {getattr(request, option)}: give one"
             )
-    request = replace(request, **{option: value for option, value in given.items() if value})
-    devices = request.devices if "," in request.devices else str(launcher.ranks_here)
-    return replace(request, devices=devices, num_nodes=launcher.machines)
+    return replace(
+        request,
+        strategy=given["strategy"] or request.strategy,
+        accelerator=given["accelerator"] or request.accelerator,
+        devices=request.devices if "," in request.devices else str(launcher.ranks_here),
+        num_nodes=launcher.machines,
+    )
 
 
 def launcher_precision(environment: Environment = os.environ) -> str | None:

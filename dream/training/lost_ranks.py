@@ -35,7 +35,7 @@ def lost_ranks_in_words(world_size: Callable[[], int], timeout: float) -> Iterat
     """Turns errors of collectives inside the block into a RunError of one sentence."""
     try:
         yield
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         if isinstance(error, RunError) or world_size() == 1 or not _is_of_ranks(error):
             raise
         waited = f"another rank did not answer for {timeout:g} s (train.rank_timeout)"

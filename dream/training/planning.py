@@ -52,11 +52,11 @@ def _steps_in(
     seconds = 60 * minutes
 
     def go_on(more: bool) -> bool:
-        more, number = most_of_ranks(run.fabric, more, stop.number)
+        another, number = most_of_ranks(run.fabric, more, stop.number)
         stop.learn(number)
         if stop:
             raise StopRequested
-        return bool(more)
+        return bool(another)
 
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
     batches = run.source.batches(run.config.train.batch_size, None, CALIBRATION_LENGTH)

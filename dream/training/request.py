@@ -138,11 +138,11 @@ def _check_numbers(request: TrainRequest) -> None:
     given = [name for name, value in (budgets | totals).items() if value is not None]
     if len(given) > 1:
         raise InputError(f"give {' or '.join(given)}, not both")
-    for name, value in (budgets | totals).items():
-        if value is not None and name.endswith("minutes") and not 0 < value < math.inf:
-            raise InputError(f"{name} must be a finite number above 0, got {value}")
-        if value is not None and name.endswith("steps") and value < 1:
-            raise InputError(f"{name} must be at least 1, got {value}")
+    for option, number in (budgets | totals).items():
+        if number is not None and option.endswith("minutes") and not 0 < number < math.inf:
+            raise InputError(f"{option} must be a finite number above 0, got {number}")
+        if number is not None and option.endswith("steps") and number < 1:
+            raise InputError(f"{option} must be at least 1, got {number}")
     if request.auto and given and given[0] in budgets:
         raise InputError(
             f"with --resume auto, {given[0]} would be added each time: say the whole with "

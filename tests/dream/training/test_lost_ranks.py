@@ -31,14 +31,15 @@ def wait_until(condition, seconds=120.0) -> float:
 
 def endless(out: Path, world: int, **changes):
     """Ranks that train until they are stopped, and have begun to."""
-    config = small_config(**ENDLESS, **changes)
+    config = small_config(**{**ENDLESS, **changes})
     processes = start_ranks(world, out=out, source="shapes", config=config)
     wait_until(lambda: len(run_log.read_metrics(out, "train")) > 2)
     return processes
 
 
 def is_whole(run: Path) -> bool:
-    return all(read_tensors(latest_checkpoint(run), name) for name in ("model", "ema", "optimizer"))
+    """Whether the last checkpoint can be read; raises InputError for a damaged file."""
+    return all(read_tensors(latest_checkpoint(run), name) is not None for name in ("model", "ema", "optimizer"))
 
 
 @pytest.mark.slow
@@ -75,14 +76,14 @@ def test_a_rank_that_is_killed_ends_the_others_in_one_sentence(tmp_path, killed,
 @pytest.mark.slow
 def test_a_rank_that_hangs_is_waited_for_as_long_as_the_settings_say(tmp_path, capfd):
     run = tmp_path / "run"
-    processes = endless(run, 2, rank_timeout=8.0)
+    processes = endless(run, 2, rank_timeout=30.0)
     os.kill(processes[1].pid, signal.SIGSTOP)
     try:
-        assert 5 < wait_until(lambda: not processes[0].is_alive(), 60) < 40
+        assert 20 < wait_until(lambda: not processes[0].is_alive(), 100) < 80
     finally:
         processes[1].kill()
     assert processes[0].exitcode == 1
-    assert "another rank did not answer for 8 s (train.rank_timeout): this one stops" in capfd.readouterr().err
+    assert "another rank did not answer for 30 s (train.rank_timeout): this one stops" in capfd.readouterr().err
     beat = run_log.read_heartbeat(run)
     assert beat is not None and beat.status == "failed" and "rank_timeout" in beat.message
 
@@ -91,14 +92,14 @@ def test_a_rank_that_hangs_is_waited_for_as_long_as_the_settings_say(tmp_path, c
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_the_rank_that_started_the_others_says_what_happened_and_leaves_none(tmp_path, number):
     run, log = tmp_path / "run", tmp_path / "log"
-    config = small_config(**ENDLESS, rank_timeout=8.0)
+    config = small_config(**ENDLESS, rank_timeout=30.0)
     arguments = ["train", "--data", "shapes", "--out", str(run), "--devices", "2", "--accelerator", "cpu"]
     process = start(command(*arguments, *settings(config)), log, **ENVIRONMENT)
     try:
         wait_for(lambda: len(run_log.read_metrics(run)) > 2, process, log, 200)
         (child,) = children(process.pid)
         os.kill(child, number)
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=120) == 1
         wait_until(lambda: not Path(f"/proc/{child}").exists(), 20)
     finally:
         if process.poll() is None:
