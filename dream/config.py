@@ -64,6 +64,11 @@ class ImageConfig(Section):
         """D_tok, numbers per token."""
         return self.channels * self.patch_size**2
 
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a picture's latents."""
+        return self.channels, self.size // self.stride, self.size // self.stride
+
     def _conflicts(self, name: str) -> Iterator[str]:
         cell = self.stride * self.patch_size
         if self.size % cell:
@@ -233,7 +238,7 @@ class MaskingConfig(Section):
     moving_interval: bool = False
     """Truncate to [center - std, center + std] (within [low, high]) instead of [low, high]."""
     groups: Count = 1
-    """G, ratio groups that a rank's batch is split into; 1 is published (32 ranks mix 32 ratios)."""
+    """G, ratio groups that a step's batch is split into, over all ranks; 32 are published (one on each of 32 ranks)."""
     stratified: bool = False
     """(departure) draw the groups' ratios from G quantile bands of the distribution, shuffled."""
     generation_share: Annotated[float | None, SHARE] = None
@@ -323,7 +328,7 @@ class TrainConfig(Section):
     batch_size: Count = 2048
     """Pictures per optimiser step, over all ranks and accumulated micro-batches."""
     accumulate: Count = 1
-    """Micro-batches per optimiser step (each split into its own ratio groups)."""
+    """Micro-batches per optimiser step on each rank; they take less memory, and the losses stay those of the batch."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`adamw` for all, or (departure) Muon for the hidden matrices and AdamW for the rest."""
     lr: Positive = 8e-4
@@ -356,6 +361,8 @@ class TrainConfig(Section):
     """Recompute block activations in the backward pass to save memory."""
     log_every: Count = 10
     """Steps between rows of metrics.jsonl."""
+    rank_timeout: Positive = 600.0
+    """Seconds that a rank waits for another one; then the training ends, with its last checkpoint."""
     save_every: Positive = 2.0
     """Minutes between checkpoints."""
     keep_last: Count = 2
@@ -414,12 +421,9 @@ class DreamConfig:
             for name, section in (("encoder", self.encoder), ("decoder", self.decoder)):
                 if (section.width // section.heads) % 4:
                     yield f"encoder.rotary needs a head width ({name}.width / {name}.heads) that is a multiple of 4"
-        pieces = self.masking.groups * self.train.accumulate
-        if self.train.batch_size % pieces:
-            yield (
-                f"train.batch_size must be a multiple of masking.groups * train.accumulate = {pieces}, "
-                f"got {self.train.batch_size}"
-            )
+        for name, pieces in (("masking.groups", self.masking.groups), ("train.accumulate", self.train.accumulate)):
+            if self.train.batch_size % pieces:
+                yield f"train.batch_size must be a multiple of {name} = {pieces}, got {self.train.batch_size}"
         block, depth = self.objective.alignment_block, self.encoder.depth
         if self.objective.alignment_weight and block > depth:
             yield f"objective.alignment_block must be in [1, {depth}], got {block}"

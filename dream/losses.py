@@ -104,20 +104,24 @@ def generative_loss(config: HeadConfig, output: GenerativeOutput, images: int) -
     return Generative((error + variance).mean(), error.mean(), variance.mean(), error + variance, sums[2] > 0)
 
 
-def alignment_loss(output: AlignmentOutput, teacher: Tensor) -> Tensor:
+def alignment_loss(output: AlignmentOutput, teacher: Tensor, visible: float | None = None) -> Tensor:
     """Mean 1 - cosine () between projected tokens (V, W) and the teacher's features (B, N, W) at their positions.
 
+    `visible` is what the sum is divided by instead of V: the mean over the shares of a batch is then that of the batch.
     The published 0.5 * (1 - cos) is this times `objective.alignment_weight`. Without visible tokens the loss is zero.
     """
     target = teacher[output.place[:, 0], output.place[:, 1]]  # (V, W)
     distance = 1 - F.cosine_similarity(output.aligned.float(), target.float(), dim=-1)  # (V,)
-    return distance.sum() / max(len(distance), 1)
+    return distance.sum() / max(len(distance) if visible is None else visible, 1.0)
 
 
-def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None = None) -> Losses:
+def total_loss(
+    output: DreamOutput, config: DreamConfig, teacher: Tensor | None = None, mean_visible: float | None = None
+) -> Losses:
     """The weighted sum of the losses that the configuration trains, with the values that a log records.
 
-    `teacher` (B, N, W) holds the frozen features that REPA aligns to.
+    `teacher` (B, N, W) holds the frozen features that REPA aligns to. If the output is that of a share of a batch,
+    `mean_visible` is the number of visible tokens per image of the whole batch.
     """
     weights, zero = config.objective, output.masked_share.new_zeros((), dtype=torch.float32)
     images = len(output.masked_share)
@@ -135,7 +139,7 @@ def total_loss(output: DreamOutput, config: DreamConfig, teacher: Tensor | None 
     alignment = zero
     if output.alignment is not None:
         assert teacher is not None, "the alignment loss needs the teacher's features"
-        alignment = alignment_loss(output.alignment, teacher)
+        alignment = alignment_loss(output.alignment, teacher, None if mean_visible is None else mean_visible * images)
     total = (
         weights.generative_weight * generative
         + weights.contrastive_weight * contrastive.loss

@@ -1,8 +1,8 @@
 """Which tokens are hidden, and when: Masking Warmup, orders, masks and the reveal schedule, as pure functions.
 
 Functions that draw random numbers take a generator. The images of one ratio group share a mask ratio: a batch is
-split into `MaskingConfig.groups` groups. The published behaviour is one group per rank, which mixes ratios only when
-there are many ranks. See docs/method.md, Masking Warmup.
+split into `MaskingConfig.groups` groups, over all ranks. The published training has one group per rank on 32 ranks. See
+docs/method.md, Masking Warmup.
 """
 
 import math
@@ -170,7 +170,7 @@ def ratio_distribution(progress: float, config: MaskingConfig) -> RatioDistribut
 def sample_mask_ratios(
     progress: float, config: MaskingConfig, objective: ObjectiveConfig, generator: Generator
 ) -> list[float]:
-    """One mask ratio for each of the `config.groups` ratio groups in a rank's batch.
+    """One mask ratio for each of the `config.groups` ratio groups in a step's batch.
 
     With `generation_share` that share of the groups (rounded) draws from the ratios that count in the generative loss,
     the others from those that count in the contrastive loss. With `stratified` each set of n groups takes one draw from
@@ -202,12 +202,15 @@ def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
     return torch.rand(batch, num_tokens, generator=generator).argsort(dim=1)
 
 
-def mask_from_order(order: Tensor, masked: int) -> Tensor:
+def mask_from_order(order: Tensor, masked: int | Tensor) -> Tensor:
     """Mask (B, N) bool, True = hidden, of the first `masked` entries in each order (B, N).
 
-    Decoding reveals an order from its end.
+    `masked` is one number or (B,). Decoding reveals an order from its end.
     """
     mask = torch.zeros(order.shape, dtype=torch.bool, device=order.device)
+    if isinstance(masked, Tensor):
+        first = torch.arange(order.shape[1], device=order.device) < masked[:, None]
+        return mask.scatter(1, order, first)
     return mask.scatter(1, order[:, :masked], True)
 
 

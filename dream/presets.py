@@ -29,6 +29,7 @@ def _published(width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> Dr
     return DreamConfig(
         encoder=EncoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
         decoder=DecoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
+        masking=MaskingConfig(groups=32),
     )
 
 

@@ -14,6 +14,8 @@ from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
 
 DEFAULT_PRESET, DEFAULT_OBJECTIVE = "tiny", "dream"
+AUTO = "auto"
+"""The value of `--resume` that starts or continues a run."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, metavar="M", help="wall-clock budget; with --resume: further minutes")
     budget.add_argument("--steps", type=int, metavar="N", help="optimiser steps; with --resume: further steps")
+    budget.add_argument("--total-steps", type=int, metavar="N", help="optimiser steps of the whole run, resumed or not")
+    budget.add_argument("--total-minutes", type=float, metavar="M", help="minutes that the whole run is planned for")
     options.add_assignments(parser, "section.key=value", "change any setting, e.g. --set masking.std=0.3 train.lr=1e-3")
     options.add_seed(parser, "seed of everything drawn", default=None, note="; with --resume: the run's own")
     add(
@@ -34,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const=True,
         default=False,
         metavar="CHECKPOINT",
-        help="continue the run in --out, from its newest checkpoint or the given one, e.g. step-00001200",
+        help="continue the run in --out, from its newest checkpoint or the given one, e.g. step-00001200; `auto` "
+        "starts the run if there is none yet, and does nothing if it is finished",
     )
     add(
         "--start-from",
@@ -69,9 +74,12 @@ def run(args: argparse.Namespace) -> None:
         preset=name,
         minutes=args.minutes,
         steps=args.steps,
+        total_steps=args.total_steps,
+        total_minutes=args.total_minutes,
         start_from=args.start_from,
         resume=bool(args.resume),
-        checkpoint=args.resume if isinstance(args.resume, str) else None,
+        auto=args.resume == AUTO,
+        checkpoint=args.resume if isinstance(args.resume, str) and args.resume != AUTO else None,
         overwrite=args.overwrite,
         devices=args.devices,
         num_nodes=args.num_nodes,
@@ -86,7 +94,8 @@ def run(args: argparse.Namespace) -> None:
         paint = f'dream decode --model {result.folder} --prompt "..." --out sheet.png'
         print_out(f"trained to step {result.step}; to paint with the model: {paint}")
         return
-    print_out(f"stopped at step {result.step} of {result.end} and saved; continue with --out {result.folder} --resume")
+    end = f" of {result.end}" if result.end else ""
+    print_out(f"stopped at step {result.step}{end} and saved; continue with --out {result.folder} --resume")
     if result.stopped_by == signal.SIGINT:
         raise KeyboardInterrupt
 
@@ -100,9 +109,12 @@ def _configuration(args: argparse.Namespace) -> tuple[DreamConfig, str]:
     changes = _assignments(args)
     named = override(preset(size, objective), changes)
     name = size if objective == DEFAULT_OBJECTIVE else f"{size}-{objective}"
-    if args.start_from is not None:
+    from dream.training.run_log import holds_run
+
+    continues = bool(args.resume) and (args.resume != AUTO or holds_run(args.out))
+    if args.start_from is not None and not (continues and args.resume == AUTO):
         return _going_on(args, changes)
-    if not args.resume:
+    if not continues:
         return named, name
     from dream.training.request import stored_config
 
@@ -127,6 +139,8 @@ def _going_on(args: argparse.Namespace, changes: list[str]) -> tuple[DreamConfig
 
 def _assignments(args: argparse.Namespace) -> list[str]:
     """The assignments of --set and of its short forms."""
+    from dream.training.launchers import launcher_precision
+
     options.require_at_least(args, 0, "seed")
-    short = {"train.seed": args.seed, "train.precision": args.precision}
+    short = {"train.seed": args.seed, "train.precision": args.precision or launcher_precision()}
     return [*args.assignments, *(f"{key}={value}" for key, value in short.items() if value is not None)]

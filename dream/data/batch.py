@@ -1,10 +1,10 @@
-"""The batch type, and prefetching in a background thread."""
+"""The batch type, the share of a rank in it, and prefetching in a background thread."""
 
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor
 
@@ -24,6 +24,20 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.captions)
+
+
+class Share(NamedTuple):
+    """The part of each global batch that one rank takes: equally many consecutive pictures, in the order of ranks."""
+
+    rank: int
+    world_size: int
+
+    def of(self, batch_size: int) -> slice:
+        """The places in a global batch; raises ValueError if ranks cannot take equally many."""
+        if batch_size < 1 or batch_size % self.world_size:
+            raise ValueError(f"batch_size must be a positive multiple of {self.world_size} ranks, got {batch_size}")
+        size = batch_size // self.world_size
+        return slice(self.rank * size, (self.rank + 1) * size)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The order of samples: a function of (seed, epoch), so that four numbers give a position in it.
+"""The order of samples: a function of (seed, epoch), one for all ranks, so that four numbers give a position in it.
 
-Shards are put into a random order; their rows fill windows of bounded size; each window is permuted. Ranks share rows
-by the hash of their names, or take whole shards if there are many. No picture is read here.
+Shards are put into a random order; their rows fill windows of bounded size; each window is permuted. Every rank walks
+the whole order, which takes names and offsets only, and reads the pictures of its own share. No picture is read here.
 """
 
 import itertools
@@ -13,13 +13,13 @@ import numpy as np
 
 from dream.data.families import in_families
 from dream.data.report import DataReport
-from dream.data.samples import Corpus, Row, id_hash, sample_id
+from dream.data.samples import Corpus, Row
 from dream.errors import InputError
 
 
 @dataclass(frozen=True)
 class Position:
-    """A position in the epochs of one rank; `dataclasses.asdict` makes it JSON-able."""
+    """A position in the epochs, the same for all ranks; `dataclasses.asdict` makes it JSON-able."""
 
     epoch: int = 0
     shard: int = 0
@@ -49,6 +49,14 @@ class Window(NamedTuple):
     rows: list[Row]
 
 
+class Shuffled(NamedTuple):
+    """A window's rows that belong to the split, and the order in which they are used."""
+
+    rows: list[Row]
+    order: list[int]
+    """Numbers of the rows."""
+
+
 class OrderedRow(NamedTuple):
     """The next row of an order."""
 
@@ -59,6 +67,18 @@ class OrderedRow(NamedTuple):
     """Drawn from [0, 1), to pick the caption's phrasing with."""
     after: Position
     """The position right after this row."""
+    window: Shuffled
+    """The window that it comes from."""
+
+    def stand_ins(self) -> Iterator[Row]:
+        """The other rows of the window, in the order in which they may replace this one if it is broken.
+
+        They begin half a window away, so that a stand-in is rarely in one batch with itself. They depend on the order
+        alone: no rank needs to know what is broken in the shares of the others.
+        """
+        rows, order = self.window
+        place = self.after.index - 1 + len(order) // 2
+        yield from (rows[order[(place + i) % len(order)]] for i in range(len(order)))
 
 
 def windows(corpus: Corpus, order: Iterable[int], report: DataReport, shard: int = 0, row: int = 0) -> Iterator[Window]:
@@ -81,21 +101,17 @@ def windows(corpus: Corpus, order: Iterable[int], report: DataReport, shard: int
 
 @dataclass(frozen=True)
 class Order:
-    """The endless order of one rank."""
+    """The endless order of a split."""
 
     corpus: Corpus
     keep: Callable[[Sequence[Row]], list[Row]]
     """Selects the rows of a window that belong to the split."""
     seed: int
-    rank: int
-    world_size: int
-    by_shard: bool
-    """Whether ranks take whole shards; otherwise they share the rows of all shards."""
     near_misses: float = 0.0
     """Share of the rows that come next to their families, if they know them."""
 
     def draws(self, start: Position, report: DataReport) -> Iterator[OrderedRow]:
-        """Yields this rank's rows, epoch after epoch; ends after more than world_size empty epochs in a row."""
+        """Yields the rows, epoch after epoch; ends after two empty epochs in a row (the first may be a rest)."""
         empty_epochs = 0
         for epoch in itertools.count(start.epoch):
             position = start if epoch == start.epoch else Position(epoch)
@@ -106,26 +122,18 @@ class Order:
                     empty = False
                     yield draw
             empty_epochs = empty_epochs + 1 if empty else 0
-            if empty_epochs > self.world_size:
+            if empty_epochs > 1:
                 return
 
     def _shards(self, epoch: int) -> list[int]:
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.corpus.shards)).tolist()
-        return [shard for shard in order if not self.by_shard or shard % self.world_size == self._share(epoch)]
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self.corpus.shards)).tolist()
 
     def _shuffled(self, window: Window, epoch: int, used: int) -> Iterator[OrderedRow]:
-        share = self._share(epoch)
         rows = self.keep(window.rows)
-        if not self.by_shard and self.world_size > 1:
-            rows = [row for row in rows if id_hash(sample_id(row)) % self.world_size == share]
-        rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, share])
+        rng = np.random.default_rng([self.seed, epoch, window.shard, window.row, 0])
         order = in_families(rows, self.near_misses, rng) if self.near_misses else rng.permutation(len(rows)).tolist()
         flips, chances = rng.random(len(rows)) < 0.5, rng.random(len(rows))
-        start = Position(epoch, window.shard, window.row)
+        start, shuffled = Position(epoch, window.shard, window.row), Shuffled(rows, order)
         for index, chosen in enumerate(order[used:], start=used):
             after = replace(start, index=index + 1)
-            yield OrderedRow(rows[chosen], bool(flips[chosen]), float(chances[chosen]), after)
-
-    def _share(self, epoch: int) -> int:
-        """Number of this rank's share. Shares are fixed and rotate: in world_size epochs a rank sees all rows."""
-        return (self.rank + epoch) % self.world_size
+            yield OrderedRow(rows[chosen], bool(flips[chosen]), float(chances[chosen]), after, shuffled)

@@ -38,7 +38,10 @@ class Source(Protocol):
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        """Endless batches of this rank's `batch_size`, each with the JSON-able position right after it."""
+        """This rank's shares of endless batches of `batch_size` over all ranks.
+
+        Each comes with the JSON-able position right after it, which is the same for every number of ranks.
+        """
 
     def fixed(self, count: int) -> Batch:
         """The first `count` validation samples with different captions, always the same; fewer if there are fewer."""

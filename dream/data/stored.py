@@ -1,6 +1,6 @@
 """Batches from stored corpora (folder, tar shards, hub set), read and decoded in the order of `order.py`.
 
-Broken samples are reported and replaced by the next one; small sets stay decoded in memory.
+Broken samples are reported and replaced by others; small sets stay decoded in memory.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import torch
 
 from dream.config import DreamConfig
 from dream.data import report as kinds
-from dream.data.batch import Batch
+from dream.data.batch import Batch, Share
 from dream.data.captions import every_caption
 from dream.data.changes import corpus_facts
 from dream.data.families import Kin
@@ -35,8 +35,6 @@ HELD_OUT_AT_LEAST = 64
 """Samples held out of a small source, but never more than a quarter of it."""
 CACHE_BYTES = 512 * 2**20
 """Decoded pictures are cached if all pictures of a source fit into this."""
-SHARDS_A_RANK = 8
-"""With at least this many shards per rank, ranks take whole shards; with fewer they share the rows of all shards."""
 LOOKED_AT = 256
 """Samples read at the start to see whether their captions and pictures differ."""
 THREADS = min(4, os.cpu_count() or 1)
@@ -83,10 +81,10 @@ class StoredSource:
             raise InputError(nothing_usable(corpus, self.report))
         whole = len(first.rows) < corpus.window_rows  # one window holds the whole corpus
         self._held_out_below = held_out_below(first.rows, whole)
-        by_shard = not whole and len(corpus.shards) >= SHARDS_A_RANK * world_size
         related = split == "train" and isinstance(next(iter(first.rows), None), Kin)
         near_misses = config.data.near_misses if related else 0.0
-        self._order = Order(corpus, self._own, seed % 2**63, rank, world_size, by_shard, near_misses)
+        self._order = Order(corpus, self._own, seed % 2**63, near_misses)
+        self._share = Share(rank, world_size)
         self._phrased = split == "train" and config.data.other_phrasings > 0
         fits = whole and len(first.rows) * 3 * config.image.size**2 <= CACHE_BYTES
         self._cache: dict[str, _Sample] | None = {} if fits else None
@@ -103,14 +101,14 @@ class StoredSource:
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        """Endless shuffled batches, each with the position right after it. A batch may span epochs.
+        """This rank's shares of endless shuffled batches, each with the position right after it; they may span epochs.
 
-        Other phrasings of captions are mixed in by the progress over `total_steps` batches; `None` means the end of the
+        `batch_size` counts all ranks. The batches and their positions are the same for every number of ranks. Other
+        phrasings of captions are mixed in by the progress over `total_steps` batches; `None` means the end of the
         training. Raises InputError for an invalid position, and while iterating RunError if a whole epoch holds no good
         sample.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self._share.of(batch_size)  # raises
         return self._batches(batch_size, Position.read(position), total_steps)
 
     def fixed(self, count: int, *, distinct: bool = True) -> Batch:
@@ -214,29 +212,37 @@ class StoredSource:
         self, batch_size: int, start: Position, total_steps: int | None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
         draws = self._order.draws(start, self.report)
-        good_epoch = start.epoch
+        share = self._share.of(batch_size)
         with ThreadPoolExecutor(THREADS) as pool:
             for number in itertools.count(start.batches):
-                samples: list[_Sample] = []
-                flips: list[bool] = []
-                share = self._other_share(number, total_steps)
-                while len(samples) < batch_size:
-                    drawn = list(itertools.islice(draws, batch_size - len(samples)))
-                    if not drawn or drawn[0].after.epoch > good_epoch + self._order.world_size:
-                        raise RunError(f"nothing is left to read in '{self.name}'{problems_clause(self.report)}")
-                    for draw, sample in zip(drawn, self._load_all(drawn, pool), strict=True):
-                        if sample is not None:
-                            samples.append(_phrased(sample, draw.chance, share))
-                            flips.append(draw.flip)
-                            good_epoch = draw.after.epoch
-                self.report.saw(batch_size)
+                drawn = list(itertools.islice(draws, batch_size))
+                if len(drawn) < batch_size:
+                    raise self._nothing_left()
+                after = replace(drawn[-1].after, batches=number + 1)
                 if self._order.near_misses:  # families spread over the ratio groups
-                    places = np.random.default_rng([self._order.seed, self._order.rank, number]).permutation(batch_size)
-                    samples, flips = [samples[i] for i in places], [flips[i] for i in places]
-                yield (
-                    _batch(samples, np.array(flips) & self._config.data.flip),
-                    asdict(replace(drawn[-1].after, batches=number + 1)),
-                )
+                    places = np.random.default_rng([self._order.seed, 0, number]).permutation(batch_size)
+                    drawn = [drawn[i] for i in places]
+                drawn, others = drawn[share], self._other_share(number, total_steps)
+                loaded = zip(drawn, self._load_all(drawn, pool), strict=True)
+                samples = [_phrased(sample or self._stand_in(draw), draw.chance, others) for draw, sample in loaded]
+                flips = np.array([draw.flip for draw in drawn]) & self._config.data.flip
+                self.report.saw(len(samples))
+                yield _batch(samples, flips), asdict(after)
+
+    def _stand_in(self, draw: OrderedRow) -> _Sample:
+        """A good sample instead of a broken one: of its window, or else of the next windows, up to a whole epoch.
+
+        Raises RunError if there is none.
+        """
+        last = draw.after.epoch + 1
+        later = itertools.takewhile(lambda next_: next_.after.epoch <= last, self._order.draws(draw.after, self.report))
+        for row in itertools.chain(draw.stand_ins(), (next_.row for next_ in later)):
+            if (sample := self._load(row)) is not None:
+                return sample
+        raise self._nothing_left()
+
+    def _nothing_left(self) -> RunError:
+        return RunError(f"nothing is left to read in '{self.name}'{problems_clause(self.report)}")
 
     def _other_share(self, number: int, total_steps: int | None) -> float:
         """Share of captions in other phrasings in the batch of this number."""

@@ -17,7 +17,15 @@ from dream.diffusion import Draw, add_noise
 from dream.model.decoder import CrossCache, Decoder, TextAligner
 from dream.model.diffusion_head import DiffusionHead
 from dream.model.encoder import Encoded, Encoder, Group, equal_groups, unpack
-from dream.model.joint import ImageProjection, TextTower, gather, initial_logit_scale, pool_groups
+from dream.model.joint import (
+    CachedRows,
+    ContrastRows,
+    ImageProjection,
+    TextTower,
+    gather,
+    initial_logit_scale,
+    pool_groups,
+)
 
 
 class JointOutput(NamedTuple):
@@ -83,13 +91,21 @@ class Dream(nn.Module):
         self.alignment = alignment_projection(config) if config.objective.alignment_weight else None
 
     def forward(
-        self, tokens: Tensor, mask: Tensor, text_ids: Tensor, conditioning: Tensor, draw: Draw | None
+        self,
+        tokens: Tensor,
+        mask: Tensor,
+        text_ids: Tensor,
+        conditioning: Tensor,
+        draw: Draw | None,
+        cached: CachedRows | None = None,
     ) -> DreamOutput:
         """Everything the losses need, for tokens (B, N, D_tok) under mask (B, N), True = hidden.
 
         `text_ids` (B, T) are the captions. `conditioning` is the decoder's text, ids (B, T) or states (B, T, W),
         with captions already dropped for guidance. `draw` holds `draws` entries for each of the M hidden tokens of
         the images that count (`generative_rows`), in row-major order. Images may hide different numbers of tokens.
+        With `cached` the images are a micro-batch of those whose rows it holds, and the contrast is that of all of
+        them.
 
         A module whose loss counts no image runs on zero rows instead of being skipped, so that its parameters get
         gradients of exactly zero, alike on every rank.
@@ -101,12 +117,21 @@ class Dream(nn.Module):
         visible = encoded.split()  # [(b, R + V, D)]
         joint, generative, alignment = None, None, None
         if objective.contrastive_weight:
-            joint = self._joint(visible, groups, mask, text_ids)  # features (G, E)
+            joint = self._joint(visible, groups, mask, text_ids, cached)  # features (G, E)
         if objective.generative_weight:
             generative = self._generative(visible, groups, tokens, mask, conditioning, draw)  # (M * draws, out)
         if self.alignment is not None:
             alignment = self._alignment(encoded, groups)  # (sum of b V, W_teacher)
         return DreamOutput(joint, generative, alignment, masking.masked_share(mask))  # share (B,)
+
+    def contrast_rows(self, tokens: Tensor, mask: Tensor, text_ids: Tensor) -> ContrastRows:
+        """The rows of a micro-batch, as `forward` takes them with `cached`.
+
+        The encoder runs first, as in `forward`, so that equal seeds give equal dropout.
+        """
+        groups = equal_groups(mask)
+        pooled = pool_groups(self.joint, self.encoder(tokens, groups).split(), groups)  # (B, P)
+        return ContrastRows(pooled, self.text_tower(text_ids), self._counted(mask), text_ids)
 
     def encode(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Encoder output (B, R + V, D): buffer tokens, then visible tokens in raster order.
@@ -149,18 +174,28 @@ class Dream(nn.Module):
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
         return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
 
-    def _joint(self, visible: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor) -> JointOutput:
+    def _joint(
+        self, visible: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor, cached: CachedRows | None
+    ) -> JointOutput:
         """Features of the global batch.
 
-        Pooled tokens are gathered before the projection, which synchronises its BatchNorm on any backend. Every
+        The projection takes the pooled tokens of all ranks, which synchronises its BatchNorm on any backend. Every
         rank repeats the projection, which is small.
         """
-        counted = gather(masking.counts_in_contrast(mask, self.config.objective.min_visible))  # (G,)
-        pooled = gather(pool_groups(self.joint, visible, groups))  # (G, P)
-        image_features = F.normalize(self.joint(pooled), dim=-1)  # (G, E)
-        queried = text_ids if bool(counted.any()) else text_ids[:0]  # (B, T) or (0, T)
-        text_features = F.normalize(gather(self.text_tower(queried)), dim=-1)  # (G, E) or (0, E)
-        return JointOutput(image_features, text_features, self.contrastive_scale(), counted, gather(text_ids))
+        pooled = pool_groups(self.joint, visible, groups)  # (B, P)
+        counted = cached.rows.counted if cached else gather(self._counted(mask))  # (G,)
+        text = self.text_tower(text_ids if bool(counted.any()) else text_ids[:0])  # (B, E) or (0, E)
+        if cached:
+            pooled, text, text_ids = cached.with_own(pooled), cached.with_own_text(text), cached.rows.text_ids
+        else:
+            pooled, text, text_ids = gather(pooled), gather(text), gather(text_ids)
+        image_features = self.joint(pooled, remember=cached is None or cached.is_first)  # (G, E)
+        image_features, text_features = F.normalize(image_features, dim=-1), F.normalize(text, dim=-1)  # (G, E) each
+        return JointOutput(image_features, text_features, self.contrastive_scale(), counted, text_ids)
+
+    def _counted(self, mask: Tensor) -> Tensor:
+        """Images (B,) bool that count in the contrastive loss."""
+        return masking.counts_in_contrast(mask, self.config.objective.min_visible)
 
     def _generative(
         self,

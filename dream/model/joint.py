@@ -1,7 +1,7 @@
-"""The joint space: the projection of pooled image tokens, the CLIP text tower, and gathering over ranks."""
+"""The joint space: the projection of pooled image tokens, the CLIP text tower, and the rows of all ranks."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -14,6 +14,50 @@ from dream.model.encoder import Group
 from dream.model.positions import half_maps
 
 TEXT_LAYER_NORM_EPS = 1e-5
+
+
+class ContrastRows(NamedTuple):
+    """What the contrastive loss reads of B images and their captions, before the projection and the normalisation."""
+
+    pooled: Tensor
+    """(B, P): pooled encoder tokens."""
+    text: Tensor
+    """(B, E): output of the text tower."""
+    counted: Tensor
+    """(B,) bool: images that are visible enough to count."""
+    text_ids: Tensor
+    """(B, T) long: token ids of the captions."""
+
+
+class CachedRows(NamedTuple):
+    """The rows of a whole batch, computed before without gradient, for the contrast of one of its micro-batches.
+
+    Each micro-batch replaces its own rows and has the loss of the whole batch (GradCache, arXiv 2101.06983). All
+    micro-batches together have its gradient if that of the replaced rows is multiplied by their number.
+    """
+
+    rows: ContrastRows
+    """Of all G images."""
+    start: int
+    """Row of the micro-batch's first image."""
+    micro_batches: int
+    """Number of micro-batches over all ranks, whose losses are averaged."""
+    is_first: bool
+    """Whether it is the first micro-batch of its rank; BatchNorm remembers the batch once, there."""
+
+    def with_own(self, pooled: Tensor) -> Tensor:
+        """Pooled tokens (G, P) of all images, with those (B, P) of the micro-batch and their gradient."""
+        return self._put(self.rows.pooled, pooled)
+
+    def with_own_text(self, text: Tensor) -> Tensor:
+        """The same of the text tower's output (B, E)."""
+        return self._put(self.rows.text, text)
+
+    def _put(self, whole: Tensor, own: Tensor) -> Tensor:
+        own = own.view_as(own)  # a tensor of its own, for the hook
+        if own.requires_grad:
+            own.register_hook(lambda gradient: gradient * self.micro_batches)
+        return torch.cat([whole[: self.start], own, whole[self.start + len(own) :]])
 
 
 class ImageProjection(nn.Module):
@@ -48,10 +92,13 @@ class ImageProjection(nn.Module):
             pooled.append(tokens[:, : self.buffer_tokens].flatten(1))  # (b, R * D)
         return torch.cat(pooled, dim=1)  # (b, P)
 
-    def forward(self, pooled: Tensor) -> Tensor:
-        """Maps (B, P) to (B, E), not normalised. In training BatchNorm uses the statistics of all B rows."""
-        x = F.relu(_batch_norm(self.bn1, self.layer1(pooled)))  # (B, hidden)
-        x = F.relu(_batch_norm(self.bn2, self.layer2(x)))  # (B, hidden)
+    def forward(self, pooled: Tensor, remember: bool = True) -> Tensor:
+        """Maps (B, P) to (B, E), not normalised. In training BatchNorm uses the statistics of all B rows.
+
+        Unless told to `remember`, it leaves its running statistics as they are.
+        """
+        x = F.relu(_batch_norm(self.bn1, self.layer1(pooled), remember))  # (B, hidden)
+        x = F.relu(_batch_norm(self.bn2, self.layer2(x), remember))  # (B, hidden)
         return self.layer3(x)  # (B, E)
 
 
@@ -137,8 +184,10 @@ class _Gather(torch.autograd.Function):
         return total[start : start + ctx.rows]
 
 
-def _batch_norm(norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+def _batch_norm(norm: nn.BatchNorm1d, x: Tensor, remember: bool) -> Tensor:
     """BatchNorm in float32. A single row has no variance, so it is normalised by the running statistics."""
     if norm.training and x.shape[0] < 2:
         return F.batch_norm(x.float(), norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+    if norm.training and not remember:
+        return F.batch_norm(x.float(), None, None, norm.weight, norm.bias, training=True, eps=norm.eps)
     return norm(x.float())

@@ -18,7 +18,7 @@ from dream.weights.reading import check_model_folder
 class ImageTokenizer(Protocol):
     """Turns images into tokens and tokens into images."""
 
-    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
+    def tokenize(self, images: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
         """Tokens (B, N, D_tok) float of images (B, 3, H, W) uint8."""
         ...
 
@@ -56,8 +56,8 @@ class PixelTokenizer:
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
 
-    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
-        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8; `generator` is unused."""
+    def tokenize(self, images: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8; `noise` is unused."""
         _check_size(images, self.config)
         return patchify(images.float() / 127.5 - 1.0, self.config.patch_size) * self.config.scale
 
@@ -80,13 +80,17 @@ class VaeTokenizer:
         self.device = torch.device("cpu")
 
     @torch.no_grad()
-    def tokenize(self, images: Tensor, generator: Generator | None = None) -> Tensor:
-        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8: a posterior sample, or its mean without `generator`."""
+    def tokenize(self, images: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D_tok) of images (B, 3, H, W) uint8: the posterior's mean, or with `noise` a sample of it.
+
+        The noise is (B, C, h, w), or drawn from a generator.
+        """
         _check_size(images, self.config)
         posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
         latents = posterior.mean  # (B, C, h, w)
-        if generator is not None:
-            noise = torch.randn(latents.shape, generator=generator)
+        if isinstance(noise, Generator):
+            noise = torch.randn(latents.shape, generator=noise)
+        if noise is not None:
             latents = latents + posterior.std * noise.to(self.device)
         latents = require_finite(latents, "the VAE's latents of pictures")
         return patchify(latents * self.config.scale, self.config.patch_size)

@@ -52,8 +52,8 @@ class TrainingState:
     """The resolved configuration."""
     source: str
     """The source of the pictures."""
-    positions: tuple[Any, ...]
-    """Each rank's position in the data, right after the last batch used."""
+    position: Any
+    """Position in the data right after the last batch used; None at the start, and if it is not one for all ranks."""
     validation_loss: float | None = None
     """Loss of the averaged weights at this step, if it was measured; the smallest is the best."""
 
@@ -185,7 +185,7 @@ def read_state(folder: Path) -> TrainingState:
             step=tree["step"],
             config=DreamConfig.from_dict(tree["config"]),
             source=tree["source"],
-            positions=tuple(tree["positions"]),
+            position=tree["position"] if "position" in tree else _common_position(tree["positions"]),
             validation_loss=tree["validation_loss"],
         )
     except KeyError as error:
@@ -326,6 +326,11 @@ def _read_json(folder: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise _damaged(path, "it is not a JSON object")
     return tree
+
+
+def _common_position(positions: list[Any]) -> Any:
+    """The position in a checkpoint of a version that had one per rank: that of the only rank, or of equal ones."""
+    return positions[0] if positions and all(other == positions[0] for other in positions) else None
 
 
 def _files(folder: Path) -> dict[str, Any]:

@@ -4,39 +4,45 @@ No other file imports Fabric.
 """
 
 import os
+import subprocess
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import ModelParallelStrategy
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.training.launchers import find_launcher, follow, forget_fabric_run
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "any_rank", "build_fabric", "gather_objects", "launch", "shard", "sum_over_ranks"]
+__all__ = ["Fabric", "build_fabric", "launch", "most_of_ranks", "shard", "started_ranks", "sum_over_ranks"]
 
 Made = TypeVar("Made")
 
 
 def build_fabric(request: TrainRequest, config: DreamConfig) -> Fabric:
     """Fabric that knows its ranks, before it starts them; raises InputError for devices that cannot be had here."""
-    strategy: Any = request.strategy
-    if strategy == "fsdp":
-        if config.train.optimizer == "muon":
-            raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
-        strategy = ModelParallelStrategy(shard)
+    launcher = find_launcher()
+    request = follow(request, launcher)
+    forget_fabric_run()
+    if request.strategy == "fsdp" and config.train.optimizer == "muon":
+        raise InputError("fsdp shards the matrices that Muon needs whole: use ddp, or --set train.optimizer=adamw")
     try:
         fabric = Fabric(
             accelerator=request.accelerator,
             devices=request.devices,
             num_nodes=request.num_nodes,
-            strategy=strategy,
+            strategy=_strategy(request, config.train.rank_timeout),
             precision=config.train.precision,  # type: ignore[arg-type]
+            # a job of one task, started without srun: Fabric would take it for a rank of srun's
+            plugins=[LightningEnvironment()] if launcher is None and "SLURM_NTASKS" in os.environ else None,
         )
     except Exception as error:  # Fabric raises errors of many kinds
         raise InputError(
@@ -63,29 +69,21 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
             fully_shard(block, mesh=ranks)
     # a scalar cannot be sharded; its gradient is of the gathered features, so every rank has the same
     fully_shard(model, mesh=ranks, ignored_params={model.logit_scale})
+    register_fsdp_forward_method(model, "contrast_rows")  # type: ignore[arg-type]
     return model
 
 
-def any_rank(fabric: Fabric, *flags: bool) -> list[bool]:
-    """Whether each flag is set on any rank. Every rank must call it, or the others wait for ever."""
+def most_of_ranks(fabric: Fabric, *numbers: int) -> list[int]:
+    """The largest of each number (or flag) on any rank. Every rank must call it, or the others wait for it."""
     if fabric.world_size == 1:
-        return list(flags)
-    tensor = torch.tensor(flags, dtype=torch.int32, device=fabric.device)
-    return [bool(flag) for flag in fabric.all_reduce(tensor, reduce_op="max").tolist()]  # type: ignore[union-attr]
+        return list(numbers)
+    tensor = torch.tensor(numbers, dtype=torch.int32, device=fabric.device)
+    return fabric.all_reduce(tensor, reduce_op="max").tolist()  # type: ignore[union-attr]
 
 
 def sum_over_ranks(fabric: Fabric, tensor: Tensor) -> Tensor:
     """The sum of every rank's tensor."""
     return tensor if fabric.world_size == 1 else fabric.all_reduce(tensor.clone(), reduce_op="sum")  # type: ignore[return-value]
-
-
-def gather_objects(fabric: Fabric, item: Any) -> list[Any]:
-    """Every rank's item, in rank order."""
-    if fabric.world_size == 1:
-        return [item]
-    items: list[Any] = [None] * fabric.world_size
-    dist.all_gather_object(items, item)
-    return items
 
 
 def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
@@ -103,13 +101,36 @@ def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
             error = raised
     if error is not None and _starts_all_ranks(fabric):
         raise error
-    if "LT_CLI_USED" not in os.environ:  # `fabric run` has started the processes already
-        fabric.launch()
+    fabric.launch()
     if fabric.world_size > 1:
         made, error = fabric.broadcast((made, error))
     if error is not None:
         raise error
     return made  # type: ignore[return-value]
+
+
+def started_ranks(fabric: Fabric) -> "list[subprocess.Popen[bytes]]":
+    """The ranks that this process has started."""
+    return list(getattr(fabric.strategy.launcher, "procs", ()))
+
+
+def _strategy(request: TrainRequest, timeout: float) -> Any:
+    """The strategy for Fabric, whose collectives wait for `timeout` seconds at most."""
+    wait = timedelta(seconds=timeout)
+    if request.strategy == "fsdp":
+        return ModelParallelStrategy(shard, timeout=wait)
+    if request.strategy == "ddp" or _ranks_here(request) * request.num_nodes > 1:
+        return DDPStrategy(timeout=wait)
+    return "auto"
+
+
+def _ranks_here(request: TrainRequest) -> int:
+    """Ranks on this machine, as Fabric will count them."""
+    if request.devices in ("auto", "-1"):
+        return max(1, torch.cuda.device_count()) if request.accelerator in ("auto", "gpu", "cuda") else 1
+    if "," in request.devices:
+        return sum(1 for device in request.devices.split(",") if device.strip())
+    return int(request.devices) if request.devices.isdigit() else 1
 
 
 def _starts_all_ranks(fabric: Fabric) -> bool:
@@ -121,9 +142,10 @@ def _starts_all_ranks(fabric: Fabric) -> bool:
 
 
 def _check_batch(config: DreamConfig, ranks: int) -> None:
-    pieces = ranks * config.train.accumulate * config.masking.groups
-    if config.train.batch_size % pieces:
+    size, pieces = config.train.batch_size, ranks * config.train.accumulate
+    if size % pieces:
+        fitting = ", ".join(str(n) for n in range(1, ranks + 1) if size % (n * config.train.accumulate) == 0)
         raise InputError(
-            f"train.batch_size must be a multiple of ranks * train.accumulate * masking.groups = {pieces}, "
-            f"got {config.train.batch_size}"
+            f"train.batch_size = {size} cannot be shared equally by {ranks} ranks with train.accumulate = "
+            f"{config.train.accumulate}: it must be a multiple of {pieces}; up to {ranks} ranks, {fitting} would do"
         )

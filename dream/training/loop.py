@@ -1,37 +1,36 @@
 """The training loop, top to bottom: batch, tokens, mask, forward, losses, backward, clip, step, EMA, log, save.
 
-Everything drawn at a step is a function of (seed, step, rank), so a run continues exactly from weights,
-optimiser, averages, step and data position. Devices, schedule, budget and file formats are elsewhere.
+Everything drawn at a step is a function of (seed, step, picture), so a run continues exactly from weights, optimiser,
+averages, step and data position, on any number of ranks. Devices, schedule, budget and file formats are elsewhere.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from dream.config import DreamConfig
-from dream.console import duration
+from dream.console import Console, duration
 from dream.data.batch import Batch, prefetch
-from dream.diffusion import sample_draw
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
-from dream.masking import sample_mask_ratios, sample_masks
-from dream.model.dream import generative_rows
-from dream.randomness import generator, seed_of
-from dream.training import budget, optim
-from dream.training.devices import any_rank, build_fabric, sum_over_ranks
-from dream.training.planning import plan, rank_batch
+from dream.model.joint import CachedRows
+from dream.training import budget, optim, run_log
+from dream.training.devices import Fabric, build_fabric, most_of_ranks, started_ranks, sum_over_ranks
+from dream.training.draws import StepDraws, drop_captions
+from dream.training.lost_ranks import RankWatch, lost_ranks_in_words
+from dream.training.micro_batches import micro_batches, prepare, whole_batch_rows
+from dream.training.planning import plan
 from dream.training.request import TrainingStart, TrainRequest, config_to_launch
 from dream.training.run_log import Status
 from dream.training.setup import claimed, set_up
 from dream.training.state import Run, paint_samples, save_state, validate
-from dream.training.stopping import StopRequest, stop_signals
+from dream.training.stopping import StopRequest, StopRequested, stop_signals
 from dream.training.tally import Clock, Tally
 
 
@@ -54,7 +53,7 @@ class StepGradients(NamedTuple):
     masked_shares: list[Tensor]
     """(B,) per micro-batch."""
     ratios: list[float]
-    """Mask ratios drawn on this rank, one per group."""
+    """Mask ratios of the global batch, one per group."""
     norm: float
     """Norm of the gradients before clipping."""
     buffers: list[Tensor]
@@ -67,26 +66,34 @@ def train(request: TrainRequest) -> TrainResult:
     Raises InputError before anything is written, and RunError for a later failure, once the last good state is
     saved.
     """
-    fabric = build_fabric(request, config_to_launch(request))
-    with claimed(fabric, request) as (start, claim):
-        return train_run(set_up(fabric, request, start, claim), request, start)
+    config = config_to_launch(request)
+    fabric = build_fabric(request, config)
+    waiting = lost_ranks_in_words(lambda: fabric.world_size, config.train.rank_timeout)
+    with waiting, claimed(fabric, request) as (start, claim):
+        if start.finished:
+            return TrainResult(request.out, start.step, start.step, None, fabric.global_rank)
+        with RankWatch(started_ranks(fabric), lambda sentence: end_of_lost(request.out, fabric, sentence)):
+            return train_run(set_up(fabric, request, start, claim), request, start)
 
 
 def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainResult:
     """Trains a run that is set up, and writes how it ended; raises RunError for a failure."""
+    waiting = lost_ranks_in_words(lambda: run.fabric.world_size, run.config.train.rank_timeout)
     try:
-        if run.saved_step < 0:
-            milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
-        plan(run, request, start, _whole_step)
-        source = run.source.batches(rank_batch(run), run.position, run.segments[0])
-        with stop_signals() as stop_request, closing(prefetch(source)) as reading:
-            train_steps(run, reading, stop_request)
+        with stop_signals() as stop_request, waiting:
+            if run.saved_step < 0:
+                milestone(run, last=False, stop=False, save=True)  # its cost is part of the budget
+            with suppress(StopRequested):
+                plan(run, request, start, _whole_step, stop_request)
+                source = run.source.batches(run.config.train.batch_size, run.position, run.segments[0])
+                with closing(prefetch(source)) as reading:
+                    train_steps(run, reading, stop_request)
     except BaseException as error:
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError, RunError):  # a full disk or a lost claim must not hide what happened
             run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
         raise
-    stopped = stop_request.signal if run.step < run.end else None
+    stopped = stop_request.signal if run.step < run.end or not run.segments else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
@@ -97,9 +104,11 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
     while run.step < run.end:
         batch, position = clock.wait_for(reading)
         gradients = take_step(run, batch, run.step, min(1.0, run.step / run.segments[0]))
-        stop, broken, save, lost = any_rank(
-            run.fabric, bool(request), is_broken(gradients), save_is_due(run), run.log.is_lost
+        signal, broken, save, lost = most_of_ranks(
+            run.fabric, request.number, is_broken(gradients), save_is_due(run), run.log.is_lost
         )
+        request.learn(signal)
+        stop = bool(signal)
         if lost:
             run.log.check_claim()  # raises on the rank that claimed
             raise RunError(f"{run.log.folder} was taken over by another training: this one stops")
@@ -113,36 +122,32 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
         clock.step_done()
         if run.step % config.log_every == 0 or run.step == run.end or stop:
             write_row(run, tally, clock, gradients, factor)
-        milestone(run, last=run.step == run.end, stop=stop, save=save)
+        milestone(run, last=run.step == run.end, stop=stop, save=bool(save))
         if stop:
             return
 
 
 def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradients:
-    """Computes and clips the gradients of one optimiser step on this rank's `batch`; does not apply them."""
+    """Computes and clips the gradients of one optimiser step on this rank's share of the batch; does not apply them."""
     fabric, config, bundle = run.fabric, run.config, run.bundle
+    count, drawn = config.train.accumulate, StepDraws.at(config, step, progress)
     buffers = [buffer.clone() for buffer in bundle.model.buffers()]
-    losses, shares, ratios = [], [], []
-    for number, micro in enumerate(micro_batches(batch, config.train.accumulate)):
-        seed = (config.train.seed, step, fabric.global_rank, number)
-        images = fabric.to_device(micro.images)
-        tokens = bundle.image_tokenizer.tokenize(images, generator("latents", *seed))  # (B, N, D_tok)
-        drawn = sample_mask_ratios(progress, config.masking, config.objective, generator("ratios", *seed))
-        mask = sample_masks(drawn, len(micro), config.image.num_tokens, generator("orders", *seed))  # (B, N)
-        captions = drop_captions(micro.captions, config, generator("captions", *seed))
-        rows = generative_rows(mask, config)
-        draw = sample_draw(config.head, rows, config.image.token_dim, generator("noise", *seed))
-        text_ids, conditioning = bundle.tokenizer.token_ids(micro.captions), bundle.conditioning.condition(captions)
-        teacher = bundle.teacher.features(images) if bundle.teacher else None
-        torch.manual_seed(seed_of("dropout", *seed))
-        with fabric.no_backward_sync(run.model, enabled=number + 1 < config.train.accumulate):
-            output = run.model(*fabric.to_device((tokens, mask, text_ids, conditioning, draw)))
-            losses.append(total_loss(output, config, teacher))
-            fabric.backward(losses[-1].total / config.train.accumulate)
+    micros = [prepare(run, micro, drawn, places) for micro, places in micro_batches(batch, count, fabric.global_rank)]
+    rows = whole_batch_rows(run, micros, drawn) if count > 1 and config.objective.contrastive_weight else None
+    losses, shares = [], []
+    for number, micro in enumerate(micros):
+        captions = drop_captions(micro.captions, micro.draws.chance, config)
+        conditioning = fabric.to_device(bundle.conditioning.condition(captions))
+        teacher = bundle.teacher.features(micro.images) if bundle.teacher else None
+        cached = CachedRows(rows, micro.places.start, fabric.world_size * count, number == 0) if rows else None
+        drawn.seed_dropout(micro.places)
+        with fabric.no_backward_sync(run.model, enabled=number + 1 < count):
+            output = run.model(micro.tokens, micro.mask, micro.text_ids, conditioning, micro.draws.noise, cached)
+            losses.append(total_loss(output, config, teacher, drawn.mean_visible()))
+            fabric.backward(losses[-1].total / count)
         shares.append(output.masked_share)
-        ratios += drawn
     optim.fill_missing_gradients(bundle.model)
-    return StepGradients(losses, shares, ratios, clip_gradients(run), buffers)
+    return StepGradients(losses, shares, drawn.ratios, clip_gradients(run), buffers)
 
 
 def clip_gradients(run: Run) -> float:
@@ -208,6 +213,14 @@ def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, fa
     run.console.progress(text, last=run.step == run.end)
 
 
+def end_of_lost(out: Path, fabric: Fabric, sentence: str) -> None:
+    """Says why a rank ends that cannot go on, and leaves it in the run's record if it is the one that writes."""
+    Console(True).say(f"dream: {sentence}")
+    beat = run_log.read_heartbeat(out)
+    if fabric.global_rank == 0 and beat is not None:
+        run_log.RunLog(out).heartbeat("failed", beat.step, beat.end, message=sentence)
+
+
 def is_broken(gradients: StepGradients) -> bool:
     """Whether a loss or the gradients are not finite."""
     totals = torch.stack([losses.total.detach() for losses in gradients.losses])
@@ -230,20 +243,6 @@ def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
         f"step {run.step + 1}: {cause}; the state before it is saved in {folder}: continue with --resume and gentler "
         f"settings, or start again with them: --set {' '.join(optim.gentler(run.config.train))}"
     )
-
-
-def micro_batches(batch: Batch, count: int) -> list[Batch]:
-    """The batch split into `count` equal batches, in order."""
-    size = len(batch) // count
-    cuts = [slice(i * size, (i + 1) * size) for i in range(count)]
-    return [Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]) for cut in cuts]
-
-
-def drop_captions(captions: Sequence[str], config: DreamConfig, draws: Generator) -> list[str]:
-    """Captions for the decoder: some emptied at random for guidance, all of them in a training without text."""
-    share = config.objective.caption_drop if config.objective.text else 1.0
-    dropped = torch.rand(len(captions), generator=draws) < share
-    return ["" if drop else caption for caption, drop in zip(captions, dropped.tolist(), strict=True)]
 
 
 def save_is_due(run: Run) -> bool:

@@ -15,7 +15,7 @@ from dream.data.batch import Batch
 from dream.decoding import pictures
 from dream.decoding.paint import paint
 from dream.decoding.selection import DecodeSettings
-from dream.diffusion import sample_draw
+from dream.diffusion import Draw, sample_draw
 from dream.losses import Losses, total_loss
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.dream import DreamOutput, generative_rows
@@ -39,6 +39,10 @@ Forward = Callable[..., DreamOutput]
 class FixedInputs(NamedTuple):
     """This rank's share of the validation pictures, ready for the model."""
 
+    places: range
+    """Numbers of these B pictures among all of them."""
+    total: int
+    """Number of pictures on all ranks."""
     tokens: Tensor
     """(B, N, D_tok)."""
     text_ids: Tensor
@@ -55,17 +59,21 @@ class Validation(NamedTuple):
     """Values for the log."""
 
 
-def share_of(batch: Batch, rank: int, world_size: int) -> Batch:
-    """Every world_size-th picture of the batch; all ranks get equally many."""
-    rows = range(rank, len(batch) - len(batch) % world_size, world_size)
-    return Batch(batch.images[list(rows)], tuple(batch.captions[i] for i in rows), tuple(batch.keys[i] for i in rows))
+def share_of(batch: Batch, rank: int, world_size: int) -> tuple[Batch, range]:
+    """A rank's consecutive share of the batch, and its places in it; all get equally many, a rest is left out."""
+    size = len(batch) // world_size
+    places = range(rank * size, (rank + 1) * size)
+    cut = slice(places.start, places.stop)
+    return Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]), places
 
 
 @torch.no_grad()
 def validation_losses(
-    forward: Forward, fixed: FixedInputs, config: DreamConfig, rank: int, mean: Callable[[Tensor], Tensor]
+    forward: Forward, fixed: FixedInputs, config: DreamConfig, mean: Callable[[Tensor], Tensor]
 ) -> Validation:
     """Losses at every mask ratio, and retrieval, over all ranks (`mean` averages a tensor over them).
+
+    They are the same for every number of ranks by which the number of pictures can be divided.
 
     The loss is the weighted sum that training minimises, each term averaged over the mask ratios at which it
     counts.
@@ -73,7 +81,7 @@ def validation_losses(
     by_ratio: dict[float, Losses] = {}
     recalls: dict[str, float] = {}
     for index, ratio in enumerate(RATIOS):
-        output = _at_ratio(forward, fixed, config, ratio, (index, rank))
+        output = _at_ratio(forward, fixed, config, ratio, index)
         by_ratio[ratio] = total_loss(output, config, fixed.teacher)
         if ratio in RETRIEVAL_RATIOS and output.joint is not None and by_ratio[ratio].contrastive_share > 0:
             recalls |= recall_at_1(output.joint.image_features, output.joint.text_features, f"{ratio:.2f}")
@@ -133,14 +141,15 @@ def draw_samples(pretrained: Pretrained, prompts: Sequence[str], path: Path, raw
     pictures.save_png(sheet, path, {**about, "step": pretrained.step, "weights": [title for title in models if title]})
 
 
-def _at_ratio(
-    forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, seed: tuple[int, int]
-) -> DreamOutput:
-    batch, num_tokens, token_dim = fixed.tokens.shape
-    orders = sample_orders(batch, num_tokens, generator("validation", "orders", *seed))
+def _at_ratio(forward: Forward, fixed: FixedInputs, config: DreamConfig, ratio: float, index: int) -> DreamOutput:
+    """Output for this rank's share; masks and noise are drawn for all pictures, so that ranks change nothing."""
+    num_tokens, token_dim = fixed.tokens.shape[1:]
+    orders = sample_orders(fixed.total, num_tokens, generator("validation", "orders", index, 0))
     mask = mask_from_order(orders, hidden_at(ratio, num_tokens, config.objective.min_visible))
-    rows = generative_rows(mask, config)
-    draw = sample_draw(config.head, rows, token_dim, generator("validation", "noise", *seed))
-    device = fixed.tokens.device
-    draw = type(draw)(*(tensor.to(device) for tensor in draw))
+    rows, own = generative_rows(mask, config), slice(fixed.places.start, fixed.places.stop)
+    drawn = sample_draw(config.head, rows, token_dim, generator("validation", "noise", index, 0))
+    device, per_picture = fixed.tokens.device, (config.head.draws, fixed.total, rows // fixed.total)
+    times = drawn.times.view(per_picture)[:, own].flatten()
+    noise = drawn.noise.view(*per_picture, token_dim)[:, own].flatten(0, 2)
+    draw, mask = Draw(times.to(device), noise.to(device)), mask[own]
     return forward(fixed.tokens, mask.to(device), fixed.text_ids, fixed.conditioning, draw)

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from dream.data.batch import Batch, prefetch
 from dream.training import budget, run_log
-from dream.training.devices import any_rank
-from dream.training.request import TrainingStart, TrainRequest
+from dream.training.devices import most_of_ranks
+from dream.training.request import TrainingStart, TrainRequest, planned_end
 from dream.training.state import Run, rehearsal
+from dream.training.stopping import StopRequest, StopRequested
 
 TakeStep = Callable[[Run, Batch, int, float], object]
 """(run, batch, step, progress): a whole optimiser step."""
@@ -17,17 +18,20 @@ CALIBRATION_LENGTH = 1000
 """Length of the training, in steps, that the data source assumes while step times are measured."""
 
 
-def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeStep) -> None:
-    """Decides the run's segments and end, and records them; from then on everything is reproducible."""
+def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeStep, stop: StopRequest) -> None:
+    """Decides the run's segments and end, and records them; from then on everything is reproducible.
+
+    Raises StopRequested if a rank is asked to stop while steps are measured.
+    """
     segments, end = start.segments, None
     if segments:
         minutes = request.minutes
-        end = segments[-1] if request.steps is None else run.step + request.steps
+        end = planned_end(request, segments, run.step)
     else:
         minutes, end = run.config.train.minutes, run.config.train.steps
         minutes = minutes if end is None else None
     if minutes is not None:
-        steps = _steps_in(run, request, minutes, take_step, segments[0] if segments else None)
+        steps = _steps_in(run, request, minutes, take_step, segments[0] if segments else None, stop)
         end = run.step + steps
     assert end is not None
     run.segments, run.end = budget.extended(segments, end) if segments else (end,), end
@@ -41,20 +45,26 @@ def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeS
         run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
 
 
-def rank_batch(run: Run) -> int:
-    """Pictures per optimiser step on this rank."""
-    return run.config.train.batch_size // run.fabric.world_size
-
-
-def _steps_in(run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None) -> int:
+def _steps_in(
+    run: Run, request: TrainRequest, minutes: float, take_step: TakeStep, total: int | None, stop: StopRequest
+) -> int:
     """Steps that fit into `minutes` from the request on, with validations, checkpoints and sample sheets."""
     seconds = 60 * minutes
+
+    def go_on(more: bool) -> bool:
+        another, number = most_of_ranks(run.fabric, more, stop.number)
+        stop.learn(number)
+        if stop:
+            raise StopRequested
+        return bool(another)
+
     run.console.say(f"measuring how many steps fit into {minutes:g} min")
-    with rehearsal(run), closing(prefetch(run.source.batches(rank_batch(run), None, CALIBRATION_LENGTH))) as reading:
+    batches = run.source.batches(run.config.train.batch_size, None, CALIBRATION_LENGTH)
+    with rehearsal(run), closing(prefetch(batches)) as reading:
         cost = budget.measure_steps(
             lambda number, progress: take_step(run, next(reading)[0], number, progress),
             budget.calibration_seconds(seconds),
-            lambda more: any_rank(run.fabric, more)[0],
+            go_on,
         )
     cost, overhead, spent = run.fabric.broadcast(  # rank 0's clock counts for all
         (cost, _overhead(run, request), time.monotonic() - request.started)

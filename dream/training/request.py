@@ -35,10 +35,16 @@ class TrainRequest:
     """Wall-clock budget (for a resumed run: further minutes); None takes the configuration's."""
     steps: int | None = None
     """Optimiser steps (for a resumed run: further steps); None takes the configuration's."""
+    total_steps: int | None = None
+    """Optimiser steps of the whole run, however often it is resumed; instead of `steps`."""
+    total_minutes: float | None = None
+    """Wall-clock budget that a new run is planned for, and a resumed one keeps; instead of `minutes`."""
     start_from: Path | None = None
     """Model folder whose averaged weights and vocabulary a new run starts from; None starts from drawn weights."""
     resume: bool = False
     """Continue the run in `out`."""
+    auto: bool = False
+    """With `resume`: start the run if there is none yet; nothing is left to do if it is finished."""
     checkpoint: str | None = None
     """Name of the checkpoint to continue from; None takes the newest."""
     overwrite: bool = False
@@ -68,6 +74,10 @@ class TrainingStart:
     """Checkpoint folder whose averaged weights and vocabulary a training at step 0 takes."""
     segments: tuple[int, ...] = ()
     """Steps at which the training and its extensions were planned to end; empty if not planned yet."""
+    resumed: bool = False
+    """Whether the folder's run continues."""
+    finished: bool = False
+    """Whether nothing is left to do (only if the request says `auto`)."""
 
     @property
     def step(self) -> int:
@@ -91,7 +101,7 @@ def config_to_launch(request: TrainRequest) -> DreamConfig:
     Every rank calls it, while rank 0 may already write: it does not look at the folder, unless for a lacking `config`.
     """
     _check_numbers(request)
-    if request.config is None and not request.resume:
+    if request.config is None and (not request.resume or (request.auto and not run_log.holds_run(request.out))):
         raise InputError(NO_SOURCE)
     return stored_config(request.out) if request.config is None else request.config
 
@@ -106,12 +116,12 @@ def find_start(request: TrainRequest) -> TrainingStart:
                 f"{request.out} holds a run: continue it with --resume, replace it with --overwrite, "
                 "or choose another --out"
             )
-    elif request.resume:
+    elif request.resume and not request.auto:
         stored_config(request.out)  # raises, because there is none
     _check_place(request.out)
     if request.config is None or not request.source:
         raise InputError(NO_SOURCE)
-    config = _with_budget(request.config, request)
+    config = with_budget(request.config, request)
     return TrainingStart(config, request.source, weights=_start_weights(request.start_from, config))
 
 
@@ -123,15 +133,24 @@ def _start_weights(folder: Path | None, config: DreamConfig) -> Path | None:
 
 
 def _check_numbers(request: TrainRequest) -> None:
-    if request.minutes is not None and request.steps is not None:
-        raise InputError("give --minutes or --steps, not both")
-    if request.minutes is not None and not 0 < request.minutes < math.inf:
-        raise InputError(f"--minutes must be a finite number above 0, got {request.minutes}")
-    if request.steps is not None and request.steps < 1:
-        raise InputError(f"--steps must be at least 1, got {request.steps}")
+    budgets = {"--minutes": request.minutes, "--steps": request.steps}
+    totals = {"--total-minutes": request.total_minutes, "--total-steps": request.total_steps}
+    given = [name for name, value in (budgets | totals).items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"give {' or '.join(given)}, not both")
+    for option, number in (budgets | totals).items():
+        if number is not None and option.endswith("minutes") and not 0 < number < math.inf:
+            raise InputError(f"{option} must be a finite number above 0, got {number}")
+        if number is not None and option.endswith("steps") and number < 1:
+            raise InputError(f"{option} must be at least 1, got {number}")
+    if request.auto and given and given[0] in budgets:
+        raise InputError(
+            f"with --resume auto, {given[0]} would be added each time: say the whole with "
+            f"{given[0].replace('--', '--total-')}"
+        )
     if request.resume and request.overwrite:
         raise InputError("give --resume or --overwrite, not both")
-    if request.resume and request.start_from:
+    if request.resume and request.start_from and not request.auto:
         raise InputError("give --resume or --start-from, not both: a resumed run has its own weights")
     precision = request.config.train.precision if request.config else PRECISIONS[0]
     for name, value, known in (
@@ -149,12 +168,22 @@ def _check_place(out: Path) -> None:
     check_writable(out)
 
 
-def _with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
-    if request.steps is not None:
-        return replace(config, train=replace(config.train, steps=request.steps, minutes=None))
-    if request.minutes is not None:
-        return replace(config, train=replace(config.train, steps=None, minutes=request.minutes))
+def with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
+    """The configuration with the budget that a new run is requested to have."""
+    steps = request.total_steps if request.steps is None else request.steps
+    minutes = request.total_minutes if request.minutes is None else request.minutes
+    if steps is not None:
+        return replace(config, train=replace(config.train, steps=steps, minutes=None))
+    if minutes is not None:
+        return replace(config, train=replace(config.train, steps=None, minutes=minutes))
     return config
+
+
+def planned_end(request: TrainRequest, segments: tuple[int, ...], step: int) -> int:
+    """Step at which a run that is planned, and is at `step`, ends by its plan and the request."""
+    if request.total_steps is not None:
+        return request.total_steps
+    return segments[-1] if request.steps is None else step + request.steps
 
 
 def _resumed(request: TrainRequest) -> TrainingStart:
@@ -163,17 +192,24 @@ def _resumed(request: TrainRequest) -> TrainingStart:
     segments, folder = tuple(record.get("legs") or ()), _chosen(request)
     _check_place(request.out)
     source = request.source or record["source"]
-    config = config if segments else _with_budget(config, request)  # it was killed before its budget became steps
+    if segments and request.total_minutes not in (None, stored.train.minutes):
+        raise InputError(
+            f"{request.out} is planned to end at step {segments[-1]}, which --total-minutes {request.total_minutes:g} "
+            "does not change: use --total-steps N, or --resume with --minutes M for M minutes more"
+        )
+    config = config if segments else with_budget(config, request)  # it was killed before its budget became steps
     if folder is None:  # it was killed before anything was saved: it starts again, with the same result
         weights = Path(record["start_from"]) if record.get("start_from") else None
-        return TrainingStart(config, source, weights=_start_weights(weights, config), segments=segments)
+        fresh = _start_weights(weights, config)
+        return TrainingStart(config, source, weights=fresh, segments=segments, resumed=True)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
-    if segments and state.step >= segments[-1] and request.minutes is None and request.steps is None:
+    finished = bool(segments) and request.minutes is None and state.step >= planned_end(request, segments, state.step)
+    if finished and not request.auto:
         raise InputError(
             f"{request.out} is finished at step {state.step}: give --minutes M or --steps N to continue for that long"
         )
-    return TrainingStart(config, source, state, folder, segments)
+    return TrainingStart(config, source, state, folder, segments=segments, resumed=True, finished=finished)
 
 
 def stored_config(out: Path) -> DreamConfig:

@@ -53,7 +53,7 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     facts |= data_facts(source, request, start, console)
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer
-    known = start.checkpoint or start.weights or (request.out if request.resume or rank > 0 else None)
+    known = start.checkpoint or start.weights or (request.out if start.resumed or rank > 0 else None)
     tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
     bundle = build_bundle(start.config, tokenizer)
     if start.weights is not None:
@@ -65,6 +65,7 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     if train.compile:
         compile_blocks(bundle.model)
     model = fabric.setup_module(bundle.model)
+    model.mark_forward_method("contrast_rows")
     optimizers = optim.build_optimizers(bundle.model, train)
     wrapped = [fabric.setup_optimizers(optimizer) for optimizer in optimizers]
     run = Run(fabric, bundle, source, start.source, model, wrapped, optim.Ema(bundle.model, train), log, console)
@@ -83,7 +84,7 @@ def data_facts(source: Source, request: TrainRequest, start: TrainingStart, cons
     if start.config.objective.contrastive_weight and source.contrast_fault:
         console.say(f"{source.name}: {source.contrast_fault}")
     facts = {"data": source.facts()}
-    record = run_log.read_record(request.out) if request.resume else {}
+    record = run_log.read_record(request.out) if start.resumed else {}
     if record.get("source") != start.source or not (changes := changes_between(record.get("data"), facts["data"])):
         return facts
     console.say(f"the data changed since this training last began: {changes}; what is held out may be another part")
@@ -97,7 +98,7 @@ def open_run(
     log.check_claim()
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
-    if request.resume:
+    if start.resumed:
         checkpoint.remove_unfinished(folder)
         moved = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
         log.record(

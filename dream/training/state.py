@@ -19,7 +19,7 @@ from dream.model.dream import Dream
 from dream.model.pretrained import Pretrained
 from dream.training import checkpoint, monitor
 from dream.training.bundle import TrainingBundle
-from dream.training.devices import Fabric, gather_objects, sum_over_ranks
+from dream.training.devices import Fabric, sum_over_ranks
 from dream.training.optim import Ema, whole
 from dream.training.request import TrainingStart
 from dream.training.run_log import RunLog
@@ -47,7 +47,7 @@ class Run:
     step: int = 0
     """Optimiser steps done."""
     position: Any = None
-    """Position in the data right after the last batch used."""
+    """Position in the data right after the last batch used, the same for all ranks."""
     saved_step: int = -1
     saved_time: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -80,9 +80,8 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
             "ema": checkpoint.named_tensors(run.ema.names, run.ema.averages),
             "optimizer": checkpoint.optimizer_tensors(model, run.optimizers),
         }
-        positions = tuple(gather_objects(run.fabric, run.position))
         if run.log.writes:
-            state = checkpoint.TrainingState(run.step, run.config, run.source_name, positions, validation_loss)
+            state = checkpoint.TrainingState(run.step, run.config, run.source_name, run.position, validation_loss)
             try:
                 run.log.check_claim()
                 checkpoint.save_checkpoint(run.log.folder, state, tensors, run.bundle.tokenizer, run.log.check_claim)
@@ -98,8 +97,8 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
 def restore(run: Run, start: TrainingStart) -> None:
     """Puts the run into the state of the checkpoint of `start`.
 
-    Raises InputError, before anything is changed, if the checkpoint is damaged. With another source or another
-    number of ranks than before, the data starts from its beginning, and a message says so.
+    Raises InputError, before anything is changed, if the checkpoint is damaged. With another source than before the
+    data starts from its beginning, and a message says so; the number of ranks may be any.
     """
     assert start.checkpoint is not None and start.state is not None
     folder, model = start.checkpoint, run.bundle.model
@@ -107,11 +106,12 @@ def restore(run: Run, start: TrainingStart) -> None:
     checkpoint.copy_tensors(folder, "ema", dict(zip(run.ema.names, run.ema.averages, strict=True)))
     checkpoint.restore_optimizers(folder, model, run.optimizers)
     run.step = run.saved_step = start.step
-    positions = start.state.positions
-    if start.source == start.state.source and len(positions) == run.fabric.world_size:
-        run.position = positions[run.fabric.global_rank]
+    if start.source != start.state.source:
+        run.console.say("another source than before: the data starts from its beginning")
+    elif start.state.position is None and start.step:
+        run.console.say("this checkpoint is of a version in which ranks had orders of their own: the data starts anew")
     else:
-        run.console.say("another source or number of ranks than before: the data starts from its beginning")
+        run.position = start.state.position
 
 
 @contextmanager
@@ -144,11 +144,7 @@ def validate(run: Run) -> float:
         assert run.fixed is not None
         run.model.eval()
         result = monitor.validation_losses(
-            run.model,
-            run.fixed,
-            run.config,
-            fabric.global_rank,
-            lambda tensor: sum_over_ranks(fabric, tensor) / fabric.world_size,
+            run.model, run.fixed, run.config, lambda tensor: sum_over_ranks(fabric, tensor) / fabric.world_size
         )
         run.model.train()
     run.log.row("validation", run.step, **result.row)
@@ -160,17 +156,16 @@ def prepare_validation(run: Run) -> None:
     fabric, bundle = run.fabric, run.bundle
     batch = run.source.fixed(monitor.PICTURES)
     run.prompts = batch.captions[: monitor.SHEET_PROMPTS]
-    share = monitor.share_of(batch, fabric.global_rank, fabric.world_size)
+    share, places = monitor.share_of(batch, fabric.global_rank, fabric.world_size)
     images = fabric.to_device(share.images)
     captions = share.captions if run.config.objective.text else ("",) * len(share)
-    run.fixed = fabric.to_device(
-        monitor.FixedInputs(
-            bundle.image_tokenizer.tokenize(images),
-            bundle.tokenizer.token_ids(share.captions),
-            bundle.conditioning.condition(captions),
-            bundle.teacher.features(images) if bundle.teacher else None,
-        )
+    inputs = (
+        bundle.image_tokenizer.tokenize(images),
+        bundle.tokenizer.token_ids(share.captions),
+        bundle.conditioning.condition(captions),
+        bundle.teacher.features(images) if bundle.teacher else None,
     )
+    run.fixed = monitor.FixedInputs(places, len(share) * fabric.world_size, *fabric.to_device(inputs))
 
 
 def paint_samples(run: Run, folder: Path) -> None:

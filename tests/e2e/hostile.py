@@ -124,7 +124,7 @@ def _trained(workspace: Workspace, canary: Canary, demo: Pretrained) -> str:
     tensors = checkpoint.model_tensors(demo.model)
     averaged = {key: tensors[key] for key, _ in demo.model.named_parameters()}
     for step in (10, 20):
-        state = checkpoint.TrainingState(step, demo.config, canary.text("trained on"), ({},))
+        state = checkpoint.TrainingState(step, demo.config, canary.text("trained on"), None)
         checkpoint.save_checkpoint(folder, state, {"model": tensors, "ema": averaged}, demo.tokenizer)
     write_note(workspace, name, Note((canary.text("tag"),), canary.text("note")))
     _run(workspace, canary, canary.name("second"), "stopped", record | {"preset": "tiny"})

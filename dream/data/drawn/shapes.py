@@ -1,8 +1,9 @@
 """The source `shapes`: pictures drawn from a seed, with captions and an exact answer key.
 
 `sample_scenes` samples scenes from a numpy generator, of combinations that training shows or, on request, never shows;
-`sample_family` samples near misses. `ShapesSource` makes batches of them: batch t of a rank is a function of (seed,
-split, rank, t), so training can resume at any position. Words are in `grammar`, pixels in `drawing`.
+`sample_family` samples near misses. `ShapesSource` makes batches of them: global batch t is a function of (seed, split,
+t), of which each rank draws its share, so training can resume at any position on any number of ranks. Words are in
+`grammar`, pixels in `drawing`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from dream.config import DreamConfig
-from dream.data.batch import Batch
+from dream.data.batch import Batch, Share
 from dream.data.drawn.drawing import AnswerKey, answer_key, draw
 from dream.data.drawn.grammar import (
     GROUNDS,
@@ -188,7 +189,7 @@ class ShapesSource:
     ) -> None:
         if split not in SPLITS:
             raise InputError(f"shapes have the splits {', '.join(SPLITS)}, not '{split}'")
-        self.config, self.split, self.rank, self.world_size = config, split, rank, world_size
+        self.config, self.split, self.share = config, split, Share(rank, world_size)
         self.level, self.size = config.data.level, config.image.size
         self.seed = seed if split == "train" else 0
         self.report = DataReport()  # stays without problems: a drawn picture is never broken
@@ -201,28 +202,28 @@ class ShapesSource:
     def batches(
         self, batch_size: int, position: dict[str, Any] | None = None, total_steps: int | None = None
     ) -> Iterator[tuple[Batch, dict[str, Any]]]:
-        """Endless batches, each with the position after it.
+        """This rank's shares of endless batches of `batch_size` over all ranks, each with the position after it.
 
         Phrasings are mixed by `other_phrasing_share` of the progress over `total_steps` batches; `None` means the end
         of the training. Rows are shuffled, so that near-miss families spread over the ratio groups.
         """
-        number = int((position or {}).get("batch", 0))
+        number, share = int((position or {}).get("batch", 0)), self.share.of(batch_size)
         while True:
             progress = 1.0 if total_steps is None else min(1.0, number / total_steps)
-            batch = self._batch(number, batch_size, progress)
-            self.report.saw(batch_size)
+            batch = self._batch(number, batch_size, progress, share)
+            self.report.saw(len(batch))
             number += 1
             yield batch, {"batch": number}
 
-    def _batch(self, number: int, batch_size: int, progress: float) -> Batch:
-        first = (number * self.world_size + self.rank) * batch_size
+    def _batch(self, number: int, batch_size: int, progress: float, share: slice) -> Batch:
+        indices = range(number * batch_size, (number + 1) * batch_size)[share]
         if self.split != "train":
-            return self._fixed_batch(range(first, first + batch_size))
-        generator = self._generator(number * self.world_size + self.rank)
+            return self._fixed_batch(indices)
+        generator = self._generator(number)
         scenes = self._training_scenes(batch_size, generator)
-        share = other_phrasing_share(progress, self.config.data)
-        captions = [_phrased(scene, share, generator) for scene in scenes]
-        return self._pictures(scenes, captions, range(first, first + batch_size))
+        others = other_phrasing_share(progress, self.config.data)
+        captions = [_phrased(scene, others, generator) for scene in scenes]
+        return self._pictures(scenes[share], captions[share], indices)
 
     def _training_scenes(self, count: int, generator: np.random.Generator) -> list[Scene]:
         data = self.config.data

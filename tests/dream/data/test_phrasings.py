@@ -47,9 +47,9 @@ def emoji(tmp_path, monkeypatch) -> None:
     write_table(table_path(), drawings)
 
 
-def source(**data: float) -> StoredSource:
+def source(rank: int = 0, world_size: int = 1, **data: float) -> StoredSource:
     own = replace(tiny().data, **{"near_misses": 0.0, "canonical_until": 0.0, **data})
-    found = open_source("emoji", replace(tiny(), data=own), seed=3)
+    found = open_source("emoji", replace(tiny(), data=own), seed=3, rank=rank, world_size=world_size)
     assert isinstance(found, StoredSource)
     return found
 
@@ -120,6 +120,17 @@ def test_a_resumed_training_reads_what_one_that_was_not_stopped_reads(emoji, nea
         for (batch, position), (again, after) in zip(whole[stop:], rest, strict=False):
             assert (batch.captions, batch.keys, position) == (again.captions, again.keys, after)
             assert batch.images.equal(again.images)
+
+
+def test_ranks_share_families_and_phrasings_of_the_same_global_batches(emoji):
+    data = {"near_misses": 0.75, "canonical_until": 0.2}
+    whole = list(itertools.islice(source(**data).batches(12, None, 9), 9))
+    for world in (2, 3, 4):
+        ranks = [list(itertools.islice(source(rank, world, **data).batches(12, None, 9), 9)) for rank in range(world)]
+        for (batch, after), *parts in zip(whole, *ranks, strict=True):
+            assert [key for part, _ in parts for key in part.keys] == list(batch.keys)
+            assert [caption for part, _ in parts for caption in part.captions] == list(batch.captions)
+            assert all(position == after for _, position in parts)
 
 
 def test_phrasings_change_captions_and_nothing_else(emoji):

@@ -119,6 +119,6 @@ def save_run(pretrained: Pretrained, run: Path) -> Path:
     (run / "config.json").write_text(json.dumps({"config": pretrained.config.to_dict()}))
     weights = checkpoint.model_tensors(pretrained.model)
     averaged = {name: weights[name] for name, _ in pretrained.model.named_parameters()}
-    state = checkpoint.TrainingState(1, pretrained.config, "shapes", ({},))
+    state = checkpoint.TrainingState(1, pretrained.config, "shapes", None)
     checkpoint.save_checkpoint(run, state, {"model": weights, "ema": averaged}, pretrained.tokenizer)
     return run

@@ -27,7 +27,7 @@ from tests.dream.training.training_small import write_pictures
 
 def save(folder, pretrained, config=None):
     """A checkpoint of the model."""
-    state = checkpoint.TrainingState(3, config or pretrained.config, "shapes", ())
+    state = checkpoint.TrainingState(3, config or pretrained.config, "shapes", None)
     tensors = checkpoint.model_tensors(pretrained.model)
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
     checkpoint.write_checkpoint(folder, state, {"model": tensors, "ema": averages}, pretrained.tokenizer)

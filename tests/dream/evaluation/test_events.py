@@ -207,7 +207,7 @@ def request_for(tmp_path, monkeypatch):
     pretrained = small_pretrained(None)
     tensors = checkpoint.model_tensors(pretrained.model)
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
-    state = checkpoint.TrainingState(3, pretrained.config, "shapes", ())
+    state = checkpoint.TrainingState(3, pretrained.config, "shapes", None)
     checkpoint.write_checkpoint(tmp_path / "m", state, {"model": tensors, "ema": averages}, pretrained.tokenizer)
     return lambda *tasks: EvaluationRequest({"m": tmp_path / "m"}, tasks, ["shapes"], tmp_path / "out")
 

@@ -89,7 +89,7 @@ def stored(folder, change):
     tokenizer = train_tokenizer(ShapesSource(config).captions(500), config.text.vocab_size, config.text.context_length)
     pretrained = small_pretrained(folder)
     change(pretrained)
-    state = TrainingState(1, pretrained.config, "shapes", ())
+    state = TrainingState(1, pretrained.config, "shapes", None)
     write_checkpoint(folder, state, {"model": model_tensors(pretrained.model)}, tokenizer)
     return folder
 

@@ -49,14 +49,14 @@ def write(run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int
         "ema": ckpt.named_tensors(ema.names, ema.averages),
         "optimizer": ckpt.optimizer_tensors(model, optimizers),
     }
-    state = ckpt.TrainingState(step, config, "shapes", ({"batch": step},), loss)
+    state = ckpt.TrainingState(step, config, "shapes", {"batch": step}, loss)
     return ckpt.save_checkpoint(run, state, tensors, tokenizer)
 
 
 def test_what_is_written_comes_back_to_the_bit(tmp_path, config, tokenizer):
     folder = write(tmp_path, config, tokenizer, 7, 0.5)
     assert folder == ckpt.latest_checkpoint(tmp_path)
-    assert ckpt.read_state(folder) == ckpt.TrainingState(7, config, "shapes", ({"batch": 7},), 0.5)
+    assert ckpt.read_state(folder) == ckpt.TrainingState(7, config, "shapes", {"batch": 7}, 0.5)
     model = Dream(config)
     optimizers = build_optimizers(model, config.train)
     ckpt.copy_tensors(folder, "model", model.state_dict())
@@ -65,6 +65,17 @@ def test_what_is_written_comes_back_to_the_bit(tmp_path, config, tokenizer):
         stored = ckpt.read_tensors(folder, name)
         assert stored.keys() == there.keys()
         assert all(torch.equal(stored[key], there[key]) for key in stored)
+
+
+@pytest.mark.parametrize(
+    ("positions", "position"), [([{"epoch": 3}], {"epoch": 3}), ([1, 1], 1), ([{"epoch": 3}, {"epoch": 2}], None)]
+)
+def test_positions_of_versions_that_had_one_per_rank_are_read(tmp_path, config, tokenizer, positions, position):
+    folder = write(tmp_path, config, tokenizer, 7)
+    tree = json.loads((folder / "state.json").read_text())
+    del tree["position"]
+    (folder / "state.json").write_text(json.dumps({**tree, "positions": positions}))
+    assert ckpt.read_state(folder).position == position
 
 
 def test_it_opens_as_a_model_with_averaged_or_raw_weights(tmp_path, config, tokenizer):

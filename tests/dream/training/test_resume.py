@@ -1,5 +1,6 @@
 """Going on equals not having stopped, to the bit, however the run ended."""
 
+import json
 import os
 import shutil
 import signal
@@ -187,6 +188,17 @@ def test_another_source_starts_from_its_beginning_and_says_so(tmp_path, capsys):
     train(TrainRequest(tmp_path / "run", pictures, resume=True, steps=1, accelerator="cpu", devices="1"))
     assert "another source" in capsys.readouterr().err
     assert run_log.read_record(tmp_path / "run")["source"] == pictures
+
+
+def test_ranks_with_orders_of_their_own_begin_the_data_anew_and_say_so(tmp_path, capsys):
+    run_training(tmp_path / "run", small_config(steps=2))
+    path = list_checkpoints(tmp_path / "run")[-1] / "state.json"
+    tree = json.loads(path.read_text())
+    assert tree.pop("position") == {"batch": 2}
+    path.write_text(json.dumps({**tree, "positions": [{"epoch": 1}, {"epoch": 2}]}))
+    run_training(tmp_path / "run", resume=True, steps=1)
+    assert "ranks had orders of their own: the data starts anew" in capsys.readouterr().err
+    assert read_state(list_checkpoints(tmp_path / "run")[-1]).position == {"batch": 1}
 
 
 def test_objectives_without_text_or_contrast_resume_too(tmp_path, monkeypatch):

@@ -1,10 +1,14 @@
 """Trainings small enough for a test: 16 x 16 pictures, 16 tokens, two blocks."""
 
+import multiprocessing
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import replace
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dream.config import DreamConfig
+from dream.exit_codes import exit_code
 from dream.presets import tiny
 from dream.training.checkpoint import latest_checkpoint
 from dream.training.loop import TrainResult, train
@@ -45,9 +50,48 @@ def small_config(**changes: object) -> DreamConfig:
     )
 
 
+def without_dropout(config: DreamConfig) -> DreamConfig:
+    """Without dropout, the one thing that is drawn per micro-batch."""
+    parts = {name: replace(getattr(config, name), dropout=0.0) for name in ("encoder", "decoder")}
+    return replace(config, **parts)
+
+
 def run_training(out: Path, config: DreamConfig | None = None, **request: object) -> TrainResult:
     """A training on drawn shapes, in this process."""
-    return train(TrainRequest(out=out, source="shapes", config=config, accelerator="cpu", devices="1", **request))
+    request = {"source": "shapes", "accelerator": "cpu", "devices": "1", **request}
+    return train(TrainRequest(out=out, config=config, **request))
+
+
+def train_on_ranks(world: int, **request: Any) -> None:
+    """A training on `world` gloo ranks, in forks of this process, which start faster than new ones."""
+    processes = start_ranks(world, **request)
+    for process in processes:
+        process.join(240)
+    codes = [process.exitcode for process in processes]
+    for process in processes:
+        process.kill()
+    assert codes == [0] * world
+
+
+def start_ranks(world: int, **request: Any) -> list[ForkProcess]:
+    """The processes of such a training, as an outer launcher starts them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    request = {"accelerator": "cpu", "devices": str(world), "strategy": "ddp", **request}
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_one_rank, args=(rank, world, port, request)) for rank in range(world)]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def _one_rank(rank: int, world: int, port: int, request: dict[str, Any]) -> None:
+    names = {"LOCAL_RANK": rank, "NODE_RANK": 0, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in names.items()})
+    code = exit_code("dream", lambda: train(TrainRequest(**request)) and None)
+    sys.stderr.flush()
+    os._exit(code)  # not through what the tests have registered
 
 
 def weights(run: Path, name: str = "model") -> dict[str, Tensor]:

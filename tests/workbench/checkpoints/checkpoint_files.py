@@ -76,7 +76,7 @@ def write_run(folder: Path, config: DreamConfig, tokenizer: CaptionTokenizer, st
             "ema": named_tensors(*zip(*((n, p + 0.01) for n, p in model.named_parameters()), strict=True)),
             "optimizer": _moments(model, step),
         }
-        state = TrainingState(step, config, "shapes", ({},), validation_loss=0.25)
+        state = TrainingState(step, config, "shapes", None, validation_loss=0.25)
         save_checkpoint(folder, state, tensors, tokenizer)
     log.heartbeat("finished", step=steps[-1], end=steps[-1])
     return folder

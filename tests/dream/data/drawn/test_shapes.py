@@ -177,10 +177,26 @@ def test_ranks_do_not_overlap(split):
     keys = [
         key
         for rank in range(3)
-        for batch, _ in take(ShapesSource(config(), split=split, rank=rank, world_size=3), 3, 4)
+        for batch, _ in take(ShapesSource(config(), split=split, rank=rank, world_size=3), 3, 12)
         for key in batch.keys
     ]
     assert sorted(keys) == sorted(f"shapes/{split}/{i}" for i in range(36))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_any_number_of_ranks_draws_the_same_global_batches(split):
+    data = config(near_misses=0.5, canonical_until=0.3)
+
+    def drawn(world, position=None):
+        ranks = (ShapesSource(data, split=split, seed=7, rank=rank, world_size=world) for rank in range(world))
+        parts = [take(source, 3, 12, position=position, total_steps=4) for source in ranks]
+        return [[part[i] for part in parts] for i in range(3)]
+
+    for ours, ((whole, after),) in zip(drawn(3) + drawn(4), drawn(1) * 2, strict=True):
+        assert torch.equal(torch.cat([batch.images for batch, _ in ours]), whole.images)
+        assert sum((batch.captions for batch, _ in ours), ()) == whole.captions
+        assert sum((batch.keys for batch, _ in ours), ()) == whole.keys
+        assert all(position == after for _, position in ours)
 
 
 def test_fixed_pictures_have_different_captions_and_are_the_same_for_every_seed():

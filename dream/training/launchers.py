@@ -1,0 +1,93 @@
+"""Recognises who started this process as one of many ranks: torchrun, `fabric run` or srun. Imports no torch.
+
+Such a launcher has decided on the number of ranks; a request that says nothing follows it, and one that says otherwise
+is refused: a process that ignored its launcher would be a training of its own, in the folder of the others.
+"""
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass, replace
+
+from dream.errors import InputError
+from dream.training.request import TrainRequest
+
+Environment = MutableMapping[str, str]
+_FABRIC = "LT_CLI_USED"
+_PRECISIONS = {"bf16": "bf16-mixed", "32": "32-true"}
+"""Other names of precisions."""
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """The program that started the ranks."""
+
+    name: str
+    ranks_here: int
+    """Ranks on this machine."""
+    machines: int
+
+
+def find_launcher(environment: Environment = os.environ) -> Launcher | None:
+    """The launcher of this process; None if it was started alone and may start ranks itself."""
+    if "TORCHELASTIC_RUN_ID" in environment:
+        name = "fabric run" if _FABRIC in environment else "torchrun"
+        return Launcher(name, _number(environment, "LOCAL_WORLD_SIZE"), _number(environment, "GROUP_WORLD_SIZE"))
+    tasks, machines = _number(environment, "SLURM_NTASKS"), _number(environment, "SLURM_NNODES")
+    if tasks > 1 and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        if tasks % machines:
+            raise InputError(f"srun started {tasks} tasks on {machines} machines: use --ntasks-per-node=N")
+        return Launcher("srun", tasks // machines, machines)
+    return None
+
+
+def is_started_as_rank(environment: Environment = os.environ) -> bool:
+    """Whether the process that started this one watches over ranks, so that this rank should end with it."""
+    return find_launcher(environment) is not None or environment.get("LOCAL_RANK", "0") != "0"
+
+
+def follow(request: TrainRequest, launcher: Launcher | None, environment: Environment = os.environ) -> TrainRequest:
+    """The request with the devices, machines and strategy of its launcher; raises InputError if it says otherwise."""
+    if launcher is None:
+        return request
+    if request.devices.isdigit() and int(request.devices) != launcher.ranks_here:
+        raise InputError(
+            f"{launcher.name} started {launcher.ranks_here} ranks on this machine and --devices says "
+            f"{request.devices}: leave out --devices, or give both the same number"
+        )
+    if request.num_nodes not in (1, launcher.machines):
+        raise InputError(
+            f"{launcher.name} started ranks on {launcher.machines} machines and --num-nodes says {request.num_nodes}: "
+            "leave out --num-nodes"
+        )
+    given = {"strategy": environment.get("LT_STRATEGY"), "accelerator": environment.get("LT_ACCELERATOR")}
+    for option, value in given.items():
+        if value and getattr(request, option) not in ("auto", value):
+            raise InputError(
+                f"{launcher.name} has --{option} {value} and dream --{option} {getattr(request, option)}: give one"
+            )
+    return replace(
+        request,
+        strategy=given["strategy"] or request.strategy,
+        accelerator=given["accelerator"] or request.accelerator,
+        devices=request.devices if "," in request.devices else str(launcher.ranks_here),
+        num_nodes=launcher.machines,
+    )
+
+
+def launcher_precision(environment: Environment = os.environ) -> str | None:
+    """The `--precision` that `fabric run` took, which it also takes from behind the script's name."""
+    precision = environment.get("LT_PRECISION") if _FABRIC in environment else None
+    return _PRECISIONS.get(precision, precision) if precision else None
+
+
+def forget_fabric_run(environment: Environment = os.environ) -> None:
+    """Removes what `fabric run` left for Fabric: it is torchrun then, and nothing is decided twice."""
+    for name in (_FABRIC, "LT_DEVICES", "LT_NUM_NODES", "LT_STRATEGY", "LT_ACCELERATOR", "LT_PRECISION"):
+        environment.pop(name, None)
+
+
+def _number(environment: Environment, name: str) -> int:
+    try:
+        return max(1, int(environment.get(name, "1")))
+    except ValueError:
+        return 1
