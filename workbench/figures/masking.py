@@ -14,7 +14,8 @@ from workbench.figures import style
 from workbench.figures.draft import FigureDraft
 from workbench.figures.style import figure_text, spaced
 from workbench.masking.drawn import DrawnRatios, drawn_windows
-from workbench.masking.study import Moment, Schedule
+from workbench.masking.strip import COLOURS, trains
+from workbench.masking.study import DrawnMask, Moment, Schedule
 from workbench.palette import BOTH, CONTRAST, GENERATION
 
 MEAN, RUN, INK = BOTH, palette.OBJECTIVES["repa"], palette.NEUTRAL
@@ -26,6 +27,8 @@ RUN_MEAN = {"color": MEAN, "size": 9, "symbol": "diamond", "line": {"width": 1.5
 RATIO, TIME = "mask ratio (share of tokens hidden)", "training progress (%)"
 RATIOS = {"title": {"text": RATIO}, "range": [-0.02, 1.02], "dtick": 0.25}
 """Layout of an axis of mask ratios."""
+IN_PLACE = {"xref": "x", "yref": "y", "sizing": "stretch", "layer": "below"}
+"""Layout of a picture that fills its place on the axes."""
 RIDGES = 9
 MOST_COLUMNS = 60
 """Maximum number of moments in the heat map; if there are more, every second or third is shown."""
@@ -344,3 +347,47 @@ def _add_drawn(draft: FigureDraft, drawn: DrawnRatios) -> None:
         marker=RUN_MEAN,
         hovertemplate=f"{figure_text(drawn.name)}, around %{{x:.0f}} % of training: mean %{{y:.3f}}<extra></extra>",
     )
+
+
+def plot_masks(masks: Sequence[DrawnMask], picture: str, columns: int = 4) -> go.Figure:
+    """Shows a picture (PNG data URL) under each mask, with the ratio above and the objective it trains below."""
+    if not masks:
+        return style.empty("Masks", "There are no groups.")
+    grid, columns = len(masks[0].hidden), min(columns, len(masks))
+    wide, high = 1.06 * grid, 1.4 * grid
+    rows, images, notes, traces = -(-len(masks) // columns), [], [], []
+    for number, mask in enumerate(masks):  # one pair of axes for all: one per mask takes five times as long
+        left, top = wide * (number % columns), high * (number // columns)
+        words = trains(mask)
+        images.append({**IN_PLACE, "source": picture, "x": left, "y": top, "sizex": grid, "sizey": grid})
+        middle = {"x": left + grid / 2, "showarrow": False}
+        notes.append({**middle, "y": top, "yanchor": "bottom", "text": f"{mask.ratio:.2f}"})
+        notes.append(
+            {**middle, "y": top + grid, "yanchor": "top", "text": words, "font": {"color": COLOURS[words], "size": 12}}
+        )
+        traces.append(
+            {
+                "type": "heatmap",
+                "x": left + np.arange(grid) + 0.5,
+                "y": top + np.arange(grid) + 0.5,
+                "z": mask.hidden.astype(int),
+                "zmin": 0,
+                "zmax": 1,
+                "showscale": False,
+                "name": f"group {number + 1}: ratio {mask.ratio:.3f}",
+                "hovertemplate": "hidden %{z}<extra></extra>",
+                "colorscale": [[0, "rgba(0,0,0,0)"], [1, palette.HIDDEN]],
+            }
+        )
+    bare = {"visible": False, "constrain": "domain"}
+    layout = {
+        "template": style.template(),
+        "images": images,
+        "annotations": notes,
+        "height": 80 + 200 * rows,
+        "title": {"text": "Masks of a batch's groups, on one picture", "font": {"size": 16}},
+        "margin": {"l": 10, "r": 10, "t": 50, "b": 10},
+        "xaxis": {"range": [0, wide * columns - 0.06 * grid], **bare},
+        "yaxis": {"range": [high * rows - 0.15 * grid, -0.22 * grid], "scaleanchor": "x", **bare},
+    }
+    return go.Figure(traces, layout)

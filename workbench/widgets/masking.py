@@ -12,7 +12,6 @@ import plotly.graph_objects as go
 
 from dream.config import MaskingConfig, ObjectiveConfig
 from workbench.figures import masking as figures
-from workbench.figures.masks import plot_masks
 from workbench.masking.drawn import DrawnRatios, near, read_drawn
 from workbench.masking.form import Settings
 from workbench.masking.picture import drawing, uploaded
@@ -293,7 +292,7 @@ class MaskingExplorer(Instrument[MaskingShown]):
             pixels, words = uploaded(self._picture, grid, self._words), self._words
         self._masks = draw_masks(self._progress, settings.masking, settings.objective, grid, MASKS, self._draw)
         self._under = words
-        return plot_masks(self._masks, exact_url(pixels))
+        return figures.plot_masks(self._masks, exact_url(pixels))
 
     def _show_masks(self) -> None:
         redraw(self.figures["masks"], self._masks_figure())

@@ -7,7 +7,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.pretrained import SHIPPED
 from workbench.figures import masking as figures
 from workbench.figures.export import figure_csv
-from workbench.figures.masks import plot_masks
+from workbench.figures.masking import plot_masks
 from workbench.masking.drawn import near, read_drawn
 from workbench.masking.picture import drawing
 from workbench.masking.settings import presets
