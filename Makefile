@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser screenshots readme-pictures notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
+.PHONY: help app lab test test-slow test-core test-browser torture screenshots readme-pictures notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-core: $(READY) ## a training step in a second environment that has only the
 
 test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
 	$(PY) -m pytest -m browser
+
+torture: $(READY) ## damage every file that is read, many times over (TORTURE=1000 damages for each reader)
+	DREAM_TORTURE=$(or $(TORTURE),1000) $(PY) -m pytest tests/torture -n $(WORKERS)
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots

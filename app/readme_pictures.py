@@ -63,7 +63,7 @@ RACED = "grinning face, blob"
 SIZE = (1440, 1800)
 
 
-class Place(NamedTuple):
+class Studio(NamedTuple):
     """Where pictures are made."""
 
     browser: "Browser"
@@ -99,7 +99,7 @@ def make_pictures(args: argparse.Namespace) -> None:
             chromium() as browser,
         ):
             for name in shots:
-                SHOTS[name](Place(browser, address, args.out))
+                SHOTS[name](Studio(browser, address, args.out))
                 print_out(str(args.out / f"{name}.png"))
 
 
@@ -110,7 +110,7 @@ def _sheet(name: str, out: Path) -> None:
     _run("dream", "decode", "--model", model, *asked, *options, "--out", path)
 
 
-def _decode(place: Place) -> None:
+def _decode(place: Studio) -> None:
     """The player of Decode a few steps before the end, where some tokens are still hidden."""
     asked = urlencode({"in.decode.model": "emoji", "in.decode.prompt": DECODED})
     page = open_page(place.browser, f"{place.address}/decode?{asked}", size=SIZE)
@@ -126,7 +126,7 @@ def _decode(place: Place) -> None:
     page.context.close()
 
 
-def _trajectories(place: Place) -> None:
+def _trajectories(place: Studio) -> None:
     """The player of a race of which all candidates are finished."""
     asked = urlencode({"in.trajectories.model": "emoji", "in.trajectories.prompt": RACED})
     page = open_page(place.browser, f"{place.address}/trajectories?{asked}", size=SIZE)
@@ -138,7 +138,7 @@ def _trajectories(place: Place) -> None:
     page.context.close()
 
 
-def _notebook(place: Place) -> None:
+def _notebook(place: Studio) -> None:
     """The part of the notebook that starts a race, out of the page that the notebook is written as."""
     with tempfile.TemporaryDirectory(prefix="pages-") as folder:
         _run("workbench.notebook_pages", str(NOTEBOOK), "--out", folder)
@@ -153,7 +153,7 @@ def _notebook(place: Place) -> None:
         page.close()
 
 
-SHOTS: dict[str, Callable[[Place], None]] = {"decode": _decode, "trajectories": _trajectories, "notebook": _notebook}
+SHOTS: dict[str, Callable[[Studio], None]] = {"decode": _decode, "trajectories": _trajectories, "notebook": _notebook}
 """By picture: what makes it in a browser."""
 
 

@@ -14,7 +14,7 @@ from tests.torture.golden import make_workspace
 from tests.torture.readers import OURS, READERS, Reader
 from workbench.workspace import Workspace
 
-COUNT = int(os.environ.get("DREAM_TORTURE", "40"))
+COUNT = int(os.environ.get("DREAM_TORTURE", "20"))
 
 
 @pytest.fixture(scope="module")
