@@ -12,7 +12,7 @@ from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.player import show_player
 from app.text import as_text
-from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, world_of_model, take_settings
+from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, take_settings, world_of_model
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.opened import first_visit, link_opened, take_linked
