@@ -20,6 +20,7 @@ from dream.files import check_writable, replace_text
 from workbench.figures.choosing import TASK, outcomes_of, plot_choosing
 from workbench.figures.export import figure_html, figure_png
 from workbench.figures.measured import current_measures
+from workbench.trajectories.scores import STUDIES, keep_studies
 
 GAIN, MISSING = "gain of the choice", "-"
 
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--outcome", default="", help="what pictures have to show (default: each, the figure the middle)"
     )
+    parser.add_argument("--keep", action="store_true", help="also keep the numbers that the Trajectories page shows")
     parser.add_argument("--png", type=Path, metavar="FILE", help="also write the figure as a PNG")
     return exit_code("choosing", lambda: _report(parser.parse_all(sys.argv[1:] if arguments is None else arguments)))
 
@@ -123,6 +125,9 @@ def _report(args: argparse.Namespace) -> None:
     figure = plot_choosing(results, args.outcome)
     replace_text(args.out / "choosing.html", figure_html(figure).decode())
     print_out(f"wrote {args.out / 'choosing.html'}")
+    if args.keep:
+        keep_studies(results)
+        print_out(f"kept the numbers of {', '.join(result.name for result in results)} in {STUDIES}")
     if args.png:
         args.png.write_bytes(figure_png(figure))
         print_out(f"wrote {args.png}")

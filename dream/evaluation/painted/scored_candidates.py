@@ -6,6 +6,7 @@ The candidates come from `saved_decodes`; nothing here chooses.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -170,7 +171,7 @@ def _joined(parts: Sequence[ScoredCandidates]) -> ScoredCandidates:
     def mean(values: Sequence[Array]) -> Array:
         return np.average(np.stack(values), axis=0, weights=weights)
 
-    def joined(of: Sequence[Mapping[str, NDArray]], axis: int) -> dict[str, NDArray]:
+    def joined(of: Sequence[Mapping[str, NDArray[Any]]], axis: int) -> dict[str, NDArray[Any]]:
         return {name: np.concatenate([each[name] for each in of], axis) for name in of[0]}
 
     seconds = Seconds(
