@@ -4,19 +4,12 @@ The numbers come from the study of choosing (`dream evaluate --tasks choosing`),
 --keep`. They hold for the weights that were measured, and for no others.
 """
 
-import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dream.errors import InputError
-from dream.evaluation.results import Results
-from dream.evaluation.statistics import Measure
-from dream.files import replace_text
 from dream.json_text import parse_json
-from workbench.figures.choosing import TASK
-from workbench.figures.measured import current_measures
 from workbench.trajectories.gain import Gain
 
 SCORE_WORDS = {
@@ -47,36 +40,12 @@ class HowOften(NamedTuple):
     gain: Gain
 
 
-def study_rows(result: Results) -> list[dict[str, Any]]:
-    """The choices among all candidates that the study of a model measured, as JSON values."""
-    measures = [m for m in current_measures(result) if m.task == TASK and "outcome" in m.where]
-    plain = {_asked(m): m.estimate.value for m in measures if m.name == "a sample right"}
-    most = max((m.where["candidates"] for m in measures), default=0)
-    chosen = [m for m in measures if m.name == "gain of the choice" and m.where["candidates"] == most]
-    names = ("combination", "outcome", "score", "step", "decoded_fraction", "candidates", "time")
-    return [
-        {name: m.where[name] for name in names}
-        | {"prompts": m.estimate.count, "plain": round(plain[_asked(m)], 4)}
-        | {end: round(getattr(m.estimate, end), 4) for end in ("value", "low", "high")}
-        for m in chosen
-    ]
-
-
-def keep_studies(results: Sequence[Results], path: Path = STUDIES) -> None:
-    """Writes the studies of these models next to those that are kept already."""
-    kept = _read(path)
-    for result in results:
-        for entry in (e for e in result.current().entries if e.task == TASK and e.measures):
-            kept[entry.model_id] = study_rows(result)
-    replace_text(path, json.dumps(kept, indent=1) + "\n")
-
-
 def how_often(model_id: str, score: str, decoded: float, path: Path = STUDIES) -> list[HowOften]:
     """How often choosing by this score helped these weights, at the measured step nearest to the decoded share.
 
     One entry per kind of prompts and outcome; none for weights or scores that were not measured.
     """
-    rows = [row for row in _read(path).get(model_id, []) if row["score"] == score]
+    rows = [row for row in read_studies(path).get(model_id, []) if row["score"] == score]
     found = []
     for kind, outcome in dict.fromkeys((row["combination"], row["outcome"]) for row in rows):
         own = [row for row in rows if (row["combination"], row["outcome"]) == (kind, outcome)]
@@ -99,11 +68,7 @@ def how_often_words(one: HowOften) -> str:
     )
 
 
-def _asked(measure: Measure) -> tuple[str, str]:
-    return measure.where["combination"], measure.where["outcome"]
-
-
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+def read_studies(path: Path = STUDIES) -> dict[str, list[dict[str, Any]]]:
     """Studies by the name of the weights; none without a file. Raises InputError for a damaged one."""
     if not path.is_file():
         return {}

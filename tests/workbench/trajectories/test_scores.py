@@ -10,8 +10,8 @@ from tests.dream.evaluation.evaluation_small import small_pretrained
 from tests.workbench.evaluate.sample_results import entry
 from tests.workbench.test_choosing import measured
 from workbench import choosing
-from workbench.trajectories import scores
-from workbench.trajectories.scores import SCORE_WORDS, how_often, how_often_words, keep_studies
+from workbench.choosing import keep_studies
+from workbench.trajectories.scores import SCORE_WORDS, how_often, how_often_words
 from workbench.trajectories.telling import Telling, telling_races
 
 
@@ -53,8 +53,7 @@ def test_studies_of_several_models_are_kept_together(studies):
 
 
 def test_the_program_keeps_what_the_page_shows(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(scores, "STUDIES", tmp_path / "studies.json")
-    monkeypatch.setattr(scores.keep_studies, "__defaults__", (tmp_path / "studies.json",))
+    monkeypatch.setattr(choosing.keep_studies, "__defaults__", (tmp_path / "studies.json",))
     write_results(tmp_path / "results", Results("emoji", "emoji", (entry("choosing", measured(), model_id="abc"),)))
     assert choosing.main(["--out", str(tmp_path / "results"), "--outcome", "thing", "--keep"]) == 0
     assert how_often("abc", "cosine", 0.3, tmp_path / "studies.json")
