@@ -130,11 +130,11 @@ def _scored(
             begun = time.process_time()
             if name in WITHOUT_PASSES or marked:
                 scores = SCORES[name](step.context, step.state).view(count, k).double().cpu().numpy()
-                seconds = (time.process_time() - begun) / (count * k)
+                spent = (time.process_time() - begun) / (count * k)
             else:
-                scores, seconds = np.full((count, k), np.nan), np.nan
+                scores, spent = np.full((count, k), np.nan), np.nan
             values[name].append(scores)
-            taken[name].append(seconds)
+            taken[name].append(spent)
         steps.append(step.step)
         decoded.append(step.decoded)
         reached, last = step.decoded, step
