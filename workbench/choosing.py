@@ -4,6 +4,7 @@ Reads what `dream evaluate --tasks choosing` stored, and measures nothing.
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from dream.files import check_writable, replace_text
 from workbench.figures.choosing import TASK, outcomes_of, plot_choosing
 from workbench.figures.export import figure_html, figure_png
 from workbench.figures.measured import current_measures
+from workbench.trajectories.scores import STUDIES, read_studies
 
 GAIN, MISSING = "gain of the choice", "-"
 
@@ -54,6 +56,34 @@ def choosing_words(result: Results, outcome: str) -> list[str]:
         said = [m for m in found if m.where["combination"] == kind and m.name.endswith(" right")]
         words.append(f"{kind} combinations, {outcome}: " + ", ".join(f"{m.name} {m.estimate}" for m in said))
     return words
+
+
+def study_rows(result: Results) -> list[dict[str, Any]]:
+    """The choices among all candidates that the study of a model measured, as JSON values."""
+    measures = [m for m in current_measures(result) if m.task == TASK and "outcome" in m.where]
+    plain = {_asked(m): m.estimate.value for m in measures if m.name == "a sample right"}
+    most = max((m.where["candidates"] for m in measures), default=0)
+    chosen = [m for m in measures if m.name == "gain of the choice" and m.where["candidates"] == most]
+    names = ("combination", "outcome", "score", "step", "decoded_fraction", "candidates", "time")
+    return [
+        {name: m.where[name] for name in names}
+        | {"prompts": m.estimate.count, "plain": round(plain[_asked(m)], 4)}
+        | {end: round(getattr(m.estimate, end), 4) for end in ("value", "low", "high")}
+        for m in chosen
+    ]
+
+
+def keep_studies(results: Sequence[Results], path: Path = STUDIES) -> None:
+    """Writes the studies of these models next to those that are kept already."""
+    kept = read_studies(path)
+    for result in results:
+        for entry in (e for e in result.current().entries if e.task == TASK and e.measures):
+            kept[entry.model_id] = study_rows(result)
+    replace_text(path, json.dumps(kept, indent=1) + "\n")
+
+
+def _asked(measure: Measure) -> tuple[str, str]:
+    return measure.where["combination"], measure.where["outcome"]
 
 
 def _row(kind: str, score: str, measures: Sequence[Measure]) -> str:
@@ -102,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--outcome", default="", help="what pictures have to show (default: each, the figure the middle)"
     )
+    parser.add_argument("--keep", action="store_true", help="also keep the numbers that the Trajectories page shows")
     parser.add_argument("--png", type=Path, metavar="FILE", help="also write the figure as a PNG")
     return exit_code("choosing", lambda: _report(parser.parse_all(sys.argv[1:] if arguments is None else arguments)))
 
@@ -123,6 +154,9 @@ def _report(args: argparse.Namespace) -> None:
     figure = plot_choosing(results, args.outcome)
     replace_text(args.out / "choosing.html", figure_html(figure).decode())
     print_out(f"wrote {args.out / 'choosing.html'}")
+    if args.keep:
+        keep_studies(results)
+        print_out(f"kept the numbers of {', '.join(result.name for result in results)} in {STUDIES}")
     if args.png:
         args.png.write_bytes(figure_png(figure))
         print_out(f"wrote {args.png}")

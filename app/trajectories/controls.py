@@ -13,12 +13,14 @@ from app.models import pick_model, pretrained, state_of
 from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
+from dream.decoding.critic import critic_for
 from dream.decoding.selection import DecodeSettings, Selection, SelectPoint
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
 from workbench.prompts import fitting_prompt
 from workbench.trajectories.prompts import EXAMPLES, MOST_CHARACTERS, Example
 from workbench.trajectories.race import MOST_CANDIDATES, UNITS, place_name, race_settings_of, refusal
+from workbench.trajectories.scores import SCORE_WORDS
 from workbench.workspace import open_workspace
 
 GO = TRAJECTORIES.name("go")
@@ -113,7 +115,7 @@ def show_examples() -> None:
 def take_example(number: int) -> None:
     """Fills the controls with an example and asks for it to be painted, with all candidates finished."""
     example: Example = EXAMPLES[number]
-    take_settings(example.settings, "demo", example.prompt)
+    take_settings({"score": "cosine", **example.settings}, example.model, example.prompt)
     st.session_state[GO] = st.session_state[WHOLE] = True
 
 
@@ -135,6 +137,8 @@ def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = ""
         state[_key("candidates")] = count
     if settings.get("selection") in SELECTIONS:
         state[_key("selection")] = settings["selection"]
+    if settings.get("score") in SCORE_WORDS:
+        state[_key("score")] = settings["score"]
     if places := settings.get("select_steps"):
         state[_key("unit")], state[_key("at", "steps")] = "steps", int(places[0])
     if "tokens" in settings:
@@ -192,7 +196,13 @@ def _defaults(model: str, opened: Pretrained) -> None:
         if changed or _key(name) not in state:
             state[_key(name)] = min(getattr(own, name), MOST[name])
     state[MODEL_OF_SETTINGS] = model
-    for name, value in (("candidates", 8), ("seed", 0), ("selection", "once"), ("unit", "% of the tokens")):
+    for name, value in (
+        ("candidates", 8),
+        ("seed", 0),
+        ("selection", "once"),
+        ("score", "cosine"),
+        ("unit", "% of the tokens"),
+    ):
         state.setdefault(_key(name), value)
     if changed or FITTED not in state:  # later numbers are the user's, and refused if they do not fit
         state[_key("steps")] = min(max(2, state[_key("steps")]), opened.config.image.num_tokens)
@@ -222,7 +232,16 @@ def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[
             key=_key("selection"),
             bind=LINKED,
             width=340,
-            help="How K candidates become one, by the model's own score of the unfinished pictures.",
+            help="How K candidates become one, by a score of the unfinished pictures.",
+        )
+        score = st.selectbox(
+            "Score",
+            list(SCORE_WORDS),
+            format_func=SCORE_WORDS.__getitem__,
+            key=_key("score"),
+            bind=LINKED,
+            width=270,
+            help="What unfinished pictures are compared by. A critic has to be trained: dream critic train.",
         )
         unit = st.selectbox(
             "Selection point in",
@@ -236,7 +255,10 @@ def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[
             fields.require()
             amount = _amount(UNITS[unit], unit, sampling["steps"])
             select_at, kind = f"{amount}{UNITS[unit]}", cast(Selection, selection)
-            return race_settings_of(opened.config, select_at, selection=kind, candidates=candidates, **sampling)
+            if "critic" in score:
+                critic_for(opened)  # refused in a sentence if it has none
+            chosen: dict[str, Any] = {"selection": kind, "candidates": candidates, "score": score}
+            return race_settings_of(opened.config, select_at, **chosen, **sampling)
         except InputError as error:
             return error
 

@@ -11,7 +11,6 @@ from app.handing_over import handed
 from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.player import show_player
-from app.text import as_text
 from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, take_settings, world_of_model
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
@@ -20,7 +19,6 @@ from app.trajectories.shown import PLAYER, SHOWN, show_stored
 from dream.errors import InputError
 from workbench.store import StoredDecode, open_stored
 from workbench.trajectories.kept import paint_whole, prompts_of
-from workbench.trajectories.prompts import HONEST
 from workbench.trajectories.race import Race, paint_race, race_data
 from workbench.trajectories.shown import candidates_title
 from workbench.workspace import open_workspace
@@ -108,7 +106,6 @@ def _one(chosen: RaceChoice | None) -> None:
     ).running
     if not running:
         _show_last()
-        st.caption(as_text(HONEST))
 
 
 def _live(race: Race) -> None:

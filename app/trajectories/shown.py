@@ -15,6 +15,7 @@ from app.player import show_player
 from app.text import as_text
 from app.trajectories.controls import take_settings
 from app.trajectories.exports import show_race_exports
+from app.trajectories.how_often import show_how_often
 from app.trajectories.what_if import opened_finished, show_choice_numbers
 from dream.decoding.selection import DecodeSettings
 from workbench.reading import remark_html, stored_remark
@@ -50,6 +51,7 @@ def show_stored(stored: StoredDecode) -> None:
     data = _player_data(stored, race, finished, stamp)
     _play(stored.id, data)
     _actions(stored, race, finished, data)
+    show_how_often(stored, race)
     if finished:
         numbers = st.expander(
             "Numbers at every step", key=TRAJECTORIES.input("numbers"), on_change="rerun", bind=LINKED
@@ -77,8 +79,9 @@ def _race(path: str, id: str) -> Race:
 
 def _settings_line(stored: StoredDecode) -> str:
     s = DecodeSettings.from_dict(stored.about["settings"])
+    by = "" if s.score == "cosine" else f" by {s.score}"
     return (
-        f"{stored.about['model']} · {s.candidates} candidates, {s.selection} · {s.steps} steps · "
+        f"{stored.about['model']} · {s.candidates} candidates, {s.selection}{by} · {s.steps} steps · "
         f"guidance {s.guidance_scale:g} · temperature {s.temperature:g} · seed {s.seed} · {stored.when}"
     )
 

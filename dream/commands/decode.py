@@ -196,7 +196,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     }
     changes = {name: value for name, value in given.items() if value is not None}
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
-    one = {} if args.candidates > 1 else {"repair": args.repair}
+    one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")
     if plain.sampling_steps and plain.sampling_steps > config.head.train_steps:
@@ -213,7 +213,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     default = "" if args.select_at else f" (--select-at {DEFAULT_SELECT_AT}, the default)"
     places = ", ".join(map(str, points))
     _say(f"comparing {args.candidates} candidates {start}at {places} of {steps} steps{default}")
-    chosen = {"selection": args.selection, "select_steps": tuple(point.step for point in points)}
+    chosen: dict[str, Any] = {"selection": args.selection, "select_steps": tuple(point.step for point in points)}
     return replace(plain, **chosen, repair=args.repair)
 
 

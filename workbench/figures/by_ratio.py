@@ -8,7 +8,6 @@ from dream.data.drawn.grammar import EDIT_KINDS
 from dream.evaluation.results import Results
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.draft import level
 from workbench.figures.measured import (
     ModelStyles,
     Wanted,
@@ -20,6 +19,7 @@ from workbench.figures.measured import (
     with_room,
 )
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
+from workbench.figures.style import level
 
 CURVES = (
     Wanted("Caption to picture", "R@1 (share)", "retrieval", "text to image R@1"),

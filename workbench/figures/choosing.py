@@ -12,9 +12,9 @@ from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.draft import level
 from workbench.figures.measured import current_measures, span_of
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
+from workbench.figures.style import level
 
 TASK = "choosing"
 OUTCOME = "thing among five"

@@ -11,8 +11,7 @@ import plotly.graph_objects as go
 
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.draft import FigureDraft
-from workbench.figures.style import figure_text, spaced
+from workbench.figures.style import FigureDraft, figure_text, spaced
 from workbench.masking.drawn import DrawnRatios, drawn_windows
 from workbench.masking.strip import COLOURS, trains
 from workbench.masking.study import DrawnMask, Moment, Schedule

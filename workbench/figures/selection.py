@@ -15,9 +15,9 @@ from dream.evaluation.results import Results
 from dream.evaluation.statistics import Measure
 from workbench import palette
 from workbench.figures import style
-from workbench.figures.draft import level
 from workbench.figures.measured import Wanted, current_measures, end_names, fit_at_ends, span_of, with_room
 from workbench.figures.panels import Panel, Point, axes, composed, lines, panel_grid, point_of, titled
+from workbench.figures.style import level
 
 HEADLINE = 0.3
 """Decoded share at which the headline number is measured."""

@@ -1,4 +1,4 @@
-"""Look of every figure: colours of models, symbols, fonts, hover texts and the two templates.
+"""Look of every figure: colours of models, symbols, fonts, hover texts, the two templates; figures as plain values.
 
 A model, an objective and a candidate keep their colour in every figure. All colours have a contrast of at least
 3 on the light and the dark page, and no two differ by red and green alone; symbols repeat what colours say.
@@ -131,3 +131,54 @@ def empty(title: str, why: str) -> go.Figure:
     figure = themed(go.Figure()).update_layout(title=figure_text(title), height=240)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(text=why, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False)
+
+
+class FigureDraft:
+    """Contents of a figure with one pair of axes; `figure` builds it."""
+
+    def __init__(self, heading: str, **layout: Any) -> None:
+        self.heading = heading
+        self._layout: dict[str, Any] = layout
+        self._traces: list[dict[str, Any]] = []
+        self._shapes: list[dict[str, Any]] = []
+        self._notes: list[dict[str, Any]] = []
+
+    def add(self, kind: str, **values: Any) -> None:
+        """Adds a trace of a kind: `scatter`, `bar` or `heatmap`."""
+        self._traces.append({"type": kind, **values})
+
+    def add_upright(self, at: float, **line: Any) -> None:
+        """Adds a vertical line as high as the figure."""
+        self._shapes.append(upright(at, line))
+
+    def add_level(self, at: float, **line: Any) -> None:
+        """Adds a horizontal line as wide as the figure."""
+        self._shapes.append(level(at, line))
+
+    def add_note(self, text: str, **values: Any) -> None:
+        """Adds text at a place, without an arrow."""
+        self._notes.append({"text": text, "showarrow": False, **values})
+
+    def figure(self, **layout: Any) -> go.Figure:
+        """Builds the figure in the light theme; keys of `layout` override those given at the start."""
+        whole = {
+            "template": template(),
+            "title": {"text": self.heading},
+            "shapes": self._shapes,
+            "annotations": self._notes,
+        }
+        for given in (self._layout, layout):
+            for key, value in given.items():
+                known = whole.get(key)
+                whole[key] = {**known, **value} if isinstance(known, dict) else value
+        return go.Figure(self._traces, whole)
+
+
+def upright(at: float, line: dict[str, Any], x: str = "x", y: str = "y") -> dict[str, Any]:
+    """Returns the shape of a vertical line as high as the panel of these axes."""
+    return {"type": "line", "x0": at, "x1": at, "xref": x, "y0": 0, "y1": 1, "yref": f"{y} domain", "line": line}
+
+
+def level(at: float, line: dict[str, Any], x: str = "x", y: str = "y") -> dict[str, Any]:
+    """Returns the shape of a horizontal line as wide as the panel of these axes."""
+    return {"type": "line", "x0": 0, "x1": 1, "xref": f"{x} domain", "y0": at, "y1": at, "yref": y, "line": line}

@@ -26,6 +26,8 @@ class Example(NamedTuple):
     settings: dict[str, Any]
     """Values of the controls: candidates, steps, guidance_scale, temperature, seed, selection, and tokens (the
     percentage at which candidates are compared)."""
+    model: str = "demo"
+    """The shipped model that paints it."""
 
 
 _PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once", "tokens": 30}
@@ -69,8 +71,11 @@ HONEST = (
 def example_of(model: str, prompt: str, settings: Mapping[str, Any]) -> Example | None:
     """The example that was painted with this prompt and these settings; None if there is none."""
     names = ("candidates", "steps", "guidance_scale", "temperature", "seed", "selection")
-    for example in EXAMPLES if model == "demo" else ():
-        if prompt == example.prompt and all(settings.get(name) == example.settings[name] for name in names):
+    given = {"score": "cosine", **settings}
+    for example in EXAMPLES:
+        wanted = {"score": "cosine", **{name: example.settings[name] for name in names}}
+        wanted |= {name: value for name, value in example.settings.items() if name == "score"}
+        if (model, prompt) == (example.model, example.prompt) and wanted.items() <= given.items():
             return example
     return None
 

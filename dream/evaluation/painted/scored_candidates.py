@@ -6,6 +6,7 @@ The candidates come from `saved_decodes`; nothing here chooses.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,11 +130,11 @@ def _scored(
             begun = time.process_time()
             if name in WITHOUT_PASSES or marked:
                 scores = SCORES[name](step.context, step.state).view(count, k).double().cpu().numpy()
-                seconds = (time.process_time() - begun) / (count * k)
+                spent = (time.process_time() - begun) / (count * k)
             else:
-                scores, seconds = np.full((count, k), np.nan), np.nan
+                scores, spent = np.full((count, k), np.nan), np.nan
             values[name].append(scores)
-            taken[name].append(seconds)
+            taken[name].append(spent)
         steps.append(step.step)
         decoded.append(step.decoded)
         reached, last = step.decoded, step
@@ -170,7 +171,7 @@ def _joined(parts: Sequence[ScoredCandidates]) -> ScoredCandidates:
     def mean(values: Sequence[Array]) -> Array:
         return np.average(np.stack(values), axis=0, weights=weights)
 
-    def joined(of: Sequence[Mapping[str, NDArray]], axis: int) -> dict[str, NDArray]:
+    def joined(of: Sequence[Mapping[str, NDArray[Any]]], axis: int) -> dict[str, NDArray[Any]]:
         return {name: np.concatenate([each[name] for each in of], axis) for name in of[0]}
 
     seconds = Seconds(
