@@ -96,7 +96,7 @@ def open_page(
         color_scheme=theme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(address)
+    page.goto(address, timeout=PATIENCE)
     settle(page)
     return page
 
