@@ -12,7 +12,7 @@ from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.player import show_player
 from app.text import as_text
-from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, source_of, take_settings
+from app.trajectories.controls import GO, WHOLE, RaceChoice, learned_from, read_controls, show_examples, take_settings
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.opened import first_visit, link_opened, take_linked
@@ -69,7 +69,7 @@ def _shown_sources() -> set[str]:
     for id in filter(None, (st.session_state.get(key) for key in (SHOWN, STUDIED))):
         with suppress(InputError):  # deleted; the page says so
             names.add(str(open_stored(open_workspace(), id).about.get("model", "")))
-    return {source_of(name) for name in names - {""}}
+    return {learned_from(name) for name in names - {""}}
 
 
 def _take_handed() -> None:
