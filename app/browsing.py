@@ -101,7 +101,7 @@ def open_page(
     return page
 
 
-def settle(page: "Page", seconds: float = 60) -> None:
+def settle(page: "Page", seconds: float = PATIENCE / 1000) -> None:
     """Waits until the app has run its script and stopped drawing."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=1000 * seconds)
     page.wait_for_timeout(400)
