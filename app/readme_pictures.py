@@ -116,6 +116,7 @@ def _decode(studio: Studio) -> None:
     page = open_page(studio.browser, f"{studio.address}/decode?{asked}", size=SIZE)
     press(page, "do.decode.go")
     page.locator(".dp-title", has_text=DECODED).first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Attention to words").first.wait_for(timeout=PATIENCE)  # comes once the decode is looked into
     settle(page)
     player = page.locator(".dream-player").first
     player.focus()
