@@ -96,12 +96,12 @@ def open_page(
         color_scheme=theme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
     )
     page = context.new_page()
-    page.goto(address)
+    page.goto(address, timeout=PATIENCE)
     settle(page)
     return page
 
 
-def settle(page: "Page", seconds: float = 60) -> None:
+def settle(page: "Page", seconds: float = PATIENCE / 1000) -> None:
     """Waits until the app has run its script and stopped drawing."""
     page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]", timeout=1000 * seconds)
     page.wait_for_timeout(400)

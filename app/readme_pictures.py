@@ -110,46 +110,47 @@ def _sheet(name: str, out: Path) -> None:
     _run("dream", "decode", "--model", model, *asked, *options, "--out", path)
 
 
-def _decode(place: Studio) -> None:
+def _decode(studio: Studio) -> None:
     """The player of Decode a few steps before the end, where some tokens are still hidden."""
     asked = urlencode({"in.decode.model": "emoji", "in.decode.prompt": DECODED})
-    page = open_page(place.browser, f"{place.address}/decode?{asked}", size=SIZE)
+    page = open_page(studio.browser, f"{studio.address}/decode?{asked}", size=SIZE)
     press(page, "do.decode.go")
     page.locator(".dp-title", has_text=DECODED).first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Attention to words").first.wait_for(timeout=PATIENCE)  # comes once the decode is looked into
     settle(page)
     player = page.locator(".dream-player").first
     player.focus()
     for _ in range(STEPS_BACK):
         page.keyboard.press("ArrowLeft")
     settle(page)
-    player.screenshot(path=place.out / "decode.png")
+    player.screenshot(path=studio.out / "decode.png")
     page.context.close()
 
 
-def _trajectories(place: Studio) -> None:
+def _trajectories(studio: Studio) -> None:
     """The player of a race of which all candidates are finished."""
     asked = urlencode({"in.trajectories.model": "emoji", "in.trajectories.prompt": RACED})
-    page = open_page(place.browser, f"{place.address}/trajectories?{asked}", size=SIZE)
+    page = open_page(studio.browser, f"{studio.address}/trajectories?{asked}", size=SIZE)
     press(page, "do.trajectories.paint")
     press(page, "do.trajectories.finish")
     page.locator(".dp-choose").wait_for(timeout=PATIENCE)
     settle(page)
-    page.locator(".dream-player").first.screenshot(path=place.out / "trajectories.png")
+    page.locator(".dream-player").first.screenshot(path=studio.out / "trajectories.png")
     page.context.close()
 
 
-def _notebook(place: Studio) -> None:
+def _notebook(studio: Studio) -> None:
     """The part of the notebook that starts a race, out of the page that the notebook is written as."""
     with tempfile.TemporaryDirectory(prefix="pages-") as folder:
         _run("workbench.notebook_pages", str(NOTEBOOK), "--out", folder)
-        page = place.browser.new_page(viewport={"width": 1060, "height": 900})
+        page = studio.browser.new_page(viewport={"width": 1060, "height": 900})
         page.goto((Path(folder) / f"{NOTEBOOK.stem}.html").as_uri())
         page.wait_for_timeout(3000)
         tops = page.evaluate("[...document.querySelectorAll('h2')].map(h => [h.innerText, h.offsetTop])")
         at = next(i for i, (words, _) in enumerate(tops) if words.startswith(HEADING))
         top, end = tops[at][1], tops[at + 1][1]
         clip = {"x": 0, "y": top - 8, "width": 1060, "height": end - top - 8}
-        page.screenshot(path=place.out / "notebook.png", full_page=True, clip=clip)
+        page.screenshot(path=studio.out / "notebook.png", full_page=True, clip=clip)
         page.close()
 
 

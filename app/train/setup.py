@@ -90,7 +90,7 @@ def _suggest_name() -> None:
     """Names the run after its source, again when that changes, unless the user has named it."""
     source, name = TRAIN.input("source"), TRAIN.input("name")
     last = Path(str(st.session_state.get(source) or linked(source) or "shapes").strip()).name
-    wanted = re.sub(r"[^\w-]+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME] or "run"
+    wanted = re.sub(r"\W+", "-", last.partition(".")[0].partition(":")[0]).strip("-")[:LONGEST_NAME] or "run"
     before, given = st.session_state.get(SUGGESTED, ("", ""))
     typed = st.session_state.get(name, linked(name))
     if not typed or (typed == given and wanted != before):

@@ -69,7 +69,7 @@ def read_controls(one: bool) -> RaceChoice | None:
     with form:
         name = pick_model(TRAJECTORIES.name("model"), bind=LINKED)
     with above:
-        pressed, reading = _prompt(world_of_model(name)) if one else (False, None)
+        pressed, reading = _prompt(learned_from(name)) if one else (False, None)
     text, shown = st.session_state.get(_key("prompt"), EXAMPLES[0].prompt), open_workspace().shown(name)
     if reading is not None:
         with reading:
@@ -152,7 +152,7 @@ def show_moment(points: list[SelectPoint], settings: DecodeSettings) -> None:
     st.caption(f"Compared at **{places}**{later}.", width="content")
 
 
-def world_of_model(model: str) -> str:
+def learned_from(model: str) -> str:
     """What a model has learned from; empty if it cannot be opened, which the page says."""
     try:
         return state_of(open_workspace().model(model)).source

@@ -12,7 +12,7 @@ from app.links import LINKED
 from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
-from app.trajectories.controls import RaceChoice, show_moment, world_of_model
+from app.trajectories.controls import RaceChoice, learned_from, show_moment
 from app.trajectories.shown import delete_choice
 from app.trajectories.what_if import opened_finished, show_worth_table
 from dream.data.emoji.corpus import SOURCE as EMOJI
@@ -134,7 +134,7 @@ def _prompts(chosen: RaceChoice) -> list[str]:
 
 def _usual_lines(chosen: RaceChoice) -> str:
     """Prompts that the model of the emoji knows, or such of drawn shapes, in the place of those of another model."""
-    source = world_of_model(chosen.model)
+    source = learned_from(chosen.model)
     emoji = "\n".join(example_prompts(EMOJI).values())
     usual = emoji if is_emoji(source) else TYPED
     if st.session_state.get(_key("lines")) in {emoji, TYPED} - {usual}:

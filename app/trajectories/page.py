@@ -11,7 +11,7 @@ from app.handing_over import handed
 from app.keys import TRAJECTORIES
 from app.links import LINKED
 from app.player import show_player
-from app.trajectories.controls import GO, WHOLE, RaceChoice, read_controls, show_examples, take_settings, world_of_model
+from app.trajectories.controls import GO, WHOLE, RaceChoice, learned_from, read_controls, show_examples, take_settings
 from app.trajectories.list import VIEW, render_list
 from app.trajectories.many import STUDIED, STUDY, render_many
 from app.trajectories.opened import first_visit, link_opened, take_linked
@@ -67,7 +67,7 @@ def _shown_sources() -> set[str]:
     for id in filter(None, (st.session_state.get(key) for key in (SHOWN, STUDIED))):
         with suppress(InputError):  # deleted; the page says so
             names.add(str(open_stored(open_workspace(), id).about.get("model", "")))
-    return {world_of_model(name) for name in names - {""}}
+    return {learned_from(name) for name in names - {""}}
 
 
 def _take_handed() -> None:

@@ -125,22 +125,3 @@ def test_markdown_in_a_prompt_asks_no_other_host(browser, address):
     assert odd[:20] in tab.locator("body").inner_text()
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     tab.context.close()
-
-
-def test_home_paints_an_emoji_and_decode_suggests_words_of_its_model(browser, address):
-    tab = open_page(browser, address)
-    choose(tab, "in.home.model", "Emoji")
-    press(tab, "do.home.decode")
-    await_picture(tab, "red heart, glossy")
-    assert "in.decode.model=emoji" in tab.url
-    tab.get_by_role("button", name="Prompts to choose from").click()
-    known = widget(tab, "do.decode.known.start").locator("input")
-    known.fill("pizza")
-    known.press("Enter")
-    settle(tab)
-    choose(tab, "do.decode.known.ending", "ink")
-    assert widget(tab, "in.decode.prompt").locator("textarea").input_value() == "pizza, ink"
-    tab.keyboard.press("Escape")
-    press(tab, "do.decode.go")
-    await_picture(tab, "pizza, ink")
-    tab.context.close()
