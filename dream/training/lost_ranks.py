@@ -21,7 +21,9 @@ LOOK_SECONDS = 1.0
 """Time between looks at the other processes."""
 LOST_GRACE_SECONDS = 30.0
 """Time for the main thread to notice a lost rank by itself, at its next collective, before the process is ended."""
-_BACKENDS = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe|process group|timed out", re.IGNORECASE)
+_BACKENDS = re.compile(
+    r"gloo|nccl|connection (closed|reset)|broken pipe|pair clos|process group|timed out", re.IGNORECASE
+)
 _WAITED = re.compile(r"time[d-]?\s?out", re.IGNORECASE)
 
 
