@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from app.browsing import PATIENCE, chromium, open_page, press, reason_missing, served, settle
@@ -149,7 +149,12 @@ def _notebook(studio: Studio) -> None:
         tops = page.evaluate("[...document.querySelectorAll('h2')].map(h => [h.innerText, h.offsetTop])")
         at = next(i for i, (words, _) in enumerate(tops) if words.startswith(HEADING))
         top, end = tops[at][1], tops[at + 1][1]
-        clip = {"x": 0, "y": top - 8, "width": 1060, "height": end - top - 8}
+        clip: Any = {
+            "x": 0,
+            "y": top - 8,
+            "width": 1060,
+            "height": end - top - 8,
+        }  # playwright does not export its type
         page.screenshot(path=studio.out / "notebook.png", full_page=True, clip=clip)
         page.close()
 
