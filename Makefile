@@ -66,9 +66,12 @@ demo: $(READY) ## retrain the model that ships (about two hours on two cores) an
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
 	$(PY) -m dream export --model runs/demo --out dream/shipped/demo --overwrite
 
-emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours), and put it in its place
+emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours, in two legs), and put it in its place
 	$(PY) -m dream data emoji --build
-	$(PY) -m dream train --out runs/emoji $(if $(wildcard runs/emoji/config.json),--resume,--preset emoji --data emoji --steps 2782)
+	$(PY) -m dream train --out runs/emoji-first --preset emoji --data emoji --resume auto --total-steps 2782 \
+		--set data.near_misses=0 data.other_phrasings=0
+	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-first --data emoji --resume auto --total-steps 1921 --seed 11 \
+		--set data.near_misses=0.5 data.other_phrasings=0.15 train.muon_lr=0.005
 	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
 
 judge: $(READY) ## retrain both networks of the judge of drawn pictures, and put them in their place

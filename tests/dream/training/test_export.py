@@ -11,7 +11,9 @@ from dream.data.emoji.packages import NOTICE_FILE
 from dream.errors import InputError
 from dream.presets import preset
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
-from tests.dream.training.training_small import run_training, small_config
+from dream.training.loop import train
+from dream.training.request import TrainRequest
+from tests.dream.training.training_small import run_training, small_config, write_pictures
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,22 @@ def test_record_and_log_of_the_run_come_along(run, tmp_path):
     main(["export", "--model", str(run), "--out", str(tmp_path / "m")])
     assert json.loads((tmp_path / "m" / "recipe.json").read_text())["legs"] == [3]
     assert (tmp_path / "m" / "metrics.jsonl").read_text() == (run / "metrics.jsonl").read_text()
+
+
+def test_an_export_does_not_say_where_its_maker_keeps_things(run, tmp_path):
+    pictures = write_pictures(tmp_path / "pictures", 40)
+    request = TrainRequest(
+        tmp_path / "run",
+        str(pictures),
+        small_config(steps=1),
+        start_from=checkpoint_of(run),
+        accelerator="cpu",
+        devices="1",
+    )
+    train(request)
+    assert main(["export", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "m")]) == 0
+    told = "".join(file.read_text() for file in (tmp_path / "m").glob("*.json*"))
+    assert '"source": "pictures"' in told and str(tmp_path) not in told and str(run) not in told
 
 
 def test_there_are_no_raw_weights_to_ask_for(run, tmp_path):
