@@ -17,7 +17,8 @@ from torch import Tensor
 from dream.data.drawn.drawing import draw
 from dream.data.drawn.grammar import EDIT_KINDS, Scene, caption, edits
 from dream.data.drawn.shapes import sample_scenes
-from dream.data.emoji.corpus import is_emoji, pixels_of
+from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.pixels import pixels_of
 from dream.evaluation.classes.emoji_labels import EMOJI_EDITS, edited_emoji
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.progress import Progress, quiet

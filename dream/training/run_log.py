@@ -29,7 +29,7 @@ PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokeni
 """Packages whose versions are stored in the run's record."""
 METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
 ROW_KINDS = ("train", "validation")
-_RECORD = {"source": str, "config": dict, "history": list, "data": dict}
+_RECORD = {"source": str, "config": dict, "history": list}
 """Fields of a run's record that are relied on, if they are there."""
 CONTENTS = ("config.json", METRICS, "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
 """Everything that a run owns in its folder, and that overwriting deletes."""

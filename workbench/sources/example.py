@@ -9,7 +9,7 @@ from dream.data.drawn.drawing import draw
 from dream.data.drawn.grammar import caption
 from dream.data.drawn.shapes import sample_scenes
 from dream.data.emoji.build import SIDE
-from dream.data.emoji.corpus import pixels_of
+from dream.data.emoji.pixels import pixels_of
 from dream.data.emoji.table import built_emoji
 from workbench.pictures import image_of
 

@@ -3,14 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from dream.data.emoji.table import COUNTS, Drawing, built_emoji, damaged_table, table_path
+from dream.data.emoji.table import COUNTS, Drawing, built_emoji
 from dream.data.phrasings import Phrased
 from dream.data.report import DataReport
 from dream.data.samples import Row
-from dream.data.transforms import BrokenPicture, load_pixels
 from dream.errors import InputError, did_you_mean
 
 SOURCE = "emoji"
@@ -41,17 +37,6 @@ class EmojiRow:
     def kin(self) -> tuple[str, tuple[str, str]]:
         """Keys of its families: one thing in several styles; one style of neighbouring things."""
         return self.drawing.label, (self.drawing.style, self.drawing.subgroup)
-
-
-def pixels_of(drawings: Sequence[Drawing], size: int) -> NDArray[np.uint8]:
-    """Pictures (B, 3, size, size) of drawings. Raises InputError if one cannot be decoded."""
-    pixels = np.empty((len(drawings), 3, size, size), np.uint8)
-    for row, drawing in enumerate(drawings):
-        try:
-            pixels[row] = load_pixels(drawing.picture, size)
-        except BrokenPicture as error:
-            raise damaged_table(table_path(), f"the picture of {drawing.key}: {error}") from None
-    return pixels
 
 
 class EmojiCorpus:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data.drawn.drawing import draw
-from dream.data.emoji.corpus import is_emoji, pixels_of
+from dream.data.emoji.corpus import is_emoji
+from dream.data.emoji.pixels import pixels_of
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import labelled_scenes, scene_labels, shape_classes
 from dream.evaluation.classes.emoji_labels import asked_labels, emoji_classes, labelled_emoji

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from dream.data.emoji.build import SIDE as STORED
-from dream.data.emoji.corpus import pixels_of
+from dream.data.emoji.pixels import pixels_of
 from dream.data.emoji.table import Drawing
 from dream.evaluation.judging.emoji_names import STYLES, EmojiNames
 

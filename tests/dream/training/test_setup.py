@@ -23,8 +23,8 @@ def said(
     folder: Path, source: Any, *, config: DreamConfig = CONFIG, resume: bool = False
 ) -> tuple[str, dict[str, Any]]:
     out = io.StringIO()
-    start = TrainingStart(config, "d")
-    facts = data_facts(source, TrainRequest(folder, resume=resume), start, Console(True, out))
+    start = TrainingStart(config, "d", resumed=resume)
+    facts = data_facts(source, TrainRequest(folder), start, Console(True, out))
     return out.getvalue(), facts
 
 

@@ -20,9 +20,10 @@ from PIL import Image
 
 from dream.__main__ import main
 from dream.data.emoji import build, packages, table
-from dream.data.emoji.corpus import open_emoji, pixels_of
+from dream.data.emoji.corpus import open_emoji
 from dream.data.emoji.icons import icon_name
 from dream.data.emoji.packages import LABELS, PACKAGES, STYLES
+from dream.data.emoji.pixels import pixels_of
 from dream.data.emoji.table import COUNTS, Drawing, built_emoji, read_table, table_path, write_table
 from dream.data.emoji.things import Emoji, Splits
 from dream.data.sources import open_source
