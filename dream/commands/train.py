@@ -134,7 +134,16 @@ def _going_on(args: argparse.Namespace, changes: list[str]) -> tuple[DreamConfig
 
     config = read_state(args.start_from).config
     warm = replace(config, masking=replace(config.masking, center_start=config.masking.center_end))
-    return override(warm, changes), "custom"
+    return override(warm, changes), _preset_of(args.start_from)
+
+
+def _preset_of(folder: Path) -> str:
+    """The preset that a model's record names; `custom` if it has none."""
+    from dream.json_text import read_json_object
+    from dream.training.export import RECORD
+
+    records = [place for place in (folder / RECORD, folder.parents[1] / "config.json") if place.is_file()]
+    return str(read_json_object(records[0]).get("preset", "custom")) if records else "custom"
 
 
 def _assignments(args: argparse.Namespace) -> list[str]:

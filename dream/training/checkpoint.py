@@ -118,6 +118,9 @@ def write_checkpoint(
         files = {path.name: _fingerprint(path) for path in sorted(temporary.glob("*.safetensors"))}
         tree = {"format": FORMAT, **asdict(state), "files": files}
         (temporary / "state.json").write_text(json.dumps(tree, indent=1))
+        mode = (temporary / "state.json").stat().st_mode
+        for name in files:  # safetensors makes files that only their owner can read, whatever the umask
+            (temporary / name).chmod(mode)
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         check()

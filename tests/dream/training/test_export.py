@@ -1,6 +1,7 @@
 """Exported models: the averaged weights in few bits, opened as any other model."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,15 @@ def test_an_export_does_not_say_where_its_maker_keeps_things(run, tmp_path):
     assert main(["export", "--model", str(tmp_path / "run"), "--out", str(tmp_path / "m")]) == 0
     told = "".join(file.read_text() for file in (tmp_path / "m").glob("*.json*"))
     assert '"source": "pictures"' in told and str(tmp_path) not in told and str(run) not in told
+
+
+def test_whoever_may_read_the_maker_s_files_may_read_the_weights(run, tmp_path):
+    before = os.umask(0o027)
+    try:
+        assert main(["export", "--model", str(run), "--out", str(tmp_path / "m")]) == 0
+    finally:
+        os.umask(before)
+    assert {file.stat().st_mode & 0o777 for file in (tmp_path / "m").iterdir() if file.is_file()} == {0o640}
 
 
 def test_there_are_no_raw_weights_to_ask_for(run, tmp_path):
