@@ -48,8 +48,6 @@ SHEETS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
             "cat face, flat",
             "sun with face, classic",
             "red heart, ink",
-            "panda, ink",
-            "green apple, glossy",
             "blue heart, flat",
         ),
         (),
@@ -107,7 +105,7 @@ def _sheet(name: str, out: Path) -> None:
     model, prompts, options = SHEETS[name]
     asked = [word for prompt in prompts for word in ("--prompt", prompt)]
     path = str((out / f"{name}.png").absolute())
-    _run("dream", "decode", "--model", model, *asked, *options, "--out", path)
+    _run("dream", "decode", "--model", model, *asked, *options, "--out", path, "--overwrite")
 
 
 def _decode(studio: Studio) -> None:
