@@ -28,7 +28,7 @@ test: lint ## lint, types and all quick tests
 	$(PY) -m pytest -m "not slow and not browser and not core" -n $(WORKERS) --dist loadfile
 
 test-slow: $(READY) ## the trainings and decodes that take minutes
-	$(PY) -m pytest -m "slow and not browser"
+	$(PY) -m pytest -m "slow and not browser" -n $(WORKERS) --dist loadfile
 
 test-core: $(READY) ## a training step in a second environment that has only the core
 	$(PYTHON) -m venv --clear .venv-core

@@ -26,8 +26,12 @@ STEPS = 6
 
 
 def both(**changes: object) -> DreamConfig:
-    """Both objectives, 12 pictures in 4 ratio groups, over some epochs of a small source."""
-    changes = {"steps": STEPS, "batch_size": 12, "log_every": 1, "optimizer": "adamw", "evaluations": 1, **changes}
+    """Both objectives, 12 pictures in 4 ratio groups, over some epochs of a small source.
+
+    Adam's first steps are as long for a gradient of rounding errors as for any other, so they are short here.
+    """
+    fixed = {"steps": STEPS, "batch_size": 12, "log_every": 1, "optimizer": "adamw", "lr": 1e-4, "evaluations": 1}
+    changes = {**fixed, **changes}
     config = small_config(**changes)
     return without_dropout(replace(config, data=replace(config.data, flip=True)))
 
@@ -70,8 +74,10 @@ def flat(tensors: dict[str, torch.Tensor]) -> torch.Tensor:
 def test_any_ranks_with_any_accumulation_train_alike_on_tar_shards(tmp_path, shards, one_rank, world, accumulate):
     train_on_ranks(world, out=tmp_path / "run", source=shards, config=both(accumulate=accumulate))
     agrees(tmp_path / "run", one_rank)
-    for ours, theirs in zip(*(rows(r, "validation", "loss") for r in (tmp_path / "run", one_rank)), strict=True):
-        assert ours == pytest.approx(theirs, rel=0.02 if world == 3 else 1e-4)  # 3 ranks share one picture less
+    (pictures, *_) = rows(one_rank, "validation", "retrieval_among")
+    if pictures % world == 0:  # otherwise the ranks leave a rest out
+        ours, theirs = (rows(run, "validation", "loss") for run in (tmp_path / "run", one_rank))
+        assert ours == pytest.approx(theirs, rel=2e-3)
     assert len(list((tmp_path / "run").glob("report*.json"))) == world
 
 
