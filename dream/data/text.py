@@ -5,7 +5,6 @@ them lie the words that a BPE was trained on. Only this file and `model/conditio
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from dream.data.words import TrainingWords
 from dream.errors import InputError
+from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
@@ -111,10 +111,10 @@ class CaptionTokenizer:
         """Writes the files that `load_tokenizer` reads into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
-        _write(folder / _TOKENS, self._tokens.to_str())
-        _write(folder / _ABOUT, json.dumps(about, indent=1))
+        replace_text(folder / _TOKENS, self._tokens.to_str())
+        replace_text(folder / _ABOUT, json.dumps(about, indent=1))
         if self.words is not None:
-            _write(folder / _WORDS, self.words.to_json())
+            replace_text(folder / _WORDS, self.words.to_json())
 
     def _encoded(self, captions: Sequence[str]) -> list[list[int]]:
         _refuse_halves(captions)
@@ -225,10 +225,3 @@ def _empty_bpe() -> Tokenizer:
     tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)  # the first word is encoded like any other
     tokens.decoder = decoders.ByteLevel()
     return tokens
-
-
-def _write(path: Path, text: str) -> None:
-    """Writes a file completely or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)

@@ -15,8 +15,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from dream.errors import InputError
-from dream.files import check_writable, replace_text, user_cache
-from dream.json_text import parse_json
+from dream.files import check_writable, replace_bytes, replace_text, user_cache
+from dream.json_text import read_json_object
 from dream.weights.finite import require_finite_weights
 
 if TYPE_CHECKING:
@@ -124,11 +124,11 @@ def critic_path(pretrained: "Pretrained") -> Path | None:
 def about_critic(path: Path) -> dict[str, Any]:
     """What the JSON next to a critic says. Raises InputError if it is missing or damaged."""
     try:
-        tree = parse_json(path.with_suffix(".json").read_bytes())
-        if tree["format"] != FORMAT:
-            raise ValueError(f"its format is {tree['format']}")
-        return dict(tree)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tree = read_json_object(path.with_suffix(".json"))
+        if tree.get("format") != FORMAT:
+            raise InputError(f"its format is {tree.get('format')}")
+        return tree
+    except (OSError, InputError) as error:
         raise InputError(f"the critic {path} is damaged ({error}): train it again with 'dream critic train'") from error
 
 
@@ -137,10 +137,8 @@ def save_critic(critic: Critic, about: dict[str, Any], folder: Path) -> Path:
     check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_bytes(save({name: tensor.contiguous() for name, tensor in critic.state_dict().items()}))
     replace_text(path.with_suffix(".json"), json.dumps({"format": FORMAT, "sizes": critic.sizes, **about}, indent=1))
-    temporary.replace(path)
+    replace_bytes(path, save({name: tensor.contiguous() for name, tensor in critic.state_dict().items()}))
     return path
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dream.errors import InputError
-from dream.json_text import parse_json
+from dream.json_text import read_json_object
 from workbench.trajectories.gain import Gain
 
 SCORE_WORDS = {
@@ -73,8 +73,8 @@ def read_studies(path: Path = STUDIES) -> dict[str, list[dict[str, Any]]]:
     if not path.is_file():
         return {}
     try:
-        return dict(parse_json(path.read_bytes()))
-    except (ValueError, TypeError) as error:
+        return read_json_object(path)
+    except InputError as error:
         raise InputError(
             f"{path} is damaged ({error}): make it again with python -m workbench.choosing --keep"
         ) from None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dream.decoding.context import DecodeContext
@@ -24,7 +24,7 @@ from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import DecodeState
 from dream.evaluation.progress import Progress, quiet
-from dream.files import user_cache
+from dream.files import replace_bytes, user_cache
 from dream.masking import mask_from_order
 from dream.model.pretrained import Pretrained
 
@@ -142,6 +142,4 @@ def _read(path: Path) -> SavedBatch | None:
 
 def _write(path: Path, batch: SavedBatch) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    save_file({field.name: getattr(batch, field.name).contiguous() for field in fields(SavedBatch)}, temporary)
-    temporary.replace(path)
+    replace_bytes(path, save({field.name: getattr(batch, field.name).contiguous() for field in fields(SavedBatch)}))
