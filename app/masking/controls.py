@@ -1,4 +1,4 @@
-"""Controls of the Masking page: they make a MaskingConfig. Three stand open, the others unfold."""
+"""Controls of the Masking page: they make a MaskingConfig. Preset, groups and moment stand open, the others unfold."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -29,22 +29,9 @@ def masking_controls(pick_run: Callable[[], T]) -> tuple[Settings, str, T]:
 
     Raises InputError for a number out of range.
     """
-    preset = st.container()
-    moment, groups = st.columns([2.2, 1], gap="large")
+    preset, groups = st.columns([2.2, 1], gap="large")
     with groups:
         _groups()
-    with moment:
-        st.slider(
-            "Moment of the training",
-            0,
-            100,
-            MOMENT,
-            step=1,
-            format="%d %%",
-            key=_key("moment"),
-            bind=LINKED,
-            help="Moves everything below to this share of the training.",
-        )
     numbers = NumberFields()
     with st.expander("All settings, and a run to compare"):
         view, run = _unfolded(numbers, pick_run)
@@ -52,6 +39,21 @@ def masking_controls(pick_run: Callable[[], T]) -> tuple[Settings, str, T]:
         _presets()
     numbers.require()
     return _read(), view, run
+
+
+def moment_slider() -> None:
+    """Draws the moment of the training that is shown."""
+    st.slider(
+        "Moment of the training",
+        0,
+        100,
+        MOMENT,
+        step=1,
+        format="%d %%",
+        key=_key("moment"),
+        bind=LINKED,
+        help="Moves everything below to this share of the training.",
+    )
 
 
 def apply(masking: MaskingConfig, objective: ObjectiveConfig, grid: int | None = None) -> None:

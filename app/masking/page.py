@@ -1,6 +1,7 @@
 """The Masking page: the schedule of the mask ratio, what it does to training, and a training with it.
 
-The page is one fragment: a control reruns it without the router. Figures that few need are drawn when unfolded.
+The page is one fragment, so that a control reruns it without the router; in it, what the moment of the training moves is
+another, so that the slider redraws no other control. Figures that few need are drawn when unfolded.
 """
 
 import streamlit as st
@@ -9,9 +10,10 @@ from app.failures import guarded
 from app.handing_over import hand_over
 from app.keys import MASKING
 from app.links import LINKED
-from app.masking.controls import masking_controls
+from app.masking.controls import masking_controls, moment_slider
 from app.masking.instrument import pick_run, show_details, show_instrument
 from dream.presets import SIZES
+from workbench.masking.drawn import DrawnRatios
 from workbench.masking.form import Settings
 from workbench.masking.settings import assignments, check_masking, command, preset_config, python
 
@@ -32,12 +34,19 @@ def _show() -> None:
         with st.container(border=True):
             settings, view, drawn = masking_controls(pick_run)
         check_masking(settings.masking, settings.objective)
+        _at_a_moment(settings, view, drawn)
+        _take_along(settings)
+
+
+@st.fragment
+def _at_a_moment(settings: Settings, view: str, drawn: DrawnRatios | None) -> None:
+    with guarded():
+        moment_slider()
         show_instrument(settings, view, drawn)
         more = st.expander("Draws, objectives and batches", key=MASKING.input("more"), on_change="rerun", bind=LINKED)
         if more.open:
             with more:
                 show_details(settings, drawn)
-        _take_along(settings)
 
 
 def _take_along(settings: Settings) -> None:
