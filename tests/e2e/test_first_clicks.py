@@ -2,11 +2,13 @@
 
 import re
 import time
+from urllib.parse import urlencode
 
 import pytest
 
-from app.browsing import PATIENCE, open_page, press, settle
+from app.browsing import PATIENCE, open_page, press, settle, widget
 from app.contents import PAGES
+from dream.data.emoji.packages import STYLES
 from workbench.jobs.queue import list_jobs, stop_job
 from workbench.workspace import Workspace
 
@@ -55,4 +57,18 @@ def test_the_first_click_of_a_page_brings_something_to_look_at(browser, address,
     errors = page.get_by_test_id("stAlertContentError").all_inner_texts()
     assert not errors
     assert not re.search(r"\b(nan|Traceback)\b", page.get_by_test_id("stMain").inner_text())
+    page.context.close()
+
+
+def test_home_paints_an_emoji_and_decode_suggests_the_words_that_its_model_knows(browser, address):
+    page = open_page(browser, f"{address}/?{urlencode({'in.home.model': 'emoji', 'in.home.prompt': 'sun, flat'})}")
+    press(page, "do.home.decode")
+    page.locator(".dp-title", has_text="sun, flat").first.wait_for(timeout=PATIENCE)
+    page.get_by_text("Prompts to choose from").first.click(timeout=PATIENCE)
+    known = widget(page, "do.decode.known.start").locator("input").first
+    known.fill("cat fa", timeout=PATIENCE)
+    page.get_by_role("option", name="cat face", exact=True).first.click(timeout=PATIENCE)
+    settle(page)
+    prompt = widget(page, "in.decode.prompt").locator("input, textarea").first.input_value()
+    assert prompt.split(", ")[0] == "cat face" and prompt.split(", ")[1] in STYLES
     page.context.close()
