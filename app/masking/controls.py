@@ -29,9 +29,11 @@ def masking_controls(pick_run: Callable[[], T]) -> tuple[Settings, str, T]:
 
     Raises InputError for a number out of range.
     """
-    preset, groups = st.columns([2.2, 1], gap="large")
+    preset = st.container()
+    groups, about = st.columns([1, 2], gap="large", vertical_alignment="center")
     with groups:
         _groups()
+    about.caption("Each group of a batch draws one mask ratio: the more groups, the surer a batch trains both losses.")
     numbers = NumberFields()
     with st.expander("All settings, and a run to compare"):
         view, run = _unfolded(numbers, pick_run)

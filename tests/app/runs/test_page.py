@@ -1,6 +1,7 @@
 """The Runs page: every run in a table, chosen ones over each other, and nothing damaged breaks it."""
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,18 @@ def text_of(app: AppTest) -> str:
 def test_without_runs_it_says_where_they_come_from(workspace):
     app = opened()
     assert "No runs yet" in text_of(app) and app.button(key="do.runs.train")
+
+
+@pytest.mark.parametrize("also", [True, False], ids=["one is left", "none is left"])
+def test_a_folder_deleted_under_the_page_is_named_and_leaves_the_others(workspace, also):
+    folders = [make_run(workspace, name) for name in ("a", "b")]
+    app = opened(**{"in.runs.chosen": ["a", "b"]})
+    assert not app.warning
+    for folder in folders[: 1 if also else 2]:
+        shutil.rmtree(folder)
+    words = text_of(app.run())
+    assert ("a is no longer there: it was deleted or renamed" in words) if also else ("No runs yet" in words)
+    assert not also or app.multiselect(key="in.runs.chosen").value == ["b"]
 
 
 def test_the_table_holds_what_each_run_reached(workspace):
