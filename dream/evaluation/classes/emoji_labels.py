@@ -13,8 +13,9 @@ from dream.randomness import seed_of
 
 LABELS = ("style", "group", "subgroup")
 """Labels that emoji can be classified by."""
-PromptForm = Literal["names", "members"]
-"""Captions of a class: made of its own name (`names`), or of the labels of its training emoji (`members`)."""
+PromptForm = Literal["names", "members", "nearest"]
+"""Captions of a class: made of its own name (`names`), of the labels of some of its training emoji, whose mean counts
+(`members`), or of all of them, of which the nearest counts (`nearest`)."""
 EMOJI_EDITS = ("other style", "neighbouring thing")
 """Kinds of wrong captions."""
 _KINDS = ("animal", "plant", "food", "place", "transport", "sky", "person", "other")
@@ -68,10 +69,16 @@ def emoji_prompts(label: str, form: PromptForm, contexts: int, seed: int = 0) ->
     """Captions per class of a label, as `emoji_classes` orders them.
 
     `names` use nothing but the class's name, in every style. `members` are up to `contexts` captions of training
-    emoji: for a style the same things in each style, for a group its own things in all styles.
+    emoji: for a style the same things in each style, for a group its own things in all styles. `nearest` are the
+    captions of all training emoji of the class.
     """
     known = [drawing for drawing in built_emoji() if drawing.split == "train"]
     classes, styles = emoji_classes(label), tuple(COUNTS["style"])
+    if form == "nearest":
+        own: dict[str, list[str]] = {name: [] for name in classes}
+        for drawing in known:
+            own[getattr(drawing, label)].append(drawing.caption)
+        return list(own.values())
     draws = np.random.default_rng(seed_of(seed, "zero shot captions", label))
     if label == "style":
         if form == "names":

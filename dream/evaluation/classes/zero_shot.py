@@ -3,14 +3,14 @@
 A class is the normalised mean of the normalised features of its captions, as in CLIP (arXiv 2103.00020). For a stored
 set these captions are templates with the class name filled in (`class_names`). For drawn shapes they are the grammar's
 own captions (`shape_prompts`). For emoji they are made of the class's name, which is zero-shot in the strict sense, or
-of the labels of the emoji that training knows in the class, which describes a class by its members (`emoji_labels`).
-Nothing is trained on the set.
+of the labels of the emoji that training knows in the class, which describes a class by its members (`emoji_labels`):
+by their mean, or by the nearest of them. Nothing is trained on the set.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -48,8 +48,10 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     """Attributes to classify: of the first object for shapes; style, group and subgroup for emoji (not set: all)."""
     contexts: Count = 64
     """Captions per class (shapes, and `members` of emoji)."""
-    prompts: Literal["names", "members", "both"] = "both"
-    """Captions of a class of emoji: its own name (names), emoji that training knows in it (members), or both."""
+    prompts: Literal["names", "members", "nearest", "all"] = "all"
+    """What stands for a class of emoji: its own name (names), the mean of captions of emoji that training knows in it
+    (members), the nearest of all these captions (nearest), or each of the three in turn (all).
+    """
     test_count: Annotated[int | None, at_least(1)] = None
     """Test pictures; none: all (2,000 drawn ones)."""
 
@@ -66,7 +68,7 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
         Raises InputError for a source that cannot be opened, or labels that it does not have.
         """
         draws = {ratio: generator(seed, "zero shot masks", str(ratio)) for ratio in self.mask_ratios}
-        texts: dict[tuple[str, str], Tensor] = {}
+        texts: dict[tuple[str, str], ClassTexts] = {}
         labels: list[dict[str, Tensor]] = []
         logits: dict[tuple[str, str, float], list[Tensor]] = {}
         classes: dict[str, tuple[str, ...]] = {}
@@ -79,7 +81,7 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
             for ratio in self.mask_ratios if len(chunk.inputs) else ():
                 features = picture_features(pretrained, chunk.inputs, ratio, draws[ratio])  # (B, E)
                 for (label, form), text in texts.items():
-                    logits.setdefault((label, form, ratio), []).append(features @ text.T)  # (B, C)
+                    logits.setdefault((label, form, ratio), []).append(text.logits(features))  # (B, C)
         if not logits:
             raise InputError(f"'{data}' has no labelled picture that can be read")
         truth = {label: torch.cat([numbers[label] for numbers in labels]) for label in classes}
@@ -93,6 +95,21 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
         return measures
 
 
+@dataclass(frozen=True)
+class ClassTexts:
+    """What stands for C classes in the joint space."""
+
+    features: Tensor
+    """(N, E), class by class."""
+    sizes: tuple[int, ...]
+    """(C,) features of each class: the nearest counts."""
+
+    def logits(self, pictures: Tensor) -> Tensor:
+        """(B, C) cosines of picture features (B, E) with the nearest feature of each class."""
+        parts = (pictures @ self.features.T).split(self.sizes, dim=1)
+        return torch.stack([part.amax(dim=1) for part in parts], dim=1)
+
+
 def class_features(pretrained: Pretrained, prompts: Sequence[Sequence[str]]) -> Tensor:
     """(C, E): normalised mean of each class's caption features."""
     features = caption_features(pretrained, [text for texts in prompts for text in texts])
@@ -102,13 +119,13 @@ def class_features(pretrained: Pretrained, prompts: Sequence[Sequence[str]]) -> 
 
 def _texts(
     pretrained: Pretrained, data: str, classes: dict[str, tuple[str, ...]], settings: ZeroShotSettings, seed: int
-) -> dict[tuple[str, str], Tensor]:
-    """Class features (C, E) of each label and, of emoji, form of the captions."""
+) -> dict[tuple[str, str], ClassTexts]:
+    """The classes of each label and, of emoji, form of the captions."""
     if data == "shapes":
         level = pretrained.config.data.level
         prompts = {(label, ""): shape_prompts(label, level, settings.contexts, seed) for label in classes}
     elif is_emoji(data):
-        forms: tuple[PromptForm, ...] = ("names", "members") if settings.prompts == "both" else (settings.prompts,)
+        forms: tuple[PromptForm, ...] = get_args(PromptForm) if settings.prompts == "all" else (settings.prompts,)
         prompts = {
             (label, form): emoji_prompts(label, form, settings.contexts, seed) for label in classes for form in forms
         }
@@ -122,4 +139,11 @@ def _texts(
             ]
             for label, names in classes.items()
         }
-    return {key: class_features(pretrained, texts) for key, texts in prompts.items()}
+    return {key: _class_texts(pretrained, texts, nearest=key[1] == "nearest") for key, texts in prompts.items()}
+
+
+def _class_texts(pretrained: Pretrained, prompts: Sequence[Sequence[str]], *, nearest: bool) -> ClassTexts:
+    if not nearest:
+        return ClassTexts(class_features(pretrained, prompts), (1,) * len(prompts))
+    features = caption_features(pretrained, [text for texts in prompts for text in texts])
+    return ClassTexts(features, tuple(len(texts) for texts in prompts))

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+import torch
 
 from dream.errors import InputError
 from dream.evaluation.classes.emoji_labels import (
@@ -17,6 +18,7 @@ from dream.evaluation.classes.emoji_labels import (
 )
 from dream.evaluation.classes.examples import example_chunks, joined_examples
 from dream.evaluation.classes.settings import DRAWN_LABEL, DRAWN_LABELS
+from dream.evaluation.classes.zero_shot import ClassTexts
 from dream.evaluation.tasks import JUDGED, TASKS, may_take, measured_on, named_tasks
 from tests.dream.evaluation.emoji_small import STYLES, UNSEEN, write_small_emoji
 from tests.dream.evaluation.evaluation_small import small_pretrained
@@ -158,7 +160,25 @@ def test_neighbours_tell_styles_of_different_colours_apart(pretrained):
 
 def test_zero_shot_says_whether_a_class_was_named_or_described(pretrained):
     task = TASKS["zero_shot"]
-    both = task.measure(pretrained, "emoji:val", task.load()(mask_ratios=(0.0,)))
+    every = task.measure(pretrained, "emoji:val", task.load()(mask_ratios=(0.0,)))
     named = task.measure(pretrained, "emoji:val", task.load()(mask_ratios=(0.0,), prompts="names"))
-    assert {measure.where["prompts"] for measure in both} == {"names", "members"}
-    assert named == [measure for measure in both if measure.where["prompts"] == "names"]
+    assert {measure.where["prompts"] for measure in every} == {"names", "members", "nearest"}
+    assert named == [measure for measure in every if measure.where["prompts"] == "names"]
+
+
+def test_the_nearest_caption_of_a_class_stands_for_it():
+    features = torch.nn.functional.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)), dim=1)
+    texts = ClassTexts(features, (2, 3, 4))
+    owner = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2])
+    logits = texts.logits(features)  # a picture at the place of each caption
+    assert torch.equal(logits.argmax(1), owner) and torch.allclose(logits.amax(1), torch.ones(9))
+    each = ClassTexts(features, (1,) * 9).logits(features)
+    assert torch.equal(each, features @ features.T)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_every_training_emoji_names_its_class_once(label, drawings):
+    prompts = emoji_prompts(label, "nearest", 7)
+    known = {d.caption: getattr(d, label) for d in drawings if d.split == "train"}
+    assert {t: name for name, texts in zip(emoji_classes(label), prompts, strict=True) for t in texts} == known
+    assert sum(map(len, prompts)) == len(known)
