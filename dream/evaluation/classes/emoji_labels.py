@@ -13,9 +13,9 @@ from dream.randomness import seed_of
 
 LABELS = ("style", "group", "subgroup")
 """Labels that emoji can be classified by."""
-PromptForm = Literal["names", "members", "nearest"]
+PromptForm = Literal["names", "members", "captions"]
 """Captions of a class: made of its own name (`names`), of the labels of some of its training emoji, whose mean counts
-(`members`), or of all of them, of which the nearest counts (`nearest`)."""
+(`members`), or of all of them, each for itself (`captions`)."""
 EMOJI_EDITS = ("other style", "neighbouring thing")
 """Kinds of wrong captions."""
 _KINDS = ("animal", "plant", "food", "place", "transport", "sky", "person", "other")
@@ -69,12 +69,12 @@ def emoji_prompts(label: str, form: PromptForm, contexts: int, seed: int = 0) ->
     """Captions per class of a label, as `emoji_classes` orders them.
 
     `names` use nothing but the class's name, in every style. `members` are up to `contexts` captions of training
-    emoji: for a style the same things in each style, for a group its own things in all styles. `nearest` are the
-    captions of all training emoji of the class.
+    emoji: for a style the same things in each style, for a group its own things in all styles. `captions` are
+    those of all training emoji of the class.
     """
     known = [drawing for drawing in built_emoji() if drawing.split == "train"]
     classes, styles = emoji_classes(label), tuple(COUNTS["style"])
-    if form == "nearest":
+    if form == "captions":
         own: dict[str, list[str]] = {name: [] for name in classes}
         for drawing in known:
             own[getattr(drawing, label)].append(drawing.caption)

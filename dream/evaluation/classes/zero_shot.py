@@ -4,7 +4,7 @@ A class is the normalised mean of the normalised features of its captions, as in
 set these captions are templates with the class name filled in (`class_names`). For drawn shapes they are the grammar's
 own captions (`shape_prompts`). For emoji they are made of the class's name, which is zero-shot in the strict sense, or
 of the labels of the emoji that training knows in the class, which describes a class by its members (`emoji_labels`):
-by their mean, or by the nearest of them. Nothing is trained on the set.
+by the mean of some captions, or by the softmax over all of them. Nothing is trained on the set.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,9 +48,9 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
     """Attributes to classify: of the first object for shapes; style, group and subgroup for emoji (not set: all)."""
     contexts: Count = 64
     """Captions per class (shapes, and `members` of emoji)."""
-    prompts: Literal["names", "members", "nearest", "all"] = "all"
+    prompts: Literal["names", "members", "captions", "all"] = "all"
     """What stands for a class of emoji: its own name (names), the mean of captions of emoji that training knows in it
-    (members), the nearest of all these captions (nearest), or each of the three in turn (all).
+    (members), the model's probability of all these captions together (captions), or each of the three in turn (all).
     """
     test_count: Annotated[int | None, at_least(1)] = None
     """Test pictures; none: all (2,000 drawn ones)."""
@@ -102,12 +102,17 @@ class ClassTexts:
     features: Tensor
     """(N, E), class by class."""
     sizes: tuple[int, ...]
-    """(C,) features of each class: the nearest counts."""
+    """(C,) number of features of each class."""
+    scale: float
+    """The model's factor on cosines, from which its softmax over captions is made."""
 
     def logits(self, pictures: Tensor) -> Tensor:
-        """(B, C) cosines of picture features (B, E) with the nearest feature of each class."""
-        parts = (pictures @ self.features.T).split(self.sizes, dim=1)
-        return torch.stack([part.amax(dim=1) for part in parts], dim=1)
+        """(B, C): the softmax over all N captions, summed by class, as a logarithm in units of a cosine.
+
+        Of a class with one feature this is the cosine itself. `pictures` are features (B, E).
+        """
+        parts = (self.scale * (pictures @ self.features.T)).split(self.sizes, dim=1)
+        return torch.stack([part.logsumexp(dim=1) for part in parts], dim=1) / self.scale
 
 
 def class_features(pretrained: Pretrained, prompts: Sequence[Sequence[str]]) -> Tensor:
@@ -139,11 +144,12 @@ def _texts(
             ]
             for label, names in classes.items()
         }
-    return {key: _class_texts(pretrained, texts, nearest=key[1] == "nearest") for key, texts in prompts.items()}
+    return {key: _class_texts(pretrained, texts, each=key[1] == "captions") for key, texts in prompts.items()}
 
 
-def _class_texts(pretrained: Pretrained, prompts: Sequence[Sequence[str]], *, nearest: bool) -> ClassTexts:
-    if not nearest:
-        return ClassTexts(class_features(pretrained, prompts), (1,) * len(prompts))
+def _class_texts(pretrained: Pretrained, prompts: Sequence[Sequence[str]], *, each: bool) -> ClassTexts:
+    scale = pretrained.model.contrastive_scale().item()
+    if not each:
+        return ClassTexts(class_features(pretrained, prompts), (1,) * len(prompts), scale)
     features = caption_features(pretrained, [text for texts in prompts for text in texts])
-    return ClassTexts(features, tuple(len(texts) for texts in prompts))
+    return ClassTexts(features, tuple(len(texts) for texts in prompts), scale)

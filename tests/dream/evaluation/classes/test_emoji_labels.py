@@ -162,23 +162,23 @@ def test_zero_shot_says_whether_a_class_was_named_or_described(pretrained):
     task = TASKS["zero_shot"]
     every = task.measure(pretrained, "emoji:val", task.load()(mask_ratios=(0.0,)))
     named = task.measure(pretrained, "emoji:val", task.load()(mask_ratios=(0.0,), prompts="names"))
-    assert {measure.where["prompts"] for measure in every} == {"names", "members", "nearest"}
+    assert {measure.where["prompts"] for measure in every} == {"names", "members", "captions"}
     assert named == [measure for measure in every if measure.where["prompts"] == "names"]
 
 
-def test_the_nearest_caption_of_a_class_stands_for_it():
+@pytest.mark.parametrize("scale", [1.0, 20.0])
+def test_a_class_is_as_probable_as_its_captions_together(scale):
     features = torch.nn.functional.normalize(torch.randn(9, 4, generator=torch.Generator().manual_seed(0)), dim=1)
-    texts = ClassTexts(features, (2, 3, 4))
-    owner = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2])
-    logits = texts.logits(features)  # a picture at the place of each caption
-    assert torch.equal(logits.argmax(1), owner) and torch.allclose(logits.amax(1), torch.ones(9))
-    each = ClassTexts(features, (1,) * 9).logits(features)
-    assert torch.equal(each, features @ features.T)
+    together = ClassTexts(features, (2, 3, 4), scale).logits(features)
+    each = ClassTexts(features, (1,) * 9, scale).logits(features)
+    assert torch.allclose(each, features @ features.T, atol=1e-6)
+    of_each = (scale * each).softmax(1).split((2, 3, 4), dim=1)
+    assert torch.allclose((scale * together).softmax(1), torch.stack([part.sum(1) for part in of_each], 1), atol=1e-5)
 
 
 @pytest.mark.parametrize("label", LABELS)
 def test_every_training_emoji_names_its_class_once(label, drawings):
-    prompts = emoji_prompts(label, "nearest", 7)
+    prompts = emoji_prompts(label, "captions", 7)
     known = {d.caption: getattr(d, label) for d in drawings if d.split == "train"}
     assert {t: name for name, texts in zip(emoji_classes(label), prompts, strict=True) for t in texts} == known
     assert sum(map(len, prompts)) == len(known)
