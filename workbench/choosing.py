@@ -79,7 +79,9 @@ def keep_studies(results: Sequence[Results], path: Path = STUDIES) -> None:
     for result in results:
         for entry in (e for e in result.current().entries if e.task == TASK and e.measures):
             kept[entry.model_id] = study_rows(result)
-    replace_text(path, json.dumps(kept, indent=1) + "\n")
+    lines = {name: ",\n".join(map(json.dumps, rows)) for name, rows in kept.items()}  # a row each, to be reviewed
+    studies = ",\n".join(f"{json.dumps(name)}: [\n{rows}\n]" for name, rows in lines.items())
+    replace_text(path, f"{{\n{studies}\n}}\n")
 
 
 def _asked(measure: Measure) -> tuple[str, str]:

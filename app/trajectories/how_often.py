@@ -29,4 +29,8 @@ def show_how_often(stored: StoredDecode, race: Race) -> None:
         # where about half of the pictures are right, a choice has most to do
         first = min(found, key=lambda one: abs(one.gain.without - SHOWN_AS_MARKS))
         st.html(gain_html(first.gain))
-        st.caption(as_text("  \n".join(how_often_words(one) for one in found)))
+        same = [one for one in found if one.outcome == first.outcome]
+        st.caption("  \n".join(as_text(how_often_words(one)) for one in same))
+        with st.expander("Counted in other ways"):
+            others = [one for one in found if one.outcome != first.outcome]
+            st.caption("  \n".join(as_text(how_often_words(one)) for one in others))

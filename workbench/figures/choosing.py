@@ -4,7 +4,7 @@ Opens no file and no model.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
@@ -20,7 +20,8 @@ TASK = "choosing"
 OUTCOME = "thing among five"
 """What the picture has to show, if the results have it."""
 FINISHED = "finish some, then choose"
-TIME, GAIN = "CPU time (one plain sample = 1)", "gain over one sample (share of prompts)"
+PAPERS = "cosine"
+TIME, GAIN = "CPU time (one plain sample = 1)", "more right pictures, of 100"
 COMMANDS = "dream evaluate --data emoji --tasks choosing"
 
 
@@ -61,12 +62,14 @@ def _points(measures: Sequence[Measure]) -> list[Point]:
     points = []
     for measure in measures:
         where = measure.where
-        if measure.name == "gain of the choice" and where["candidates"] == most:
-            points.append(point_of(where["score"], measure, where["time"]))
-        elif measure.name == "gain of finishing all and choosing":
-            points.append(point_of(FINISHED, measure, where["time"]))
-        elif measure.name == "gain of another way":
-            points.append(point_of(where["way"], measure, where["time"]))
+        name = {
+            "gain of the choice": where.get("score", "") if where["candidates"] == most else "",
+            "gain of finishing all and choosing": FINISHED,
+            "gain of another way": where.get("way", ""),
+        }.get(measure.name, "")
+        if name:
+            point = point_of(name, measure, where["time"])
+            points.append(point._replace(value=100 * point.value, low=100 * point.low, high=100 * point.high))
     order = list(dict.fromkeys(point.name for point in points))
     return sorted(points, key=lambda point: (order.index(point.name), point.at))
 
@@ -86,13 +89,15 @@ def plot_choosing(
 ) -> go.Figure:
     """Plots gain against CPU time: a line per score (a point per step of the choice), and the line to beat in grey.
 
-    The grey line finishes 2, 3 .. candidates and takes the best by the paper's score.
+    The grey line finishes 2, 3 .. candidates and takes the best by the paper's score. That score and the grey line have
+    their intervals as bands; the other scores are thin, so that the two can be told apart.
     """
     found = choosing_info(results, outcome)
     if not found:
         return style.empty(title, f"Nothing measured yet. Run <b>{COMMANDS}</b>.")
     panels = [each.panel for each in found]
-    names = list(dict.fromkeys(point.name for panel in panels for point in panel.points))
+    points = [point for panel in panels for point in panel.points]
+    names = list(dict.fromkeys(point.name for point in points))
     scores = [name for name in names if name != FINISHED]
     colours = {name: palette.CANDIDATES[i % len(palette.CANDIDATES)] for i, name in enumerate(scores)}
     colours[FINISHED] = palette.NEUTRAL
@@ -106,12 +111,23 @@ def plot_choosing(
         notes.append({"text": each.words, "showarrow": False, "font": {"size": 12}, **corner})
     figure = composed(
         panel_grid([panel.title for panel in panels], columns, 380),
-        lines(panels, colours, symbols),
+        [quiet for trace in lines(panels, colours, symbols) if (quiet := _quietened(trace)) is not None],
         [{"title": {"text": panel.across}, "rangemode": "tozero"} for panel in panels],
-        [{"title": {"text": panel.axis}, "range": span_of(panel.points, [0.0])} for panel in panels],
+        [{"title": {"text": panel.axis}, "range": span_of(points, [0.0])} for panel in panels],
         shapes,
         notes,
     )
     shown = outcome or OUTCOME
-    note = f"bands: 95 % intervals over prompts; right: {shown if shown in outcomes_of(results) else 'as asked'}"
-    return titled(figure, title, style.figure_text(note))
+    counted = shown if shown in outcomes_of(results) else "as asked"
+    return titled(figure, title, style.figure_text(f"bands and bars: 95 % intervals over prompts; right: {counted}"))
+
+
+def _quietened(trace: dict[str, Any]) -> dict[str, Any] | None:
+    """The trace as it is, thin without its band, or None for a band that is left out."""
+    if trace["name"] in (PAPERS, FINISHED):
+        return trace
+    if trace["mode"] == "lines":
+        return None
+    thin = {"line": {**trace["line"], "width": 1}, "marker": {**trace["marker"], "size": 6}, "opacity": 0.8}
+    bars = trace["error_y"] and {"error_y": {**trace["error_y"], "thickness": 0.8, "width": 2}}
+    return {**trace, **thin, **(bars or {})}
