@@ -131,7 +131,7 @@ def emoji() -> DreamConfig:
         objective=replace(config.objective, contrastive_weight=0.5),
         data=replace(config.data, near_misses=0.0),
         train=replace(config.train, steps=None, minutes=30.0),
-        decode=replace(config.decode, guidance_scale=4.0, guidance_schedule="constant"),
+        decode=replace(config.decode, guidance_scale=3.0, guidance_schedule="constant", temperature=0.8),
     )
 
 

@@ -1,7 +1,7 @@
 """The Masking page: the schedule of the mask ratio, what it does to training, and a training with it.
 
-The page is one fragment, so that a control reruns it without the router; in it, what the moment of the training moves is
-another, so that the slider redraws no other control. Figures that few need are drawn when unfolded.
+The page is one fragment, so that a control reruns it without the router; in it, what the moment of the training moves
+is another, so that the slider redraws no other control. Figures that few need are drawn when unfolded.
 """
 
 import streamlit as st

@@ -67,7 +67,7 @@ def read_controls(one: bool) -> RaceChoice | None:
     go, whole = st.session_state.pop(GO, False), st.session_state.pop(WHOLE, False)  # a request counts once
     above, form = st.container(), st.expander("Settings")
     with form:
-        name = pick_model(TRAJECTORIES.name("model"), bind=LINKED)
+        name = pick_model(TRAJECTORIES.name("model"), first=EXAMPLES[0].model, bind=LINKED)
     with above:
         pressed, reading = _prompt(learned_from(name)) if one else (False, None)
     text, shown = st.session_state.get(_key("prompt"), EXAMPLES[0].prompt), open_workspace().shown(name)

@@ -32,40 +32,44 @@ class Example(NamedTuple):
 
 _PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once", "tokens": 30}
 _ROUGH = {**_PLAIN, "steps": 6}
+_EMOJI = {**_PLAIN, "steps": 16, "guidance_scale": 3.0, "temperature": 0.8}
 EXAMPLES = (
     Example(
         "A choice that matters",
-        "Too few steps and much too strong guidance: one candidate of eight comes out right, and the score finds it "
-        "when a third of the tokens are decoded.",
-        "a red triangle left of a purple circle on a grey background",
-        {**_ROUGH, "guidance_scale": 8.0, "seed": 3},
+        "Two of eight rockets come out right. The score sees it in what is painted of them when a third of the tokens "
+        "are decoded, and one of the two goes on.",
+        "rocket, classic",
+        {**_EMOJI, "seed": 1},
+        "emoji",
+    ),
+    Example(
+        "A wrong choice",
+        "Four of eight frogs come out right, and the score takes one whose face then tears apart: it judges what is "
+        "painted, and what spoils this one comes later. Move the choice.",
+        "frog, flat",
+        {**_EMOJI, "seed": 0},
+        "emoji",
     ),
     Example(
         "Chosen too early",
-        "Two of these candidates come out right, and after a third of the tokens the score takes another one. One step "
-        "later it finds a right one: move the choice.",
+        "Too few steps and much too strong guidance: two of these candidates come out right, and after a third of the "
+        "tokens the score takes another one. One step later it finds a right one: move the choice.",
         "a purple square on a black background",
         {**_ROUGH, "guidance_scale": 10.0, "seed": 0},
     ),
     Example(
-        "A wrong choice",
-        "Seven of eight candidates come out right, and the score chooses the other one.",
-        "an orange circle on a white background",
-        {**_ROUGH, "guidance_scale": 6.0, "seed": 1},
-    ),
-    Example(
         "Nothing to choose",
-        "The shipped model with its own settings: every candidate is right, so choosing gains nothing.",
+        "The model of drawn shapes with its own settings: every candidate is right, so choosing gains nothing.",
         "a green cross above a yellow square on a white background",
         {**_PLAIN, "steps": 16, "guidance_scale": 2.0, "seed": 0},
     ),
 )
-"""Found by trying prompts, settings and seeds; the shipped model behaves as described (a slow test)."""
+"""Found by `workbench.trajectories.telling`; the shipped models behave as described (a slow test)."""
 HONEST = (
-    "The first three examples are rare cases, made with too few steps and too much guidance. With the demo model's own "
-    "settings choosing gains 0.6 of 100 prompts [-0.5, 1.7] over a random candidate (256 unseen prompts)."
+    "How often choosing helps has not been measured for these weights. With the demo model's own settings it gains 0.6 "
+    "of 100 prompts [-0.5, 1.7] over a random candidate (256 unseen prompts)."
 )
-"""How often choosing helps on the shipped model, with the interval of docs/results.md."""
+"""Said of models without a study, with the interval of docs/results.md."""
 
 
 def example_of(model: str, prompt: str, settings: Mapping[str, Any]) -> Example | None:

@@ -16,6 +16,7 @@ from dream.commands import options
 from dream.console import Console, print_out
 from dream.decoding.paint import paint_iter
 from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
+from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.exit_codes import exit_code
@@ -70,7 +71,7 @@ def telling_races(
                 chosen = record.alignment.view(len(part), k).argmax(1).cpu().numpy()
         pictures = pretrained.image_tokenizer.to_pixels(record.tokens).cpu()
         verdict = judge.verdict(pictures, [prompt for prompt in part for _ in range(k)])
-        flags = {**verdict.attributes, "everything": verdict.right}[outcome].view(len(part), k).tolist()
+        flags = verdict.attributes.get(outcome, verdict.well_formed).view(len(part), k).tolist()
         for prompt, right, taken in zip(part, flags, chosen.tolist(), strict=True):
             yield Telling(prompt, settings.seed, tuple(right), taken, outcome)
 
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--prompt", action="append", default=[], help="try these instead; repeatable")
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--score", default="cosine")
-    parser.add_argument("--outcome", default="", help="what is right (default: the judge's first attribute)")
+    parser.add_argument("--outcome", default="", help="one attribute that is right (default: all, as the page marks)")
     options.add_seed(parser, "seed of the races")
     return exit_code("telling", lambda: _find(parser.parse_all(sys.argv[1:] if arguments is None else arguments)))
 
@@ -97,13 +98,15 @@ def _find(args: argparse.Namespace) -> None:
     pretrained = load_pretrained(args.model)
     config = pretrained.config
     judge = needed_judge("choosing", read_state(pretrained.path).source, config)
+    if args.outcome and args.outcome not in judge.attributes:
+        raise InputError(f"--outcome must be one of {', '.join(judge.attributes)}, got '{args.outcome}'")
     draws = np.random.default_rng(seed_of(args.seed, "telling"))
     prompts = args.prompt or judge.prompts("seen", args.prompts, draws)
     changes = {"candidates": args.candidates, "selection": "none", "score": args.score, "seed": args.seed}
     settings = DecodeSettings.of(config.decode, **changes)
     point = parse_select_at(DEFAULT_SELECT_AT, config.image.num_tokens, settings.steps)
     console = Console(True)
-    races = telling_races(pretrained, judge, prompts, settings, point.step, args.outcome or judge.attributes[0])
+    races = telling_races(pretrained, judge, prompts, settings, point.step, args.outcome)
     for number, race in enumerate(races, start=1):
         console.progress(f"{number} of {len(prompts)} races")
         if race.kind:
