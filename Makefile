@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-app: $(READY) ## open the workbench in the browser, on this machine only (PORT=8502 for another port)
+app: $(READY) ## open the workbench, on this machine only, by the address it prints (PORT=8502 for another port)
 	$(PY) -m streamlit run app/main.py $(if $(PORT),--server.port $(PORT))
 
 lab: $(READY) ## open the notebooks in JupyterLab, on this machine only (PORT=8889 for another port)

@@ -32,14 +32,15 @@ def replace_text(path: Path, text: str) -> None:
     replace_bytes(path, text.encode("utf-8"))
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
+def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Makes `content` that of a file; a reader, or whoever looks after a crash, sees the old one or the new.
 
     Two writers do not meet: each writes under a name of its own. A failure leaves the old content, and nothing else.
+    `mode` has the permissions of a new file, of which the user's umask takes some away.
     """
     temporary = path.with_name(f".{path.name[:MOST_NAME]}.{secrets.token_hex(4)}{WRITING}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

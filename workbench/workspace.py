@@ -6,7 +6,7 @@ A path typed by a user must stay inside, unless the workspace's settings file al
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dream.data.emoji.corpus import is_emoji
@@ -26,15 +26,18 @@ PATTERN = "*?[{"
 @dataclass(frozen=True)
 class _Settings:
     outside: bool = False
+    token: bool = True
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder and its one setting."""
+    """The folder and its settings."""
 
     root: Path
     outside: bool = False
     """Whether paths outside the folder may be read."""
+    token: bool = True
+    """Whether a browser needs the workspace's token."""
 
     @property
     def runs(self) -> Path:
@@ -129,6 +132,7 @@ def open_workspace(root: Path | None = None) -> Workspace:
     if not settings.is_file():
         return Workspace(root)
     try:
-        return Workspace(root, read_as(settings, _Settings).outside)
+        return Workspace(root, **asdict(read_as(settings, _Settings)))
     except InputError as error:
-        raise InputError(f'{error}; expected {{"outside": true}} or false: fix or delete the file') from error
+        expected = '{"outside": true, "token": true}, each true or false'
+        raise InputError(f"{error}; expected {expected}: fix or delete the file") from error
