@@ -1,7 +1,9 @@
-"""Checks that a place can be written to, atomic replacement of text files, and where the user's cache is."""
+"""Checks that a place can be written to, atomic replacement of files, locks, and where the user's cache is."""
 
 import os
 import secrets
+import shutil
+import time
 from pathlib import Path
 
 from dream.errors import InputError
@@ -48,3 +50,20 @@ def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
+    """Deletes what writers that were killed left half written in `folder`, if it is older than so many seconds.
+
+    Without an age nobody else may be writing there. What cannot be deleted stays.
+    """
+    for path in folder.glob(f".*{WRITING}"):
+        try:
+            if time.time() - path.lstat().st_mtime < older_than:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError:
+            continue

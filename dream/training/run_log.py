@@ -9,18 +9,19 @@ of one. Nothing here imports torch.
 import json
 import math
 import os
-import shutil
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from dream.errors import InputError
-from dream.files import replace_bytes, replace_text
+from dream.files import WRITING, remove_leftovers, replace_bytes, replace_text
 from dream.json_text import parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
@@ -32,7 +33,7 @@ ROW_KINDS = ("train", "validation")
 _RECORD = {"source": str, "config": dict, "history": list}
 """Fields of a run's record that are relied on, if they are there."""
 CONTENTS = ("config.json", METRICS, "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
-"""Everything that a run owns in its folder, and that overwriting deletes."""
+"""Everything that a run owns in its folder, the record first, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
 
@@ -214,12 +215,31 @@ def training_by_heartbeat(folder: Path) -> Holder | None:
 
 
 def delete_run(folder: Path) -> None:
-    """Deletes the files that a run owns in its folder, and nothing else: a claim stays with its holder."""
-    for path in [*(folder / name for name in CONTENTS), *folder.glob("report-rank*.json")]:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Deletes the files that a run owns in its folder, and nothing else: a claim stays with its holder.
+
+    They are renamed aside first, the record last: InputError leaves the run as it was, and who is killed in between
+    leaves a folder that `--overwrite` takes again.
+    """
+    owned = [path for name in reversed(CONTENTS) if os.path.lexists(path := folder / name)]
+    owned = [*folder.glob("report-rank*.json"), *owned]
+    aside = folder / f".replaced-{secrets.token_hex(4)}{WRITING}"
+    moved: list[Path] = []
+    try:
+        if owned:
+            aside.mkdir()
+        for path in owned:
+            path.rename(aside / path.name)
+            moved.append(path)
+    except OSError as error:
+        for path in moved:
+            (aside / path.name).rename(path)
+        with suppress(OSError):
+            aside.rmdir()
+        raise InputError(
+            f"the run in {folder} cannot be replaced ({error.strerror}: {error.filename}), and is as it was: "
+            "change the permissions, or choose another --out"
+        ) from error
+    remove_leftovers(folder)
 
 
 def versions() -> dict[str, str]:
