@@ -4,14 +4,19 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from dream.errors import InputError
+from dream.errors import InputError, RunError
 
 WRITING = ".writing"
 """Ending of a file or folder that is not whole yet."""
 MOST_NAME = 200
 """Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
+
+LOCK_SECONDS = 30.0
+"""Longest wait for a lock, which is normally held for milliseconds."""
 
 
 def user_cache() -> Path:
@@ -50,6 +55,46 @@ def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def replace_folder(folder: Path, temporary: Path) -> None:
+    """Makes the folder `temporary`, next to it, that of the name `folder`; an older one is deleted then."""
+    old = temporary.with_name(f"{temporary.name.removesuffix(WRITING)}-old{WRITING}")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Holds the lock of what is at `path` against all other processes and threads: for reading, changing, writing.
+
+    The system releases it if the process dies. A disk that has no locks is written to without. Raises RunError if the
+    lock stays taken for so many seconds.
+    """
+    from filelock import FileLock, Timeout  # takes time to import, which only writers need
+
+    place = path.with_name(f".{path.name[:MOST_NAME]}.lock")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"another process has held {place} for more than {seconds:.0f} s: try again, or end that process"
+        ) from error
+    except NotImplementedError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:

@@ -28,6 +28,7 @@ NEVER = {
 ENTRIES = {
     "datasets": {"dream/data/corpora/hub.py"},
     "diffusers": {"dream/model/latents.py"},
+    "filelock": {"dream/files.py"},
     "lightning_fabric": {"dream/training/devices.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
     "timm": {

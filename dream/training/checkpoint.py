@@ -27,7 +27,7 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
-from dream.files import WRITING, remove_leftovers
+from dream.files import WRITING, remove_leftovers, replace_folder
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
@@ -125,17 +125,8 @@ def write_checkpoint(
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         check()
-        old = temporary.with_name(f"{temporary.name.removesuffix(WRITING)}-old{WRITING}")
-        if folder.exists():  # a damaged one of this step, after a resume from an earlier one
-            folder.rename(old)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
+        replace_folder(folder, temporary)  # one may be there: damaged, before a resume from an earlier one
         _sync(folder.parent)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
