@@ -1,5 +1,6 @@
 """Checks that a place can be written to, atomic replacement of files, locks, and where the user's cache is."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ WRITING = ".writing"
 MOST_NAME = 200
 """Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_SECONDS = 30.0
 """Longest wait for a lock, which is normally held for milliseconds."""
 

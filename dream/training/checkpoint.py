@@ -6,7 +6,6 @@ A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensor
 generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -27,7 +26,7 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
-from dream.files import WRITING, remove_leftovers, replace_folder
+from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_folder
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
@@ -38,7 +37,6 @@ FORMAT = 1
 """Version of the layout; a checkpoint of another version is refused."""
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Tensors = Mapping[str, Tensor]
 

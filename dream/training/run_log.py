@@ -20,19 +20,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from dream.errors import InputError
-from dream.files import WRITING, remove_leftovers, replace_bytes, replace_text
+from dream.errors import InputError, RunError
+from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_bytes, replace_text
 from dream.json_text import parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
 """Packages whose versions are stored in the run's record."""
+HEARTBEAT = "heartbeat.json"
+_BEAT_BYTES = 4096
+"""Size of a heartbeat: a later one fits into its place if the disk is full."""
 METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
 ROW_KINDS = ("train", "validation")
 _RECORD = {"source": str, "config": dict, "history": list}
 """Fields of a run's record that are relied on, if they are there."""
-CONTENTS = ("config.json", METRICS, "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
+CONTENTS = ("config.json", METRICS, HEARTBEAT, "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
 """Everything that a run owns in its folder, the record first, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
@@ -118,7 +121,24 @@ class RunLog:
             pid = os.getpid()
             progress = (status, step, end, seconds_left, time.time(), message)
             beat = Heartbeat(pid, process_start(pid), *progress, *own_table())
-            _replace_json(self.folder / "heartbeat.json", asdict(beat))
+            text = json.dumps(_finite(asdict(beat)), indent=1).ljust(_BEAT_BYTES - 1) + "\n"
+            try:
+                replace_text(self.folder / HEARTBEAT, text)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                with (self.folder / HEARTBEAT).open("r+b") as file:  # in the place that the last one took
+                    file.write(text.encode())
+                    file.truncate()
+
+    def ending(self, error: BaseException, step: int, end: int) -> None:
+        """Writes that the training ended by `error`, if it can be written, so that it never hides what happened."""
+        status: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            message = f"the disk is full at step {step}: free some space and continue with --resume"
+        with suppress(OSError, RunError):
+            self.heartbeat(status, step, end, message=message)
 
     def report(self, tree: Mapping[str, Any]) -> None:
         """Replaces `report.json`, or `report-rank1.json` and so on: each rank reads its own share of the data."""
@@ -180,7 +200,7 @@ def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
 def read_heartbeat(folder: Path) -> Heartbeat | None:
     """The last heartbeat; None if there is none that can be read."""
     try:
-        return read_as(folder / "heartbeat.json", Heartbeat)
+        return read_as(folder / HEARTBEAT, Heartbeat)
     except (OSError, InputError):
         return None
 

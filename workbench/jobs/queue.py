@@ -32,8 +32,8 @@ from workbench.workspace import Workspace, open_workspace
 
 POLL_SECONDS = 0.5
 """Polling interval for a job started by an earlier supervisor, whose process this one cannot wait for."""
-INTERRUPTED = 130
-"""Exit code of `dream` after Ctrl-C."""
+STOPPED = (130, 128 + signal.SIGTERM, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
+"""Exit codes of `dream` after a Ctrl-C, and after another signal that came before there was anything to save."""
 
 
 def enqueue(workspace: Workspace, kind: str, name: str, arguments: Sequence[str], out: Path) -> Job:
@@ -228,11 +228,11 @@ def _settled(job: Job, code: int | None) -> Job:
     beat = run_log.read_heartbeat(job.out) if job.kind == "train" else None
     status = beat.status if beat is not None and beat.time >= (job.started or 0.0) else None
     state: State
-    if status in ("finished", "stopped", "failed") and code in (None, 0, INTERRUPTED):
+    if status in ("finished", "stopped", "failed") and code in (None, 0, *STOPPED):
         state = cast(State, status)
     elif code == 0:
         state = "finished"
-    elif job.stop_asked is not None or code == INTERRUPTED:
+    elif job.stop_asked is not None or code in STOPPED:
         state = "stopped"
     else:
         state = "killed" if code is None or code < 0 else "failed"
