@@ -4,6 +4,7 @@ Start it with `make app`. Streamlit imports this file once as a server, where `a
 request first, and runs it as a script for every view of a page.
 """
 
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -16,6 +17,8 @@ from app.figures import LOOKS
 from app.handing_over import switch_page
 from app.keys import action_key, keep_inputs
 from app.reveal import keep_focus
+from dream.errors import InputError
+from workbench.workspace import confine, open_workspace
 
 LOCAL = ("localhost", "127.0.0.1")
 EVERYWHERE = ("0.0.0.0", "::")
@@ -76,6 +79,8 @@ def _address() -> str:
 if __name__ == "__main__":
     main()
 else:
+    with suppress(InputError):  # pages say what is wrong with the workspace
+        confine(open_workspace())
     token = own_token()
     names = HostNames(st.get_option("server.allowedHosts") or LOCAL, lambda: st.get_option("browser.serverPort"))
     app = st.App(

@@ -5,6 +5,7 @@ stays FileNotFoundError: callers know what it means. JSON may hold halves of cha
 bytes: files keep them, pages cannot show them.
 """
 
+import errno
 import json
 import os
 import stat
@@ -57,22 +58,27 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The content of a regular file of at most `most` bytes.
+def read_bounded(path: Path, most: int | None = MOST_BYTES, start: int | None = None) -> bytes:
+    """The content of a regular file of at most `most` bytes, or its first `start` bytes.
 
     Raises InputError for anything else that has a name (a pipe would wait for ever), and OSError as `open`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise InputError(f"{path} is a socket, where a file was expected: move it away") from error
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = next((words for is_kind, words in KINDS_OF_FILES if is_kind(mode)), "something else")
             raise InputError(f"{path} is {kind}, where a file was expected: move it away")
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(most + 1)
+            content = file.read(start if start is not None else -1 if most is None else most + 1)
     finally:
         os.close(descriptor)
-    if len(content) > most:
+    if most is not None and len(content) > most:
         raise InputError(f"{path} has more than {most:,} bytes, which is more than such a file can have: move it away")
     return content
 

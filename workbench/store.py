@@ -19,7 +19,7 @@ from PIL import Image
 
 from dream.errors import InputError
 from dream.files import check_writable
-from dream.json_text import format_json, parse_json, printable_tree
+from dream.json_text import as_record, format_json, printable_tree, read_json_object
 from dream.plain_text import require_text
 from workbench.workspace import Workspace
 
@@ -29,6 +29,8 @@ ABOUT, RECORD, THUMBNAIL = "about.json", "record.zarr", "thumbnail.png"
 FORMAT = 1
 THUMBNAIL_SIDE = 144
 """Smaller pictures are enlarged by a whole factor to at least this side in pixels; larger ones are shrunk."""
+LATEST = 2.0**37
+"""Seconds since 1970 that are still a date (about the year 6300)."""
 HIDDEN = "."
 """Name prefix of folders that are still being written."""
 ABANDONED_SECONDS = 86_400.0
@@ -58,6 +60,15 @@ class StoredDecode:
     def when(self) -> str:
         """Date and time of creation, formatted."""
         return f"{datetime.fromtimestamp(self.created):%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True)
+class _StoredAbout:
+    format: int
+    kind: Kind
+    prompt: str
+    created: float
+    about: dict[str, Any]
 
 
 class Draft:
@@ -135,18 +146,18 @@ def open_stored(workspace: Workspace, id: str) -> StoredDecode:
 def open_folder(folder: Path) -> StoredDecode:
     """Opens the stored decode in any folder; raises InputError if it is damaged."""
     try:
-        tree = printable_tree(parse_json((folder / ABOUT).read_text(encoding="utf-8")))
-        if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
-            raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
+        stored = as_record(printable_tree(read_json_object(folder / ABOUT)), _StoredAbout, folder / ABOUT)
+        if stored.format != FORMAT:
+            raise InputError(f"it has format {stored.format}, and this version reads {FORMAT}")
+        if abs(stored.created) > LATEST:
+            raise InputError(f"'created' is no time: {stored.created:g}")
         if not (folder / RECORD).is_dir():
-            raise ValueError(f"no {RECORD}")
-        prompt, created, about = str(tree["prompt"]), float(tree["created"]), dict(tree["about"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(f"it has no {RECORD}")
+    except (OSError, InputError) as error:
         raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
     picture = folder / THUMBNAIL
-    return StoredDecode(
-        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
-    )
+    thumbnail = picture if picture.is_file() else None
+    return StoredDecode(folder.name, folder, stored.kind, stored.prompt, stored.created, stored.about, thumbnail)
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:
