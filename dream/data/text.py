@@ -19,7 +19,7 @@ from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
-from dream.weights.hub import hub_options, hub_remark
+from dream.weights.hub import hub_remark, local_model
 
 PAD_ID = 0
 BYTES = 256
@@ -197,7 +197,7 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
     from transformers import CLIPTokenizer
 
     try:
-        clip: Any = CLIPTokenizer.from_pretrained(name, **hub_options())
+        clip: Any = CLIPTokenizer.from_pretrained(local_model(name))
         tokens = Tokenizer.from_str(clip.backend_tokenizer.to_str())
         if tokens.get_vocab_size() <= BYTES:  # transformers makes an empty one where it finds no files
             raise FileNotFoundError("no vocab.json and merges.txt")

@@ -1,7 +1,8 @@
 """Whether models that are named, not given by path, may be fetched from a hub: always, but in the app only if asked."""
 
 import os
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
 
 from dream.errors import InputError
 
@@ -14,9 +15,22 @@ def is_local_only() -> bool:
     return os.environ.get(LOCAL_ONLY) == "1"
 
 
-def hub_options() -> dict[str, Any]:
-    """Arguments of `from_pretrained` of diffusers and transformers."""
-    return {"local_files_only": True} if is_local_only() else {}
+def local_model(name: str) -> str:
+    """What `from_pretrained` of diffusers and transformers takes for a model's name or folder.
+
+    If no hub may be asked, that is a folder, perhaps of the hub's cache: even their `local_files_only` asks the hub
+    which program calls. Raises FileNotFoundError if there is none.
+    """
+    if not is_local_only() or Path(name).expanduser().is_dir():
+        return name
+    from huggingface_hub import try_to_load_from_cache
+
+    with suppress(ValueError):  # no name that a hub has
+        for file in ("config.json", "tokenizer_config.json", "vocab.json"):
+            found = try_to_load_from_cache(name, file)
+            if isinstance(found, str):
+                return str(Path(found).parent)
+    raise FileNotFoundError(f"no folder '{name}', and no model of that name was fetched to this machine")
 
 
 def hub_remark() -> str:
