@@ -16,6 +16,8 @@ WRITING = ".writing"
 MOST_NAME = 200
 """Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
 
+ABANDONED_SECONDS = 86_400.0
+"""Age at which what is half written counts as left over from a killed process, where others may be writing."""
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 LOCK_SECONDS = 30.0
 """Longest wait for a lock, which is normally held for milliseconds."""
@@ -63,6 +65,7 @@ def replace_folder(folder: Path, temporary: Path) -> None:
     """Makes the folder `temporary`, next to it, that of the name `folder`; an older one is deleted then."""
     old = temporary.with_name(f"{temporary.name.removesuffix(WRITING)}-old{WRITING}")
     if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)  # of a writer that was killed
         folder.rename(old)
     try:
         temporary.rename(folder)

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast, get_args
 from PIL import Image
 
 from dream.errors import InputError
-from dream.files import check_writable
+from dream.files import ABANDONED_SECONDS, check_writable
 from dream.json_text import as_record, format_json, printable_tree, read_json_object
 from dream.plain_text import require_text
 from workbench.workspace import Workspace
@@ -33,8 +33,6 @@ LATEST = 2.0**37
 """Seconds since 1970 that are still a date (about the year 6300)."""
 HIDDEN = "."
 """Name prefix of folders that are still being written."""
-ABANDONED_SECONDS = 86_400.0
-"""Age at which an unfinished folder is considered left over from a killed process."""
 
 
 @dataclass(frozen=True)
