@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -83,9 +84,10 @@ class Section:
         return ()
 
 
-def field_types(section: type[Any]) -> dict[str, Any]:
+@cache
+def field_types(section: type[Any]) -> Mapping[str, Any]:
     """The type of each field of a dataclass, without its bounds."""
-    return typing.get_type_hints(section)
+    return types.MappingProxyType(typing.get_type_hints(section))
 
 
 def as_dataclass(tree: Any, kind: type[T], name: str = "") -> T:

@@ -85,19 +85,20 @@ def read_bounded(path: Path, most: int | None = MOST_BYTES, start: int | None = 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; raises InputError if it is damaged, and OSError as `open`."""
-    content = read_bounded(path)
-    try:
-        return parse_json(content)
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: it is not JSON that can be read ({error})") from error
+    return _value(read_bounded(path), path)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """As `read_json`, for a file that holds an object."""
-    tree = read_json(path)
-    if not isinstance(tree, dict):
-        raise InputError(f"{path} is damaged: it does not hold an object, as {{...}}")
-    return tree
+    return _object(read_bounded(path), path)
+
+
+def read_printable(path: Path) -> dict[str, Any]:
+    """As `read_json_object`, with the texts that a page can show (see `printable_tree`)."""
+    content = read_bounded(path)
+    tree = _object(content, path)
+    # UTF-8 has no halves of characters, so that only escapes can make them
+    return printable_tree(tree) if b"\\ud" in content or b"\\uD" in content else tree
 
 
 def read_as(path: Path, kind: type[T]) -> T:
@@ -114,3 +115,17 @@ def as_record(tree: Mapping[str, Any], kind: type[T], path: Path) -> T:
         return as_dataclass(tree, kind)
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _value(content: bytes, path: Path) -> Any:
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: it is not JSON that can be read ({error})") from error
+
+
+def _object(content: bytes, path: Path) -> dict[str, Any]:
+    tree = _value(content, path)
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} is damaged: it does not hold an object, as {{...}}")
+    return tree
