@@ -100,8 +100,8 @@ def _named_paths(source: str) -> list[Path]:
         if is_there(folder + pattern):
             paths.append(Path(folder + pattern))
         elif not glob.has_magic(pattern):
-            rest = [not glob.has_magic(later) and not is_there(folder + later) for later in patterns]
-            among = f" (and {sum(rest):,} more of {place + 1 + len(rest):,} files)" if any(rest) else ""
+            missing = [not glob.has_magic(later) and not is_there(folder + later) for later in patterns]
+            among = f" (and {sum(missing):,} more of {place + 1 + len(missing):,} files)" if any(missing) else ""
             raise InputError(f"there is no '{folder}{pattern}'{among}{_alternatives(Path(folder + pattern))}")
         else:
             # brackets may be a set of characters, or belong to the name

@@ -120,7 +120,7 @@ class _Columns:
                 self.by_name[name] = array("d", [np.nan]) * self.count
         for name, column in self.by_name.items():
             value = found.get(name)
-            column.append(value if is_number(value) else np.nan)
+            column.append(float(value) if value is not None and is_number(value) else np.nan)
         self.count += 1
 
     def arrays(self) -> dict[str, Numbers]:
