@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-app: $(READY) ## open the workbench in the browser, on this machine only (PORT=8502 for another port)
+app: $(READY) ## open the workbench, on this machine only, by the address it prints (PORT=8502 for another port)
 	$(PY) -m streamlit run app/main.py $(if $(PORT),--server.port $(PORT))
 
 lab: $(READY) ## open the notebooks in JupyterLab, on this machine only (PORT=8889 for another port)
@@ -38,8 +38,8 @@ test-core: $(READY) ## a training step in a second environment that has only the
 test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
 	$(PY) -m pytest -m browser
 
-torture: $(READY) ## damage every file that is read, many times over (TORTURE=1000 damages for each reader)
-	DREAM_TORTURE=$(or $(TORTURE),1000) $(PY) -m pytest tests/torture -n $(WORKERS)
+torture: $(READY) ## damage files for every reader, kill and starve every writer (TORTURE=1000 damages each, KILLS=200)
+	DREAM_TORTURE=$(or $(TORTURE),1000) DREAM_KILLS=$(or $(KILLS),200) $(PY) -m pytest tests/torture -n $(WORKERS)
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots

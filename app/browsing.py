@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.doors import TOKEN_VARIABLE
 from dream.errors import RunError
 from workbench.figures.export import BROWSERS, find_browser
 from workbench.workspace import VARIABLE
@@ -48,10 +49,10 @@ def reason_missing() -> str | None:
 
 
 @contextmanager
-def served(workspace: Path, *options: str, script: Path = MAIN) -> Iterator[str]:
+def served(workspace: Path, *options: str, script: Path = MAIN, token: str = "") -> Iterator[str]:
     """Serves the app for this workspace within the block; yields its address. Trainings that it started go on.
 
-    `script` is served in the place of the app.
+    `script` is served in the place of the app. Browsers need `token` if it has one.
     """
     port = _free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), *options]
@@ -63,7 +64,7 @@ def served(workspace: Path, *options: str, script: Path = MAIN) -> Iterator[str]
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, VARIABLE: str(workspace)},
+            env={**os.environ, VARIABLE: str(workspace), TOKEN_VARIABLE: token},
         )
     try:
         _wait(f"http://127.0.0.1:{port}/_stcore/health", process, log)
@@ -93,7 +94,10 @@ def open_page(
 ) -> "Page":
     """Opens a new tab at this address and waits until the app has drawn it."""
     context = browser.new_context(
-        color_scheme=theme, viewport={"width": size[0], "height": size[1]}, reduced_motion="reduce"
+        color_scheme=theme,
+        viewport={"width": size[0], "height": size[1]},
+        reduced_motion="reduce",
+        bypass_csp=True,  # Playwright evaluates texts in the page, which the app's policy forbids
     )
     page = context.new_page()
     page.goto(address, timeout=PATIENCE)

@@ -1,19 +1,28 @@
 """The router: declares the pages, keeps their inputs, and runs the page that the address names.
 
-Start it with `make app`. Streamlit imports this file once as a server, where `app` refuses requests with a host
-name that the settings do not allow, and runs it as a script for every view of a page.
+Start it with `make app`. Streamlit imports this file once as a server, where `app` asks `app/doors.py` about every
+request first, and runs it as a script for every view of a page.
 """
+
+from contextlib import suppress
+from pathlib import Path
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app.contents import PAGES
+from app.doors import Doors, HostNames, announced, own_token
 from app.failures import guarded
 from app.figures import LOOKS
 from app.handing_over import switch_page
 from app.keys import action_key, keep_inputs
 from app.reveal import keep_focus
+from dream.errors import InputError
+from workbench.workspace import confine, open_workspace
+
+LOCAL = ("localhost", "127.0.0.1")
+EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses to listen on that are none to open."""
 
 
 def main() -> None:
@@ -59,8 +68,23 @@ def _show_neighbours(pages: list[st.Page], chosen: st.Page) -> None:
             switch_page(pages[at + 1])
 
 
+def _address() -> str:
+    """The address that browsers are told, without the token."""
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    name = st.get_option("browser.serverAddress") or st.get_option("server.address") or LOCAL[0]
+    shown = LOCAL[0] if name in EVERYWHERE else name
+    return f"{scheme}://{shown}:{st.get_option('browser.serverPort')}"
+
+
 if __name__ == "__main__":
     main()
 else:
-    hosts = st.get_option("server.allowedHosts")
-    app = st.App(__file__, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts or ["*"])])
+    with suppress(InputError):  # pages say what is wrong with the workspace
+        confine(open_workspace())
+    token = own_token()
+    names = HostNames(st.get_option("server.allowedHosts") or LOCAL, lambda: st.get_option("browser.serverPort"))
+    app = st.App(
+        __file__,
+        middleware=[Middleware(Doors, names=names, token=token, index=Path(st.__file__).parent / "static/index.html")],
+        lifespan=announced(_address, token),
+    )

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from dream.console import survive_any_text
 from dream.errors import InputError, RunError
+from dream.files import DISK_FULL
 from dream.plain_text import escaped
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -32,8 +32,8 @@ def exit_code(program: str, command: Callable[[], object], interrupted: str = "i
         return 0
     except BrokenPipeError:  # the reader of our output has exited, as in `dream data SRC | head`
         return 128 + signal.SIGPIPE
-    except KeyboardInterrupt:
-        sentence, code = interrupted, 130
+    except KeyboardInterrupt as stop:
+        sentence, code = str(stop) or interrupted, getattr(stop, "code", 130)
     except Exception as error:
         if os.environ.get("DREAM_DEBUG") == "1":
             traceback.print_exc()
@@ -64,7 +64,7 @@ def _known(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, OSError):
         return _known_os_error(error)
     if isinstance(error, SafetensorError):  # carries what the system said as text only
-        for number in (*_DISK_FULL, *_NOT_WRITABLE):
+        for number in (*DISK_FULL, *_NOT_WRITABLE):
             if f"os error {number})" in str(error):
                 return _known_os_error(OSError(number, os.strerror(number)))
         return f"a weights file is damaged or is not a safetensors file ({error})", 2
@@ -73,7 +73,7 @@ def _known(error: BaseException) -> tuple[str, int] | None:
 
 def _known_os_error(error: OSError) -> tuple[str, int] | None:
     what = f": {error.filename}" if error.filename else f" ({error})"
-    if error.errno in _DISK_FULL:
+    if error.errno in DISK_FULL:
         return f"the disk is full{what}; free some space and run the command again", 1
     if error.errno in _NOT_WRITABLE:
         return f"no permission to read or write{what}; choose another place or change its permissions", 2

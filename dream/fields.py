@@ -7,8 +7,9 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -83,9 +84,12 @@ class Section:
         return ()
 
 
-def field_types(section: type[Any]) -> dict[str, Any]:
+def field_types(section: type[Any]) -> Mapping[str, Any]:
     """The type of each field of a dataclass, without its bounds."""
-    return typing.get_type_hints(section)
+    return _types_of(section)
+
+
+_types_of: Callable[[Any], Mapping[str, Any]] = cache(lambda kind: types.MappingProxyType(typing.get_type_hints(kind)))
 
 
 def as_dataclass(tree: Any, kind: type[T], name: str = "") -> T:

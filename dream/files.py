@@ -1,15 +1,26 @@
-"""Checks that a place can be written to, atomic replacement of text files, and where the user's cache is."""
+"""Checks that a place can be written to, atomic replacement of files, locks, and where the user's cache is."""
 
+import errno
 import os
 import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from dream.errors import InputError
+from dream.errors import InputError, RunError
 
 WRITING = ".writing"
 """Ending of a file or folder that is not whole yet."""
 MOST_NAME = 200
 """Characters of a file's name that its temporary name keeps: a file system takes 255 bytes."""
+
+ABANDONED_SECONDS = 86_400.0
+"""Age at which what is half written counts as left over from a killed process, where others may be writing."""
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LOCK_SECONDS = 30.0
+"""Longest wait for a lock, which is normally held for milliseconds."""
 
 
 def user_cache() -> Path:
@@ -32,14 +43,15 @@ def replace_text(path: Path, text: str) -> None:
     replace_bytes(path, text.encode("utf-8"))
 
 
-def replace_bytes(path: Path, content: bytes) -> None:
+def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
     """Makes `content` that of a file; a reader, or whoever looks after a crash, sees the old one or the new.
 
     Two writers do not meet: each writes under a name of its own. A failure leaves the old content, and nothing else.
+    `mode` has the permissions of a new file, of which the user's umask takes some away.
     """
     temporary = path.with_name(f".{path.name[:MOST_NAME]}.{secrets.token_hex(4)}{WRITING}")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -47,3 +59,61 @@ def replace_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def replace_folder(folder: Path, temporary: Path) -> None:
+    """Makes the folder `temporary`, next to it, that of the name `folder`; an older one is deleted then."""
+    old = temporary.with_name(f"{temporary.name.removesuffix(WRITING)}-old{WRITING}")
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)  # of a writer that was killed
+        folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Holds the lock of what is at `path` against all other processes and threads: for reading, changing, writing.
+
+    The system releases it if the process dies. A disk that has no locks is written to without. Raises RunError if the
+    lock stays taken for so many seconds.
+    """
+    from filelock import FileLock, Timeout  # takes time to import, which only writers need
+
+    place = path.with_name(f".{path.name[:MOST_NAME]}.lock")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place, timeout=seconds)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise RunError(
+            f"another process has held {place} for more than {seconds:.0f} s: try again, or end that process"
+        ) from error
+    except NotImplementedError:
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
+    """Deletes what writers that were killed left half written in `folder`, if it is older than so many seconds.
+
+    Without an age nobody else may be writing there. What cannot be deleted stays.
+    """
+    for path in folder.glob(f".*{WRITING}"):
+        try:
+            if time.time() - path.lstat().st_mtime < older_than:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError:
+            continue

@@ -5,6 +5,7 @@ stays FileNotFoundError: callers know what it means. JSON may hold halves of cha
 bytes: files keep them, pages cannot show them.
 """
 
+import errno
 import json
 import os
 import stat
@@ -57,41 +58,47 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError(" ".join(str(error).split())) from None
 
 
-def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
-    """The content of a regular file of at most `most` bytes.
+def read_bounded(path: Path, most: int | None = MOST_BYTES, start: int | None = None) -> bytes:
+    """The content of a regular file of at most `most` bytes, or its first `start` bytes.
 
     Raises InputError for anything else that has a name (a pipe would wait for ever), and OSError as `open`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise InputError(f"{path} is a socket, where a file was expected: move it away") from error
+        raise
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             kind = next((words for is_kind, words in KINDS_OF_FILES if is_kind(mode)), "something else")
             raise InputError(f"{path} is {kind}, where a file was expected: move it away")
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(most + 1)
+            content = file.read(start if start is not None else -1 if most is None else most + 1)
     finally:
         os.close(descriptor)
-    if len(content) > most:
+    if most is not None and len(content) > most:
         raise InputError(f"{path} has more than {most:,} bytes, which is more than such a file can have: move it away")
     return content
 
 
 def read_json(path: Path) -> Any:
     """The value in a JSON file; raises InputError if it is damaged, and OSError as `open`."""
-    content = read_bounded(path)
-    try:
-        return parse_json(content)
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: it is not JSON that can be read ({error})") from error
+    return _value(read_bounded(path), path)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """As `read_json`, for a file that holds an object."""
-    tree = read_json(path)
-    if not isinstance(tree, dict):
-        raise InputError(f"{path} is damaged: it does not hold an object, as {{...}}")
-    return tree
+    return _object(read_bounded(path), path)
+
+
+def read_printable(path: Path) -> dict[str, Any]:
+    """As `read_json_object`, with the texts that a page can show (see `printable_tree`)."""
+    content = read_bounded(path)
+    tree = _object(content, path)
+    # UTF-8 has no halves of characters, so that only escapes can make them
+    return printable_tree(tree) if b"\\ud" in content or b"\\uD" in content else tree
 
 
 def read_as(path: Path, kind: type[T]) -> T:
@@ -108,3 +115,17 @@ def as_record(tree: Mapping[str, Any], kind: type[T], path: Path) -> T:
         return as_dataclass(tree, kind)
     except InputError as error:
         raise InputError(f"{path} is damaged: {error}") from error
+
+
+def _value(content: bytes, path: Path) -> Any:
+    try:
+        return parse_json(content)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: it is not JSON that can be read ({error})") from error
+
+
+def _object(content: bytes, path: Path) -> dict[str, Any]:
+    tree = _value(content, path)
+    if not isinstance(tree, dict):
+        raise InputError(f"{path} is damaged: it does not hold an object, as {{...}}")
+    return tree

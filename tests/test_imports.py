@@ -28,7 +28,9 @@ NEVER = {
 ENTRIES = {
     "datasets": {"dream/data/corpora/hub.py"},
     "diffusers": {"dream/model/latents.py"},
+    "filelock": {"dream/files.py"},
     "lightning_fabric": {"dream/training/devices.py"},
+    "huggingface_hub": {"dream/weights/hub.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
     "timm": {
         "dream/evaluation/classes/probe.py",

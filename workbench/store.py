@@ -4,6 +4,7 @@ Each has a folder in the workspace with the record (`record.zarr`), its origin (
 folder is hidden while it is being written, so that it appears whole or not at all.
 """
 
+import os
 import re
 import secrets
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, cast, get_args
@@ -18,8 +20,8 @@ from typing import Any, Literal, cast, get_args
 from PIL import Image
 
 from dream.errors import InputError
-from dream.files import check_writable
-from dream.json_text import format_json, parse_json, printable_tree
+from dream.files import ABANDONED_SECONDS, check_writable
+from dream.json_text import as_record, format_json, read_printable
 from dream.plain_text import require_text
 from workbench.workspace import Workspace
 
@@ -29,10 +31,12 @@ ABOUT, RECORD, THUMBNAIL = "about.json", "record.zarr", "thumbnail.png"
 FORMAT = 1
 THUMBNAIL_SIDE = 144
 """Smaller pictures are enlarged by a whole factor to at least this side in pixels; larger ones are shrunk."""
+LATEST = 2.0**37
+"""Seconds since 1970 that are still a date (about the year 6300)."""
+MOST_REMEMBERED = 20_000
+"""Decodes whose description is kept in memory, until its file changes."""
 HIDDEN = "."
 """Name prefix of folders that are still being written."""
-ABANDONED_SECONDS = 86_400.0
-"""Age at which an unfinished folder is considered left over from a killed process."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,24 @@ class StoredDecode:
     def when(self) -> str:
         """Date and time of creation, formatted."""
         return f"{datetime.fromtimestamp(self.created):%Y-%m-%d %H:%M}"
+
+    @cached_property
+    def text(self) -> str:
+        """Searchable text in lower case, with names before their values, as in `seed 5`."""
+        about = dict(self.about)
+        settings = about.pop("settings", {})
+        pairs = {**about, **(settings if isinstance(settings, dict) else {})}
+        plain = (f"{name} {value}" for name, value in pairs.items() if isinstance(value, (str, int, float)))
+        return " ".join([self.prompt, self.id, self.kind, *plain]).lower()
+
+
+@dataclass(frozen=True)
+class _StoredAbout:
+    format: int
+    kind: Kind
+    prompt: str
+    created: float
+    about: dict[str, Any]
 
 
 class Draft:
@@ -118,7 +140,7 @@ def list_stored(workspace: Workspace, kind: str | None = None, query: str = "") 
     """
     readable = [stored for stored in map(_try, _folders(workspace)) if stored is not None]
     words = query.lower().split()
-    matches = [s for s in readable if kind in (None, s.kind) and all(word in _text(s) for word in words)]
+    matches = [s for s in readable if kind in (None, s.kind) and all(word in s.text for word in words)]
     return sorted(matches, key=lambda stored: stored.created, reverse=True)
 
 
@@ -133,20 +155,34 @@ def open_stored(workspace: Workspace, id: str) -> StoredDecode:
 
 
 def open_folder(folder: Path) -> StoredDecode:
-    """Opens the stored decode in any folder; raises InputError if it is damaged."""
+    """Opens the stored decode in any folder; raises InputError if it is damaged. What is wanted again is remembered."""
+    return _open(str(folder))
+
+
+def _open(folder: str) -> StoredDecode:
     try:
-        tree = printable_tree(parse_json((folder / ABOUT).read_text(encoding="utf-8")))
-        if tree["format"] != FORMAT or tree["kind"] not in get_args(Kind):
-            raise ValueError(f"format {tree['format']}, kind {tree['kind']}")
-        if not (folder / RECORD).is_dir():
-            raise ValueError(f"no {RECORD}")
-        prompt, created, about = str(tree["prompt"]), float(tree["created"]), dict(tree["about"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        found = os.stat(f"{folder}/{ABOUT}")
+    except OSError as error:
         raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
-    picture = folder / THUMBNAIL
-    return StoredDecode(
-        folder.name, folder, tree["kind"], prompt, created, about, picture if picture.is_file() else None
-    )
+    whole, shown = os.path.isdir(f"{folder}/{RECORD}"), os.path.isfile(f"{folder}/{THUMBNAIL}")
+    return _opened(folder, (found.st_mtime_ns, found.st_size, found.st_ino), whole, shown)
+
+
+@lru_cache(MOST_REMEMBERED)
+def _opened(place: str, _stamp: tuple[int, int, int], whole: bool, shown: bool) -> StoredDecode:
+    folder, about = Path(place), Path(f"{place}/{ABOUT}")
+    try:
+        if not whole:
+            raise InputError(f"it has no {RECORD}")
+        stored = as_record(read_printable(about), _StoredAbout, about)
+        if stored.format != FORMAT:
+            raise InputError(f"it has format {stored.format}, and this version reads {FORMAT}")
+        if abs(stored.created) > LATEST:
+            raise InputError(f"'created' is no time: {stored.created:g}")
+    except (OSError, InputError) as error:
+        raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
+    thumbnail = folder / THUMBNAIL if shown else None
+    return StoredDecode(folder.name, folder, stored.kind, stored.prompt, stored.created, stored.about, thumbnail)
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:
@@ -160,11 +196,11 @@ def delete_stored(workspace: Workspace, id: str) -> None:
     shutil.rmtree(hidden, ignore_errors=True)
 
 
-def _folders(workspace: Workspace) -> Iterator[Path]:
+def _folders(workspace: Workspace) -> Iterator[str]:
     if workspace.decodes.is_dir():
-        for folder in workspace.decodes.iterdir():
-            if folder.is_dir() and not folder.name.startswith(HIDDEN):
-                yield folder
+        with os.scandir(workspace.decodes) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(HIDDEN) and entry.is_dir()]
+        yield from (f"{workspace.decodes}/{name}" for name in names)
 
 
 def _folder_of(workspace: Workspace, id: str) -> Path:
@@ -174,20 +210,11 @@ def _folder_of(workspace: Workspace, id: str) -> Path:
     return folder
 
 
-def _try(folder: Path) -> StoredDecode | None:
+def _try(folder: str) -> StoredDecode | None:
     try:
-        return open_folder(folder)
+        return _open(folder)
     except InputError:
         return None
-
-
-def _text(stored: StoredDecode) -> str:
-    """Searchable text in lower case, with names before their values, as in `seed 5`."""
-    about = dict(stored.about)
-    settings = about.pop("settings", {})
-    pairs = {**about, **(settings if isinstance(settings, dict) else {})}
-    plain = (f"{name} {value}" for name, value in pairs.items() if isinstance(value, (str, int, float)))
-    return " ".join([stored.prompt, stored.id, stored.kind, *plain]).lower()
 
 
 def _slug(prompt: str) -> str:

@@ -6,13 +6,15 @@ A path typed by a user must stay inside, unless the workspace's settings file al
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from dream.data.content import INSIDE
 from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.json_text import read_as
 from dream.plain_text import require_text
+from dream.weights.hub import LOCAL_ONLY
 
 VARIABLE = "DREAM_WORKSPACE"
 """Environment variable that names the folder; the default is the working directory."""
@@ -26,15 +28,21 @@ PATTERN = "*?[{"
 @dataclass(frozen=True)
 class _Settings:
     outside: bool = False
+    token: bool = True
+    hub: bool = False
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder and its one setting."""
+    """The folder and its settings."""
 
     root: Path
     outside: bool = False
     """Whether paths outside the folder may be read."""
+    token: bool = True
+    """Whether a browser needs the workspace's token."""
+    hub: bool = False
+    """Whether the app may fetch models that a configuration names from a hub."""
 
     @property
     def runs(self) -> Path:
@@ -68,7 +76,13 @@ class Workspace:
         """
         if not require_text(text, "the path").strip():
             raise InputError("no path given: name a file or folder in the workspace")
-        path = (self.root / Path(text.strip()).expanduser()).resolve()
+        try:
+            path = (self.root / Path(text.strip()).expanduser()).resolve()
+            path.exists()
+        except OSError as error:
+            raise InputError(f"{text.strip():.80} is no path: {error.strerror}") from error
+        except (ValueError, RuntimeError) as error:
+            raise InputError(f"{text.strip():.80} is no path: {error}") from error
         if not self.outside and not path.is_relative_to(self.root.resolve()):
             raise InputError(
                 f"{text.strip()} is outside of the workspace {self.root}: move it there, or allow "
@@ -117,6 +131,17 @@ class Workspace:
         return details
 
 
+def confine(workspace: Workspace) -> None:
+    """Confines data and models of this process and its children to the workspace's settings.
+
+    Data lie in the workspace unless it allows other places; models are asked of no hub unless it says so.
+    """
+    if not workspace.outside:
+        os.environ[INSIDE] = str(workspace.root.resolve())
+    if not workspace.hub:
+        os.environ[LOCAL_ONLY] = "1"
+
+
 def open_workspace(root: Path | None = None) -> Workspace:
     """Opens the workspace at `root`, by default `DREAM_WORKSPACE` or the working directory.
 
@@ -129,6 +154,7 @@ def open_workspace(root: Path | None = None) -> Workspace:
     if not settings.is_file():
         return Workspace(root)
     try:
-        return Workspace(root, read_as(settings, _Settings).outside)
+        return Workspace(root, **asdict(read_as(settings, _Settings)))
     except InputError as error:
-        raise InputError(f'{error}; expected {{"outside": true}} or false: fix or delete the file') from error
+        expected = '{"outside": true, "token": true, "hub": true}, each true or false'
+        raise InputError(f"{error}; expected {expected}: fix or delete the file") from error

@@ -13,7 +13,7 @@ from workbench.figures.training_parts import middle_cut
 from workbench.figures.training_runs import MEASURES, RunsLook, plot_runs_measure
 from workbench.runs.compare import SheetOf, common_prompts, differences, sheet_at, sheet_steps
 from workbench.runs.folders import picture_file, record_or_problem
-from workbench.runs.notes import Note, all_tags, read_note, write_note
+from workbench.runs.notes import Note, all_tags, change_note, read_note
 from workbench.runs.trainings import Training
 from workbench.workspace import open_workspace
 
@@ -167,20 +167,22 @@ def _note(training: Training, known: list[str]) -> None:
     st.markdown(f"**{as_text(training.name)}** · {training.state}")
     kept = read_note(open_workspace(), training.name)
     tags, text = RUNS.input("tags", training.name), RUNS.input("text", training.name)
-    if st.session_state.get(RUNS.name("kept", training.name)) != kept:  # another tab may have changed it
+    before = st.session_state.get(RUNS.name("kept", training.name))
+    if before is not None and tags in st.session_state and text in st.session_state:
+        wanted = Note(tuple(st.session_state[tags]), st.session_state[text])
+        if wanted != before:
+            kept = change_note(open_workspace(), training.name, before, wanted)
+    if before != kept:  # this tab has changed it, or another one
         st.session_state[RUNS.name("kept", training.name)] = kept
         st.session_state[tags], st.session_state[text] = list(kept.tags), kept.text
-    given = st.multiselect(
+    st.multiselect(
         "Tags",
         sorted({*known, *kept.tags}),
         key=tags,
         accept_new_options=True,
         help="Choose or type tags; saved at once.",
     )
-    written = st.text_area("Notes", key=text, height=68, help="Saved when you leave the box.")
-    wanted = Note(tuple(given), written)
-    if wanted != kept:
-        st.session_state[RUNS.name("kept", training.name)] = write_note(open_workspace(), training.name, wanted)
+    st.text_area("Notes", key=text, height=68, help="Saved when you leave the box.")
     with st.container(horizontal=True):
         _links(training)
 

@@ -12,6 +12,7 @@ from dream.console import print_out
 from dream.errors import InputError
 from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset
+from dream.training.stopping import early_stop
 
 DEFAULT_PRESET, DEFAULT_OBJECTIVE = "tiny", "dream"
 AUTO = "auto"
@@ -58,7 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Trains, then prints the run's folder and the command that uses or continues it."""
-    started = time.monotonic()
+    with early_stop():
+        _run(args, time.monotonic())
+
+
+def _run(args: argparse.Namespace, started: float) -> None:
     if args.start_from is not None:
         from dream.pretrained import checkpoint_of
 

@@ -2,8 +2,11 @@
 
 import difflib
 import glob
+import itertools
+import math
 import os
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dream.data.corpora.not_tars import why_no_shard
@@ -17,30 +20,36 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d{1,15})\.\.(\d{1,15})")
 
 
-def expand_braces(pattern: str, source: str = "") -> list[str]:
-    """Expands `a-{00..02}.tar` to three names and `{x,y}` to two; several braces multiply.
+def expand_braces(pattern: str, source: str = "") -> Iterator[str]:
+    """Expands `a-{00..02}.tar` to three names and `{x,y}` to two, one after the other; several braces multiply.
 
-    Raises InputError, naming the whole `source`, for other braces, and for more than MOST_SHARDS names.
+    Raises InputError at once, naming the whole `source`, for other braces, and for more than MOST_SHARDS names.
     """
     source = source or pattern
-    match = _BRACES.search(pattern)
-    if match is None:
-        return [pattern]
-    inner = match.group(1)
+    parts = _BRACES.split(pattern)  # text, inside of a brace, text, ...
+    choices = [_choices(inner, source) for inner in parts[1::2]]
+    count = math.prod(map(len, choices))
+    if count > MOST_SHARDS:
+        raise InputError(f"'{source}' names {count:,} files, more than {MOST_SHARDS:,}: check the range")
+    return (
+        parts[0] + "".join(choice + text for choice, text in zip(chosen, parts[2::2], strict=True))
+        for chosen in itertools.product(*choices)
+    )
+
+
+def _choices(inner: str, source: str) -> Sequence[str]:
+    """What the inside of a brace stands for."""
     if numbers := _RANGE.fullmatch(inner):
         first, last = numbers.groups()
         if int(first) > int(last):
             raise InputError(f"the range {{{inner}}} in '{source}' is empty: write the smaller number first")
-        width = len(first) if first.startswith("0") else 0
-        _check_count(int(last) - int(first) + 1, source)
-        choices = [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
-    elif "," in inner:
-        choices = inner.split(",")
-    else:
-        raise InputError(f"cannot read {{{inner}}} in '{source}': write a range {{000000..000003}} or a list {{a,b}}")
-    head, tail = pattern[: match.start()], expand_braces(pattern[match.end() :], source)
-    _check_count(len(choices) * len(tail), source)
-    return [head + choice + rest for choice in choices for rest in tail]
+        width, count = len(first) if first.startswith("0") else 0, int(last) - int(first) + 1
+        if count > MOST_SHARDS:
+            raise InputError(f"'{source}' names {count:,} files, more than {MOST_SHARDS:,}: check the range")
+        return [f"{number:0{width}d}" for number in range(int(first), int(last) + 1)]
+    if "," in inner:
+        return inner.split(",")
+    raise InputError(f"cannot read {{{inner}}} in '{source}': write a range {{000000..000003}} or a list {{a,b}}")
 
 
 def shard_paths(source: str) -> list[Path]:
@@ -87,12 +96,12 @@ def _named_paths(source: str) -> list[Path]:
             return literal
         raise
     paths: list[Path] = []
-    for pattern in patterns:
+    for place, pattern in enumerate(patterns):
         if is_there(folder + pattern):
             paths.append(Path(folder + pattern))
         elif not glob.has_magic(pattern):
-            missing = sum(not glob.has_magic(p) and not is_there(folder + p) for p in patterns)
-            among = f" (and {missing - 1:,} more of {len(patterns):,} files)" if missing > 1 else ""
+            missing = [not glob.has_magic(later) and not is_there(folder + later) for later in patterns]
+            among = f" (and {sum(missing):,} more of {place + 1 + len(missing):,} files)" if any(missing) else ""
             raise InputError(f"there is no '{folder}{pattern}'{among}{_alternatives(Path(folder + pattern))}")
         else:
             # brackets may be a set of characters, or belong to the name
@@ -118,11 +127,6 @@ def _matched(folder: str, pattern: str) -> list[Path]:
         if os.path.isfile(path):
             found.setdefault(os.path.realpath(path) if "**" in pattern else path, path)
     return sorted(map(Path, found.values()))
-
-
-def _check_count(count: int, source: str) -> None:
-    if count > MOST_SHARDS:
-        raise InputError(f"'{source}' names {count:,} files, more than {MOST_SHARDS:,}: check the range")
 
 
 def _alternatives(path: Path) -> str:

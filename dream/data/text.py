@@ -19,6 +19,7 @@ from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
+from dream.weights.hub import hub_remark, local_model
 
 PAD_ID = 0
 BYTES = 256
@@ -196,7 +197,7 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
     from transformers import CLIPTokenizer
 
     try:
-        clip: Any = CLIPTokenizer.from_pretrained(name)
+        clip: Any = CLIPTokenizer.from_pretrained(local_model(name))
         tokens = Tokenizer.from_str(clip.backend_tokenizer.to_str())
         if tokens.get_vocab_size() <= BYTES:  # transformers makes an empty one where it finds no files
             raise FileNotFoundError("no vocab.json and merges.txt")
@@ -204,7 +205,7 @@ def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
             f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder "
-            f"with vocab.json and merges.txt, or a hub name"
+            f"with vocab.json and merges.txt, or a hub name{hub_remark()}"
         ) from error
     words = decoders.Replace("</w>", " ")  # transformers does this step of decoding outside `tokenizers`
     tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])

@@ -6,10 +6,11 @@ from outside.
 
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from dream.data.formats import FORMATS
 from dream.data.picture_bytes import format_of, silence_decoders, without_texts
@@ -20,6 +21,13 @@ Pixels = np.ndarray
 
 MAX_PIXELS = 100_000_000
 """Pictures with more pixels are not decoded (a file of a few kB can claim gigabytes)."""
+MAX_MEMORY = 400_000_000
+"""Bytes that the pixels of a picture may take while it is decoded; those that would take more are not."""
+_BAND = 64
+"""Rows that are converted at a time, so that only the whole picture and its result are in memory."""
+_ONE_BYTE, _DEEP = ("1", "L", "P"), ("I", "F")
+_WHOLE_FRAME = {"WEBP": 16, "AVIF": 8, "GIF": 4}
+"""Bytes per pixel that a decoder takes next to its result."""
 
 # PIL warns on the terminal about odd EXIF data and palettes, and about large pictures, which MAX_PIXELS rejects.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -122,10 +130,27 @@ def _decoded(content: bytes, formats: tuple[str, ...]) -> Image.Image:
     image = Image.open(io.BytesIO(content), formats=formats)
     if image.width * image.height > MAX_PIXELS:
         raise BrokenPicture(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+    if (needed := memory_to_decode(image)) > MAX_MEMORY:
+        size = f"{image.width} x {image.height} pixels of mode {image.mode}"
+        raise BrokenPicture(f"{size} take {needed / 1e6:,.0f} MB to decode, more than {MAX_MEMORY / 1e6:,.0f}")
     image.load()
     if not min(image.size):
         raise BrokenPicture(f"{image.width} x {image.height} pixels: there is nothing in it")
     return image
+
+
+def memory_to_decode(image: Image.Image) -> int:
+    """Bytes that the pixels of an opened picture take at most until they are RGB; nothing is decoded for it."""
+    own = 1 if image.mode in _ONE_BYTE else 2 if image.mode.startswith("I;16") else 4
+    turned = own if _orientation(image) != 1 else 0
+    if image.mode in _DEEP or image.mode.startswith("I;16"):
+        convert = own + 5  # the numbers, the grey picture, RGB
+    elif _is_transparent(image):
+        convert = 4
+    else:
+        convert = 0 if image.mode == "RGB" else 4
+    decoder = 6 if image.info.get("progressive") else _WHOLE_FRAME.get(str(image.format), 0)
+    return image.width * image.height * (own + max(decoder, turned, convert))
 
 
 def _reason(error: Exception, content: bytes, formats: tuple[str, ...]) -> str:
@@ -143,20 +168,41 @@ def _reason(error: Exception, content: bytes, formats: tuple[str, ...]) -> str:
 def _upright(image: Image.Image) -> Image.Image:
     """`image` rotated by its EXIF orientation; unchanged if the EXIF data cannot be read."""
     try:
-        return ImageOps.exif_transpose(image)
+        return ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
     except Exception:  # a good picture with broken EXIF data: struct.error, SyntaxError, ValueError, ...
         return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The number of its EXIF orientation; 1 is upright."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as above
+        return 1
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
     """`image` in mode RGB, 8 bits per channel, with transparent parts white."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _from_deep_grey(image).convert("RGB")
-    if image.mode in ("RGBA", "LA", "PA", "RGBa") or "transparency" in image.info:
-        layer = image.convert("RGBA")
+    if not _is_transparent(image):
+        return image if image.mode == "RGB" else image.convert("RGB")
+    opaque = Image.new("RGB", image.size)
+    for box in _bands(image):
+        layer = image.crop(box).convert("RGBA")
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+        opaque.paste(Image.alpha_composite(white, layer).convert("RGB"), box)
+    return opaque
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Boxes of a few rows that make up the picture."""
+    for top in range(0, image.height, _BAND):
+        yield 0, top, image.width, min(top + _BAND, image.height)
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
@@ -165,15 +211,21 @@ def _from_deep_grey(image: Image.Image) -> Image.Image:
     Where values go beyond 16 bits, their maximum is white. What is no number is black. Raises BrokenPicture if nothing
     in it is a number.
     """
-    values = np.asarray(image, dtype=np.float64)
-    if not np.isfinite(values).any():
+    values = np.asarray(image)
+    bands = [slice(top, bottom) for _, top, _, bottom in _bands(image)]
+    finite = (part[np.isfinite(part)] for part in (values[band] for band in bands))
+    largest = [float(each.max(initial=0)) for each in finite if each.size]
+    if not largest:
         raise BrokenPicture("none of its pixels is a number")
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    greatest = values.max(initial=0.0)
-    if greatest > 65535:
-        values = values * (255.0 / greatest)
-    elif image.mode == "F" and greatest <= 1.0:
-        values = values * 255.0
-    elif image.mode not in ("I", "F") or greatest > 255:
-        values = values / 257.0
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8), "L")
+    greatest = max(largest)
+    grey = np.empty(values.shape, dtype=np.uint8)
+    for band in bands:
+        part = np.nan_to_num(values[band].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        if greatest > 65535:
+            part = part * (255.0 / greatest)
+        elif image.mode == "F" and greatest <= 1.0:
+            part = part * 255.0
+        elif image.mode not in ("I", "F") or greatest > 255:
+            part = part / 257.0
+        grey[band] = np.clip(np.rint(part), 0, 255)
+    return Image.fromarray(grey, "L")

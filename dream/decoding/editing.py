@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 from dream.config import ImageConfig
 from dream.decoding.state import Given
 from dream.errors import InputError
+from dream.json_text import read_bounded
 from dream.model.latents import ImageTokenizer
 
 
@@ -74,7 +75,7 @@ def open_square(path: Path, size: int) -> Tensor:
     if not path.is_file():
         raise InputError(f"no such picture: {path}")
     try:
-        return torch.from_numpy(load_pixels(path.read_bytes(), size)).unsqueeze(0)
+        return torch.from_numpy(load_pixels(read_bounded(path), size)).unsqueeze(0)
     except BrokenPicture as error:
         raise InputError(f"{path} cannot be used as a picture: {error}") from error
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from dream import __version__
 from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
-from dream.json_text import format_json, parse_json
+from dream.json_text import format_json, parse_json, read_bounded
 from dream.plain_text import escaped, printable
 
 Picture = np.ndarray
@@ -131,7 +131,7 @@ def read_about(path: Path) -> dict[str, Any]:
     """The `about` that `save_png` stored; raises InputError for any other file."""
     if not path.is_file():
         raise InputError(f"no such picture: {path}")
-    return about_of(path.read_bytes(), str(path))
+    return about_of(read_bounded(path), str(path))
 
 
 def about_of(content: bytes, name: str) -> dict[str, Any]:

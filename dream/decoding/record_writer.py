@@ -4,7 +4,6 @@ A record appears whole or not at all: it is written next to its place and rename
 used, so that decoding works without it.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from torch import Tensor
 from dream.decoding.record import FORMAT, GIVEN, VERSION, About, DecodeRecord
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
+from dream.files import ABANDONED_SECONDS, WRITING, remove_leftovers, replace_folder
 
 _EMPTY: dict[str, tuple[Any, float]] = {
     "tokens": (np.float32, np.nan),
@@ -51,9 +51,14 @@ class RecordWriter:
         empty = {name: _EMPTY[name] for name in shapes if name != "previews"}
         self.arrays = {name: np.full(shapes[name], fill, dtype) for name, (dtype, fill) in empty.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        self.group = _create_group(self.folder)
-        self.previews = _create(self.group, "previews", shapes["previews"], np.uint8, 0, 2)
+        remove_leftovers(path.parent, ABANDONED_SECONDS)
+        self.folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=WRITING, dir=path.parent))
+        try:
+            self.group = _create_group(self.folder)
+            self.previews = _create(self.group, "previews", shapes["previews"], np.uint8, 0, 2)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def __enter__(self) -> "RecordWriter":
         return self
@@ -128,14 +133,8 @@ class RecordWriter:
             chunks[name] = stored.nchunks_initialized
         about = self.about.to_dict()
         self.group.attrs.update({"format": FORMAT, "version": VERSION, "about": about, "chunks": chunks})
-        if self.path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.old.", dir=self.path.parent))
-            os.rename(self.path, old / "record")
-            os.rename(self.folder, self.path)
-            shutil.rmtree(old)
-        else:
-            os.rename(self.folder, self.path)
-        self.path.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+        self.folder.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+        replace_folder(self.path, self.folder)
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

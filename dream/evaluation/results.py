@@ -14,7 +14,7 @@ from typing import Any
 from dream.errors import InputError
 from dream.evaluation.statistics import Estimate, Measure
 from dream.fields import as_dataclass
-from dream.files import replace_text
+from dream.files import locked, replace_text
 from dream.json_text import read_json_object
 
 MAY_BE_UNDEFINED = {"AUC", "AUC within reach", "mIoU", "pixel accuracy"}
@@ -182,11 +182,12 @@ def read_folder(folder: Path) -> list[Results]:
 def add_entry(folder: Path, name: str, model: str, entry: TaskResult) -> None:
     """Writes an entry into the model's file; it replaces one that answers the same question.
 
-    Reads the file again first, so that two evaluations of one model into one folder lose nothing.
+    Reads the file again first, under its lock, so that evaluations of one model into one folder lose nothing.
     """
-    before = read_or_new(folder, name, model).entries
-    kept = [e for e in before if not e.same_question(entry)]
-    write_results(folder, Results(name, model, (*kept, entry)))
+    with locked(results_path(folder, name)):
+        before = read_or_new(folder, name, model).entries
+        kept = [e for e in before if not e.same_question(entry)]
+        write_results(folder, Results(name, model, (*kept, entry)))
 
 
 def write_results(folder: Path, results: Results) -> None:

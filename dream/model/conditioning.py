@@ -12,6 +12,7 @@ from dream.data.reading import TextReader
 from dream.data.text import CaptionTokenizer, Piece
 from dream.errors import InputError
 from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.hub import hub_remark, local_model
 from dream.weights.reading import check_model_folder
 
 
@@ -102,7 +103,7 @@ def _t5_tokenizer(config: TextConfig) -> Any:
 
     check_model_folder(Path(config.t5).expanduser())
     try:
-        return AutoTokenizer.from_pretrained(config.t5)
+        return AutoTokenizer.from_pretrained(local_model(config.t5))
     except (OSError, ValueError) as error:
         raise _t5_missing(config, error) from error
 
@@ -112,7 +113,7 @@ def _load_t5(config: TextConfig) -> tuple[Any, Any]:
 
     tokenizer = _t5_tokenizer(config)
     try:
-        model = T5EncoderModel.from_pretrained(config.t5, use_safetensors=True)
+        model = T5EncoderModel.from_pretrained(local_model(config.t5), use_safetensors=True)
     except (OSError, ValueError) as error:
         raise _t5_missing(config, error) from error
     if model.config.d_model != config.conditioning_width:
@@ -129,5 +130,5 @@ def _t5_missing(config: TextConfig, error: Exception) -> InputError:
     return InputError(
         f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
         f"model.safetensors and tokenizer files, or the name of a reachable hub model; "
-        f"text.conditioning=learned needs none ({reason})"
+        f"text.conditioning=learned needs none ({reason}){hub_remark()}"
     )

@@ -12,6 +12,7 @@ from torch import Generator, Tensor, nn
 from dream.config import ImageConfig
 from dream.errors import InputError
 from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.hub import hub_remark, local_model
 from dream.weights.reading import check_model_folder
 
 
@@ -120,11 +121,12 @@ def _load_vae(config: ImageConfig) -> nn.Module:
         ) from error
     check_model_folder(Path(config.vae).expanduser())
     try:
-        vae = AutoencoderKL.from_pretrained(config.vae, use_safetensors=True)
+        vae = AutoencoderKL.from_pretrained(local_model(config.vae), use_safetensors=True)
     except (OSError, ValueError) as error:
         raise InputError(
             f"cannot load the VAE '{config.vae}' (image.vae): expected a folder with config.json and "
             f"diffusion_pytorch_model.safetensors, or the name of a reachable hub model ({_first_line(error)})"
+            f"{hub_remark()}"
         ) from error
     stride = 2 ** (len(vae.config.block_out_channels) - 1)
     if (vae.config.latent_channels, stride) != (config.channels, config.stride):

@@ -10,6 +10,7 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.weights.finite import require_finite, require_finite_weights
+from dream.weights.hub import refuse_pretrained
 from dream.weights.reading import check_weights_file
 
 
@@ -59,6 +60,8 @@ def _load_teacher(config: DreamConfig) -> Any:
         options["img_size"] = c.teacher_size
     if c.teacher_weights:
         check_weights_file(Path(c.teacher_weights))
+    else:
+        refuse_pretrained(c.teacher, "objective.teacher_weights")
     try:
         if c.teacher_weights:
             model = timm.create_model(c.teacher, pretrained=False, checkpoint_path=c.teacher_weights, **options)

@@ -6,7 +6,6 @@ A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensor
 generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -27,7 +26,8 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
-from dream.json_text import parse_json
+from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_folder
+from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
 from dream.training.optim import whole
@@ -37,7 +37,6 @@ FORMAT = 1
 """Version of the layout; a checkpoint of another version is refused."""
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints."""
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Tensors = Mapping[str, Tensor]
 
@@ -91,7 +90,7 @@ def save_checkpoint(
     """Writes a checkpoint of `run` (see `write_checkpoint`) and returns its folder; older ones stay."""
     folder = checkpoint_folder(run, state.step)
     # a name of its own: a training that lost the folder must not write into what its successor writes
-    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.writing")
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{WRITING}")
     write_checkpoint(folder, state, tensors, tokenizer, check, temporary)
     return folder
 
@@ -109,7 +108,7 @@ def write_checkpoint(
     The folder appears whole or not at all, and replaces an older one. `check` may raise right before it appears,
     because writing takes long; until then the files are in `temporary`. Raises RunError if the disk is full.
     """
-    temporary = temporary or folder.with_name(f".{folder.name}.writing")
+    temporary = temporary or folder.with_name(f".{folder.name}{WRITING}")
     with _cleared_on_failure(temporary):
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
@@ -124,9 +123,7 @@ def write_checkpoint(
         for path in [*temporary.rglob("*"), temporary]:
             _sync(path)
         check()
-        if folder.exists():  # a damaged one of this step, after a resume from an earlier one
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+        replace_folder(folder, temporary)  # one may be there: damaged, before a resume from an earlier one
         _sync(folder.parent)
 
 
@@ -173,9 +170,9 @@ def set_aside_after(run: Path, step: int) -> list[Path]:
 
 
 def remove_unfinished(run: Path) -> None:
-    """Deletes checkpoints that a killed process left half written."""
-    for path in checkpoints_folder(run).glob(".step-*.writing"):
-        shutil.rmtree(path)
+    """Deletes what a killed process left half written in the run's folder and those of checkpoints and samples."""
+    for folder in (run, checkpoints_folder(run), run / "samples", run / "tokenizer"):
+        remove_leftovers(folder)
 
 
 def read_state(folder: Path) -> TrainingState:
@@ -321,14 +318,13 @@ def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
     refuse_pointer(path)
     try:
-        tree = parse_json(path.read_bytes())
+        return read_json_object(path)
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
-    except ValueError as error:
-        raise _damaged(path, f"it is not JSON: {error}") from error
-    if not isinstance(tree, dict):
-        raise _damaged(path, "it is not a JSON object")
-    return tree
+    except OSError as error:
+        raise _damaged(path, f"it cannot be read ({error.strerror})") from error
+    except InputError as error:
+        raise InputError(f"{error}; {_earlier(folder)}") from error
 
 
 def _common_position(positions: list[Any]) -> Any:

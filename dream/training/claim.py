@@ -29,7 +29,7 @@ from types import TracebackType
 
 from dream.console import duration
 from dream.errors import InputError, RunError
-from dream.files import check_writable
+from dream.files import WRITING, check_writable
 from dream.json_text import parse_json
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
@@ -97,8 +97,10 @@ def claims_in(folder: Path) -> list[Path]:
 
 
 def holds_other_files(folder: Path) -> bool:
-    """Whether `folder` is a folder with anything in it besides claims."""
-    return folder.is_dir() and any(not path.name.startswith(_PREFIX) for path in folder.iterdir())
+    """Whether `folder` is a folder with anything in it besides claims and what a killed writer left half written."""
+    return folder.is_dir() and any(
+        not path.name.startswith(_PREFIX) and not path.name.endswith(WRITING) for path in folder.iterdir()
+    )
 
 
 def check_not_held(folder: Path, holder: Holder | None, option: str = "--out") -> None:

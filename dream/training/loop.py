@@ -5,6 +5,7 @@ averages, step and data position, on any number of ranks. Devices, schedule, bud
 """
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -21,13 +22,13 @@ from dream.errors import RunError
 from dream.losses import Losses, total_loss
 from dream.model.joint import CachedRows
 from dream.training import budget, optim, run_log
+from dream.training.data_watch import DataWatch
 from dream.training.devices import Fabric, build_fabric, most_of_ranks, started_ranks, sum_over_ranks
 from dream.training.draws import StepDraws, drop_captions
 from dream.training.lost_ranks import RankWatch, lost_ranks_in_words
 from dream.training.micro_batches import micro_batches, prepare, whole_batch_rows
 from dream.training.planning import plan
 from dream.training.request import TrainingStart, TrainRequest, config_to_launch
-from dream.training.run_log import Status
 from dream.training.setup import claimed, set_up
 from dream.training.state import Run, paint_samples, save_state, validate
 from dream.training.stopping import StopRequest, StopRequested, stop_signals
@@ -73,7 +74,14 @@ def train(request: TrainRequest) -> TrainResult:
         if start.finished:
             return TrainResult(request.out, start.step, start.step, None, fabric.global_rank)
         with RankWatch(started_ranks(fabric), lambda sentence: end_of_lost(request.out, fabric, sentence)):
-            return train_run(set_up(fabric, request, start, claim), request, start)
+            try:
+                run = set_up(fabric, request, start, claim)
+            except BaseException as error:
+                beat = run_log.read_heartbeat(request.out)
+                if beat is not None and beat.status == "starting" and beat.pid == os.getpid():
+                    run_log.RunLog(request.out, fabric.global_rank, claim).ending(error, beat.step, beat.end)
+                raise
+            return train_run(run, request, start)
 
 
 def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainResult:
@@ -89,9 +97,7 @@ def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainRes
                 with closing(prefetch(source)) as reading:
                     train_steps(run, reading, stop_request)
     except BaseException as error:
-        ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(OSError, RunError):  # a full disk or a lost claim must not hide what happened
-            run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
+        run.log.ending(error, run.step, run.end)
         raise
     stopped = stop_request.signal if run.step < run.end or not run.segments else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
@@ -100,9 +106,11 @@ def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainRes
 
 def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopRequest) -> None:
     """Trains from the run's step to its end, or until a stop is requested."""
-    config, tally, clock = run.config.train, Tally(run.fabric.device), Clock()
+    config, tally, clock, data = run.config.train, Tally(run.fabric.device), Clock(), DataWatch(run)
     while run.step < run.end:
-        batch, position = clock.wait_for(reading)
+        with data.saved_if_gone():
+            batch, position = clock.wait_for(reading)
+        data.look()
         gradients = take_step(run, batch, run.step, min(1.0, run.step / run.segments[0]))
         signal, broken, save, lost = most_of_ranks(
             run.fabric, request.number, is_broken(gradients), save_is_due(run), run.log.is_lost
@@ -121,7 +129,7 @@ def train_steps(run: Run, reading: Iterator[tuple[Batch, Any]], request: StopReq
             tally.add(losses, shares)
         clock.step_done()
         if run.step % config.log_every == 0 or run.step == run.end or stop:
-            write_row(run, tally, clock, gradients, factor)
+            write_row(run, tally, clock, gradients, factor, data.message)
         milestone(run, last=run.step == run.end, stop=stop, save=bool(save))
         if stop:
             return
@@ -187,8 +195,8 @@ def milestone(run: Run, *, last: bool, stop: bool, save: bool) -> None:
     run.fabric.barrier()
 
 
-def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, factor: float) -> None:
-    """Writes a row of the log, the progress line and a heartbeat."""
+def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, factor: float, remark: str) -> None:
+    """Writes a row of the log, the progress line and a heartbeat, which says `remark`."""
     train = run.config.train
     seconds, wait = clock.take()
     means = tally.take(lambda sums: sum_over_ranks(run.fabric, sums))
@@ -206,7 +214,7 @@ def write_row(run: Run, tally: Tally, clock: Clock, gradients: StepGradients, fa
         samples_per_second=speed,
         data_wait=wait,
     )
-    run.log.heartbeat("running", run.step, run.end, left)
+    run.log.heartbeat("running", run.step, run.end, left, remark)
     values = {"generative": means["generative_loss"], "contrastive": means["contrastive_loss"]}
     losses = "  ".join(f"{name} {value:.3f}" for name, value in values.items() if isinstance(value, float))
     text = f"step {run.step}/{run.end}  {losses}  {speed:.0f} pictures/s  {duration(left)} left"

@@ -1,6 +1,7 @@
 """The request for a training, checked against the files on disk before anything is written."""
 
 import math
+import os
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -232,11 +233,39 @@ def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> Drea
 
 
 def _chosen(request: TrainRequest) -> Path | None:
+    if request.checkpoint is None:
+        _require_listed(request.out)
     folders = ckpt.list_checkpoints(request.out)
     if request.checkpoint is None:
+        if not folders and (steps := [row["step"] for row in run_log.read_metrics(request.out, "train")]):
+            raise InputError(
+                f"{request.out} has logged {max(steps)} steps, but its checkpoints are gone: put them back into "
+                f"{ckpt.checkpoints_folder(request.out)}, or begin anew with --overwrite"
+            )
         return folders[-1] if folders else None
     for path in folders:
         if path.name == Path(request.checkpoint).name:
             return path
     names = ", ".join(path.name for path in folders) or "none"
     raise InputError(f"{request.out} has no checkpoint '{request.checkpoint}'; it has {names}")
+
+
+def _require_listed(run: Path) -> None:
+    """Raises InputError if checkpoints may be there that `list_checkpoints` cannot see.
+
+    The folder cannot be listed, or the newest checkpoint in it has lost its `state.json`.
+    """
+    folder = ckpt.checkpoints_folder(run)
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith("step-"))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be listed ({error.strerror}), so it is not known where the training stands: mend the "
+            "folder or its permissions, or begin anew with --overwrite"
+        ) from error
+    listed = [path.name for path in ckpt.list_checkpoints(run)]
+    if names and names[-1] not in listed:
+        instead = f"continue with --resume {listed[-1]}" if listed else "there is no other: begin anew with --overwrite"
+        raise InputError(f"{folder / names[-1]} is damaged: it lost its state.json; put it back, or {instead}")

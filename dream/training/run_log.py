@@ -9,30 +9,34 @@ of one. Nothing here imports torch.
 import json
 import math
 import os
-import shutil
+import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from dream.errors import InputError
-from dream.files import replace_bytes, replace_text
+from dream.errors import InputError, RunError
+from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_bytes, replace_text
 from dream.json_text import parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
 """Packages whose versions are stored in the run's record."""
+HEARTBEAT = "heartbeat.json"
+_BEAT_BYTES = 4096
+"""Size of a heartbeat: a later one fits into its place if the disk is full."""
 METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
 ROW_KINDS = ("train", "validation")
 _RECORD = {"source": str, "config": dict, "history": list}
 """Fields of a run's record that are relied on, if they are there."""
-CONTENTS = ("config.json", METRICS, "heartbeat.json", "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
-"""Everything that a run owns in its folder, and that overwriting deletes."""
+CONTENTS = ("config.json", METRICS, HEARTBEAT, "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
+"""Everything that a run owns in its folder, the record first, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
 
@@ -117,7 +121,24 @@ class RunLog:
             pid = os.getpid()
             progress = (status, step, end, seconds_left, time.time(), message)
             beat = Heartbeat(pid, process_start(pid), *progress, *own_table())
-            _replace_json(self.folder / "heartbeat.json", asdict(beat))
+            text = json.dumps(_finite(asdict(beat)), indent=1).ljust(_BEAT_BYTES - 1) + "\n"
+            try:
+                replace_text(self.folder / HEARTBEAT, text)
+            except OSError as error:
+                if error.errno not in DISK_FULL:
+                    raise
+                with (self.folder / HEARTBEAT).open("r+b") as file:  # in the place that the last one took
+                    file.write(text.encode())
+                    file.truncate()
+
+    def ending(self, error: BaseException, step: int, end: int) -> None:
+        """Writes that the training ended by `error`, if it can be written, so that it never hides what happened."""
+        status: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+        message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            message = f"the disk is full at step {step}: free some space and continue with --resume"
+        with suppress(OSError, RunError):
+            self.heartbeat(status, step, end, message=message)
 
     def report(self, tree: Mapping[str, Any]) -> None:
         """Replaces `report.json`, or `report-rank1.json` and so on: each rank reads its own share of the data."""
@@ -179,7 +200,7 @@ def read_metrics(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
 def read_heartbeat(folder: Path) -> Heartbeat | None:
     """The last heartbeat; None if there is none that can be read."""
     try:
-        return read_as(folder / "heartbeat.json", Heartbeat)
+        return read_as(folder / HEARTBEAT, Heartbeat)
     except (OSError, InputError):
         return None
 
@@ -214,12 +235,31 @@ def training_by_heartbeat(folder: Path) -> Holder | None:
 
 
 def delete_run(folder: Path) -> None:
-    """Deletes the files that a run owns in its folder, and nothing else: a claim stays with its holder."""
-    for path in [*(folder / name for name in CONTENTS), *folder.glob("report-rank*.json")]:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+    """Deletes the files that a run owns in its folder, and nothing else: a claim stays with its holder.
+
+    They are renamed aside first, the record last: InputError leaves the run as it was, and who is killed in between
+    leaves a folder that `--overwrite` takes again.
+    """
+    owned = [path for name in reversed(CONTENTS) if os.path.lexists(path := folder / name)]
+    owned = [*folder.glob("report-rank*.json"), *owned]
+    aside = folder / f".replaced-{secrets.token_hex(4)}{WRITING}"
+    moved: list[Path] = []
+    try:
+        if owned:
+            aside.mkdir()
+        for path in owned:
+            path.rename(aside / path.name)
+            moved.append(path)
+    except OSError as error:
+        for path in moved:
+            (aside / path.name).rename(path)
+        with suppress(OSError):
+            aside.rmdir()
+        raise InputError(
+            f"the run in {folder} cannot be replaced ({error.strerror}: {error.filename}), and is as it was: "
+            "change the permissions, or choose another --out"
+        ) from error
+    remove_leftovers(folder)
 
 
 def versions() -> dict[str, str]:

@@ -98,8 +98,8 @@ def open_run(
     log.check_claim()
     folder = log.folder
     about = {**facts, "versions": run_log.versions(), "git_commit": run_log.git_commit()}
+    checkpoint.remove_unfinished(folder)
     if start.resumed:
-        checkpoint.remove_unfinished(folder)
         moved = [path.name for path in checkpoint.set_aside_after(folder, start.step)] if start.checkpoint else []
         log.record(
             {

@@ -19,6 +19,14 @@ class StopRequested(Exception):
     """Raised where a stop request ends something that cannot go on later, e.g. the measuring of steps."""
 
 
+class StoppedEarly(KeyboardInterrupt):
+    """A stop request before there was anything to save; its text is the sentence, and `code` the exit code."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__("stopped before the first step: nothing was lost, and the same command begins again")
+        self.code = 128 + number
+
+
 class StopRequest:
     """The signal that asked any rank to stop, if one did; true from then on."""
 
@@ -45,6 +53,24 @@ class StopRequest:
             self.learn(number)
         elif number == signal.SIGINT and time.monotonic() - self.since > GRACE_SECONDS:
             raise KeyboardInterrupt
+
+
+@contextmanager
+def early_stop() -> Iterator[None]:
+    """Makes SIGNALS end the block in a sentence, wherever it is; `stop_signals` inside answers them otherwise."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise StoppedEarly(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in SIGNALS if number != signal.SIGINT}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

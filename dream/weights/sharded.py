@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dream.console import counted, few_of
 from dream.errors import InputError
-from dream.json_text import parse_json
+from dream.json_text import read_json_object
 from dream.pointer_files import refuse_pointer
 
 INDEX = ".index.json"
@@ -63,7 +63,7 @@ def set_of_index(index: Path) -> WeightSet:
     """The set that an index describes. Raises InputError if the index is damaged or names files elsewhere."""
     refuse_pointer(index)
     try:
-        tree = parse_json(index.read_bytes())
+        tree = read_json_object(index)
         places = tree["weight_map"].items()
         tensors = tuple((str(tensor), str(file)) for tensor, file in places)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

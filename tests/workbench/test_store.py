@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from dream.errors import InputError
+from workbench import store
 from workbench.store import begin, count_damaged, delete_stored, list_stored, open_stored
 from workbench.workspace import Workspace
 
@@ -102,3 +103,23 @@ def test_a_workspace_that_cannot_be_written_is_said(tmp_path):
     (tmp_path / "decodes").write_text("a file")
     with pytest.raises(InputError, match="file"):
         begin(Workspace(tmp_path), "decode", "a", {})
+
+
+def test_listing_again_reads_only_what_changed(workspace, monkeypatch):
+    kept = [put(workspace, f"prompt {number}") for number in range(5)]
+    list_stored(workspace)
+    read, reads = [], store.read_printable
+    monkeypatch.setattr(store, "read_printable", lambda path: read.append(path) or reads(path))
+    assert len(list_stored(workspace)) == 5 and count_damaged(workspace) == 0 and read == []
+    about = kept[2].path / "about.json"
+    about.write_text(about.read_text().replace("prompt 2", "another prompt"))
+    (kept[3].path / "thumbnail.png").unlink()
+    kept[4].record_path.rmdir()
+    assert {stored.prompt for stored in list_stored(workspace)} == {
+        "prompt 0",
+        "prompt 1",
+        "another prompt",
+        "prompt 3",
+    }
+    assert len(read) == 2 and count_damaged(workspace) == 1
+    assert open_stored(workspace, kept[3].id).thumbnail is None

@@ -9,16 +9,14 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
-from dream.errors import InputError, RunError
-from dream.files import replace_text
+from dream.errors import InputError
+from dream.files import locked, replace_text
 from dream.json_text import read_as
 from dream.training.processes import ProcessTable, is_alive
 from dream.training.run_log import find_training
@@ -29,8 +27,6 @@ State = Literal["queued", "running", "finished", "stopped", "failed", "killed"]
 
 PATIENCE = 20.0
 """Seconds after a stop request at which a job counts as not responding."""
-LOCK_SECONDS = 30.0
-"""Longest wait for the queue's lock, which is normally held for milliseconds."""
 TAIL_BYTES = 8192
 """Bytes read from the end of a log to find its last line."""
 
@@ -132,25 +128,9 @@ def job_file(workspace: Workspace, job_id: str) -> Path:
     return jobs_folder(workspace) / f"{job_id}.json"
 
 
-@contextmanager
-def locked(workspace: Workspace) -> Iterator[None]:
-    """Holds the queue's lock against all other processes and threads; it is released if the process dies.
-
-    Raises RunError if the lock stays taken for LOCK_SECONDS.
-    """
-    jobs_folder(workspace).mkdir(parents=True, exist_ok=True)
-    path = jobs_folder(workspace) / "lock"
-    lock = FileLock(path, timeout=LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise RunError(
-            f"another process has held {path} for more than {LOCK_SECONDS:.0f} s: try again, or end that process"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def queue_lock(workspace: Workspace) -> AbstractContextManager[None]:
+    """Holds the queue's lock while a block runs; raises RunError as `dream.files.locked`."""
+    return locked(jobs_folder(workspace) / "queue")
 
 
 def write_job(workspace: Workspace, job: Job) -> None:

@@ -27,13 +27,13 @@ from dream.json_text import read_as
 from dream.training import run_log
 from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
-from workbench.jobs.job import Job, Kind, State, job_file, jobs_folder, locked, read_job, write_job
+from workbench.jobs.job import Job, Kind, State, job_file, jobs_folder, queue_lock, read_job, write_job
 from workbench.workspace import Workspace, open_workspace
 
 POLL_SECONDS = 0.5
 """Polling interval for a job started by an earlier supervisor, whose process this one cannot wait for."""
-INTERRUPTED = 130
-"""Exit code of `dream` after Ctrl-C."""
+STOPPED = (130, 128 + signal.SIGTERM, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
+"""Exit codes of `dream` after a Ctrl-C, and after another signal that came before there was anything to save."""
 
 
 def enqueue(workspace: Workspace, kind: str, name: str, arguments: Sequence[str], out: Path) -> Job:
@@ -44,7 +44,7 @@ def enqueue(workspace: Workspace, kind: str, name: str, arguments: Sequence[str]
     if kind not in get_args(Kind):
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind}")
     now, out = time.time(), (workspace.root / out).absolute()
-    with locked(workspace):
+    with queue_lock(workspace):
         for other in list_jobs(workspace, "train"):
             if kind == "train" and other.active and other.out == out:
                 raise InputError(
@@ -78,7 +78,7 @@ def stop_job(workspace: Workspace, job_id: str) -> None:
 
     A job that has ended is left as it is. Raises InputError if there is no such job, or if it runs elsewhere.
     """
-    with locked(workspace):
+    with queue_lock(workspace):
         job = find_job(workspace, job_id)
         _check_here(job)
         if job.state == "queued":
@@ -95,7 +95,7 @@ def end_job(workspace: Workspace, job_id: str) -> None:
     A job without a stop request, or one that has ended, is left as it is. Raises InputError if there is no such job,
     or if it runs elsewhere.
     """
-    with locked(workspace):
+    with queue_lock(workspace):
         job = find_job(workspace, job_id)
         _check_here(job)
         if job.overdue and job.pid is not None and job.has_process:
@@ -114,7 +114,7 @@ def forget_job(workspace: Workspace, job_id: str) -> None:
 
     Raises InputError if it has not ended.
     """
-    with locked(workspace):
+    with queue_lock(workspace):
         job = find_job(workspace, job_id)
         if job.active:
             raise InputError(f"{job.name} is {job.state}: stop it first")
@@ -126,7 +126,7 @@ def forget_job(workspace: Workspace, job_id: str) -> None:
 def wake(workspace: Workspace) -> None:
     """Starts a supervisor if jobs are queued and none is running, for example after a restart of the machine."""
     if any(job.state == "queued" for job in list_jobs(workspace)) and not _supervised(workspace):
-        with locked(workspace):
+        with queue_lock(workspace):
             _start_supervisor(workspace)
 
 
@@ -146,14 +146,14 @@ class _Supervisor:
 
 def supervise(workspace: Workspace) -> None:
     """Runs queued jobs one after another until none is left; returns at once if another supervisor is running."""
-    with locked(workspace):
+    with queue_lock(workspace):
         if _supervised(workspace):
             return
         mine = {"pid": os.getpid(), "process_start": process_start(os.getpid()), **own_table()._asdict()}
         replace_text(_supervisor_file(workspace), json.dumps(mine))
     _await_orphans(workspace)
     while True:
-        with locked(workspace):
+        with queue_lock(workspace):
             queued = [job for job in list_jobs(workspace) if job.state == "queued"]
             if not queued:  # under the lock, so that no job is added between this check and the return
                 _supervisor_file(workspace).unlink(missing_ok=True)
@@ -161,7 +161,7 @@ def supervise(workspace: Workspace) -> None:
             job, process = _launch(workspace, queued[-1])
         if process is not None:
             code = _wait(workspace, process)
-            with locked(workspace):
+            with queue_lock(workspace):
                 now = read_job(job_file(workspace, job.id)) or job  # a stop may have been requested meanwhile
                 write_job(workspace, _settled(now, code))
 
@@ -219,7 +219,7 @@ def _await_orphans(workspace: Workspace) -> None:
             _show_life(workspace)
             job = read_job(file)
         if job is not None and job.state == "running":
-            with locked(workspace):
+            with queue_lock(workspace):
                 write_job(workspace, _settled(read_job(file) or job, None))
 
 
@@ -228,11 +228,11 @@ def _settled(job: Job, code: int | None) -> Job:
     beat = run_log.read_heartbeat(job.out) if job.kind == "train" else None
     status = beat.status if beat is not None and beat.time >= (job.started or 0.0) else None
     state: State
-    if status in ("finished", "stopped", "failed") and code in (None, 0, INTERRUPTED):
+    if status in ("finished", "stopped", "failed") and code in (None, 0, *STOPPED):
         state = cast(State, status)
     elif code == 0:
         state = "finished"
-    elif job.stop_asked is not None or code == INTERRUPTED:
+    elif job.stop_asked is not None or code in STOPPED:
         state = "stopped"
     else:
         state = "killed" if code is None or code < 0 else "failed"

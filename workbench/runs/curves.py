@@ -1,6 +1,7 @@
 """Curves of a run as arrays: over steps, minutes or pictures, smoothed and thinned. It reads no file."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ AXES: dict[Axis, str] = {
 """Horizontal axes of the curves, with their titles."""
 MOST_POINTS = 1200
 """Approximate maximum number of points per curve."""
+MOST_DRAWN = 10_000
+"""Approximate maximum number of rows whose mask ratios are counted."""
 CHANCE_MARGIN = 0.02
 """Share by which the contrastive loss must be below that of guessing to count as better."""
 NUMBERS = (
@@ -102,27 +105,83 @@ class Curves:
         return steps * (self.batch_size if axis == "pictures" else 1)
 
 
-def curves_of(rows: Sequence[Row], name: str = "", batch_size: int = 1, accumulate: int = 1) -> Curves:
+class _Columns:
+    """Numbers by name that grow row by row; NaN where a row lacks one."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        self.count = 0
+        self.by_name = {name: array("d") for name in names}
+
+    def add(self, values: Any, every_name: bool = False) -> None:
+        """Adds a row, with names that no row had before if `every_name`."""
+        found = values if isinstance(values, dict) else {}
+        if every_name:
+            for name in found.keys() - self.by_name.keys():
+                self.by_name[name] = array("d", [np.nan]) * self.count
+        for name, column in self.by_name.items():
+            value = found.get(name)
+            column.append(float(value) if value is not None and is_number(value) else np.nan)
+        self.count += 1
+
+    def arrays(self) -> dict[str, Numbers]:
+        """The columns so far, by name."""
+        return {name: np.array(self.by_name[name], dtype=np.float64) for name in self.by_name}
+
+    def tables(self) -> dict[str, Numbers]:
+        """The same in the order of names."""
+        return dict(sorted(self.arrays().items()))
+
+
+class CurveBuilder:
+    """A run's curves, built as its rows come: a new row costs no look at the earlier ones."""
+
+    def __init__(self) -> None:
+        self._train, self._by_ratio, self._ratios = _Columns(("step", *NUMBERS)), _Columns(), list[list[float]]()
+        self._checks = _Columns(("step", "loss", *RETRIEVAL))
+        self._generative, self._contrastive = _Columns(), _Columns()
+        self._among = 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Adds rows, oldest first."""
+        for row in rows:
+            if row["kind"] == "train":
+                self._train.add(row)
+                self._by_ratio.add(row.get("generative_by_ratio"), every_name=True)
+                self._ratios.append([ratio for ratio in _list(row.get("mask_ratios")) if is_number(ratio)])
+            elif row["kind"] == "validation":
+                self._checks.add(row)
+                self._generative.add(row.get("generative_by_ratio"), every_name=True)
+                self._contrastive.add(row.get("contrastive_by_ratio"), every_name=True)
+                if not self._among and is_number(row.get("retrieval_among")):
+                    self._among = int(row["retrieval_among"])
+
+    def curves(self, name: str = "", batch_size: int = 1, accumulate: int = 1) -> Curves:
+        """The curves so far; `accumulate` is the number of micro-batches per step."""
+        train, checks = self._train.arrays(), self._checks.arrays()
+        steps, speed = train.pop("step"), train["samples_per_second"]
+        seconds = np.diff(steps, prepend=0.0).clip(min=0) * batch_size / np.where(speed > 0, speed, np.nan)
+        return Curves(
+            name,
+            batch_size,
+            steps,
+            np.nancumsum(seconds) / 60,
+            train,
+            self._by_ratio.tables(),
+            list(self._ratios),
+            checks.pop("step"),
+            checks,
+            self._generative.tables(),
+            self._contrastive.tables(),
+            self._among,
+            max(1, batch_size // max(1, accumulate)),
+        )
+
+
+def curves_of(rows: Iterable[Row], name: str = "", batch_size: int = 1, accumulate: int = 1) -> Curves:
     """Curves from a run's rows; `accumulate` is the number of micro-batches per step."""
-    train = [row for row in rows if row["kind"] == "train"]
-    checks = [row for row in rows if row["kind"] == "validation"]
-    steps, speed = _column(train, "step"), _column(train, "samples_per_second")
-    seconds = np.diff(steps, prepend=0.0).clip(min=0) * batch_size / np.where(speed > 0, speed, np.nan)
-    return Curves(
-        name,
-        batch_size,
-        steps,
-        np.nancumsum(seconds) / 60,
-        {key: _column(train, key) for key in NUMBERS},
-        _table(train, "generative_by_ratio"),
-        [[r for r in _list(row.get("mask_ratios")) if is_number(r)] for row in train],
-        _column(checks, "step"),
-        {key: _column(checks, key) for key in ("loss", *RETRIEVAL)},
-        _table(checks, "generative_by_ratio"),
-        _table(checks, "contrastive_by_ratio"),
-        int(next((row["retrieval_among"] for row in checks if is_number(row.get("retrieval_among"))), 0)),
-        max(1, batch_size // max(1, accumulate)),
-    )
+    builder = CurveBuilder()
+    builder.add(rows)
+    return builder.curves(name, batch_size, accumulate)
 
 
 def smoothed(values: Numbers, strength: float) -> Numbers:
@@ -132,13 +191,28 @@ def smoothed(values: Numbers, strength: float) -> Numbers:
     """
     if not 0 <= strength < 1:
         raise ValueError(f"strength must be in [0, 1), got {strength}")
-    total = weight = 0.0
+    known = ~np.isnan(values)
     result = np.full(len(values), np.nan)
-    for i, value in enumerate(values.tolist()):
-        if value == value:
-            total, weight = strength * total + value, strength * weight + 1.0
-            result[i] = total / weight
+    if strength < 1e-6 or not known.any():
+        result[known] = values[known]
+        return result
+    sums = _decayed_sums(values[known], strength) * (1 - strength)
+    young = min(len(sums), int(40 / -np.log(strength)) + 1)  # later weights are 1 to all digits
+    sums[:young] /= 1 - strength ** np.arange(1, young + 1)
+    result[known] = sums
     return result
+
+
+def _decayed_sums(values: Numbers, decay: float) -> Numbers:
+    """Sums of all values up to each one, those before it weighted by `decay` per place between."""
+    size = max(1, min(len(values), int(20 / -np.log(decay))))  # the weights of a block stay above 1e-9
+    rows = np.pad(values, (0, -len(values) % size)).reshape(-1, size)
+    weights = decay ** np.arange(size)
+    within = np.cumsum(rows / weights, axis=1) * weights
+    before, carried = np.zeros(len(rows)), 0.0
+    for row, last in enumerate(within[:, -1].tolist()):
+        before[row], carried = carried, last + decay**size * carried
+    return (within + before[:, None] * weights * decay).ravel()[: len(values)]
 
 
 def thinned(count: int, most: int = MOST_POINTS) -> NDArray[np.int64]:
@@ -156,23 +230,14 @@ def drawn_by_step(curves: Curves, bins: int = 40, bands: int = 20) -> tuple[Numb
     bins = max(1, min(bins, len(curves.steps)))
     last = curves.steps[-1] if len(curves.steps) else 1.0
     edges = np.linspace(0, last, bins + 1)
-    steps = np.repeat(curves.steps, [len(ratios) for ratios in curves.ratios])
-    ratios = np.array([ratio for row in curves.ratios for ratio in row], dtype=float)
+    chosen = thinned(len(curves.steps), MOST_DRAWN)
+    drawn = [curves.ratios[row] for row in chosen]
+    steps = np.repeat(curves.steps[chosen], [len(ratios) for ratios in drawn])
+    ratios = np.array([ratio for row in drawn for ratio in row], dtype=float)
     counts, _, _ = np.histogram2d(ratios, steps, bins=[np.linspace(0, 1, bands + 1), edges])
     totals = counts.sum(axis=0)
     shares = np.where(totals > 0, counts / np.maximum(totals, 1), np.nan)
     return edges, (np.arange(bands) + 0.5) / bands, shares
-
-
-def _column(rows: Sequence[Row], key: str) -> Numbers:
-    return np.array([row[key] if is_number(row.get(key)) else np.nan for row in rows], dtype=np.float64)
-
-
-def _table(rows: Sequence[Row], key: str) -> dict[str, Numbers]:
-    """One column per name that occurs in any row's table."""
-    tables: list[Row] = [row[key] if isinstance(row.get(key), dict) else {} for row in rows]
-    names = sorted({name for table in tables for name in table})
-    return {name: _column(tables, name) for name in names}
 
 
 def _list(value: Any) -> list[Any]:

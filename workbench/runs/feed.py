@@ -8,7 +8,7 @@ from typing import Any
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.json_text import read_json_object
-from workbench.runs.curves import Curves, curves_of
+from workbench.runs.curves import CurveBuilder, Curves
 from workbench.runs.folders import record_or_problem
 from workbench.runs.rows import RowReader
 
@@ -19,6 +19,7 @@ class RunFeed:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.reader = RowReader(folder)
+        self._builder = CurveBuilder()
         self._lock = threading.Lock()
         self._curves: tuple[tuple[int, int], Curves] | None = None
         self._record: tuple[int, dict[str, Any], DreamConfig | None] = (-1, {}, None)
@@ -36,12 +37,15 @@ class RunFeed:
     def curves(self) -> tuple[int, Curves]:
         """A version number that grows with new rows, and the run's curves."""
         with self._lock:
-            rows = self.reader.rows()
+            anew, new = self.reader.new_rows()
+            if anew:
+                self._builder = CurveBuilder()
+            self._builder.add(new)
             config = self.config
             batch, micro = (config.train.batch_size, config.train.accumulate) if config else (1, 1)
             key = (self.reader.version, batch)
             if self._curves is None or self._curves[0] != key:
-                self._curves = key, curves_of(rows, self.folder.name, batch, micro)
+                self._curves = key, self._builder.curves(self.folder.name, batch, micro)
             return self.reader.version, self._curves[1]
 
     def named_curves(self, name: str) -> Curves:

@@ -1,5 +1,7 @@
 """Finds the runs in a folder and summarises each as plain data. It opens no weights."""
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from dream.json_text import printable_tree
 from dream.plain_text import fault_in, printable
 from dream.training import run_log
 
+_SHEET = re.compile(r"step-[0-9]+\.png")
 DEPTH = 3
 """Levels of folders searched for runs: a comparison keeps its runs in a folder of its own."""
 
@@ -69,7 +72,11 @@ def run_summary(path: Path) -> RunSummary:
 
 def list_sheets(path: Path) -> list[Path]:
     """The run's sample sheets, oldest first."""
-    return sorted(sheet for sheet in path.glob("samples/step-*.png") if sheet.stem[5:].isdigit())
+    try:
+        names = sorted(os.listdir(path / "samples"))
+    except OSError:
+        return []
+    return [path / "samples" / name for name in names if _SHEET.fullmatch(name)]
 
 
 def sheet_step(sheet: Path) -> int:

@@ -78,6 +78,8 @@ def state_words(training: Training) -> tuple[Kind, str] | None:
         return "information", "Removed from the queue before it started: nothing was written."
     if state == "stopped":
         return "information", "Stopped. Resume continues exactly where it stopped."
+    if state == "running" and training.run is not None and training.run.message:
+        return "warning", sentence(training.run.message)
     return ("success", "Finished. Decode with it, compare it, or train it further.") if state == "finished" else None
 
 

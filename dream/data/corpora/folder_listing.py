@@ -14,9 +14,11 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import Names, decode_caption, first_usable, json_caption
+from dream.data.content import MOST_CAPTION, MOST_PICTURE, read_data
 from dream.data.corpora.metadata import Metadata, metadata_in
 from dream.data.formats import JSON_ENDING, OTHER_PICTURES, ending_of, is_hidden, not_decoded
 from dream.data.samples import BadSample
+from dream.errors import InputError
 from dream.plain_text import fault_in
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -277,6 +279,8 @@ def _why_not_there(name: str) -> str:
 
 def _content(path: Path, kind: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_data(path, MOST_PICTURE if kind == kinds.BROKEN_PICTURE else MOST_CAPTION)
     except OSError as error:
         raise BadSample(kind, f"cannot be read: {error.strerror or error}") from error
+    except InputError as error:
+        raise BadSample(kind, str(error)) from error

@@ -11,9 +11,11 @@ from typing import Any, TextIO
 
 from dream.data import report as kinds
 from dream.data.captions import Names, any_of, caption_in, encoding_of, listed, present_names
+from dream.data.content import MOST_LINE, check_inside
 from dream.data.formats import METADATA_FILES, ending_of
 from dream.data.samples import BadSample
-from dream.json_text import parse_json
+from dream.errors import InputError
+from dream.json_text import parse_json, read_bounded
 from dream.pointer_files import pointer_fault
 
 Add = Callable[[str, str, str, str], object]
@@ -74,8 +76,8 @@ def _named_caption(record: Any, names: Names) -> tuple[str, str | BadSample]:
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
     """Line numbers of a metadata file with the object of each line, or with the ValueError that says what is wrong."""
     try:
-        with path.open("rb") as file:
-            start = file.read(200)
+        check_inside(path)
+        start = read_bounded(path, None, 200)
         if fault := pointer_fault(start):
             yield 1, ValueError(fault)
             return
@@ -84,6 +86,8 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
         errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
         with path.open(encoding=encoding, errors=errors, newline="") as lines:
             yield from _json_lines(lines) if ending_of(path.name) == ".jsonl" else _table_rows(lines)
+    except InputError as error:
+        yield 1, ValueError(str(error))
     except OSError as error:
         yield 1, ValueError(f"cannot be read: {error.strerror or error}")
     except UnicodeDecodeError as error:
@@ -91,7 +95,7 @@ def _records(path: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _json_lines(lines: TextIO) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_bounded(lines), start=1):
         if not line.strip():
             continue
         try:
@@ -103,13 +107,21 @@ def _json_lines(lines: TextIO) -> Iterator[tuple[int, Any]]:
             yield number, record
 
 
+def _bounded(lines: TextIO) -> Iterator[str]:
+    """The lines. Raises InputError for one of more than MOST_LINE characters."""
+    while line := lines.readline(MOST_LINE):
+        if len(line) >= MOST_LINE:
+            raise InputError(f"it has a line of more than {MOST_LINE:,} characters, and is read up to there")
+        yield line
+
+
 def _table_rows(lines: TextIO) -> Iterator[tuple[int, Any]]:
     """Rows by the names in the header. `sep=;`, which Excel writes, may precede it."""
-    first, before = lines.readline(), 0
+    first, before = lines.readline(MOST_LINE), 0
     delimiter = max(_DELIMITERS, key=first.count)
     if first.lower().startswith("sep=") and len(first) > 4:
         delimiter, first, before = first[4], lines.readline(), 1
-    table = csv.reader(itertools.chain([first], lines), delimiter=delimiter, strict=True)
+    table = csv.reader(itertools.chain([first], _bounded(lines)), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         number = before + table.line_num + 1

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usable, json_caption, listed
+from dream.data.content import MOST_CAPTION, MOST_PICTURE, check_inside
 from dream.data.corpora.not_tars import why_no_members
 from dream.data.corpora.tar_walk import Member, TarContents, read_member, walk_tar
 from dream.data.formats import ending_of, is_hidden, not_decoded
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
+from dream.errors import InputError
 
 WINDOW_ROWS = 65_536
 """Samples shuffled together; their offsets take about 20 MB."""
@@ -97,12 +99,13 @@ class TarShards:
 def index_tar(path: Path, shard: str, report: DataReport, names: Names = USUAL) -> list[TarRow]:
     """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`."""
     try:
+        check_inside(path)
         contents = walk_tar(path)
         if not (contents.members or contents.cut_member or contents.lost_links):
             report.add(kinds.UNREADABLE_SHARD, shard, path.name, why_no_members(path))
             return []
-    except OSError as error:
-        report.add(kinds.UNREADABLE_SHARD, shard, path.name, error.strerror or str(error))
+    except (OSError, InputError) as error:
+        report.add(kinds.UNREADABLE_SHARD, shard, path.name, getattr(error, "strerror", None) or str(error))
         return []
     _report_damage(contents, shard, report, names)
     return _grouped(contents, path, shard, report, names)
@@ -171,6 +174,9 @@ def _members(path: Path) -> list[Member]:
 
 
 def _content(path: Path, member: Member, kind: str) -> bytes:
+    most = MOST_PICTURE if kind == kinds.BROKEN_PICTURE else MOST_CAPTION
+    if member.size > most:
+        raise BadSample(kind, f"{member.name} has {member.size:,} bytes, more than {most:,}")
     try:
         content = read_member(path, member)
     except OSError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.errors import InputError, RunError
-from dream.json_text import parse_json
+from dream.json_text import read_json
 
 NOTICE_FILE = Path(__file__).with_name("NOTICE")
 """Licences and credits of all packages; a copy lies beside a model that ships."""
@@ -99,8 +99,8 @@ def package_file(root: Path, package: Package, name: str) -> Path:
 def read_package_json(path: Path) -> Any:
     """The JSON in a file of a package. Raises InputError if it is missing or damaged, or a bare value."""
     try:
-        tree = parse_json(path.read_bytes())
-    except (OSError, ValueError) as error:
+        tree = read_json(path)
+    except (OSError, InputError) as error:
         raise InputError(f"{path} is missing or damaged ({error}): fetch the package again") from None
     if not isinstance(tree, (dict, list)):
         raise InputError(f"{path} holds neither an object nor a list: fetch the package again")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dream.data.emoji.table import COUNTS, Drawing
 from dream.errors import InputError, did_you_mean
-from dream.json_text import parse_json
+from dream.json_text import read_json_object
 
 STYLES = tuple(COUNTS["style"])
 """The styles, in the order of their class numbers."""
@@ -53,7 +53,7 @@ class EmojiNames:
     @classmethod
     def read(cls, path: Path) -> "EmojiNames":
         """The names in a judge's JSON."""
-        return cls(parse_json(path.read_bytes())["drawn"])
+        return cls(read_json_object(path)["drawn"])
 
     @cached_property
     def things(self) -> tuple[str, ...]:

@@ -15,9 +15,10 @@ from dream.data.text import load_tokenizer
 from dream.errors import InputError
 from dream.evaluation.classes.features import encoder_features
 from dream.evaluation.judging.worlds import JUDGED, judge_of
-from dream.json_text import parse_json
+from dream.json_text import read_json_object
 from dream.model.pretrained import Pretrained
 from dream.weights.finite import require_finite, require_finite_weights, require_lengths
+from dream.weights.hub import refuse_pretrained
 from dream.weights.reading import check_model_folder, check_weights_file
 
 PictureEncoder = Callable[[Tensor], Tensor]
@@ -111,6 +112,8 @@ def _load_timm(name: str, weights: str | None) -> Any:
         raise InputError(f"there is no .safetensors file '{weights}' (generation.encoder_weights)")
     if path is not None:
         check_weights_file(path)
+    else:
+        refuse_pretrained(name, "generation.encoder_weights")
     try:
         model = _created(timm, name, path)
     except Exception as error:  # timm passes on any exception of its downloader and loader
@@ -163,7 +166,7 @@ def _clip_statistics(folder: Path) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (1, 3, 1, 1) that pictures are normalised with."""
     path = folder / "preprocessor_config.json"
     try:
-        config = parse_json(path.read_bytes()) if path.is_file() else {}
+        config = read_json_object(path) if path.is_file() else {}
         values = config.get("image_mean", CLIP_MEAN), config.get("image_std", CLIP_STD)
         mean, std = (torch.tensor(v, dtype=torch.float32).view(1, 3, 1, 1) for v in values)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:

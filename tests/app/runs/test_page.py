@@ -119,6 +119,9 @@ def test_tags_and_notes_are_kept_and_seen_by_another_tab(workspace):
     second.run()
     assert second.text_area(key="in.runs.text.a").value == "runs well"
     assert read_note(workspace, "a") == Note((), "runs well")
+    first.multiselect(key="in.runs.tags.a").set_value(["kept"]).run()
+    second.text_area(key="in.runs.text.a").set_value("runs very well").run()
+    assert read_note(workspace, "a") == Note(("kept",), "runs very well")
 
 
 def test_the_way_on_leads_to_decode_with_this_model(workspace):

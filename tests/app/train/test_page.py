@@ -178,6 +178,7 @@ def test_every_end_says_what_it_was_and_what_can_be_done(workspace, status, said
 
 def test_a_killed_training_says_so_and_offers_resume(workspace):
     folder = make_run(workspace, "a", "running")
+    (folder / "metrics.jsonl").unlink()  # it was killed before anything was saved
     beat = json.loads((folder / "heartbeat.json").read_text())
     (folder / "heartbeat.json").write_text(json.dumps({**beat, "process_start": "another time"}))
     app = opened(**{"in.train.view": "Watch"})
@@ -188,7 +189,7 @@ def test_a_killed_training_says_so_and_offers_resume(workspace):
 
 
 def test_a_finished_training_goes_on_for_so_many_steps(workspace):
-    make_run(workspace, "a", "stopped")
+    (make_run(workspace, "a", "stopped") / "metrics.jsonl").unlink()
     app = opened(**{"in.train.view": "Watch", "in.train.more.kind": "steps"})
     app.number_input(key="in.train.more.steps").set_value(70).run()
     app.button(key="do.train.extend").click().run()

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 from dataclasses import replace
 
@@ -82,6 +83,22 @@ def test_an_entry_takes_the_place_of_the_one_that_answers_the_same_question(tmp_
     assert len(found.entries) == 5
     assert found.find(entry()).measures[0].estimate.value == 0.2
     assert found.find(entry(task="knn")) is None
+
+
+def add_twenty(folder, seeds):
+    for seed in seeds:
+        add_entry(folder, "a", "runs/a", entry(measure(), seed=seed))
+
+
+def test_three_processes_that_add_twenty_results_each_keep_sixty(tmp_path):
+    context = multiprocessing.get_context("fork")
+    shares = [range(first, first + 20) for first in (0, 20, 40)]
+    processes = [context.Process(target=add_twenty, args=(tmp_path, seeds)) for seeds in shares]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(each.seed for each in read_results(tmp_path / "a.json").entries) == list(range(60))
 
 
 def test_what_was_skipped_is_asked_again():

@@ -96,6 +96,7 @@ def test_a_run_without_a_checkpoint_starts_again_and_comes_out_the_same(tmp_path
     run_training(tmp_path / "whole", small_config(steps=4))
     run_training(tmp_path / "killed", small_config(steps=4))
     shutil.rmtree(tmp_path / "killed/checkpoints")
+    (tmp_path / "killed/metrics.jsonl").unlink()
     run_training(tmp_path / "killed", resume=True)
     assert same(tmp_path / "whole", tmp_path / "killed")
     assert steps_of(tmp_path / "killed") == [2, 4]
@@ -108,6 +109,7 @@ def test_a_run_killed_while_it_was_measuring_takes_a_budget(tmp_path):
     record["config"]["train"]["steps"], record["config"]["train"]["minutes"] = None, 60.0
     log.record({**record, "legs": None})
     shutil.rmtree(tmp_path / "run/checkpoints")
+    (tmp_path / "run/metrics.jsonl").unlink()
     assert run_training(tmp_path / "run", resume=True, steps=5).end == 5
 
 

@@ -54,6 +54,7 @@ def test_one_that_was_killed_before_its_first_checkpoint_starts_from_the_model_a
     assert go_on(child, parent, "--data", "shapes", "--steps", "2") == 0
     weights = averaged_weights(latest_checkpoint(child))
     shutil.rmtree(child / "checkpoints")
+    (child / "metrics.jsonl").unlink()
     assert main(["train", "--out", str(child), "--resume", "--accelerator", "cpu", "--devices", "1"]) == 0
     again = averaged_weights(latest_checkpoint(child))
     assert all(torch.equal(again[name], weights[name]) for name in weights)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -43,12 +44,65 @@ def test_a_larger_total_extends_and_a_smaller_one_ends_early(tmp_path):
         run_training(tmp_path / "run", resume=True, total_steps=5)
 
 
-def test_a_run_without_a_checkpoint_starts_again(tmp_path):
+def test_a_run_that_logged_nothing_and_has_no_checkpoint_starts_again(tmp_path):
     again(tmp_path / "whole", 4)
     again(tmp_path / "run", 4)
     shutil.rmtree(tmp_path / "run/checkpoints")
+    (tmp_path / "run/metrics.jsonl").unlink()
     again(tmp_path / "run", 4)
     assert same(tmp_path / "whole", tmp_path / "run") and steps_of(tmp_path / "run") == [2, 4]
+
+
+@pytest.mark.parametrize("lost", ["folder", "states", "newest state", "no folder"])
+def test_checkpoints_that_cannot_be_seen_are_a_refusal_and_nothing_is_touched(tmp_path, lost):
+    run = tmp_path / "run"
+    run_training(run, small_config(steps=4, save_every=1e-9))
+    folders = sorted((run / "checkpoints").iterdir())
+    if lost == "folder":
+        shutil.rmtree(run / "checkpoints")
+    elif lost == "no folder":
+        shutil.rmtree(run / "checkpoints")
+        (run / "checkpoints").write_text("a file, which cannot be listed")
+    else:
+        for folder in folders if lost == "states" else folders[-1:]:
+            (folder / "state.json").unlink()
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    says = {"folder": "4 steps.*gone", "no folder": "cannot be listed", "states": "lost its state.json.*--overwrite"}
+    with pytest.raises(InputError, match=says.get(lost, f"lost its state.json.*--resume {folders[-2].name}")):
+        again(run, 6)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    if lost == "newest state":
+        assert run_training(run, resume=True, checkpoint=folders[-2].name, total_steps=6).step == 6
+
+
+def test_overwriting_moves_a_run_aside_before_it_deletes_any_of_it(tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    run_training(run, small_config(steps=2))
+    (run / "own.txt").write_text("of the user")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    rename, failing = Path.rename, "metrics.jsonl"
+
+    def refuses(path, target):
+        if path.name == failing and ".replaced-" in str(target):
+            raise PermissionError(13, "Permission denied", str(path))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuses)
+    with pytest.raises(InputError, match=r"cannot be replaced \(Permission denied.*as it was"):
+        run_log.delete_run(run)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    failing = "nothing"
+    run_log.delete_run(run)
+    assert [path.name for path in run.iterdir()] == ["own.txt"]
+
+
+def test_leftovers_of_a_killed_process_are_swept_at_the_next_start(tmp_path):
+    run_training(tmp_path / "run", small_config(steps=2))
+    (tmp_path / "run/checkpoints/.step-00000009-ab.writing").mkdir()
+    for place in (".config.json.ab.writing", "checkpoints/.step-00000009-ab.writing/model.safetensors"):
+        (tmp_path / "run" / place).write_text("half")
+    again(tmp_path / "run", 3)
+    assert [path for path in (tmp_path / "run").rglob("*") if path.name.endswith(".writing")] == []
 
 
 def test_total_minutes_are_planned_once(tmp_path, monkeypatch):

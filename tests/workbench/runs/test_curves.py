@@ -1,9 +1,11 @@
 """Curves hold what the rows say, by step, minute and picture; smoothing keeps a constant as it is."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from workbench.runs.curves import curves_of, drawn_by_step, smoothed, thinned
+from workbench.runs.curves import CurveBuilder, curves_of, drawn_by_step, smoothed, thinned
 
 
 def row(step: int, **values) -> dict:
@@ -59,3 +61,30 @@ def test_shares_of_drawn_ratios_sum_to_one_where_anything_was_drawn():
     totals = shares.sum(axis=0)
     assert np.nansum(shares) == pytest.approx(np.isfinite(totals).sum())
     assert drawn_by_step(curves_of([]))[2].shape[0] == 20
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.05, 0.8, 0.99, 0.999])
+@pytest.mark.parametrize("count", [1, 2, 25, 5000])
+def test_smoothing_in_blocks_is_the_recursion_row_by_row(strength, count):
+    values = np.random.default_rng(0).normal(2, 1, count)
+    values[3::7] = np.nan
+    total = weight = 0.0
+    for value, smooth in zip(values, smoothed(values, strength), strict=True):
+        if np.isnan(value):
+            assert np.isnan(smooth)
+            continue
+        total, weight = strength * total + value, strength * weight + 1.0
+        assert smooth == pytest.approx(total / weight, rel=1e-9)
+
+
+def test_curves_that_grow_row_by_row_are_those_of_all_rows_at_once():
+    rows = [row(step, generative_by_ratio={f"0.{step % 3}": 1.0 * step}, mask_ratios=[0.5]) for step in range(1, 40)]
+    rows[20:20] = [{"kind": "validation", "step": 20, "loss": 3.0, "contrastive_by_ratio": {"0.75": 2.0}}]
+    builder = CurveBuilder()
+    for each in rows:
+        builder.add([each])
+        builder.curves()
+    grown, whole = builder.curves("a", 64), curves_of(rows, "a", 64)
+    for field in dataclasses.fields(grown):
+        np.testing.assert_equal(getattr(grown, field.name), getattr(whole, field.name))
+    assert list(whole.by_ratio) == ["0.0", "0.1", "0.2"] and len(whole.by_ratio["0.0"]) == 39

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.runs.notes import Note, all_tags, forget_notes, read_note, write_note
+from workbench.runs.notes import Note, all_tags, change_note, forget_notes, read_note, write_note
 from workbench.workspace import Workspace
 
 
@@ -33,3 +33,14 @@ def test_a_damaged_note_reads_as_none(workspace, content):
     file.write_text(content)
     assert read_note(workspace, "run") == Note()
     all_tags(workspace)
+
+
+def test_two_tabs_lose_nothing_of_each_other(workspace):
+    before = write_note(workspace, "run", Note(("a", "b"), "start"))
+    change_note(workspace, "run", before, Note(("a", "b", "of one"), "start"))
+    change_note(workspace, "run", before, Note(("b", "of two"), "start, by two"))
+    assert read_note(workspace, "run") == Note(("b", "of one", "of two"), "start, by two")
+    change_note(workspace, "run", before, Note(("a", "b"), "by a third"))
+    assert read_note(workspace, "run").text == "start, by two\nby a third"
+    kept = read_note(workspace, "run")
+    assert change_note(workspace, "run", kept, kept) == kept

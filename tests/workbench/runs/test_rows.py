@@ -2,6 +2,8 @@
 
 import json
 
+from workbench.runs import rows
+from workbench.runs.feed import RunFeed
 from workbench.runs.rows import RowReader
 
 
@@ -56,3 +58,17 @@ def test_damaged_lines_are_counted_and_passed_over(tmp_path):
     )
     reader = RowReader(tmp_path)
     assert steps(reader) == [1, 5] and reader.damaged == 5
+
+
+def test_a_new_row_costs_no_look_at_the_earlier_ones(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(rows, "read_row", lambda line: read.append(line) or json.loads(line))
+    feed, log = RunFeed(tmp_path), tmp_path / "metrics.jsonl"
+    log.write_text("".join(map(line, range(1, 200))))
+    assert list(feed.curves()[1].steps) == list(range(1, 200))
+    read.clear()
+    with log.open("a") as file:
+        file.write(line(200))
+    assert feed.curves()[1].steps[-1] == 200 and len(read) == 1
+    log.write_text(line(7))
+    assert list(feed.curves()[1].steps) == [7]

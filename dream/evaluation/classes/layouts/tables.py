@@ -10,6 +10,7 @@ from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.homes import class_name, quoted
 from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
+from dream.json_text import read_bounded
 from dream.plain_text import printable
 
 WNID = re.compile(r"n\d{8}")
@@ -94,8 +95,8 @@ def text_files(folders: Sequence[Tree], endings: Collection[str] = (".txt", ".cs
 def text_of(path: Path) -> str:
     """The text of a file; empty if it cannot be read or is far too long."""
     try:
-        return path.read_text(encoding="utf-8-sig", errors="replace") if path.stat().st_size < _MOST_BYTES else ""
-    except OSError:
+        return read_bounded(path, _MOST_BYTES).decode("utf-8-sig", "replace")
+    except (OSError, InputError):
         return ""
 
 

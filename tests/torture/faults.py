@@ -1,0 +1,67 @@
+"""Faults at file operations: a process that is killed at the n-th one, and a disk that is full after so many bytes.
+
+A hook of Python's auditing sees every opening, renaming, making and removing in a folder before it happens. From the
+n-th on it raises `Killed`, so that nothing cleans up, as after SIGKILL. A full disk is a limit of the system on the
+size of files, which also holds for what is written by libraries in other languages.
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "shutil.rmtree")
+
+
+class Killed(BaseException):
+    """The end of a process that is killed."""
+
+
+class _Watch:
+    folder = ""
+    left: int | None = None
+    seen = 0
+
+
+def _hook(event: str, arguments: tuple[object, ...]) -> None:
+    if not _Watch.folder or event not in EVENTS:
+        return
+    path = arguments[0]
+    if isinstance(path, int) or not str(os.fsdecode(path)).startswith(_Watch.folder):  # type: ignore[arg-type]
+        return
+    if event == "open" and not _writes(arguments):
+        return
+    _Watch.seen += 1
+    if _Watch.left is not None and _Watch.seen > _Watch.left:
+        raise Killed
+
+
+def _writes(arguments: tuple[object, ...]) -> bool:
+    flags = arguments[2] if len(arguments) > 2 else 0
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+
+
+sys.addaudithook(_hook)
+
+
+@contextmanager
+def killed_after(folder: Path, count: int | None) -> Iterator[Callable[[], int]]:
+    """Kills what the block does in `folder` after `count` file operations; yields how many there were."""
+    _Watch.folder, _Watch.left, _Watch.seen = f"{folder}/", count, 0
+    try:
+        yield lambda: _Watch.seen
+    finally:
+        _Watch.folder = ""
+
+
+@contextmanager
+def full_after(size: int) -> Iterator[None]:
+    """Within the block no file grows beyond `size` bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
