@@ -40,7 +40,13 @@ ENTRIES = {
     "resvg_py": {"dream/data/emoji/build.py"},
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
-    "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},
+    "google_crc32c": {"dream/data/cache/rows.py"},
+    "zarr": {
+        "dream/data/cache/rows.py",
+        "dream/data/cache/writing.py",
+        "dream/decoding/record.py",
+        "dream/decoding/record_writer.py",
+    },
 }
 EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
     "scipy",

@@ -107,11 +107,15 @@ class CaptionTokenizer:
         """Number of tokens per caption, not truncated, without begin and end."""
         return [len(ids) for ids in self._encoded(captions)]
 
+    def to_json(self) -> str:
+        """The vocabulary and its rules, in the format of `tokenizers`."""
+        return self._tokens.to_str()
+
     def save(self, folder: Path) -> None:
         """Writes the files that `load_tokenizer` reads into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
-        replace_text(folder / _TOKENS, self._tokens.to_str())
+        replace_text(folder / _TOKENS, self.to_json())
         replace_text(folder / _ABOUT, json.dumps(about, indent=1))
         if self.words is not None:
             replace_text(folder / _WORDS, self.words.to_json())

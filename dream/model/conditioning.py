@@ -81,14 +81,22 @@ class T5Conditioning:
         self.tokenizer, self.model = _load_t5(config)
         self.device = torch.device("cpu")
 
-    @torch.no_grad()
     def condition(self, captions: Sequence[str]) -> Tensor:
         """States (B, conditioning_length, conditioning_width) float32."""
-        ids = self.tokenizer(
+        return self.states_of(self.token_ids(captions))
+
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
+        """Ids (B, conditioning_length) long, padded."""
+        return self.tokenizer(
             list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids.to(self.device)
+        ).input_ids
+
+    @torch.no_grad()
+    def states_of(self, ids: Tensor) -> Tensor:
+        """States (B, conditioning_length, conditioning_width) float32 of ids (B, conditioning_length)."""
+        ids = ids.to(self.device).long()
         states = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
-        return require_finite(states, f"the T5 states of {len(captions):,} captions")
+        return require_finite(states, f"the T5 states of {len(ids):,} captions")
 
     def to(self, device: torch.device) -> "T5Conditioning":
         """Moves the T5 encoder to `device`."""

@@ -85,13 +85,23 @@ class VaeTokenizer:
 
         The noise is (B, C, h, w), or drawn from a generator.
         """
+        return self.tokens_of(self.moments(images), noise)
+
+    @torch.no_grad()
+    def moments(self, images: Tensor) -> Tensor:
+        """Mean and standard deviation (B, 2, C, h, w) float32 of the posterior of images (B, 3, H, W) uint8."""
         _check_size(images, self.config)
         posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
-        latents = posterior.mean  # (B, C, h, w)
+        return torch.stack([posterior.mean, posterior.std], dim=1)
+
+    @torch.no_grad()
+    def tokens_of(self, moments: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D_tok) of moments (B, 2, C, h, w): of the mean, or with `noise` of a sample, as `tokenize`."""
+        latents, std = moments.to(self.device).float().unbind(dim=1)  # (B, C, h, w) each
         if isinstance(noise, Generator):
             noise = torch.randn(latents.shape, generator=noise)
         if noise is not None:
-            latents = latents + posterior.std * noise.to(self.device)
+            latents = latents + std * noise.to(self.device)
         latents = require_finite(latents, "the VAE's latents of pictures")
         return patchify(latents * self.config.scale, self.config.patch_size)
 

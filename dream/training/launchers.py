@@ -40,6 +40,20 @@ def find_launcher(environment: Environment = os.environ) -> Launcher | None:
     return None
 
 
+def rank_of_world(environment: Environment = os.environ) -> tuple[int, int]:
+    """The number of this process, and of all that its launcher started; (0, 1) if it was started alone."""
+    launcher = find_launcher(environment)
+    if launcher is None:
+        return 0, 1
+    name = "SLURM_PROCID" if launcher.name == "srun" else "RANK"
+    return _number(environment, name, least=0), launcher.ranks_here * launcher.machines
+
+
+def local_rank(environment: Environment = os.environ) -> int:
+    """The number of this process on its machine."""
+    return _number(environment, "SLURM_LOCALID" if "SLURM_LOCALID" in environment else "LOCAL_RANK", least=0)
+
+
 def is_started_as_rank(environment: Environment = os.environ) -> bool:
     """Whether the process that started this one watches over ranks, so that this rank should end with it."""
     return find_launcher(environment) is not None or environment.get("LOCAL_RANK", "0") != "0"
@@ -86,8 +100,8 @@ def forget_fabric_run(environment: Environment = os.environ) -> None:
         environment.pop(name, None)
 
 
-def _number(environment: Environment, name: str) -> int:
+def _number(environment: Environment, name: str, least: int = 1) -> int:
     try:
-        return max(1, int(environment.get(name, "1")))
+        return max(least, int(environment.get(name, least)))
     except ValueError:
-        return 1
+        return least

@@ -20,7 +20,7 @@ from dream.data.batch import Batch, prefetch
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
 from dream.model.joint import CachedRows
-from dream.training import budget, optim, run_log
+from dream.training import budget, frozen, optim, run_log
 from dream.training.devices import Fabric, build_fabric, most_of_ranks, started_ranks, sum_over_ranks
 from dream.training.draws import StepDraws, drop_captions
 from dream.training.lost_ranks import RankWatch, lost_ranks_in_words
@@ -136,8 +136,8 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
     rows = whole_batch_rows(run, micros, drawn) if count > 1 and config.objective.contrastive_weight else None
     losses, shares = [], []
     for number, micro in enumerate(micros):
-        captions = drop_captions(micro.captions, micro.draws.chance, config)
-        conditioning = fabric.to_device(bundle.conditioning.condition(captions))
+        captions = drop_captions(micro.batch.captions, micro.draws.chance, config)
+        conditioning = fabric.to_device(frozen.conditioning_of(bundle, micro.batch, captions))
         teacher = bundle.teacher.features(micro.images) if bundle.teacher else None
         cached = CachedRows(rows, micro.places.start, fabric.world_size * count, number == 0) if rows else None
         drawn.seed_dropout(micro.places)

@@ -17,7 +17,7 @@ from dream.data.sources import Source
 from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.model.pretrained import Pretrained
-from dream.training import checkpoint, monitor
+from dream.training import checkpoint, frozen, monitor
 from dream.training.bundle import TrainingBundle
 from dream.training.devices import Fabric, sum_over_ranks
 from dream.training.optim import Ema, whole
@@ -160,9 +160,9 @@ def prepare_validation(run: Run) -> None:
     images = fabric.to_device(share.images)
     captions = share.captions if run.config.objective.text else ("",) * len(share)
     inputs = (
-        bundle.image_tokenizer.tokenize(images),
-        bundle.tokenizer.token_ids(share.captions),
-        bundle.conditioning.condition(captions),
+        frozen.batch_tokens(bundle, share, images, None),
+        frozen.caption_ids(bundle, share),
+        frozen.conditioning_of(bundle, share, captions),
         bundle.teacher.features(images) if bundle.teacher else None,
     )
     run.fixed = monitor.FixedInputs(places, len(share) * fabric.world_size, *fabric.to_device(inputs))

@@ -13,40 +13,19 @@ from dream.model.latents import build_image_tokenizer
 from dream.model.teacher import Teacher
 from dream.overrides import override
 from dream.presets import preset
+from tests.dream.frozen_small import save_t5, save_vae
 
 CAPTIONS = ["a red circle", "a blue square above a red circle"]
 
 
 @pytest.fixture(scope="module")
 def vae_folder(tmp_path_factory):
-    from diffusers import AutoencoderKL
-
-    folder = tmp_path_factory.mktemp("vae")
-    torch.manual_seed(0)
-    kinds = {"down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2}
-    AutoencoderKL(
-        block_out_channels=[8, 8], latent_channels=4, norm_num_groups=4, layers_per_block=1, **kinds
-    ).save_pretrained(folder)
-    return folder
+    return save_vae(tmp_path_factory.mktemp("vae"))
 
 
 @pytest.fixture(scope="module")
 def t5_folder(tmp_path_factory):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
-
-    folder = tmp_path_factory.mktemp("t5")
-    words = ["<pad>", "</s>", "<unk>", *sorted({w for c in CAPTIONS for w in c.split()})]
-    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
-    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokens.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokens, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    small = T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
-    T5EncoderModel(small).save_pretrained(folder)
-    return folder
+    return save_t5(tmp_path_factory.mktemp("t5"), CAPTIONS)
 
 
 def with_vae(folder):
