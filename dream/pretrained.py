@@ -7,6 +7,7 @@ import torch
 from dream.data.reading import PromptReader
 from dream.data.text import load_tokenizer
 from dream.errors import InputError
+from dream.importing.opening import imported_folder, is_foreign_file
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
@@ -59,14 +60,16 @@ def weights_file(folder: Path, *, ema: bool = True) -> str:
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The checkpoint folder of `path`: a run, a checkpoint, or a shipped model's name.
+    """The checkpoint folder of `path`: a run, a checkpoint, a shipped model's name, or a file of the authors'.
 
-    Raises InputError for any other path.
+    Such a file is imported once, into the user's cache. Raises InputError for any other path.
     """
     if str(path) in SHIPPED and not path.exists():
         path = SHIPPED[str(path)]
     if (path / "state.json").is_file():
         return path
+    if is_foreign_file(path):
+        return imported_folder(path)
     if run_log.holds_run(path):
         return checkpoint.latest_checkpoint(path)
     if not path.exists():
