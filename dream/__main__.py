@@ -1,4 +1,4 @@
-"""The command line: `dream train|decode|evaluate|critic|data|cache|import|export|bench`, or `python -m dream`.
+"""The command line: `dream train|decode|evaluate|critic|data|plan|cache|import|export|bench`, or `python -m dream`.
 
 It picks the command and imports that command's file alone; `exit_codes` turns failures into one sentence.
 """
@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "measure trained models side by side, on tasks of recognition, retrieval and painting",
     "critic": "train a model's critic, which ranks its unfinished candidates",
     "data": "describe a source of captioned pictures, and list what is broken in it",
+    "plan": "forecast memory, hours, energy and disk of a training",
     "cache": "compute latents and text ids of a source once, to train from",
     "import": "turn weights of the authors, of MAR or of open_clip into a model",
     "export": "write a trained model to a small folder, to use or to share",
