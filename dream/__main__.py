@@ -1,4 +1,4 @@
-"""The command line: `dream train|decode|evaluate|critic|data|plan|cache|import|export|bench`, or `python -m dream`.
+"""The command line: `dream COMMAND`, or `python -m dream COMMAND`.
 
 It picks the command and imports that command's file alone; `exit_codes` turns failures into one sentence.
 """
@@ -24,6 +24,7 @@ COMMANDS = {
     "cache": "compute latents and text ids of a source once, to train from",
     "import": "turn weights of the authors, of MAR or of open_clip into a model",
     "export": "write a trained model to a small folder, to use or to share",
+    "publish": "write a model for others with its card, and upload it",
     "bench": "time training and decoding against the published algorithm",
 }
 

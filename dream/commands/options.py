@@ -24,7 +24,11 @@ SOURCE_FORMS = (
 def add_model(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
     """Adds `--model PATH`; `note` is appended to the help."""
     parser.add_argument(
-        "--model", required=required, type=Path, metavar="PATH", help=f"a run, a checkpoint or a shipped model{note}"
+        "--model",
+        required=required,
+        type=Path,
+        metavar="PATH",
+        help=f"a run, a checkpoint, a shipped model or hf:owner/name{note}",
     )
 
 

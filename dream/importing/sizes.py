@@ -49,15 +49,15 @@ def sized_config(named: Mapping[str, Tensor], start: DreamConfig, args: Mapping[
         config = replace(config, text=text, decoder=decoder)
     if "text_tower.embedding.weight" in named:
         vocabulary, width = named["text_tower.embedding.weight"].shape
-        text = {"vocab_size": vocabulary, "width": width, "depth": _depth(named, "text_tower"), "heads": 1}
-        text["context_length"] = named["text_tower.positions"].shape[0]
-        config = replace(config, text=replace(config.text, **text))
+        context, depth = named["text_tower.positions"].shape[0], _depth(named, "text_tower")
+        tower = replace(config.text, vocab_size=vocabulary, width=width, depth=depth, context_length=context, heads=1)
+        config = replace(config, text=tower)
     if "joint.layer1.weight" in named:
         width, hidden = named["joint.layer3.weight"].shape
         config = replace(config, joint=replace(config.joint, width=width, hidden=hidden))
     if "head.embed.weight" in named:
-        head = {"width": named["head.embed.weight"].shape[0], "depth": _depth(named, "head")}
-        config = replace(config, head=replace(config.head, **head))
+        head = replace(config.head, width=named["head.embed.weight"].shape[0], depth=_depth(named, "head"))
+        config = replace(config, head=head)
     for section, fields in _ARGS.items():
         known = {ours: args[theirs] for ours, theirs in fields.items() if isinstance(args.get(theirs), (int, float))}
         config = replace(config, **{section: replace(getattr(config, section), **known)})

@@ -1,6 +1,6 @@
 """Devices and ranks through Lightning Fabric: set-up, sharding, and agreement of ranks.
 
-No other file imports Fabric.
+Besides, only `loggers.py` imports Fabric.
 """
 
 import os

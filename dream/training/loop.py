@@ -92,9 +92,13 @@ def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainRes
         ending: Status = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(OSError, RunError):  # a full disk or a lost claim must not hide what happened
             run.log.heartbeat(ending, run.step, run.end, message=str(error) or type(error).__name__)
+        if run.log.mirrors is not None:
+            run.log.mirrors.end("failed")
         raise
     stopped = stop_request.signal if run.step < run.end or not run.segments else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
+    if run.log.mirrors is not None:
+        run.log.mirrors.end("success")
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
 

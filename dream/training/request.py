@@ -11,6 +11,7 @@ from dream.files import check_writable
 from dream.training import checkpoint as ckpt
 from dream.training import run_log
 from dream.training.claim import check_not_held, holds_other_files
+from dream.training.loggers import check_loggers
 
 PRECISIONS = ("32-true", "bf16-mixed")
 """Weights and averages stay float32: anything narrower would not be averaged, nor resumed exactly."""
@@ -57,6 +58,8 @@ class TrainRequest:
     """auto, ddp or fsdp."""
     accelerator: str = "auto"
     """auto, cpu, cuda, gpu or mps."""
+    loggers: tuple[str, ...] = ()
+    """Loggers next to the run's own files (`loggers.LOGGERS`)."""
     started: float = field(default_factory=time.monotonic)
     """Time at which the budget began to run (`time.monotonic`)."""
 
@@ -148,6 +151,7 @@ def _check_numbers(request: TrainRequest) -> None:
             f"with --resume auto, {given[0]} would be added each time: say the whole with "
             f"{given[0].replace('--', '--total-')}"
         )
+    check_loggers(request.loggers)
     if request.resume and request.overwrite:
         raise InputError("give --resume or --overwrite, not both")
     if request.resume and request.start_from and not request.auto:

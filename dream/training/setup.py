@@ -15,6 +15,7 @@ from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, 
 from dream.training.claim import Claim, check_not_held, take_claim
 from dream.training.devices import Fabric, launch
 from dream.training.frozen import check_cache
+from dream.training.loggers import Mirrors
 from dream.training.request import TrainingStart, TrainRequest, check_train_request, find_start
 from dream.training.run_log import RunLog, training_by_heartbeat
 from dream.training.state import Run, restore
@@ -66,6 +67,8 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     if start.checkpoint is None and rank == 0:
         open_run(log, request, start, bundle, facts)
         fabric.barrier()
+    if rank == 0 and request.loggers:
+        log.mirrors = Mirrors(request.loggers, request.out, bundle.config, console)
     bundle.move_frozen(fabric.device)
     if train.compile:
         compile_blocks(bundle.model)
