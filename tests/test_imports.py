@@ -41,6 +41,7 @@ ENTRIES = {
     "resvg_py": {"dream/data/emoji/build.py"},
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
+    "ftfy": {"dream/data/cleaning.py"},
     "google_crc32c": {"dream/data/cache/rows.py"},
     "zarr": {
         "dream/data/cache/rows.py",
@@ -49,7 +50,7 @@ ENTRIES = {
         "dream/decoding/record_writer.py",
     },
 }
-EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
+EXTRAS = {"diffusers", "ftfy", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
     "scipy",
     "sklearn",
     "torchmetrics",

@@ -7,7 +7,7 @@ from dream.commands import options
 from dream.console import counted, print_out
 from dream.errors import InputError
 from dream.files import check_writable
-from dream.presets import SIZES
+from dream.presets import CLIP_BPE, SIZES
 
 LISTED = 8
 """Tensors of a kind that are printed; import.json has all."""
@@ -33,11 +33,11 @@ def run(args: argparse.Namespace) -> None:
             raise InputError(f"{args.out} exists already: choose another --out, or replace it with --overwrite")
         if not (args.out / "state.json").is_file():
             raise InputError(f"{args.out} is not an imported model, so it is not replaced: choose another --out")
-    from dream.importing.build import CLIP_TOKENIZER, RECORD, ImportOptions, import_weights
+    from dream.importing.build import RECORD, ImportOptions, import_weights
     from dream.importing.foreign import FAMILIES
     from dream.importing.sizes import parse_heads
 
-    chosen = ImportOptions(args.preset, args.assignments, parse_heads(args.heads), args.tokenizer or CLIP_TOKENIZER)
+    chosen = ImportOptions(args.preset, args.assignments, parse_heads(args.heads), args.tokenizer or CLIP_BPE)
     report = import_weights(args.file, args.out, chosen)
     epoch = "" if report.epoch is None else f", epoch {report.epoch}"
     print_out(f"{args.file} is {FAMILIES[report.family]}{epoch}")

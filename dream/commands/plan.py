@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--devices", type=int, default=1, metavar="N", help="number of GPUs, over all machines (default: 1)")
     add("--gpu", default="h100", metavar="NAME", help="h100 (default), a100, ..., or its rate, e.g. 420tflops")
     add("--data", default="11M", metavar="N", help="number of pictures, e.g. 11M, or a source, which is counted")
-    add("--epochs", type=float, default=48.0, metavar="E", help="passes through the data (default: 48)")
+    add("--epochs", type=float, metavar="E", help="passes through the data (default: the preset's, or 48)")
     add("--steps", type=int, metavar="N", help="optimiser steps, instead of --epochs")
     add("--strategy", default="ddp", metavar="NAME", help="ddp (default) or fsdp")
     add("--cached", action="store_true", help="latents come from a cache of `dream cache`")
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     options.require_at_least(args, 1, "devices", "steps")
     if args.strategy not in ("ddp", "fsdp"):
         raise InputError(f"--strategy must be ddp or fsdp, got '{args.strategy}'")
-    if not 0 < args.epochs < 1e6:
+    if args.epochs is not None and not 0 < args.epochs < 1e6:
         raise InputError(f"--epochs must be above 0, got {args.epochs:g}")
     if args.utilisation is not None and not 0 < args.utilisation <= 1:
         raise InputError(f"--utilisation must be in (0, 1], got {args.utilisation:g}")
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
         machine=machine_of(args.gpu),
         devices=args.devices,
         pictures=_pictures(args.data, config),
-        epochs=args.epochs,
+        epochs=args.epochs or config.train.epochs or 48.0,
         sharded=args.strategy == "fsdp",
         cached=args.cached,
         utilisation=args.utilisation or UTILISATION,

@@ -45,6 +45,9 @@ class Source(Protocol):
         Each comes with the JSON-able position right after it, which is the same for every number of ranks.
         """
 
+    def samples(self) -> int:
+        """Number of samples in this split. Raises InputError if there is no end to them."""
+
     def fixed(self, count: int) -> Batch:
         """The first `count` validation samples with different captions, always the same; fewer if there are fewer."""
 

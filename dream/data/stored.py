@@ -98,6 +98,12 @@ class StoredSource:
         if self._own_validation:
             self._facts["val"] = corpus_facts(self._fixed_subset.corpus)
 
+    def samples(self) -> int:
+        """Number of samples in this split, broken ones included; reads the list of every shard."""
+        corpus = self._subset.corpus
+        found = windows(corpus, range(len(corpus.shards)), self.report)
+        return sum(len(self._in_split(window.rows, self._subset.split)) for window in found)
+
     def bytes_per_sample(self) -> int:
         """Bytes of a sample in memory."""
         return 3 * self._config.image.size**2

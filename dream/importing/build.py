@@ -18,12 +18,10 @@ from dream.json_text import format_json
 from dream.model.dream import Dream
 from dream.official import to_our_shape
 from dream.overrides import override
-from dream.presets import preset
+from dream.presets import CLIP_BPE, preset
 from dream.randomness import seed_of
 from dream.training import checkpoint
 
-CLIP_TOKENIZER = "openai/clip-vit-base-patch32"
-"""Hub name of CLIP's BPE, which the authors' checkpoints and open_clip's were trained with."""
 RECORD = "import.json"
 UNTRAINED = "authors"
 """File of a checkpoint with what only the authors' own format has: `<map>/class_emb.weight` and `<map>/fake_latent`."""
@@ -37,7 +35,7 @@ class ImportOptions:
     """Preset of all settings that it leaves open."""
     assignments: Sequence[str] = ()
     heads: Heads = field(default_factory=dict)
-    tokenizer: str = CLIP_TOKENIZER
+    tokenizer: str = CLIP_BPE
     """Folder or hub name of the caption tokenizer."""
 
 
@@ -84,7 +82,7 @@ def import_weights(path: Path, out: Path, options: ImportOptions, *, whole: bool
     imported = build(foreign, options)
     config = imported.config
     try:
-        tokenizer = load_tokenizer(options.tokenizer, config.text.context_length)
+        tokenizer = load_tokenizer(options.tokenizer, config.text.context_length, config.text.cleaning)
     except InputError as error:
         raise InputError(
             f"the weights in {path} were trained with CLIP's BPE, whose files they do not hold: give a folder with "

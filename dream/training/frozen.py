@@ -80,13 +80,16 @@ class FrozenEncoder:
         self.config, self.dtype = config, dtype
         self.tokenizer: CaptionTokenizer | None = None
         if config.text.tokenizer != "bpe":
-            self.tokenizer = load_tokenizer(config.text.tokenizer, config.text.context_length)
+            text = config.text
+            self.tokenizer = load_tokenizer(text.tokenizer, text.context_length, text.cleaning)
         self.t5: T5Conditioning | None = None
         if config.text.conditioning == "t5":
             t5 = T5Conditioning(config.text)
+            self._t5_hash = _t5_hash(t5)  # before the device has its own type
             self.t5 = t5.to(torch.device(device))
         image_tokenizer = build_image_tokenizer(config.image)
         assert isinstance(image_tokenizer, VaeTokenizer)
+        self._vae_hash = hash_of(image_tokenizer.vae.state_dict())
         self.image_tokenizer = image_tokenizer.to(torch.device(device))
         self.states = states and self.t5 is not None
 
@@ -101,8 +104,8 @@ class FrozenEncoder:
             size += 4 * self.config.text.context_length
         return CacheAbout(
             source=source,
-            vae=hash_of(self.image_tokenizer.vae.state_dict()),
-            t5=None if self.t5 is None else _t5_hash(self.t5),
+            vae=self._vae_hash,
+            t5=None if self.t5 is None else self._t5_hash,
             caption_tokenizer=None if self.tokenizer is None else tokenizer_hash(self.tokenizer),
             scale=image.scale,
             size=image.size,
@@ -144,7 +147,9 @@ def hash_of(tensors: Mapping[str, Tensor]) -> str:
 
 def tokenizer_hash(tokenizer: CaptionTokenizer) -> str:
     """A short hash of a caption tokenizer and of its context length."""
-    return hashlib.sha256(f"{tokenizer.context_length} {tokenizer.to_json()}".encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        f"{tokenizer.context_length} {tokenizer.cleaning} {tokenizer.to_json()}".encode()
+    ).hexdigest()[:16]
 
 
 def _t5_hash(conditioning: T5Conditioning) -> str:

@@ -177,9 +177,11 @@ def with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
     steps = request.total_steps if request.steps is None else request.steps
     minutes = request.total_minutes if request.minutes is None else request.minutes
     if steps is not None:
-        return replace(config, train=replace(config.train, steps=steps, minutes=None))
+        return replace(config, train=replace(config.train, steps=steps, minutes=None, epochs=None))
     if minutes is not None:
-        return replace(config, train=replace(config.train, steps=None, minutes=minutes))
+        return replace(config, train=replace(config.train, steps=None, minutes=minutes, epochs=None))
+    if request.source == "shapes" and config.train.steps is None and config.train.minutes is None:
+        raise InputError("'shapes' has no end, so that epochs say nothing: give --steps N or --minutes M")
     return config
 
 
@@ -232,7 +234,8 @@ def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> Drea
         before, now = getattr(stored.train, key), getattr(wanted.train, key)
         if before != now:
             raise InputError(f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out")
-    return replace(wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes))
+    budget = {name: getattr(stored.train, name) for name in ("steps", "minutes", "epochs")}
+    return replace(wanted, train=replace(wanted.train, **budget))
 
 
 def _chosen(request: TrainRequest) -> Path | None:

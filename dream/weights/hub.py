@@ -5,6 +5,9 @@ Nothing else of this project talks to the hub about its own models. Only safeten
 
 import re
 import socket
+import threading
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,48 @@ FETCHED = ("state.json", "model.safetensors", "recipe.json", "README.md", "NOTIC
 """Files of a published folder that are fetched."""
 TIMEOUT = 8.0
 """Seconds that the hub is waited for at first."""
+PROBE = 4.0
+"""Seconds within which it has to answer."""
+
+
+@lru_cache(maxsize=1)
+def hub_answers() -> bool:
+    """Whether the hub answers a request within PROBE seconds, whatever it says.
+
+    Its own client asks again for minutes, file after file, where a firewall swallows what is sent.
+    """
+    from huggingface_hub import constants, get_session
+
+    if constants.is_offline_mode():
+        return False
+    answers: list[bool] = []
+
+    def ask() -> None:
+        with suppress(Exception):  # whatever its client raises
+            get_session().head(constants.ENDPOINT, timeout=PROBE)
+            answers.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)  # looking up a name has no limit of its own
+    thread.start()
+    thread.join(PROBE + 1)
+    return bool(answers)
+
+
+def hub_options(name: str) -> dict[str, bool]:
+    """Arguments for a `from_pretrained` of transformers or diffusers: no waiting for a hub that does not answer."""
+    return {} if Path(name).expanduser().is_dir() or hub_answers() else {"local_files_only": True}
+
+
+def how_to_bring(name: str, files: str, key: str) -> str:
+    """The end of a sentence on a frozen model that cannot be loaded: what to download, and where to put it."""
+    if Path(name).expanduser().is_dir():
+        return f"that folder has to hold {files}"
+    if name.startswith(("/", ".", "~")):
+        return f"there is no such folder; it has to hold {files}"
+    where = "" if hub_answers() else "the hub does not answer here, and its cache does not hold it: "
+    return (
+        f"{where}download {files} of https://huggingface.co/{name} into a folder, and give that by --set {key}=FOLDER"
+    )
 
 
 def is_on_hub(path: Path | str) -> bool:

@@ -152,3 +152,19 @@ def test_frozen_weights_that_are_no_numbers_or_pointers_are_refused_by_name(vae_
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(InputError, match="git-lfs pointer"):
         build_image_tokenizer(with_vae(folder))
+
+
+def test_frozen_models_run_in_the_type_of_their_device_and_give_float32(vae_folder, t5_folder, monkeypatch):
+    for name in ("latents", "conditioning"):
+        monkeypatch.setattr(f"dream.model.{name}.frozen_dtype", lambda device: torch.bfloat16)
+    exact = build_image_tokenizer(with_vae(vae_folder))
+    fast = build_image_tokenizer(with_vae(vae_folder)).to(torch.device("cpu"))
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    tokens = fast.tokenize(images)
+    assert next(fast.vae.parameters()).dtype == torch.bfloat16 and tokens.dtype == torch.float32
+    assert torch.allclose(tokens, exact.tokenize(images), atol=0.02)
+    assert fast.to_pixels(tokens).dtype == torch.float32
+    tokenizer = train_tokenizer(CAPTIONS, 300, 12)
+    states = build_conditioning(with_t5(t5_folder), tokenizer).to(torch.device("cpu")).condition(CAPTIONS)
+    assert states.dtype == torch.float32
+    assert torch.allclose(states, build_conditioning(with_t5(t5_folder), tokenizer).condition(CAPTIONS), atol=0.1)
