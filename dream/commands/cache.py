@@ -1,7 +1,6 @@
 """`dream cache`: computes once what the frozen VAE and T5 make of a source, for trainings to read."""
 
 import argparse
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
     from dream.data.sources import open_corpora
     from dream.training.frozen import FrozenEncoder
 
-    worker, device = _worker(args.part), _device(args.device)
-    encoder = FrozenEncoder(config, states=args.states, dtype=args.dtype, device=device)
+    worker, device = _worker(args.part), options.open_device(args.device)
+    encoder = FrozenEncoder(config, states=args.states, dtype=args.dtype, device=str(device))
     corpora = open_corpora(args.data, config)
     about = encoder.about(args.data, {split: tuple(corpus.shards) for split, corpus in corpora.items()})
     write_about(args.out, about)
@@ -117,21 +116,6 @@ def _verify(cache: Path) -> None:
 def _worker(text: str | None) -> "Worker":
     """The worker that `--part I/N` names, or else the rank that a launcher gave this process."""
     from dream.data.cache.writing import Worker
-    from dream.training.launchers import rank_of_world
+    from dream.training.launchers import parse_part, rank_of_world
 
-    if text is None:
-        return Worker(*rank_of_world())
-    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise InputError(f"--part must be I/N with 1 <= I <= N, e.g. 1/8, got '{text}'")
-    return Worker(int(match[1]) - 1, int(match[2]))
-
-
-def _device(name: str) -> str:
-    """The device for this worker: with several per machine, that of its local rank."""
-    import torch
-
-    from dream.training.launchers import local_rank
-
-    device = options.open_device(name)
-    return f"cuda:{local_rank() % torch.cuda.device_count()}" if device.type == "cuda" else "cpu"
+    return Worker(*(rank_of_world() if text is None else parse_part(text)))

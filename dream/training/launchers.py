@@ -5,8 +5,10 @@ is refused: a process that ignored its launcher would be a training of its own, 
 """
 
 import os
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dream.errors import InputError
 from dream.training.request import TrainRequest
@@ -38,6 +40,21 @@ def find_launcher(environment: Environment = os.environ) -> Launcher | None:
             raise InputError(f"srun started {tasks} tasks on {machines} machines: use --ntasks-per-node=N")
         return Launcher("srun", tasks // machines, machines)
     return None
+
+
+class WorkShare(NamedTuple):
+    """One of several processes that share work, by its number from 0 on."""
+
+    number: int
+    workers: int
+
+
+def parse_part(text: str) -> WorkShare:
+    """The share that `--part I/N` names, I from 1 on; raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--part must be I/N with 1 <= I <= N, e.g. 1/8, got '{text}'")
+    return WorkShare(int(match[1]) - 1, int(match[2]))
 
 
 def rank_of_world(environment: Environment = os.environ) -> tuple[int, int]:
