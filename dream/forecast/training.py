@@ -15,13 +15,12 @@ from dream.forecast.work import Parts, linear, mean_parts, parts_at
 from dream.masking import num_masked, sample_mask_ratios
 from dream.model.dream import Dream
 from dream.randomness import generator
+from dream.training.budget import SAVING_SHARE
 
 UTILISATION = 0.35
 """Share of the peak rate that a training reaches; of the order of what others report for models of this size."""
 DISK_RATE = 1e9
 """Bytes per second that a checkpoint is written with."""
-SAVING_SHARE = 0.03
-"""Largest share of the time that saving may take."""
 POINTS, DRAWS = 16, 512
 """Moments of the training, and mask ratios at each, over which work is averaged."""
 VAE_PARAMETERS, VAE_FLOPS_PER_PIXEL = 83.7e6, 272.7e9 / 256**2

@@ -250,8 +250,9 @@ def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
 
 
 def save_is_due(run: Run) -> bool:
-    """Whether the last checkpoint is older than `train.save_every` minutes."""
-    return time.monotonic() - run.saved_time > 60 * run.config.train.save_every
+    """Whether the last checkpoint is older than the interval; rank 0, which writes them, decides for all."""
+    interval = budget.save_interval(run.config.train.save_every, run.seconds.get("save", 0.0))
+    return run.log.writes and time.monotonic() - run.saved_time > interval
 
 
 def _whole_step(run: Run, batch: Batch, step: int, progress: float) -> None:
