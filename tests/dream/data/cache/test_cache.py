@@ -20,7 +20,14 @@ from dream.overrides import override
 from dream.training import frozen
 from dream.training.frozen import FrozenEncoder, check_cache
 from tests.dream.frozen_small import save_t5, save_vae
-from tests.dream.training.training_small import run_training, small_config, weights, write_pictures
+from tests.dream.training.training_small import (
+    run_training,
+    small_config,
+    train_on_ranks,
+    weights,
+    without_dropout,
+    write_pictures,
+)
 
 PICTURES = 24
 
@@ -190,3 +197,14 @@ def test_broken_samples_of_the_source_are_left_out_and_named(made, tmp_path):
     source = open_source(str(cache), config, cached=True)
     assert source.report.by_kind() == {"broken picture": 1}
     assert source.facts()["train"]["rows"] == PICTURES - 1
+
+
+@pytest.mark.slow
+def test_two_ranks_train_from_a_cache_as_one(made, tmp_path):
+    root, config, _ = made
+    config = without_dropout(override(config, ["train.lr=1e-4"]))
+    request = {"config": config, "source": str(root / "exact.zarr"), "accelerator": "cpu"}
+    run_training(tmp_path / "one", **request)
+    train_on_ranks(2, out=tmp_path / "two", **request)
+    one, two = weights(tmp_path / "one"), weights(tmp_path / "two")
+    assert all(torch.allclose(value, two[name], atol=2e-3) for name, value in one.items())
