@@ -47,7 +47,7 @@ def hub_answers() -> bool:
     return bool(answers)
 
 
-def hub_options(name: str) -> dict[str, bool]:
+def hub_options(name: str) -> dict[str, Any]:
     """Arguments for a `from_pretrained` of transformers or diffusers: no waiting for a hub that does not answer."""
     return {} if Path(name).expanduser().is_dir() or hub_answers() else {"local_files_only": True}
 
