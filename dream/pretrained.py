@@ -13,7 +13,7 @@ from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
 from dream.model.pretrained import Pretrained, prompt_reader
 from dream.training import checkpoint, run_log
-from dream.weights.hub import fetch, is_on_hub
+from dream.weights.hub_models import fetch, is_on_hub
 
 _SHELF = Path(__file__).parent / "shipped"
 SHIPPED = {name: _SHELF / name for name in ("demo", "emoji") if (_SHELF / name / "state.json").is_file()}

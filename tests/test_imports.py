@@ -29,7 +29,7 @@ ENTRIES = {
     "datasets": {"dream/data/corpora/hub.py"},
     "diffusers": {"dream/model/latents.py"},
     "lightning_fabric": {"dream/training/devices.py", "dream/training/loggers.py"},
-    "huggingface_hub": {"dream/weights/hub.py"},
+    "huggingface_hub": {"dream/weights/hub_models.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
     "timm": {
         "dream/evaluation/classes/probe.py",

@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
 
     from dream.pretrained import checkpoint_of
     from dream.publishing.folder import CARD, PublishOptions, publish
-    from dream.weights.hub import upload
+    from dream.weights.hub_models import upload
 
     chosen = PublishOptions(
         name=args.name or args.out.resolve().name,

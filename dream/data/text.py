@@ -20,7 +20,7 @@ from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
-from dream.weights.hub import how_to_bring, hub_options
+from dream.weights.hub_models import how_to_bring, hub_options
 
 PAD_ID = 0
 BYTES = 256

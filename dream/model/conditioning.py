@@ -13,7 +13,7 @@ from dream.data.text import CaptionTokenizer, Piece
 from dream.errors import InputError
 from dream.model.frozen import frozen_dtype
 from dream.weights.finite import require_finite, require_finite_weights
-from dream.weights.hub import how_to_bring, hub_options
+from dream.weights.hub_models import how_to_bring, hub_options
 from dream.weights.reading import check_model_folder
 
 

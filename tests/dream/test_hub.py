@@ -9,7 +9,7 @@ import pytest
 from dream.errors import InputError
 from dream.model.latents import build_image_tokenizer
 from dream.presets import preset
-from dream.weights import hub
+from dream.weights import hub_models as hub
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dream.evaluation.statistics import Estimate, Measure
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
 from dream.publishing.folder import data_words
 from dream.training import checkpoint
-from dream.weights import hub
+from dream.weights import hub_models as hub
 
 
 @pytest.fixture(scope="module")
