@@ -1,4 +1,4 @@
-"""The command line: `dream train|decode|evaluate|critic|data|export|bench`, or `python -m dream`.
+"""The command line: `dream COMMAND`, or `python -m dream COMMAND`.
 
 It picks the command and imports that command's file alone; `exit_codes` turns failures into one sentence.
 """
@@ -20,9 +20,16 @@ COMMANDS = {
     "evaluate": "measure trained models side by side, on tasks of recognition, retrieval and painting",
     "critic": "train a model's critic, which ranks its unfinished candidates",
     "data": "describe a source of captioned pictures, and list what is broken in it",
+    "plan": "forecast memory, hours, energy and disk of a training",
+    "cache": "compute latents and text ids of a source once, to train from",
+    "import": "turn weights of the authors, of MAR or of open_clip into a model",
     "export": "write a trained model to a small folder, to use or to share",
+    "publish": "write a model for others with its card, and upload it",
     "bench": "time training and decoding against the published algorithm",
 }
+
+FILES = {"import": "importing"}
+"""Commands whose file cannot have their name."""
 
 EXAMPLES = """\
 dream decode --model demo --prompt "a red circle above a blue square on a white background" --out sheet.png
@@ -66,7 +73,7 @@ def _run(arguments: list[str]) -> None:
     name, *rest = arguments
     if name not in COMMANDS:
         raise InputError(f"unknown command '{name}'{did_you_mean(name, COMMANDS)} (commands: {', '.join(COMMANDS)})")
-    command = importlib.import_module(f"dream.commands.{name}")
+    command = importlib.import_module(f"dream.commands.{FILES.get(name, name)}")
     summary = COMMANDS[name]
     description = f"{summary[0].upper()}{summary[1:]}."
     parser = CommandParser(prog=f"dream {name}", description=description, allow_abbrev=False)

@@ -179,9 +179,9 @@ class TextConfig(Section):
     """Caption tokenizer, text tower, and the text that conditions the decoder."""
 
     tokenizer: str = "bpe"
-    """`bpe` trains a small BPE on the captions; else a folder with CLIP's vocab.json and merges.txt, or a hub
-    name.
-    """
+    """`bpe` trains a small BPE on the captions; else a folder with CLIP's vocab.json and merges.txt, or a hub name."""
+    cleaning: Literal["none", "clip"] = "none"
+    """What is done to a caption before CLIP's BPE: `clip` repairs encodings (ftfy), HTML entities and white space."""
     vocab_size: Count = 49408
     """Number of token ids (an upper bound for the small BPE)."""
     context_length: Annotated[int, Bounds(least=3)] = 77
@@ -319,12 +319,14 @@ class DataConfig(Section):
 
 @dataclass(frozen=True)
 class TrainConfig(Section):
-    """Optimisation and bookkeeping. `steps` or `minutes` is the budget."""
+    """Optimisation and bookkeeping. `steps`, `minutes` or `epochs` is the budget, the first that is set."""
 
     steps: Annotated[int | None, Bounds(least=1)] = None
     """Optimiser steps in all; None takes `minutes`."""
     minutes: Annotated[float | None, Bounds(above=0)] = 10.0
     """Wall-clock budget, converted to steps after a short calibration."""
+    epochs: Annotated[float | None, Bounds(above=0)] = None
+    """Passes through the data, converted to steps by its number of samples, if neither `steps` nor `minutes` is set."""
     batch_size: Count = 2048
     """Pictures per optimiser step, over all ranks and accumulated micro-batches."""
     accumulate: Count = 1
@@ -373,8 +375,8 @@ class TrainConfig(Section):
     """Validations (losses by mask ratio, retrieval) during the training (0 = none)."""
 
     def _conflicts(self, name: str) -> Iterator[str]:
-        if self.steps is None and self.minutes is None:
-            yield f"give {name}.steps or {name}.minutes, above 0"
+        if self.steps is None and self.minutes is None and self.epochs is None:
+            yield f"give {name}.steps, {name}.minutes or {name}.epochs, above 0"
 
 
 @dataclass(frozen=True)

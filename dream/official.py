@@ -106,15 +106,20 @@ def from_state_dict(state: Mapping[str, Tensor], config: DreamConfig | Mapping[s
     for name, value in state.items():
         name = name.removeprefix("module.")
         if name not in _NEVER_TRAINED:
-            ours[our_name(name)] = _to_our_shape(our_name(name), value)
+            ours[our_name(name)] = to_our_shape(our_name(name), value)
     _load(model, ours)
     return model.eval()
 
 
 def to_state_dict(model: Dream) -> dict[str, Tensor]:
     """The model's weights under the authors' names and shapes (one class embedding; no `fake_latent`)."""
+    return to_their_shapes(model.state_dict())
+
+
+def to_their_shapes(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our weights by name, under the authors' names and in their shapes."""
     state = {}
-    for name, value in model.state_dict().items():
+    for name, value in weights.items():
         if name in _SHAPED:
             value = value.reshape((1,) * (3 - value.ndim) + tuple(value.shape))
         state[their_name(name)] = value.T if name == "text_tower.projection.weight" else value
@@ -186,7 +191,8 @@ def _translate(name: str, names: list[tuple[str, str]], inner: dict[str, list[tu
     raise InputError(f"DREAM has no parameter '{name}'; expected names as in the authors' `model` or `model_ema`")
 
 
-def _to_our_shape(name: str, value: Tensor) -> Tensor:
+def to_our_shape(name: str, value: Tensor) -> Tensor:
+    """A tensor of the authors in the shape of ours of this name."""
     if name == "text_tower.projection.weight":
         return value.T
     if name == "encoder.buffer":

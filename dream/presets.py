@@ -23,13 +23,19 @@ from dream.config import (
 )
 from dream.errors import InputError, did_you_mean
 
+CLIP_BPE = "openai/clip-vit-base-patch32"
+"""Hub name of CLIP's caption tokenizer."""
+
 
 def _published(width: int, depth: int, heads: int, mlp_ratio: float = 4.0) -> DreamConfig:
-    """The published architecture (docs/method.md, One model, two objectives), encoder and decoder of one size."""
+    """The published architecture and training (docs/method.md), encoder and decoder of one size."""
     return DreamConfig(
+        image=ImageConfig(vae="stabilityai/sd-vae-ft-ema"),
+        text=TextConfig(tokenizer=CLIP_BPE, cleaning="clip"),
         encoder=EncoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
         decoder=DecoderConfig(width=width, depth=depth, heads=heads, mlp_ratio=mlp_ratio),
         masking=MaskingConfig(groups=32),
+        train=TrainConfig(minutes=None, epochs=48.0, precision="bf16-mixed", ema_ramp=False),
     )
 
 

@@ -7,11 +7,13 @@ import torch
 from dream.data.reading import PromptReader
 from dream.data.text import load_tokenizer
 from dream.errors import InputError
+from dream.importing.opening import imported_folder, is_foreign_file
 from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
 from dream.model.pretrained import Pretrained, prompt_reader
 from dream.training import checkpoint, run_log
+from dream.weights.hub_models import fetch, is_on_hub
 
 _SHELF = Path(__file__).parent / "shipped"
 SHIPPED = {name: _SHELF / name for name in ("demo", "emoji") if (_SHELF / name / "state.json").is_file()}
@@ -59,14 +61,18 @@ def weights_file(folder: Path, *, ema: bool = True) -> str:
 
 
 def checkpoint_of(path: Path) -> Path:
-    """The checkpoint folder of `path`: a run, a checkpoint, or a shipped model's name.
+    """The checkpoint folder of `path`: a run, a checkpoint, a shipped model's name, or `hf:owner/name`.
 
-    Raises InputError for any other path.
+    A checkpoint file of the authors is imported once, into the user's cache. Raises InputError for any other path.
     """
     if str(path) in SHIPPED and not path.exists():
         path = SHIPPED[str(path)]
     if (path / "state.json").is_file():
         return path
+    if is_on_hub(path):
+        return fetch(str(path))
+    if is_foreign_file(path):
+        return imported_folder(path)
     if run_log.holds_run(path):
         return checkpoint.latest_checkpoint(path)
     if not path.exists():

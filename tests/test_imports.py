@@ -29,8 +29,8 @@ ENTRIES = {
     "datasets": {"dream/data/corpora/hub.py"},
     "diffusers": {"dream/model/latents.py"},
     "filelock": {"dream/files.py"},
-    "lightning_fabric": {"dream/training/devices.py"},
-    "huggingface_hub": {"dream/weights/hub.py"},
+    "lightning_fabric": {"dream/training/devices.py", "dream/training/loggers.py"},
+    "huggingface_hub": {"dream/weights/hub.py", "dream/weights/hub_models.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
     "timm": {
         "dream/evaluation/classes/probe.py",
@@ -42,9 +42,16 @@ ENTRIES = {
     "resvg_py": {"dream/data/emoji/build.py"},
     "tokenizers": {"dream/data/text.py"},
     "transformers": {"dream/data/text.py", "dream/evaluation/painted/encoders.py", "dream/model/conditioning.py"},
-    "zarr": {"dream/decoding/record.py", "dream/decoding/record_writer.py"},
+    "ftfy": {"dream/data/cleaning.py"},
+    "google_crc32c": {"dream/data/cache/rows.py"},
+    "zarr": {
+        "dream/data/cache/rows.py",
+        "dream/data/cache/writing.py",
+        "dream/decoding/record.py",
+        "dream/decoding/record_writer.py",
+    },
 }
-EXTRAS = {"diffusers", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
+EXTRAS = {"diffusers", "ftfy", "h5py", "imageio_ffmpeg", "kaleido", "playwright", "resvg_py"} | {
     "scipy",
     "sklearn",
     "torchmetrics",

@@ -31,7 +31,7 @@ from workbench.runs.trainings import (
     start_training,
     train_arguments,
 )
-from workbench.runs.words import plan_words
+from workbench.runs.words import form_needs, plan_words
 from workbench.workspace import open_workspace
 
 USUAL_MINUTES = 10.0
@@ -238,6 +238,7 @@ def _start(form: TrainForm, ready: bool) -> None:
         waiting = sum(training.active for training in trainings)
         if ready:
             st.markdown(as_text(plan_words(form, trainings)))
+            st.caption(as_text(form_needs(form)))
         command = command_line(train_arguments(here, form))
         label = f"Add to the queue ({waiting} ahead)" if waiting else "Start"
         if st.button(

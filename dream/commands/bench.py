@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
     add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
+    add("--reading", action="store_true", help="measure instead how fast a cache is read, next to a file per sample")
     add("--json", type=Path, help="also write the results to this file")
 
 
@@ -41,6 +43,9 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--width must be a multiple of 64, got {args.width}")
     if args.json and not args.json.parent.is_dir():
         raise InputError(f"--json {args.json}: the folder {args.json.parent} does not exist")
+    if args.reading:
+        _reading(args)
+        return
     import torch
 
     from dream import benchmark
@@ -75,6 +80,24 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1) + "\n")
         print_out(f"wrote {args.json}")
+
+
+def _reading(args: argparse.Namespace) -> None:
+    """Measures the reading of latents of the preset's shape, in a temporary folder."""
+    from dream import presets
+    from dream.data.cache.speed import reading_rates
+
+    config = presets.preset(args.preset)
+    if config.image.tokenizer == "pixels":
+        raise InputError(f"--reading is of caches of a VAE's latents, and {args.preset} trains on pixels: use base")
+    with tempfile.TemporaryDirectory(prefix="dream-bench-") as folder:
+        rates = reading_rates(config, Path(folder))
+    print(f"samples of {rates.sample_bytes / 1024:.1f} KiB, all in memory; opened in {rates.opening:.2f} s")
+    print(f"  shuffled batches of a cache {rates.batches:10,.0f} samples/s, {rates.batches / rates.files:.1f} x files")
+    print(f"  random rows of a cache      {rates.rows:10,.0f} samples/s, {rates.rows / rates.files:.1f} x files")
+    print(f"  one .npz per sample         {rates.files:10,.0f} samples/s")
+    if args.json:
+        args.json.write_text(json.dumps(rates._asdict(), indent=1) + "\n")
 
 
 def _model(args: argparse.Namespace) -> "tuple[str, Dream]":

@@ -79,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
     add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
     add("--record", type=Path, metavar="PATH", help="also store the whole decode, as PATH.zarr")
+    add("--part", metavar="I/N", help="paint the Ith of N equal shares of the batches into the folder --out, 1 to N")
+    add("--resume", action="store_true", help="paint only what the folder --out lacks; several processes may do so")
     add_device(parser)
     add_out(parser, "a sheet (.png), a trajectory (.gif), or a folder of pictures")
     add_overwrite(parser, "replace existing --out and --record")
@@ -88,11 +90,15 @@ def run(args: argparse.Namespace) -> None:
     """Paints the prompts; raises InputError for invalid arguments before anything is painted."""
     prompts = prompts_given(args.prompt, args.prompts)
     require_at_least(args, 1, "count")
-    check_out(args.out, args.overwrite)
+    from dream.commands.painting_parts import share_of_painting
+
+    share = share_of_painting(args)
+    check_out(args.out, args.overwrite or share is not None)
     if args.record:
         check_record(args.record, args.overwrite)
     from dream.commands.painted_files import write_painted
     from dream.commands.painting import paint_job, say_readings
+    from dream.commands.painting_parts import paint_parts
     from dream.training.checkpoint import read_state
 
     folder = _checkpoint(args.model, args.checkpoint)
@@ -100,6 +106,9 @@ def run(args: argparse.Namespace) -> None:
     kept = _kept_cells(args, config)
     settings = _settings(args, config, config.image.num_tokens - (int(kept.sum()) if kept is not None else 0))
     job = _load(args, folder, prompts, settings, kept)
+    if share is not None:
+        paint_parts(job, args.out, share)
+        return
     say_readings(job)
     gallery = paint_job(job, every_step=args.out.suffix.lower() == ".gif", record=args.record, overwrite=args.overwrite)
     write_painted(job, gallery, args.out)

@@ -7,6 +7,7 @@ from dream.console import print_out
 from dream.errors import InputError
 from dream.files import check_writable
 
+FORMS = ("dream", "authors")
 DTYPES = ("bfloat16", "float16", "float32")
 
 
@@ -16,6 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "the folder of the exported model")
     types = f"type of the stored weights: {', '.join(DTYPES)} (default: {DTYPES[0]})"
     parser.add_argument("--dtype", default=DTYPES[0], metavar="TYPE", help=types)
+    forms = "dream (default): a folder that every command opens; authors: a .pth for the authors' own code"
+    parser.add_argument("--format", default="dream", metavar="NAME", help=forms)
     options.add_overwrite(parser, "replace an exported model at --out")
 
 
@@ -23,7 +26,12 @@ def run(args: argparse.Namespace) -> None:
     """Writes averaged weights, configuration and tokenizer, and the run's record if there is one."""
     if args.dtype not in DTYPES:
         raise InputError(f"--dtype must be one of {', '.join(DTYPES)}, got '{args.dtype}'")
+    if args.format not in FORMS:
+        raise InputError(f"--format must be one of {', '.join(FORMS)}, got '{args.format}'")
     check_writable(args.out.parent)
+    if args.format == "authors":
+        _export_authors(args)
+        return
     if args.out.exists():
         if not args.overwrite:
             raise InputError(f"{args.out} exists already: choose another --out, or replace it with --overwrite")
@@ -37,3 +45,16 @@ def run(args: argparse.Namespace) -> None:
     weights = export(checkpoint_of(args.model), args.out, getattr(torch, args.dtype))
     size = (args.out / "model.safetensors").stat().st_size
     print_out(f"exported {weights:,} numbers as {args.dtype}, {size / 1e6:.1f} MB, to {args.out}")
+
+
+def _export_authors(args: argparse.Namespace) -> None:
+    """Writes one file for the authors' own code."""
+    if args.out.suffix not in (".pth", ".pt"):
+        raise InputError(f"--format authors writes one file: give --out NAME.pth, got {args.out}")
+    if args.out.exists() and not args.overwrite:
+        raise InputError(f"{args.out} exists already: choose another --out, or replace it with --overwrite")
+    from dream.importing.authors_file import export_authors
+    from dream.pretrained import checkpoint_of
+
+    values = export_authors(checkpoint_of(args.model), args.out)
+    print_out(f"exported {values:,} numbers under the authors' names to {args.out}")

@@ -24,7 +24,11 @@ SOURCE_FORMS = (
 def add_model(parser: argparse.ArgumentParser, *, required: bool = True, note: str = "") -> None:
     """Adds `--model PATH`; `note` is appended to the help."""
     parser.add_argument(
-        "--model", required=required, type=Path, metavar="PATH", help=f"a run, a checkpoint or a shipped model{note}"
+        "--model",
+        required=required,
+        type=Path,
+        metavar="PATH",
+        help=f"a run, a checkpoint, a shipped model or hf:owner/name{note}",
     )
 
 
@@ -95,11 +99,19 @@ def require_at_least(args: argparse.Namespace, least: int, *names: str) -> None:
 
 
 def open_device(name: str) -> "torch.device":
-    """The device that `--device` names; raises InputError if torch cannot use it here."""
+    """The device that `--device` names; raises InputError if torch cannot use it here.
+
+    Of several CUDA devices, a process that a launcher started takes the one of its number on the machine.
+    """
     import torch
+
+    from dream.training.launchers import local_rank
 
     if name not in DEVICES:
         raise InputError(f"--device must be one of {', '.join(DEVICES)}, got '{name}'")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch sees no CUDA device here; use --device cpu or auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    return torch.device(f"cuda:{local_rank() % count}" if count > 1 else "cuda")

@@ -43,10 +43,21 @@ def _write_folder(job: PaintJob, gallery: Gallery, out: Path) -> None:
         except InputError:
             continue  # not from a decode
         old.unlink()
+    write_pictures(job, gallery, out, first=0, total=len(job.plan.prompts))
+
+
+def picture_name(number: int, prompt: str, total: int) -> str:
+    """Name of a picture's file in a folder of `total`, without candidate and ending."""
+    slug = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")[:40]
+    return f"{number:0{max(4, len(str(total - 1)))}d}-{slug or 'picture'}"
+
+
+def write_pictures(job: PaintJob, gallery: Gallery, out: Path, *, first: int, total: int) -> None:
+    """Writes every finished picture into the folder `out`; the first one has the number `first` of `total`."""
+    out.mkdir(parents=True, exist_ok=True)
     for picture, shown in enumerate(gallery.finished()):
         for one in shown:
-            slug = re.sub(r"[^a-z0-9]+", "-", job.plan.prompts[picture].lower()).strip("-")[:40]
-            name = f"{picture:04d}-{slug or 'picture'}-c{one.candidate}.png"
+            name = f"{picture_name(first + picture, job.plan.prompts[picture], total)}-c{one.candidate}.png"
             about = {
                 "prompt": job.plan.prompts[picture],
                 "readings": [job.readings[job.plan.prompts[picture]].to_dict()],

@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--num-nodes", type=int, default=1, metavar="N", help="number of machines (default: 1)")
     add("--strategy", default="auto", metavar="NAME", help="auto (default), ddp or fsdp")
     add("--accelerator", default="auto", metavar="NAME", help="auto (default), cpu, cuda or mps")
+    add(
+        "--log",
+        metavar="NAMES",
+        help="loggers next to the run's own files: csv, tensorboard, wandb, trackio, by commas",
+    )
     add("--precision", metavar="P", help="32-true (default) or bf16-mixed")
 
 
@@ -90,6 +95,7 @@ def _run(args: argparse.Namespace, started: float) -> None:
         num_nodes=args.num_nodes,
         strategy=args.strategy,
         accelerator=args.accelerator,
+        loggers=tuple(name.strip() for name in (args.log or "").split(",") if name.strip()),
         started=started,
     )
     result = train(request)

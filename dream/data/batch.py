@@ -2,8 +2,8 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from torch import Tensor
@@ -16,14 +16,21 @@ class Batch:
     """B captioned pictures."""
 
     images: Tensor
-    """(B, 3, H, W) uint8."""
+    """(B, 3, H, W) uint8; (B, 3, 0, 0) if they come from a cache."""
     captions: tuple[str, ...]
     """B captions."""
     keys: tuple[str, ...]
     """B sample ids, e.g. "shapes/train/123" or "shard.tar/000017"."""
+    cached: Mapping[str, Tensor] = field(default_factory=dict)
+    """What a cache holds of them, by the names in `data/cache/layout.py`: moments (B, 2, C, h, w), already mirrored."""
 
     def __len__(self) -> int:
         return len(self.captions)
+
+    def part(self, rows: slice) -> "Batch":
+        """The pictures of these rows."""
+        cached = {name: values[rows] for name, values in self.cached.items()}
+        return Batch(self.images[rows], self.captions[rows], self.keys[rows], cached)
 
 
 class Share(NamedTuple):

@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 from dream.config import DreamConfig
 from dream.data.batch import Batch
+from dream.data.cache.layout import is_cache
+from dream.data.cache.source import open_cached
 from dream.data.captions import Names
 from dream.data.corpora.folder_splits import folder_corpora, usable_splits
 from dream.data.corpora.hub import open_hub
 from dream.data.corpora.shards import TarShards
 from dream.data.drawn.shapes import ShapesSource
 from dream.data.emoji.corpus import is_emoji, open_emoji
-from dream.data.paths import KNOWN, shard_paths
+from dream.data.paths import KNOWN, is_there, shard_paths
 from dream.data.report import DataReport
 from dream.data.samples import Corpus
 from dream.data.stored import StoredSource
@@ -43,6 +45,9 @@ class Source(Protocol):
         Each comes with the JSON-able position right after it, which is the same for every number of ranks.
         """
 
+    def samples(self) -> int:
+        """Number of samples in this split. Raises InputError if there is no end to them."""
+
     def fixed(self, count: int) -> Batch:
         """The first `count` validation samples with different captions, always the same; fewer if there are fewer."""
 
@@ -51,17 +56,27 @@ class Source(Protocol):
 
 
 def open_source(
-    source: str, config: DreamConfig, *, split: str = "train", seed: int = 0, rank: int = 0, world_size: int = 1
+    source: str,
+    config: DreamConfig,
+    *,
+    split: str = "train",
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    cached: bool = False,
 ) -> Source:
     """Opens `shapes`, `emoji`, a folder, tar shards (path, glob, braces) or `hf:owner/name`.
 
     `split` is train, val, test (if the source has one) or all (stored sources only: nothing is held out). Raises
-    InputError if nothing has that name, or if it holds no captioned picture.
+    InputError if nothing has that name, or if it holds no captioned picture. A cache, whose batches have no pictures,
+    is opened only if `cached` (for training).
     """
     if not 0 <= rank < world_size:
         raise ValueError(f"rank must be in [0, {world_size - 1}], got {rank}")
     if source == "shapes":
         return ShapesSource(config, split=split, seed=seed, rank=rank, world_size=world_size)
+    if cached and (cache := cache_at(source)) is not None:
+        return open_cached(cache, config, seed, rank, world_size)
     return StoredSource(open_corpora(source, config), config, split=split, seed=seed, rank=rank, world_size=world_size)
 
 
@@ -80,6 +95,17 @@ def open_corpora(source: str, config: DreamConfig) -> dict[str, Corpus]:
     if not source.strip():
         raise InputError(f"the data source is empty: expected {KNOWN}")
     path = os.path.expanduser(source)
+    if cache_at(source) is not None:
+        raise InputError(
+            f"'{source}' is a cache: it holds no pictures, and serves `dream train` alone; "
+            "give the source that it was made of"
+        )
     if os.path.isdir(path):
         return usable_splits(folder_corpora(Path(path), names))
     return {"train": TarShards(source, shard_paths(path), names=names)}
+
+
+def cache_at(source: str) -> Path | None:
+    """The folder of the cache that a source string names, if it names one."""
+    path = Path(os.path.expanduser(source))
+    return path if is_there(path) and is_cache(path) else None

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data import report as kinds
@@ -25,7 +26,7 @@ from dream.data.order import Order, OrderedRow, Position, Window, windows
 from dream.data.phrasings import Phrased, other_phrasing_share, with_new_words
 from dream.data.report import DataReport, problems_clause
 from dream.data.samples import BadSample, Corpus, Row, id_hash, sample_id
-from dream.data.transforms import BrokenPicture, Pixels, flip_some, load_pixels
+from dream.data.transforms import BrokenPicture, flip_some, load_pixels
 from dream.data.variety import Variety
 from dream.errors import InputError, RunError
 
@@ -41,9 +42,12 @@ THREADS = min(4, os.cpu_count() or 1)
 """Threads that read and decode (PIL releases the GIL)."""
 
 
-class _Sample(NamedTuple):
+class StoredSample(NamedTuple):
+    """A sample that was read."""
+
     name: str
-    pixels: Pixels
+    content: Any
+    """Pixels (3, H, W) uint8, or what a cache holds of the picture (`data/cache/source.py`)."""
     caption: str
 
 
@@ -86,13 +90,36 @@ class StoredSource:
         self._order = Order(corpus, self._own, seed % 2**63, near_misses)
         self._share = Share(rank, world_size)
         self._phrased = split == "train" and config.data.other_phrasings > 0
-        fits = whole and len(first.rows) * 3 * config.image.size**2 <= CACHE_BYTES
-        self._cache: dict[str, _Sample] | None = {} if fits else None
+        fits = whole and len(first.rows) * self.bytes_per_sample() <= CACHE_BYTES
+        self._cache: dict[str, StoredSample] | None = {} if fits else None
         self._bad: set[str] = set()
         self.contrast_fault = self._look(itertools.chain([first], found))
         self._facts = {"train": corpus_facts(corpus, first.rows)}
         if self._own_validation:
             self._facts["val"] = corpus_facts(self._fixed_subset.corpus)
+
+    def samples(self) -> int:
+        """Number of samples in this split, broken ones included; reads the list of every shard."""
+        corpus = self._subset.corpus
+        found = windows(corpus, range(len(corpus.shards)), self.report)
+        return sum(len(self._in_split(window.rows, self._subset.split)) for window in found)
+
+    def bytes_per_sample(self) -> int:
+        """Bytes of a sample in memory."""
+        return 3 * self._config.image.size**2
+
+    def content(self, row: Row) -> Any:
+        """Reads what a sample has besides its caption. Raises BadSample or BrokenPicture."""
+        return load_pixels(row.picture(), self._config.image.size)
+
+    def variety_of(self, sample: StoredSample) -> int:
+        """A hash by which pictures are told apart."""
+        return hash(sample.content.tobytes())
+
+    def batch(self, samples: Sequence[StoredSample], flips: np.ndarray) -> Batch:
+        """A batch of samples, mirrored where `flips` (B,) is True."""
+        images = flip_some(np.stack([sample.content for sample in samples]), flips)
+        return batch_of(samples, torch.from_numpy(images))
 
     def facts(self) -> dict[str, Any]:
         """Number of shards, rows and bytes by split, to notice that the data changed; JSON-able."""
@@ -117,7 +144,7 @@ class StoredSource:
         If `distinct`, of several samples with the same caption only the first is taken.
         They are the same for every rank and seed, and for the splits train and val. Raises RunError if there is none.
         """
-        chosen: dict[str, _Sample] = {}
+        chosen: dict[str, StoredSample] = {}
         rows = self._rows_by_hash(self._fixed_subset)
         with ThreadPoolExecutor(THREADS) as pool:
             while len(chosen) < count and (some := list(itertools.islice(rows, count))):
@@ -127,7 +154,7 @@ class StoredSource:
         if not chosen:
             raise RunError(f"no validation sample of '{self.name}' can be read any more{problems_clause(self.report)}")
         samples = list(chosen.values())[:count]
-        return _batch(samples, np.zeros(len(samples), dtype=bool))
+        return self.batch(samples, np.zeros(len(samples), dtype=bool))
 
     def captions(self, limit: int = 20000) -> list[str]:
         """Up to `limit` captions of this split, one per sample (repeats included), alike for every rank and seed.
@@ -170,7 +197,7 @@ class StoredSource:
             for sample in () if done else self._load_each(self._own(span.rows)):
                 looked += 1
                 if sample is not None:
-                    variety.add(sample.caption, hash(sample.pixels.tobytes()))
+                    variety.add(sample.caption, self.variety_of(sample))
                 if done := variety.enough or (variety.count > 0 and looked >= LOOKED_AT):
                     break
             validated = validated or any(self._load_each(self._in_split(span.rows, self._fixed_subset.split)))
@@ -189,7 +216,7 @@ class StoredSource:
                 raise InputError(nothing_usable(corpus, self.report))
         return variety.fault(complete=not done)
 
-    def _load_each(self, rows: Iterable[Row]) -> Iterator[_Sample | None]:
+    def _load_each(self, rows: Iterable[Row]) -> Iterator[StoredSample | None]:
         rest = iter(rows)
         with ThreadPoolExecutor(THREADS) as pool:
             while some := list(itertools.islice(rest, 2 * THREADS)):
@@ -227,9 +254,9 @@ class StoredSource:
                 samples = [_phrased(sample or self._stand_in(draw), draw.chance, others) for draw, sample in loaded]
                 flips = np.array([draw.flip for draw in drawn]) & self._config.data.flip
                 self.report.saw(len(samples))
-                yield _batch(samples, flips), asdict(after)
+                yield self.batch(samples, flips), asdict(after)
 
-    def _stand_in(self, draw: OrderedRow) -> _Sample:
+    def _stand_in(self, draw: OrderedRow) -> StoredSample:
         """A good sample instead of a broken one: of its window, or else of the next windows, up to a whole epoch.
 
         Raises RunError if there is none.
@@ -249,14 +276,18 @@ class StoredSource:
         progress = 1.0 if total_steps is None else min(1.0, number / total_steps)
         return other_phrasing_share(progress, self._config.data) if self._phrased else 0.0
 
-    def _load_all(self, drawn: Sequence[OrderedRow], pool: ThreadPoolExecutor) -> list[_Sample | None]:
+    def _load_all(self, drawn: Sequence[OrderedRow], pool: ThreadPoolExecutor) -> list[StoredSample | None]:
         cached = self._cache or {}
         names = [sample_id(draw.row) for draw in drawn]
         if all(name in cached or name in self._bad for name in names):  # threads would only cost time
             return [cached.get(name) for name in names]
-        return list(pool.map(self._load, [draw.row for draw in drawn]))
+        return self.load_rows([draw.row for draw in drawn], pool)
 
-    def _load(self, row: Row) -> _Sample | None:
+    def load_rows(self, rows: Sequence[Row], pool: ThreadPoolExecutor) -> list[StoredSample | None]:
+        """Reads samples by the pool's threads; `None` for broken ones."""
+        return list(pool.map(self._load, rows))
+
+    def _load(self, row: Row) -> StoredSample | None:
         """Reads and decodes a sample; `None`, with an entry in the report, if it is broken."""
         name = sample_id(row)
         if name in self._bad:
@@ -267,7 +298,7 @@ class StoredSource:
             caption = row.caption()
             if not isinstance(caption, Phrased):
                 caption = str(caption)  # without the others of its list
-            sample = _Sample(name, load_pixels(row.picture(), self._config.image.size), caption)
+            sample = StoredSample(name, self.content(row), caption)
         except BadSample as bad:
             self._note(row, bad.kind, bad.detail)
             return None
@@ -283,7 +314,7 @@ class StoredSource:
         self._bad.add(sample_id(row))
 
 
-def _phrased(sample: _Sample, chance: float, share: float) -> _Sample:
+def _phrased(sample: StoredSample, chance: float, share: float) -> StoredSample:
     if share and isinstance(sample.caption, Phrased):
         return sample._replace(caption=sample.caption.pick(chance, share))
     return sample
@@ -313,13 +344,10 @@ def held_out_below(rows: Sequence[Row], whole: bool) -> int | None:
     return sorted(id_hash(sample_id(row)) for row in rows)[count]
 
 
-def _batch(samples: Sequence[_Sample], flips: np.ndarray) -> Batch:
-    images = flip_some(np.stack([sample.pixels for sample in samples]), flips)
-    return Batch(
-        torch.from_numpy(images),
-        tuple(str(sample.caption) for sample in samples),
-        tuple(sample.name for sample in samples),
-    )
+def batch_of(samples: Sequence[StoredSample], images: Tensor, cached: Mapping[str, Tensor] | None = None) -> Batch:
+    """The batch of samples whose contents are tensors already."""
+    names, captions = tuple(each.name for each in samples), tuple(str(each.caption) for each in samples)
+    return Batch(images, captions, names, cached or {})
 
 
 def nothing_usable(corpus: Corpus, report: DataReport, part: str = "") -> str:

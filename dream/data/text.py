@@ -13,13 +13,14 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from torch import Tensor
 
+from dream.data.cleaning import check_cleaning, cleaned
 from dream.data.words import TrainingWords
 from dream.errors import InputError
 from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in, printable
 from dream.pointer_files import refuse_pointer
-from dream.weights.hub import hub_remark, local_model
+from dream.weights.hub import how_to_bring, hub_options, local_model
 
 PAD_ID = 0
 BYTES = 256
@@ -55,8 +56,10 @@ class CaptionTokenizer:
         begin_id: int | None,
         end_id: int | None,
         words: TrainingWords | None = None,
+        cleaning: str = "none",
     ) -> None:
-        """Raises InputError if the end token is not the last of the vocabulary."""
+        """Raises InputError if the end token is not the last of the vocabulary, or if it cannot clean captions so."""
+        check_cleaning(cleaning)
         if context_length < 3:
             raise InputError(f"text.context_length must be at least 3, got {context_length}")
         size = tokens.get_vocab_size()
@@ -73,6 +76,8 @@ class CaptionTokenizer:
         self.begin_id = begin_id
         self.end_id = end_id
         self.vocab_size = size
+        self.cleaning = cleaning
+        """How captions are cleaned before (`data/cleaning.py`)."""
         self.words = words
         """The words of the captions that it was trained on; None for CLIP's, and where no file has them."""
 
@@ -97,8 +102,12 @@ class CaptionTokenizer:
         return [self._text(row) for row in ids.tolist()]
 
     def pieces(self, caption: str) -> list[Piece]:
-        """All tokens of a caption, not truncated, without begin and end. Raises InputError as `token_ids`."""
+        """All tokens of a caption, not truncated, without begin and end; places are those in the cleaned caption.
+
+        Raises InputError as `token_ids`.
+        """
         _refuse_halves([caption])
+        caption = cleaned(caption, self.cleaning)
         encoding = self._tokens.encode(caption, add_special_tokens=False)
         words = [-1 if word is None else word for word in encoding.word_ids]
         fields = zip(encoding.ids, encoding.tokens, words, encoding.offsets, strict=True)
@@ -108,18 +117,29 @@ class CaptionTokenizer:
         """Number of tokens per caption, not truncated, without begin and end."""
         return [len(ids) for ids in self._encoded(captions)]
 
+    def to_json(self) -> str:
+        """The vocabulary and its rules, in the format of `tokenizers`."""
+        return self._tokens.to_str()
+
     def save(self, folder: Path) -> None:
         """Writes the files that `load_tokenizer` reads into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        about = {"context_length": self.context_length, "begin_id": self.begin_id, "end_id": self.end_id}
-        replace_text(folder / _TOKENS, self._tokens.to_str())
+        about: dict[str, Any] = {
+            "context_length": self.context_length,
+            "begin_id": self.begin_id,
+            "end_id": self.end_id,
+        }
+        if self.cleaning != "none":
+            about["cleaning"] = self.cleaning
+        replace_text(folder / _TOKENS, self.to_json())
         replace_text(folder / _ABOUT, json.dumps(about, indent=1))
         if self.words is not None:
             replace_text(folder / _WORDS, self.words.to_json())
 
     def _encoded(self, captions: Sequence[str]) -> list[list[int]]:
         _refuse_halves(captions)
-        return [e.ids for e in self._tokens.encode_batch_fast(list(captions), add_special_tokens=False)]
+        texts = [cleaned(caption, self.cleaning) for caption in captions]
+        return [e.ids for e in self._tokens.encode_batch_fast(texts, add_special_tokens=False)]
 
     def _text(self, ids: list[int]) -> str:
         ids = ids[: ids.index(self.end_id)] if self.end_id in ids else ids
@@ -156,10 +176,10 @@ def train_tokenizer(
     return CaptionTokenizer(tokens, context_length, begin, end, TrainingWords.of(captions, every_caption))
 
 
-def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTokenizer:
+def load_tokenizer(folder_or_hub: str | Path, context_length: int, cleaning: str = "none") -> CaptionTokenizer:
     """Loads a tokenizer that `save` wrote, or CLIP's from a folder with its files or from the hub.
 
-    Raises InputError if there is none, or if its files are damaged.
+    `cleaning` is that of CLIP's; a saved one has its own. Raises InputError if there is none, or for damaged files.
     """
     folder = Path(folder_or_hub).expanduser()
     if not folder.is_dir() and str(folder_or_hub).startswith(("/", ".", "~")):
@@ -175,14 +195,14 @@ def load_tokenizer(folder_or_hub: str | Path, context_length: int) -> CaptionTok
                 f"no caption tokenizer in '{folder}': {' and '.join(missing)} missing (expected CLIP's "
                 f"vocab.json and merges.txt, or a tokenizer that a run saved)"
             )
-    return _load_clip(str(folder if folder.is_dir() else folder_or_hub), context_length)
+    return _load_clip(str(folder if folder.is_dir() else folder_or_hub), context_length, cleaning)
 
 
 def _load_saved(folder: Path, context_length: int) -> CaptionTokenizer:
     try:
         about = read_json_object(folder / _ABOUT)
         tokens = Tokenizer.from_str((folder / _TOKENS).read_text(encoding="utf-8"))
-        begin, end = int(about["begin_id"]), int(about["end_id"])
+        begin, end, cleaning = int(about["begin_id"]), int(about["end_id"]), str(about.get("cleaning", "none"))
         words = None
         if (folder / _WORDS).is_file():
             words = TrainingWords.from_json((folder / _WORDS).read_text(encoding="utf-8"))
@@ -190,26 +210,27 @@ def _load_saved(folder: Path, context_length: int) -> CaptionTokenizer:
         raise
     except Exception as error:  # `tokenizers` raises bare Exception
         raise InputError(f"the caption tokenizer in '{folder}' is damaged ({error})") from error
-    return CaptionTokenizer(tokens, context_length, begin, end, words)
+    return CaptionTokenizer(tokens, context_length, begin, end, words, cleaning)
 
 
-def _load_clip(name: str, context_length: int) -> CaptionTokenizer:
+def _load_clip(name: str, context_length: int, cleaning: str) -> CaptionTokenizer:
     from transformers import CLIPTokenizer
 
     try:
-        clip: Any = CLIPTokenizer.from_pretrained(local_model(name))
+        clip: Any = CLIPTokenizer.from_pretrained(local_model(name), **hub_options(name))
         tokens = Tokenizer.from_str(clip.backend_tokenizer.to_str())
         if tokens.get_vocab_size() <= BYTES:  # transformers makes an empty one where it finds no files
             raise FileNotFoundError("no vocab.json and merges.txt")
     except Exception as error:  # no network, no such name, other files: each its own type
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise InputError(
-            f"cannot load CLIP's tokenizer from '{name}' ({reason}); text.tokenizer takes 'bpe', a folder "
-            f"with vocab.json and merges.txt, or a hub name{hub_remark()}"
+            f"cannot load CLIP's tokenizer from '{name}' (text.tokenizer): "
+            f"{how_to_bring(name, 'vocab.json and merges.txt', 'text.tokenizer')}; text.tokenizer=bpe trains a small "
+            f"one on the captions ({reason})"
         ) from error
     words = decoders.Replace("</w>", " ")  # transformers does this step of decoding outside `tokenizers`
     tokens.decoder = decoders.Sequence([decoders.ByteLevel(), words])
-    return CaptionTokenizer(tokens, context_length, clip.bos_token_id, clip.eos_token_id)
+    return CaptionTokenizer(tokens, context_length, clip.bos_token_id, clip.eos_token_id, cleaning=cleaning)
 
 
 def _refuse_halves(captions: Sequence[str]) -> None:

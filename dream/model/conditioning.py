@@ -11,8 +11,9 @@ from dream.config import TextConfig
 from dream.data.reading import TextReader
 from dream.data.text import CaptionTokenizer, Piece
 from dream.errors import InputError
+from dream.model.frozen import frozen_dtype
 from dream.weights.finite import require_finite, require_finite_weights
-from dream.weights.hub import hub_remark, local_model
+from dream.weights.hub import how_to_bring, hub_options, local_model
 from dream.weights.reading import check_model_folder
 
 
@@ -82,19 +83,27 @@ class T5Conditioning:
         self.tokenizer, self.model = _load_t5(config)
         self.device = torch.device("cpu")
 
-    @torch.no_grad()
     def condition(self, captions: Sequence[str]) -> Tensor:
         """States (B, conditioning_length, conditioning_width) float32."""
-        ids = self.tokenizer(
+        return self.states_of(self.token_ids(captions))
+
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
+        """Ids (B, conditioning_length) long, padded."""
+        return self.tokenizer(
             list(captions), max_length=self.length, padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids.to(self.device)
+        ).input_ids
+
+    @torch.no_grad()
+    def states_of(self, ids: Tensor) -> Tensor:
+        """States (B, conditioning_length, conditioning_width) float32 of ids (B, conditioning_length)."""
+        ids = ids.to(self.device).long()
         states = self.model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state.float()
-        return require_finite(states, f"the T5 states of {len(captions):,} captions")
+        return require_finite(states, f"the T5 states of {len(ids):,} captions")
 
     def to(self, device: torch.device) -> "T5Conditioning":
-        """Moves the T5 encoder to `device`."""
-        self.model.to(device)
+        """Moves the T5 encoder to `device`, in bfloat16 if that has it."""
         self.device = torch.device(device)
+        self.model.to(self.device, frozen_dtype(self.device))
         return self
 
 
@@ -103,17 +112,20 @@ def _t5_tokenizer(config: TextConfig) -> Any:
 
     check_model_folder(Path(config.t5).expanduser())
     try:
-        return AutoTokenizer.from_pretrained(local_model(config.t5))
+        return AutoTokenizer.from_pretrained(local_model(config.t5), **hub_options(config.t5))
     except (OSError, ValueError) as error:
         raise _t5_missing(config, error) from error
 
 
 def _load_t5(config: TextConfig) -> tuple[Any, Any]:
     from transformers import T5EncoderModel
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     tokenizer = _t5_tokenizer(config)
     try:
-        model = T5EncoderModel.from_pretrained(local_model(config.t5), use_safetensors=True)
+        model = T5EncoderModel.from_pretrained(local_model(config.t5), use_safetensors=True, **hub_options(config.t5))
     except (OSError, ValueError) as error:
         raise _t5_missing(config, error) from error
     if model.config.d_model != config.conditioning_width:
@@ -127,8 +139,8 @@ def _load_t5(config: TextConfig) -> tuple[Any, Any]:
 
 def _t5_missing(config: TextConfig, error: Exception) -> InputError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    files = "config.json, model.safetensors, spiece.model and tokenizer.json"
     return InputError(
-        f"cannot load the T5 encoder '{config.t5}' (text.t5): expected a folder with config.json, "
-        f"model.safetensors and tokenizer files, or the name of a reachable hub model; "
-        f"text.conditioning=learned needs none ({reason}){hub_remark()}"
+        f"cannot load the T5 encoder '{config.t5}' (text.t5): {how_to_bring(config.t5, files, 'text.t5')}; "
+        f"text.conditioning=learned needs none ({reason})"
     )

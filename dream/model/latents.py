@@ -11,8 +11,9 @@ from torch import Generator, Tensor, nn
 
 from dream.config import ImageConfig
 from dream.errors import InputError
+from dream.model.frozen import frozen_dtype
 from dream.weights.finite import require_finite, require_finite_weights
-from dream.weights.hub import hub_remark, local_model
+from dream.weights.hub import how_to_bring, hub_options, local_model
 from dream.weights.reading import check_model_folder
 
 
@@ -78,7 +79,7 @@ class VaeTokenizer:
     def __init__(self, config: ImageConfig) -> None:
         self.config = config
         self.vae: nn.Module = _load_vae(config)
-        self.device = torch.device("cpu")
+        self.device, self.dtype = torch.device("cpu"), torch.float32
 
     @torch.no_grad()
     def tokenize(self, images: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
@@ -86,13 +87,24 @@ class VaeTokenizer:
 
         The noise is (B, C, h, w), or drawn from a generator.
         """
+        return self.tokens_of(self.moments(images), noise)
+
+    @torch.no_grad()
+    def moments(self, images: Tensor) -> Tensor:
+        """Mean and standard deviation (B, 2, C, h, w) float32 of the posterior of images (B, 3, H, W) uint8."""
         _check_size(images, self.config)
-        posterior = self.vae.encode(images.to(self.device).float() / 127.5 - 1.0).latent_dist  # type: ignore[operator]
-        latents = posterior.mean  # (B, C, h, w)
+        pixels = (images.to(self.device).float() / 127.5 - 1.0).to(self.dtype)
+        posterior = self.vae.encode(pixels).latent_dist  # type: ignore[operator]
+        return torch.stack([posterior.mean, posterior.std], dim=1).float()
+
+    @torch.no_grad()
+    def tokens_of(self, moments: Tensor, noise: Generator | Tensor | None = None) -> Tensor:
+        """Tokens (B, N, D_tok) of moments (B, 2, C, h, w): of the mean, or with `noise` of a sample, as `tokenize`."""
+        latents, std = moments.to(self.device).float().unbind(dim=1)  # (B, C, h, w) each
         if isinstance(noise, Generator):
             noise = torch.randn(latents.shape, generator=noise)
         if noise is not None:
-            latents = latents + posterior.std * noise.to(self.device)
+            latents = latents + std * noise.to(self.device)
         latents = require_finite(latents, "the VAE's latents of pictures")
         return patchify(latents * self.config.scale, self.config.patch_size)
 
@@ -100,14 +112,16 @@ class VaeTokenizer:
     def to_pixels(self, tokens: Tensor) -> Tensor:
         """Images (B, 3, H, W), clamped to [0, 1]."""
         latents = unpatchify(tokens.to(self.device), self.config.patch_size, self.config.channels)
-        images = self.vae.decode(latents / self.config.scale).sample  # type: ignore[operator]
+        latents = (latents / self.config.scale).to(self.dtype)
+        images = self.vae.decode(latents).sample.float()  # type: ignore[operator]
         images = require_finite(images, "the pictures that the VAE makes of latents")
         return ((images + 1.0) / 2).clamp(0, 1)
 
     def to(self, device: torch.device) -> "VaeTokenizer":
-        """Moves the VAE to `device`."""
-        self.vae.to(device)
+        """Moves the VAE to `device`, in bfloat16 if that has it."""
         self.device = torch.device(device)
+        self.dtype = frozen_dtype(self.device)
+        self.vae.to(self.device, self.dtype)
         return self
 
 
@@ -119,14 +133,18 @@ def _load_vae(config: ImageConfig) -> nn.Module:
             "image.tokenizer=sd-vae needs the package diffusers: pip install 'dream-workbench[vae]', "
             "or set image.tokenizer=pixels"
         ) from error
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()  # it advises to install other packages
+    logging.disable_progress_bar()
     check_model_folder(Path(config.vae).expanduser())
     try:
-        vae = AutoencoderKL.from_pretrained(local_model(config.vae), use_safetensors=True)
+        vae = AutoencoderKL.from_pretrained(local_model(config.vae), use_safetensors=True, **hub_options(config.vae))
     except (OSError, ValueError) as error:
+        files = "config.json and diffusion_pytorch_model.safetensors"
         raise InputError(
-            f"cannot load the VAE '{config.vae}' (image.vae): expected a folder with config.json and "
-            f"diffusion_pytorch_model.safetensors, or the name of a reachable hub model ({_first_line(error)})"
-            f"{hub_remark()}"
+            f"cannot load the VAE '{config.vae}' (image.vae): {how_to_bring(config.vae, files, 'image.vae')} "
+            f"({_first_line(error)})"
         ) from error
     stride = 2 ** (len(vae.config.block_out_channels) - 1)
     if (vae.config.latent_channels, stride) != (config.channels, config.stride):

@@ -18,6 +18,10 @@ OVERHEAD_SHARE = 0.2
 """Largest share of the budget for validations and sample sheets; a short run has fewer of them."""
 
 
+SAVING_SHARE = 0.03
+"""Largest share of the time that checkpoints may take; where they take longer, they come more rarely."""
+
+
 @dataclass(frozen=True)
 class StepCost:
     """Measured seconds per step at `progress` points (rising from 0 to 1)."""
@@ -33,6 +37,11 @@ class StepCost:
     def at(self, progress: np.ndarray) -> np.ndarray:
         """Seconds at any progress, interpolated between the points."""
         return np.interp(progress, self.progress, self.seconds)
+
+
+def save_interval(minutes: float, last_save: float) -> float:
+    """Seconds between checkpoints: `minutes`, or longer if the last one took more than SAVING_SHARE of that."""
+    return max(60 * minutes, last_save / SAVING_SHARE)
 
 
 def calibration_seconds(budget: float) -> float:

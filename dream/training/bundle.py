@@ -40,7 +40,7 @@ def obtain_tokenizer(config: DreamConfig, source: Source, saved: Path | None) ->
     if saved is not None and saved.exists():
         return load_tokenizer(saved, length)
     if config.text.tokenizer != "bpe":
-        return load_tokenizer(config.text.tokenizer, length)
+        return load_tokenizer(config.text.tokenizer, length, config.text.cleaning)
     captions = source.captions(CAPTIONS_READ)
     return train_tokenizer(captions, config.text.vocab_size, length, every_caption=len(captions) < CAPTIONS_READ)
 

@@ -1,8 +1,9 @@
 """Devices and ranks through Lightning Fabric: set-up, sharding, and agreement of ranks.
 
-No other file imports Fabric.
+Besides, only `loggers.py` imports Fabric.
 """
 
+import logging
 import os
 import subprocess
 from collections.abc import Callable
@@ -29,6 +30,8 @@ Made = TypeVar("Made")
 
 def build_fabric(request: TrainRequest, config: DreamConfig) -> Fabric:
     """Fabric that knows its ranks, before it starts them; raises InputError for devices that cannot be had here."""
+    for name in ("lightning_fabric", "lightning_utilities"):  # "Initializing distributed: ...", "Using bfloat16 ..."
+        logging.getLogger(name).setLevel(logging.WARNING)
     launcher = find_launcher()
     request = follow(request, launcher)
     forget_fabric_run()

@@ -31,12 +31,12 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     narrow = str(dtype).removeprefix("torch.")
     require_finite_weights(weights, f"{source} as {narrow}", f"they are too large for {narrow}: use --dtype float32")
     tokenizer = load_tokenizer(source / "tokenizer", state.config.text.context_length)
-    shared = replace(state, source=_without_place(state.source))
+    shared = replace(state, source=without_place(state.source))
     checkpoint.write_checkpoint(out, shared, {"model": weights}, tokenizer)
     run = source.resolve().parents[1]
     if run_log.holds_run(run):
         record = run_log.read_record(run)
-        places = {name: _without_place(record[name]) for name in ("source", "start_from") if record.get(name)}
+        places = {name: without_place(record[name]) for name in ("source", "start_from") if record.get(name)}
         (out / RECORD).write_text(json.dumps({**record, **places}, indent=1) + "\n")
         (out / LOG).write_text((run / "metrics.jsonl").read_text())
     if is_emoji(state.source):  # made from the works of others
@@ -44,6 +44,6 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     return sum(tensor.numel() for tensor in weights.values())
 
 
-def _without_place(source: str) -> str:
+def without_place(source: str) -> str:
     """A source or model without the folder in which the maker keeps it: an export goes to others."""
     return Path(source).name if source.startswith(("/", "~")) else source

@@ -5,8 +5,10 @@ is refused: a process that ignored its launcher would be a training of its own, 
 """
 
 import os
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dream.errors import InputError
 from dream.training.request import TrainRequest
@@ -38,6 +40,35 @@ def find_launcher(environment: Environment = os.environ) -> Launcher | None:
             raise InputError(f"srun started {tasks} tasks on {machines} machines: use --ntasks-per-node=N")
         return Launcher("srun", tasks // machines, machines)
     return None
+
+
+class WorkShare(NamedTuple):
+    """One of several processes that share work, by its number from 0 on."""
+
+    number: int
+    workers: int
+
+
+def parse_part(text: str) -> WorkShare:
+    """The share that `--part I/N` names, I from 1 on; raises InputError for anything else."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise InputError(f"--part must be I/N with 1 <= I <= N, e.g. 1/8, got '{text}'")
+    return WorkShare(int(match[1]) - 1, int(match[2]))
+
+
+def rank_of_world(environment: Environment = os.environ) -> tuple[int, int]:
+    """The number of this process, and of all that its launcher started; (0, 1) if it was started alone."""
+    launcher = find_launcher(environment)
+    if launcher is None:
+        return 0, 1
+    name = "SLURM_PROCID" if launcher.name == "srun" else "RANK"
+    return _number(environment, name, least=0), launcher.ranks_here * launcher.machines
+
+
+def local_rank(environment: Environment = os.environ) -> int:
+    """The number of this process on its machine."""
+    return _number(environment, "SLURM_LOCALID" if "SLURM_LOCALID" in environment else "LOCAL_RANK", least=0)
 
 
 def is_started_as_rank(environment: Environment = os.environ) -> bool:
@@ -86,8 +117,8 @@ def forget_fabric_run(environment: Environment = os.environ) -> None:
         environment.pop(name, None)
 
 
-def _number(environment: Environment, name: str) -> int:
+def _number(environment: Environment, name: str, least: int = 1) -> int:
     try:
-        return max(1, int(environment.get(name, "1")))
+        return max(least, int(environment.get(name, least)))
     except ValueError:
-        return 1
+        return least

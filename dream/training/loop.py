@@ -21,7 +21,7 @@ from dream.data.batch import Batch, prefetch
 from dream.errors import RunError
 from dream.losses import Losses, total_loss
 from dream.model.joint import CachedRows
-from dream.training import budget, optim, run_log
+from dream.training import budget, frozen, optim, run_log
 from dream.training.data_watch import DataWatch
 from dream.training.devices import Fabric, build_fabric, most_of_ranks, started_ranks, sum_over_ranks
 from dream.training.draws import StepDraws, drop_captions
@@ -98,9 +98,13 @@ def train_run(run: Run, request: TrainRequest, start: TrainingStart) -> TrainRes
                     train_steps(run, reading, stop_request)
     except BaseException as error:
         run.log.ending(error, run.step, run.end)
+        if run.log.mirrors is not None:
+            run.log.mirrors.end("failed")
         raise
     stopped = stop_request.signal if run.step < run.end or not run.segments else None
     run.log.heartbeat("stopped" if stopped else "finished", run.step, run.end, 0.0)
+    if run.log.mirrors is not None:
+        run.log.mirrors.end("success")
     return TrainResult(request.out, run.step, run.end, stopped, run.fabric.global_rank)
 
 
@@ -144,8 +148,8 @@ def take_step(run: Run, batch: Batch, step: int, progress: float) -> StepGradien
     rows = whole_batch_rows(run, micros, drawn) if count > 1 and config.objective.contrastive_weight else None
     losses, shares = [], []
     for number, micro in enumerate(micros):
-        captions = drop_captions(micro.captions, micro.draws.chance, config)
-        conditioning = fabric.to_device(bundle.conditioning.condition(captions))
+        captions = drop_captions(micro.batch.captions, micro.draws.chance, config)
+        conditioning = fabric.to_device(frozen.conditioning_of(bundle, micro.batch, captions))
         teacher = bundle.teacher.features(micro.images) if bundle.teacher else None
         cached = CachedRows(rows, micro.places.start, fabric.world_size * count, number == 0) if rows else None
         drawn.seed_dropout(micro.places)
@@ -254,8 +258,9 @@ def non_finite_error(run: Run, gradients: StepGradients) -> RunError:
 
 
 def save_is_due(run: Run) -> bool:
-    """Whether the last checkpoint is older than `train.save_every` minutes."""
-    return time.monotonic() - run.saved_time > 60 * run.config.train.save_every
+    """Whether the last checkpoint is older than the interval; rank 0, which writes them, decides for all."""
+    interval = budget.save_interval(run.config.train.save_every, run.seconds.get("save", 0.0))
+    return run.log.writes and time.monotonic() - run.saved_time > interval
 
 
 def _whole_step(run: Run, batch: Batch, step: int, progress: float) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.model.joint import ContrastRows, gather
+from dream.training import frozen
 from dream.training.draws import PictureDraws, StepDraws
 from dream.training.state import Run
 
@@ -17,7 +18,8 @@ class MicroBatch(NamedTuple):
 
     places: range
     """Their numbers in the global batch."""
-    captions: tuple[str, ...]
+    batch: Batch
+    """As it was read."""
     images: Tensor
     """(B, 3, H, W) uint8."""
     tokens: Tensor
@@ -34,17 +36,17 @@ def micro_batches(batch: Batch, count: int, rank: int) -> Iterator[tuple[Batch, 
     """`count` equal parts of this rank's share of a batch, in order, each with its numbers in the global batch."""
     size = len(batch) // count
     for start in range(0, count * size, size):
-        cut, first = slice(start, start + size), rank * len(batch) + start
-        yield Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]), range(first, first + size)
+        first = rank * len(batch) + start
+        yield batch.part(slice(start, start + size)), range(first, first + size)
 
 
 def prepare(run: Run, micro: Batch, drawn: StepDraws, places: range) -> MicroBatch:
     """Tokenizes a micro-batch and moves it to the device, with what the step draws for it."""
     draws, images = drawn.of(places), run.fabric.to_device(micro.images)
-    tokens = run.bundle.image_tokenizer.tokenize(images, draws.latents)  # (B, N, D_tok)
-    tensors = (tokens, draws.mask, run.bundle.tokenizer.token_ids(micro.captions), draws.noise)
+    tokens = frozen.batch_tokens(run.bundle, micro, images, draws.latents)  # (B, N, D_tok)
+    tensors = (tokens, draws.mask, frozen.caption_ids(run.bundle, micro), draws.noise)
     tokens, mask, text_ids, noise = run.fabric.to_device(tensors)
-    return MicroBatch(places, micro.captions, images, tokens, mask, text_ids, draws._replace(noise=noise))
+    return MicroBatch(places, micro, images, tokens, mask, text_ids, draws._replace(noise=noise))
 
 
 @torch.no_grad()

@@ -63,8 +63,7 @@ def share_of(batch: Batch, rank: int, world_size: int) -> tuple[Batch, range]:
     """A rank's consecutive share of the batch, and its places in it; all get equally many, a rest is left out."""
     size = len(batch) // world_size
     places = range(rank * size, (rank + 1) * size)
-    cut = slice(places.start, places.stop)
-    return Batch(batch.images[cut], batch.captions[cut], batch.keys[cut]), places
+    return batch.part(slice(places.start, places.stop)), places
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
-"""The number of steps of a training: as requested, or from minutes and the measured time of a step."""
+"""The number of steps of a training: as requested, from minutes and the measured time of a step, or from epochs."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -30,6 +31,8 @@ def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeS
     else:
         minutes, end = run.config.train.minutes, run.config.train.steps
         minutes = minutes if end is None else None
+        if end is None and minutes is None:
+            end = _steps_of_epochs(run)
     if minutes is not None:
         steps = _steps_in(run, request, minutes, take_step, segments[0] if segments else None, stop)
         end = run.step + steps
@@ -43,6 +46,16 @@ def plan(run: Run, request: TrainRequest, start: TrainingStart, take_step: TakeS
             {**record, "config": run.config.to_dict(), "legs": run.segments, "overhead": _overhead(run, request)}
         )
         run.log.event("planned", step=run.step, end=run.end, minutes=minutes)
+
+
+def _steps_of_epochs(run: Run) -> int:
+    """Steps in which `train.epochs` passes through the data are made; rank 0 counts its samples for all."""
+    train = run.config.train
+    assert train.epochs is not None
+    samples = run.fabric.broadcast(run.source.samples() if run.fabric.global_rank == 0 else 0)
+    steps = math.ceil(train.epochs * samples / train.batch_size)
+    run.console.say(f"{train.epochs:g} epochs of {samples:,} samples are {steps:,} steps of {train.batch_size:,}")
+    return steps
 
 
 def _steps_in(

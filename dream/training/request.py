@@ -12,6 +12,7 @@ from dream.files import check_writable
 from dream.training import checkpoint as ckpt
 from dream.training import run_log
 from dream.training.claim import check_not_held, holds_other_files
+from dream.training.loggers import check_loggers
 
 PRECISIONS = ("32-true", "bf16-mixed")
 """Weights and averages stay float32: anything narrower would not be averaged, nor resumed exactly."""
@@ -58,6 +59,8 @@ class TrainRequest:
     """auto, ddp or fsdp."""
     accelerator: str = "auto"
     """auto, cpu, cuda, gpu or mps."""
+    loggers: tuple[str, ...] = ()
+    """Loggers next to the run's own files (`loggers.LOGGERS`)."""
     started: float = field(default_factory=time.monotonic)
     """Time at which the budget began to run (`time.monotonic`)."""
 
@@ -149,6 +152,7 @@ def _check_numbers(request: TrainRequest) -> None:
             f"with --resume auto, {given[0]} would be added each time: say the whole with "
             f"{given[0].replace('--', '--total-')}"
         )
+    check_loggers(request.loggers)
     if request.resume and request.overwrite:
         raise InputError("give --resume or --overwrite, not both")
     if request.resume and request.start_from and not request.auto:
@@ -174,9 +178,11 @@ def with_budget(config: DreamConfig, request: TrainRequest) -> DreamConfig:
     steps = request.total_steps if request.steps is None else request.steps
     minutes = request.total_minutes if request.minutes is None else request.minutes
     if steps is not None:
-        return replace(config, train=replace(config.train, steps=steps, minutes=None))
+        return replace(config, train=replace(config.train, steps=steps, minutes=None, epochs=None))
     if minutes is not None:
-        return replace(config, train=replace(config.train, steps=None, minutes=minutes))
+        return replace(config, train=replace(config.train, steps=None, minutes=minutes, epochs=None))
+    if request.source == "shapes" and config.train.steps is None and config.train.minutes is None:
+        raise InputError("'shapes' has no end, so that epochs say nothing: give --steps N or --minutes M")
     return config
 
 
@@ -229,7 +235,8 @@ def check_continues(out: Path, stored: DreamConfig, wanted: DreamConfig) -> Drea
         before, now = getattr(stored.train, key), getattr(wanted.train, key)
         if before != now:
             raise InputError(f"train.{key} of the run in {out} is {before} and cannot become {now}: use another --out")
-    return replace(wanted, train=replace(wanted.train, steps=stored.train.steps, minutes=stored.train.minutes))
+    budget = {name: getattr(stored.train, name) for name in ("steps", "minutes", "epochs")}
+    return replace(wanted, train=replace(wanted.train, **budget))
 
 
 def _chosen(request: TrainRequest) -> Path | None:

@@ -24,6 +24,7 @@ from dream.errors import InputError, RunError
 from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_bytes, replace_text
 from dream.json_text import parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
+from dream.training.loggers import LOGS, Mirrors
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
 PACKAGES = ("torch", "lightning-fabric", "timm", "numpy", "safetensors", "tokenizers", "datasets", "transformers")
@@ -35,7 +36,7 @@ METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
 ROW_KINDS = ("train", "validation")
 _RECORD = {"source": str, "config": dict, "history": list}
 """Fields of a run's record that are relied on, if they are there."""
-CONTENTS = ("config.json", METRICS, HEARTBEAT, "report.json", "tokenizer", "checkpoints", "samples", SET_ASIDE)
+CONTENTS = ("config.json", METRICS, HEARTBEAT, "report.json", "tokenizer", "checkpoints", "samples", LOGS, SET_ASIDE)
 """Everything that a run owns in its folder, the record first, and that overwriting deletes."""
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
@@ -80,6 +81,7 @@ class RunLog:
 
     def __init__(self, folder: Path, rank: int = 0, claim: Claim | None = None) -> None:
         self.folder, self.rank, self.writes, self.claim = folder, rank, rank == 0, claim
+        self.mirrors: Mirrors | None = None
 
     @property
     def is_lost(self) -> bool:
@@ -111,6 +113,8 @@ class RunLog:
             row = {"kind": kind, "step": step, "time": time.time(), **values}
             with (self.folder / METRICS).open("a") as file:
                 file.write(json.dumps(_finite(row)) + "\n")
+            if self.mirrors is not None:
+                self.mirrors.row(kind, step, values)
 
     def heartbeat(
         self, status: Status, step: int, end: int, seconds_left: float | None = None, message: str = ""

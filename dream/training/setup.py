@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dream.console import Console
+from dream.data.cache.source import CachedSource
 from dream.data.changes import changes_between
 from dream.data.report import LAYOUT_KINDS
 from dream.data.sources import Source, open_source
@@ -13,6 +14,8 @@ from dream.training import checkpoint, optim, run_log
 from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, obtain_tokenizer
 from dream.training.claim import Claim, check_not_held, take_claim
 from dream.training.devices import Fabric, launch
+from dream.training.frozen import check_cache
+from dream.training.loggers import Mirrors
 from dream.training.request import TrainingStart, TrainRequest, check_train_request, find_start
 from dream.training.run_log import RunLog, training_by_heartbeat
 from dream.training.state import Run, restore
@@ -45,7 +48,8 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     """Sets up data and model, then the folder: nothing is written until everything fits."""
     rank, train = fabric.global_rank, start.config.train
     log, console = RunLog(request.out, rank, claim), Console(rank == 0)
-    source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=fabric.world_size)
+    ranks = fabric.world_size
+    source = open_source(start.source, start.config, seed=train.seed, rank=rank, world_size=ranks, cached=True)
     for kind, place, name, detail in source.report.problems():
         if kind in LAYOUT_KINDS:
             console.say(f"{place}: {kind}: {name}: {detail}")
@@ -56,11 +60,15 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     known = start.checkpoint or start.weights or (request.out if start.resumed or rank > 0 else None)
     tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
     bundle = build_bundle(start.config, tokenizer)
+    if isinstance(source, CachedSource):
+        check_cache(source.about, bundle)
     if start.weights is not None:
         checkpoint.copy_averaged_weights(start.weights, bundle.model)
     if start.checkpoint is None and rank == 0:
         open_run(log, request, start, bundle, facts)
         fabric.barrier()
+    if rank == 0 and request.loggers:
+        log.mirrors = Mirrors(request.loggers, request.out, bundle.config, console)
     bundle.move_frozen(fabric.device)
     if train.compile:
         compile_blocks(bundle.model)

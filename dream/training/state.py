@@ -17,7 +17,7 @@ from dream.data.sources import Source
 from dream.errors import InputError
 from dream.model.dream import Dream
 from dream.model.pretrained import Pretrained
-from dream.training import checkpoint, monitor
+from dream.training import budget, checkpoint, frozen, monitor
 from dream.training.bundle import TrainingBundle
 from dream.training.devices import Fabric, sum_over_ranks
 from dream.training.optim import Ema, whole
@@ -52,6 +52,8 @@ class Run:
     saved_time: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
     """Seconds that the last validation, checkpoint and sample sheet took."""
+    said_interval: float = 0.0
+    """Minutes between checkpoints that were said last; 0 as long as they are those of the settings."""
     fixed: monitor.FixedInputs | None = None
     prompts: tuple[str, ...] = ()
 
@@ -91,7 +93,20 @@ def save_state(run: Run, validation_loss: float | None = None) -> Path:
             checkpoint.prune(run.log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
     run.saved_step, run.saved_time = run.step, time.monotonic()
+    _say_interval(run)
     return folder
+
+
+def _say_interval(run: Run) -> None:
+    """Says, and keeps in the run's history, when checkpoints come more rarely than asked for, as they take long."""
+    minutes = budget.save_interval(run.config.train.save_every, run.seconds["save"]) / 60
+    if minutes > 2 * (run.said_interval or run.config.train.save_every):
+        run.said_interval = minutes
+        run.console.say(
+            f"a checkpoint took {run.seconds['save']:.0f} s: they come every {minutes:.1f} min, so that they take "
+            f"{budget.SAVING_SHARE:.0%} of the time (train.save_every = {run.config.train.save_every:g})"
+        )
+        run.log.event("saving more rarely", step=run.step, minutes=minutes)
 
 
 def restore(run: Run, start: TrainingStart) -> None:
@@ -160,9 +175,9 @@ def prepare_validation(run: Run) -> None:
     images = fabric.to_device(share.images)
     captions = share.captions if run.config.objective.text else ("",) * len(share)
     inputs = (
-        bundle.image_tokenizer.tokenize(images),
-        bundle.tokenizer.token_ids(share.captions),
-        bundle.conditioning.condition(captions),
+        frozen.batch_tokens(bundle, share, images, None),
+        frozen.caption_ids(bundle, share),
+        frozen.conditioning_of(bundle, share, captions),
         bundle.teacher.features(images) if bundle.teacher else None,
     )
     run.fixed = monitor.FixedInputs(places, len(share) * fabric.world_size, *fabric.to_device(inputs))

@@ -1,13 +1,21 @@
-"""Whether models that are named, not given by path, may be fetched from a hub: always, but in the app only if asked."""
+"""The Hugging Face hub, for models that are named and not given by path: may it be asked, and does it answer?
+
+It may always be asked, but by the app only if the workspace says so.
+"""
 
 import os
+import threading
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from dream.errors import InputError
 
 LOCAL_ONLY = "DREAM_LOCAL_MODELS"
 """Environment variable: with 1, models are taken from files of this machine alone, those fetched earlier included."""
+PROBE = 4.0
+"""Seconds within which the hub has to answer."""
 
 
 def is_local_only() -> bool:
@@ -43,3 +51,49 @@ def refuse_pretrained(name: str, setting: str) -> None:
     """Raises InputError if timm would have to fetch the weights of `name`, which `setting` can give by path instead."""
     if is_local_only():
         raise InputError(f"the weights of '{name}' come from timm's hub: give a local file as {setting}{hub_remark()}")
+
+
+@lru_cache(maxsize=1)
+def hub_answers() -> bool:
+    """Whether the hub answers a request within PROBE seconds, whatever it says.
+
+    Its own client asks again for minutes, file after file, where a firewall swallows what is sent.
+    """
+    if is_local_only():
+        return False
+    from huggingface_hub import constants, get_session
+
+    if constants.is_offline_mode():
+        return False
+    answers: list[bool] = []
+
+    def ask() -> None:
+        with suppress(Exception):  # whatever its client raises
+            get_session().head(constants.ENDPOINT, timeout=PROBE)
+            answers.append(True)
+
+    thread = threading.Thread(target=ask, daemon=True)  # looking up a name has no limit of its own
+    thread.start()
+    thread.join(PROBE + 1)
+    return bool(answers)
+
+
+def hub_options(name: str) -> dict[str, Any]:
+    """Arguments for a `from_pretrained` of transformers or diffusers: no waiting for a hub that does not answer."""
+    known = is_local_only() or Path(name).expanduser().is_dir()  # no hub is asked then
+    return {} if known or hub_answers() else {"local_files_only": True}
+
+
+def how_to_bring(name: str, files: str, key: str) -> str:
+    """The end of a sentence on a frozen model that cannot be loaded: what to download, and where to put it."""
+    if Path(name).expanduser().is_dir():
+        return f"that folder has to hold {files}"
+    if name.startswith(("/", ".", "~")):
+        return f"there is no such folder; it has to hold {files}"
+    if is_local_only():
+        where = f"no folder of this machine holds it{hub_remark()}: "
+    else:
+        where = "" if hub_answers() else "the hub does not answer here, and its cache does not hold it: "
+    return (
+        f"{where}download {files} of https://huggingface.co/{name} into a folder, and give that by --set {key}=FOLDER"
+    )

@@ -41,7 +41,7 @@ def test_all_problems_are_told_at_once():
         ("head.sampling_steps=1001", "head.sampling_steps must be at most head.train_steps = 1000, got 1001"),
         ("encoder.heads=64", "encoder.rotary needs a head width"),
         ("decoder.heads=64", "(decoder.width / decoder.heads) that is a multiple of 4"),
-        ("train.minutes=none", "give train.steps or train.minutes"),
+        ("train.minutes=none", "give train.steps, train.minutes or train.epochs"),
     ],
 )
 def test_a_value_out_of_bounds_is_named_with_its_bounds(assignment, said):

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import itertools
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,6 +17,8 @@ MAX_VALUES = 200_000
 """A file that describes more values is refused: it is built to exhaust the reader."""
 MAX_DEPTH = 32
 MAX_FACTS = 400
+FIRST_FACTS = ("epoch", "step", "global_step", "args")
+"""Values at the top of a file that come first, whatever their place in it."""
 WORDS = (str, int, float, bool, complex, datetime.date, datetime.time, datetime.timedelta, torch.dtype, torch.device)
 """Types of values that are shown as text."""
 MODULE = ("_parameters", "_buffers", "_modules")
@@ -28,15 +31,22 @@ def tensors_by_path(tree: Any) -> tuple[dict[tuple[str, ...], Tensor], dict[str,
     Raises InputError for a tree that is nested too deeply or far too large.
     """
     tensors: dict[tuple[str, ...], Tensor] = {}
-    facts: dict[str, str] = {}
+    kinds: tuple[dict[str, str], ...] = ({}, {}, {})
     for number, (place, value) in enumerate(_leaves(tree, (), 0)):
         if number > MAX_VALUES:
             raise InputError(f"the file describes more than {MAX_VALUES:,} values: it is not a checkpoint")
         if isinstance(value, Tensor):
             tensors[place or ("tensor",)] = value
-        elif len(facts) < MAX_FACTS and (text := _fact(value)):
+        elif len(facts := kinds[_rank_of_fact(place)]) < MAX_FACTS and (text := _fact(value)):
             facts[".".join(place) or "value"] = text[:120]
-    return tensors, facts
+    merged = {name: text for facts in kinds for name, text in facts.items()}
+    return tensors, dict(itertools.islice(merged.items(), MAX_FACTS))
+
+
+def _rank_of_fact(place: tuple[str, ...]) -> int:
+    """0 for the length of the training and its settings, 2 for the many values of an optimiser, 1 for all others."""
+    first = place[0] if place else ""
+    return 0 if first in FIRST_FACTS else 2 if first.startswith("optim") else 1
 
 
 def piece(tensor: Tensor, start: int, stop: int, most: int) -> Tensor:

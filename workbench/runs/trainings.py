@@ -155,9 +155,12 @@ def _check_source(source: str, config: DreamConfig) -> None:
     """Raises InputError if a local source is missing; sets on the hub are not checked."""
     if source == "shapes" or source.startswith("hf:"):
         return
-    from dream.data.sources import open_corpora
+    from dream.data.sources import cache_at, open_corpora, open_source
 
-    open_corpora(source, config)
+    if cache_at(source) is None:
+        open_corpora(source, config)
+    else:
+        open_source(source, config, cached=True)
 
 
 # state of each training

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from dream.console import duration
+from dream.overrides import override
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.feed import RunFeed
@@ -142,6 +143,14 @@ def plan_words(form: TrainForm, trainings: Sequence[Training]) -> str:
         return f"{what} for {form.amount:g} min; how many steps fit is measured first, in a few seconds."
     steps = max(1, round(60 * form.amount * TRAINING_SHARE / seconds))
     return f"{what} for {form.amount:g} min: about {steps:,} steps at the speed of {training.name}."
+
+
+def form_needs(form: TrainForm) -> str:
+    """Says what a form's training needs in memory, arithmetic and disk; raises InputError as `plan_words`."""
+    from dream.forecast.training import needs_words
+
+    config = override(form_config(form), [f"train.precision={form.precision}"])
+    return needs_words(config, int(form.devices) if form.devices.isdigit() and int(form.devices) else 1)
 
 
 def _names_of(form: TrainForm) -> tuple[str, ...]:

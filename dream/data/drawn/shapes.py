@@ -234,6 +234,10 @@ class ShapesSource:
         scenes += sample_scenes(self.level, count - len(scenes), generator)
         return [scenes[i] for i in generator.permutation(count)]
 
+    def samples(self) -> int:
+        """Raises InputError: pictures are drawn without end."""
+        raise InputError("'shapes' has no end, so that epochs say nothing: give --steps N or --minutes M")
+
     def fixed(self, count: int) -> Batch:
         """The first `count` pictures of this split (for `train`: of `val`) with different captions.
 

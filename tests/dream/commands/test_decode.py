@@ -237,3 +237,50 @@ def test_what_the_model_does_not_read_or_never_saw_is_said_once_per_prompt_and_k
     assert decode("--prompt", "a red cube", "--out", "folder") == 0
     (file,) = (tmp_path / "folder").iterdir()
     assert read_about(file)["readings"] == about["readings"][1:2]
+
+
+def test_parts_and_stops_paint_the_pictures_of_one_process(decode, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("dream.commands.decode.ROWS_AT_A_TIME", 2)
+    (tmp_path / "prompts.txt").write_text("\n".join(f"a red circle {i}" for i in range(7)))
+    listed = ("--prompts", "prompts.txt")
+    assert decode(*listed, "--out", "one") == 0
+    for part in ("3/3", "1/3"):
+        assert decode(*listed, "--out", "parts", "--part", part) == 0
+    assert len(list((tmp_path / "parts").iterdir())) == 5
+    (tmp_path / "parts" / "0001-a-red-circle-1-c0.png").unlink()  # as if it was stopped there
+    capsys.readouterr()
+    assert decode(*listed, "--out", "parts", "--resume") == 0
+    assert "painted 4 pictures; 3 were there already" in capsys.readouterr().err
+    names = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert names == sorted(file.name for file in (tmp_path / "parts").iterdir())
+    for name in names:
+        both = [np.asarray(Image.open(tmp_path / folder / name)) for folder in ("one", "parts")]
+        assert np.array_equal(*both)
+    assert decode(*listed, "--out", "parts", "--resume", "--seed", "1") == 2
+    assert "was painted with another model, other settings" in complaint(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--out", "x.png", "--resume"], "paint a folder"),
+        (["--out", "x", "--part", "0/2"], "--part must be I/N"),
+        (["--out", "x", "--resume", "--overwrite"], "--overwrite deletes what other processes have painted"),
+    ],
+)
+def test_parts_of_anything_but_a_new_or_begun_folder_are_refused(decode, capsys, arguments, said):
+    assert decode("--prompt", "a red circle", *arguments) == 2
+    assert said in complaint(capsys)
+
+
+def test_a_rank_of_a_launcher_paints_its_share(decode, tmp_path, monkeypatch):
+    for name, value in {
+        "TORCHELASTIC_RUN_ID": "x",
+        "RANK": "1",
+        "LOCAL_WORLD_SIZE": "2",
+        "GROUP_WORLD_SIZE": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("dream.commands.decode.ROWS_AT_A_TIME", 1)
+    assert decode("--prompt", "a", "--prompt", "b", "--out", "ranks") == 0
+    assert [file.name for file in (tmp_path / "ranks").iterdir()] == ["0001-b-c0.png"]

@@ -13,40 +13,19 @@ from dream.model.latents import build_image_tokenizer
 from dream.model.teacher import Teacher
 from dream.overrides import override
 from dream.presets import preset
+from tests.dream.frozen_small import save_t5, save_vae
 
 CAPTIONS = ["a red circle", "a blue square above a red circle"]
 
 
 @pytest.fixture(scope="module")
 def vae_folder(tmp_path_factory):
-    from diffusers import AutoencoderKL
-
-    folder = tmp_path_factory.mktemp("vae")
-    torch.manual_seed(0)
-    kinds = {"down_block_types": ["DownEncoderBlock2D"] * 2, "up_block_types": ["UpDecoderBlock2D"] * 2}
-    AutoencoderKL(
-        block_out_channels=[8, 8], latent_channels=4, norm_num_groups=4, layers_per_block=1, **kinds
-    ).save_pretrained(folder)
-    return folder
+    return save_vae(tmp_path_factory.mktemp("vae"))
 
 
 @pytest.fixture(scope="module")
 def t5_folder(tmp_path_factory):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
-
-    folder = tmp_path_factory.mktemp("t5")
-    words = ["<pad>", "</s>", "<unk>", *sorted({w for c in CAPTIONS for w in c.split()})]
-    tokens = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="<unk>"))
-    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokens.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokens, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    ).save_pretrained(folder)
-    torch.manual_seed(0)
-    small = T5Config(vocab_size=len(words), d_model=16, d_kv=8, d_ff=16, num_layers=2, num_heads=2)
-    T5EncoderModel(small).save_pretrained(folder)
-    return folder
+    return save_t5(tmp_path_factory.mktemp("t5"), CAPTIONS)
 
 
 def with_vae(folder):
@@ -173,3 +152,19 @@ def test_frozen_weights_that_are_no_numbers_or_pointers_are_refused_by_name(vae_
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(InputError, match="git-lfs pointer"):
         build_image_tokenizer(with_vae(folder))
+
+
+def test_frozen_models_run_in_the_type_of_their_device_and_give_float32(vae_folder, t5_folder, monkeypatch):
+    for name in ("latents", "conditioning"):
+        monkeypatch.setattr(f"dream.model.{name}.frozen_dtype", lambda device: torch.bfloat16)
+    exact = build_image_tokenizer(with_vae(vae_folder))
+    fast = build_image_tokenizer(with_vae(vae_folder)).to(torch.device("cpu"))
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    tokens = fast.tokenize(images)
+    assert next(fast.vae.parameters()).dtype == torch.bfloat16 and tokens.dtype == torch.float32
+    assert torch.allclose(tokens, exact.tokenize(images), atol=0.02)
+    assert fast.to_pixels(tokens).dtype == torch.float32
+    tokenizer = train_tokenizer(CAPTIONS, 300, 12)
+    states = build_conditioning(with_t5(t5_folder), tokenizer).to(torch.device("cpu")).condition(CAPTIONS)
+    assert states.dtype == torch.float32
+    assert torch.allclose(states, build_conditioning(with_t5(t5_folder), tokenizer).condition(CAPTIONS), atol=0.1)

@@ -64,3 +64,9 @@ def test_a_short_run_validates_less():
 
 def test_measuring_takes_a_small_share_within_bounds():
     assert [budget.calibration_seconds(s) for s in (10, 600, 36000)] == [3, 18, 30]
+
+
+def test_checkpoints_come_as_rarely_as_their_share_of_the_time_allows():
+    assert budget.save_interval(2.0, 1.0) == 120
+    assert budget.save_interval(2.0, 39.0) == pytest.approx(1300)
+    assert 39.0 / budget.save_interval(2.0, 39.0) == pytest.approx(budget.SAVING_SHARE)

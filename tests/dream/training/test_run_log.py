@@ -5,12 +5,14 @@ import math
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
 from dream.errors import InputError
-from dream.training import run_log
+from dream.training import checkpoint, run_log
 from dream.training.run_log import RunLog
+from tests.dream.training.training_small import run_training, small_config
 
 
 def test_rows_come_back_in_order_and_by_kind(tmp_path):
@@ -136,3 +138,19 @@ def test_versions_name_what_is_installed():
     found = run_log.versions()
     assert {"python", "torch", "numpy", "safetensors"} <= found.keys()
     assert all(found.values())
+
+
+def test_a_slow_checkpoint_makes_the_next_ones_rarer_and_that_is_said(tmp_path, monkeypatch, capsys):
+    real = checkpoint.save_checkpoint
+
+    def slow(*arguments):
+        time.sleep(0.3)
+        return real(*arguments)
+
+    monkeypatch.setattr(checkpoint, "save_checkpoint", slow)
+    run_training(tmp_path / "run", small_config(steps=12, save_every=0.001))  # every 60 ms, if saving took no time
+    assert "a checkpoint took 0 s: they come every" in capsys.readouterr().err
+    events = [
+        event for event in run_log.read_record(tmp_path / "run")["history"] if event["event"].startswith("saving")
+    ]
+    assert len(events) == 1 and events[0]["minutes"] >= 0.3 / 0.03 / 60

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +12,11 @@ import pytest
 
 from dream.config import DreamConfig
 from dream.console import Console
+from dream.errors import InputError
 from dream.presets import tiny
 from dream.training.request import TrainingStart, TrainRequest
 from dream.training.setup import data_facts
+from tests.dream.training.training_small import run_training, small_config, write_pictures
 
 CONFIG = tiny()
 FACTS = {"train": {"shards": 3, "rows": 24, "names": "a"}}
@@ -57,3 +60,16 @@ def test_a_resumed_run_says_in_one_line_how_its_data_changed(
     text, facts = said(tmp_path, source(), resume=True)
     assert message in text and text.count("\n") == bool(message)
     assert facts == {"data": FACTS, **({"data_changed": message} if message else {})}
+
+
+def test_epochs_become_steps_by_the_number_of_samples(tmp_path):
+    config = replace(
+        small_config(batch_size=8), train=replace(small_config().train, batch_size=8, steps=None, epochs=1.5)
+    )
+    source = str(write_pictures(tmp_path / "pictures", 24))
+    result = run_training(tmp_path / "run", config, source=source)
+    held_out = 6  # a quarter of a small source
+    assert result.step == result.end == math.ceil(1.5 * (24 - held_out) / 8)
+    with pytest.raises(InputError, match="'shapes' has no end"):
+        run_training(tmp_path / "shapes", config)
+    assert not (tmp_path / "shapes").exists()
