@@ -56,8 +56,7 @@ SHEETS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
 }
 """By picture: model, prompts and further options of `dream decode`."""
 DECODED, STEPS_BACK = "cat face, flat", 5
-RACED = "grinning face, blob"
-"""Prompts on the pages, and how far before the end the player of Decode is shown."""
+"""Prompt on Decode, and how far before the end its player is shown."""
 SIZE = (1440, 1800)
 
 
@@ -126,11 +125,9 @@ def _decode(studio: Studio) -> None:
 
 
 def _trajectories(studio: Studio) -> None:
-    """The player of a race of which all candidates are finished."""
-    asked = urlencode({"in.trajectories.model": "emoji", "in.trajectories.prompt": RACED})
-    page = open_page(studio.browser, f"{studio.address}/trajectories?{asked}", size=SIZE)
-    press(page, "do.trajectories.paint")
-    press(page, "do.trajectories.finish")
+    """The page's first example, of which all candidates are finished."""
+    page = open_page(studio.browser, f"{studio.address}/trajectories", size=SIZE)
+    press(page, "do.trajectories.example.0")
     page.locator(".dp-choose").wait_for(timeout=PATIENCE)
     settle(page)
     page.locator(".dream-player").first.screenshot(path=studio.out / "trajectories.png")

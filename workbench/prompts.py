@@ -1,6 +1,7 @@
 """Prompts that show what a model can do, by the data that it was trained on."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from types import MappingProxyType
 
 PROMPTS = {
     "shapes": {
@@ -28,13 +29,12 @@ def example_prompts(source: str) -> dict[str, str]:
     return PROMPTS.get(source.partition(":")[0], {})
 
 
-def fitting_prompt(prompt: str, source: str, drawn: Iterable[str] = ()) -> str:
+def fitting_prompt(prompt: str, source: str, further: Mapping[str, str] = MappingProxyType({})) -> str:
     """The prompt, or the first example of `source` in the place of an example of another source.
 
-    `drawn` are further examples for drawn shapes.
+    `further` are more examples, each with the source that it belongs to.
     """
     own = example_prompts(source)
     others = {each for name, examples in PROMPTS.items() if examples is not own for each in examples.values()}
-    if own is not PROMPTS["shapes"]:
-        others.update(drawn)
+    others |= {each for each, name in further.items() if example_prompts(name) is not own}
     return next(iter(own.values())) if own and prompt in others else prompt

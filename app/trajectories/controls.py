@@ -166,7 +166,7 @@ def _prompt(source: str) -> tuple[bool, DeltaGenerator]:
     An example of other pictures than those of `source` gives way to one of these.
     """
     typed = st.session_state.setdefault(_key("prompt"), EXAMPLES[0].prompt)
-    fitting = fitting_prompt(typed, source, [example.prompt for example in EXAMPLES])
+    fitting = fitting_prompt(typed, source, {example.prompt: learned_from(example.model) for example in EXAMPLES})
     if fitting != typed:
         st.session_state[_key("prompt")] = fitting
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):

@@ -18,6 +18,7 @@ from workbench.trajectories.prompts import EXAMPLES
 from workbench.workspace import Workspace
 
 IN, DO, WORK = "in.trajectories.", "do.trajectories.", "work.trajectories."
+PROMPT = "a red triangle left of a purple circle on a grey background"
 
 
 @pytest.fixture
@@ -25,7 +26,8 @@ def app(tmp_path, monkeypatch) -> AppTest:
     """The page in an empty workspace."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DREAM_WORKSPACE", raising=False)
-    return page_of("trajectories", **{"trajectories.visited": True}).run()
+    given = {"trajectories.visited": True, IN + "model": "demo", IN + "prompt": PROMPT}
+    return page_of("trajectories", **given).run()
 
 
 def text(app: AppTest) -> str:
@@ -125,7 +127,9 @@ def test_an_example_fills_the_controls_and_paints_at_once(app):
     app.button(key=DO + "example.0").click().run()
     text(ended(app, "race"))
     assert "choose" in player(app)  # all its candidates are finished
-    assert app.number_input(key=IN + "guidance_scale").value == 8.0 and stored()[0].about["seed"] == 3
+    wanted = EXAMPLES[0].settings
+    assert app.number_input(key=IN + "guidance_scale").value == wanted["guidance_scale"]
+    assert stored()[0].about["seed"] == wanted["seed"] and stored()[0].prompt == EXAMPLES[0].prompt
 
 
 def test_what_another_page_hands_over_is_taken(app):
@@ -295,10 +299,12 @@ def test_a_model_from_another_page_comes_with_its_own_settings_not_those_of_the_
     assert app.number_input(key=IN + "guidance_scale").value == own.guidance_scale
 
 
-def test_an_example_of_shapes_gives_way_to_one_that_the_chosen_model_knows(app):
-    assert app.text_input(key=IN + "prompt").value == EXAMPLES[0].prompt
-    app.selectbox(key=IN + "model").set_value("emoji").run()
-    assert app.text_input(key=IN + "prompt").value in example_prompts("emoji").values()
+def test_an_example_of_other_pictures_gives_way_to_one_that_the_chosen_model_knows(app):
+    for example, model in ((EXAMPLES[0], "demo"), (EXAMPLES[-1], "emoji")):
+        app.session_state[IN + "prompt"], app.session_state[IN + "model"] = example.prompt, example.model
+        assert app.run().text_input(key=IN + "prompt").value == example.prompt
+        app.selectbox(key=IN + "model").set_value(model).run()
+        assert app.text_input(key=IN + "prompt").value in example_prompts({"demo": "shapes"}.get(model, model)).values()
     app.text_input(key=IN + "prompt").set_value("typed by hand").run()
     app.selectbox(key=IN + "model").set_value("demo").run()
     assert app.text_input(key=IN + "prompt").value == "typed by hand"

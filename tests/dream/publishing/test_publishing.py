@@ -98,6 +98,12 @@ def test_a_model_goes_to_the_hub_and_comes_back_by_its_name(published, tmp_path,
         hub.fetch("hf:me/empty", Hub(tmp_path))
 
 
+def test_where_no_hub_may_be_asked_a_model_on_it_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setenv("DREAM_LOCAL_MODELS", "1")
+    with pytest.raises(InputError, match="'hf:me/shapes' is on the hub; no hub was asked.*download its folder"):
+        hub.fetch("hf:me/shapes", Hub(tmp_path))
+
+
 def test_a_failed_upload_says_where_the_model_is(published):
     class Closed:
         def create_repo(self, *_, **__):
