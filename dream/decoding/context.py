@@ -17,7 +17,7 @@ from dream.diffusion import denoise, guide, noise_draws
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:  # dream.model.dream imports timm
-    from dream.decoding.critic import Critic
+    from dream.decoding.critic import AnyCritic
     from dream.model.decoder import CrossCache
     from dream.model.dream import Dream
 
@@ -30,6 +30,7 @@ class TextMemory:
 
     @torch.no_grad()
     def __init__(self, model: "Dream", prompted: Prompted, guided: bool) -> None:
+        self.ids = prompted.text_ids  # (B, T)
         self.features = require_finite(model.text_features(prompted.text_ids), "the features of the prompts")  # (B, E)
         self.conditional = model.cross_cache(model.text_states(prompted.conditioning))
         self.unconditional: CrossCache | None = None
@@ -117,7 +118,7 @@ class DecodeContext:
     noise: NoiseSource
     picture_ids: Sequence[int]
     """(B) ids that noise is drawn for."""
-    critic: "Critic | None" = None
+    critic: "AnyCritic | None" = None
     """The learned critic, if candidates are compared by it."""
 
     @classmethod
@@ -127,7 +128,7 @@ class DecodeContext:
         prompted: Prompted,
         settings: DecodeSettings,
         noise: NoiseSource | None = None,
-        critic: "Critic | None" = None,
+        critic: "AnyCritic | None" = None,
     ) -> "DecodeContext":
         """Context of decoding these prompts; `noise` defaults to that of the settings' seed."""
         seeded = SeededNoise(settings.seed, prompted.ids, model.config.image.token_dim)

@@ -2,18 +2,20 @@
 
 It reads what the encoder gives anyway (pooled tokens, the joint feature), the caption's feature and the decoded share,
 so it costs no pass of its own. `dream.evaluation.painted.critic_training` trains it on the model's own decodes
-(a departure; the idea of an early ranking is that of arXiv 2603.02829). A critic belongs to one set of weights.
+(a departure; the idea of an early ranking is that of arXiv 2603.02829). `phrase_critic` has another kind, which learns
+from real pictures. A critic belongs to one set of weights.
 """
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from dream.decoding.phrase_critic import PhraseCritic
 from dream.errors import InputError
 from dream.files import check_writable, replace_bytes, replace_text, user_cache
 from dream.json_text import read_json_object
@@ -46,6 +48,8 @@ class CriticFeatures(NamedTuple):
     """(R, E): feature of its caption, L2-normalised."""
     share: Tensor
     """(R,): share of the tokens that is decoded."""
+    caption_ids: Tensor
+    """(R, T) long: the caption's ids, as the text tower reads them."""
 
     def take(self, rows: Tensor) -> "CriticFeatures":
         """The given rows only."""
@@ -57,7 +61,7 @@ class Critic(nn.Module):
 
     def __init__(self, pooled: int, joint: int, width: int = WIDTH, hidden: int = HIDDEN) -> None:
         super().__init__()
-        self.sizes = (pooled, joint, width, hidden)
+        self.about = {"kind": "decodes", "sizes": (pooled, joint, width, hidden)}
         self.norm = nn.LayerNorm(pooled)
         self.picture, self.caption = nn.Linear(pooled, width), nn.Linear(joint, width)
         self.drop = nn.Dropout(0.3)
@@ -69,13 +73,16 @@ class Critic(nn.Module):
 
     def forward(self, features: CriticFeatures) -> Tensor:
         """The cosine, scaled, plus what the network makes of the rest; before training it is the cosine's choice."""
-        pooled, image, text, share = features
+        pooled, image, text, share, _ = features
         cosine = (image * text).sum(-1)
         seen = self.picture(self.drop(self.norm(pooled)))
         numbers = torch.stack([cosine, share, cosine * share], -1)
         joint = image * text * image.shape[-1] ** 0.5
         read = torch.cat([seen * self.caption(text), seen, joint, numbers], -1)
         return self.cosine * cosine + self.weigh(read)[:, 0]
+
+
+AnyCritic: TypeAlias = Critic | PhraseCritic
 
 
 @torch.no_grad()
@@ -87,7 +94,8 @@ def features_of(context: "DecodeContext", state: "DecodeState") -> CriticFeature
     pooled = model.joint.pool(state.encoded, visible)
     image = nn.functional.normalize(model.joint(pooled), dim=-1)
     share = torch.full((rows,), visible.shape[1] / state.mask.shape[1], device=pooled.device)
-    return CriticFeatures(pooled, image, context.text.features[state.picture], share)
+    text = context.text
+    return CriticFeatures(pooled, image, text.features[state.picture], share, text.ids[state.picture])
 
 
 def critic_score(context: "DecodeContext", state: "DecodeState") -> Tensor:
@@ -132,21 +140,23 @@ def about_critic(path: Path) -> dict[str, Any]:
         raise InputError(f"the critic {path} is damaged ({error}): train it again with 'dream critic train'") from error
 
 
-def save_critic(critic: Critic, about: dict[str, Any], folder: Path) -> Path:
+def save_critic(critic: AnyCritic, about: dict[str, Any], folder: Path) -> Path:
     """Writes the critic into a folder, weights last replaced, and returns its path. Raises InputError if it cannot."""
     check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    replace_text(path.with_suffix(".json"), json.dumps({"format": FORMAT, "sizes": critic.sizes, **about}, indent=1))
-    replace_bytes(path, save({name: tensor.contiguous() for name, tensor in critic.state_dict().items()}))
+    replace_text(path.with_suffix(".json"), json.dumps({"format": FORMAT, **about, **critic.about}) + "\n")
+    kept = critic.half() if isinstance(critic, PhraseCritic) else critic  # a vector per phrase: 2 MB instead of 4
+    replace_bytes(path, save({name: tensor.contiguous() for name, tensor in kept.state_dict().items()}))
+    critic.float()
     return path
 
 
-def load_critic(path: Path) -> Critic:
+def load_critic(path: Path) -> AnyCritic:
     """The critic at a path, in eval mode. Raises InputError if it is damaged."""
     about = about_critic(path)
     try:
-        critic = Critic(*about["sizes"])
+        critic = _built(about)
         weights = load_file(path)
         require_finite_weights(weights, str(path))
         critic.load_state_dict(weights)
@@ -158,7 +168,13 @@ def load_critic(path: Path) -> Critic:
     return critic.eval().requires_grad_(False)
 
 
-def critic_for(pretrained: "Pretrained") -> Critic:
+def _built(about: dict[str, Any]) -> AnyCritic:
+    if about.get("kind") == "phrases":
+        return PhraseCritic(about["pooled"], about["phrases"], about["separators"], about["end"])
+    return Critic(*about["sizes"])
+
+
+def critic_for(pretrained: "Pretrained") -> AnyCritic:
     """The critic of a model. Raises InputError if there is none."""
     path = critic_path(pretrained)
     if path is None:

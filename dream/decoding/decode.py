@@ -23,7 +23,7 @@ from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:
-    from dream.decoding.critic import Critic
+    from dream.decoding.critic import AnyCritic
     from dream.model.dream import Dream
 
 Scored = Literal["choices", "finished", "all"]
@@ -66,7 +66,7 @@ def decode_iter(
     beginning: Beginning = None,
     scored: Scored = "choices",
     noise: NoiseSource | None = None,
-    critic: "Critic | None" = None,
+    critic: "AnyCritic | None" = None,
 ) -> Iterator[StepRecord]:
     """Yields a record per step of decoding B prompts with K candidates each.
 

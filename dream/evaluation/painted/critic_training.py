@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from dream.data.sources import open_source
-from dream.decoding.critic import Critic, CriticFeatures, features_of
+from dream.decoding.critic import AnyCritic, Critic, CriticFeatures, features_of
 from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge
@@ -56,7 +56,7 @@ class CriticExamples:
 class TrainedCritic:
     """A critic, and what is known about it."""
 
-    critic: Critic
+    critic: AnyCritic
     about: dict[str, Any]
 
 

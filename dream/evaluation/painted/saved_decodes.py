@@ -18,7 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dream.decoding.context import DecodeContext
-from dream.decoding.critic import Critic
+from dream.decoding.critic import AnyCritic
 from dream.decoding.decode import begin_decode, decode_step, encode_state
 from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
@@ -92,7 +92,7 @@ def partial_steps(
     ids: Sequence[int],
     settings: DecodeSettings,
     batch: SavedBatch,
-    critic: Critic | None = None,
+    critic: AnyCritic | None = None,
 ) -> Iterator[PartialStep]:
     """The batch after each of its steps, as it was while it was decoded (up to the rounding of the kept tokens)."""
     prompted = encode_prompts(pretrained, prompts, settings, ids)

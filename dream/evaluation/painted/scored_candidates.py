@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dream.decoding.critic import Critic, critic_path, load_critic
+from dream.decoding.critic import AnyCritic, critic_path, load_critic
 from dream.decoding.scores import SCORES
 from dream.decoding.selection import DecodeSettings
 from dream.evaluation.judging.interface import PictureJudge
@@ -115,7 +115,7 @@ def _scored(
     ids: Sequence[int],
     settings: DecodeSettings,
     batch: SavedBatch,
-    wanted: tuple[Sequence[str], Sequence[float], Critic | None],
+    wanted: tuple[Sequence[str], Sequence[float], AnyCritic | None],
 ) -> ScoredCandidates:
     names, shares, critic = wanted
     count, k = batch.tokens.shape[:2]

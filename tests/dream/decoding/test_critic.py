@@ -19,7 +19,9 @@ ONCE = DecodeSettings(steps=6, candidates=3, selection="once", select_steps=(3,)
 def drawn(rows=12, pooled=16, joint=8):
     draws = torch.Generator().manual_seed(0)
     image, text = (torch.nn.functional.normalize(torch.randn(rows, joint, generator=draws), dim=-1) for _ in range(2))
-    return CriticFeatures(torch.randn(rows, pooled, generator=draws), image, text, torch.full((rows,), 0.3))
+    pooled_tokens = torch.randn(rows, pooled, generator=draws)
+    ids = torch.randint(1, 5, (rows, 6), generator=draws)
+    return CriticFeatures(pooled_tokens, image, text, torch.full((rows,), 0.3), ids)
 
 
 def untrained(pretrained, weight=0.0):

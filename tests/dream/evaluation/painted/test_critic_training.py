@@ -33,7 +33,7 @@ def examples(learnable, prompts=120, k=6):
         torch.nn.functional.normalize(torch.randn(prompts * k, 8, generator=draws), dim=-1) for _ in range(2)
     )
     outcome = pooled[:, 3] if learnable else torch.randn(prompts * k, generator=draws)
-    features = CriticFeatures(pooled, image, text, torch.full((prompts * k,), 0.5))
+    features = CriticFeatures(pooled, image, text, torch.full((prompts * k,), 0.5), torch.ones(prompts * k, 4).long())
     return CriticExamples(features, 3 * outcome.view(prompts, k), torch.arange(prompts))
 
 
