@@ -36,7 +36,7 @@ test-core: $(READY) ## a training step in a second environment that has only the
 	$(PY) -m pytest -m core
 
 test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
-	$(PY) -m pytest -m browser
+	$(PY) -m pytest -m browser -n $(WORKERS) --dist loadfile
 
 torture: $(READY) ## damage files for every reader, kill and starve every writer (TORTURE=1000 damages each, KILLS=200)
 	DREAM_TORTURE=$(or $(TORTURE),1000) DREAM_KILLS=$(or $(KILLS),200) $(PY) -m pytest tests/torture -n $(WORKERS)
