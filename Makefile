@@ -73,6 +73,7 @@ emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours,
 	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-first --data emoji --resume auto --total-steps 1921 --seed 11 \
 		--set data.near_misses=0.5 data.other_phrasings=0.15 train.muon_lr=0.005
 	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
+	$(PY) -m dream critic train --from pictures --model dream/shipped/emoji --data emoji --out dream/shipped/emoji --overwrite
 
 judge: $(READY) ## retrain both networks of the judge of drawn pictures, and put them in their place
 	$(PY) -m dream.evaluation.judging.train_judge
