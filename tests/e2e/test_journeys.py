@@ -117,16 +117,14 @@ def test_a_killed_trainer_is_shown_and_resumed(page, address, workspace):
 
 
 def test_a_choice_among_candidates_of_the_demo_model(page, address, workspace):
-    page.goto(f"{address}/trajectories")
+    page.goto(f"{address}/trajectories?in.trajectories.model=demo")
     settle(page)
     press(page, "do.trajectories.paint")
-    race = page.locator(".dream-player").first
-    race.wait_for(timeout=PATIENCE)
-    settle(page)
-    kinds = [json.loads(path.read_text())["kind"] for path in (workspace / "decodes").glob("*/about.json")]
-    assert "trajectories" in kinds
+    page.locator(".dream-player").first.wait_for(timeout=PATIENCE)
     press(page, "do.trajectories.finish")
     page.locator(".dp-choose").wait_for(timeout=PATIENCE)
+    kinds = [json.loads(path.read_text())["kind"] for path in (workspace / "decodes").glob("*/about.json")]
+    assert "trajectories" in kinds
 
 
 def test_the_difference_of_two_checkpoints_and_a_wrong_path(page, address, workspace):

@@ -22,40 +22,42 @@ def result(page) -> str:
 
 
 def test_the_first_visit_shows_a_race_in_which_the_choice_helps(first):
-    assert result(first).startswith("Candidate 3 is chosen: right. 1 of 8 is right")
+    assert result(first).startswith("Candidate 3 is chosen: right. 2 of 8 are right")
     assert first.locator(".dp-won").count() == 1 and first.locator(".dp-flag:visible").inner_text() == "chosen"
-    assert first.get_by_text("choosing gains 0.6 of 100 prompts").count() == 1
+    assert first.get_by_text("How often does this help?").count() == 1
+    assert first.get_by_text("come out right without choosing").count() == 1
 
 
 def test_step_and_choice_survive_a_reload_and_open_in_a_second_tab(first, browser):
     slider = first.get_by_role("slider", name="Choose after step")
     slider.focus()
     first.keyboard.press("ArrowLeft")
-    assert "is chosen: wrong" in result(first)
-    first.wait_for_function("location.search.includes('trajectories.choice=2')")
+    moved = result(first)
+    first.wait_for_function("location.search.includes('trajectories.choice=8')")
     first.locator(".dp-transport button").first.click()  # one step back
-    first.wait_for_function("location.search.includes('trajectories.step=5')")
+    first.wait_for_function("location.search.includes('trajectories.step=15')")
     first.reload()
     tab = open_page(browser, first.url)
     for page in (first, tab):
         page.locator(".dp-choose").wait_for(timeout=PATIENCE)
         settle(page)
-        assert "is chosen: wrong" in result(page)
-        assert page.locator(".dp-readouts output").first.inner_text() == "5 / 6"
+        assert result(page) == moved
+        assert page.locator(".dp-readouts output").first.inner_text() == "15 / 16"
     assert first.url == tab.url
     tab.context.close()
 
 
 def test_views_and_settings_open_from_a_link(browser, address, first):
     start = f"{address}/trajectories?in.trajectories"
-    page = open_page(browser, f"{start}.view=Many+prompts&in.trajectories.count=2&in.trajectories.steps=4")
+    drawn = "in.trajectories.model=demo&in.trajectories.count=2&in.trajectories.steps=4"
+    page = open_page(browser, f"{start}.view=Many+prompts&{drawn}")
     press(page, "do.trajectories.study")
     wait_for_text(page, "chosen after step")
     settle(page)
     page.reload()
     wait_for_text(page, "2 prompts, 8 candidates each")
-    page.goto(f"{start}.view=Stored&in.trajectories.query=triangle")
-    wait_for_text(page, "a red triangle left of")
+    page.goto(f"{start}.view=Stored&in.trajectories.query=rocket")
+    wait_for_text(page, "rocket, classic")
     page.goto(f"{start}.steps=99&in.trajectories.model=nowhere&in.trajectories.shown=../../etc&in.trajectories.step=x")
     settle(page)
     assert page.locator("[data-testid=stException]").count() == 0
