@@ -57,7 +57,7 @@ def test_where_no_phrase_is_known_the_cosine_decides():
 
 def test_a_row_is_scored_alike_whatever_else_is_there():
     own, rows = features([1, 2, COMMA, 3], [7], [3], [1]), torch.tensor([3, 0])
-    torch.testing.assert_close(critic()(own.take(rows)), critic()(own)[rows])
+    torch.testing.assert_close(critic()(own.take(rows)), critic()(own)[rows], atol=1e-4, rtol=1e-4)
 
 
 def test_a_stored_one_opens_with_the_same_scores(tmp_path):
