@@ -31,6 +31,6 @@ def show_how_often(stored: StoredDecode, race: Race) -> None:
         st.html(gain_html(first.gain))
         same = [one for one in found if one.outcome == first.outcome]
         st.caption("  \n".join(as_text(how_often_words(one)) for one in same))
-        with st.expander("Counted in other ways"):
-            others = [one for one in found if one.outcome != first.outcome]
-            st.caption("  \n".join(as_text(how_often_words(one)) for one in others))
+        if others := [one for one in found if one.outcome != first.outcome]:
+            with st.expander("Counted in other ways"):
+                st.caption("  \n".join(as_text(how_often_words(one)) for one in others))

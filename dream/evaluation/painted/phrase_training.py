@@ -47,7 +47,7 @@ def train_phrase_critic(
     """A phrase critic of up to `count` pictures of the training split. The same seed gives the same critic.
 
     `until` is asked after each look and round; once it is true, the critic is what was learned so far. Raises
-    InputError for captions whose phrases hardly repeat, and if it is stopped before anything was learned.
+    InputError for captions whose phrases hardly repeat.
     """
     begun = time.monotonic()
     images, captions = training_pictures(pretrained.config, data, count, seed)
@@ -154,8 +154,10 @@ def _fit(
     looks, count, _ = pooled.shape
     held = torch.arange(count) % (4 * HELD_OUT) == 0
     learned, tested = (~held).nonzero()[:, 0], held.nonzero()[:, 0]
-    seen = pooled[:, learned].float().flatten(0, 1)
-    critic.mean, critic.spread = seen.mean(0), seen.std(0).clamp(min=1e-3)
+    # look by look, since all looks at once may not fit into memory as floats
+    moments = torch.stack([torch.stack([x.mean(0), x.square().mean(0)]) for x in (p[learned].double() for p in pooled)])
+    mean, square = moments.mean(0)
+    critic.mean, critic.spread = mean.float(), (square - mean.square()).clamp(min=0).sqrt().clamp(min=1e-3).float()
     optimizer = torch.optim.AdamW(critic.parameters(), lr=1e-3, weight_decay=0.05)
     draws = generator(seed, "phrase critic rows")
     steps = -(-looks * len(learned) // ROWS)
