@@ -22,7 +22,8 @@ def write_painted(job: PaintJob, gallery: Gallery, out: Path) -> None:
             compared = gallery.moments[gallery.compared_at]
             prompt = shortened(job.plan.prompts[picture], 160)
             scores = ", ".join(f"{s.candidate + 1}: {s.alignment:.3f}" for s in compared.shown[picture])
-            console.say(f"'{prompt}': chose candidate {shown[0].candidate + 1} by alignment ({scores})")
+            score = job.plan.settings.score
+            console.say(f"'{prompt}': chose candidate {shown[0].candidate + 1} by its {score} ({scores})")
     if out.suffix.lower() == ".gif":
         pictures.save_gif(gallery.frames(), out)
     elif out.suffix:
