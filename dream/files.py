@@ -61,6 +61,15 @@ def replace_bytes(path: Path, content: bytes, mode: int = 0o666) -> None:
         raise
 
 
+def sync(path: Path) -> None:
+    """Flushes a file or folder to the disk, so that a rename that follows cannot precede the bytes."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def replace_folder(folder: Path, temporary: Path) -> None:
     """Makes the folder `temporary`, next to it, that of the name `folder`; an older one is deleted then."""
     old = temporary.with_name(f"{temporary.name.removesuffix(WRITING)}-old{WRITING}")

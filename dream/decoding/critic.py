@@ -89,11 +89,10 @@ AnyCritic: TypeAlias = Critic | PhraseCritic
 def features_of(context: "DecodeContext", state: "DecodeState") -> CriticFeatures:
     """What the critic reads of an encoded state."""
     assert state.encoded is not None
-    model, rows = context.model, len(state.mask)
-    visible = (~state.mask).nonzero()[:, 1].view(rows, -1)
-    pooled = model.joint.pool(state.encoded, visible)
+    model, (rows, num_tokens) = context.model, state.mask.shape
+    pooled = model.pooled_tokens(state.encoded, state.mask)
     image = nn.functional.normalize(model.joint(pooled), dim=-1)
-    share = torch.full((rows,), visible.shape[1] / state.mask.shape[1], device=pooled.device)
+    share = torch.full((rows,), int((~state.mask[0]).sum()) / num_tokens, device=pooled.device)
     text = context.text
     return CriticFeatures(pooled, image, text.features[state.picture], share, text.ids[state.picture])
 

@@ -33,6 +33,11 @@ def phrases_of(ids: Sequence[int], separators: frozenset[int], end: int) -> list
     return [tuple(phrase) for phrase in found if phrase]
 
 
+def of_wanted(logs: Tensor, wanted: Tensor) -> Tensor:
+    """(R, M) of log-probabilities (R, V) those of the phrases `wanted` (R, M); 0 where it has -1, for none."""
+    return logs.gather(1, wanted.clamp(min=0)).masked_fill(wanted < 0, 0.0)
+
+
 class PhraseCritic(nn.Module):
     """Score (R,) of R partial pictures: log-probability of their caption's phrases, in nats; unknown ones do not count.
 
@@ -88,7 +93,6 @@ class PhraseCritic(nn.Module):
     def forward(self, features: "CriticFeatures") -> Tensor:
         """See the class."""
         wanted = self.wanted(features.caption_ids)
-        found = self.log_probabilities(features.pooled, features.share).gather(1, wanted.clamp(min=0))
-        score = found.masked_fill(wanted < 0, 0.0).sum(1)
+        score = of_wanted(self.log_probabilities(features.pooled, features.share), wanted).sum(1)
         cosine = (features.image * features.text).sum(-1)
         return torch.where((wanted < 0).all(1), cosine, score)

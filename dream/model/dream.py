@@ -142,9 +142,13 @@ class Dream(nn.Module):
         assert len(groups) == 1, "encode() takes rows that hide equally many tokens; forward() takes any"
         return self.encoder(tokens, groups).split()[0]  # (B, R + V, D)
 
+    def pooled_tokens(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """What the joint space projects (B, P) of encoder output (B, R + V, D). For rows that hide equally many."""
+        return self.joint.pool(encoded, _visible(mask))  # (B, P)
+
     def pooled_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
         """Image features (B, E) of encoder output (B, R + V, D), not normalised. For rows that hide equally many."""
-        return self.joint(self.joint.pool(encoded, _visible(mask)))  # (B, E)
+        return self.joint(self.pooled_tokens(encoded, mask))  # (B, E)
 
     def image_features(self, encoded: Tensor, mask: Tensor) -> Tensor:
         """Image features (B, E), L2-normalised, pooled as in training."""

@@ -8,7 +8,6 @@ generators need no state: everything drawn is a function of seed and step (`drea
 
 import hashlib
 import json
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,7 +25,7 @@ from torch.optim import Optimizer
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError, RunError
-from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_folder
+from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_folder, sync
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
@@ -121,10 +120,10 @@ def write_checkpoint(
         for name in files:  # safetensors makes files that only their owner can read, whatever the umask
             (temporary / name).chmod(mode)
         for path in [*temporary.rglob("*"), temporary]:
-            _sync(path)
+            sync(path)
         check()
         replace_folder(folder, temporary)  # one may be there: damaged, before a resume from an earlier one
-        _sync(folder.parent)
+        sync(folder.parent)
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
@@ -381,12 +380,3 @@ def is_disk_full(error: BaseException) -> bool:
     if isinstance(error, SafetensorError):
         return any(f"os error {number})" in str(error) for number in DISK_FULL)
     return isinstance(error, OSError) and error.errno in DISK_FULL
-
-
-def _sync(path: Path) -> None:
-    """Flushes a file or folder to the disk, so that the rename cannot precede the bytes."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -59,8 +59,6 @@ def hub_answers() -> bool:
 
     Its own client asks again for minutes, file after file, where a firewall swallows what is sent.
     """
-    if is_local_only():
-        return False
     from huggingface_hub import constants, get_session
 
     if constants.is_offline_mode():

@@ -20,7 +20,7 @@ from dream.data.cache.layout import TEXT, CacheAbout, CachePart, attributes_of, 
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row
 from dream.data.transforms import BrokenPicture, Pixels, load_pixels
-from dream.files import WRITING
+from dream.files import WRITING, sync
 
 THREADS = min(4, os.cpu_count() or 1)
 """Threads that read and decode."""
@@ -136,13 +136,13 @@ def save_part(folder: Path, part: CachePart, arrays: dict[str, np.ndarray], text
         )
         text[...] = content
         for path in [*temporary.rglob("*"), temporary]:
-            _sync(path)
+            sync(path)
         try:
             temporary.rename(folder)
         except OSError:
             if read_part(folder) is None:
                 raise
-        _sync(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -175,11 +175,3 @@ def remove_unfinished_parts(cache: Path, splits: Sequence[str]) -> int:
 def _one_field(text: str) -> str:
     """`text` without the characters that end a field or a line."""
     return text.replace("\t", " ").replace("\n", " ")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from dream.config import DreamConfig
 from dream.data.emoji.corpus import is_emoji, split_named
 from dream.data.sources import open_source
 from dream.data.text import CaptionTokenizer
-from dream.decoding.phrase_critic import Phrase, PhraseCritic, phrases_of
+from dream.decoding.phrase_critic import Phrase, PhraseCritic, of_wanted, phrases_of
 from dream.errors import InputError
 from dream.evaluation.painted.critic_training import HELD_OUT, TrainedCritic
 from dream.evaluation.progress import Progress, quiet, within
@@ -131,8 +131,7 @@ def _looks(
             tokens = pretrained.image_tokenizer.tokenize(chunk).to(device)
             order = sample_orders(len(chunk), config.num_tokens, draws)
             mask = mask_from_order(order, config.num_tokens - visible).to(device)
-            shown = (~mask).nonzero()[:, 1].view(len(chunk), -1)
-            parts.append(model.joint.pool(model.encode(tokens, mask), shown).half().cpu())
+            parts.append(model.pooled_tokens(model.encode(tokens, mask), mask).half().cpu())
         found.append(torch.cat(parts))
         shares.append(visible / config.num_tokens)
         if until():
@@ -183,12 +182,11 @@ def _fit(
 def _named(critic: PhraseCritic, pooled: Tensor, share: Tensor, wanted: Tensor) -> float:
     """Share of pictures whose phrases (T, M) are all among the M most probable ones."""
     logs = critic.log_probabilities(pooled.float(), share.expand(len(pooled)))
-    least = logs.gather(1, wanted.clamp(min=0)).masked_fill(wanted < 0, 0.0).amin(1)
+    least = of_wanted(logs, wanted).amin(1)
     return float((least >= logs.topk(wanted.shape[1]).values[:, -1]).float().mean())
 
 
 def _phrase_loss(logs: Tensor, wanted: Tensor) -> Tensor:
     """() mean of minus the log-probabilities (R, V) of the wanted phrases (R, M), -1 where there is none."""
     known = wanted >= 0
-    picked = logs.gather(1, wanted.clamp(min=0)).masked_fill(~known, 0.0).sum(1)
-    return -(picked / known.sum(1).clamp(min=1)).mean()
+    return -(of_wanted(logs, wanted).sum(1) / known.sum(1).clamp(min=1)).mean()
