@@ -14,7 +14,7 @@ PHRASES = [(1, 2), (3,), (1,)]
 
 
 def critic():
-    torch.manual_seed(0)
+    """An untrained one. Its weights are any: two calls need not agree, since other threads may draw in between."""
     return PhraseCritic(16, PHRASES, [COMMA], END).eval().requires_grad_(False)
 
 
@@ -56,8 +56,8 @@ def test_where_no_phrase_is_known_the_cosine_decides():
 
 
 def test_a_row_is_scored_alike_whatever_else_is_there():
-    own, rows = features([1, 2, COMMA, 3], [7], [3], [1]), torch.tensor([3, 0])
-    torch.testing.assert_close(critic()(own.take(rows)), critic()(own)[rows], atol=1e-4, rtol=1e-4)
+    own, rows, network = features([1, 2, COMMA, 3], [7], [3], [1]), torch.tensor([3, 0]), critic()
+    torch.testing.assert_close(network(own.take(rows)), network(own)[rows], atol=1e-4, rtol=1e-4)
 
 
 def test_a_stored_one_opens_with_the_same_scores(tmp_path):
