@@ -83,9 +83,9 @@ def read_bounded(path: Path, most: int | None = MOST_BYTES, start: int | None = 
     return content
 
 
-def read_json(path: Path) -> Any:
-    """The value in a JSON file; raises InputError if it is damaged, and OSError as `open`."""
-    return _value(read_bounded(path), path)
+def read_json(path: Path, most: int = MOST_BYTES) -> Any:
+    """The value in a JSON file of at most `most` bytes; raises InputError if it is damaged, and OSError as `open`."""
+    return _value(read_bounded(path, most), path)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

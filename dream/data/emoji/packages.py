@@ -13,6 +13,8 @@ NOTICE_FILE = Path(__file__).with_name("NOTICE")
 """Licences and credits of all packages; a copy lies beside a model that ships."""
 FETCH_SECONDS = 600
 """Longest time that npm may take."""
+MOST_BYTES = 512 * 2**20
+"""Largest file of a package that is read: the drawings of one style take up to some 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def package_file(root: Path, package: Package, name: str) -> Path:
 def read_package_json(path: Path) -> Any:
     """The JSON in a file of a package. Raises InputError if it is missing or damaged, or a bare value."""
     try:
-        tree = read_json(path)
+        tree = read_json(path, MOST_BYTES)
     except (OSError, InputError) as error:
         raise InputError(f"{path} is missing or damaged ({error}): fetch the package again") from None
     if not isinstance(tree, (dict, list)):

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from dream import json_text
 from dream.__main__ import main
 from dream.data.emoji import build, packages, table
 from dream.data.emoji.corpus import open_emoji
@@ -148,6 +149,12 @@ def test_a_damaged_package_is_one_sentence(unpacked, cache, capsys, file, conten
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert says in told and path.name in told
     assert not cache.exists()
+
+
+def test_drawings_of_one_style_may_be_larger_than_other_json(tmp_path):
+    path = tmp_path / "icons.json"
+    path.write_bytes(b'{"icons": {}}' + b" " * json_text.MOST_BYTES)
+    assert packages.read_package_json(path) == {"icons": {}}
 
 
 @NEEDS_RESVG
