@@ -331,6 +331,10 @@ class TrainConfig(Section):
     """Pictures per optimiser step, over all ranks and accumulated micro-batches."""
     accumulate: Count = 1
     """Micro-batches per optimiser step on each rank; they take less memory, and the losses stay those of the batch."""
+    tune: Literal["all", "joint"] = "all"
+    """What learns: all, or (departure) `joint`: image projection, text tower and logit scale, on a locked encoder (LiT,
+    arXiv 2111.07991). Painting then stays as it is.
+    """
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`adamw` for all, or (departure) Muon for the hidden matrices and AdamW for the rest."""
     lr: Positive = 8e-4
@@ -426,9 +430,25 @@ class DreamConfig:
         for name, pieces in (("masking.groups", self.masking.groups), ("train.accumulate", self.train.accumulate)):
             if self.train.batch_size % pieces:
                 yield f"train.batch_size must be a multiple of {name} = {pieces}, got {self.train.batch_size}"
+        if self.train.tune == "joint" and not self.objective.contrastive_weight:
+            yield "train.tune=joint needs an objective.contrastive_weight above 0: it trains the joint space alone"
         block, depth = self.objective.alignment_block, self.encoder.depth
         if self.objective.alignment_weight and block > depth:
             yield f"objective.alignment_block must be in [1, {depth}], got {block}"
+
+    @property
+    def trained_masking(self) -> MaskingConfig:
+        """The masking of the training: with the joint space alone, every ratio counts in the contrastive loss."""
+        if self.train.tune == "all" or self.masking.generation_share is None:
+            return self.masking
+        return dataclasses.replace(self.masking, generation_share=0.0)
+
+    @property
+    def trained_objective(self) -> ObjectiveConfig:
+        """The objective with the weights of the losses that the training computes: see `train.tune`."""
+        if self.train.tune == "all":
+            return self.objective
+        return dataclasses.replace(self.objective, generative_weight=0.0, alignment_weight=0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain nested dict, ready for JSON."""

@@ -144,7 +144,11 @@ def _going_on(args: argparse.Namespace, changes: list[str]) -> tuple[DreamConfig
     from dream.training.checkpoint import read_state
 
     config = read_state(args.start_from).config
-    warm = replace(config, masking=replace(config.masking, center_start=config.masking.center_end))
+    warm = replace(
+        config,
+        masking=replace(config.masking, center_start=config.masking.center_end),
+        train=replace(config.train, tune="all"),
+    )
     return override(warm, changes), _preset_of(args.start_from)
 
 

@@ -16,6 +16,7 @@ from dream.masking import num_masked, sample_mask_ratios
 from dream.model.dream import Dream
 from dream.randomness import generator
 from dream.training.budget import SAVING_SHARE
+from dream.training.optim import freeze_untrained
 
 UTILISATION = 0.35
 """Share of the peak rate that a training reaches; of the order of what others report for models of this size."""
@@ -101,6 +102,7 @@ def forecast(config: DreamConfig, setting: PlanSetting) -> Forecast:
     steps = train.steps or max(1, math.ceil(setting.epochs * setting.pictures / train.batch_size))
     with torch.device("meta"):
         model = Dream(config)
+    freeze_untrained(model, config)
     parameters = sum(p.numel() for p in model.parameters())
     parts = mean_work(config)
     frozen = frozen_flops(config, cached=setting.cached)
@@ -144,7 +146,7 @@ def needs_words(config: DreamConfig, devices: int = 1) -> str:
 
 def mean_work(config: DreamConfig) -> Parts:
     """WorkCount per picture, averaged over the mask ratios of the whole training (the same at every call)."""
-    masking, counts = replace(config.masking, groups=DRAWS), Counter[int]()
+    masking, counts = replace(config.trained_masking, groups=DRAWS), Counter[int]()
     for point in range(POINTS):
         draws = generator("forecast", point)
         ratios = sample_mask_ratios((point + 0.5) / POINTS, masking, config.objective, draws)
@@ -157,7 +159,7 @@ def frozen_flops(config: DreamConfig, *, cached: bool = False) -> float:
     total = 0.0
     if config.image.tokenizer != "pixels" and not cached:
         total += VAE_FLOPS_PER_PIXEL * config.image.size**2
-    if config.text.conditioning == "t5" and config.objective.generative_weight:
+    if config.text.conditioning == "t5" and config.trained_objective.generative_weight:
         tokens = config.text.conditioning_length
         layer = linear(tokens, T5_WIDTH, 4 * T5_WIDTH) + linear(tokens, T5_WIDTH, 2 * T5_HIDDEN)
         total += T5_LAYERS * (layer.forward + 4 * tokens**2 * T5_WIDTH)
@@ -176,7 +178,9 @@ def cached_bytes(config: DreamConfig) -> float:
 def _device(config: DreamConfig, setting: PlanSetting, model: Dream, parts: Parts, bf16: bool) -> dict[str, float]:
     """Memory of a device by kind, in bytes."""
     train, parameters = config.train, sum(p.numel() for p in model.parameters())
-    own = parameters / (setting.devices if setting.sharded else 1)
+    shares = setting.devices if setting.sharded else 1
+    own = parameters / shares
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad) / shares
     share = train.batch_size / setting.devices / train.accumulate
     width = 2 if bf16 else 4
     activations = share * parts.whole.bytes(width)
@@ -195,8 +199,8 @@ def _device(config: DreamConfig, setting: PlanSetting, model: Dream, parts: Part
     kinds = {
         "weights": 4 * own,
         "weights in bfloat16": 2.0 * parameters if bf16 else 0.0,
-        "gradients": 4 * own,
-        "moments": moments * own,
+        "gradients": 4 * trained,
+        "moments": moments * trained,
         "averages": 4 * own,
         "activations": activations,
         "gathers": gathers,

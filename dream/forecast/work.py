@@ -137,11 +137,13 @@ def joint_work(config: DreamConfig) -> WorkCount:
 
 def parts_at(config: DreamConfig, hidden: int, caption_tokens: int = CAPTION_TOKENS) -> Parts:
     """WorkCount of one picture that hides `hidden` of its N tokens."""
-    image, objective = config.image, config.objective
+    image, objective = config.image, config.trained_objective
     n, visible, buffer = image.num_tokens, image.num_tokens - hidden, config.encoder.buffer_tokens
     encoder, decoder, length = config.encoder, config.decoder, visible + buffer
     encode = linear(visible, image.token_dim, encoder.width, inputs=False) + WorkCount(wide=2 * length * encoder.width)
     encode += block(length, length, encoder.width, encoder.mlp_ratio, encoder.dropout) * encoder.depth
+    if config.train.tune == "joint":
+        encode = WorkCount(encode.forward)  # it is locked, so nothing is kept for a backward pass
     nothing = WorkCount()
     joint = joint_work(config) if objective.contrastive_weight else nothing
     text = text_tower(config, caption_tokens) if objective.contrastive_weight else nothing

@@ -110,8 +110,8 @@ class Dream(nn.Module):
         A module whose loss counts no image runs on zero rows instead of being skipped, so that its parameters get
         gradients of exactly zero, alike on every rank.
         """
-        objective = self.config.objective
-        middle_block = objective.alignment_block if self.alignment is not None else None
+        objective = self.config.trained_objective
+        middle_block = objective.alignment_block if objective.alignment_weight else None
         groups = equal_groups(mask)  # [rows (b,), visible (b, V)]
         encoded = self.encoder(tokens, groups, middle_block)  # (sum of b (R + V), D), packed
         visible = encoded.split()  # [(b, R + V, D)]
@@ -120,7 +120,7 @@ class Dream(nn.Module):
             joint = self._joint(visible, groups, mask, text_ids, cached)  # features (G, E)
         if objective.generative_weight:
             generative = self._generative(visible, groups, tokens, mask, conditioning, draw)  # (M * draws, out)
-        if self.alignment is not None:
+        if objective.alignment_weight:
             alignment = self._alignment(encoded, groups)  # (sum of b V, W_teacher)
         return DreamOutput(joint, generative, alignment, masking.masked_share(mask))  # share (B,)
 
@@ -238,7 +238,7 @@ class Dream(nn.Module):
 
 def generative_rows(mask: Tensor, config: DreamConfig) -> int:
     """M, the number of hidden tokens in the images that count in the generative loss; `sample_draw` takes it."""
-    if not config.objective.generative_weight:
+    if not config.trained_objective.generative_weight:
         return 0
     return int(mask[masking.counts_in_generation(mask, config.objective.min_masked)].sum())
 

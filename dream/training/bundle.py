@@ -52,7 +52,7 @@ def build_bundle(config: DreamConfig, tokenizer: CaptionTokenizer) -> TrainingBu
         torch.manual_seed(seed_of(config.train.seed, "weights"))
         model = Dream(config)
     freeze_untrained(model, config)
-    teacher = Teacher(config) if config.objective.alignment_weight else None
+    teacher = Teacher(config) if config.trained_objective.alignment_weight else None
     conditioning = build_conditioning(config.text, tokenizer)
     return TrainingBundle(config, model, tokenizer, conditioning, build_image_tokenizer(config.image), teacher)
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -222,10 +222,15 @@ def weights_id(folder: Path, name: str) -> str:
         raise _damaged(folder / "state.json", f"it has no hash of {name}.safetensors") from error
 
 
-def check_same_model(folder: Path, stored: DreamConfig, wanted: DreamConfig) -> None:
-    """Raises InputError, naming every key in which `wanted` describes other weights than `folder` holds."""
+def check_same_model(
+    folder: Path, stored: DreamConfig, wanted: DreamConfig, but: Collection[str] = frozenset()
+) -> None:
+    """Raises InputError, naming every key in which `wanted` describes other weights than `folder` holds.
+
+    Keys of `but` may differ.
+    """
     theirs, ours = flatten_tree(stored.model_dict()), flatten_tree(wanted.model_dict())
-    keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key)]
+    keys = [key for key in sorted(theirs | ours) if theirs.get(key) != ours.get(key) and key not in but]
     if keys:
         named = ", ".join(f"{key} ({theirs.get(key)} there, {ours.get(key)} here)" for key in keys)
         raise InputError(f"{folder} has another configuration: {named}; use its settings, or another --out")
@@ -264,9 +269,15 @@ def named_tensors(names: Iterable[str], tensors: Iterable[Tensor]) -> dict[str, 
 
 
 @torch.no_grad()
-def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
-    """Copies `<name>.safetensors` into `targets`, in place; raises InputError if names or shapes differ."""
-    stored = read_tensors(folder, name)
+def copy_tensors(folder: Path, name: str, targets: Tensors, without: tuple[str, ...] = ()) -> None:
+    """Copies `<name>.safetensors` into `targets`, in place; raises InputError if names or shapes differ.
+
+    Names that begin with one of `without` are left alone on both sides.
+    """
+    stored, targets = (
+        {key: tensor for key, tensor in tensors.items() if not key.startswith(without)}
+        for tensors in (read_tensors(folder, name), targets)
+    )
     missing, unexpected = sorted(targets.keys() - stored.keys()), sorted(stored.keys() - targets.keys())
     shapes = [key for key in stored.keys() & targets.keys() if stored[key].shape != targets[key].shape]
     if missing or unexpected or shapes:
@@ -278,11 +289,14 @@ def copy_tensors(folder: Path, name: str, targets: Tensors) -> None:
         target.copy_(_placed(stored[key], target))
 
 
-def copy_averaged_weights(folder: Path, model: nn.Module) -> None:
-    """Gives `model` the weights that `averaged_weights` reads, in place; raises InputError as `copy_tensors`."""
-    copy_tensors(folder, "model", model.state_dict())
+def copy_averaged_weights(folder: Path, model: nn.Module, without: tuple[str, ...] = ()) -> None:
+    """Gives `model` the weights that `averaged_weights` reads, in place; raises InputError as `copy_tensors`.
+
+    Those whose names begin with one of `without` stay the model's own.
+    """
+    copy_tensors(folder, "model", model.state_dict(), without)
     if holds(folder, "ema"):
-        copy_tensors(folder, "ema", dict(model.named_parameters()))
+        copy_tensors(folder, "ema", dict(model.named_parameters()), without)
 
 
 def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:

@@ -48,7 +48,7 @@ class StepDraws:
     def at(cls, config: DreamConfig, step: int, progress: float) -> "StepDraws":
         """The draws of `step`, at `progress` (0 to 1) of the masking schedule."""
         drawn = generator("ratios", config.train.seed, step)
-        return cls(config, step, sample_mask_ratios(progress, config.masking, config.objective, drawn))
+        return cls(config, step, sample_mask_ratios(progress, config.trained_masking, config.objective, drawn))
 
     def mean_visible(self) -> float:
         """Visible tokens per picture, averaged over the global batch."""
@@ -97,7 +97,7 @@ class StepDraws:
 
     def _counts(self, hidden: int) -> bool:
         """Whether pictures that hide so many tokens count in the generative loss, as `generative_rows` decides."""
-        objective = self.config.objective
+        objective = self.config.trained_objective
         share = hidden / self.config.image.num_tokens  # a quotient of whole numbers, as there
         return bool(objective.generative_weight) and hidden > 0 and share >= objective.min_masked
 

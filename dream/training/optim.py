@@ -28,12 +28,17 @@ EXTENSION_START = 0.5
 
 
 def freeze_untrained(model: nn.Module, config: DreamConfig) -> None:
-    """Turns off the gradients of modules that no loss of this configuration reaches (FLUID's text tower, say)."""
+    """Turns off the gradients of modules that no loss of this configuration reaches (FLUID's text tower, say).
+
+    With `train.tune=joint` the encoder is locked, too.
+    """
     unused: list[str] = []
     if not config.objective.contrastive_weight:
         unused += ["joint.", "text_tower.", "logit_scale"]
-    if not config.objective.generative_weight:
+    if not config.trained_objective.generative_weight:
         unused += ["aligner.", "decoder.", "head."]
+    if config.train.tune == "joint":
+        unused += ["encoder.", "alignment."]
     for name, parameter in model.named_parameters():
         if name.startswith(tuple(unused)):
             parameter.requires_grad_(False)

@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from torch import nn
+
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.files import check_writable
@@ -19,6 +21,20 @@ PRECISIONS = ("32-true", "bf16-mixed")
 STRATEGIES = ("auto", "ddp", "fsdp")
 NO_SOURCE = "a new run needs a source of pictures: give --data, e.g. --data shapes"
 ACCELERATORS = ("auto", "cpu", "cuda", "gpu", "mps")
+TOWER, PROJECTION = "text_tower.", "joint."
+ANEW = {
+    "text.width": (TOWER,),
+    "text.depth": (TOWER,),
+    "text.heads": (TOWER,),
+    "joint.positional_text": (TOWER,),
+    "joint.hidden": (TOWER, PROJECTION),
+    "joint.width": (TOWER, PROJECTION),
+    "joint.pooling_maps": (PROJECTION,),
+    "joint.buffer_features": (PROJECTION,),
+    "joint.max_logit_scale": (),
+}
+"""Settings that may differ from those of the model, with the parts (prefixes of names) that then begin anew."""
+NAMES = {TOWER: "the text tower", PROJECTION: "the image projection"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +82,36 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
+class StartWeights:
+    """The averaged weights of a checkpoint, but for the parts that begin anew."""
+
+    folder: Path
+    anew: tuple[str, ...] = ()
+    """Prefixes of the names of weights that are not taken."""
+
+    @classmethod
+    def of(cls, folder: Path, config: DreamConfig) -> "StartWeights":
+        """Those of the checkpoint `folder` for a training of `config`; raises InputError if they do not fit it."""
+        stored = ckpt.read_state(folder).config
+        ckpt.check_same_model(folder, stored, config, but=ANEW)
+        theirs, ours = (ckpt.flatten_tree(each.model_dict()) for each in (stored, config))
+        changed = [key for key in ANEW if theirs[key] != ours[key]]
+        return cls(folder, tuple(part for part in NAMES if any(part in ANEW[key] for key in changed)))
+
+    @property
+    def words(self) -> str:
+        """What begins anew, in a sentence; empty if nothing does."""
+        if not self.anew:
+            return ""
+        verb = "begin" if len(self.anew) > 1 else "begins"
+        return f"{' and '.join(NAMES[part] for part in self.anew)} {verb} anew: the settings ask for another size"
+
+    def copy_to(self, model: nn.Module) -> None:
+        """Gives `model` these weights, in place; raises InputError if names or shapes differ."""
+        ckpt.copy_averaged_weights(self.folder, model, without=self.anew)
+
+
+@dataclass(frozen=True)
 class TrainingStart:
     """The point where a training begins."""
 
@@ -74,8 +120,8 @@ class TrainingStart:
     state: ckpt.TrainingState | None = None
     """State of the checkpoint that it continues from."""
     checkpoint: Path | None = None
-    weights: Path | None = None
-    """Checkpoint folder whose averaged weights and vocabulary a training at step 0 takes."""
+    weights: StartWeights | None = None
+    """What a training at step 0 takes from a model, with its vocabulary."""
     segments: tuple[int, ...] = ()
     """Steps at which the training and its extensions were planned to end; empty if not planned yet."""
     resumed: bool = False
@@ -126,14 +172,8 @@ def find_start(request: TrainRequest) -> TrainingStart:
     if request.config is None or not request.source:
         raise InputError(NO_SOURCE)
     config = with_budget(request.config, request)
-    return TrainingStart(config, request.source, weights=_start_weights(request.start_from, config))
-
-
-def _start_weights(folder: Path | None, config: DreamConfig) -> Path | None:
-    """`folder`, whose weights fit `config`; raises InputError if they do not."""
-    if folder is not None:
-        ckpt.check_same_model(folder, ckpt.read_state(folder).config, config)
-    return folder
+    weights = None if request.start_from is None else StartWeights.of(request.start_from, config)
+    return TrainingStart(config, request.source, weights=weights)
 
 
 def _check_numbers(request: TrainRequest) -> None:
@@ -206,9 +246,8 @@ def _resumed(request: TrainRequest) -> TrainingStart:
         )
     config = config if segments else with_budget(config, request)  # it was killed before its budget became steps
     if folder is None:  # it was killed before anything was saved: it starts again, with the same result
-        weights = Path(record["start_from"]) if record.get("start_from") else None
-        fresh = _start_weights(weights, config)
-        return TrainingStart(config, source, weights=fresh, segments=segments, resumed=True)
+        weights = StartWeights.of(Path(record["start_from"]), config) if record.get("start_from") else None
+        return TrainingStart(config, source, weights=weights, segments=segments, resumed=True)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
     finished = bool(segments) and request.minutes is None and state.step >= planned_end(request, segments, state.step)

@@ -57,13 +57,16 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     facts |= data_facts(source, request, start, console)
     if start.checkpoint is None and rank > 0:
         fabric.barrier()  # until rank 0 has written the tokenizer
-    known = start.checkpoint or start.weights or (request.out if start.resumed or rank > 0 else None)
+    model_of = start.weights.folder if start.weights else None
+    known = start.checkpoint or model_of or (request.out if start.resumed or rank > 0 else None)
     tokenizer = obtain_tokenizer(start.config, source, known / "tokenizer" if known else None)
     bundle = build_bundle(start.config, tokenizer)
     if isinstance(source, CachedSource):
         check_cache(source.about, bundle)
     if start.weights is not None:
-        checkpoint.copy_averaged_weights(start.weights, bundle.model)
+        start.weights.copy_to(bundle.model)
+        if start.weights.words:
+            console.say(start.weights.words)
     if start.checkpoint is None and rank == 0:
         open_run(log, request, start, bundle, facts)
         fabric.barrier()
@@ -130,7 +133,7 @@ def open_run(
                 "preset": request.preset,
                 "source": start.source,
                 "config": bundle.config.to_dict(),
-                "start_from": None if start.weights is None else str(start.weights),
+                "start_from": None if start.weights is None else str(start.weights.folder),
                 "legs": None,
                 "parameters": sum(p.numel() for p in bundle.model.parameters()),
                 **about,

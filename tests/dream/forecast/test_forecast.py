@@ -20,6 +20,7 @@ from dream.model.dream import Dream, generative_rows
 from dream.overrides import override
 from dream.presets import preset
 from dream.training.checkpoint import latest_checkpoint
+from dream.training.optim import freeze_untrained
 from tests.dream.training.training_small import run_training, small_config
 
 SMALL = ["encoder.width=96", "encoder.depth=3", "encoder.heads=3", "decoder.width=128", "decoder.depth=3"]
@@ -39,6 +40,7 @@ CONFIGS = {
     "fluid": override(preset("base", "fluid"), SMALL),
     "clip": override(preset("base", "clip"), SMALL),
     "tiny": override(preset("tiny"), ["encoder.rotary=false"]),
+    "joint space alone": override(preset("base"), [*SMALL, "train.tune=joint"]),
 }
 
 
@@ -46,6 +48,7 @@ def passes(config: DreamConfig) -> tuple[Dream, torch.Tensor]:
     """A model, and its loss on random tokens at RATIOS, with captions of CAPTION_TOKENS tokens."""
     torch.manual_seed(0)
     model, image, text, batch = Dream(config).train(), config.image, config.text, len(RATIOS)
+    freeze_untrained(model, config)
     hidden = [num_masked(ratio, image.num_tokens) for ratio in RATIOS]
     mask = mask_from_order(torch.rand(batch, image.num_tokens).argsort(1), torch.tensor(hidden))
     ids = torch.full((batch, text.context_length), 5)

@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from dream.__main__ import main
+from dream.decoding.paint import paint
+from dream.decoding.selection import DecodeSettings
+from dream.pretrained import load_pretrained
 from dream.training import run_log
 from dream.training.checkpoint import averaged_weights, checkpoint_folder, latest_checkpoint, read_state
 from tests.dream.training.training_small import run_training, small_config, write_pictures
@@ -49,6 +52,42 @@ def test_it_keeps_the_settings_and_begins_where_the_warm_up_ended(parent, tmp_pa
     assert run_log.read_record(tmp_path / "child")["start_from"] == str(latest_checkpoint(parent))
 
 
+def test_tuning_the_joint_space_leaves_everything_else_to_the_bit(parent, tmp_path):
+    child = tmp_path / "child"
+    assert go_on(child, parent, "--data", "shapes", "--steps", "2", "--set", "train.tune=joint") == 0
+    before, after = averaged_weights(latest_checkpoint(parent)), averaged_weights(latest_checkpoint(child))
+    parts = ("joint.", "text_tower.", "logit_scale")
+    moved = {name for name in before if not torch.equal(after[name], before[name])}
+    assert moved and all(name.startswith(parts) for name in moved)
+    assert {part for part in parts if any(name.startswith(part) for name in moved)} == set(parts)
+    prompts, settings = ["a red circle"], DecodeSettings(steps=2)
+    pictures = [paint(load_pretrained(folder), prompts, settings) for folder in (parent, child)]
+    assert torch.equal(*pictures)
+
+
+def test_a_joint_space_of_another_size_is_drawn_anew_and_said(parent, tmp_path, capsys):
+    child = tmp_path / "child"
+    settings = ("train.tune=joint", "text.width=48")
+    assert go_on(child, parent, "--data", "shapes", "--steps", "1", "--set", *settings) == 0
+    assert "the text tower begins anew: the settings ask for another size" in capsys.readouterr().err
+    before, after = averaged_weights(latest_checkpoint(parent)), averaged_weights(checkpoint_folder(child, 0))
+    assert before.keys() == after.keys()
+    assert {name.split(".")[0] for name in before if not torch.equal(after[name], before[name])} == {"text_tower"}
+    assert go_on(tmp_path / "next", child, "--data", "shapes", "--steps", "1") == 0
+    assert read_state(latest_checkpoint(tmp_path / "next")).config.train.tune == "all"
+
+
+def test_a_killed_one_of_another_size_starts_again_alike(parent, tmp_path):
+    child = tmp_path / "child"
+    assert go_on(child, parent, "--data", "shapes", "--steps", "2", "--set", "text.width=48") == 0
+    weights = averaged_weights(latest_checkpoint(child))
+    shutil.rmtree(child / "checkpoints")
+    (child / "metrics.jsonl").unlink()
+    assert main(["train", "--out", str(child), "--resume", "--accelerator", "cpu", "--devices", "1"]) == 0
+    again = averaged_weights(latest_checkpoint(child))
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+
+
 def test_one_that_was_killed_before_its_first_checkpoint_starts_from_the_model_again(parent, tmp_path):
     child = tmp_path / "child"
     assert go_on(child, parent, "--data", "shapes", "--steps", "2") == 0
@@ -66,6 +105,8 @@ def test_one_that_was_killed_before_its_first_checkpoint_starts_from_the_model_a
         (["--preset", "tiny"], "leave out --preset"),
         (["--resume"], "not both"),
         (["--set", "encoder.width=64"], "encoder.width"),
+        (["--set", "text.context_length=9"], "text.context_length"),
+        (["--set", "train.tune=joint", "objective.contrastive_weight=0"], "train.tune=joint needs"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_sentence_and_nothing_is_written(parent, tmp_path, capsys, more, words):
