@@ -35,7 +35,6 @@ ENTRIES = {
     "timm": {
         "dream/evaluation/classes/probe.py",
         "dream/evaluation/painted/encoders.py",
-        "dream/model/blocks.py",
         "dream/model/teacher.py",
     },
     "pyarrow": {"dream/data/emoji/table.py"},

@@ -1,8 +1,9 @@
 """Transformer blocks over packed sequences: rows of several lengths in one tensor, attention within each row.
 
 Per-token layers see all tokens of a batch at once, however many each image hides; only attention loops over
-the groups of equally long rows. Parameters and their names are timm's (`Block`, `Attention`), and so is the
-result when there is a single group.
+the groups of equally long rows. Parameters and their names are timm's (`Block`, `Attention`, `Mlp`), and so is the
+result when there is a single group. timm itself is not imported: with torchvision and torch's compiler, which it
+brings, that takes longer than painting a picture.
 """
 
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Mlp, apply_rot_embed_cat
-from timm.models.vision_transformer import Attention, Block
 from torch import Tensor, nn
 
 LAYER_NORM_EPS = 1e-6
+DRAWS = 2**16
+"""Different values of a draw of dropout on a CPU."""
 
 
 class Rows(NamedTuple):
@@ -56,10 +57,49 @@ def attention_weights(query: Tensor, key: Tensor) -> Tensor:
     return (query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5).softmax(dim=-1)
 
 
-class PackedAttention(Attention):
-    """timm's self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
+def rotate(heads: Tensor, rotary: Tensor) -> Tensor:
+    """Heads (b, H, L, d) turned by the sines and cosines of `rotary` (b or 1, 1, L, 2 d): halves, as in RoFormer.
 
-    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
+    Source: arXiv 2104.09864, with the pairs of channels that are d / 2 apart.
+    """
+    sines, cosines = rotary.chunk(2, dim=-1)
+    first, second = heads.chunk(2, dim=-1)
+    return (heads * cosines + torch.cat([-second, first], dim=-1) * sines).to(heads.dtype)
+
+
+class Dropout(nn.Module):
+    """Dropout, whose share is rounded to 1 / 65,536 on a CPU, where four of its draws are cut from one of torch's.
+
+    torch's own draws one number per value there, on one thread, which takes a fifth of a step.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (...) to (...): a share of the values becomes 0, the others grow in turn."""
+        if not (self.training and self.share):
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.share)
+        dropped = min(round(self.share * DRAWS), DRAWS - 1)
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - DRAWS // 2
+        return (x * (kept * (DRAWS / (DRAWS - dropped)))).to(x.dtype)
+
+
+class PackedAttention(nn.Module):
+    """Self-attention on a packed tensor (tokens, D), optionally causal or with rotary positions."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.num_heads, self.head_dim, self.dropout = heads, width // heads, dropout
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+        self.proj_drop = Dropout(dropout)
+
+    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:
         """Maps (tokens, D) to (tokens, D), or to the packing's queries only."""
         mixed = [self._attend_rows(qkv, rows, causal) for qkv, rows in self._qkv_of_rows(x, packing)]
         return self.proj_drop(self.proj(_join(mixed).to(x.dtype)))
@@ -75,7 +115,7 @@ class PackedAttention(Attention):
 
     def _attend_rows(self, qkv: Tensor, rows: Rows, causal: bool) -> Tensor:
         q, k, v = self._heads(qkv, rows)
-        mixed = attend(q, k, v, self.attn_drop.p if self.training else 0.0, causal)  # (b, H, Q, d)
+        mixed = attend(q, k, v, self.dropout if self.training else 0.0, causal)  # (b, H, Q, d)
         return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_dim)  # (b * Q, D)
 
     def _heads(self, qkv: Tensor, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,31 +124,42 @@ class PackedAttention(Attention):
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (b, H, L, d) each
         if rows.rotary is not None:
             rotary = rows.rotary.unsqueeze(1)  # (b or 1, 1, L, 2 d)
-            q, k = (apply_rot_embed_cat(heads, rotary, half=True) for heads in (q, k))
+            q, k = rotate(q, rotary), rotate(k, rotary)
         if rows.queries is not None:
             index = rows.queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
             q = q.gather(2, index)  # (b, H, Q, d)
         return q, k, v
 
 
-class PackedBlock(Block):
-    """timm's pre-norm ViT block on a packed tensor (tokens, D)."""
+class Mlp(nn.Module):
+    """Two linear layers with GELU between, on any number of tokens."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.act = nn.GELU()
+        self.drop1 = Dropout(dropout)
+        self.fc2 = nn.Linear(hidden, width)
+        self.drop2 = Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (tokens, D) to (tokens, D)."""
+        return self.drop2(self.fc2(self.drop1(self.act(self.fc1(x)))))
+
+
+class PackedBlock(nn.Module):
+    """Pre-norm ViT block on a packed tensor (tokens, D)."""
 
     def __init__(
         self, width: int, heads: int, mlp_ratio: float, dropout: float = 0.0, eps: float = LAYER_NORM_EPS
     ) -> None:
-        super().__init__(
-            width,
-            heads,
-            mlp_ratio,
-            qkv_bias=True,
-            proj_drop=dropout,
-            attn_drop=dropout,
-            norm_layer=lambda dim, **device: nn.LayerNorm(dim, eps=eps, **device),  # type: ignore[arg-type]
-            attn_layer=PackedAttention,
-        )
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=eps)
+        self.attn = PackedAttention(width, heads, dropout)
+        self.norm2 = nn.LayerNorm(width, eps=eps)
+        self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
 
-    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, packing: Packing, causal: bool = False) -> Tensor:
         """Maps (tokens, D) to (tokens, D)."""
         x = x + self.attn(self.norm1(x), packing, causal)  # (tokens, D)
         return x + self.mlp(self.norm2(x))  # (tokens, D)
@@ -123,7 +174,7 @@ class CrossAttention(nn.Module):
         self.q = nn.Linear(width, width)
         self.kv = nn.Linear(width, 2 * width)
         self.proj = nn.Linear(width, width)
-        self.proj_drop = nn.Dropout(dropout)
+        self.proj_drop = Dropout(dropout)
 
     def keys_values(self, text_states: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values, each (B, H, T, d), of text states (B, T, D). They serve all decoding steps."""
@@ -162,11 +213,11 @@ class DecoderBlock(nn.Module):
     def __init__(self, width: int, heads: int, mlp_ratio: float, dropout: float) -> None:
         super().__init__()
         self.norm0 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.self_attn = PackedAttention(width, heads, qkv_bias=True, attn_drop=dropout, proj_drop=dropout)
+        self.self_attn = PackedAttention(width, heads, dropout)
         self.norm1 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
         self.cross_attn = CrossAttention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-        self.mlp = Mlp(width, int(width * mlp_ratio), drop=dropout)
+        self.mlp = Mlp(width, int(width * mlp_ratio), dropout)
 
     def forward(self, x: Tensor, packing: Packing, keys_values: tuple[Tensor, Tensor]) -> Tensor:
         """Maps (tokens, D) to (tokens, D), or to the packing's queries only."""

@@ -7,7 +7,7 @@ from torch import nn
 from dream import masking
 from dream.diffusion import add_noise, sample_draw
 from dream.losses import total_loss
-from dream.model.blocks import PackedBlock, Rows
+from dream.model.blocks import Dropout, PackedBlock, Rows, rotate
 from dream.model.dream import Dream, generative_rows
 from dream.model.encoder import equal_groups
 from dream.model.latents import build_image_tokenizer, patchify, unpatchify
@@ -183,6 +183,39 @@ def test_packed_block_is_timms_block():
     packed = block(torch.cat([first.flatten(0, 1), second.flatten(0, 1)]), [Rows(3, 7), Rows(2, 5)])
     expected = torch.cat([timm_block(first).flatten(0, 1), timm_block(second).flatten(0, 1)])
     assert torch.allclose(packed, expected, atol=1e-5)
+
+
+def test_rotary_attention_is_timms():
+    from timm.layers import apply_rot_embed_cat
+
+    heads, rotary = torch.randn(2, 4, 7, 16), torch.randn(1, 1, 7, 32)
+    torch.testing.assert_close(rotate(heads, rotary), apply_rot_embed_cat(heads, rotary, half=True))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.999])
+def test_dropout_zeroes_its_share_and_keeps_the_mean(share, dtype):
+    torch.manual_seed(0)
+    drop, ones = Dropout(share).train(), torch.ones(200_003, dtype=dtype, requires_grad=True)
+    dropped = drop(ones)
+    dropped.sum().backward()
+    zeros = (dropped == 0).float()
+    assert dropped.dtype == dtype and torch.equal(ones.grad, dropped.detach())
+    assert float(zeros.mean()) == pytest.approx(share, abs=0.004)
+    assert float(dropped.detach().float().mean()) == pytest.approx(1.0, abs=0.1 if share > 0.9 else 0.01)
+    for apart in (1, 2, 3, 4, 8):  # the draws that are cut from one are independent
+        both = (zeros[apart:] * zeros[:-apart]).mean()
+        assert float(both) == pytest.approx(share**2, abs=0.006)
+
+
+def test_dropout_depends_on_the_seed_alone_and_rests_in_evaluation():
+    drop, x = Dropout(0.3).train(), torch.randn(5, 7)
+    pictures = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        pictures.append(drop(x))
+    assert torch.equal(pictures[0], pictures[1]) and not torch.equal(pictures[0], pictures[2])
+    assert drop.eval()(x) is x
 
 
 def test_text_after_the_end_does_not_matter():
