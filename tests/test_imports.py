@@ -32,11 +32,7 @@ ENTRIES = {
     "lightning_fabric": {"dream/training/devices.py", "dream/training/loggers.py"},
     "huggingface_hub": {"dream/weights/hub.py", "dream/weights/hub_models.py"},
     "h5py": {"dream/evaluation/dense/nyu_mat.py"},
-    "timm": {
-        "dream/evaluation/classes/probe.py",
-        "dream/evaluation/painted/encoders.py",
-        "dream/model/teacher.py",
-    },
+    "timm": {"dream/evaluation/classes/probe.py", "dream/evaluation/painted/encoders.py", "dream/model/teacher.py"},
     "pyarrow": {"dream/data/emoji/table.py"},
     "resvg_py": {"dream/data/emoji/build.py"},
     "tokenizers": {"dream/data/text.py"},

@@ -8,13 +8,15 @@ from workbench.store import list_stored
 from workbench.trajectories.race import open_race
 
 kept = open_race(race.stored)
+steps = won.settings["steps"]
 assert np.array_equal(race.result.frames, kept.frames) and race.result.chosen == kept.chosen
 assert kept.chosen == int(np.nanargmax(kept.alignment[kept.choices[0]]))
 lines = {trace.name: trace.y for trace in race.lines.data}
-assert len(lines) == 8 and all(len(y) == 6 for y in lines.values())  # all finished
+assert len(lines) == 8 and all(len(y) == steps for y in lines.values())  # all finished
 race.controls["played"].value = "as it went"
 lived = {trace.name: len(trace.y) for trace in race.lines.data}
-assert sorted(lived.values()) == [3] * 7 + [6] and lived[str(kept.chosen + 1)] == 6  # names count from 1
+assert sorted(lived.values()) == [points[-1].step] * 7 + [steps]
+assert lived[str(kept.chosen + 1)] == steps  # names count from 1
 assert race.player.data["chosen"] == kept.chosen
 
 assert race.worth["regret (cosine)"].iloc[-1] == 0 and race.worth["rank correlation"].iloc[-1] == 1
@@ -22,6 +24,7 @@ cost = race.worth["cost (plain pictures, in steps)"]
 assert cost.is_monotonic_increasing and cost.iloc[-1] == 8
 race.controls["strict"].value = False
 assert "right" in race.seen and len(race.curves.data) > 0
+assert "right" in faces.seen, "the judge of emoji knows the prompt"
 
 count = len(list_stored(workspace))
 race.controls["steps"].value = 64
@@ -32,8 +35,7 @@ race.wait()
 assert len(list_stored(workspace)) == count and race.stored is None and race.worth is None
 assert not list(workspace.decodes.glob(".*"))
 
-assert found.scores.shape == (6, 24, 8) and table["regret (cosine)"].iloc[-1] == 0
+assert found.scores.shape == (steps, 12, 8) and table["regret (cosine)"].iloc[-1] == 0
 assert points[0].step == 8 and points[1].step == 21 and points[2].step == 33
-
-assert faces.result.candidates == 6 and faces.worth["regret (cosine)"].iloc[-1] == 0
-assert "right" in faces.seen, "the judge of emoji knows the prompt"
+assert {one.kind for one in measured} == {"seen", "unseen"}, "the study of these very weights is kept"
+assert {"cosine", "critic"} <= {one.score for one in measured}
