@@ -168,6 +168,8 @@ class JointConfig(Section):
     """
     buffer_features: bool = False
     """(departure) buffer tokens are also read one by one, in addition to the mean."""
+    dropout: Annotated[float, Bounds(least=0, below=1)] = 0.0
+    """(departure) share of the pooled numbers that training hides from the projection."""
     positional_text: bool = False
     """(departure) adds an MLP over the concatenated token states to the end-of-text feature."""
     max_logit_scale: Annotated[float | None, Bounds(above=0)] = None
@@ -482,7 +484,7 @@ class DreamConfig:
         tree = self.to_dict()
         kept = {name: tree[name] for name in ("image", "text", "encoder", "decoder", "head", "joint")}
         kept["head"] = {k: kept["head"][k] for k in ("width", "depth", "objective", "train_steps")}
-        for section in ("encoder", "decoder"):
+        for section in ("encoder", "decoder", "joint"):
             kept[section].pop("dropout")
         kept["alignment"] = tree["objective"]["alignment_weight"] > 0
         return kept

@@ -13,7 +13,7 @@ LAYERS = ("dream", "workbench", "app")
 PAGES = {folder.parent.name for folder in (ROOT / "app").glob("*/page.py")}
 MAY_VISIT = {("runs", "train"), ("search", "data")}
 """Pages that use parts of another page."""
-LARGE = {"dream/config.py": 500}
+LARGE = {"dream/config.py": 510}
 """Files that may exceed 400 lines: the settings are one tree."""
 SHARED_NAMES = {"render", "add_arguments", "run", "main"}
 """Names that stand in several files on purpose: the entries of pages, commands and programs."""

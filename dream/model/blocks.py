@@ -81,9 +81,9 @@ class Dropout(nn.Module):
         """Maps (...) to (...): a share of the values becomes 0, the others grow in turn."""
         if not (self.training and self.share):
             return x
-        if x.device.type != "cpu":
+        dropped = round(self.share * DRAWS)
+        if x.device.type != "cpu" or dropped == DRAWS:
             return F.dropout(x, self.share)
-        dropped = min(round(self.share * DRAWS), DRAWS - 1)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
         kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - DRAWS // 2
         return (x * (kept * (DRAWS / (DRAWS - dropped)))).to(x.dtype)

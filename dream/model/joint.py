@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
-from dream.model.blocks import PackedBlock, Rows, initialise
+from dream.model.blocks import Dropout, PackedBlock, Rows, initialise
 from dream.model.encoder import Group
 from dream.model.positions import half_maps
 
@@ -64,7 +64,7 @@ class ImageProjection(nn.Module):
     """Pooled image tokens to joint embedding: three linear layers, BatchNorm and ReLU after the first two.
 
     Two departures pool more than the mean: `joint.pooling_maps` adds means under learned weight maps over the grid,
-    `joint.buffer_features` adds every buffer token.
+    `joint.buffer_features` adds every buffer token. `joint.dropout` (a departure) hides some of what is pooled.
     """
 
     def __init__(self, config: DreamConfig) -> None:
@@ -73,6 +73,7 @@ class ImageProjection(nn.Module):
         self.buffer_tokens = config.encoder.buffer_tokens
         self.maps = nn.Parameter(half_maps(config.image.grid, c.pooling_maps)) if c.pooling_maps else None
         self.buffer_features = c.buffer_features
+        self.drop = Dropout(c.dropout)
         vectors = 1 + c.pooling_maps + c.buffer_features * self.buffer_tokens
         self.layer1 = nn.Linear(width * vectors, c.hidden)
         self.bn1 = nn.BatchNorm1d(c.hidden)
@@ -153,10 +154,13 @@ def initial_logit_scale() -> nn.Parameter:
 
 
 def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[Group]) -> Tensor:
-    """Pooled vectors (B, P) of the groups' tokens, in the order of the batch."""
+    """Pooled vectors (B, P) of the groups' tokens, in the order of the batch, with what training hides of them.
+
+    It is hidden here and not in the projection, which every rank repeats for all pictures.
+    """
     pooled = torch.cat([projection.pool(t, group.visible) for t, group in zip(tokens, groups, strict=True)])
     order = torch.cat([group.rows for group in groups]).argsort()
-    return pooled[order]
+    return projection.drop(pooled[order])
 
 
 def gather(tensor: Tensor) -> Tensor:

@@ -216,6 +216,7 @@ def test_dropout_depends_on_the_seed_alone_and_rests_in_evaluation():
         pictures.append(drop(x))
     assert torch.equal(pictures[0], pictures[1]) and not torch.equal(pictures[0], pictures[2])
     assert drop.eval()(x) is x
+    assert torch.equal(Dropout(1.0).train()(x), torch.zeros_like(x))
 
 
 def test_text_after_the_end_does_not_matter():

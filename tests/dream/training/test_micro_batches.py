@@ -64,6 +64,7 @@ def test_cached_rows_have_the_dropout_of_the_pass_with_gradient(tmp_path, monkey
     """The reference is one graph over all micro-batches, each with the dropout that its numbers seed."""
     config = config_of(4, clip)
     config = replace(config, masking=replace(config.masking, schedule="uniform", groups=4))
+    config = replace(config, joint=replace(config.joint, dropout=0.2))
     assert config.encoder.dropout > 0
     run, batch, step, found, _ = gradients(tmp_path, config)
     model, drawn = run.bundle.model, StepDraws.at(config, 3, 0.5)
