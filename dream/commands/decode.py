@@ -208,8 +208,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")
-    if plain.sampling_steps and plain.sampling_steps > config.head.train_steps:
-        raise InputError(f"--sampling-steps must be at most {config.head.train_steps}, got {plain.sampling_steps}")
+    plain.head(config.head)  # refuses more denoising steps than the model was trained with
     if args.candidates == 1 or args.selection == "none":
         if args.select_at:
             why = "--candidates is 1" if args.candidates == 1 else "--selection none compares none"

@@ -138,7 +138,9 @@ class DecodeSettings:
         return self.guidance_scale != 1.0
 
     def head(self, config: HeadConfig) -> HeadConfig:
-        """The model's head config with the sampling steps of these settings."""
+        """The model's head config with the sampling steps of these settings; raises InputError for too many."""
+        if self.sampling_steps is not None and self.sampling_steps > config.train_steps:
+            raise InputError(f"sampling_steps must be at most {config.train_steps} here, got {self.sampling_steps}")
         return replace(config, sampling_steps=self.sampling_steps or config.sampling_steps)
 
     def guidance_at(self, left: int, num_tokens: int) -> float:

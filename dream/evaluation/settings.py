@@ -1,7 +1,8 @@
 """Settings of tasks: frozen dataclasses with each field's bounds next to it, checked on construction."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from dream.errors import InputError
@@ -66,6 +67,30 @@ class HeldOutSettings(TaskSettings):
 
     split: str | None = None
     """Split of the data; none: `test` of shapes, `val` of other data."""
+
+
+@dataclass(frozen=True)
+class PaintingSettings(TaskSettings):
+    """Pictures painted as the model paints by itself, or otherwise; what is none is the model's own."""
+
+    steps: Annotated[int | None, at_least(1)] = None
+    """Decoding steps; none: the model's."""
+    sampling_steps: Annotated[int | None, at_least(1)] = None
+    """Denoising steps per token; none: the model's."""
+    guidance_scale: Annotated[float | None, at_least(1)] = None
+    """Classifier-free guidance; 1: off; none: the model's."""
+    temperature: Annotated[float | None, at_least(0)] = None
+    """Factor on the noise of sampling; none: the model's."""
+
+    @property
+    def otherwise(self) -> dict[str, float]:
+        """Fields of `DecodeSettings` that are not the model's own; conditions of what is measured, too."""
+        names = ("steps", "sampling_steps", "guidance_scale", "temperature")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def said_in(self, measures: "Iterable[Measure]") -> "list[Measure]":
+        """The measures, whose conditions then say what is not the model's own."""
+        return [replace(measure, where={**measure.where, **self.otherwise}) for measure in measures]
 
 
 def needs_answer_key(task: str, data: str) -> None:

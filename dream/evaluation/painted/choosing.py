@@ -20,7 +20,7 @@ from dream.evaluation.painted.choosing_measures import Otherwise, choosing_measu
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.painted.scored_candidates import scored_candidates
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least
+from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
 from dream.evaluation.statistics import Measure
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
@@ -30,7 +30,7 @@ KINDS = 2
 
 
 @dataclass(frozen=True)
-class ChoosingSettings(TaskSettings, task="choosing"):
+class ChoosingSettings(PaintingSettings, task="choosing"):
     """How much to paint, and which scores to compare."""
 
     count: Annotated[int, at_least(4)] = 500
@@ -61,13 +61,17 @@ class ChoosingSettings(TaskSettings, task="choosing"):
             draws = np.random.default_rng(seed_of(seed, "choosing prompts", kind))
             prompts = judge.prompts(kind, (self.count + number) // len(kinds), draws)
             settings = decode_settings_of(
-                pretrained.config, seed_of(seed, "choosing"), candidates=self.candidates, selection="none"
+                pretrained.config,
+                seed_of(seed, "choosing"),
+                **self.otherwise,
+                candidates=self.candidates,
+                selection="none",
             )
             found = scored_candidates(pretrained, judge, prompts, settings, names, self.shares, within(span, 0.0, 0.9))
             others = self._otherwise(pretrained, judge, prompts, settings, within(span, 0.9, 1.0))
             scores = [score for score in self.scores if all(part in found.scores for part in score.split("+"))]
             measures += choosing_measures(found, scores, others, {"data": data, "combination": kind})
-        return measures
+        return self.said_in(measures)
 
     def _otherwise(
         self,
@@ -91,7 +95,7 @@ class ChoosingSettings(TaskSettings, task="choosing"):
         found = []
         for number, (name, changes) in enumerate(ways.items()):
             begun = time.process_time()
-            own = decode_settings_of(pretrained.config, settings.seed, **changes)
+            own = decode_settings_of(pretrained.config, settings.seed, **{**self.otherwise, **changes})
             pictures = paint_captions(pretrained, some, own, within(progress, number / 3, (number + 1) / 3))
             seconds = (time.process_time() - begun) / len(some)
             verdict = judge.verdict(pictures, some)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
+from dream.decoding.selection import DecodeSettings
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.held_out import held_out_pictures, part
 from dream.evaluation.intervals import Z95
@@ -27,7 +28,7 @@ from dream.evaluation.painted.frechet import frechet_estimate, inception_scores,
 from dream.evaluation.painted.inception import Inception, load_inception
 from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.progress import Progress, quiet
-from dream.evaluation.settings import HeldOutSettings, at_least
+from dream.evaluation.settings import HeldOutSettings, PaintingSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_of_averages, rate, two_set_mean, two_set_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -44,7 +45,7 @@ PAINTED_SHARE = 0.8
 
 
 @dataclass(frozen=True)
-class GenerationSettings(HeldOutSettings, task="generation"):
+class GenerationSettings(PaintingSettings, HeldOutSettings, task="generation"):
     """How much to paint, and the networks that compare it. Paths are local; with a path nothing is downloaded."""
 
     count: Annotated[int, at_least(2)] = 500
@@ -71,12 +72,13 @@ class GenerationSettings(HeldOutSettings, task="generation"):
 
         With the Inception: FID and Inception Score; with an encoder: Frechet distance; with either: precision, recall,
         density and coverage. Alignment is the cosine in the model's own joint space, if it has one. The model paints
-        with its own settings. Raises InputError for unavailable weights or encoders, and for too few pictures.
+        with its own settings unless told otherwise. Raises InputError for unavailable weights or encoders, and for too
+        few pictures.
         """
         networks = _networks(pretrained, data, self)
         pictures = _pictures(pretrained, data, self, seed, progress)
         progress(PAINTED_SHARE, f"comparing {len(pictures.painted):,} pictures")
-        where = {"data": data, "pictures": len(pictures.painted)}
+        where = {"data": data, "pictures": len(pictures.painted), **self.otherwise}
         measures = []
         if networks.inception is not None:
             measures += _inception_measures(networks.inception, pictures, self.neighbours, where)
@@ -85,7 +87,7 @@ class GenerationSettings(HeldOutSettings, task="generation"):
             at = {**where, "encoder": networks.encoder_name}
             measures += _distances("Frechet distance", sets, self.neighbours, at)
         measures += _caption_measures(pretrained, networks, pictures, where, seed)
-        return [*measures, _speed(pretrained, pictures, data)]
+        return [*measures, *self.said_in([_speed(pretrained, pictures, data)])]
 
 
 @dataclass(frozen=True)
@@ -141,19 +143,20 @@ def _pictures(
     asked, others = part(batch, range(count)), part(batch, range(count, 2 * count))
     # a model trained without text always reads the empty caption
     prompts = asked.captions if pretrained.config.objective.text else ("",) * count
-    painted, times = _painted(pretrained, prompts, min(settings.batch, -(-count // 2)), seed, progress)
+    decode = decode_settings_of(pretrained.config, seed_of(seed, "generation"), **settings.otherwise)
+    painted, times = _painted(pretrained, prompts, min(settings.batch, -(-count // 2)), decode, progress)
     return _Pictures(painted, asked, others, times)
 
 
 def _painted(
-    pretrained: Pretrained, prompts: Sequence[str], batch: int, seed: int, progress: Progress
+    pretrained: Pretrained, prompts: Sequence[str], batch: int, settings: DecodeSettings, progress: Progress
 ) -> tuple[Tensor, NDArray[np.float64]]:
     """Pictures (n, 3, H, W) uint8 of the prompts, and (batches, 2) pictures and seconds."""
-    decode, painted, times = decode_settings_of(pretrained.config, seed_of(seed, "generation")), [], []
+    painted, times = [], []
     for first in range(0, len(prompts), batch):
         progress(PAINTED_SHARE * first / len(prompts), f"painting {len(prompts):,} pictures")
         captions, start = prompts[first : first + batch], time.perf_counter()
-        images = paint(pretrained, captions, decode, picture_ids=range(first, first + len(captions)))
+        images = paint(pretrained, captions, settings, picture_ids=range(first, first + len(captions)))
         painted.append(images.cpu())
         times.append((len(captions), time.perf_counter() - start))
     return torch.cat(painted), np.array(times)

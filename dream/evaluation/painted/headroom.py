@@ -26,7 +26,7 @@ from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.choices import value_of_choice
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least
+from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_difference, mean_share, ordered_pairs, ratio_share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -34,7 +34,7 @@ from dream.randomness import seed_of
 
 
 @dataclass(frozen=True)
-class HeadroomSettings(TaskSettings, task="headroom"):
+class HeadroomSettings(PaintingSettings, task="headroom"):
     """How much to paint, and when to choose."""
 
     count: Annotated[int, at_least(2)] = 48
@@ -57,7 +57,7 @@ class HeadroomSettings(TaskSettings, task="headroom"):
         for number, share in enumerate(self.shares):
             span = within(progress, number / len(self.shares), (number + 1) / len(self.shares))
             measures += headroom_measures(completions(pretrained, judge, prompts, self, share, seed, span))
-        return measures
+        return self.said_in(measures)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def completions(
 ) -> Completions:
     """Outcomes of the prompts' candidates, decoded to `share` of the tokens and finished 2 `halves` times each."""
     count = 2 * settings.halves
-    decode = decode_settings_of(pretrained.config, seed, candidates=settings.candidates, selection="none")
+    decode = decode_settings_of(
+        pretrained.config, seed, **settings.otherwise, candidates=settings.candidates, selection="none"
+    )
     size = max(1, ROWS // settings.candidates)
     right, well_formed, step, decoded = [], [], 0, 0.0
     for first in range(0, len(prompts), size):

@@ -29,7 +29,7 @@ from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import HeldOutSettings, at_least
+from dream.evaluation.settings import HeldOutSettings, PaintingSettings, at_least
 from dream.evaluation.statistics import Measure, mean, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -43,17 +43,13 @@ Half = Literal["left", "right", "top", "bottom"]
 
 
 @dataclass(frozen=True)
-class InpaintingSettings(HeldOutSettings, task="inpainting"):
+class InpaintingSettings(PaintingSettings, HeldOutSettings, task="inpainting"):
     """Pictures, the half that is kept, and how the other is painted."""
 
     pictures: Annotated[int, at_least(4)] = 128
     """Held-out pictures with different captions; the data may have fewer."""
     kept: tuple[Half, ...] = ("left", "top")
     """Halves that are kept, each measured apart: left, right, top or bottom."""
-    steps: Annotated[int | None, at_least(1)] = None
-    """Decoding steps; none: the model's."""
-    guidance_scale: Annotated[float | None, at_least(1)] = None
-    """Classifier-free guidance; 1: off; none: the model's."""
     batch_size: Count = ROWS
     """Pictures painted at once."""
 
@@ -81,7 +77,7 @@ class InpaintingSettings(HeldOutSettings, task="inpainting"):
             pictures = _by_caption(pretrained, batch, kept, settings, self.batch_size, span)
             truth = batch.images.float() / 255
             shown = {**pictures, COLOUR: _mean_colour(truth, kept)}
-            where: dict[str, object] = {"data": data, "kept": half}
+            where: dict[str, object] = {"data": data, "kept": half, **self.otherwise}
             measures += _measures({name: hidden_error(each, truth, kept) for name, each in shown.items()}, where)
             measures += _judged(_judge_of(data, pretrained.config), batch.captions, {**pictures, TRUTH: truth}, where)
         return measures
@@ -109,8 +105,7 @@ def hidden_error(pictures: Tensor, truth: Tensor, kept: Tensor) -> NDArray[np.fl
 
 
 def _decode_settings(config: DreamConfig, settings: InpaintingSettings, seed: int) -> DecodeSettings:
-    given = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
-    return decode_settings_of(config, seed, **{name: value for name, value in given.items() if value is not None})
+    return decode_settings_of(config, seed, **settings.otherwise)
 
 
 def _by_caption(

@@ -21,7 +21,7 @@ from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import TaskSettings, at_least
+from dream.evaluation.settings import PaintingSettings, at_least
 from dream.evaluation.statistics import Measure, mean_difference, share
 from dream.fields import Count
 from dream.model.pretrained import Pretrained
@@ -36,7 +36,7 @@ GAIN = "gain of the selection"
 
 
 @dataclass(frozen=True)
-class PromptsSettings(TaskSettings, task="prompts"):
+class PromptsSettings(PaintingSettings, task="prompts"):
     """How many prompts to paint, and how."""
 
     count: Annotated[int, at_least(4)] = 500
@@ -45,10 +45,6 @@ class PromptsSettings(TaskSettings, task="prompts"):
     """K; above 1 the prompts are also painted with the best of K selected mid-decode."""
     select_at: str = DEFAULT_SELECT_AT
     """Point of the selection: '30%tokens', '8steps' or '12.5%steps'."""
-    steps: Annotated[int | None, at_least(1)] = None
-    """Decoding steps; none: the model's."""
-    guidance_scale: Annotated[float | None, at_least(1)] = None
-    """Classifier-free guidance; 1: off; none: the model's."""
 
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
@@ -85,8 +81,7 @@ class _Judged:
 
 def _ways(config: DreamConfig, settings: PromptsSettings, seed: int) -> list[tuple[DecodeSettings, dict[str, Any]]]:
     """Decoding settings and the conditions that name them: plain, and with selection if there are candidates."""
-    given = {"steps": settings.steps, "guidance_scale": settings.guidance_scale}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = settings.otherwise
     ways = [(decode_settings_of(config, seed, **changes), {**changes, "candidates": 1})]
     if settings.candidates > 1:
         steps = ways[0][0].steps

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from dream.data.sources import open_source
+from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge
@@ -19,7 +20,7 @@ from dream.evaluation.painted.candidates import HEADLINE, MARKED, Candidates, Lo
 from dream.evaluation.painted.outcomes import selection_measures
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions, records_by_batch
 from dream.evaluation.progress import Progress, quiet, within
-from dream.evaluation.settings import UP_TO_1, TaskSettings, at_least
+from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
 from dream.evaluation.statistics import Measure
 from dream.model.pretrained import Pretrained
 from dream.randomness import seed_of
@@ -29,7 +30,7 @@ CANDIDATES_SHARE = 0.85
 
 
 @dataclass(frozen=True)
-class SelectionSettings(TaskSettings, task="selection"):
+class SelectionSettings(PaintingSettings, task="selection"):
     """How much to paint, and which steps to report."""
 
     count: Annotated[int, at_least(2)] = 256
@@ -54,11 +55,15 @@ class SelectionSettings(TaskSettings, task="selection"):
         judge = judge_of(data, pretrained.config)
         prompts = _prompts(pretrained, judge, data, self.count, seed)
         first, rest = within(progress, 0.0, CANDIDATES_SHARE), within(progress, CANDIDATES_SHARE, 1.0)
-        candidates = candidate_scores(pretrained, judge, prompts, candidates=self.candidates, seed=seed, progress=first)
-        longer = None if judge is None else longer_samples(pretrained, judge, prompts, candidates, seed, rest)
-        return selection_measures(
+        settings = decode_settings_of(
+            pretrained.config, seed, **self.otherwise, candidates=self.candidates, selection="none"
+        )
+        candidates = candidate_scores(pretrained, judge, prompts, settings, first)
+        longer = None if judge is None else longer_samples(pretrained, judge, prompts, candidates, settings, rest)
+        measures = selection_measures(
             candidates, longer=longer, shares=self.shares, points=self.points, every_size=self.every_size, data=data
         )
+        return self.said_in(measures)
 
 
 def _prompts(pretrained: Pretrained, judge: PictureJudge | None, data: str, count: int, seed: int) -> list[str]:
@@ -75,16 +80,13 @@ def candidate_scores(
     pretrained: Pretrained,
     judge: PictureJudge | None,
     prompts: Sequence[str],
-    *,
-    candidates: int = 8,
-    seed: int = 0,
+    settings: DecodeSettings,
     progress: Progress = quiet,
 ) -> Candidates:
-    """`candidates` finished pictures per prompt, judged if there is a judge, with the scores of every step.
+    """All candidates of `settings` finished for each prompt, judged if there is a judge, with the scores of every step.
 
     This takes the time of the task; the rest is arithmetic.
     """
-    settings = decode_settings_of(pretrained.config, seed, candidates=candidates, selection="none")
     painted = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
     batches = [_scored(pretrained, judge, batch, records) for batch, records in painted]
     flags: dict[str, Any] = {}
@@ -117,15 +119,15 @@ def longer_samples(
     judge: PictureJudge,
     prompts: Sequence[str],
     candidates: Candidates,
-    seed: int = 0,
+    settings: DecodeSettings,
     progress: Progress = quiet,
 ) -> Longer:
-    """One sample per prompt, with as many steps as the headline's choice among all candidates costs.
+    """One sample per prompt by `settings`, in as many steps as the headline's choice among all candidates costs.
 
     Steps are capped at the number of tokens; `cost` is what was actually spent.
     """
     cost = candidates.cost(candidates.scores.shape[2], candidates.first_with(HEADLINE))
     steps = min(round(cost * len(candidates.steps)), pretrained.config.image.num_tokens)
-    pictures = paint_captions(pretrained, prompts, decode_settings_of(pretrained.config, seed, steps=steps), progress)
+    pictures = paint_captions(pretrained, prompts, replace(settings, candidates=1, steps=steps), progress)
     verdict = judge.verdict(pictures, prompts)
     return Longer(steps, steps / len(candidates.steps), verdict.right.numpy(), verdict.well_formed.numpy())

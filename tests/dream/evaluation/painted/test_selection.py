@@ -10,6 +10,7 @@ from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.candidates import Candidates, Longer
 from dream.evaluation.painted.choices import any_hit, value_of_choice
 from dream.evaluation.painted.outcomes import selection_measures
+from dream.evaluation.painted.painting import decode_settings_of
 from dream.evaluation.painted.selection import SelectionSettings, candidate_scores, longer_samples
 from tests.dream.evaluation.evaluation_small import by_name, small_pretrained
 
@@ -125,8 +126,12 @@ def test_the_same_compute_otherwise():
     assert of(measures, "one sample in more steps right", malformed_refused=True)[0].value == 0
 
 
+def settings_of(pretrained, candidates):
+    return decode_settings_of(pretrained.config, 0, candidates=candidates, selection="none")
+
+
 def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
-    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, candidates=4)
+    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, settings_of(pretrained, 4))
     assert found.scores.shape == (len(found.steps), 3, 4) and found.right.shape == (3, 4)
     assert not (found.well_formed & ~found.right).any()
     assert list(found.decoded) == sorted(found.decoded) and found.decoded[-1] == 1.0
@@ -134,11 +139,12 @@ def test_every_candidate_is_scored_at_every_step_and_judged(pretrained):
 
 
 def test_more_steps_than_tokens_are_not_asked_for(pretrained):
-    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, candidates=2)
-    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, found)
+    settings = settings_of(pretrained, 2)
+    found = candidate_scores(pretrained, judge_of("shapes"), PROMPTS, settings)
+    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, found, settings)
     assert (longer.steps, longer.cost) == (8, 1.6)  # 3 of 5 steps: 1 + 3 / 5 samples
     many = replace(found, scores=found.scores.repeat(16, axis=2))
-    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, many)
+    longer = longer_samples(pretrained, judge_of("shapes"), PROMPTS, many, settings)
     assert (longer.steps, longer.cost) == (25, 5.0)
 
 
