@@ -66,12 +66,17 @@ demo: $(READY) ## retrain the model that ships (about two hours on two cores) an
 	$(PY) -m dream train --out runs/demo $(if $(wildcard runs/demo/config.json),--resume,--preset demo --data shapes)
 	$(PY) -m dream export --model runs/demo --out dream/shipped/demo --overwrite
 
-emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours, in two legs), and put it in its place
+emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours, in four legs), and put it in its place
 	$(PY) -m dream data emoji --build
 	$(PY) -m dream train --out runs/emoji-first --preset emoji --data emoji --resume auto --total-steps 2782 \
 		--set data.near_misses=0 data.other_phrasings=0
-	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-first --data emoji --resume auto --total-steps 1921 --seed 11 \
+	$(PY) -m dream train --out runs/emoji-second --start-from runs/emoji-first --data emoji --resume auto --total-steps 1921 --seed 11 \
 		--set data.near_misses=0.5 data.other_phrasings=0.15 train.muon_lr=0.005
+	$(PY) -m dream train --out runs/emoji-third --start-from runs/emoji-second --data emoji --resume auto --total-steps 3300 --seed 13 \
+		--set data.near_misses=0.25 data.other_phrasings=0.1 train.muon_lr=0.005
+	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-third --data emoji --resume auto --total-steps 900 --seed 17 \
+		--set train.tune=joint train.batch_size=512 data.near_misses=0 data.canonical_until=0 data.other_phrasings=0.3 \
+		text.width=128 text.heads=4 joint.positional_text=false joint.dropout=0.3
 	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
 	$(PY) -m dream critic train --from pictures --model dream/shipped/emoji --data emoji --out dream/shipped/emoji --overwrite
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.commands.options import add_model, require_at_least
-from dream.console import print_out
+from dream.console import Console, print_out
 from dream.errors import InputError
 
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
     add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
+    add("--front", action="store_true", help="measure instead in how few steps the --model paints as well as in many")
+    add(
+        "--data",
+        metavar="SRC",
+        help="with --front: data with a judge, whose captions are painted (default: the model's)",
+    )
     add("--reading", action="store_true", help="measure instead how fast a cache is read, next to a file per sample")
     add("--json", type=Path, help="also write the results to this file")
 
@@ -45,6 +51,9 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--json {args.json}: the folder {args.json.parent} does not exist")
     if args.reading:
         _reading(args)
+        return
+    if args.front:
+        _front(args)
         return
     import torch
 
@@ -98,6 +107,33 @@ def _reading(args: argparse.Namespace) -> None:
     print(f"  one .npz per sample         {rates.files:10,.0f} samples/s")
     if args.json:
         args.json.write_text(json.dumps(rates._asdict(), indent=1) + "\n")
+
+
+def _front(args: argparse.Namespace) -> None:
+    """Measures the task `front` of a model, prints a line per pair of settings, and says which to paint with."""
+    from dream.evaluation.painted.front import FASTER, FrontSettings
+    from dream.evaluation.statistics import Measure
+    from dream.pretrained import load_pretrained
+    from dream.training.checkpoint import read_state
+
+    if not args.model:
+        raise InputError("--front paints with a trained model: give --model")
+    pretrained, console = load_pretrained(args.model), Console(True)
+    data = args.data or read_state(pretrained.path).source
+    measures = FrontSettings().measure(
+        pretrained, data, progress=lambda done, text: console.progress(f"{done:.0%}  {text}")
+    )
+    pairs: dict[tuple[int, int], list[Measure]] = {}
+    for measure in measures:
+        pairs.setdefault((measure.where["steps"], measure.where["sampling_steps"]), []).append(measure)
+    for (steps, sampling_steps), own in pairs.items():
+        found = {each.name: each.estimate.value for each in own}
+        words = ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != FASTER)
+        chosen = "  <- paint with these" * any(each.where.get("chosen", False) for each in own)
+        print(f"{steps:3} steps, {sampling_steps:3} denoising: {found[FASTER]:5.2f} x as fast; {words}{chosen}")
+    if args.json:
+        args.json.write_text(json.dumps([asdict(measure) for measure in measures], indent=1) + "\n")
+        print_out(f"wrote {args.json}")
 
 
 def _model(args: argparse.Namespace) -> "tuple[str, Dream]":

@@ -191,6 +191,15 @@ _ALL = (
         named_only=True,
     ),
     Task(
+        "front",
+        "quality and time of painting in fewer decoding steps and denoising steps",
+        "painted.front:FrontSettings",
+        (SHAPES, JUDGED),
+        (PROMPTING,),
+        300,
+        named_only=True,
+    ),
+    Task(
         "headroom",
         "what any score could gain by choosing among unfinished candidates",
         "painted.headroom:HeadroomSettings",

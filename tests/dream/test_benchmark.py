@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from dream.__main__ import main
 from dream.benchmark import RATIO_BINS, decode_split, ratio_weights, selection_times, small_copy, training_times
 from dream.config import MaskingConfig
 from dream.decoding.selection import DecodeSettings
+from dream.evaluation.painted import front
 from dream.masking import ratio_distribution
 from dream.model.dream import Dream
 from dream.presets import base
@@ -133,3 +135,21 @@ def test_bench_measures_a_small_preset_as_it_is(capsys):
 def test_bad_input_is_one_sentence(capsys, arguments, words):
     assert main(["bench", "--width", "64", "--depth", "1", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_the_front_of_a_model_says_which_settings_to_paint_with(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        front, "FrontSettings", partial(front.FrontSettings, count=12, steps=(3,), sampling_steps=(1, 2))
+    )
+    target = tmp_path / "front.json"
+    assert main(["bench", "--front", "--model", "demo", "--json", str(target)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "denoising" in line]
+    assert [line.split(":")[0].split() for line in lines] == [["3", "steps,", each, "denoising"] for each in "21"]
+    assert sum("paint with these" in line for line in lines) == 1
+    stored = json.loads(target.read_text())
+    assert {row["where"]["sampling_steps"] for row in stored} == {1, 2}
+
+
+def test_a_front_needs_a_model(capsys):
+    assert main(["bench", "--front"]) == 2
+    assert "give --model" in capsys.readouterr().err
