@@ -17,6 +17,7 @@ from workbench.figures.by_ratio import (
     plot_mask_ratio,
     plot_retrieval_by_ratio,
 )
+from workbench.figures.front import plot_front
 from workbench.figures.measured import ModelStyles
 from workbench.figures.paper import plot_paper_beside
 from workbench.figures.robustness import plot_robustness, robustness_info
@@ -119,6 +120,9 @@ FIGURES: dict[str, Callable[[Sequence[Results], ModelStyles], None]] = {
     "Mask ratio": _plain(plot_mask_ratio, "mask-ratio", "Retrieval in both directions and both losses by mask ratio."),
     "Selection": _selection,
     "Edits": _edits,
+    "Fewer steps": lambda results, look: _panels(
+        plot_front(results), "front", "Quality against the time of a picture, a line per number of decoding steps."
+    ),
     "Robustness": _robustness,
     "Side by side": _side_by_side,
     "Next to the paper": _plain(

@@ -25,6 +25,7 @@ VIEWS = {
     "Mask ratio": ("retrieval", "losses"),
     "Selection": ("selection",),
     "Edits": ("edits",),
+    "Fewer steps": ("front",),
     "Robustness": ("robustness",),
     "Side by side": (),
     "Next to the paper": (),

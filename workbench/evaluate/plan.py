@@ -24,7 +24,7 @@ from workbench.workspace import Workspace
 GROUPS = {
     "Captions and pictures": ("losses", "retrieval", "edits", "zero_shot"),
     "Frozen features": ("knn", "probe", "few_shot", "robustness", "segmentation", "depth", "fine_tune"),
-    "Painting": ("prompts", "inpainting", "generation"),
+    "Painting": ("prompts", "inpainting", "generation", "front"),
     "Choosing": ("selection", "choosing", "headroom", "judge"),
 }
 """All tasks by subject."""
