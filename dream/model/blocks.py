@@ -7,6 +7,7 @@ brings, that takes longer than painting a picture.
 """
 
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 LAYER_NORM_EPS = 1e-6
 DRAWS = 2**16
 """Different values of a draw of dropout on a CPU."""
+torch_dropout: ContextVar[bool] = ContextVar("torch_dropout", default=False)
+"""Whether dropout is torch's own everywhere, for comparisons."""
 
 
 class Rows(NamedTuple):
@@ -42,12 +45,15 @@ Packing = list[Rows]
 def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bool = False) -> Tensor:
     """Attention output (B, H, Q, d) of queries (B, H, Q, d) over keys and values (B, H, K, d).
 
-    On the CPU bfloat16 inputs are computed in float32, because the bfloat16 kernel is several times slower.
+    On the CPU bfloat16 inputs are computed in float32, because the bfloat16 kernel is several times slower; and dropout
+    of the weights is `drop`'s, because torch's kernel for it draws one number per weight.
     """
     if query.device.type == "cpu" and query.dtype == torch.bfloat16:
         with torch.autocast("cpu", enabled=False):
-            query, key, value = query.float(), key.float(), value.float()
-            return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=causal)
+            return attend(query.float(), key.float(), value.float(), dropout, causal)
+    if query.device.type == "cpu" and dropout and not causal and not torch_dropout.get():
+        weights = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(dim=-1)  # (B, H, Q, K)
+        return drop(weights, dropout) @ value
     return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=causal)
 
 
@@ -67,26 +73,30 @@ def rotate(heads: Tensor, rotary: Tensor) -> Tensor:
     return (heads * cosines + torch.cat([-second, first], dim=-1) * sines).to(heads.dtype)
 
 
-class Dropout(nn.Module):
-    """Dropout, whose share is rounded to 1 / 65,536 on a CPU, where four of its draws are cut from one of torch's.
+def drop(x: Tensor, share: float) -> Tensor:
+    """`x` (...) with a share of its values set to 0, and the others grown in turn.
 
-    torch's own draws one number per value there, on one thread, which takes a fifth of a step.
+    On a CPU four draws are cut from one of torch's, which rounds the share to 1 / 65,536: torch draws one number per
+    value there, on one thread, which takes a fifth of a training step.
     """
+    dropped = round(share * DRAWS)
+    if x.device.type != "cpu" or dropped == DRAWS or torch_dropout.get():
+        return F.dropout(x, share)
+    words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - DRAWS // 2
+    return (x * (kept * (DRAWS / (DRAWS - dropped)))).to(x.dtype)
+
+
+class Dropout(nn.Module):
+    """`drop` in training, nothing otherwise."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps (...) to (...): a share of the values becomes 0, the others grow in turn."""
-        if not (self.training and self.share):
-            return x
-        dropped = round(self.share * DRAWS)
-        if x.device.type != "cpu" or dropped == DRAWS:
-            return F.dropout(x, self.share)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.int16)[: x.numel()].view(x.shape) >= dropped - DRAWS // 2
-        return (x * (kept * (DRAWS / (DRAWS - dropped)))).to(x.dtype)
+        """Maps (...) to (...)."""
+        return drop(x, self.share) if self.training and self.share else x
 
 
 class PackedAttention(nn.Module):

@@ -10,18 +10,21 @@ import torch
 MATMUL_ROWS = 4096
 
 
-def seconds_of(function: Callable[[], Any]) -> float:
-    """Seconds that one call takes."""
-    started = time.perf_counter()
+def seconds_of(function: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds that one call takes by `clock`."""
+    started = clock()
     function()
-    return time.perf_counter() - started
+    return clock() - started
 
 
-def matmul_rate(width: int, repeats: int = 5) -> float:
-    """FLOP/s of a plain float32 product (MATMUL_ROWS, width) @ (width, width): the median of `repeats`."""
+def matmul_rate(width: int, repeats: int = 5, clock: Callable[[], float] = time.perf_counter) -> float:
+    """FLOP/s of a plain float32 product (MATMUL_ROWS, width) @ (width, width): the median of `repeats`.
+
+    By time.process_time it is the rate of one core.
+    """
     left, right = torch.ones(MATMUL_ROWS, width), torch.ones(width, width)
     torch.mm(left, right)  # the first call sets up threads and memory
-    seconds = [seconds_of(lambda: torch.mm(left, right)) for _ in range(repeats)]
+    seconds = [seconds_of(lambda: torch.mm(left, right), clock) for _ in range(repeats)]
     return 2 * MATMUL_ROWS * width**2 / statistics.median(seconds)
 
 
@@ -40,10 +43,13 @@ def step_by_step(runs: Mapping[str, Iterator[Any]]) -> tuple[dict[str, float], d
     return seconds, last
 
 
-def interleaved(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
-    """Median seconds of each function; every round calls all of them."""
+def rounds(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
+    """CPU seconds of each function in each round; every round calls all of them, after one call that is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repeats):
+    for turn in range(repeats + 1):
         for name, function in runs.items():
-            seconds[name].append(seconds_of(function))
-    return {name: statistics.median(values) for name, values in seconds.items()}
+            started = time.process_time()
+            function()
+            if turn:
+                seconds[name].append(time.process_time() - started)
+    return seconds

@@ -11,28 +11,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dream import masking
+from dream.benchmark.metered import MeteredModel
+from dream.benchmark.timing import seconds_of, step_by_step
 from dream.config import DreamConfig
 from dream.decoding.decode import decode, decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Prompted
-from dream.diffusion import Draw, sample_draw
-from dream.losses import total_loss
-from dream.metered import MeteredModel
-from dream.model.dream import Dream, generative_rows
-from dream.published import published_steps, training_loss_published
+from dream.model.dream import Dream
+from dream.published import published_steps
 from dream.randomness import generator
-from dream.timing import interleaved, matmul_rate, seconds_of, step_by_step
 
 CANDIDATES, SELECT_SHARE = 5, 0.125
 """The published choice: five candidates, compared after an eighth of the steps."""
-RATIO_BINS = 8
-"""Number of mask ratios at which a training step is timed, each the middle of one of as many equal bins.
-
-Losses begin to count at edges of these bins."""
 CAPTION_TOKENS = 16
 """Length of the random captions, including start and end; captions of CC12M have about 20, ours fewer."""
 Say = Callable[[str], None]
@@ -103,38 +97,10 @@ class SelectionTimes:
         return self.ours / self.plain
 
 
-@dataclass(frozen=True)
-class TrainingTimes:
-    """A training step (forward, losses, backward), mean over the masking schedule."""
-
-    ours: float
-    """Seconds."""
-    published: float
-    """Seconds."""
-    flop: float
-    """Matrix FLOP of ours."""
-    matmul: float
-    """FLOP/s of a plain matrix product at the model's width, measured in between."""
-    loss_difference: float
-    """Largest relative difference of the two losses over the ratios."""
-    gradient_difference: float
-    """Largest norm of the difference of the two gradients, relative to the norm of the gradient."""
-
-    @property
-    def saving(self) -> float:
-        """Published time over ours; the target is 1.8."""
-        return self.published / self.ours
-
-    @property
-    def utilisation(self) -> float:
-        """Our matrix FLOP/s over the machine's; the target is 0.5."""
-        return self.flop / self.ours / self.matmul
-
-
 def decode_split(model: Dream, settings: DecodeSettings) -> StepSplit:
     """Measures where the time of decoding one prompt goes."""
     metered = MeteredModel(model)
-    prompted = _random_prompts(model.config, 1)
+    prompted = random_prompts(model.config, 1)
     plain = replace(settings, candidates=1)
     few = replace(plain, sampling_steps=min(4, settings.head(model.config.head).sampling_steps))
     with FlopCounterMode(display=False) as counter:
@@ -157,7 +123,7 @@ def selection_times(model: Dream, settings: DecodeSettings, repeats: int, say: S
     """
     at = max(1, round(settings.steps * SELECT_SHARE))
     chosen = replace(settings, candidates=CANDIDATES, selection="once", select_steps=(at,))
-    prompted, times = _random_prompts(model.config, 1), []
+    prompted, times = random_prompts(model.config, 1), []
     for turn in range(repeats):
         runs: dict[str, Iterator[Any]] = {
             "plain": decode_iter(model, prompted, settings),
@@ -173,37 +139,6 @@ def selection_times(model: Dream, settings: DecodeSettings, repeats: int, say: S
     return SelectionTimes(**medians, largest_difference=difference)
 
 
-def training_times(config: DreamConfig, batch: int, repeats: int, say: Say) -> TrainingTimes:
-    """Times one ratio group of `batch` pictures at RATIO_BINS mask ratios, weighted as the schedule draws them."""
-    model = random_model(config).train()
-    ours = published = flop = loss_difference = gradient_difference = 0.0
-    rates = []
-    for index, weight in enumerate(ratio_weights(config)):
-        step = _TrainingStep(model, batch, (index + 0.5) / RATIO_BINS)
-        losses, gradients = step.compare()
-        loss_difference, gradient_difference = (max(loss_difference, losses), max(gradient_difference, gradients))
-        with FlopCounterMode(display=False) as counter:
-            step.ours()
-        seconds = interleaved({"ours": step.ours, "published": step.published}, repeats)
-        rates.append(matmul_rate(config.encoder.width))
-        times = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
-        say(f"  mask ratio {step.ratio:.2f}: {times}")
-        ours, published = ours + weight * seconds["ours"], published + weight * seconds["published"]
-        flop += weight * counter.get_total_flops()
-    return TrainingTimes(ours, published, flop, statistics.median(rates), loss_difference, gradient_difference)
-
-
-def ratio_weights(config: DreamConfig, moments: int = 100) -> list[float]:
-    """Shares of a training's ratio groups in each of RATIO_BINS equal bins of the mask ratio; they sum to 1."""
-    weights = [0.0] * RATIO_BINS
-    for moment in range(moments):
-        distribution = masking.ratio_distribution((moment + 0.5) / moments, config.masking)
-        below = [0.0] + [distribution.cdf((i + 1) / RATIO_BINS) for i in range(RATIO_BINS)]
-        for i in range(RATIO_BINS):
-            weights[i] += (below[i + 1] - below[i]) / moments
-    return weights
-
-
 def random_model(config: DreamConfig) -> Dream:
     """A model with random parameters, also where the head's would start at zero and make all results equal."""
     with torch.random.fork_rng(devices=[]):
@@ -215,47 +150,8 @@ def random_model(config: DreamConfig) -> Dream:
     return model.eval()
 
 
-class _TrainingStep:
-    """The same pictures, masks and noise for both algorithms, at one mask ratio."""
-
-    def __init__(self, model: Dream, batch: int, ratio: float) -> None:
-        config, draws = model.config, generator(0, "bench", round(1000 * ratio))
-        self.model, self.ratio, tokens = model, ratio, config.image.num_tokens
-        self.tokens = torch.randn(batch, tokens, config.image.token_dim, generator=draws)
-        orders = masking.sample_orders(batch, tokens, draws)
-        self.mask = masking.mask_from_order(orders, masking.num_masked(ratio, tokens))
-        prompted = _random_prompts(config, batch)
-        self.text_ids, self.conditioning = prompted.text_ids, prompted.conditioning
-        self.all_draws = sample_draw(config.head, batch * tokens, config.image.token_dim, draws)
-        needed = self.mask.flatten() & (generative_rows(self.mask, config) > 0)
-        rows = needed.repeat(config.head.draws)
-        self.draws = Draw(self.all_draws.times[rows], self.all_draws.noise[rows])
-
-    def ours(self) -> Tensor:
-        """Loss; leaves gradients on the parameters."""
-        inputs = (self.tokens, self.mask, self.text_ids, self.conditioning, self.draws)
-        return self._backward(lambda: total_loss(self.model(*inputs), self.model.config).total)
-
-    def published(self) -> Tensor:
-        """Loss by the published algorithm; leaves gradients on the parameters."""
-        inputs = (self.tokens, self.mask, self.text_ids, self.conditioning, self.all_draws)
-        return self._backward(lambda: training_loss_published(self.model, *inputs))
-
-    def compare(self) -> tuple[float, float]:
-        """Relative differences of losses and gradients."""
-        loss, gradient = self.ours(), _gradient(self.model)
-        other, published = self.published(), _gradient(self.model)
-        difference = abs(float(loss - other)) / max(abs(float(other)), 1e-12)
-        return difference, float((gradient - published).norm() / published.norm())
-
-    def _backward(self, loss: Callable[[], Tensor]) -> Tensor:
-        self.model.zero_grad(set_to_none=True)
-        value = loss()
-        value.backward()
-        return value.detach()
-
-
-def _random_prompts(config: DreamConfig, batch: int) -> Prompted:
+def random_prompts(config: DreamConfig, batch: int) -> Prompted:
+    """Random captions of CAPTION_TOKENS tokens, the same at every call."""
     c, draws = config.text, generator(0, "bench text")
     length = min(CAPTION_TOKENS, c.context_length)
     ids = torch.zeros(batch, c.context_length, dtype=torch.long)
@@ -267,7 +163,3 @@ def _random_prompts(config: DreamConfig, batch: int) -> Prompted:
         return Prompted(ids, ids, empty)
     states = torch.randn(batch + 1, c.conditioning_length, c.conditioning_width, generator=draws)
     return Prompted(ids, states[:batch], states[batch:])
-
-
-def _gradient(model: nn.Module) -> Tensor:
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])

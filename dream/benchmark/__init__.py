@@ -1,0 +1,1 @@
+"""Speed against the published algorithm and the machine's limit: decoding, training steps, and clocks."""
