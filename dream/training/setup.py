@@ -15,6 +15,7 @@ from dream.training.bundle import TrainingBundle, build_bundle, compile_blocks, 
 from dream.training.claim import Claim, check_not_held, take_claim
 from dream.training.devices import Fabric, launch
 from dream.training.frozen import check_cache
+from dream.training.live_tensors import copy_averaged_weights
 from dream.training.loggers import Mirrors
 from dream.training.request import TrainingStart, TrainRequest, check_train_request, find_start
 from dream.training.run_log import RunLog, training_by_heartbeat
@@ -63,7 +64,7 @@ def set_up(fabric: Fabric, request: TrainRequest, start: TrainingStart, claim: C
     if isinstance(source, CachedSource):
         check_cache(source.about, bundle)
     if start.weights is not None:
-        checkpoint.copy_averaged_weights(start.weights, bundle.model)
+        copy_averaged_weights(start.weights, bundle.model)
     if start.checkpoint is None and rank == 0:
         open_run(log, request, start, bundle, facts)
         fabric.barrier()
