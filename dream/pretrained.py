@@ -13,6 +13,7 @@ from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
 from dream.model.pretrained import Pretrained, prompt_reader
 from dream.training import checkpoint, run_log
+from dream.training.live_tensors import copy_averaged_weights, copy_tensors
 from dream.weights.hub_models import fetch, is_on_hub
 
 _SHELF = Path(__file__).parent / "shipped"
@@ -34,9 +35,9 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     with torch.random.fork_rng(devices=[]):
         model = Dream(config)
     if ema:
-        checkpoint.copy_averaged_weights(folder, model)
+        copy_averaged_weights(folder, model)
     else:
-        checkpoint.copy_tensors(folder, "model", model.state_dict())
+        copy_tensors(folder, "model", model.state_dict())
     name = checkpoint.weights_id(folder, weights)
     conditioning, image_tokenizer = build_conditioning(config.text, tokenizer), build_image_tokenizer(config.image)
     return Pretrained(config, model.eval(), tokenizer, conditioning, image_tokenizer, name, folder, state.step)

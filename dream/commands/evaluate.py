@@ -23,6 +23,8 @@ examples:
   dream evaluate --model dream=runs/a --model clip=runs/b --set few_shot.episodes=1000
   dream evaluate --show --out results --markdown
 """
+WAIT_SECONDS = 86_400.0
+"""Longest wait of a rank for another, which may be measuring what is measured by one alone."""
 NAME = re.compile(r"[^/\0\s][^/\0]*")
 
 
@@ -60,7 +62,13 @@ def run(args: argparse.Namespace) -> None:
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
+    from dream.evaluation.pieces import ALONE, Member
     from dream.evaluation.session import EvaluationRequest, results_of
+    from dream.training.devices import join_ranks
+    from dream.training.lost_ranks import lost_ranks_in_words
+
+    fabric = join_ranks(WAIT_SECONDS)
+    member = ALONE if fabric is None else Member(fabric.global_rank, fabric.world_size)
 
     request = EvaluationRequest(
         models=models,
@@ -73,8 +81,12 @@ def run(args: argparse.Namespace) -> None:
         raw=args.raw,
         overwrite=args.overwrite,
         device=options.open_device(args.device),
+        member=member,
     )
-    ended, refused = _followed(request, args.progress)
+    with lost_ranks_in_words(lambda: member.ranks, WAIT_SECONDS, "call the same line again to go on"):
+        ended, refused = _followed(request, args.progress if member.writes else None)
+    if not member.writes:
+        return
     _print(results_of(models, ended), args.markdown)
     Console(True).say("kept in " + ", ".join(str(args.out / f"{name}.json") for name in models))
     if refused:
@@ -87,7 +99,7 @@ def _followed(request: "EvaluationRequest", progress: Path | None) -> "tuple[lis
     from dream.evaluation.events import EvaluationEnded, TaskAtWork, TaskEnded
     from dream.evaluation.session import evaluate
 
-    console, log = Console(True), EventLog(progress) if progress else None
+    console, log = Console(request.member.writes), EventLog(progress) if progress else None
     ended: list[TaskEnded] = []
     refused = ""
     try:

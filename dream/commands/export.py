@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from dream.pretrained import checkpoint_of
-    from dream.training.export import export
+    from dream.publishing.export import export
 
     weights = export(checkpoint_of(args.model), args.out, getattr(torch, args.dtype))
     size = (args.out / "model.safetensors").stat().st_size

@@ -155,7 +155,7 @@ def _going_on(args: argparse.Namespace, changes: list[str]) -> tuple[DreamConfig
 def _preset_of(folder: Path) -> str:
     """The preset that a model's record names; `custom` if it has none."""
     from dream.json_text import read_json_object
-    from dream.training.export import RECORD
+    from dream.publishing.export import RECORD
 
     records = [place for place in (folder / RECORD, folder.parents[1] / "config.json") if place.is_file()]
     return str(read_json_object(records[0]).get("preset", "custom")) if records else "custom"

@@ -30,6 +30,7 @@ from dream.evaluation.events import (
     TaskSkipped,
 )
 from dream.evaluation.fingerprint import fingerprint, paths_in
+from dream.evaluation.pieces import ALONE, Member, kept_pieces
 from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.statistics import Measure
@@ -39,6 +40,7 @@ from dream.model.pretrained import Pretrained
 from dream.pretrained import checkpoint_of, load_pretrained, weights_file
 from dream.training import checkpoint
 from dream.training.run_log import git_commit, versions
+from dream.weights.distributed import by_first_rank, together
 
 AT_WORK_SECONDS = 0.5
 """Time between two `TaskAtWork` events."""
@@ -68,6 +70,8 @@ class EvaluationRequest:
     """Measure again what the results already hold."""
     device: torch.device = CPU
     """Where the models run."""
+    member: Member = ALONE
+    """Which of the ranks that share the evaluation this process is; each makes the same request."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,8 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     asking = measured_on(request.tasks, request.sources)
     readings = {source: _readings(source, [t for t, s in asking if s == source]) for _, source in asking}
     planned = {name: _planned(name, path, request, settings, readings) for name, path in request.models.items()}
-    stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
+    known = by_first_rank(lambda: _known(request, planned))
+    _require_alike(planned)
     clock = _Clock([each for per_model in planned.values() for each in per_model])
     broken = {source: DataReport() for _, source in asking}
     ended: list[TaskAnswered | TaskSkipped | TaskCached] = []
@@ -102,8 +107,9 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
     yield from _classes_read(readings)
     for name, path in request.models.items():
         pretrained: Pretrained | None = None
-        for each in planned[name]:
-            entry = None if request.overwrite else stored[name].find(each.unanswered)
+        for each, entry in zip(planned[name], known[name], strict=True):
+            if not request.member.writes and (entry is not None or each.refusal or each.task.alone):
+                continue
             if entry is not None:
                 ended.append(TaskCached(each.question, entry))
             else:
@@ -112,14 +118,31 @@ def evaluate(request: EvaluationRequest) -> Generator[EvaluationEvent, None, Non
                     entry = replace(each.unanswered, skipped=each.refusal, time=time.time())
                 else:
                     pretrained = pretrained or load_pretrained(path, ema=not request.raw).to(request.device)
-                    entry = yield from _measured(each, pretrained, clock, report)
-                add_entry(request.out, name, str(path), entry)
+                    entry = yield from _measured(each, pretrained, clock, report, request)
+                if request.member.writes:
+                    add_entry(request.out, name, str(path), entry)
                 yield from _broken_data(each.question.data, report, broken[each.question.data])
                 how = TaskSkipped if entry.skipped else TaskAnswered
                 ended.append(how(each.question, entry))
             clock.passed(each, 0.0 if isinstance(ended[-1], TaskCached) else entry.seconds)
             yield ended[-1]
     yield EvaluationEnded(_refused(request.named, ended, planned))
+
+
+def _known(request: EvaluationRequest, planned: Mapping[str, Sequence[_Planned]]) -> dict[str, list[TaskResult | None]]:
+    """What the results hold already, per model and question; nothing if all is to be measured again."""
+    stored = {name: read_or_new(request.out, name, str(path)) for name, path in request.models.items()}
+    return {
+        name: [None if request.overwrite else stored[name].find(each.unanswered) for each in questions]
+        for name, questions in planned.items()
+    }
+
+
+def _require_alike(planned: Mapping[str, Sequence[_Planned]]) -> None:
+    """Raises InputError on every rank if they were asked, or see, different things."""
+    asked = [each.unanswered.to_dict() for questions in planned.values() for each in questions]
+    if any(other != asked for other in together(lambda: asked)):
+        raise InputError("ranks see different models or data: start them all by one line, on one disk that all see")
 
 
 def results_of(models: Mapping[str, Path], ended: Iterable[TaskEnded]) -> list[Results]:
@@ -183,12 +206,14 @@ def _planned(
 
 
 def _measured(
-    planned: _Planned, pretrained: Pretrained, clock: "_Clock", report: DataReport
+    planned: _Planned, pretrained: Pretrained, clock: "_Clock", report: DataReport, request: EvaluationRequest
 ) -> Generator[TaskAtWork, None, TaskResult]:
     """Measures the task and returns its entry; `report` collects what was broken in the data.
 
     If data or model do not allow the task, the entry holds the reason instead of measures.
     """
+    asked = [planned.unanswered.to_dict(), versions(), request.device.type]
+    member = ALONE if planned.task.alone else request.member
 
     def measure(progress: Progress) -> tuple[Sequence[Measure], str, float]:
         start, data, seed = time.monotonic(), planned.question.data, planned.unanswered.seed
@@ -196,7 +221,8 @@ def _measured(
         skipped = ""
         with reports_made() as reports:
             try:
-                measures = planned.task.measure(pretrained, data, planned.settings, seed, progress)
+                with kept_pieces(request.out, asked, member):
+                    measures = planned.task.measure(pretrained, data, planned.settings, seed, progress)
             except InputError as error:
                 skipped = str(error)
         for each in reports:

@@ -51,6 +51,8 @@ class Task:
     """Abilities that the model must have been trained for."""
     seconds: float = 10.0
     """Approximate duration with the defaults on shapes (tiny, two cores); used only to estimate the time left."""
+    alone: bool = False
+    """Measured by rank 0 alone where several ranks evaluate: it asks for nothing `in_pieces` (`pieces.py`)."""
     named_only: bool = False
     """Not part of `all`, because it takes longer than minutes or does not depend on the model."""
 
@@ -85,7 +87,13 @@ class Task:
 
 _ALL = (
     Task(
-        "losses", "losses of unseen pictures by mask ratio", "by_ratio:LossesSettings", (SHAPES, CAPTIONS), seconds=25
+        "losses",
+        "losses of unseen pictures by mask ratio",
+        "by_ratio:LossesSettings",
+        (SHAPES, CAPTIONS),
+        (),
+        25,
+        alone=True,
     ),
     Task(
         "retrieval",
@@ -102,6 +110,7 @@ _ALL = (
         (SHAPES, EMOJI),
         (JOINT,),
         12,
+        alone=True,
     ),
     Task(
         "zero_shot",
@@ -110,6 +119,7 @@ _ALL = (
         (SHAPES, LABELS),
         (JOINT,),
         14,
+        alone=True,
     ),
     Task("knn", "nearest neighbours of frozen features", "classes.knn:KnnSettings", (SHAPES, LABELS), seconds=15),
     Task("probe", "linear classifier on frozen features", "classes.probe:ProbeSettings", (SHAPES, LABELS), seconds=33),
@@ -127,6 +137,7 @@ _ALL = (
         (SHAPES, LABELS),
         seconds=300,
         named_only=True,
+        alone=True,
     ),
     Task(
         "robustness",
@@ -141,6 +152,7 @@ _ALL = (
         "dense.segmentation:SegmentationSettings",
         (SHAPES, SEGMENTATION),
         seconds=20,
+        alone=True,
     ),
     Task(
         "depth",
@@ -148,6 +160,7 @@ _ALL = (
         "dense.depth:DepthSettings",
         (SHAPES, DEPTH),
         seconds=15,
+        alone=True,
     ),
     Task(
         "prompts",
@@ -215,6 +228,7 @@ _ALL = (
         (SHAPES, JUDGED),
         seconds=10,
         named_only=True,
+        alone=True,
     ),
 )
 

@@ -115,11 +115,12 @@ def forecast(config: DreamConfig, setting: PlanSetting) -> Forecast:
     rate = setting.devices * setting.utilisation * (setting.machine.flops if bf16 else setting.machine.flops_32)
     seconds = steps * step_flops / rate
     checkpoint = 16.0 * parameters
+    held = checkpoint / (setting.devices if setting.sharded else 1)  # while it is written
     return Forecast(
         parameters=parameters,
         steps=steps,
         device=_device(config, setting, model, parts, bf16),
-        host={"gathered for a checkpoint": checkpoint, "decoded pictures ahead": _pictures_ahead(config, setting)},
+        host={"gathered for a checkpoint": held, "decoded pictures ahead": _pictures_ahead(config, setting)},
         parts=parts,
         frozen_flops=frozen,
         step_flops=step_flops,

@@ -14,8 +14,8 @@ from dream.files import replace_text
 from dream.json_text import read_json_object
 from dream.pretrained import load_pretrained
 from dream.publishing.card import SHEET, CardFacts, model_card
+from dream.publishing.export import RECORD, export, without_place
 from dream.training import checkpoint
-from dream.training.export import RECORD, export, without_place
 from dream.training.monitor import draw_samples
 
 CARD = "README.md"

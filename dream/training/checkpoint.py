@@ -2,38 +2,39 @@
 
 A checkpoint is a folder `checkpoints/step-00001234` of a run: `model.safetensors` (weights and buffers),
 `ema.safetensors` (averaged parameters), `optimizer.safetensors` (moments as `<parameter>/<name>`),
-`tokenizer/` and `state.json`. An exported checkpoint has only the averaged weights, as its `model`. Random
-generators need no state: everything drawn is a function of seed and step (`dream.randomness`).
+`tokenizer/` and `state.json`. That of a training whose parameters are sharded has folders `model/`, `ema/` and
+`optimizer/` with one file per rank instead (`live_tensors.py` writes them). An exported checkpoint has only the
+averaged weights, as its `model`. Random generators need no state: everything drawn is a function of seed and step
+(`dream.randomness`).
 """
 
 import hashlib
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save_file
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
-from dream.errors import InputError, RunError
-from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_folder, sync
+from dream.errors import InputError
+from dream.files import WRITING, remove_leftovers, replace_folder, sync
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
-from dream.training.optim import whole
+from dream.weights.distributed import read_whole
 from dream.weights.finite import require_finite_weights
+from dream.weights.writing import cleared_on_failure
 
-FORMAT = 1
-"""Version of the layout; a checkpoint of another version is refused."""
+FORMAT, FORMAT_OF_RANKS = 1, 2
+"""Version of the layout, and that with a file per rank; a checkpoint of another version is refused."""
 CHECKPOINTS = "checkpoints"
 """Folder of a run's checkpoints."""
 
@@ -108,22 +109,39 @@ def write_checkpoint(
     because writing takes long; until then the files are in `temporary`. Raises RunError if the disk is full.
     """
     temporary = temporary or folder.with_name(f".{folder.name}{WRITING}")
-    with _cleared_on_failure(temporary):
+    shutil.rmtree(temporary, ignore_errors=True)
+    with cleared_on_failure(temporary):
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
             save_file(dict(group), temporary / f"{name}.safetensors")
-        tokenizer.save(temporary / "tokenizer")
-        files = {path.name: _fingerprint(path) for path in sorted(temporary.glob("*.safetensors"))}
-        tree = {"format": FORMAT, **asdict(state), "files": files}
-        (temporary / "state.json").write_text(json.dumps(tree, indent=1))
-        mode = (temporary / "state.json").stat().st_mode
-        for name in files:  # safetensors makes files that only their owner can read, whatever the umask
-            (temporary / name).chmod(mode)
-        for path in [*temporary.rglob("*"), temporary]:
-            sync(path)
-        check()
-        replace_folder(folder, temporary)  # one may be there: damaged, before a resume from an earlier one
-        sync(folder.parent)
+        files = {path.name: fingerprint_of(path) for path in sorted(temporary.glob("*.safetensors"))}
+        complete_checkpoint(folder, state, files, tokenizer, check, temporary)
+
+
+def complete_checkpoint(
+    folder: Path,
+    state: TrainingState,
+    files: Mapping[str, Mapping[str, Any]],
+    tokenizer: CaptionTokenizer,
+    check: Callable[[], object],
+    temporary: Path,
+) -> None:
+    """Adds `state` and `tokenizer` to the weights in `temporary`, whose `fingerprint_of` each is in `files`.
+
+    Then it becomes the checkpoint `folder`, as `write_checkpoint` says.
+    """
+    tokenizer.save(temporary / "tokenizer")
+    version = FORMAT_OF_RANKS if any("/" in name for name in files) else FORMAT
+    tree = {"format": version, **asdict(state), "files": files}
+    (temporary / "state.json").write_text(json.dumps(tree, indent=1))
+    mode = (temporary / "state.json").stat().st_mode
+    for name in files:  # safetensors makes files that only their owner can read, whatever the umask
+        (temporary / name).chmod(mode)
+    for path in [*temporary.rglob("*"), temporary]:
+        sync(path)
+    check()
+    replace_folder(folder, temporary)  # one may be there: damaged, before a resume from an earlier one
+    sync(folder.parent)
 
 
 def averaged_weights(folder: Path) -> dict[str, Tensor]:
@@ -132,8 +150,14 @@ def averaged_weights(folder: Path) -> dict[str, Tensor]:
 
 
 def holds(folder: Path, name: str) -> bool:
-    """Whether the checkpoint has `<name>.safetensors`; an exported one has only `model`."""
-    return f"{name}.safetensors" in _files(folder)
+    """Whether the checkpoint has tensors of this name; an exported one has only `model`."""
+    files = _files(folder)
+    return f"{name}.safetensors" in files or bool(_of_ranks(files, name))
+
+
+def is_in_parts(folder: Path, name: str) -> bool:
+    """Whether ranks have written the tensors of this name to a file each, in the folder `name`."""
+    return bool(_of_ranks(_files(folder), name))
 
 
 def prune(run: Path, keep_last: int) -> None:
@@ -177,8 +201,10 @@ def remove_unfinished(run: Path) -> None:
 def read_state(folder: Path) -> TrainingState:
     """Reads the checkpoint's `state.json`; raises InputError if it is damaged or of another format."""
     tree = _read_json(folder)
-    if tree.get("format") != FORMAT:
-        raise InputError(f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT}")
+    if tree.get("format") not in (FORMAT, FORMAT_OF_RANKS):
+        raise InputError(
+            f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT} and {FORMAT_OF_RANKS}"
+        )
     try:
         return TrainingState(
             step=tree["step"],
@@ -194,30 +220,57 @@ def read_state(folder: Path) -> TrainingState:
 
 
 def read_tensors(folder: Path, name: str) -> dict[str, Tensor]:
-    """Reads `<name>.safetensors` onto the CPU; raises InputError if its bytes are not those that were written.
+    """Reads all tensors of `name` onto the CPU; raises InputError if their bytes are not those that were written.
 
     NaN and infinite values are refused too, by the names of their tensors.
     """
     path = folder / f"{name}.safetensors"
-    refuse_pointer(path)
-    expected = _files(folder).get(path.name)
-    if not path.is_file():
-        raise _damaged(path, "it is missing")
-    if expected is not None and _fingerprint(path) != expected:
-        raise _damaged(path, "its bytes are not those that were written")
-    try:
-        # safetensors takes no path with bytes that are not UTF-8
-        tensors = load(path.read_bytes()) if fault_in(str(path)) else load_file(path)
-    except SafetensorError as error:
-        raise _damaged(path, str(error)) from error
-    require_finite_weights(tensors, str(path), f"the training diverged, or the file was damaged; {_earlier(folder)}")
+    if is_in_parts(folder, name):
+        path = folder / name
+        check_parts(folder, name)
+        tensors = read_whole(path)
+    else:
+        check_file(path, _files(folder).get(path.name))
+        try:
+            # safetensors takes no path with bytes that are not UTF-8
+            tensors = load(path.read_bytes()) if fault_in(str(path)) else load_file(path)
+        except SafetensorError as error:
+            raise _damaged(path, str(error)) from error
+    require_finite_weights(tensors, str(path), diverged(folder))
     return tensors
 
 
+def check_parts(folder: Path, name: str, share: slice = slice(None)) -> None:
+    """Raises InputError if a file that a rank has written is missing, damaged or was added; reads those of `share`."""
+    files = _of_ranks(_files(folder), name)
+    if extra := sorted({path.name for path in (folder / name).glob("*.safetensors")} - files.keys()):
+        raise _damaged(folder / name, f"it has a file that no rank has written: {extra[0]}")
+    for file in sorted(files)[share]:
+        check_file(folder / name / file, files[file])
+
+
+def check_file(path: Path, expected: Mapping[str, Any] | None) -> None:
+    """Raises InputError if a weights file of a checkpoint is missing, or not that of the fingerprint."""
+    refuse_pointer(path)
+    if not path.is_file():
+        raise _damaged(path, "it is missing")
+    if expected is not None and fingerprint_of(path) != expected:
+        raise _damaged(path, "its bytes are not those that were written")
+
+
+def diverged(folder: Path) -> str:
+    """What to do about weights of the checkpoint that are not finite."""
+    return f"the training diverged, or the file was damaged; {_earlier(folder)}"
+
+
 def weights_id(folder: Path, name: str) -> str:
-    """Short name of the weights in `<name>.safetensors`: equal weights have equal names."""
+    """Short name of the weights `name`: equal weights have equal names, if as many ranks wrote them."""
+    files = _files(folder)
     try:
-        return str(_files(folder)[f"{name}.safetensors"]["sha256"])[:12]
+        if parts := _of_ranks(files, name):
+            hashes = "".join(str(parts[file]["sha256"]) for file in sorted(parts))
+            return hashlib.sha256(hashes.encode()).hexdigest()[:12]
+        return str(files[f"{name}.safetensors"]["sha256"])[:12]
     except (KeyError, TypeError) as error:
         raise _damaged(folder / "state.json", f"it has no hash of {name}.safetensors") from error
 
@@ -247,86 +300,6 @@ def flatten_tree(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def model_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Weights and buffers by name, whole and on the CPU. Under a sharded strategy every rank must call it."""
-    return {name: _whole(tensor) for name, tensor in model.state_dict().items()}
-
-
-def optimizer_tensors(model: nn.Module, optimizers: Iterable[Optimizer]) -> dict[str, Tensor]:
-    """Every moment as `<parameter>/<name>`, whole and on the CPU; learning rates are a function of the step."""
-    return {
-        f"{name}/{key}": _whole(tensor)
-        for optimizer in optimizers
-        for name, parameter in model.named_parameters()
-        if parameter in optimizer.state
-        for key, tensor in optimizer.state[parameter].items()
-    }
-
-
-def named_tensors(names: Iterable[str], tensors: Iterable[Tensor]) -> dict[str, Tensor]:
-    """`tensors` by name, whole and on the CPU."""
-    return {name: _whole(tensor) for name, tensor in zip(names, tensors, strict=True)}
-
-
-@torch.no_grad()
-def copy_tensors(folder: Path, name: str, targets: Tensors, without: tuple[str, ...] = ()) -> None:
-    """Copies `<name>.safetensors` into `targets`, in place; raises InputError if names or shapes differ.
-
-    Names that begin with one of `without` are left alone on both sides.
-    """
-    stored, targets = (
-        {key: tensor for key, tensor in tensors.items() if not key.startswith(without)}
-        for tensors in (read_tensors(folder, name), targets)
-    )
-    missing, unexpected = sorted(targets.keys() - stored.keys()), sorted(stored.keys() - targets.keys())
-    shapes = [key for key in stored.keys() & targets.keys() if stored[key].shape != targets[key].shape]
-    if missing or unexpected or shapes:
-        raise InputError(
-            f"{folder / name}.safetensors does not fit the model: missing {missing}, unexpected {unexpected}, "
-            f"with another shape {sorted(shapes)}"
-        )
-    for key, target in targets.items():
-        target.copy_(_placed(stored[key], target))
-
-
-def copy_averaged_weights(folder: Path, model: nn.Module, without: tuple[str, ...] = ()) -> None:
-    """Gives `model` the weights that `averaged_weights` reads, in place; raises InputError as `copy_tensors`.
-
-    Those whose names begin with one of `without` stay the model's own.
-    """
-    copy_tensors(folder, "model", model.state_dict(), without)
-    if holds(folder, "ema"):
-        copy_tensors(folder, "ema", dict(model.named_parameters()), without)
-
-
-def restore_optimizers(folder: Path, model: nn.Module, optimizers: Iterable[Optimizer]) -> None:
-    """Restores every parameter's moments; raises InputError for a parameter that is not trained here."""
-    owners = {p: optimizer for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]}
-    parameters = dict(model.named_parameters())
-    for key, tensor in read_tensors(folder, "optimizer").items():
-        name, _, moment = key.rpartition("/")
-        parameter = parameters.get(name)
-        if parameter is None or parameter not in owners:
-            raise InputError(f"{folder / 'optimizer.safetensors'} has moments of '{name}', which is not trained here")
-        placed = _placed(tensor, parameter) if tensor.ndim else tensor.to(parameter.device)
-        owners[parameter].state[parameter][moment] = placed
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    """Any tensor, gathered if it is sharded, contiguous on the CPU."""
-    return whole(tensor).detach().cpu().contiguous()
-
-
-def _placed(tensor: Tensor, like: Tensor) -> Tensor:
-    """`tensor` on the device of `like`, and sharded like it."""
-    tensor = tensor.to(like.device)
-    if not hasattr(like, "full_tensor"):
-        return tensor
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(tensor, like.device_mesh, like.placements)  # type: ignore[attr-defined]
-
-
 def _read_json(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
     refuse_pointer(path)
@@ -353,9 +326,15 @@ def _files(folder: Path) -> dict[str, Any]:
     return files
 
 
+def _of_ranks(files: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Those of the `files` that ranks have written to the folder `name`, by their names in it."""
+    return {path.removeprefix(f"{name}/"): about for path, about in files.items() if path.startswith(f"{name}/")}
+
+
 def _damaged(path: Path, why: str) -> InputError:
     """The error for a damaged file of a checkpoint; it names the checkpoint to use instead."""
-    return InputError(f"the checkpoint file {path} is damaged ({why}); {_earlier(path.parent)}; nothing was changed")
+    folder = next((each for each in (path, *path.parents) if (each / "state.json").exists()), path.parent)
+    return InputError(f"the checkpoint file {path} is damaged ({why}); {_earlier(folder)}; nothing was changed")
 
 
 def _earlier(folder: Path) -> str:
@@ -368,29 +347,7 @@ def _earlier(folder: Path) -> str:
     return f"use {folder.parent / before[-1]} instead (`--resume {before[-1]}` to continue training)"
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint_of(path: Path) -> dict[str, Any]:
+    """Size and hash of a file."""
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-@contextmanager
-def _cleared_on_failure(temporary: Path) -> Iterator[None]:
-    """Removes `temporary` before the block and if it fails; a full disk raises RunError."""
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        yield
-    except BaseException as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if is_disk_full(error):
-            raise RunError(
-                f"the disk is full: no checkpoint could be written to {temporary.parent}; older ones are "
-                "untouched; free some space and continue with --resume"
-            ) from error
-        raise
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether `error` means a full disk or quota; safetensors has the error number in its text only."""
-    if isinstance(error, SafetensorError):
-        return any(f"os error {number})" in str(error) for number in DISK_FULL)
-    return isinstance(error, OSError) and error.errno in DISK_FULL

@@ -23,7 +23,16 @@ from dream.model.dream import Dream
 from dream.training.launchers import find_launcher, follow, forget_fabric_run
 from dream.training.request import TrainRequest
 
-__all__ = ["Fabric", "build_fabric", "launch", "most_of_ranks", "shard", "started_ranks", "sum_over_ranks"]
+__all__ = [
+    "Fabric",
+    "build_fabric",
+    "join_ranks",
+    "launch",
+    "most_of_ranks",
+    "shard",
+    "started_ranks",
+    "sum_over_ranks",
+]
 
 Made = TypeVar("Made")
 
@@ -110,6 +119,27 @@ def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
     if error is not None:
         raise error
     return made  # type: ignore[return-value]
+
+
+def join_ranks(timeout: float) -> Fabric | None:
+    """Joins the ranks of which a launcher started this process as one; None if it was started alone.
+
+    They agree through gloo, whatever computes: nothing of size is sent. A collective waits at most `timeout` seconds.
+    """
+    launcher = find_launcher()
+    if launcher is None or launcher.ranks_here * launcher.machines == 1:
+        return None
+    for name in ("lightning_fabric", "lightning_utilities"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    forget_fabric_run()
+    fabric = Fabric(
+        accelerator="cpu",
+        devices=launcher.ranks_here,
+        num_nodes=launcher.machines,
+        strategy=DDPStrategy(timeout=timedelta(seconds=timeout)),
+    )
+    fabric.launch()
+    return fabric
 
 
 def started_ranks(fabric: Fabric) -> "list[subprocess.Popen[bytes]]":

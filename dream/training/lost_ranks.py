@@ -27,22 +27,27 @@ _BACKENDS = re.compile(
 _WAITED = re.compile(r"time[d-]?\s?out", re.IGNORECASE)
 
 
-def lost_rank_sentence(reason: str) -> str:
+CONTINUE = "the last checkpoint is whole: continue with --resume"
+"""What to do about a training that lost a rank."""
+
+
+def lost_rank_sentence(reason: str, advice: str = CONTINUE) -> str:
     """The sentence for a rank that was lost."""
-    return f"{reason}: this one stops; the last checkpoint is whole: continue with --resume"
+    return f"{reason}: this one stops; {advice}"
 
 
 @contextmanager
-def lost_ranks_in_words(world_size: Callable[[], int], timeout: float) -> Iterator[None]:
-    """Turns errors of collectives inside the block into a RunError of one sentence."""
+def lost_ranks_in_words(world_size: Callable[[], int], timeout: float, advice: str = CONTINUE) -> Iterator[None]:
+    """Turns errors of collectives inside the block into a RunError of one sentence that ends with `advice`."""
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, RunError) or world_size() == 1 or not _is_of_ranks(error):
             raise
-        waited = f"another rank did not answer for {timeout:g} s (train.rank_timeout)"
+        name = " (train.rank_timeout)" if advice == CONTINUE else ""
+        waited = f"another rank did not answer for {timeout:g} s{name}"
         reason = waited if _WAITED.search(str(error)) else "another rank ended"
-        raise RunError(lost_rank_sentence(reason)) from error
+        raise RunError(lost_rank_sentence(reason, advice)) from error
 
 
 class RankWatch:

@@ -14,6 +14,7 @@ from dream.files import check_writable
 from dream.training import checkpoint as ckpt
 from dream.training import run_log
 from dream.training.claim import check_not_held, holds_other_files
+from dream.training.live_tensors import copy_averaged_weights
 from dream.training.loggers import check_loggers
 
 PRECISIONS = ("32-true", "bf16-mixed")
@@ -108,7 +109,7 @@ class StartWeights:
 
     def copy_to(self, model: nn.Module) -> None:
         """Gives `model` these weights, in place; raises InputError if names or shapes differ."""
-        ckpt.copy_averaged_weights(self.folder, model, without=self.anew)
+        copy_averaged_weights(self.folder, model, without=self.anew)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from dream.model.pretrained import Pretrained
 from dream.training import budget, checkpoint, frozen, monitor
 from dream.training.bundle import TrainingBundle
 from dream.training.devices import Fabric, sum_over_ranks
+from dream.training.live_tensors import copy_tensors, optimizer_tensors, restore_optimizers, save_tensors
 from dream.training.optim import Ema, whole
 from dream.training.request import TrainingStart
 from dream.training.run_log import RunLog
@@ -71,26 +72,28 @@ class Run:
 
 
 def save_state(run: Run, validation_loss: float | None = None) -> Path:
-    """The checkpoint of the current step, written by rank 0 unless it exists. Every rank must call it."""
+    """The checkpoint of the current step, written unless it exists. Every rank must call it.
+
+    Of sharded tensors each rank writes its own parts, otherwise rank 0 writes everything.
+    """
     folder = checkpoint.checkpoint_folder(run.log.folder, run.step)
     if run.saved_step == run.step:
         return folder
     with run.timed("save"):
-        model = run.bundle.model
+        model, log = run.bundle.model, run.log
         tensors = {
-            "model": checkpoint.model_tensors(model),
-            "ema": checkpoint.named_tensors(run.ema.names, run.ema.averages),
-            "optimizer": checkpoint.optimizer_tensors(model, run.optimizers),
+            "model": model.state_dict(),
+            "ema": dict(zip(run.ema.names, run.ema.averages, strict=True)),
+            "optimizer": optimizer_tensors(model, run.optimizers),
         }
-        if run.log.writes:
-            state = checkpoint.TrainingState(run.step, run.config, run.source_name, run.position, validation_loss)
-            try:
-                run.log.check_claim()
-                checkpoint.save_checkpoint(run.log.folder, state, tensors, run.bundle.tokenizer, run.log.check_claim)
-            except Exception:
-                run.log.check_claim()  # who took over removes unfinished files: that is why this failed
-                raise
-            checkpoint.prune(run.log.folder, run.config.train.keep_last)
+        state = checkpoint.TrainingState(run.step, run.config, run.source_name, run.position, validation_loss)
+        try:
+            save_tensors(log.folder, state, tensors, run.bundle.tokenizer, log.check_claim, writes=log.writes)
+        except Exception:
+            log.check_claim()  # who took over removes unfinished files: that is why this failed
+            raise
+        if log.writes:
+            checkpoint.prune(log.folder, run.config.train.keep_last)
         run.log.report(run.source.report.to_dict())
     run.saved_step, run.saved_time = run.step, time.monotonic()
     _say_interval(run)
@@ -117,9 +120,9 @@ def restore(run: Run, start: TrainingStart) -> None:
     """
     assert start.checkpoint is not None and start.state is not None
     folder, model = start.checkpoint, run.bundle.model
-    checkpoint.copy_tensors(folder, "model", model.state_dict())
-    checkpoint.copy_tensors(folder, "ema", dict(zip(run.ema.names, run.ema.averages, strict=True)))
-    checkpoint.restore_optimizers(folder, model, run.optimizers)
+    copy_tensors(folder, "model", model.state_dict())
+    copy_tensors(folder, "ema", dict(zip(run.ema.names, run.ema.averages, strict=True)))
+    restore_optimizers(folder, model, run.optimizers)
     run.step = run.saved_step = start.step
     if start.source != start.state.source:
         run.console.say("another source than before: the data starts from its beginning")

@@ -24,6 +24,7 @@ from dream.evaluation.statistics import Measure
 from dream.model.pretrained import Pretrained
 from dream.pretrained import load_pretrained
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 from dream.training.processes import own_table, process_start
 from dream.training.run_log import RunLog
 from tests.workbench.checkpoints.checkpoint_files import weights, write_header, write_safetensors
@@ -121,7 +122,7 @@ def _trained(workspace: Workspace, canary: Canary, demo: Pretrained) -> str:
     name = canary.name("run")
     record = {"config": demo.config.to_dict(), "preset": canary.text("preset")}
     folder = _run(workspace, canary, name, "failed", record)
-    tensors = checkpoint.model_tensors(demo.model)
+    tensors = model_tensors(demo.model)
     averaged = {key: tensors[key] for key, _ in demo.model.named_parameters()}
     for step in (10, 20):
         state = checkpoint.TrainingState(step, demo.config, canary.text("trained on"), None)

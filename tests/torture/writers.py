@@ -14,8 +14,8 @@ from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
 from dream.evaluation.results import add_entry, read_results
 from dream.files import replace_text
+from dream.publishing.export import export
 from dream.training import checkpoint
-from dream.training.export import export
 from dream.training.run_log import RunLog, delete_run, holds_run, read_heartbeat, read_metrics
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from tests.dream.training.training_small import small_config

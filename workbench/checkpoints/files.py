@@ -23,6 +23,7 @@ from dream.weights.sharded import WeightSet, is_index, set_around, set_of_index,
 from dream.weights.stand_ins import Unread
 from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
+from workbench.checkpoints.rank_files import Piece, rank_files, spread_tensors
 
 AVERAGED = ("ema", "model_ema", "ema_model", "averaged", "state_dict_ema")
 """Part names of averaged weights."""
@@ -53,11 +54,18 @@ class TensorEntry:
     """Offset of its values in a safetensors file; -1 for torch.save files."""
     place: tuple[str, ...] = ()
     """Its path in the tree of a torch.save file."""
+    pieces: tuple[Piece, ...] = ()
+    """Where its rows are, if ranks have written them to several files."""
 
     @property
     def count(self) -> int:
         """Number of values."""
         return math.prod(self.shape)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold its values."""
+        return tuple(piece.file for piece in self.pieces) or (self.file,)
 
     @property
     def readable(self) -> bool:
@@ -85,7 +93,7 @@ class Part:
     @property
     def stamp(self) -> str:
         """Identifies the contents; changes when any of its files changes."""
-        return f"{self.name}|" + "|".join(_stamp(path) for path in sorted({e.file for e in self.entries}))
+        return f"{self.name}|" + "|".join(_stamp(path) for path in sorted({f for e in self.entries for f in e.files}))
 
     @property
     def is_optimizer(self) -> bool:
@@ -191,7 +199,9 @@ def _open_ours(folder: Path) -> Checkpoint:
     files = sorted(folder.glob("*.safetensors"), key=lambda file: _rank(file.stem))
     for file in files:
         refuse_pointer(file)
+    spread = sorted((each for each in folder.iterdir() if rank_files(each)), key=lambda each: _rank(each.name))
     parts = tuple(Part(file.stem, _entries(file)[0]) for file in files)
+    parts += tuple(Part(each.name, _spread_entries(each)) for each in spread)
     loss = state.validation_loss
     facts = {
         "step": f"{state.step:,}",
@@ -199,6 +209,8 @@ def _open_ours(folder: Path) -> Checkpoint:
         "optimiser": state.config.train.optimizer,
         "validation loss": "not measured" if loss is None else f"{loss:.4f}",
     }
+    if spread:
+        facts["written by"] = f"{max(len(rank_files(each)) for each in spread)} ranks, a file each"
     raw = checkpoint.holds(folder, "ema")
     kind = "checkpoint of a run" if raw else "exported model"
     return _checked(Checkpoint(folder, kind, parts, facts, state.config.image.grid, paintable=True, raw=raw))
@@ -271,6 +283,13 @@ def _entries(path: Path) -> tuple[tuple[TensorEntry, ...], dict[str, str]]:
     for one, other in safe.overlapping(tensors):
         raise InputError(f"{path.name} is damaged: '{one}' and '{other}' claim the same bytes")
     return tuple(TensorEntry(t.name, t.shape, t.dtype, t.bytes, path, t.offset) for t in tensors), notes
+
+
+def _spread_entries(folder: Path) -> tuple[TensorEntry, ...]:
+    return tuple(
+        TensorEntry(about.name, about.shape, about.dtype, about.bytes, folder, pieces=pieces)
+        for about, pieces in spread_tensors(folder)
+    )
 
 
 def _pickle_parts(path: Path) -> tuple[tuple[Part, ...], dict[str, str]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dream.plain_text import fault_in
 from dream.weights.torch_files import MAGIC
+from workbench.checkpoints.rank_files import rank_files
 
 DEPTH = 6
 """Levels of folders that are searched."""
@@ -45,7 +46,9 @@ def _walk(root: Path) -> Iterator[tuple[Path, float]]:
             seen += len(names)
             if seen > MOST_ENTRIES:
                 return
-            if "state.json" in names and any(name.endswith(".safetensors") for name in names):
+            if "state.json" in names and (
+                any(name.endswith(".safetensors") for name in names) or any(rank_files(folder / "model"))
+            ):
                 yield folder, _changed(names["state.json"])
                 continue
             for name, entry in names.items():

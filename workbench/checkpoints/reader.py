@@ -32,10 +32,23 @@ class Reader:
 
     def piece(self, entry: TensorEntry, start: int, stop: int) -> Tensor:
         """Values `start` to `stop` in row-major order, flat, in the stored data type."""
+        if entry.pieces:
+            return self._joined(entry, start, stop)
         if entry.offset < 0:
             return pickles.piece(self._tensor(entry), start, stop, CHUNK)
         stored = safe.StoredTensor(entry.name, entry.shape, entry.dtype, entry.bytes, entry.offset)
         return safe.read_piece(self._file(entry.file), stored, start, stop)
+
+    def _joined(self, entry: TensorEntry, start: int, stop: int) -> Tensor:
+        """Values of a tensor whose rows are in several files."""
+        values = [
+            safe.read_piece(
+                self._file(piece.file), piece.stored, max(start - piece.start, 0), min(stop - piece.start, piece.length)
+            )
+            for piece in entry.pieces
+            if piece.start < stop and start < piece.start + piece.length
+        ]
+        return torch.cat(values) if values else torch.empty(0, dtype=safe.TYPES_BY_NAME[entry.dtype])
 
     def whole(self, entry: TensorEntry, most: int = 8 * CHUNK) -> Tensor:
         """The whole tensor as float32; raises InputError if it has more than `most` values."""

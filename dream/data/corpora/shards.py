@@ -1,11 +1,12 @@
 """Tar shards of captioned pictures (CC12M's layout: KEY.jpg + KEY.txt [+ KEY.json]) as a Corpus.
 
-Each tar is indexed on first use, then read by offset; the most recent indexes stay in memory.
+Each tar is indexed on first use, then read by offset; the index stays on disk, the most recent ones in memory.
 """
 
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usable, json_caption, listed
 from dream.data.content import MOST_CAPTION, MOST_PICTURE, check_inside
 from dream.data.corpora.not_tars import why_no_members
+from dream.data.corpora.tar_index import AHEAD, kept_contents
 from dream.data.corpora.tar_walk import Member, TarContents, read_member, walk_tar
 from dream.data.formats import ending_of, is_hidden, not_decoded
 from dream.data.report import DataReport
@@ -89,18 +91,24 @@ class TarShards:
         with self._lock:
             rows = self._indexes.pop(shard, None)
             if rows is None:
-                rows = index_tar(self.paths[shard], self.shards[shard], report, self.names)
+                following = self.paths[shard + 1 : shard + AHEAD]
+                rows = index_tar(self.paths[shard], self.shards[shard], report, self.names, following)
             self._indexes[shard] = rows
             while sum(map(len, self._indexes.values())) > _INDEXED_ROWS and len(self._indexes) > 1:
                 del self._indexes[next(iter(self._indexes))]
             return rows
 
 
-def index_tar(path: Path, shard: str, report: DataReport, names: Names = USUAL) -> list[TarRow]:
-    """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`."""
+def index_tar(
+    path: Path, shard: str, report: DataReport, names: Names = USUAL, following: Sequence[Path] = ()
+) -> list[TarRow]:
+    """Samples of a tar in its order; damage, truncation and samples that lack a member go to `report`.
+
+    Its `following` tars may be looked through as well, if nothing is known of this one (`tar_index.py`).
+    """
     try:
         check_inside(path)
-        contents = walk_tar(path)
+        contents = kept_contents(path, [other for other in following if _is_allowed(other)])
         if not (contents.members or contents.cut_member or contents.lost_links):
             report.add(kinds.UNREADABLE_SHARD, shard, path.name, why_no_members(path))
             return []
@@ -109,6 +117,13 @@ def index_tar(path: Path, shard: str, report: DataReport, names: Names = USUAL) 
         return []
     _report_damage(contents, shard, report, names)
     return _grouped(contents, path, shard, report, names)
+
+
+def _is_allowed(path: Path) -> bool:
+    with suppress(InputError):
+        check_inside(path)
+        return True
+    return False
 
 
 def _report_damage(contents: TarContents, shard: str, report: DataReport, names: Names) -> None:

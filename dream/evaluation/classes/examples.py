@@ -22,6 +22,7 @@ from dream.evaluation.classes.features import check_pooling, encoder_features
 from dream.evaluation.classes.pictures import CHUNK, choose_evenly
 from dream.evaluation.classes.settings import DRAWN_LABEL, DRAWN_LABELS, FeatureSettings
 from dream.evaluation.classes.sources import labelled_chunks
+from dream.evaluation.pieces import in_pieces
 from dream.model.pretrained import Pretrained
 
 STORED = "class"
@@ -66,9 +67,15 @@ def example_chunks(
 def featured(pretrained: Pretrained, chunks: Iterable[Examples], pooling: str) -> Examples:
     """Features (B, D) of the examples; pictures are dropped as soon as they are encoded."""
     check_pooling(pretrained, pooling)
-    return joined_examples(
-        Examples(encoder_features(pretrained, chunk.inputs, pooling), chunk.labels, chunk.classes) for chunk in chunks
-    )
+    answers = []
+
+    def inputs() -> Iterator[Tensor]:
+        for chunk in chunks:
+            answers.append((chunk.labels, chunk.classes))
+            yield chunk.inputs
+
+    pieces = in_pieces(inputs(), lambda images: {"features": encoder_features(pretrained, images, pooling)})
+    return joined_examples(Examples(piece["features"], *answer) for piece, answer in zip(pieces, answers, strict=True))
 
 
 def featured_splits(

@@ -4,7 +4,7 @@ Joint features are normalised. Encoder and patch features are the encoder's outp
 """
 
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor
@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import LabelledPictures
 from dream.evaluation.classes.settings import Pooling
+from dream.evaluation.pieces import in_pieces
 from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
 from dream.weights.finite import require_lengths, require_unit
@@ -30,12 +31,17 @@ def picture_features(pretrained: Pretrained, images: Tensor, mask_ratio: float, 
     config, model = pretrained.config.image, pretrained.model
     device = next(model.parameters()).device
     masked = num_masked(mask_ratio, config.num_tokens)
-    features = []
-    for chunk in images.split(CHUNK):
-        tokens = pretrained.image_tokenizer.tokenize(chunk).to(device)  # (b, N, D_tok)
-        mask = mask_from_order(sample_orders(len(chunk), config.num_tokens, generator), masked).to(device)  # (b, N)
-        features.append(model.image_features(model.encode(tokens, mask), mask).float().cpu())  # (b, E)
-    return require_unit(torch.cat(features), "the model's features of pictures")
+    chunks = images.split(CHUNK)
+    orders = [sample_orders(len(chunk), config.num_tokens, generator) for chunk in chunks]
+
+    def encoded(number: int) -> dict[str, Tensor]:
+        tokens = pretrained.image_tokenizer.tokenize(chunks[number]).to(device)  # (b, N, D_tok)
+        mask = mask_from_order(orders[number], masked).to(device)  # (b, N)
+        return {"features": model.image_features(model.encode(tokens, mask), mask).float().cpu()}  # (b, E)
+
+    numbers = range(len(chunks))
+    pieces = in_pieces(numbers, encoded) if len(chunks) > 1 else [encoded(number) for number in numbers]
+    return require_unit(torch.cat([piece["features"] for piece in pieces]), "the model's features of pictures")
 
 
 @torch.no_grad()
@@ -67,9 +73,16 @@ def labelled_features(
     pretrained: Pretrained, chunks: Iterable[LabelledPictures], pooling: str = "image"
 ) -> tuple[Tensor, Tensor]:
     """`encoder_features` (B, D) and labels (B,) of labelled pictures, which are dropped once encoded."""
-    pairs = [(encoder_features(pretrained, chunk.images, pooling), chunk.labels) for chunk in chunks]
-    assert pairs, "a set that was opened has a chunk"
-    return torch.cat([features for features, _ in pairs]), torch.cat([labels for _, labels in pairs])
+    labels = []
+
+    def images() -> Iterator[Tensor]:
+        for chunk in chunks:
+            labels.append(chunk.labels)
+            yield chunk.images
+
+    pieces = in_pieces(images(), lambda each: {"features": encoder_features(pretrained, each, pooling)})
+    assert pieces, "a set that was opened has a chunk"
+    return torch.cat([piece["features"] for piece in pieces]), torch.cat(labels)
 
 
 def pooled(pretrained: Pretrained, encoded: Tensor, pooling: str) -> Tensor:

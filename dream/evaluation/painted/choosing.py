@@ -5,7 +5,6 @@ choice at any step, by any score, among any smaller number of candidates is meas
 time, measured in the same pass, relative to one plain sample.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,7 +16,7 @@ from dream.errors import InputError, did_you_mean
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.choosing_measures import Otherwise, choosing_measures
-from dream.evaluation.painted.painting import decode_settings_of, paint_captions
+from dream.evaluation.painted.painting import decode_settings_of, painted_and_timed
 from dream.evaluation.painted.scored_candidates import scored_candidates
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
@@ -94,10 +93,9 @@ class ChoosingSettings(PaintingSettings, task="choosing"):
         }
         found = []
         for number, (name, changes) in enumerate(ways.items()):
-            begun = time.process_time()
             own = decode_settings_of(pretrained.config, settings.seed, **{**self.otherwise, **changes})
-            pictures = paint_captions(pretrained, some, own, within(progress, number / 3, (number + 1) / 3))
-            seconds = (time.process_time() - begun) / len(some)
+            pictures, taken = painted_and_timed(pretrained, some, own, within(progress, number / 3, (number + 1) / 3))
+            seconds = taken / len(some)
             verdict = judge.verdict(pictures, some)
             flags = {**verdict.attributes, "everything": verdict.right}
             flags["everything, nothing malformed"] = verdict.well_formed

@@ -7,7 +7,7 @@ comparisons have the same sizes and captions, so the bias of the Frechet distanc
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -27,6 +27,7 @@ from dream.evaluation.painted.encoders import JUDGE, OWN, ClipScorer, PictureEnc
 from dream.evaluation.painted.frechet import frechet_estimate, inception_scores, overlap
 from dream.evaluation.painted.inception import Inception, load_inception
 from dream.evaluation.painted.painting import decode_settings_of
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import HeldOutSettings, PaintingSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_of_averages, rate, two_set_mean, two_set_share
@@ -76,37 +77,27 @@ class GenerationSettings(PaintingSettings, HeldOutSettings, task="generation"):
         few pictures.
         """
         networks = _networks(pretrained, data, self)
-        pictures = _pictures(pretrained, data, self, seed, progress)
-        progress(PAINTED_SHARE, f"comparing {len(pictures.painted):,} pictures")
-        where = {"data": data, "pictures": len(pictures.painted), **self.otherwise}
+        asked, others = _real(pretrained, data, self)
+        batch = min(self.batch, -(-len(asked) // 2))
+        decode = decode_settings_of(pretrained.config, seed_of(seed, "generation"), **self.otherwise)
+        painted = _painted(pretrained, networks, asked, batch, decode, progress)
+        progress(PAINTED_SHARE, f"comparing {len(asked):,} pictures")
+        sets = [painted, *(_seen(pretrained, networks, real, batch) for real in (asked, others))]
+        where = {"data": data, "pictures": len(asked), **self.otherwise}
         measures = []
         if networks.inception is not None:
-            measures += _inception_measures(networks.inception, pictures, self.neighbours, where)
+            measures += _inception_measures(sets, self.neighbours, where)
         if networks.encoder is not None:
-            sets = [networks.encoder(images) for images in pictures.images]
             at = {**where, "encoder": networks.encoder_name}
-            measures += _distances("Frechet distance", sets, self.neighbours, at)
-        measures += _caption_measures(pretrained, networks, pictures, where, seed)
-        return [*measures, *self.said_in([_speed(pretrained, pictures, data)])]
+            measures += _distances("Frechet distance", [seen[ENCODED] for seen in sets], self.neighbours, at)
+        measures += _caption_measures(sets, where)
+        return [*measures, *self.said_in([_speed(pretrained, painted[TIMES].numpy(), data)])]
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """Three sets of n pictures each."""
-
-    painted: Tensor
-    """(n, 3, H, W) uint8, from the captions of `asked`."""
-    asked: Batch
-    """Real pictures with those captions."""
-    others: Batch
-    """Real pictures that both are compared with."""
-    times: NDArray[np.float64]
-    """(batches, 2): pictures painted, and seconds taken."""
-
-    @property
-    def images(self) -> tuple[Tensor, Tensor, Tensor]:
-        """The three sets, each (n, 3, H, W) uint8."""
-        return self.painted, self.asked.images, self.others.images
+ENCODED, INCEPTION, CLASSES, CLIP, ALIGNMENT, TIMES = "encoded", "inception", "classes", "clip", "alignment", "times"
+"""Names of what is kept of pictures: features (n, D) of the encoder and of the Inception, its class probabilities
+(n, C), CLIP scores and alignments (n,) with the captions, and of painted ones (batches, 2) pictures and seconds.
+"""
 
 
 @dataclass(frozen=True)
@@ -132,49 +123,78 @@ def _networks(pretrained: Pretrained, data: str, settings: GenerationSettings) -
     )
 
 
-def _pictures(
-    pretrained: Pretrained, data: str, settings: GenerationSettings, seed: int, progress: Progress
-) -> _Pictures:
+def _real(pretrained: Pretrained, data: str, settings: GenerationSettings) -> tuple[Batch, Batch]:
+    """Real pictures whose captions are painted, and those that both are compared with."""
     least = 2 * (settings.neighbours + 1)  # k neighbours and the picture itself, in each half
     batch = held_out_pictures(
         "generation", data, pretrained.config, 2 * settings.count, split=settings.split, least=least
     )
     count = len(batch) // 2
-    asked, others = part(batch, range(count)), part(batch, range(count, 2 * count))
-    # a model trained without text always reads the empty caption
-    prompts = asked.captions if pretrained.config.objective.text else ("",) * count
-    decode = decode_settings_of(pretrained.config, seed_of(seed, "generation"), **settings.otherwise)
-    painted, times = _painted(pretrained, prompts, min(settings.batch, -(-count // 2)), decode, progress)
-    return _Pictures(painted, asked, others, times)
+    return part(batch, range(count)), part(batch, range(count, 2 * count))
 
 
 def _painted(
-    pretrained: Pretrained, prompts: Sequence[str], batch: int, settings: DecodeSettings, progress: Progress
-) -> tuple[Tensor, NDArray[np.float64]]:
-    """Pictures (n, 3, H, W) uint8 of the prompts, and (batches, 2) pictures and seconds."""
-    painted, times = [], []
-    for first in range(0, len(prompts), batch):
-        progress(PAINTED_SHARE * first / len(prompts), f"painting {len(prompts):,} pictures")
-        captions, start = prompts[first : first + batch], time.perf_counter()
-        images = paint(pretrained, captions, settings, picture_ids=range(first, first + len(captions)))
-        painted.append(images.cpu())
-        times.append((len(captions), time.perf_counter() - start))
-    return torch.cat(painted), np.array(times)
+    pretrained: Pretrained, networks: _Networks, asked: Batch, batch: int, decode: DecodeSettings, progress: Progress
+) -> dict[str, Tensor]:
+    """What is seen in pictures painted from the captions of `asked`, and the times of painting."""
+    # a model trained without text always reads the empty caption
+    prompts = asked.captions if pretrained.config.objective.text else ("",) * len(asked)
+
+    def painted(rows: range) -> dict[str, Tensor]:
+        progress(PAINTED_SHARE * rows.start / len(prompts), f"painting {len(prompts):,} pictures")
+        own, start = prompts[rows.start : rows.stop], time.perf_counter()
+        images = paint(pretrained, own, decode, picture_ids=rows).cpu()
+        times = torch.tensor([[len(own), time.perf_counter() - start]], dtype=torch.float64)
+        return {**_look(pretrained, networks, images, asked.captions[rows.start : rows.stop]), TIMES: times}
+
+    return _joined(in_pieces(_batches(len(prompts), batch), painted))
 
 
-def _speed(pretrained: Pretrained, pictures: _Pictures, data: str) -> Measure:
-    speed = rate(pictures.times)
+def _seen(pretrained: Pretrained, networks: _Networks, real: Batch, batch: int) -> dict[str, Tensor]:
+    """What is seen in real pictures."""
+
+    def seen(rows: range) -> dict[str, Tensor]:
+        own = part(real, rows)
+        return _look(pretrained, networks, own.images, own.captions)
+
+    return _joined(in_pieces(_batches(len(real), batch), seen))
+
+
+def _look(pretrained: Pretrained, networks: _Networks, images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
+    """What all networks see in a batch of pictures (n, 3, H, W) uint8 with their captions."""
+    seen: dict[str, Tensor] = {}
+    if networks.inception is not None:
+        output = networks.inception.outputs(images)
+        seen |= {INCEPTION: output.features, CLASSES: output.probabilities}
+    if networks.encoder is not None:
+        seen[ENCODED] = networks.encoder(images)
+    if networks.clip is not None:
+        seen[CLIP] = networks.clip.scores(images, captions)
+    if pretrained.config.objective.contrastive_weight > 0:
+        unmasked = picture_features(pretrained, images, 0.0, generator("nothing is masked"))
+        seen[ALIGNMENT] = (unmasked * caption_features(pretrained, captions)).sum(1)
+    return seen
+
+
+def _batches(count: int, size: int) -> list[range]:
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
+def _joined(pieces: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    return {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _speed(pretrained: Pretrained, times: NDArray[np.float64], data: str) -> Measure:
     device = next(pretrained.model.parameters()).device.type
-    where = {"data": data, "batch": int(pictures.times[0, 0]), "device": device}
-    return Measure("generation", "pictures painted a second", where, speed)
+    where = {"data": data, "batch": int(times[0, 0]), "device": device}
+    return Measure("generation", "pictures painted a second", where, rate(times))
 
 
-def _inception_measures(inception: Inception, pictures: _Pictures, k: int, where: dict[str, Any]) -> list[Measure]:
-    outputs = [inception.outputs(images) for images in pictures.images]
+def _inception_measures(sets: Sequence[Mapping[str, Tensor]], k: int, where: dict[str, Any]) -> list[Measure]:
     at = {**where, "encoder": "inception"}
-    measures = _distances("FID", [output.features for output in outputs], k, at)
-    for name, output in zip(("", REAL), outputs, strict=False):
-        measures += _inception_score(name, output.probabilities, where)
+    measures = _distances("FID", [seen[INCEPTION] for seen in sets], k, at)
+    for name, seen in zip(("", REAL), sets, strict=False):
+        measures += _inception_score(name, seen[CLASSES], where)
     return measures
 
 
@@ -221,18 +241,13 @@ def _distances(distance: str, sets: Sequence[Tensor], k: int, where: dict[str, A
     return measures
 
 
-def _caption_measures(
-    pretrained: Pretrained, networks: _Networks, pictures: _Pictures, where: dict[str, Any], seed: int
-) -> list[Measure]:
+def _caption_measures(sets: Sequence[Mapping[str, Tensor]], where: dict[str, Any]) -> list[Measure]:
     """Agreement of painted and real pictures with the captions that were painted."""
-    captions, measures = pictures.asked.captions, []
-    for name, images in (("", pictures.painted), (REAL, pictures.asked.images)):
-        if networks.clip is not None:
-            scores = networks.clip.scores(images, captions).numpy()
-            measures.append(Measure("generation", f"{name}CLIP score", where, mean(scores)))
-        if pretrained.config.objective.contrastive_weight > 0:
-            unmasked = picture_features(pretrained, images, 0.0, generator(seed, "generation"))
-            cosines = (unmasked * caption_features(pretrained, captions)).sum(1).numpy()
-            estimate = mean(cosines, least=-1, most=1)
+    measures = []
+    for name, seen in zip(("", REAL), sets, strict=False):
+        if CLIP in seen:
+            measures.append(Measure("generation", f"{name}CLIP score", where, mean(seen[CLIP].numpy())))
+        if ALIGNMENT in seen:
+            estimate = mean(seen[ALIGNMENT].numpy(), least=-1, most=1)
             measures.append(Measure("generation", f"{name}alignment with the caption", where, estimate))
     return measures

@@ -24,7 +24,8 @@ from dream.decoding.state import DecodeState, start_state
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.choices import value_of_choice
-from dream.evaluation.painted.painting import ROWS, decode_settings_of
+from dream.evaluation.painted.painting import batches_of, decode_settings_of
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_difference, mean_share, ordered_pairs, ratio_share
@@ -88,21 +89,27 @@ def completions(
     decode = decode_settings_of(
         pretrained.config, seed, **settings.otherwise, candidates=settings.candidates, selection="none"
     )
-    size = max(1, ROWS // settings.candidates)
-    right, well_formed, step, decoded = [], [], 0, 0.0
-    for first in range(0, len(prompts), size):
-        batch = prompts[first : first + size]
-        decoding = _ForkedDecoding(pretrained, batch, decode, range(first, first + len(batch)))
+
+    def finished(rows: range) -> dict[str, Tensor]:
+        batch = [prompts[row] for row in rows]
+        decoding = _ForkedDecoding(pretrained, batch, decode, rows)
         state, step, decoded = decoding.until(share)
         captions = [prompt for prompt in batch for _ in range(settings.candidates)]
         verdicts = []
         for number, tokens in enumerate(decoding.finished(state, count)):
-            progress((first + len(batch) * number / count) / len(prompts), "finishing partial pictures")
+            progress((rows.start + len(batch) * number / count) / len(prompts), "finishing partial pictures")
             verdicts.append(judge.verdict(pretrained.image_tokenizer.to_pixels(tokens).cpu(), captions))
         shape = (len(batch), settings.candidates, count)
-        right.append(torch.stack([v.right for v in verdicts], 1).view(shape).numpy())
-        well_formed.append(torch.stack([v.well_formed for v in verdicts], 1).view(shape).numpy())
-    return Completions(step, decoded, np.concatenate(right), np.concatenate(well_formed))
+        return {
+            "step": torch.tensor(step),
+            "decoded": torch.tensor(decoded, dtype=torch.float64),
+            "right": torch.stack([v.right for v in verdicts], 1).view(shape),
+            "well_formed": torch.stack([v.well_formed for v in verdicts], 1).view(shape),
+        }
+
+    batches = in_pieces(batches_of(prompts, decode), finished)
+    right, well_formed = (torch.cat([batch[name] for batch in batches]).numpy() for name in ("right", "well_formed"))
+    return Completions(int(batches[-1]["step"]), float(batches[-1]["decoded"]), right, well_formed)
 
 
 class _ForkedDecoding:

@@ -28,6 +28,7 @@ from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.painting import ROWS, decode_settings_of
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import HeldOutSettings, PaintingSettings, at_least
 from dream.evaluation.statistics import Measure, mean, share
@@ -134,16 +135,17 @@ def _painted(
 ) -> Tensor:
     """(B, 3, H, W) in [0, 1]: the pictures with the cells that are not kept painted from the texts."""
     device = next(pretrained.model.parameters()).device
-    pictures = []
-    for start in range(0, len(batch), rows):
+
+    def painted(start: int) -> dict[str, Tensor]:
         part = slice(start, start + rows)
         given = keep_tokens(pretrained.image_tokenizer, batch.images[part], kept)
         given = given._replace(tokens=given.tokens.to(device), kept=kept.to(device))
         ids = range(len(batch))[part]
         records = paint_batches(pretrained, PaintPlan(texts[part], settings, ids, rows), given=given)
         decoded = collect(record for _, record in records)
-        pictures.append(pretrained.image_tokenizer.to_pixels(decoded.tokens[:, 0]).float().cpu())
-    return torch.cat(pictures)
+        return {"pictures": pretrained.image_tokenizer.to_pixels(decoded.tokens[:, 0]).float().cpu()}
+
+    return torch.cat([piece["pictures"] for piece in in_pieces(range(0, len(batch), rows), painted)])
 
 
 def _mean_colour(truth: Tensor, kept: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Painting for `prompts`, `selection` and `headroom`: with the model's own settings, in batches."""
 
+import time
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import Any
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.decoding.decode import collect
-from dream.decoding.paint import PaintPlan, paint_batches
+from dream.decoding.paint import paint_iter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.model.pretrained import Pretrained
 
@@ -24,32 +25,48 @@ def decode_settings_of(config: DreamConfig, seed: int, **changes: Any) -> Decode
     return DecodeSettings.of(config.decode, seed=seed, **changes)
 
 
-def records_by_batch(
+def batches_of(captions: Sequence[str], settings: DecodeSettings) -> list[range]:
+    """Numbers of the captions, batch by batch of ROWS pictures each."""
+    size = max(1, ROWS // settings.candidates)
+    return [range(first, min(first + size, len(captions))) for first in range(0, len(captions), size)]
+
+
+def batch_records(
     pretrained: Pretrained,
     captions: Sequence[str],
     settings: DecodeSettings,
+    rows: range,
     *,
     scored: bool = False,
     progress: Progress = quiet,
-) -> Iterator[tuple[Sequence[str], Iterator[StepRecord]]]:
-    """Batches of captions for ROWS pictures each, with the records of decoding them.
+) -> Iterator[StepRecord]:
+    """Records of decoding the captions of these rows.
 
     Picture i is drawn from (settings.seed, i), whatever its batch. `scored` fills every record's alignment, which costs
-    an extra encoder pass only for the finished picture. Consume the records of a batch before taking the next batch.
+    an extra encoder pass only for the finished picture.
     """
-    size = max(1, ROWS // settings.candidates)
-    plan = PaintPlan(captions, settings, range(len(captions)), size)
-    records = paint_batches(pretrained, plan, scored="all" if scored else "choices")
-    for first, batch in groupby(records, key=lambda pair: pair[0]):
-        progress(first / len(captions), f"painting {settings.candidates} x {len(captions):,} pictures")
-        yield captions[first : first + size], (record for _, record in batch)
+    progress(rows.start / len(captions), f"painting {settings.candidates} x {len(captions):,} pictures")
+    own = [captions[row] for row in rows]
+    return paint_iter(pretrained, own, settings, picture_ids=rows, scored="all" if scored else "choices")
 
 
 def paint_captions(
     pretrained: Pretrained, captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
 ) -> Tensor:
     """(B, 3, H, W) in [0, 1]: one picture per caption; with several candidates, the selected one."""
-    batches = records_by_batch(pretrained, captions, settings, progress=progress)
-    return torch.cat(
-        [pretrained.image_tokenizer.to_pixels(collect(records).tokens[:, 0]).cpu() for _, records in batches]
-    )
+    return painted_and_timed(pretrained, captions, settings, progress)[0]
+
+
+def painted_and_timed(
+    pretrained: Pretrained, captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
+) -> tuple[Tensor, float]:
+    """As `paint_captions`, and the CPU seconds that it took, whoever painted them."""
+
+    def painted(rows: range) -> dict[str, Tensor]:
+        begun = time.process_time()
+        collected = collect(batch_records(pretrained, captions, settings, rows, progress=progress))
+        pictures = pretrained.image_tokenizer.to_pixels(collected.tokens[:, 0]).cpu()
+        return {"pictures": pictures, "seconds": torch.tensor(time.process_time() - begun, dtype=torch.float64)}
+
+    pieces = in_pieces(batches_of(captions, settings), painted)
+    return torch.cat([piece["pictures"] for piece in pieces]), sum(float(piece["seconds"]) for piece in pieces)

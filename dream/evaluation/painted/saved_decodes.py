@@ -73,17 +73,28 @@ def saved_decodes(
 
     Picture i is drawn from (settings.seed, i). `settings` must finish all candidates, in one order per prompt.
     """
+    for rows in saved_rows(prompts, settings):
+        yield rows, saved_batch(pretrained, prompts, settings, rows, progress)
+
+
+def saved_rows(prompts: Sequence[str], settings: DecodeSettings) -> list[range]:
+    """Numbers of the prompts, batch by batch."""
+    size = max(1, PICTURES // settings.candidates)
+    return [range(first, min(first + size, len(prompts))) for first in range(0, len(prompts), size)]
+
+
+def saved_batch(
+    pretrained: Pretrained, prompts: Sequence[str], settings: DecodeSettings, rows: range, progress: Progress = quiet
+) -> SavedBatch:
+    """One of the batches of `saved_decodes`, by its rows."""
     assert settings.selection == "none" and settings.orders == "shared", "a saved decode finishes all candidates"
-    folder, size = saved_folder(pretrained, prompts, settings), max(1, PICTURES // settings.candidates)
-    for first in range(0, len(prompts), size):
-        rows = range(first, min(first + size, len(prompts)))
-        progress(first / len(prompts), f"decoding {settings.candidates} x {len(prompts):,} pictures")
-        path = folder / f"{first:05d}.safetensors"
-        batch = _read(path)
-        if batch is None:
-            batch = _decoded(pretrained, [prompts[i] for i in rows], settings, rows)
-            _write(path, batch)
-        yield rows, batch
+    progress(rows.start / len(prompts), f"decoding {settings.candidates} x {len(prompts):,} pictures")
+    path = saved_folder(pretrained, prompts, settings) / f"{rows.start:05d}.safetensors"
+    batch = _read(path)
+    if batch is None:
+        batch = _decoded(pretrained, [prompts[i] for i in rows], settings, rows)
+        _write(path, batch)
+    return batch
 
 
 def partial_steps(

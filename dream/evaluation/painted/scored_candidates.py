@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dream.decoding.critic import AnyCritic, critic_path, load_critic
 from dream.decoding.scores import SCORES
 from dream.decoding.selection import DecodeSettings
 from dream.evaluation.judging.interface import PictureJudge
-from dream.evaluation.painted.saved_decodes import PartialStep, SavedBatch, partial_steps, saved_decodes
+from dream.evaluation.painted.saved_decodes import PartialStep, SavedBatch, partial_steps, saved_batch, saved_rows
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.model.pretrained import Pretrained
 
@@ -101,11 +104,33 @@ def scored_candidates(
     path = critic_path(pretrained) if "critic" in names else None
     critic = None if path is None else load_critic(path)
     measured = [name for name in names if name != "critic" or critic is not None]
-    parts = [
-        _scored(pretrained, judge, [prompts[i] for i in rows], rows, settings, batch, (measured, shares, critic))
-        for rows, batch in saved_decodes(pretrained, prompts, settings, progress)
-    ]
-    return _joined(parts)
+
+    def scored(rows: range) -> dict[str, Tensor]:
+        batch = saved_batch(pretrained, prompts, settings, rows, progress)
+        own = [prompts[i] for i in rows]
+        return _tensors(_scored(pretrained, judge, own, rows, settings, batch, (measured, shares, critic)))
+
+    return _joined([_from_tensors(piece) for piece in in_pieces(saved_rows(prompts, settings), scored)])
+
+
+def _tensors(found: ScoredCandidates) -> dict[str, Tensor]:
+    """All that was found of a batch, as a piece of the work (`pieces.py`)."""
+    arrays: dict[str, NDArray[Any]] = {"grade": found.grade, "step": found.seconds.step, "encode": found.seconds.encode}
+    groups: dict[str, Mapping[str, NDArray[Any]]] = {"scores": found.scores, "outcomes": found.outcomes}
+    for group, named in {**groups, "seconds": found.seconds.scores}.items():
+        arrays |= {f"{group}/{name}": array for name, array in named.items()}
+    steps, decoded = torch.tensor(found.steps), torch.tensor(found.decoded, dtype=torch.float64)
+    return {"steps": steps, "decoded": decoded, **{name: torch.from_numpy(array) for name, array in arrays.items()}}
+
+
+def _from_tensors(piece: Mapping[str, Tensor]) -> ScoredCandidates:
+    def group(name: str) -> dict[str, NDArray[Any]]:
+        return {key.partition("/")[2]: each.numpy() for key, each in piece.items() if key.startswith(f"{name}/")}
+
+    seconds = Seconds(piece["step"].numpy(), piece["encode"].numpy(), group("seconds"))
+    steps, decoded = tuple(piece["steps"].tolist()), tuple(piece["decoded"].tolist())
+    grade = piece["grade"].numpy()
+    return ScoredCandidates(steps, decoded, group("scores"), group("outcomes"), grade, seconds, [seconds.plain])
 
 
 def _scored(

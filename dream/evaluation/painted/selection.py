@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from dream.data.sources import open_source
 from dream.decoding.selection import DecodeSettings
@@ -18,7 +20,8 @@ from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.painted.candidates import HEADLINE, MARKED, Candidates, Longer
 from dream.evaluation.painted.outcomes import selection_measures
-from dream.evaluation.painted.painting import decode_settings_of, paint_captions, records_by_batch
+from dream.evaluation.painted.painting import batch_records, batches_of, decode_settings_of, paint_captions
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import UP_TO_1, PaintingSettings, at_least
 from dream.evaluation.statistics import Measure
@@ -87,31 +90,40 @@ def candidate_scores(
 
     This takes the time of the task; the rest is arithmetic.
     """
-    painted = records_by_batch(pretrained, prompts, settings, scored=True, progress=progress)
-    batches = [_scored(pretrained, judge, batch, records) for batch, records in painted]
+
+    def scored(rows: range) -> dict[str, Tensor]:
+        records = batch_records(pretrained, prompts, settings, rows, scored=True, progress=progress)
+        return _scored(pretrained, judge, [prompts[row] for row in rows], records)
+
+    batches = in_pieces(batches_of(prompts, settings), scored)
     flags: dict[str, Any] = {}
     if judge is not None:
-        flags = {n: np.concatenate([getattr(b, n) for b in batches]) for n in ("right", "well_formed")}
-    scores = np.concatenate([b.scores for b in batches], axis=1)
-    return Candidates(scores, batches[0].steps, batches[0].decoded, **flags)
+        flags = {name: torch.cat([batch[name] for batch in batches]).numpy() for name in ("right", "well_formed")}
+    scores = torch.cat([batch["scores"] for batch in batches], dim=1).numpy()
+    return Candidates(scores, tuple(batches[0]["steps"].tolist()), tuple(batches[0]["decoded"].tolist()), **flags)
 
 
 def _scored(
     pretrained: Pretrained, judge: PictureJudge | None, prompts: Sequence[str], records: Iterator[StepRecord]
-) -> Candidates:
+) -> dict[str, Tensor]:
+    """Fields of `Candidates` for the prompts of a batch."""
     scores, steps, decoded = [], [], []
     for record in records:
         assert record.alignment is not None
-        scores.append(record.alignment.view(len(prompts), -1).float().cpu().numpy())  # rows are prompt-major
+        scores.append(record.alignment.view(len(prompts), -1).float().cpu())  # rows are prompt-major
         steps.append(record.step + 1)
         decoded.append(record.decoded_fraction)
-    candidates = Candidates(np.stack(scores), tuple(steps), tuple(decoded))
+    candidates = {
+        "scores": torch.stack(scores),
+        "steps": torch.tensor(steps),
+        "decoded": torch.tensor(decoded, dtype=torch.float64),
+    }
     if judge is None:
         return candidates
     pictures = pretrained.image_tokenizer.to_pixels(record.tokens).cpu()  # (P K, 3, H, W), of the last step
     verdict = judge.verdict(pictures, [p for p in prompts for _ in range(len(pictures) // len(prompts))])
-    right, well_formed = (flags.view(len(prompts), -1).numpy() for flags in (verdict.right, verdict.well_formed))
-    return replace(candidates, right=right, well_formed=well_formed)
+    right, well_formed = (flags.view(len(prompts), -1) for flags in (verdict.right, verdict.well_formed))
+    return {**candidates, "right": right, "well_formed": well_formed}
 
 
 def longer_samples(

@@ -13,6 +13,7 @@ from dream.model.dream import Dream
 from dream.model.latents import PixelTokenizer
 from dream.model.pretrained import Pretrained
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 
 SIZE, PATCH = 16, 4  # 16 tokens of 48 numbers
 PROMPTS = ("a red circle", "a large blue square", "a green circle above a red square")
@@ -117,7 +118,7 @@ def save_run(pretrained: Pretrained, run: Path) -> Path:
     """A run folder with one checkpoint of the model."""
     run.mkdir(parents=True)
     (run / "config.json").write_text(json.dumps({"config": pretrained.config.to_dict()}))
-    weights = checkpoint.model_tensors(pretrained.model)
+    weights = model_tensors(pretrained.model)
     averaged = {name: weights[name] for name, _ in pretrained.model.named_parameters()}
     state = checkpoint.TrainingState(1, pretrained.config, "shapes", None)
     checkpoint.save_checkpoint(run, state, {"model": weights, "ema": averaged}, pretrained.tokenizer)

@@ -21,6 +21,7 @@ from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, TASKS, Task
 from dream.presets import preset
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 from tests.dream.evaluation.evaluation_small import small_pretrained
 from tests.dream.training.training_small import write_pictures
 
@@ -28,7 +29,7 @@ from tests.dream.training.training_small import write_pictures
 def save(folder, pretrained, config=None):
     """A checkpoint of the model."""
     state = checkpoint.TrainingState(3, config or pretrained.config, "shapes", None)
-    tensors = checkpoint.model_tensors(pretrained.model)
+    tensors = model_tensors(pretrained.model)
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
     checkpoint.write_checkpoint(folder, state, {"model": tensors, "ema": averages}, pretrained.tokenizer)
     return folder

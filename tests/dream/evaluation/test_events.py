@@ -33,6 +33,7 @@ from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.task_thread import TaskThread
 from dream.evaluation.tasks import Task
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
 KNN = Question("demo", "knn", "shapes")
@@ -205,7 +206,7 @@ def request_for(tmp_path, monkeypatch):
     """Makes a request to a small model for some tasks."""
     monkeypatch.setattr(session, "AT_WORK_SECONDS", 0.05)
     pretrained = small_pretrained(None)
-    tensors = checkpoint.model_tensors(pretrained.model)
+    tensors = model_tensors(pretrained.model)
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
     state = checkpoint.TrainingState(3, pretrained.config, "shapes", None)
     checkpoint.write_checkpoint(tmp_path / "m", state, {"model": tensors, "ema": averages}, pretrained.tokenizer)

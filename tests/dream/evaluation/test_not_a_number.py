@@ -17,8 +17,9 @@ from dream.evaluation.session import EvaluationRequest, evaluate
 from dream.evaluation.statistics import Estimate, Measure
 from dream.evaluation.tasks import TASKS
 from dream.pretrained import load_pretrained
-from dream.training.checkpoint import TrainingState, model_tensors, write_checkpoint
-from dream.training.export import export
+from dream.publishing.export import export
+from dream.training.checkpoint import TrainingState, write_checkpoint
+from dream.training.live_tensors import model_tensors
 from dream.weights.finite import count_nonfinite, require_finite, require_lengths, require_unit
 from tests.dream.evaluation.evaluation_small import small_config, small_pretrained
 

@@ -17,6 +17,7 @@ from dream.errors import InputError, RunError
 from dream.model.dream import Dream
 from dream.pretrained import load_pretrained
 from dream.training import checkpoint as ckpt
+from dream.training import live_tensors as live
 from dream.training.optim import Ema, build_optimizers
 from tests.dream.training.training_small import small_config
 
@@ -45,9 +46,9 @@ def write(run: Path, config: DreamConfig, tokenizer: CaptionTokenizer, step: int
     for optimizer in optimizers:
         optimizer.step()
     tensors = {
-        "model": ckpt.model_tensors(model),
-        "ema": ckpt.named_tensors(ema.names, ema.averages),
-        "optimizer": ckpt.optimizer_tensors(model, optimizers),
+        "model": live.model_tensors(model),
+        "ema": dict(zip(ema.names, ema.averages, strict=True)),
+        "optimizer": live.optimizer_tensors(model, optimizers),
     }
     state = ckpt.TrainingState(step, config, "shapes", {"batch": step}, loss)
     return ckpt.save_checkpoint(run, state, tensors, tokenizer)
@@ -59,9 +60,9 @@ def test_what_is_written_comes_back_to_the_bit(tmp_path, config, tokenizer):
     assert ckpt.read_state(folder) == ckpt.TrainingState(7, config, "shapes", {"batch": 7}, 0.5)
     model = Dream(config)
     optimizers = build_optimizers(model, config.train)
-    ckpt.copy_tensors(folder, "model", model.state_dict())
-    ckpt.restore_optimizers(folder, model, optimizers)
-    for name, there in (("model", ckpt.model_tensors(model)), ("optimizer", ckpt.optimizer_tensors(model, optimizers))):
+    live.copy_tensors(folder, "model", model.state_dict())
+    live.restore_optimizers(folder, model, optimizers)
+    for name, there in (("model", live.model_tensors(model)), ("optimizer", live.optimizer_tensors(model, optimizers))):
         stored = ckpt.read_tensors(folder, name)
         assert stored.keys() == there.keys()
         assert all(torch.equal(stored[key], there[key]) for key in stored)
@@ -191,13 +192,13 @@ def test_another_configuration_is_refused_by_key(tmp_path, config):
 def test_tensors_that_do_not_fit_are_listed(tmp_path, config, tokenizer):
     folder = write(tmp_path, config, tokenizer, 1)
     with pytest.raises(InputError, match=r"missing \['other'\].*logit_scale.*shape \['joint.maps'\]"):
-        ckpt.copy_tensors(folder, "ema", {"other": torch.zeros(1), "joint.maps": torch.zeros(1)})
+        live.copy_tensors(folder, "ema", {"other": torch.zeros(1), "joint.maps": torch.zeros(1)})
 
 
 def test_moments_of_an_unknown_parameter_are_refused(tmp_path, config, tokenizer):
     folder = write(tmp_path, config, tokenizer, 1)
     with pytest.raises(InputError, match="not trained here"):
-        ckpt.restore_optimizers(folder, nn.Linear(2, 2), [])
+        live.restore_optimizers(folder, nn.Linear(2, 2), [])
 
 
 def test_later_checkpoints_are_set_aside_not_lost(tmp_path, config, tokenizer):

@@ -15,11 +15,11 @@ import pytest
 
 from dream.errors import InputError
 from dream.training import run_log
-from dream.training.checkpoint import latest_checkpoint, read_state
+from dream.training.checkpoint import is_in_parts, latest_checkpoint, read_state
 from dream.training.launchers import Launcher, find_launcher, follow, launcher_precision
 from dream.training.request import TrainRequest
 from tests.dream.data.test_sources import members, write_tar
-from tests.dream.training.training_small import settings, small_config
+from tests.dream.training.training_small import run_training, settings, small_config
 
 ROOT = Path(__file__).parents[3]
 PAGES = ("README.md", "docs/cluster.md")
@@ -44,8 +44,14 @@ def blocks(page: str) -> list[str]:
 def launch_lines() -> list[str]:
     """Lines of the pages that start several ranks, each once."""
     lines = [line.strip() for page in PAGES for block in blocks(page) for line in block.splitlines()]
-    kept = [line for line in lines if line.startswith(STARTS) and "--data" in line]
+    kept = [line for line in lines if line.startswith(STARTS) and " train " in line]
     return list(dict.fromkeys(line for line in kept if not line.startswith("dream train") or "--devices" in line))
+
+
+def lines_with(model: str) -> list[str]:
+    """Commands of the pages that open a trained model."""
+    lines = [line.strip() for page in PAGES for block in blocks(page) for line in block.splitlines()]
+    return list(dict.fromkeys(line for line in lines if f"--model {model} " in line))
 
 
 def slurm_script() -> str:
@@ -55,9 +61,10 @@ def slurm_script() -> str:
 
 def smaller(line: str, port: int, node: int = 0) -> str:
     """The line with a model and a number of devices for this machine."""
+    config = small_config(optimizer="adamw") if "fsdp" in line else small_config()
     each = "1" if "--nnodes" in line or "--num-nodes" in line else "2"
     for pattern, replacement in (
-        ("--preset base", "--preset tiny --set " + " ".join(f"'{each}'" for each in settings(small_config())[1:])),
+        ("--preset (base|giant)", "--preset tiny --set " + " ".join(f"'{each}'" for each in settings(config)[1:])),
         (r"--total-steps 100000", f"--total-steps {STEPS}"),
         (r"\{00000\.\.01242\}", "{00000..00001}"),
         (r"(--devices|--nproc-per-node) 8", rf"\1 {each}"),
@@ -115,13 +122,14 @@ def finish(processes: "list[subprocess.Popen[bytes]]", place: Path) -> str:
     return said
 
 
-def check_run(place: Path, said: str) -> None:
+def check_run(place: Path, said: str, name: str = "base", strategy: str = "DDPStrategy") -> None:
     """One training of two ranks ran to its end."""
-    beat, record = run_log.read_heartbeat(place / "runs/base"), run_log.read_record(place / "runs/base")
+    run = place / "runs" / name
+    beat, record = run_log.read_heartbeat(run), run_log.read_record(run)
     assert beat is not None and (beat.status, beat.step) == ("finished", STEPS), said
-    assert record["ranks"] == 2 and record["strategy"] == "DDPStrategy"
+    assert record["ranks"] == 2 and record["strategy"] == strategy
     assert record["config"]["train"]["precision"] == "bf16-mixed"
-    assert read_state(latest_checkpoint(place / "runs/base")).step == STEPS
+    assert read_state(latest_checkpoint(run)).step == STEPS
     assert said.count(f"trained to step {STEPS}") == 1 and "Traceback" not in said
 
 
@@ -133,13 +141,37 @@ def test_the_pages_have_lines_of_every_launcher():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", [line for line in launch_lines() if not line.startswith("srun")])
+@pytest.mark.parametrize(
+    "line", [each for each in launch_lines() if not each.startswith("srun") and "fsdp" not in each]
+)
 def test_a_launch_line_works_as_printed(place, line):
     port, nodes = free_port(), 2 if "--nnodes" in line or "--num-nodes" in line else 1
     started = [
         shell(smaller(line, port, node), place, f"node{node}", JOB_COMPLETION_INDEX=str(node)) for node in range(nodes)
     ]
     check_run(place, finish(started, place))
+
+
+@pytest.mark.slow
+def test_a_sharded_training_and_what_opens_it_work_as_printed(place):
+    (line,) = [line for line in launch_lines() if "fsdp" in line]
+    check_run(
+        place, finish([shell(smaller(line, free_port()), place, "train")], place), "giant", "ModelParallelStrategy"
+    )
+    assert is_in_parts(latest_checkpoint(place / "runs/giant"), "optimizer")
+    opening = lines_with("runs/giant")
+    assert [line.split()[1] for line in opening] == ["decode", "export"]
+    for number, each in enumerate(opening):
+        finish([shell(each, place, f"open{number}")], place)
+    assert (place / "sheet.png").is_file() and (place / "giant-model/model.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_an_evaluation_on_many_ranks_works_as_printed(place):
+    (line,) = [line for line in lines_with("runs/base") if " evaluate " in line]
+    run_training(place / "runs/base", small_config())
+    said = finish([shell(smaller(line, 0).replace("count=30000", "count=8"), place, "log")], place)
+    assert said.count("generation") and (place / "results/base.json").is_file()
 
 
 @pytest.mark.slow

@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.exit_codes import exit_code
 from dream.presets import tiny
-from dream.training.checkpoint import latest_checkpoint
+from dream.training.checkpoint import latest_checkpoint, read_tensors
 from dream.training.loop import TrainResult, train
 from dream.training.request import TrainRequest
 
@@ -96,7 +95,7 @@ def _one_rank(rank: int, world: int, port: int, request: dict[str, Any]) -> None
 
 def weights(run: Path, name: str = "model") -> dict[str, Tensor]:
     """Tensors of the run's newest checkpoint."""
-    return load_file(latest_checkpoint(run) / f"{name}.safetensors")
+    return read_tensors(latest_checkpoint(run), name)
 
 
 def command(*arguments: str) -> list[str]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.model.dream import Dream
-from dream.training.checkpoint import TrainingState, model_tensors, named_tensors, save_checkpoint
+from dream.training.checkpoint import TrainingState, save_checkpoint
+from dream.training.live_tensors import model_tensors
 from dream.training.run_log import RunLog
 from workbench.work import Work
 
@@ -73,7 +74,7 @@ def write_run(folder: Path, config: DreamConfig, tokenizer: CaptionTokenizer, st
         model = Dream(config)
         tensors = {
             "model": model_tensors(model),
-            "ema": named_tensors(*zip(*((n, p + 0.01) for n, p in model.named_parameters()), strict=True)),
+            "ema": {name: (p + 0.01).detach() for name, p in model.named_parameters()},
             "optimizer": _moments(model, step),
         }
         state = TrainingState(step, config, "shapes", None, validation_loss=0.25)

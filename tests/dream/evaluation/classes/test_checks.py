@@ -24,6 +24,7 @@ from dream.evaluation.results import read_results, write_results
 from dream.evaluation.session import EvaluationRequest, evaluate
 from dream.evaluation.tasks import TASKS
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 from tests.dream.evaluation.classes.labelled_small import write_class, write_set
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
@@ -190,7 +191,7 @@ def test_zero_shot_refuses_wnids(pretrained, tmp_path):
 def request_for(tmp_path):
     """Makes a request for nearest neighbours on a folder."""
     pretrained = small_pretrained(None)
-    tensors = checkpoint.model_tensors(pretrained.model)
+    tensors = model_tensors(pretrained.model)
     averages = {name: tensors[name] for name, _ in pretrained.model.named_parameters()}
     state = checkpoint.TrainingState(3, pretrained.config, "shapes", None)
     checkpoint.write_checkpoint(tmp_path / "m", state, {"model": tensors, "ema": averages}, pretrained.tokenizer)

@@ -133,11 +133,14 @@ def test_fid_and_inception_score_come_with_an_inception(pretrained, monkeypatch)
     class Blind:
         """Features are the mean colours; every picture is of its own class."""
 
+        seen = 0
+
         def to(self, device):
             return self
 
         def outputs(self, images):
-            return InceptionOutput(images.float().mean((2, 3)), torch.eye(len(images)))
+            self.seen += len(images)
+            return InceptionOutput(images.float().mean((2, 3)), torch.eye(100)[self.seen - len(images) : self.seen])
 
     monkeypatch.setattr(task, "load_inception", lambda path: Blind())
     settings = GenerationSettings(count=20, inception="weights.pth")

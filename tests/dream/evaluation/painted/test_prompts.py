@@ -84,7 +84,7 @@ def test_a_painted_picture_does_not_depend_on_its_batch(pretrained, monkeypatch)
 
 def test_one_candidate_is_painted_as_decode_paints_it(pretrained):
     settings = painting.decode_settings_of(pretrained.config, 0)
-    _, records = next(painting.records_by_batch(pretrained, captions(2), settings))
+    records = painting.batch_records(pretrained, captions(2), settings, range(2))
     direct = paint_iter(pretrained, captions(2), settings, picture_ids=range(2))
     torch.testing.assert_close(collect(records).tokens, collect(direct).tokens)
 
