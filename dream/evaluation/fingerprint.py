@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dream.config import DreamConfig
+from dream.data.content import leads_out
 from dream.data.emoji.corpus import is_emoji
 from dream.data.emoji.table import VERSION
 from dream.data.matlab import is_matlab
@@ -60,7 +61,8 @@ def _files_in(root: Path) -> Iterator[Path]:
             subfolders.clear()
             continue
         walked.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        entered = (name for name in subfolders if not (name.startswith(".") or leads_out(Path(directory, name))))
+        subfolders[:] = sorted(entered)
         yield from (Path(directory, name) for name in sorted(names) if not name.startswith("."))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from google_crc32c import value as crc32c
 
 from dream.data.cache.layout import ATTRIBUTES, TEXT
+from dream.data.content import check_inside
 from dream.errors import InputError
 from dream.json_text import read_json_object
 
@@ -67,6 +68,7 @@ def _table(array: str) -> _Table:
         shape, dtype = tuple(about["shape"]), np.dtype(about["data_type"])
         path = Path(array).joinpath("c", *("0" for _ in shape))
         size = 16 * shape[0]
+        check_inside(path)
         with path.open("rb") as file:
             file.seek(-size - _CRC, 2)
             content = file.read()

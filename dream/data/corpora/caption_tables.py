@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from dream.data.content import leads_out
 from dream.data.formats import METADATA_FILES, ending_of, is_hidden
 from dream.plain_text import printable
 
@@ -42,5 +43,5 @@ def _tables(folder: Path, depth: int) -> Iterator[Path]:
         yield from (folder / name for name in files if _NAME.search(name.lower()) or ending_of(name) == ".csv")
     if depth:
         for entry in inner:
-            if entry.is_dir():
+            if entry.is_dir() and not leads_out(entry.path):
                 yield from _tables(Path(entry.path), depth - 1)

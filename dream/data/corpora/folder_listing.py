@@ -14,7 +14,7 @@ from pathlib import Path
 
 from dream.data import report as kinds
 from dream.data.captions import Names, decode_caption, first_usable, json_caption
-from dream.data.content import MOST_CAPTION, MOST_PICTURE, read_data
+from dream.data.content import MOST_CAPTION, check_inside, read_sample
 from dream.data.corpora.metadata import Metadata, metadata_in
 from dream.data.formats import JSON_ENDING, OTHER_PICTURES, ending_of, is_hidden, not_decoded
 from dream.data.samples import BadSample
@@ -38,7 +38,7 @@ class FileRow:
 
     def picture(self) -> bytes:
         """Reads the picture's file."""
-        return _content(self.path, kinds.BROKEN_PICTURE)
+        return read_sample(self.path, kinds.BROKEN_PICTURE)
 
     def caption(self) -> str:
         """The cleaned caption: the first usable one."""
@@ -49,7 +49,7 @@ class FileRow:
             raise source
         if isinstance(source, str):
             return source
-        content = _content(source, kinds.BROKEN_CAPTION)
+        content = read_sample(source, kinds.BROKEN_CAPTION, MOST_CAPTION)
         is_json = ending_of(source.name) == JSON_ENDING
         return json_caption(content, source.name, self.names) if is_json else decode_caption(content)
 
@@ -122,7 +122,7 @@ class _Lister:
             if (real := os.path.realpath(directory)) in self._files:  # a link that leads back
                 subfolders.clear()
                 continue
-            subfolders[:] = sorted(name for name in subfolders if not is_hidden(name))
+            subfolders[:] = sorted(name for name in subfolders if self._may_enter(directory, name))
             visible = sorted(name for name in files if not is_hidden(name))
             self._files[real] = set(visible)
             prefix = Path(directory).relative_to(self.root).as_posix()
@@ -132,6 +132,18 @@ class _Lister:
             self._note_kinds(prefix, visible)
             directories.append(_Directory(real, shard, visible, metadata))
         return directories
+
+    def _may_enter(self, directory: str, name: str) -> bool:
+        """Whether a subfolder is walked: a link to the root of the disk would never end."""
+        if is_hidden(name):
+            return False
+        path = Path(directory, name)
+        try:
+            check_inside(path)
+        except InputError as error:
+            self._add(kinds.UNREADABLE_SHARD, self.shard, shown(os.path.relpath(path, self.root)), str(error))
+            return False
+        return True
 
     def _unreadable(self, error: OSError) -> None:
         self._add(kinds.UNREADABLE_SHARD, str(error.filename), "folder", error.strerror or str(error))
@@ -275,12 +287,3 @@ def _why_not_there(name: str) -> str:
     if _ADDRESS.match(name):
         return "metadata names an address: download the picture, then give its file name"
     return "metadata names it, but there is no such picture"
-
-
-def _content(path: Path, kind: str) -> bytes:
-    try:
-        return read_data(path, MOST_PICTURE if kind == kinds.BROKEN_PICTURE else MOST_CAPTION)
-    except OSError as error:
-        raise BadSample(kind, f"cannot be read: {error.strerror or error}") from error
-    except InputError as error:
-        raise BadSample(kind, str(error)) from error

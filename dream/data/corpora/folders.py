@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dream.data.captions import USUAL, Names, listed, present_names
+from dream.data.content import check_inside, leads_out
 from dream.data.corpora.caption_tables import caption_table
 from dream.data.corpora.folder_listing import Listing, list_folder, shown
 from dream.data.formats import METADATA_FILES, OTHER_PICTURES, is_hidden, not_decoded
@@ -111,12 +112,19 @@ def resembles_split(name: str) -> bool:
 
 
 def subfolders(root: Path) -> list[Path]:
-    """Subfolders of `root` that may hold data, by name; none if it cannot be read."""
+    """Subfolders of `root` that may hold data, by name; none if it cannot be read.
+
+    A link to where no data may lie is left out; raises InputError if it has the name of a split.
+    """
     try:
         with os.scandir(root) as entries:
-            return [root / name for name in sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))]
+            names = sorted(e.name for e in entries if e.is_dir() and not is_hidden(e.name))
     except OSError:
         return []
+    for name in names:
+        if split_of(name):
+            check_inside(root / name)
+    return [root / name for name in names if not leads_out(root / name)]
 
 
 def split_folders(root: Path) -> dict[str, list[Path]]:

@@ -4,6 +4,7 @@ Each file of the set is a shard, read in order without decoding the pictures. Th
 on resume, so this file only skips rows, and `order.py` shuffles them. Only this file uses `datasets`.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from typing import Any
 
 from dream.data import report as kinds
 from dream.data.captions import USUAL, Names, any_of, caption_in, first_usable, listed, present_names
+from dream.data.content import is_confined, read_sample
 from dream.data.corpora.folders import SPLITS
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
 from dream.errors import InputError
 
 _JSON = "json"
+_OF_HUB = re.compile(r"(?:(?:zip|tar|gzip)://[^:]*::)*hf://.*")
+"""An address on the hub, or in an archive there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +170,11 @@ def hub_column(columns: Sequence[str], known: Sequence[str], name: str, what: st
 
 
 def _read_path(path: str) -> bytes:
+    """The picture that a table names instead of holding it; no address, if the process may read one folder alone."""
+    if "://" not in path:
+        return read_sample(Path(path), kinds.BROKEN_PICTURE)
+    if is_confined() and not _OF_HUB.fullmatch(path):
+        raise BadSample(kinds.BROKEN_PICTURE, f"its table names an address, which is not asked: {path:.80}")
     try:
         import fsspec  # type: ignore[import-untyped]
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dream.data.content import read_data
 from dream.data.corpora.folders import subfolders
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.tables import WNID, rows_of
-from dream.json_text import parse_json, read_bounded
+from dream.json_text import MOST_BYTES, parse_json
 
 NAME_FILES = (
     "words.txt",
@@ -55,7 +56,7 @@ def wordless_classes(classes: Sequence[str]) -> list[str]:
 def read_names(path: Path) -> dict[str, str]:
     """Names by class folder, from JSON {folder: name} or lines 'folder name'. Raises InputError."""
     try:
-        text = read_bounded(path.expanduser()).decode("utf-8-sig")
+        text = read_data(path.expanduser(), MOST_BYTES).decode("utf-8-sig")
         if text.lstrip().startswith("{"):
             return _named_in(parse_json(text))
     except (OSError, ValueError) as error:

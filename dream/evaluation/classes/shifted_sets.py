@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from dream.data.content import check_inside, read_data
 from dream.data.report import DataReport
 from dream.data.transforms import Pixels, center_crop, load_pixels, open_picture
 from dream.errors import InputError
@@ -20,7 +21,7 @@ from dream.evaluation.classes.hub import hub_labels
 from dream.evaluation.classes.layouts.reading import read_all_classes
 from dream.evaluation.classes.pictures import LabelledPictures, choose_rows, read_rows
 from dream.evaluation.classes.sources import of_datasets
-from dream.json_text import read_json_object
+from dream.json_text import MOST_BYTES, read_json_object
 
 MAPPINGS = "mappings"
 """ObjectNet's folder of class maps."""
@@ -90,7 +91,7 @@ def _numbers(mappings: Path, trained: Sequence[str], names: str | None) -> dict[
     if not names and len(trained) == 1000 and listed.is_file():
         places = _json(mappings / "pytorch_to_imagenet_2012_id.json")  # our number by the line of the list
         ours = {int(line): int(number) for number, line in places.items()}
-        lines = listed.read_text(encoding="utf-8").splitlines()
+        lines = read_data(listed, MOST_BYTES).decode("utf-8", "replace").splitlines()
         called = {ours[number]: line for number, line in enumerate(lines) if number in ours}
     first = {_plain(name.split(",")[0]): number for number, name in called.items()}
     return first | {_plain(name): number for number, name in called.items()}
@@ -139,6 +140,7 @@ def _without_border(content: bytes, size: int) -> Pixels:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
+        check_inside(path)
         return read_json_object(path)
     except (OSError, InputError) as error:
         raise InputError(f"cannot read ObjectNet's file {path}: {error}") from None

@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from dream.data import report as kinds
+from dream.data.content import read_data
 from dream.data.formats import PICTURES
 from dream.data.samples import BadSample
 from dream.errors import InputError
 from dream.evaluation.dense.crop import Map
 from dream.evaluation.dense.data import Pair, matched
+from dream.json_text import MOST_BYTES
 
 IGNORE = 255
 """Value of pixels without a class."""
@@ -60,7 +62,7 @@ def ade_names(root: Path) -> tuple[str, ...]:
     names = [str(number) for number in range(1, ADE_CLASSES + 1)]
     if not (root / NAMES).is_file():
         return tuple(names)
-    for line in (root / NAMES).read_text(errors="replace").splitlines()[1:]:
+    for line in read_data(root / NAMES, MOST_BYTES).decode(errors="replace").splitlines()[1:]:
         fields = line.split("\t")
         if fields[0].strip().isdigit() and 1 <= int(fields[0]) <= ADE_CLASSES:
             names[int(fields[0]) - 1] = fields[-1].strip()

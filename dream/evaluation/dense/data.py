@@ -15,13 +15,12 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.data import report as kinds
-from dream.data.content import MOST_PICTURE, read_data
+from dream.data.content import read_sample
 from dream.data.drawn.drawing import AnswerKey, answer_key, draw
 from dream.data.drawn.shapes import sample_scenes
 from dream.data.report import DataReport
 from dream.data.samples import BadSample
 from dream.data.transforms import BrokenPicture, Pixels, open_picture, read_image
-from dream.errors import InputError
 from dream.evaluation.dense.crop import Map, cut
 from dream.randomness import seed_of
 
@@ -118,8 +117,8 @@ def stored_pictures(pairs: Sequence[Pair], size: int, values: Callable[[Map], Ma
 
     def read(row: int) -> Example:
         pair = pairs[row]
-        picture = open_picture(_content(pair.picture)).rgb
-        whole = open_map(_content(pair.map))
+        picture = open_picture(read_sample(pair.picture, kinds.BROKEN_PICTURE)).rgb
+        whole = open_map(read_sample(pair.map, kinds.BROKEN_PICTURE))
         if whole.shape != (picture.height, picture.width):
             shape = f"{whole.shape[1]} x {whole.shape[0]}"
             detail = f"its map is {shape}, the picture {picture.width} x {picture.height}"
@@ -172,10 +171,3 @@ def sampled_pairs(pairs: Sequence[Pair], limit: int, seed: int) -> list[Pair]:
         return list(pairs)
     draws = np.random.default_rng(seed_of(seed, "dense choice"))
     return [pairs[i] for i in sorted(draws.permutation(len(pairs))[:limit].tolist())]
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_data(path, MOST_PICTURE)
-    except InputError as error:
-        raise BadSample(kinds.BROKEN_PICTURE, str(error)) from error

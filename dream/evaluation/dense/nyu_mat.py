@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dream.data.content import check_inside
 from dream.data.matlab import MAT, is_hdf5, is_matlab
 from dream.errors import InputError
 from dream.evaluation.classes.pictures import in_test_share
@@ -99,6 +100,7 @@ def open_mat(path: Path, values: Depths = "auto") -> NyuMat:
 
     Raises InputError if h5py is not installed, for a file that is not this set, and for depths that it lacks.
     """
+    check_inside(path)
     if fault := _fault(path):
         raise InputError(f"'{path}' {fault}")
     import h5py

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.data.content import check_inside
 from dream.errors import InputError
 
 SPLITS = "splits.mat"
@@ -21,6 +22,7 @@ def find_splits(folder: Path) -> Path | None:
 
 def official_rows(path: Path, split: str, count: int) -> NDArray[np.int64]:
     """Rows (from 0) of `train` or `test` among `count` pictures. Raises InputError for a file without any."""
+    check_inside(path)
     try:
         numbers = np.asarray(_fields(path)[FIELDS[split]], float).ravel()
     except Exception as error:  # scipy raises many types for bytes that are no .mat

@@ -5,9 +5,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dream.console import counted
+from dream.data import report as kinds
+from dream.data.content import read_sample
 from dream.data.formats import is_hidden
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.checks import check_classes
@@ -202,7 +205,10 @@ def _row_key(row: _Row) -> str:
 
 def _rows(rows: Sequence[_Row], classes: Sequence[str]) -> list[LabelledRow]:
     numbers = {name: number for number, name in enumerate(classes)}
-    return [LabelledRow(row[0], _row_key(row), numbers[row[0]], row[2].read_bytes) for row in rows]
+    return [
+        LabelledRow(row[0], _row_key(row), numbers[row[0]], partial(read_sample, row[2], kinds.BROKEN_PICTURE))
+        for row in rows
+    ]
 
 
 def _above(root: Tree, home: Tree) -> list[Tree]:

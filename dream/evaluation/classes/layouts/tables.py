@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dream.data.content import read_data
 from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.homes import class_name, quoted
 from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
-from dream.json_text import read_bounded
 from dream.plain_text import printable
 
 WNID = re.compile(r"n\d{8}")
@@ -93,9 +93,9 @@ def text_files(folders: Sequence[Tree], endings: Collection[str] = (".txt", ".cs
 
 
 def text_of(path: Path) -> str:
-    """The text of a file; empty if it cannot be read or is far too long."""
+    """The text of a file; empty if it cannot be read, is far too long, or lies where no data may lie."""
     try:
-        return read_bounded(path, _MOST_BYTES).decode("utf-8-sig", "replace")
+        return read_data(path, _MOST_BYTES).decode("utf-8-sig", "replace")
     except (OSError, InputError):
         return ""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from dream.data.content import check_inside
 from dream.data.formats import OTHER_PICTURES, PICTURES, ending_of, is_hidden
 
 _PICTURE_FOLDERS = "images image imgs img pictures picture pics photos photo jpegimages jpg jpeg png"
@@ -60,7 +61,10 @@ class Tree:
 
 
 def tree_of(root: Path) -> Tree:
-    """The tree of a folder. Links are followed; one that leads back to a folder above it is left out."""
+    """The tree of a folder. Links are followed; one that leads back to a folder above it is left out.
+
+    Raises InputError for a link to a folder that data may not lie in.
+    """
     return _tree(root, frozenset())
 
 
@@ -71,6 +75,7 @@ def _tree(path: Path, above: frozenset[str]) -> Tree:
         if is_hidden(entry.name):
             continue
         if entry.is_dir():
+            check_inside(Path(entry.path))
             folders.append(_tree(Path(entry.path), above | {real}))
         elif ending_of(entry.name) in PICTURES:
             pictures.append(entry.name)
