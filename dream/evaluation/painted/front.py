@@ -21,7 +21,8 @@ from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.frechet import FEWEST_PICTURES, frechet_estimate
-from dream.evaluation.painted.painting import ROWS, decode_settings_of
+from dream.evaluation.painted.painting import batches_of, decode_settings_of
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import HeldOutSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, rate, share
@@ -112,22 +113,23 @@ def _painted(
     pretrained: Pretrained, judge: PictureJudge, asked: Batch, settings: DecodeSettings, progress: Progress
 ) -> FrontPoint:
     """Paints all captions in batches, each timed, and has them judged."""
-    pictures: list[Tensor] = []
-    times = []
+
+    def painted(rows: range) -> dict[str, Tensor]:
+        progress(rows.start / len(asked), f"{settings.steps} steps, {settings.sampling_steps} denoising steps")
+        own, begun = asked.captions[rows.start : rows.stop], time.process_time()
+        pictures = paint(pretrained, own, settings, picture_ids=rows).cpu()
+        times = torch.tensor([[time.process_time() - begun, len(own)]], dtype=torch.float64)
+        return {"pictures": pictures, "times": times}
+
     paint(pretrained, asked.captions[:2], settings)  # the first pass is slower than the others
-    for first in range(0, len(asked), ROWS):
-        progress(first / len(asked), f"{settings.steps} steps, {settings.sampling_steps} denoising steps")
-        captions, begun = asked.captions[first : first + ROWS], time.process_time()
-        ids = range(first, first + len(captions))
-        pictures.append(paint(pretrained, captions, settings, picture_ids=ids).cpu())
-        times.append((time.process_time() - begun, len(captions)))
-    painted = torch.cat(pictures)
-    verdict = judge.verdict(painted, asked.captions)
+    pieces = in_pieces(batches_of(asked.captions, settings), painted)
+    pictures, times = (torch.cat([piece[name] for piece in pieces]) for name in ("pictures", "times"))
+    verdict = judge.verdict(pictures, asked.captions)
     flags = {**verdict.attributes, "everything": verdict.right}
     return FrontPoint(
         settings.steps,
         settings.sampling_steps or pretrained.config.head.sampling_steps,
-        rate(times),
+        rate(times.numpy()),
         {name: share(flag.numpy()) for name, flag in flags.items()},
-        frechet_estimate(judge.features(asked.images).numpy(), judge.features(painted).numpy()),
+        frechet_estimate(judge.features(asked.images).numpy(), judge.features(pictures).numpy()),
     )
