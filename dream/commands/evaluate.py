@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> None:
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
-    from dream.evaluation.pieces import ALONE, Member
+    from dream.evaluation.pieces import ALONE, EvaluationRank
     from dream.evaluation.session import EvaluationRequest, results_of
     from dream.training.devices import join_ranks
     from dream.training.lost_ranks import lost_ranks_in_words
 
     fabric = join_ranks(WAIT_SECONDS)
-    member = ALONE if fabric is None else Member(fabric.global_rank, fabric.world_size)
+    member = ALONE if fabric is None else EvaluationRank(fabric.global_rank, fabric.world_size)
 
     request = EvaluationRequest(
         models=models,

@@ -31,7 +31,7 @@ WORTH_KEEPING = 1.0
 """Seconds from which a process on its own keeps a piece: to make a quicker one again costs less than the disk."""
 
 
-class Member(NamedTuple):
+class EvaluationRank(NamedTuple):
     """One of the ranks that share an evaluation."""
 
     rank: int = 0
@@ -43,7 +43,7 @@ class Member(NamedTuple):
         return self.rank == 0
 
 
-ALONE = Member()
+ALONE = EvaluationRank()
 """A process that evaluates on its own."""
 
 
@@ -52,7 +52,7 @@ class _Pieces:
     """Where the pieces of a question are, and how many lists of them were asked for."""
 
     folder: Path
-    member: Member
+    member: EvaluationRank
     lists: int = field(default=0)
 
 
@@ -60,7 +60,7 @@ _AT_WORK: ContextVar[_Pieces | None] = ContextVar("pieces at work", default=None
 
 
 @contextmanager
-def kept_pieces(out: Path, question: Any, member: Member) -> Iterator[None]:
+def kept_pieces(out: Path, question: Any, member: EvaluationRank) -> Iterator[None]:
     """Keeps pieces of what the block measures below `out`, for this `question` (JSON), until the block ends well.
 
     Every rank must enter it for the same questions in the same order; `out` is a folder that all of them see.
@@ -119,7 +119,9 @@ def _remove(pieces: _Pieces) -> None:
             pieces.folder.parent.rmdir()
 
 
-def _made(folder: Path, member: Member, items: Iterable[Item], make: Callable[[Item], Mapping[str, Tensor]]) -> int:
+def _made(
+    folder: Path, member: EvaluationRank, items: Iterable[Item], make: Callable[[Item], Mapping[str, Tensor]]
+) -> int:
     """Makes and keeps this rank's pieces; returns the number of all."""
     number = -1
     for number, item in enumerate(items):

@@ -30,7 +30,7 @@ from dream.evaluation.events import (
     TaskSkipped,
 )
 from dream.evaluation.fingerprint import fingerprint, paths_in
-from dream.evaluation.pieces import ALONE, Member, kept_pieces
+from dream.evaluation.pieces import ALONE, EvaluationRank, kept_pieces
 from dream.evaluation.progress import Progress
 from dream.evaluation.results import Results, TaskResult, add_entry, changed_fields, plain, read_or_new
 from dream.evaluation.statistics import Measure
@@ -70,7 +70,7 @@ class EvaluationRequest:
     """Measure again what the results already hold."""
     device: torch.device = CPU
     """Where the models run."""
-    member: Member = ALONE
+    member: EvaluationRank = ALONE
     """Which of the ranks that share the evaluation this process is; each makes the same request."""
 
 

@@ -6,6 +6,7 @@ Besides, only `loggers.py` imports Fabric.
 import logging
 import os
 import subprocess
+import warnings
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -71,6 +72,8 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     assert isinstance(model, Dream)
+    # of keys and values, which nothing changes in place
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     ranks = init_device_mesh(mesh.device_type, (dist.get_world_size(),))
     for block in model.decoder.blocks:
         # keys and values are computed before the block, so they are a unit of their own

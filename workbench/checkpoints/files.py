@@ -23,7 +23,7 @@ from dream.weights.sharded import WeightSet, is_index, set_around, set_of_index,
 from dream.weights.stand_ins import Unread
 from workbench.checkpoints import pickles
 from workbench.checkpoints import safetensors_files as safe
-from workbench.checkpoints.rank_files import Piece, rank_files, spread_tensors
+from workbench.checkpoints.rank_files import FileRows, rank_files, spread_tensors
 
 AVERAGED = ("ema", "model_ema", "ema_model", "averaged", "state_dict_ema")
 """Part names of averaged weights."""
@@ -54,7 +54,7 @@ class TensorEntry:
     """Offset of its values in a safetensors file; -1 for torch.save files."""
     place: tuple[str, ...] = ()
     """Its path in the tree of a torch.save file."""
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[FileRows, ...] = ()
     """Where its rows are, if ranks have written them to several files."""
 
     @property

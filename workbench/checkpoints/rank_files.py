@@ -17,7 +17,7 @@ PLACES, OFFSETS = "DCP_SHARDING_INFO", "saved_offsets"
 """Names in the header under which torch keeps where a part begins in its tensor."""
 
 
-class Piece(NamedTuple):
+class FileRows(NamedTuple):
     """Consecutive rows of a tensor, in one file."""
 
     start: int
@@ -32,7 +32,7 @@ class SpreadTensor(NamedTuple):
 
     about: safe.StoredTensor
     """Name, shape, type and bytes of the whole."""
-    pieces: tuple[Piece, ...]
+    pieces: tuple[FileRows, ...]
 
 
 def rank_files(folder: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def _joined(name: str, parts: list[tuple[int, Path, safe.StoredTensor]]) -> Spre
     width = math.prod(first.shape[1:])
     shape = (begins[-1], *first.shape[1:]) if first.shape else ()
     pieces = [
-        Piece(row * width, height * width, file, each)
+        FileRows(row * width, height * width, file, each)
         for (row, file, each), height in zip(parts, heights, strict=True)
         if height * width
     ]

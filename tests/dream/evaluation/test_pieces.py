@@ -12,7 +12,7 @@ import torch
 
 from dream.errors import InputError
 from dream.evaluation import pieces
-from dream.evaluation.pieces import FOLDER, Member, in_pieces, kept_pieces
+from dream.evaluation.pieces import FOLDER, EvaluationRank, in_pieces, kept_pieces
 from dream.evaluation.results import read_results
 from tests.dream.training.test_launch_lines import finish, free_port, shell
 from tests.dream.training.training_small import run_training, small_config
@@ -26,7 +26,7 @@ SETS = {
     "headroom": "headroom.count=4 headroom.candidates=2 headroom.halves=1",
     "selection": "selection.count=6 selection.candidates=2",
     "knn": "knn.train_count=600 knn.test_count=300",
-    "losses": "losses.count=32",
+    "losses": "losses.pool=16",
 }
 TIMED = ("seconds", "pictures painted a second", "cost", "time")
 
@@ -57,25 +57,25 @@ def test_a_stopped_question_goes_on_where_it_was_and_leaves_nothing(tmp_path, mo
             raise KeyboardInterrupt
         return doubled(made)(item)
 
-    with pytest.raises(KeyboardInterrupt), kept_pieces(tmp_path, ["a"], Member()):
+    with pytest.raises(KeyboardInterrupt), kept_pieces(tmp_path, ["a"], EvaluationRank()):
         in_pieces(range(4), stops)
-    with kept_pieces(tmp_path, ["another"], Member()):
+    with kept_pieces(tmp_path, ["another"], EvaluationRank()):
         in_pieces(range(2), doubled([]))
     damaged = sorted((tmp_path / FOLDER).rglob("*.safetensors"))[1]
     damaged.write_bytes(damaged.read_bytes()[:-3])
-    with kept_pieces(tmp_path, ["a"], Member()):
+    with kept_pieces(tmp_path, ["a"], EvaluationRank()):
         assert values(in_pieces(range(4), doubled(made))) == [(2 * i, i / 2) for i in range(4)]
         assert values(in_pieces(range(2), doubled([]))) == [(0, 0.0), (2, 0.5)]  # another list of the same question
     assert made == [0, 1, 1, 2, 3] and list(tmp_path.iterdir()) == []
 
 
 def test_pieces_that_are_quick_are_not_kept_and_a_refusal_leaves_none(tmp_path, monkeypatch):
-    with pytest.raises(KeyboardInterrupt), kept_pieces(tmp_path, ["a"], Member()):
+    with pytest.raises(KeyboardInterrupt), kept_pieces(tmp_path, ["a"], EvaluationRank()):
         in_pieces(range(3), doubled([]))
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(pieces, "WORTH_KEEPING", 0.0)
-    with pytest.raises(InputError), kept_pieces(tmp_path, ["a"], Member()):
+    with pytest.raises(InputError), kept_pieces(tmp_path, ["a"], EvaluationRank()):
         in_pieces(range(3), doubled([]))
         raise InputError("no")
     assert list(tmp_path.iterdir()) == []
@@ -87,7 +87,7 @@ def test_what_makes_a_piece_may_itself_work_in_pieces(tmp_path, monkeypatch):
     def outer(item: int) -> dict[str, torch.Tensor]:
         return {"sum": torch.tensor(sum(twice for twice, _ in values(in_pieces(range(item), doubled([])))))}
 
-    with kept_pieces(tmp_path, ["a"], Member()):
+    with kept_pieces(tmp_path, ["a"], EvaluationRank()):
         assert [int(piece["sum"]) for piece in in_pieces(range(4), outer)] == [0, 0, 2, 6]
         assert len(list((tmp_path / FOLDER).rglob("*.safetensors"))) == 4
 

@@ -196,3 +196,22 @@ def test_epoch_and_settings_come_before_what_an_optimiser_keeps(config, tmp_path
 def test_a_model_with_departures_has_no_place_in_the_authors_format(tmp_path, capsys):
     assert main(["export", "--model", "demo", "--format", "authors", "--out", str(tmp_path / "x.pth")]) == 2
     assert "departs in image.tokenizer" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_an_authors_checkpoint_of_50_million_parameters_comes_back_to_the_bit(config, tokenizer, tmp_path):
+    sizes = ["encoder.width=512", "encoder.depth=11", "encoder.heads=8", "decoder.width=384", "decoder.depth=6"]
+    sizes += ["decoder.heads=6", "text.width=224", "text.heads=7", "head.width=256", "joint.hidden=512"]
+    large = override(config, sizes)
+    tree = authors_tree(large, encoder_num_heads=8, decoder_num_heads=6)
+    assert sum(parameter.numel() for parameter in Dream(large).parameters()) >= 50_000_000
+    torch.save(tree, tmp_path / "x.pth")
+    back = tmp_path / "back.pth"
+    assert (
+        main(["import", str(tmp_path / "x.pth"), "--out", str(tmp_path / "model"), "--tokenizer", str(tokenizer)]) == 0
+    )
+    assert main(["export", "--model", str(tmp_path / "model"), "--format", "authors", "--out", str(back)]) == 0
+    with torch.serialization.safe_globals([argparse.Namespace]):
+        again = torch.load(back, weights_only=True)
+    for part in ("model", "model_ema"):
+        assert all(torch.equal(again[part][name], value) for name, value in tree[part].items())

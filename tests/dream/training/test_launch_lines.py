@@ -155,9 +155,9 @@ def test_a_launch_line_works_as_printed(place, line):
 @pytest.mark.slow
 def test_a_sharded_training_and_what_opens_it_work_as_printed(place):
     (line,) = [line for line in launch_lines() if "fsdp" in line]
-    check_run(
-        place, finish([shell(smaller(line, free_port()), place, "train")], place), "giant", "ModelParallelStrategy"
-    )
+    said = finish([shell(smaller(line, free_port()), place, "train")], place)
+    check_run(place, said, "giant", "ModelParallelStrategy")
+    assert "Warning" not in said
     assert is_in_parts(latest_checkpoint(place / "runs/giant"), "optimizer")
     opening = lines_with("runs/giant")
     assert [line.split()[1] for line in opening] == ["decode", "export"]

@@ -60,3 +60,18 @@ def test_a_logger_that_is_not_there_is_said_before_anything_is_written(tmp_path,
 def test_only_numbers_are_logged():
     tree = {"loss": 1.5, "by_ratio": {"0.25": 2.0}, "ratios": [0.1], "name": "x", "none": None, "flag": True}
     assert dict(flat_numbers(tree, "train/")) == {"train/loss": 1.5, "train/by_ratio/0.25": 2.0}
+
+
+def test_tensorboard_reads_what_its_logger_wrote(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    run_training(out, small_config(steps=4), loggers=("tensorboard",))
+    events = EventAccumulator(str(out / "logs" / "tensorboard"))
+    events.Reload()
+    rows = run_log.read_metrics(out, "train")
+    for name in ("generative_loss", "lr"):
+        scalars = events.Scalars(f"train/{name}")
+        assert [scalar.step for scalar in scalars] == [row["step"] for row in rows]
+        assert [scalar.value for scalar in scalars] == pytest.approx([row[name] for row in rows])
