@@ -101,11 +101,13 @@ def write_checkpoint(
     tokenizer: CaptionTokenizer,
     check: Callable[[], object] = lambda: None,
     temporary: Path | None = None,
+    others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes `tensors` (`model`, `ema`, `optimizer`), `state` and `tokenizer` to the checkpoint `folder`.
 
     The folder appears whole or not at all, and replaces an older one. `check` may raise right before it appears,
-    because writing takes long; until then the files are in `temporary`. Raises RunError if the disk is full.
+    because writing takes long; until then the files are in `temporary`. `others` are further files by name. Raises
+    RunError if the disk is full.
     """
     temporary = temporary or folder.with_name(f".{folder.name}{WRITING}")
     with _cleared_on_failure(temporary):
@@ -116,6 +118,8 @@ def write_checkpoint(
         files = {path.name: _fingerprint(path) for path in sorted(temporary.glob("*.safetensors"))}
         tree = {"format": FORMAT, **asdict(state), "files": files}
         (temporary / "state.json").write_text(json.dumps(tree, indent=1))
+        for name, content in (others or {}).items():
+            (temporary / name).write_bytes(content)
         mode = (temporary / "state.json").stat().st_mode
         for name in files:  # safetensors makes files that only their owner can read, whatever the umask
             (temporary / name).chmod(mode)
