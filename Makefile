@@ -38,8 +38,9 @@ test-core: $(READY) ## a training step in a second environment that has only the
 test-browser: $(READY) ## journeys through the app in headless Chromium (apt install chromium)
 	$(PY) -m pytest -m browser -n $(WORKERS) --dist loadfile
 
-torture: $(READY) ## damage files for every reader, kill and starve every writer (TORTURE=1000 damages each, KILLS=200)
-	DREAM_TORTURE=$(or $(TORTURE),1000) DREAM_KILLS=$(or $(KILLS),200) $(PY) -m pytest tests/torture -n $(WORKERS)
+torture: $(READY) ## damage files for every reader, hostile lines and addresses, kills of every writer (TORTURE=1000 KILLS=240)
+	DREAM_TORTURE=$(or $(TORTURE),1000) DREAM_KILLS=$(or $(KILLS),240) DREAM_FUZZ=60000 DREAM_FUZZ_PAGES=20000 \
+		$(PY) -m pytest tests/torture -n $(WORKERS)
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots

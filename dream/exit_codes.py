@@ -87,6 +87,8 @@ def _known_os_error(error: OSError) -> tuple[str, int] | None:
         return f"a folder where a file was expected{what}", 2
     if isinstance(error, NotADirectoryError):
         return f"a file where a folder was expected{what}", 2
+    if error.errno == errno.EIO:
+        return f"the disk or device does not answer as it should{what}; use a copy in another place", 1
     return None
 
 

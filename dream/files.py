@@ -111,6 +111,14 @@ def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         lock.release()
 
 
+def age_of(path: Path) -> float:
+    """Seconds since a file or folder was changed; of a time in the future, before a clock was put back, those until it.
+
+    Raises OSError if it is gone.
+    """
+    return abs(time.time() - path.lstat().st_mtime)
+
+
 def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
     """Deletes what writers that were killed left half written in `folder`, if it is older than so many seconds.
 
@@ -118,7 +126,7 @@ def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
     """
     for path in folder.glob(f".*{WRITING}"):
         try:
-            if time.time() - path.lstat().st_mtime < older_than:
+            if age_of(path) < older_than:
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

@@ -15,6 +15,7 @@ _BYTES = range(0xDC80, 0xDD00)  # bytes that are not UTF-8, as `surrogateescape`
 _DRAWN = re.compile(r"([\\`*_\[\]<>$~|&^]|^[#+=-])")
 _ADDRESS = re.compile(r"(?<=http)(?=:)|(?<=https)(?=:)|(?<=ftp)(?=:)|(?<=www)(?=\.)|(?=@[\w-]+\.)", re.I)
 _NUMBERED = re.compile(r"^(\d+)(?=[.)])")
+_MOST_DIGITS = 18
 _FORMULA = re.compile(r"\s*[=+@-]|[\t\r]")  # signs with which spreadsheets begin a formula
 
 
@@ -28,6 +29,14 @@ def fault_in(text: str) -> str:
         f"a byte that is not UTF-8 (0x{code - 0xDC00:02x})" if code in _BYTES else f"half of a character (U+{code:X})"
     )
     return f"{what} at position {match.start() + 1}"
+
+
+def whole_number(text: str) -> int | None:
+    """The whole number that a text writes in the digits 0 to 9; None for anything else, and for one beyond 10**18.
+
+    Python takes other digits for numbers, and refuses to read thousands of them.
+    """
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else None
 
 
 def require_text(text: str, what: str) -> str:

@@ -12,6 +12,7 @@ from dream.model.conditioning import build_conditioning
 from dream.model.dream import Dream
 from dream.model.latents import build_image_tokenizer
 from dream.model.pretrained import Pretrained, prompt_reader
+from dream.plain_text import whole_number
 from dream.training import checkpoint, run_log
 from dream.training.live_tensors import copy_averaged_weights, copy_tensors
 from dream.weights.hub_models import fetch, is_on_hub
@@ -92,12 +93,13 @@ def pick_checkpoint(path: Path, which: str) -> Path:
     `best` has the lowest validation loss; if none was measured, it is the latest. Raises InputError for a step
     without checkpoint, for a step of something that is not a run, and as `checkpoint_of`.
     """
-    if which not in ("best", "latest") and not which.isdecimal():
+    step = whole_number(which)
+    if which not in ("best", "latest") and step is None:
         raise InputError(f"--checkpoint must be best, latest or a step, got '{which}'")
     latest = checkpoint_of(path)
     of_run = latest.parent == checkpoint.checkpoints_folder(path)
-    if which.isdecimal():
-        wanted, folders = checkpoint.checkpoint_folder(path, int(which)), checkpoint.list_checkpoints(path)
+    if step is not None:
+        wanted, folders = checkpoint.checkpoint_folder(path, step), checkpoint.list_checkpoints(path)
         if wanted not in folders:
             steps = ", ".join(folder.name.removeprefix("step-").lstrip("0") or "0" for folder in folders)
             there = f"it has {steps}" if folders else "it is not a run"

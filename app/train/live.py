@@ -12,6 +12,7 @@ from app.links import LINKED, link, linked
 from app.text import as_text
 from dream.decoding.pictures import read_about
 from dream.errors import InputError
+from dream.plain_text import whole_number
 from workbench.figures.training import FIGURES, plot_training
 from workbench.runs.curves import AXES, Axis, Curves
 from workbench.runs.feed import RunFeed, broken_data
@@ -135,7 +136,7 @@ def _sheet_step(training: Training, steps: list[int]) -> int:
     """Shows the choice of the sheet and returns its step; while the latest is shown, moves on to each new one."""
     seen = st.session_state.get(TRAIN.name("sheet"))
     if seen is None:  # the address of a reload or of another tab
-        seen = (int(linked(LINKED_SHEET)) if linked(LINKED_SHEET).isdecimal() else None, None)
+        seen = (whole_number(linked(LINKED_SHEET)), None)
     step = seen[0] if seen[0] in steps and seen[0] != seen[1] else steps[-1]
     if len(steps) > 1:
         step = st.select_slider(

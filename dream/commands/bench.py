@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # `dream bench --help` answers without torch
 PUBLISHED = ("base", "large", "huge", "giant")
 DROPOUT = 0.1
 """The published share, with which a training step is timed."""
+MOST_THREADS = 4096
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measures and prints; raises InputError for invalid settings."""
     require_at_least(args, 1, "width", "depth", "batch", "repeats", "threads")
+    if (args.threads or 0) > MOST_THREADS:
+        raise InputError(f"--threads must be at most {MOST_THREADS:,}, got {args.threads}")
     if args.width % 64:
         raise InputError(f"--width must be a multiple of 64, got {args.width}")
     if args.json and not args.json.parent.is_dir():

@@ -16,7 +16,7 @@ from dream.commands.options import (
     require_at_least,
 )
 from dream.errors import InputError
-from dream.files import check_writable
+from dream.files import ABANDONED_SECONDS, check_writable, remove_leftovers
 from dream.plain_text import require_text
 
 if TYPE_CHECKING:  # `dream decode --help` answers without torch
@@ -96,6 +96,7 @@ def run(args: argparse.Namespace) -> None:
     check_out(args.out, args.overwrite or share is not None)
     if args.record:
         check_record(args.record, args.overwrite)
+    remove_leftovers(args.out.parent if args.out.suffix else args.out, ABANDONED_SECONDS)
     from dream.commands.painted_files import write_painted
     from dream.commands.painting import paint_job, say_readings
     from dream.commands.painting_parts import paint_parts

@@ -11,7 +11,7 @@ from dream.console import Console, duration, print_out
 from dream.data.report import problem_lines
 from dream.errors import InputError
 from dream.evaluation.tasks import described, named_tasks
-from dream.files import check_writable
+from dream.files import ABANDONED_SECONDS, check_writable, remove_leftovers
 
 if TYPE_CHECKING:
     from dream.evaluation.events import EvaluationEvent, TaskEnded
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> None:
     named = {name.strip() for name in args.tasks.split(",")} | {a.partition(".")[0] for a in args.assignments}
     models = _models(args.model)
     check_writable(args.out)
+    remove_leftovers(args.out, ABANDONED_SECONDS)
     from dream.evaluation.pieces import ALONE, EvaluationRank
     from dream.evaluation.session import EvaluationRequest, results_of
     from dream.training.devices import join_ranks

@@ -6,13 +6,14 @@ so it costs no pass of its own. `dream.evaluation.painted.critic_training` train
 from real pictures. A critic belongs to one set of weights.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from dream.decoding.phrase_critic import PhraseCritic
@@ -144,10 +145,12 @@ def save_critic(critic: AnyCritic, about: dict[str, Any], folder: Path) -> Path:
     check_writable(folder)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FILE
-    replace_text(path.with_suffix(".json"), json.dumps({"format": FORMAT, **about, **critic.about}) + "\n")
     kept = critic.half() if isinstance(critic, PhraseCritic) else critic  # a vector per phrase: 2 MB instead of 4
-    replace_bytes(path, save({name: tensor.contiguous() for name, tensor in kept.state_dict().items()}))
+    content = save({name: tensor.contiguous() for name, tensor in kept.state_dict().items()})
     critic.float()
+    tree = {"format": FORMAT, **about, **critic.about, "sha256": hashlib.sha256(content).hexdigest()}
+    replace_text(path.with_suffix(".json"), json.dumps(tree) + "\n")
+    replace_bytes(path, content)
     return path
 
 
@@ -156,7 +159,10 @@ def load_critic(path: Path) -> AnyCritic:
     about = about_critic(path)
     try:
         critic = _built(about)
-        weights = load_file(path)
+        content = path.read_bytes()
+        if about.get("sha256") not in (None, hashlib.sha256(content).hexdigest()):
+            raise KeyError("its weights are not those that its JSON describes")
+        weights = load(content)
         require_finite_weights(weights, str(path))
         critic.load_state_dict(weights)
     except (SafetensorError, RuntimeError, OSError, KeyError, TypeError) as error:

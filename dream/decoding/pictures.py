@@ -3,9 +3,8 @@
 Uses PIL only, no model; pictures are (3, H, W) uint8 arrays.
 """
 
+import io
 import math
-import os
-import tempfile
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from dream import __version__
 from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
+from dream.files import replace_bytes
 from dream.json_text import format_json, parse_json, read_bounded
 from dream.plain_text import escaped, printable
 
@@ -265,14 +265,7 @@ def _shortened(line: str, face: ImageFont.FreeTypeFont | ImageFont.ImageFont, wi
 
 
 def _write(path: Path, save: Any) -> None:
-    """Writes next to `path` and renames, so that an interrupted write leaves the old file."""
+    """Writes a picture whole or not at all."""
+    save(content := io.BytesIO())
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            save(file)
-        os.chmod(name, 0o644)  # mkstemp makes files that only their owner can read
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_bytes(path, content.getvalue())

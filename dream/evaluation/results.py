@@ -136,12 +136,12 @@ class Results:
         return answers[-1] if answers else None
 
     def current(self) -> "Results":
-        """Returns the entries of the newest weights, the newest of each group."""
-        newest = {e.weights: e.model_id for e in sorted(self.entries, key=lambda e: e.time)}
-        kept: dict[tuple[str, str, str], TaskResult] = {}
-        for entry in sorted(self.entries, key=lambda e: e.time):
-            if entry.model_id == newest[entry.weights]:
-                kept[entry.group] = entry
+        """Returns the entries of the newest weights, the newest of each group.
+
+        Entries stand in the order in which they were measured; their times are those of clocks, which may go back.
+        """
+        newest = {e.weights: e.model_id for e in self.entries}
+        kept = {e.group: e for e in self.entries if e.model_id == newest[e.weights]}
         order = {id(e): i for i, e in enumerate(self.entries)}
         return Results(self.name, self.model, tuple(sorted(kept.values(), key=lambda e: order[id(e)])))
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.data.text import load_tokenizer
 from dream.errors import InputError
-from dream.files import replace_text
 from dream.importing.foreign import AUTHORS, FAMILIES, ForeignWeights, name_here, read_foreign
 from dream.importing.sizes import Heads, sized_config
 from dream.json_text import format_json
@@ -94,8 +93,8 @@ def import_weights(path: Path, out: Path, options: ImportOptions, *, whole: bool
             f"{config.text.vocab_size:,}: give the one that it was trained with by --tokenizer"
         )
     state = checkpoint.TrainingState(0, config, f"imported from {path.name}", None)
-    checkpoint.write_checkpoint(out, state, imported.tensors, tokenizer)
-    replace_text(out / RECORD, format_json({"file": path.name, **asdict(imported.report)}, indent=1) + "\n")
+    report = format_json({"file": path.name, **asdict(imported.report)}, indent=1) + "\n"
+    checkpoint.write_checkpoint(out, state, imported.tensors, tokenizer, others={RECORD: report.encode()})
     return imported.report
 
 

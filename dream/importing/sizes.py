@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.plain_text import whole_number
 from dream.presets import base, giant, huge, large
 
 Heads = Mapping[str, int]
@@ -68,8 +69,8 @@ def parse_heads(text: str | None) -> dict[str, int]:
     """`12`, or `encoder=12,decoder=12,text=8`, by part; raises InputError for anything else."""
     if text is None:
         return {}
-    if text.isdigit() and int(text) > 0:
-        return {"encoder": int(text), "decoder": int(text)}
+    if 0 < (number := whole_number(text) or 0) < 10_000:
+        return {"encoder": number, "decoder": number}
     pairs = [re.fullmatch(r"(encoder|decoder|text)=([1-9]\d{0,3})", part.strip()) for part in text.split(",")]
     if not all(pairs):
         raise InputError(f"--heads must be a number, or e.g. encoder=12,decoder=12,text=8, got '{text}'")

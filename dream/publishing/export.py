@@ -32,15 +32,16 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
     require_finite_weights(weights, f"{source} as {narrow}", f"they are too large for {narrow}: use --dtype float32")
     tokenizer = load_tokenizer(source / "tokenizer", state.config.text.context_length)
     shared = replace(state, source=without_place(state.source))
-    checkpoint.write_checkpoint(out, shared, {"model": weights}, tokenizer)
+    others = {}
     run = source.resolve().parents[1]
     if run_log.holds_run(run):
         record = run_log.read_record(run)
         places = {name: without_place(record[name]) for name in ("source", "start_from") if record.get(name)}
-        (out / RECORD).write_text(json.dumps({**record, **places}, indent=1) + "\n")
-        (out / LOG).write_text((run / "metrics.jsonl").read_text())
+        others[RECORD] = (json.dumps({**record, **places}, indent=1) + "\n").encode()
+        others[LOG] = (run / run_log.METRICS).read_bytes()
     if is_emoji(state.source):  # made from the works of others
-        (out / NOTICE_FILE.name).write_bytes(NOTICE_FILE.read_bytes())
+        others[NOTICE_FILE.name] = NOTICE_FILE.read_bytes()
+    checkpoint.write_checkpoint(out, shared, {"model": weights}, tokenizer, others=others)
     return sum(tensor.numel() for tensor in weights.values())
 
 

@@ -10,7 +10,7 @@ import torch
 from dream.data.emoji.corpus import is_emoji
 from dream.errors import InputError
 from dream.evaluation.results import Results, read_folder
-from dream.files import replace_text
+from dream.files import WRITING, replace_folder, replace_text, sync
 from dream.json_text import read_json_object
 from dream.pretrained import load_pretrained
 from dream.publishing.card import SHEET, CardFacts, model_card
@@ -41,13 +41,26 @@ class PublishOptions:
 def publish(source: Path, out: Path, options: PublishOptions) -> CardFacts:
     """Writes the checkpoint `source` with its card to the folder `out`; returns what the card says.
 
-    Measures are those of exactly these weights. Raises InputError if the licence of the data is not known.
+    The folder appears whole or not at all. Measures are those of exactly these weights. Raises InputError if the
+    licence of the data is not known.
     """
     state = checkpoint.read_state(source)
     words = data_words(state.source, options.data_licence)
     name = checkpoint.weights_id(source, "ema" if checkpoint.holds(source, "ema") else "model")
     results = measures_of_weights(options.results, name)
-    parameters = export(source, out, options.dtype)
+    aside = out.with_name(f".{out.name}-new{WRITING}")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        facts = _written(source, aside, options, words, results)
+        replace_folder(out, aside)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return facts
+
+
+def _written(source: Path, out: Path, options: PublishOptions, words: str, results: Sequence[Results]) -> CardFacts:
+    """Writes model, sheet and card to `out`."""
+    state, parameters = checkpoint.read_state(source), export(source, out, options.dtype)
     recipe = read_json_object(out / RECORD) if (out / RECORD).is_file() else {}
     facts = CardFacts(
         name=options.name,
@@ -62,6 +75,7 @@ def publish(source: Path, out: Path, options: PublishOptions) -> CardFacts:
         preset=str(recipe.get("preset", "custom")),
     )
     replace_text(out / CARD, model_card(facts))
+    sync(out)
     return facts
 
 

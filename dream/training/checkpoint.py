@@ -102,11 +102,13 @@ def write_checkpoint(
     tokenizer: CaptionTokenizer,
     check: Callable[[], object] = lambda: None,
     temporary: Path | None = None,
+    others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes `tensors` (`model`, `ema`, `optimizer`), `state` and `tokenizer` to the checkpoint `folder`.
 
     The folder appears whole or not at all, and replaces an older one. `check` may raise right before it appears,
-    because writing takes long; until then the files are in `temporary`. Raises RunError if the disk is full.
+    because writing takes long; until then the files are in `temporary`. `others` are further files by name. Raises
+    RunError if the disk is full.
     """
     temporary = temporary or folder.with_name(f".{folder.name}{WRITING}")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -114,6 +116,8 @@ def write_checkpoint(
         temporary.mkdir(parents=True)
         for name, group in tensors.items():
             save_file(dict(group), temporary / f"{name}.safetensors")
+        for name, content in (others or {}).items():
+            (temporary / name).write_bytes(content)
         files = {path.name: fingerprint_of(path) for path in sorted(temporary.glob("*.safetensors"))}
         complete_checkpoint(folder, state, files, tokenizer, check, temporary)
 

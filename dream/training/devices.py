@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from dream.config import DreamConfig
 from dream.errors import InputError
 from dream.model.dream import Dream
+from dream.plain_text import whole_number
 from dream.training.launchers import find_launcher, follow, forget_fabric_run
 from dream.training.request import TrainRequest
 
@@ -166,7 +167,7 @@ def _ranks_here(request: TrainRequest) -> int:
         return max(1, torch.cuda.device_count()) if request.accelerator in ("auto", "gpu", "cuda") else 1
     if "," in request.devices:
         return sum(1 for device in request.devices.split(",") if device.strip())
-    return int(request.devices) if request.devices.isdigit() else 1
+    return whole_number(request.devices) or 1
 
 
 def _starts_all_ranks(fabric: Fabric) -> bool:

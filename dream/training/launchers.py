@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dream.errors import InputError
+from dream.plain_text import whole_number
 from dream.training.request import TrainRequest
 
 Environment = MutableMapping[str, str]
@@ -80,7 +81,7 @@ def follow(request: TrainRequest, launcher: Launcher | None, environment: Enviro
     """The request with the devices, machines and strategy of its launcher; raises InputError if it says otherwise."""
     if launcher is None:
         return request
-    if request.devices.isdigit() and int(request.devices) != launcher.ranks_here:
+    if whole_number(request.devices) not in (None, launcher.ranks_here):
         raise InputError(
             f"{launcher.name} started {launcher.ranks_here} ranks on this machine and --devices says "
             f"{request.devices}: leave out --devices, or give both the same number"

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from dream.plain_text import cell_text, markdown_text
+from dream.plain_text import cell_text, markdown_text, whole_number
 from tests.app.texts import TEXTS
 
 markdown_it = pytest.importorskip("markdown_it")
@@ -34,3 +34,13 @@ def test_what_a_spreadsheet_would_compute_begins_with_an_apostrophe(text):
 @pytest.mark.parametrize("text", ["", "a red circle", "-0.5", "1e-3", "a = b", "inf"])
 def test_other_cells_stay_as_they_are(text):
     assert cell_text(text) == text
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("007", 7), ("9" * 18, 10**18 - 1)])
+def test_a_whole_number_is_read(text, number):
+    assert whole_number(text) == number
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.5", " 1", "\u00b2", "\u0663", "1_0", "9" * 19, "1" + "0" * 5000])
+def test_what_is_no_whole_number_of_usual_digits_is_none(text):
+    assert whole_number(text) is None

@@ -5,8 +5,10 @@ n-th on it raises `Killed`, so that nothing cleans up, as after SIGKILL. A full 
 size of files, which also holds for what is written by libraries in other languages.
 """
 
+import ctypes
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +25,7 @@ class _Watch:
     folder = ""
     left: int | None = None
     seen = 0
+    really = False
 
 
 def _hook(event: str, arguments: tuple[object, ...]) -> None:
@@ -35,6 +38,8 @@ def _hook(event: str, arguments: tuple[object, ...]) -> None:
         return
     _Watch.seen += 1
     if _Watch.left is not None and _Watch.seen > _Watch.left:
+        if _Watch.really:
+            os.kill(os.getpid(), signal.SIGKILL)
         raise Killed
 
 
@@ -54,6 +59,17 @@ def killed_after(folder: Path, count: int | None) -> Iterator[Callable[[], int]]
         yield lambda: _Watch.seen
     finally:
         _Watch.folder = ""
+
+
+def kill_really_after(folder: Path, count: int) -> None:
+    """Kills this process by SIGKILL after so many file operations in `folder`."""
+    _Watch.folder, _Watch.left, _Watch.seen, _Watch.really = f"{folder}/", count, 0, True
+
+
+def without_privileges() -> None:
+    """Takes from this process what only root may do, so that permissions of files hold for it too."""
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    ctypes.CDLL(None).capset(header, nothing)
 
 
 @contextmanager

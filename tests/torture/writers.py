@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from dream.data.text import train_tokenizer
+from dream.decoding.critic import FILE, Critic, about_critic, load_critic, save_critic
 from dream.decoding.paint import PaintPlan, paint_batches
+from dream.decoding.pictures import read_about, save_png
 from dream.decoding.previews import previews
 from dream.decoding.record import About, load_record
 from dream.decoding.record_writer import RecordWriter
 from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
 from dream.evaluation.results import add_entry, read_results
 from dream.files import replace_text
-from dream.publishing.export import export
+from dream.publishing.export import LOG, RECORD, export
 from dream.training import checkpoint
 from dream.training.run_log import RunLog, delete_run, holds_run, read_heartbeat, read_metrics
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
@@ -62,7 +66,8 @@ def _checkpoints(folder: Path) -> object:
 def _exported(folder: Path) -> object:
     if not (folder / "out").exists():
         return ABSENT
-    return float(checkpoint.averaged_weights(folder / "out")["a"].float().mean())
+    come_along = [(folder / "out" / name).is_file() for name in (RECORD, LOG)]
+    return float(checkpoint.averaged_weights(folder / "out")["a"].float().mean()), come_along
 
 
 def _export(folder: Path, step: int) -> None:
@@ -75,6 +80,25 @@ def _two_models(folder: Path) -> None:
     RunLog(folder / "run").record({"source": "shapes", "config": {}, "history": []})
     RunLog(folder / "run").row("train", 1, loss=1.0)
     _export(folder, 1)
+
+
+def _critic(folder: Path, value: float) -> None:
+    critic = Critic(4, 4)
+    for parameter in critic.parameters():
+        parameter.data.fill_(value)
+    save_critic(critic, {"model_id": str(value)}, folder)
+
+
+def _critic_seen(folder: Path) -> object:
+    try:
+        values = [set(tensor.flatten().tolist()) for tensor in load_critic(folder / FILE).parameters()]
+        return values, about_critic(folder / FILE)["model_id"]
+    except InputError:  # which says that it is neither the old nor the new
+        return ABSENT
+
+
+def _sheet(folder: Path, grey: int) -> None:
+    save_png(Image.new("L", (20, 20), grey), folder / "a.png", {"prompt": str(grey)})
 
 
 def _record(folder: Path, seed: int) -> None:
@@ -148,5 +172,7 @@ WRITERS = (
     Writer("a new record", _nothing, lambda f: _record(f, 2), _recorded),
     Writer("a checkpoint", lambda f: _checkpoint(f, 1, 1.0), lambda f: _checkpoint(f, 2, 2.0), _checkpoints),
     Writer("an export", _two_models, lambda folder: _export(folder, 2), _exported, may_be_absent=True),
+    Writer("a critic", lambda f: _critic(f, 1.0), lambda f: _critic(f, 2.0), _critic_seen, may_be_absent=True),
+    Writer("a sheet", lambda f: _sheet(f, 1), lambda f: _sheet(f, 2), lambda f: read_about(f / "a.png")["prompt"]),
     Writer("an overwritten run", _run, lambda folder: delete_run(folder / "run"), _run_seen),
 )

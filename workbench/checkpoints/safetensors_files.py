@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dream.errors import InputError
 from dream.json_text import parse_json
+from dream.plain_text import whole_number
 
 LENGTH_BYTES = 8
 """Size of the little-endian number at the start of the file, which is the header's length."""
@@ -123,7 +124,8 @@ def _damaged(path: Path, why: str) -> InputError:
 def natural(name: str) -> list[tuple[int, int, str]]:
     """Sort key in which block 10 comes after block 9."""
     words = re.split(r"(\d+)", name)
-    return [(0, int(word), "") if word.isdecimal() else (1, 0, word) for word in words]
+    numbers = map(whole_number, words)
+    return [(1, 0, word) if number is None else (0, number, "") for word, number in zip(words, numbers, strict=True)]
 
 
 def overlapping(tensors: list[StoredTensor]) -> Iterator[tuple[str, str]]:

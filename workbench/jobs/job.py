@@ -62,6 +62,8 @@ class Job:
     """Name of the machine or container that runs it; with the next two the table of `pid`, empty in older files."""
     boot: str = ""
     namespace: str = ""
+    number: int = 0
+    """Place in the order of requests, whatever the clock said; 0 in older files."""
 
     @property
     def progress(self) -> Path:
@@ -88,8 +90,8 @@ class Job:
     @property
     def overdue(self) -> bool:
         """Whether it still runs PATIENCE seconds after a stop request."""
-        asked = self.stop_asked
-        return self.state == "running" and asked is not None and time.time() - asked > PATIENCE
+        asked = self.stop_asked  # a time in the future was told by a clock that has been put back
+        return self.state == "running" and asked is not None and abs(time.time() - asked) > PATIENCE
 
     @property
     def command(self) -> str:

@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import cast, get_args
 
 from dream.errors import InputError
+from dream.evaluation.event_log import read_events
+from dream.evaluation.events import EvaluationEnded
 from dream.exit_codes import exit_code
-from dream.files import replace_text
+from dream.files import ABANDONED_SECONDS, remove_leftovers, replace_text
 from dream.json_text import read_as
 from dream.training import run_log
 from dream.training.claim import RENEW_SECONDS, STALE_SECONDS
@@ -32,6 +34,8 @@ from workbench.workspace import Workspace, open_workspace
 
 POLL_SECONDS = 0.5
 """Polling interval for a job started by an earlier supervisor, whose process this one cannot wait for."""
+_AT_A_WORD = ("/bin/sh", "-c", 'read -r word && exec "$@" </dev/null', "sh")
+"""Begins a command, as the same process, once it is sent a line; ends without one if the sender dies."""
 STOPPED = (130, 128 + signal.SIGTERM, 128 + signal.SIGUSR1, 128 + signal.SIGUSR2)
 """Exit codes of `dream` after a Ctrl-C, and after another signal that came before there was anything to save."""
 
@@ -45,14 +49,16 @@ def enqueue(workspace: Workspace, kind: str, name: str, arguments: Sequence[str]
         raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, got {kind}")
     now, out = time.time(), (workspace.root / out).absolute()
     with queue_lock(workspace):
-        for other in list_jobs(workspace, "train"):
-            if kind == "train" and other.active and other.out == out:
+        others = list_jobs(workspace)
+        for other in others:
+            if kind == other.kind == "train" and other.active and other.out == out:
                 raise InputError(
                     f"{workspace.shown(out)} is already in the queue ({other.state}): choose another folder"
                 )
         id = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{secrets.token_hex(3)}"
         log = jobs_folder(workspace) / f"{id}.log"
-        job = Job(id, cast(Kind, kind), name, tuple(arguments), out, log, "queued", now)
+        number = 1 + max((other.number for other in others), default=0)
+        job = Job(id, cast(Kind, kind), name, tuple(arguments), out, log, "queued", now, number=number)
         write_job(workspace, job)
         _start_supervisor(workspace)
     return job
@@ -151,6 +157,7 @@ def supervise(workspace: Workspace) -> None:
             return
         mine = {"pid": os.getpid(), "process_start": process_start(os.getpid()), **own_table()._asdict()}
         replace_text(_supervisor_file(workspace), json.dumps(mine))
+    remove_leftovers(jobs_folder(workspace), ABANDONED_SECONDS)
     _await_orphans(workspace)
     while True:
         with queue_lock(workspace):
@@ -167,14 +174,18 @@ def supervise(workspace: Workspace) -> None:
 
 
 def _launch(workspace: Workspace, job: Job) -> "tuple[Job, subprocess.Popen[bytes] | None]":
-    """Starts a job; returns it with its process, or None if it could not be started."""
+    """Starts a job; returns it with its process, or None if it could not be started.
+
+    The command begins once the job's file names its process: a job whose supervisor dies in between has not begun, and
+    is started by the next one, never twice.
+    """
     try:
         with job.log.open("ab") as log:
             process = subprocess.Popen(
-                _command(job),
+                [*_AT_A_WORD, *_command(job)],
                 cwd=workspace.root,
                 env=_environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -188,6 +199,9 @@ def _launch(workspace: Workspace, job: Job) -> "tuple[Job, subprocess.Popen[byte
     about = {"pid": process.pid, "process_start": process_start(process.pid), **own_table()._asdict()}
     job = dataclasses.replace(job, state="running", started=time.time(), **about)
     write_job(workspace, job)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError), process.stdin:  # it was killed meanwhile
+        process.stdin.write(b"go\n")
     return job, process
 
 
@@ -226,10 +240,10 @@ def _await_orphans(workspace: Workspace) -> None:
 def _settled(job: Job, code: int | None) -> Job:
     """The job in its final state, from its exit code (None if no supervisor saw it) and the training's heartbeat."""
     beat = run_log.read_heartbeat(job.out) if job.kind == "train" else None
-    status = beat.status if beat is not None and beat.time >= (job.started or 0.0) else None
+    status = _reported(job, beat) if code in (None, 0, *STOPPED) else None
     state: State
-    if status in ("finished", "stopped", "failed") and code in (None, 0, *STOPPED):
-        state = cast(State, status)
+    if status is not None:
+        state = status
     elif code == 0:
         state = "finished"
     elif job.stop_asked is not None or code in STOPPED:
@@ -238,6 +252,17 @@ def _settled(job: Job, code: int | None) -> Job:
         state = "killed" if code is None or code < 0 else "failed"
     ended = beat.time if beat is not None and code is None else time.time()
     return dataclasses.replace(job, state=state, ended=ended, returncode=code)
+
+
+def _reported(job: Job, beat: run_log.Heartbeat | None) -> State | None:
+    """How the job itself says that it ended: a training in its heartbeat, an evaluation in its last event."""
+    if job.kind == "evaluate":
+        last = next(reversed(read_events(job.progress)), None)
+        return ("failed" if last.refused else "finished") if isinstance(last, EvaluationEnded) else None
+    if beat is None or beat.status not in ("finished", "stopped", "failed"):
+        return None
+    own = (beat.pid, beat.process_start, *beat.table) == (job.pid, job.process_start, job.host, job.boot, job.namespace)
+    return beat.status if own or beat.time >= (job.started or 0.0) else None
 
 
 def _start_supervisor(workspace: Workspace) -> None:
@@ -285,8 +310,8 @@ def _ended_unseen(workspace: Workspace, job: Job) -> bool:
     return job.state == "running" and not job.has_process and not _supervised(workspace)
 
 
-def _order(job: Job) -> tuple[float, str]:
-    return job.queued, job.id
+def _order(job: Job) -> tuple[int, float, str]:
+    return job.number, job.queued, job.id
 
 
 def main(argv: Sequence[str] | None = None) -> int:

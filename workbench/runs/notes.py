@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dream.errors import InputError
-from dream.files import locked, replace_text
+from dream.files import ABANDONED_SECONDS, locked, remove_leftovers, replace_text
 from dream.json_text import as_record, printable_tree, read_json_object
 from dream.plain_text import require_text
 from workbench.workspace import Workspace
@@ -83,6 +83,7 @@ def _write(workspace: Workspace, run: str, note: Note) -> Note:
         return kept
     file = _file(workspace, run)
     file.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(file.parent, ABANDONED_SECONDS)
     replace_text(file, json.dumps({"run": run, "tags": list(tags), "text": kept.text}, indent=1))
     return kept
 

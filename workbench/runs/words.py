@@ -10,6 +10,7 @@ import numpy as np
 
 from dream.console import duration
 from dream.overrides import override
+from dream.plain_text import whole_number
 from workbench.jobs.job import last_message
 from workbench.runs.curves import Curves
 from workbench.runs.feed import RunFeed
@@ -150,7 +151,7 @@ def form_needs(form: TrainForm) -> str:
     from dream.forecast.training import needs_words
 
     config = override(form_config(form), [f"train.precision={form.precision}"])
-    return needs_words(config, int(form.devices) if form.devices.isdigit() and int(form.devices) else 1)
+    return needs_words(config, whole_number(form.devices) or 1)
 
 
 def _names_of(form: TrainForm) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import Any
 from dream.console import counted, few_of
 from dream.errors import InputError
 from dream.fields import as_dataclass
-from dream.files import replace_text
+from dream.files import ABANDONED_SECONDS, WRITING, remove_leftovers, replace_text
 from dream.json_text import read_json_object
 
 FORMAT, VERSION = "dream cache", 1
@@ -86,15 +86,20 @@ def is_cache(path: str | Path) -> bool:
 
 def write_about(folder: Path, about: CacheAbout) -> None:
     """Creates a cache, or joins one that others have begun; raises InputError if that was made of other things."""
-    if is_cache(folder):
+    others = folder.exists() and any(not path.name.endswith(WRITING) for path in folder.iterdir())
+    if is_cache(folder):  # after the look: another worker may be beginning it, too
         check_same(folder, read_cache_about(folder), about)
-        return
-    if folder.exists() and any(folder.iterdir()):
+    elif others:
         raise InputError(f"{folder} is a folder with other files in it: choose another --out")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace_text(folder / ATTRIBUTES, _group({"format": FORMAT, "version": VERSION, "about": asdict(about)}))
+    remove_leftovers(folder, ABANDONED_SECONDS)
     for split in about.splits:
-        (folder / split).mkdir(parents=True, exist_ok=True)
-        replace_text(folder / split / ATTRIBUTES, _group({}))
-    replace_text(folder / ATTRIBUTES, _group({"format": FORMAT, "version": VERSION, "about": asdict(about)}))
+        (folder / split).mkdir(exist_ok=True)
+        remove_leftovers(folder / split, ABANDONED_SECONDS)
+        if not (folder / split / ATTRIBUTES).exists():
+            replace_text(folder / split / ATTRIBUTES, _group({}))
 
 
 def read_cache_about(folder: Path) -> CacheAbout:

@@ -20,7 +20,7 @@ from dream.data.cache.layout import TEXT, CacheAbout, CachePart, attributes_of, 
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Corpus, Row
 from dream.data.transforms import BrokenPicture, Pixels, load_pixels
-from dream.files import WRITING, sync
+from dream.files import WRITING, remove_leftovers, sync
 
 THREADS = min(4, os.cpu_count() or 1)
 """Threads that read and decode."""
@@ -167,8 +167,8 @@ def create_rows(group: Any, name: str, values: np.ndarray) -> None:
 def remove_unfinished_parts(cache: Path, splits: Sequence[str]) -> int:
     """Deletes what killed writers left behind; returns how many parts that were. No other writer may be at work."""
     left = [path for split in splits for path in (cache / split).glob(f".*{WRITING}")]
-    for path in left:
-        shutil.rmtree(path, ignore_errors=True)
+    for split in splits:
+        remove_leftovers(cache / split)
     return len(left)
 
 

@@ -55,7 +55,7 @@ def read_extension(kind: bytes, data: bytes) -> dict[str, str]:
     while start < len(data):  # a record is its length, a blank, key=value and a newline
         blank = data.find(b" ", start, start + 20)
         length = data[start:blank] if blank >= 0 else b""
-        if not length.isdigit() or not 0 < int(length) <= len(data) - start:
+        if not length.isdigit() or not 0 < int(length) <= len(data) - start:  # at most 19 digits
             break
         key, equals, value = data[blank + 1 : start + int(length) - 1].partition(b"=")
         if equals and (key in _PAX_KEYS or key.startswith(SPARSE.encode())):

@@ -21,6 +21,7 @@ from dream.data.corpora.tar_headers import (
     read_extension,
     tar_header,
 )
+from dream.plain_text import whole_number
 
 _CHUNK = 2048 * BLOCK
 _REGULAR = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
@@ -216,8 +217,7 @@ def _size(descriptor: int, header: Header, override: dict[str, str], data: int) 
 
     Some programs give links and folders the size of the original without its data; then a header follows at once.
     """
-    text = override.get("size", "")
-    size = int(text) if text.isdecimal() and not header.size else max(header.size, 0)
+    size = max(header.size, 0) or whole_number(override.get("size", "")) or 0
     if not size or header.type not in _WITHOUT_DATA:
         return size
     follows = os.pread(descriptor, BLOCK, data)

@@ -12,6 +12,7 @@ from dream.errors import InputError
 from dream.evaluation.dense.crop import Map
 from dream.evaluation.dense.data import Pair, matched
 from dream.json_text import MOST_BYTES
+from dream.plain_text import whole_number
 
 IGNORE = 255
 """Value of pixels without a class."""
@@ -64,6 +65,6 @@ def ade_names(root: Path) -> tuple[str, ...]:
         return tuple(names)
     for line in read_data(root / NAMES, MOST_BYTES).decode(errors="replace").splitlines()[1:]:
         fields = line.split("\t")
-        if fields[0].strip().isdigit() and 1 <= int(fields[0]) <= ADE_CLASSES:
-            names[int(fields[0]) - 1] = fields[-1].strip()
+        if 1 <= (number := whole_number(fields[0].strip()) or 0) <= ADE_CLASSES:
+            names[number - 1] = fields[-1].strip()
     return tuple(names)

@@ -108,9 +108,16 @@ def test_what_was_skipped_is_asked_again():
 def test_only_the_newest_weights_are_current():
     old, new = entry(measure(value=0.1), time=1.0), entry(measure(value=0.2), time=2.0, model_id="new")
     raw = entry(measure(value=0.3), time=1.0, weights="raw", model_id="raw")
-    assert Results("a", "", (new, old, raw)).current().entries == (new, raw)
+    assert Results("a", "", (old, new, raw)).current().entries == (new, raw)
     again = replace(new, fingerprint={"level": 2}, time=3.0)
-    assert Results("a", "", (again, new)).current().entries == (again,)
+    assert Results("a", "", (new, again)).current().entries == (again,)
+
+
+def test_what_was_measured_last_is_current_although_the_clock_was_put_back():
+    old, new = entry(measure(value=0.1), time=9e3), entry(measure(value=0.2), time=2.0)
+    other = replace(new, model_id="other", time=1.0)
+    assert Results("a", "", (old, new)).current().entries == (new,)
+    assert Results("a", "", (old, new, other)).current().entries == (other,)
 
 
 def test_a_hub_set_is_the_same_where_its_revision_is_not_known():

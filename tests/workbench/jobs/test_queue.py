@@ -15,12 +15,13 @@ import pytest
 from dream.errors import InputError
 from dream.training.processes import is_alive, process_start
 from dream.training.run_log import RunLog
+from tests.workbench.jobs.queue_of_scripts import SLEEP, orphan, put, workspace
 from workbench.jobs import queue as launch
 from workbench.jobs.job import job_file, jobs_folder, last_message, read_job, write_job
 from workbench.jobs.queue import end_job, enqueue, find_job, forget_job, list_jobs, stop_job, supervise, wake
 from workbench.workspace import Workspace
 
-SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
+assert workspace  # a fixture
 PATIENT = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(1)); "
     "print('asleep', flush=True); time.sleep(60)"
@@ -28,18 +29,6 @@ PATIENT = (
 
 NODE = {"host": "node7", "boot": "another", "namespace": "pid:[1]"}
 """Another machine on the same disk."""
-
-
-@pytest.fixture
-def workspace(tmp_path, monkeypatch) -> Workspace:
-    """A workspace whose jobs are Python scripts, and whose supervisor is started by hand."""
-    monkeypatch.setattr(launch, "_start_supervisor", lambda workspace: None)
-    monkeypatch.setattr(launch, "_command", lambda job: [sys.executable, "-c", *job.arguments])
-    return Workspace(tmp_path)
-
-
-def put(workspace: Workspace, script: str, name: str = "job", kind: str = "evaluate"):
-    return enqueue(workspace, kind, name, (script,), Path("out") / name)
 
 
 def wait_for(condition, seconds: float = 30.0) -> None:
@@ -167,20 +156,6 @@ def test_a_second_supervisor_leaves_at_once(workspace):
     stop_job(workspace, job.id)
     thread.join(30)
     assert not (jobs_folder(workspace) / "supervisor").exists()
-
-
-def orphan(workspace: Workspace, process: "subprocess.Popen[bytes]", kind: str = "train"):
-    """A job whose supervisor is gone."""
-    job = put(workspace, "pass", "orphan", kind)
-    tree = json.loads(job_file(workspace, job.id).read_text())
-    tree |= {
-        "state": "running",
-        "pid": process.pid,
-        "process_start": process_start(process.pid),
-        "started": time.time(),
-    }
-    job_file(workspace, job.id).write_text(json.dumps(tree))
-    return job
 
 
 def test_a_job_outlives_its_supervisor_and_the_next_one_waits_for_it(workspace, monkeypatch):

@@ -11,7 +11,7 @@ from dream.data.corpora.folders import split_of
 from dream.errors import InputError
 from dream.evaluation.classes.layouts.homes import class_name, quoted
 from dream.evaluation.classes.layouts.tree import SIDE_FOLDERS, Tree
-from dream.plain_text import printable
+from dream.plain_text import printable, whole_number
 
 WNID = re.compile(r"n\d{8}")
 """A class of WordNet, as ImageNet names its folders."""
@@ -155,7 +155,7 @@ def _roles_in(entry: str) -> set[str]:
 
 
 def _are_numbers(labels: Iterable[str]) -> bool:
-    return all(label.isdigit() for label in labels)
+    return all(whole_number(label) is not None for label in labels)
 
 
 def _numbered(labels: dict[str, str], folders: Sequence[Tree], known: Collection[str], where: str) -> dict[str, str]:
@@ -179,7 +179,7 @@ def _order(folders: Sequence[Tree], known: Collection[str]) -> dict[int, str] | 
         order: dict[int, str] = {}
         for place, row in enumerate(rows_of(path) if path.stem.lower() in ORDER_FILES else []):
             words = [class_name(word) for cell in row for word in (cell, cell.strip("/").partition("/")[2])]
-            number = next((int(cell) for cell in row if cell.isdigit()), place)
+            number = next((n for cell in row if (n := whole_number(cell)) is not None), place)
             order |= [(number, word) for word in words if word in known][:1]
         if order and set(order.values()) == set(known):
             return order
