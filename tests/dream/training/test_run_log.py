@@ -10,7 +10,7 @@ import time
 import pytest
 
 from dream.errors import InputError
-from dream.training import checkpoint, run_log
+from dream.training import live_tensors, run_log
 from dream.training.run_log import RunLog
 from tests.dream.training.training_small import run_training, small_config
 
@@ -141,13 +141,13 @@ def test_versions_name_what_is_installed():
 
 
 def test_a_slow_checkpoint_makes_the_next_ones_rarer_and_that_is_said(tmp_path, monkeypatch, capsys):
-    real = checkpoint.save_checkpoint
+    real = live_tensors.save_checkpoint
 
     def slow(*arguments):
         time.sleep(0.3)
         return real(*arguments)
 
-    monkeypatch.setattr(checkpoint, "save_checkpoint", slow)
+    monkeypatch.setattr(live_tensors, "save_checkpoint", slow)
     run_training(tmp_path / "run", small_config(steps=12, save_every=0.001))  # every 60 ms, if saving took no time
     assert "a checkpoint took 0 s: they come every" in capsys.readouterr().err
     events = [
