@@ -75,8 +75,9 @@ emoji: $(READY) ## build the emoji, retrain the model of them that ships (hours,
 		--set data.near_misses=0.5 data.other_phrasings=0.15 train.muon_lr=0.005
 	$(PY) -m dream train --out runs/emoji-third --start-from runs/emoji-second --data emoji --resume auto --total-steps 3300 --seed 13 \
 		--set data.near_misses=0.25 data.other_phrasings=0.1 train.muon_lr=0.005
-	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-third --data emoji --resume auto --total-steps 900 --seed 17 \
-		--set train.tune=joint train.batch_size=512 data.near_misses=0 data.canonical_until=0 data.other_phrasings=0.3 \
+	$(PY) -m dream train --out runs/emoji --start-from runs/emoji-third --data emoji --resume auto --total-steps 600 --seed 17 \
+		--set train.tune=joint train.batch_size=512 train.optimizer=adamw train.lr=1e-3 train.weight_decay=0.1 train.decay=cosine train.decay_start=0 \
+		data.near_misses=0 data.canonical_until=0 data.other_phrasings=0.3 \
 		text.width=128 text.heads=4 joint.positional_text=false joint.dropout=0.3
 	$(PY) -m dream export --model runs/emoji --out dream/shipped/emoji --dtype float16 --overwrite
 	$(PY) -m dream critic train --from pictures --model dream/shipped/emoji --data emoji --out dream/shipped/emoji --overwrite

@@ -39,6 +39,7 @@ SMALL = {
     "inpainting": {"pictures": 4, "kept": ("left",), "steps": 2},
     "generation": {"count": 8},
     "selection": {"count": 2, "candidates": 2},
+    "front": {"count": 12, "steps": (2,), "sampling_steps": (1,)},
     "headroom": {"count": 2, "candidates": 2, "halves": 1},
     "choosing": {"count": 4, "candidates": 2, "scores": ("cosine", "preview"), "alternatives": 2},
     "judge": {"count": 10},

@@ -19,6 +19,7 @@ from dream.errors import InputError
 from dream.overrides import override
 from dream.training import frozen
 from dream.training.frozen import FrozenEncoder, check_cache
+from dream.training.run_log import read_metrics
 from tests.dream.frozen_small import save_t5, save_vae
 from tests.dream.training.training_small import (
     run_training,
@@ -55,12 +56,13 @@ def test_training_from_a_cache_is_the_training_from_its_pictures(made, tmp_path,
     if states:
         cache = tmp_path / "states.zarr"
         assert main([*command, "--out", str(cache), "--dtype", "float32", "--states"]) == 0
-    runs = [tmp_path / "a", tmp_path / "b"]
-    for out, source in zip(runs, (root / "pictures", cache), strict=True):
+    losses = []
+    for out, source in ((tmp_path / "a", root / "pictures"), (tmp_path / "b", cache)):
         run_training(out, config, source=str(source))
-    ours, theirs = weights(runs[0]), weights(runs[1])
-    for name, tensor in ours.items():
-        assert torch.allclose(tensor, theirs[name], atol=2e-3 if states else 1e-5), name
+        rows = [row for row in read_metrics(out, "train") if isinstance(row["generative_loss"], float)]
+        losses.append([(row["step"], row["generative_loss"], row["contrastive_loss"]) for row in rows])
+    # not weights: BatchNorm makes some gradients zero but for rounding, which AdamW then grows
+    assert losses[0] and np.array(losses[0]) == pytest.approx(np.array(losses[1]), rel=1e-3 if states else 1e-5)
 
 
 def test_tokens_of_a_batch_are_those_of_its_pictures_mirrored_ones_too(made, tmp_path):
