@@ -657,8 +657,8 @@ def test_a_tars_index_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     walked: list[Path] = []
     monkeypatch.setattr(tar_index, "walk_tar", lambda path: (walked.append(path), walk_tar(path))[1])
     shards = write_shards(tmp_path, 3, 4)
-    for path in tmp_path.glob("*.tar"):
-        os.utime(path, (0, 0))  # of one that has just been written nothing is kept, so that it is walked ahead and again
+    for path in tmp_path.glob("*.tar"):  # of one that was just written nothing is kept, so that it is walked twice
+        os.utime(path, (0, 0))
     monkeypatch.setenv("DREAM_CACHE", str(tmp_path / "cache"))
     take(open_source(shards, CONFIG), 30, 4)
     assert sorted(path.name for path in walked) == sorted(path.name for path in tmp_path.glob("*.tar"))
