@@ -22,7 +22,7 @@ def result(page) -> str:
 
 
 def test_the_first_visit_shows_a_race_in_which_the_choice_helps(first):
-    assert result(first).startswith("Candidate 3 is chosen: right. 2 of 8 are right")
+    assert result(first).startswith("Candidate 8 is chosen: right. 2 of 8 are right")
     assert first.locator(".dp-won").count() == 1 and first.locator(".dp-flag:visible").inner_text() == "chosen"
     assert first.get_by_text("How often does this help?").count() == 1
     assert first.get_by_text("come out right without choosing").count() == 1
@@ -33,16 +33,16 @@ def test_step_and_choice_survive_a_reload_and_open_in_a_second_tab(first, browse
     slider.focus()
     first.keyboard.press("ArrowLeft")
     moved = result(first)
-    first.wait_for_function("location.search.includes('trajectories.choice=8')")
+    first.wait_for_function("location.search.includes('trajectories.choice=4')")
     first.locator(".dp-transport button").first.click()  # one step back
-    first.wait_for_function("location.search.includes('trajectories.step=15')")
+    first.wait_for_function("location.search.includes('trajectories.step=7')")
     first.reload()
     tab = open_page(browser, first.url)
     for page in (first, tab):
         page.locator(".dp-choose").wait_for(timeout=PATIENCE)
         settle(page)
         assert result(page) == moved
-        assert page.locator(".dp-readouts output").first.inner_text() == "15 / 16"
+        assert page.locator(".dp-readouts output").first.inner_text() == "7 / 8"
     assert first.url == tab.url
     tab.context.close()
 
@@ -56,8 +56,8 @@ def test_views_and_settings_open_from_a_link(browser, address, first):
     settle(page)
     page.reload()
     wait_for_text(page, "2 prompts, 8 candidates each")
-    page.goto(f"{start}.view=Stored&in.trajectories.query=rocket")
-    wait_for_text(page, "rocket, classic")
+    page.goto(f"{start}.view=Stored&in.trajectories.query=crab")
+    wait_for_text(page, "crab, glossy")
     page.goto(f"{start}.steps=99&in.trajectories.model=nowhere&in.trajectories.shown=../../etc&in.trajectories.step=x")
     settle(page)
     assert page.locator("[data-testid=stException]").count() == 0

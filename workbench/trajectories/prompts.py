@@ -32,22 +32,22 @@ class Example(NamedTuple):
 
 _PLAIN = {"candidates": 8, "temperature": 1.0, "selection": "once", "tokens": 30}
 _ROUGH = {**_PLAIN, "steps": 6}
-_EMOJI = {**_PLAIN, "steps": 16, "guidance_scale": 3.0, "temperature": 0.8}
+_EMOJI = {**_PLAIN, "steps": 8, "guidance_scale": 3.0, "temperature": 0.8}
 EXAMPLES = (
     Example(
         "A choice that matters",
-        "Two of eight rockets come out right. The score sees it in what is painted of them when a third of the tokens "
-        "are decoded, and one of the two goes on.",
-        "rocket, classic",
+        "Two of eight crabs come out right, those with claws that can be told. The score sees it in what is painted of "
+        "them when a third of the tokens are decoded, and one of the two goes on.",
+        "crab, glossy",
         {**_EMOJI, "seed": 1},
         "emoji",
     ),
     Example(
         "A wrong choice",
-        "Four of eight frogs come out right, and the score takes one whose face then tears apart: it judges what is "
-        "painted, and what spoils this one comes later. Move the choice.",
-        "frog, flat",
-        {**_EMOJI, "seed": 0},
+        "Seven of eight rockets come out right, and the score takes the one whose side then tears open: it judges what "
+        "is painted, and what spoils this one comes later. Move the choice.",
+        "rocket, classic",
+        {**_EMOJI, "seed": 1},
         "emoji",
     ),
     Example(

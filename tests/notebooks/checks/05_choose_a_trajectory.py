@@ -7,17 +7,17 @@ import numpy as np
 from workbench.store import list_stored
 from workbench.trajectories.race import open_race
 
-kept = open_race(race.stored)
+stored_race = open_race(race.stored)
 steps = won.settings["steps"]
-assert np.array_equal(race.result.frames, kept.frames) and race.result.chosen == kept.chosen
-assert kept.chosen == int(np.nanargmax(kept.alignment[kept.choices[0]]))
+assert np.array_equal(race.result.frames, stored_race.frames) and race.result.chosen == stored_race.chosen
+assert stored_race.chosen == int(np.nanargmax(stored_race.alignment[stored_race.choices[0]]))
 lines = {trace.name: trace.y for trace in race.lines.data}
 assert len(lines) == 8 and all(len(y) == steps for y in lines.values())  # all finished
 race.controls["played"].value = "as it went"
 lived = {trace.name: len(trace.y) for trace in race.lines.data}
 assert sorted(lived.values()) == [points[-1].step] * 7 + [steps]
-assert lived[str(kept.chosen + 1)] == steps  # names count from 1
-assert race.player.data["chosen"] == kept.chosen
+assert lived[str(stored_race.chosen + 1)] == steps  # names count from 1
+assert race.player.data["chosen"] == stored_race.chosen
 
 assert race.worth["regret (cosine)"].iloc[-1] == 0 and race.worth["rank correlation"].iloc[-1] == 1
 cost = race.worth["cost (plain pictures, in steps)"]
