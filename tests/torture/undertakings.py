@@ -22,6 +22,7 @@ from dream.evaluation.event_log import read_events
 from dream.evaluation.results import read_folder
 from dream.pretrained import load_pretrained
 from dream.training import checkpoint
+from dream.training.live_tensors import model_tensors
 from tests.dream.decoding import decode_fakes
 from tests.dream.evaluation import evaluation_small
 from tests.dream.frozen_small import save_t5, save_vae
@@ -77,7 +78,7 @@ def _sheet(out: Path) -> object:
 def _evaluated(given: Path) -> None:
     pretrained = evaluation_small.small_pretrained(None)
     state = checkpoint.TrainingState(3, pretrained.config, "shapes", None)
-    tensors = {"model": checkpoint.model_tensors(pretrained.model)}
+    tensors = {"model": model_tensors(pretrained.model)}
     checkpoint.write_checkpoint(given / "model", state, tensors, pretrained.tokenizer)
 
 
