@@ -55,7 +55,7 @@ SHEETS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     "choice": ("emoji", ("cat face, flat", "dog face, ink"), ("--candidates", "5", "--select-at", "30%tokens")),
 }
 """By picture: model, prompts and further options of `dream decode`."""
-DECODED, STEPS_BACK = "cat face, flat", 5
+DECODED, STEPS_BACK = "cat face, flat", 3
 """Prompt on Decode, and how far before the end its player is shown."""
 SIZE = (1440, 1800)
 
