@@ -119,6 +119,19 @@ def age_of(path: Path) -> float:
     return abs(time.time() - path.lstat().st_mtime)
 
 
+def remove_folder(folder: Path, patience: float = 5.0) -> None:
+    """Deletes a folder into which threads may still be writing, as those of zarr are after an error of one of them.
+
+    What cannot be deleted within `patience` seconds stays, until it is swept.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
+        if not folder.exists() or time.monotonic() > deadline:
+            return
+
+
 def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
     """Deletes what writers that were killed left half written in `folder`, if it is older than so many seconds.
 

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> None:
     remove_leftovers(args.out, ABANDONED_SECONDS)
     from dream.evaluation.pieces import ALONE, EvaluationRank
     from dream.evaluation.session import EvaluationRequest, results_of
-    from dream.training.devices import join_ranks
+    from dream.training.devices import join_ranks, leave_ranks
     from dream.training.lost_ranks import lost_ranks_in_words
 
     fabric = join_ranks(WAIT_SECONDS)
@@ -86,6 +86,7 @@ def run(args: argparse.Namespace) -> None:
     )
     with lost_ranks_in_words(lambda: member.ranks, WAIT_SECONDS, "call the same line again to go on"):
         ended, refused = _followed(request, args.progress if member.writes else None)
+    leave_ranks()
     if not member.writes:
         return
     _print(results_of(models, ended), args.markdown)

@@ -4,7 +4,6 @@ A record appears whole or not at all: it is written next to its place and rename
 used, so that decoding works without it.
 """
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from torch import Tensor
 from dream.decoding.record import FORMAT, GIVEN, VERSION, About, DecodeRecord
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
-from dream.files import ABANDONED_SECONDS, WRITING, remove_leftovers, replace_folder
+from dream.files import ABANDONED_SECONDS, WRITING, remove_folder, remove_leftovers, replace_folder
 
 _EMPTY: dict[str, tuple[Any, float]] = {
     "tokens": (np.float32, np.nan),
@@ -57,7 +56,7 @@ class RecordWriter:
             self.group = _create_group(self.folder)
             self.previews = _create(self.group, "previews", shapes["previews"], np.uint8, 0, 2)
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
             raise
 
     def __enter__(self) -> "RecordWriter":
@@ -70,7 +69,7 @@ class RecordWriter:
             if kind is None:
                 self._finish()
         finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            remove_folder(self.folder)
 
     def add(self, record: StepRecord, previews: Tensor, first: int = 0) -> None:
         """Adds a step of the pictures from `first` on; `previews` (R, 3, H, W) uint8 show its rows."""

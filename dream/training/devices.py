@@ -30,6 +30,7 @@ __all__ = [
     "build_fabric",
     "join_ranks",
     "launch",
+    "leave_ranks",
     "most_of_ranks",
     "shard",
     "started_ranks",
@@ -144,6 +145,12 @@ def join_ranks(timeout: float) -> Fabric | None:
     )
     fabric.launch()
     return fabric
+
+
+def leave_ranks() -> None:
+    """Ends what `join_ranks` began. Without it a thread of gloo may still run when Python ends, which aborts a rank."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def started_ranks(fabric: Fabric) -> "list[subprocess.Popen[bytes]]":

@@ -37,4 +37,4 @@ heart_tokens = record_of(heart).tokens[0, 0, list(left)]
 for half in painted.values():
     assert np.array_equal(record_of(half).tokens[0, 0, list(left)], heart_tokens)
 assert len({final_picture(record_of(half)).tobytes() for half in painted.values()}) == 3
-assert beating.player.data["rests"] is not None and len(rests) == 16
+assert beating.player.data["rests"] is not None and len(rests) == 8

@@ -165,7 +165,7 @@ def test_the_examples_show_what_they_promise(example, workspace):
     later = found.scores[at + 1, 0].argmax()
     promised = {
         "A choice that matters": good.sum() == 2 and good[taken],
-        "A wrong choice": good.sum() == 4 and not good[taken],
+        "A wrong choice": good.sum() == 7 and not good[taken],
         "Chosen too early": good.sum() == 2 and not good[taken] and good[later],
         "Nothing to choose": good.all(),
     }
