@@ -46,5 +46,11 @@ def export(source: Path, out: Path, dtype: torch.dtype) -> int:
 
 
 def without_place(source: str) -> str:
-    """A source or model without the folder in which the maker keeps it: an export goes to others."""
-    return Path(source).name if source.startswith(("/", "~")) else source
+    """A source or model without the folder in which the maker keeps it: an export goes to others.
+
+    A checkpoint of a run has the run's name.
+    """
+    path = Path(source)
+    if path.parent.name == "checkpoints":
+        return path.parents[1].name
+    return path.name if source.startswith(("/", "~")) else source

@@ -3,18 +3,23 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from dream.__main__ import main
+from dream.config import DreamConfig
 from dream.data.emoji.packages import NOTICE_FILE
 from dream.errors import InputError
+from dream.overrides import override
 from dream.presets import preset
 from dream.pretrained import SHIPPED, checkpoint_of, load_pretrained
 from dream.training.loop import train
 from dream.training.request import TrainRequest
 from tests.dream.training.training_small import run_training, small_config, write_pictures
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +114,25 @@ def test_shipped_models_open_by_name_and_are_small(name):
 
 @pytest.mark.skipif("emoji" not in SHIPPED, reason="no model of the emoji ships")
 def test_the_shipped_emoji_is_what_make_emoji_trains():
-    config = load_pretrained("emoji").config
+    """Leg by leg, as the Makefile has them: steps, seed, and every setting."""
+    recipe = (ROOT / "Makefile").read_text().partition("\nemoji: ")[2].partition("\n\n")[0].replace("\\\n", " ")
+    legs = [line.split() for line in recipe.splitlines() if " dream train " in line]
     wanted = preset("emoji")
-    text = replace(wanted.text, vocab_size=config.text.vocab_size)
-    assert config.model_dict() == replace(wanted, text=text).model_dict()
-    record = json.loads((SHIPPED["emoji"] / "recipe.json").read_text())
-    assert record["source"] == "emoji"
+    for leg, folder in zip(legs, ("first", "second", "third", "."), strict=True):
+        stored = json.loads((SHIPPED["emoji"] / folder / "recipe.json").read_text())
+        config = DreamConfig.from_dict(stored["config"])
+        wanted = override(wanted, leg[leg.index("--set") + 1 :])
+        text = replace(wanted.text, vocab_size=config.text.vocab_size)
+        assert config.model_dict() == replace(wanted, text=text).model_dict()
+        assert config.joint == wanted.joint
+        for name, value in stored["config"]["data"].items():  # the first leg is older than other phrasings
+            assert getattr(wanted.data, name) == value
+        assert config.train.steps == int(leg[leg.index("--total-steps") + 1]) and stored["source"] == "emoji"
+        assert config.train.seed == (int(leg[leg.index("--seed") + 1]) if "--seed" in leg else 0)
+        same = ("tune", "batch_size", "optimizer", "lr", "muon_lr", "weight_decay", "decay", "decay_start")
+        assert [getattr(config.train, name) for name in same] == [getattr(wanted.train, name) for name in same]
+    assert load_pretrained("emoji").config == config
+    assert (config.decode, config.head) == (wanted.decode, wanted.head)
     assert (SHIPPED["emoji"] / "NOTICE").read_bytes() == NOTICE_FILE.read_bytes()
 
 
