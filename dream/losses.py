@@ -65,28 +65,36 @@ def contrastive_loss(
     text_features: Tensor,
     logit_scale: Tensor,
     counted: Tensor,
-    same_caption: Tensor | None = None,
+    caption_ids: Tensor | None = None,
+    own: slice | None = None,
 ) -> Contrastive:
     """CLIP's symmetric InfoNCE of L2-normalised features (G, E) each, over the images that are `counted` (G,) bool.
 
     Images that do not count are removed as queries (image to text) and as negatives (text to image). Their captions
     stay as negatives, and the mean runs over the n images that count; with n = 0 the loss is zero, with gradients
-    of zero. `same_caption` (G, G) bool removes pairs with equal captions from the negatives.
+    of zero. With `caption_ids` (G, T), pairs with equal captions are no negatives. With `own`, the rows of one of
+    several equal shares of the images, only their logits are computed: the mean over all shares is the loss.
     """
     total = counted.numel()
     if not bool(counted.any()):  # text features may be empty here; the sums keep every input in the graph
         zero = (image_features[:0].sum() + text_features.sum() * 0.0) * logit_scale
         return Contrastive(zero, zero.detach(), zero.detach())
+    own = slice(0, total) if own is None else own
     kept = counted.nonzero()[:, 0]  # (n,)
+    place = ((kept >= own.start) & (kept < own.stop)).nonzero()[:, 0]  # (m,): own ones among the kept
+    rows = kept[place]  # (m,)
     image = image_features[kept]  # (n, E)
-    to_text = logit_scale * image @ text_features.T  # (n, G)
-    to_image = logit_scale * text_features[kept] @ image.T  # (n, n)
-    if same_caption is not None:
-        others = same_caption & ~torch.eye(total, dtype=torch.bool, device=same_caption.device)  # (G, G)
-        to_text = to_text.masked_fill(others[kept], float("-inf"))
-        to_image = to_image.masked_fill(others[kept][:, kept], float("-inf"))
-    loss = (F.cross_entropy(to_text, kept) + F.cross_entropy(to_image, torch.arange(len(kept), device=kept.device))) / 2
-    accuracy = (to_text.argmax(dim=1) == kept).float().mean()
+    to_text = logit_scale * image_features[rows] @ text_features.T  # (m, G)
+    to_image = logit_scale * text_features[rows] @ image.T  # (m, n)
+    if caption_ids is not None:
+        others = (caption_ids[rows, None] == caption_ids[None]).all(dim=-1)  # (m, G)
+        others[torch.arange(len(rows), device=rows.device), rows] = False
+        to_text = to_text.masked_fill(others, float("-inf"))
+        to_image = to_image.masked_fill(others[:, kept], float("-inf"))
+    parts = total / (own.stop - own.start) / len(kept)  # over all shares these sums become a mean
+    sums = F.cross_entropy(to_text, rows, reduction="sum") + F.cross_entropy(to_image, place, reduction="sum")
+    loss = parts * sums / 2
+    accuracy = parts * (to_text.argmax(dim=1) == rows).float().sum()
     return Contrastive(loss, counted.float().mean(), accuracy.detach())
 
 
@@ -131,10 +139,10 @@ def total_loss(
         generative, by_picture, counted = terms.loss, terms.by_picture.detach(), terms.counted
     contrastive = Contrastive(zero, zero, zero)
     if output.joint is not None:
-        joint, ids = output.joint, output.joint.caption_ids
-        same = (ids[:, None] == ids[None]).all(dim=-1) if weights.distinct_negatives else None  # (G, G)
+        joint = output.joint
+        ids = joint.caption_ids if weights.distinct_negatives else None
         contrastive = contrastive_loss(
-            joint.image_features, joint.text_features, joint.logit_scale, joint.counted, same
+            joint.image_features, joint.text_features, joint.logit_scale, joint.counted, ids, joint.own
         )
     alignment = zero
     if output.alignment is not None:

@@ -24,7 +24,9 @@ from dream.model.joint import (
     TextTower,
     gather,
     initial_logit_scale,
+    own_rows,
     pool_groups,
+    with_mean_gradient,
 )
 
 
@@ -41,6 +43,8 @@ class JointOutput(NamedTuple):
     """(G,) bool: images that are visible enough to count in the contrastive loss."""
     caption_ids: Tensor
     """(G, T) long: token ids of the captions."""
+    own: slice | None = None
+    """Rows of this rank's images, whose terms it computes of the contrastive loss; None: of all."""
 
 
 class GenerativeOutput(NamedTuple):
@@ -187,6 +191,7 @@ class Dream(nn.Module):
         rank repeats the projection, which is small.
         """
         pooled = pool_groups(self.joint, visible, groups)  # (B, P)
+        own = None if cached else own_rows(len(pooled))
         counted = cached.rows.counted if cached else gather(self._counted(mask))  # (G,)
         text = self.text_tower(text_ids if bool(counted.any()) else text_ids[:0])  # (B, E) or (0, E)
         if cached:
@@ -195,7 +200,8 @@ class Dream(nn.Module):
             pooled, text, text_ids = gather(pooled), gather(text), gather(text_ids)
         image_features = self.joint(pooled, remember=cached is None or cached.is_first)  # (G, E)
         image_features, text_features = F.normalize(image_features, dim=-1), F.normalize(text, dim=-1)  # (G, E) each
-        return JointOutput(image_features, text_features, self.contrastive_scale(), counted, text_ids)
+        scale = self.contrastive_scale() if cached else with_mean_gradient(self.contrastive_scale())
+        return JointOutput(image_features, text_features, scale, counted, text_ids, own)
 
     def _counted(self, mask: Tensor) -> Tensor:
         """Images (B,) bool that count in the contrastive loss."""

@@ -163,11 +163,26 @@ def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[
     return projection.drop(pooled[order])
 
 
+def own_rows(count: int) -> slice:
+    """Places of this rank's `count` rows among those of all ranks, as `gather` has them."""
+    start = dist.get_rank() * count if _has_ranks() else 0
+    return slice(start, start + count)
+
+
 def gather(tensor: Tensor) -> Tensor:
     """Rows (B, ...) of all ranks in rank order, with gradient; on one rank the tensor itself."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+    if not _has_ranks():
         return tensor
     return _Gather.apply(tensor)  # type: ignore[no-any-return]
+
+
+def with_mean_gradient(tensor: Tensor) -> Tensor:
+    """The tensor, whose gradient becomes the mean over all ranks, for what no strategy averages."""
+    return _MeanGradient.apply(tensor) if _has_ranks() else tensor  # type: ignore[no-any-return]
+
+
+def _has_ranks() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 class _Gather(torch.autograd.Function):
@@ -186,6 +201,20 @@ class _Gather(torch.autograd.Function):
         dist.all_reduce(total)
         start = dist.get_rank() * ctx.rows
         return total[start : start + ctx.rows]
+
+
+class _MeanGradient(torch.autograd.Function):
+    """The identity, whose backward averages over ranks."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        total = gradients[0].clone()
+        dist.all_reduce(total)
+        return total / dist.get_world_size()
 
 
 def _batch_norm(norm: nn.BatchNorm1d, x: Tensor, remember: bool) -> Tensor:

@@ -84,7 +84,7 @@ def shard(model: nn.Module, mesh: Any) -> nn.Module:
     for stack in (model.encoder, model.decoder, model.aligner, model.text_tower):
         for block in stack.blocks:
             fully_shard(block, mesh=ranks)
-    # a scalar cannot be sharded; its gradient is of the gathered features, so every rank has the same
+    # a scalar cannot be sharded; its gradient is averaged where it is used (`with_mean_gradient`)
     fully_shard(model, mesh=ranks, ignored_params={model.logit_scale})
     register_fsdp_forward_method(model, "contrast_rows")  # type: ignore[arg-type]
     return model

@@ -48,12 +48,27 @@ def test_with_none_counted_everything_is_a_clean_zero_with_gradients():
     assert all(x.grad is not None and (x.grad == 0).all() for x in (image, text, scale))
 
 
+@pytest.mark.parametrize("counted", ["111111", "101101", "000111", "010000"])
+@pytest.mark.parametrize("ids", [None, torch.tensor([[1], [2], [1], [3], [4], [3]])], ids=["all", "distinct"])
+def test_the_mean_over_equal_shares_is_the_loss_with_its_gradient(counted, ids):
+    image, text = (f.requires_grad_() for f in features())
+    kept = torch.tensor([c == "1" for c in counted])
+    whole = losses.contrastive_loss(image, text, SCALE, kept, ids)
+    wanted = torch.autograd.grad(whole.loss, (image, text))
+    for size in (1, 2, 3):
+        parts = [losses.contrastive_loss(image, text, SCALE, kept, ids, slice(i, i + size)) for i in range(0, 6, size)]
+        mean = torch.stack([part.loss for part in parts]).mean()
+        torch.testing.assert_close(mean, whole.loss)
+        torch.testing.assert_close(torch.autograd.grad(mean, (image, text)), wanted)
+        torch.testing.assert_close(torch.stack([part.accuracy for part in parts]).mean(), whole.accuracy)
+        assert {float(part.share) for part in parts} == {float(whole.share)}
+
+
 def test_the_same_caption_is_no_negative():
     image, text = features(4)
     text[1] = text[0]
-    counted, same = torch.ones(4, dtype=torch.bool), torch.eye(4, dtype=torch.bool)
-    same[0, 1] = same[1, 0] = True
-    part = losses.contrastive_loss(image, text, SCALE, counted, same)
+    counted, ids = torch.ones(4, dtype=torch.bool), torch.tensor([[5, 1], [5, 1], [5, 2], [6, 1]])
+    part = losses.contrastive_loss(image, text, SCALE, counted, ids)
     assert torch.isfinite(part.loss)
     assert part.loss < losses.contrastive_loss(image, text, SCALE, counted).loss
 
