@@ -45,7 +45,7 @@ def test_a_press_on_home_paints(page):
     type_into(page, "in.home.prompt", PROMPT)
     widget(page, "do.home.decode").locator("button").first.click()
     await_picture(page, PROMPT)
-    assert "/decode" in page.url and "16 / 16" in step(page)
+    assert "/decode" in page.url and "8 / 8" in step(page)
 
 
 def test_a_reload_and_a_second_tab_show_the_same(page, browser):
@@ -55,16 +55,16 @@ def test_a_reload_and_a_second_tab_show_the_same(page, browser):
     page.locator(".dream-player").first.focus()
     for _ in range(4):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("location.search.includes('in.decode.step=12')", timeout=PATIENCE)
+    page.wait_for_function("location.search.includes('in.decode.step=4')", timeout=PATIENCE)
     type_into(page, "in.decode.query", "purple")  # a run of the page: the step stays in the address
-    page.wait_for_function("location.search.includes('in.decode.step=12')", timeout=PATIENCE)
+    page.wait_for_function("location.search.includes('in.decode.step=4')", timeout=PATIENCE)
     page.reload()
     settle(page)
     second = open_page(browser, page.url, size=(1440, 900))
     for tab in (page, second):
         await_picture(tab, PROMPT)
         wait_for_text(tab, "Decode by step")
-        assert step(tab) == "12 / 16"
+        assert step(tab) == "4 / 8"
         assert "seed 0 · 12 steps" in tab.locator("body").inner_text()
         assert widget(tab, "in.decode.prompt").locator("textarea").input_value() == PROMPT
     second.context.close()
@@ -76,8 +76,8 @@ def test_a_number_out_of_range_is_refused_and_not_replaced(page):
         type_into(page, "in.decode.steps", typed)
         press(page, "do.decode.go")
         wait_for_text(page, "Steps must be a whole number from 1 to 1,024, got")
-    assert step(page) == "12 / 16"
-    type_into(page, "in.decode.steps", "16")
+    assert step(page) == "4 / 8"
+    type_into(page, "in.decode.steps", "8")
 
 
 def test_fork_here_and_open_bring_what_they_changed_into_view_and_keep_the_focus(page):
@@ -85,7 +85,7 @@ def test_fork_here_and_open_bring_what_they_changed_into_view_and_keep_the_focus
     page.wait_for_function(f"({TOP})('decode-panels') < innerHeight - 200", timeout=PATIENCE)
     assert focused(page) == "Fork here"
     press(page, "do.decode.fork")
-    wait_for_text(page, "B · fork after step 12, seed 1")
+    wait_for_text(page, "B · fork after step 4, seed 1")
     settle(page)
     parent = page.locator("[class*=st-key-do-decode-open]").last.locator("button").first
     parent.press("Enter")
