@@ -48,8 +48,7 @@ def rounds(runs: Mapping[str, Callable[[], Any]], repeats: int) -> dict[str, lis
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, function in runs.items():
-            started = time.process_time()
-            function()
+            spent = seconds_of(function, time.process_time)
             if turn:
-                seconds[name].append(time.process_time() - started)
+                seconds[name].append(spent)
     return seconds

@@ -56,12 +56,12 @@ class TrainingTimes:
 
     @property
     def saving(self) -> float:
-        """Published time over ours; the target is 1.8."""
+        """Published time over ours; the target is 2.3."""
         return self.published / self.ours
 
     @property
     def utilisation(self) -> float:
-        """Our matrix FLOP/s over the machine's; the target is 0.5."""
+        """Our matrix FLOP/s over the machine's; the target is 0.75."""
         return self.flop / self.ours / self.matmul
 
 

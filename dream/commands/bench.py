@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -154,9 +154,6 @@ def _model(args: argparse.Namespace) -> "tuple[str, Dream]":
     if name in PUBLISHED and not args.full:
         config = decoding.small_copy(config, args.width, args.depth)
         name = f"a small copy of {name} (width {args.width}, depth {args.depth})"
-    elif name in PUBLISHED:
-        encoder, decoder = replace(config.encoder, dropout=0.0), replace(config.decoder, dropout=0.0)
-        config = replace(config, encoder=encoder, decoder=decoder)
     return name, decoding.random_model(config)
 
 

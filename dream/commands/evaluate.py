@@ -3,6 +3,7 @@
 import argparse
 import re
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,11 +66,8 @@ def run(args: argparse.Namespace) -> None:
     remove_leftovers(args.out, ABANDONED_SECONDS)
     from dream.evaluation.pieces import ALONE, EvaluationRank
     from dream.evaluation.session import EvaluationRequest, results_of
-    from dream.training.devices import join_ranks, leave_ranks
+    from dream.training.devices import joined_ranks
     from dream.training.lost_ranks import lost_ranks_in_words
-
-    fabric = join_ranks(WAIT_SECONDS)
-    member = ALONE if fabric is None else EvaluationRank(fabric.global_rank, fabric.world_size)
 
     request = EvaluationRequest(
         models=models,
@@ -82,11 +80,11 @@ def run(args: argparse.Namespace) -> None:
         raw=args.raw,
         overwrite=args.overwrite,
         device=options.open_device(args.device),
-        member=member,
     )
-    with lost_ranks_in_words(lambda: member.ranks, WAIT_SECONDS, "call the same line again to go on"):
-        ended, refused = _followed(request, args.progress if member.writes else None)
-    leave_ranks()
+    with joined_ranks(WAIT_SECONDS) as fabric:
+        member = ALONE if fabric is None else EvaluationRank(fabric.global_rank, fabric.world_size)
+        with lost_ranks_in_words(lambda: member.ranks, WAIT_SECONDS, "call the same line again to go on"):
+            ended, refused = _followed(replace(request, member=member), args.progress if member.writes else None)
     if not member.writes:
         return
     _print(results_of(models, ended), args.markdown)

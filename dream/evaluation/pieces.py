@@ -59,6 +59,11 @@ class _Pieces:
 _AT_WORK: ContextVar[_Pieces | None] = ContextVar("pieces at work", default=None)
 
 
+def row_batches(count: int, size: int) -> list[range]:
+    """Rows 0 to `count` in batches of `size`; the last one may be smaller."""
+    return [range(first, min(first + size, count)) for first in range(0, count, size)]
+
+
 @contextmanager
 def kept_pieces(out: Path, question: Any, member: EvaluationRank) -> Iterator[None]:
     """Keeps pieces of what the block measures below `out`, for this `question` (JSON), until the block ends well.

@@ -52,8 +52,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, dropout: float, causal: bo
         with torch.autocast("cpu", enabled=False):
             return attend(query.float(), key.float(), value.float(), dropout, causal)
     if query.device.type == "cpu" and dropout and not causal and not torch_dropout.get():
-        weights = (query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5).softmax(dim=-1)  # (B, H, Q, K)
-        return drop(weights, dropout) @ value
+        return drop(attention_weights(query, key), dropout) @ value
     return F.scaled_dot_product_attention(query, key, value, dropout_p=dropout, is_causal=causal)
 
 

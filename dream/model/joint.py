@@ -12,6 +12,7 @@ from dream.config import DreamConfig
 from dream.model.blocks import Dropout, PackedBlock, Rows, initialise
 from dream.model.encoder import Group
 from dream.model.positions import half_maps
+from dream.weights.distributed import has_ranks
 
 TEXT_LAYER_NORM_EPS = 1e-5
 
@@ -165,24 +166,20 @@ def pool_groups(projection: ImageProjection, tokens: list[Tensor], groups: list[
 
 def own_rows(count: int) -> slice:
     """Places of this rank's `count` rows among those of all ranks, as `gather` has them."""
-    start = dist.get_rank() * count if _has_ranks() else 0
+    start = dist.get_rank() * count if has_ranks() else 0
     return slice(start, start + count)
 
 
 def gather(tensor: Tensor) -> Tensor:
     """Rows (B, ...) of all ranks in rank order, with gradient; on one rank the tensor itself."""
-    if not _has_ranks():
+    if not has_ranks():
         return tensor
     return _Gather.apply(tensor)  # type: ignore[no-any-return]
 
 
 def with_mean_gradient(tensor: Tensor) -> Tensor:
     """The tensor, whose gradient becomes the mean over all ranks, for what no strategy averages."""
-    return _MeanGradient.apply(tensor) if _has_ranks() else tensor  # type: ignore[no-any-return]
-
-
-def _has_ranks() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return _MeanGradient.apply(tensor) if has_ranks() else tensor  # type: ignore[no-any-return]
 
 
 class _Gather(torch.autograd.Function):

@@ -51,6 +51,6 @@ def without_place(source: str) -> str:
     A checkpoint of a run has the run's name.
     """
     path = Path(source)
-    if path.parent.name == "checkpoints":
+    if path.parent.name == checkpoint.CHECKPOINTS:
         return path.parents[1].name
     return path.name if source.startswith(("/", "~")) else source

@@ -7,7 +7,8 @@ import logging
 import os
 import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -28,9 +29,8 @@ from dream.training.request import TrainRequest
 __all__ = [
     "Fabric",
     "build_fabric",
-    "join_ranks",
+    "joined_ranks",
     "launch",
-    "leave_ranks",
     "most_of_ranks",
     "shard",
     "started_ranks",
@@ -126,14 +126,17 @@ def launch(fabric: Fabric, make: Callable[[], Made]) -> Made:
     return made  # type: ignore[return-value]
 
 
-def join_ranks(timeout: float) -> Fabric | None:
-    """Joins the ranks of which a launcher started this process as one; None if it was started alone.
+@contextmanager
+def joined_ranks(timeout: float) -> Iterator[Fabric | None]:
+    """Joins, for the block, the ranks of which a launcher started this process as one; None if it was started alone.
 
     They agree through gloo, whatever computes: nothing of size is sent. A collective waits at most `timeout` seconds.
+    Without the end of the group a thread of gloo may still run when Python ends, which aborts a rank.
     """
     launcher = find_launcher()
     if launcher is None or launcher.ranks_here * launcher.machines == 1:
-        return None
+        yield None
+        return
     for name in ("lightning_fabric", "lightning_utilities"):
         logging.getLogger(name).setLevel(logging.WARNING)
     forget_fabric_run()
@@ -144,12 +147,9 @@ def join_ranks(timeout: float) -> Fabric | None:
         strategy=DDPStrategy(timeout=timedelta(seconds=timeout)),
     )
     fabric.launch()
-    return fabric
-
-
-def leave_ranks() -> None:
-    """Ends what `join_ranks` began. Without it a thread of gloo may still run when Python ends, which aborts a rank."""
-    if dist.is_available() and dist.is_initialized():
+    try:
+        yield fabric
+    finally:
         dist.destroy_process_group()
 
 

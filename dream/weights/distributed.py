@@ -31,9 +31,14 @@ class StoredTensorAbout(NamedTuple):
     dtype: torch.dtype
 
 
+def has_ranks() -> bool:
+    """Whether this process is one of several ranks."""
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
 def is_part(tensor: Tensor) -> bool:
     """Whether the tensor is spread over ranks, of which this one holds a part."""
-    return hasattr(tensor, "full_tensor") and dist.get_world_size() > 1
+    return hasattr(tensor, "full_tensor") and has_ranks()
 
 
 def together(work: Callable[[], Made]) -> list[Made]:
@@ -45,7 +50,7 @@ def together(work: Callable[[], Made]) -> list[Made]:
     except Exception as raised:  # whatever it is, the others must not wait for what never comes
         error = raised
     answers: list[Any] = [(made, error)]
-    if dist.is_initialized() and dist.get_world_size() > 1:
+    if has_ranks():
         answers = [None] * dist.get_world_size()
         dist.all_gather_object(answers, (made, _sendable(error)))
     for _, theirs in answers:
@@ -56,7 +61,7 @@ def together(work: Callable[[], Made]) -> list[Made]:
 
 def by_first_rank(work: Callable[[], Made]) -> Made:
     """What `work` gives on rank 0, which alone calls it, on every rank; its error is raised on all of them."""
-    first = not dist.is_initialized() or dist.get_rank() == 0
+    first = not has_ranks() or dist.get_rank() == 0
     return together(lambda: work() if first else None)[0]  # type: ignore[return-value]
 
 

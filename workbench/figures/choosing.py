@@ -99,7 +99,7 @@ def plot_choosing(
     points = [point for panel in panels for point in panel.points]
     names = list(dict.fromkeys(point.name for point in points))
     scores = [name for name in names if name != FINISHED]
-    colours = {name: palette.CANDIDATES[i % len(palette.CANDIDATES)] for i, name in enumerate(scores)}
+    colours = {name: palette.candidate_colour(i) for i, name in enumerate(scores)}
     colours[FINISHED] = palette.NEUTRAL
     symbols = style.model_symbols(names)
     columns = min(columns, len(panels))

@@ -47,7 +47,7 @@ def plot_front(
         return style.empty(title, f"Nothing measured yet. Run <b>{COMMAND}</b>.")
     panels = [panel for panel, _ in found]
     names = list(dict.fromkeys(point.name for panel in panels for point in panel.points))
-    colours = {name: palette.CANDIDATES[i % len(palette.CANDIDATES)] for i, name in enumerate(names)}
+    colours = {name: palette.candidate_colour(i) for i, name in enumerate(names)}
     columns = min(columns, len(panels))
     rings = [_ring(point, i) for i, (_, point) in enumerate(found) if point is not None]
     figure = composed(

@@ -16,7 +16,7 @@ from dream.data.captions import USUAL, Names, any_of, decode_caption, first_usab
 from dream.data.content import MOST_CAPTION, MOST_PICTURE, check_inside
 from dream.data.corpora.not_tars import why_no_members
 from dream.data.corpora.tar_index import AHEAD, kept_contents
-from dream.data.corpora.tar_walk import Member, TarContents, read_member, walk_tar
+from dream.data.corpora.tar_walk import Member, TarContents, read_member
 from dream.data.formats import ending_of, is_hidden, not_decoded
 from dream.data.report import DataReport
 from dream.data.samples import BadSample, Row
@@ -183,7 +183,7 @@ def _key_and_role(name: str, names: Names) -> tuple[str, str | None]:
 
 def _members(path: Path) -> list[Member]:
     try:
-        return walk_tar(path).members
+        return kept_contents(path).members
     except OSError:
         return []
 

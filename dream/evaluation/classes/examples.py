@@ -18,11 +18,10 @@ from dream.data.emoji.pixels import pixels_of
 from dream.errors import InputError
 from dream.evaluation.classes.drawn_labels import labelled_scenes, scene_labels, shape_classes
 from dream.evaluation.classes.emoji_labels import asked_labels, emoji_classes, labelled_emoji
-from dream.evaluation.classes.features import check_pooling, encoder_features
+from dream.evaluation.classes.features import check_pooling, encoded_beside
 from dream.evaluation.classes.pictures import CHUNK, choose_evenly
 from dream.evaluation.classes.settings import DRAWN_LABEL, DRAWN_LABELS, FeatureSettings
 from dream.evaluation.classes.sources import labelled_chunks
-from dream.evaluation.pieces import in_pieces
 from dream.model.pretrained import Pretrained
 
 STORED = "class"
@@ -67,15 +66,8 @@ def example_chunks(
 def featured(pretrained: Pretrained, chunks: Iterable[Examples], pooling: str) -> Examples:
     """Features (B, D) of the examples; pictures are dropped as soon as they are encoded."""
     check_pooling(pretrained, pooling)
-    answers = []
-
-    def inputs() -> Iterator[Tensor]:
-        for chunk in chunks:
-            answers.append((chunk.labels, chunk.classes))
-            yield chunk.inputs
-
-    pieces = in_pieces(inputs(), lambda images: {"features": encoder_features(pretrained, images, pooling)})
-    return joined_examples(Examples(piece["features"], *answer) for piece, answer in zip(pieces, answers, strict=True))
+    pairs = encoded_beside(pretrained, ((chunk.inputs, (chunk.labels, chunk.classes)) for chunk in chunks), pooling)
+    return joined_examples(Examples(features, *answer) for features, answer in pairs)
 
 
 def featured_splits(

@@ -17,6 +17,7 @@ from dream.masking import mask_from_order, num_masked, sample_orders
 from dream.model.pretrained import Pretrained
 from dream.weights.finite import require_lengths, require_unit
 
+Answer = typing.TypeVar("Answer")
 POOLINGS: tuple[str, ...] = typing.get_args(Pooling)
 CHUNK = 256
 """Pictures or captions that go through the model at once."""
@@ -73,16 +74,24 @@ def labelled_features(
     pretrained: Pretrained, chunks: Iterable[LabelledPictures], pooling: str = "image"
 ) -> tuple[Tensor, Tensor]:
     """`encoder_features` (B, D) and labels (B,) of labelled pictures, which are dropped once encoded."""
-    labels = []
+    pairs = encoded_beside(pretrained, ((chunk.images, chunk.labels) for chunk in chunks), pooling)
+    assert pairs, "a set that was opened has a chunk"
+    return torch.cat([features for features, _ in pairs]), torch.cat([labels for _, labels in pairs])
+
+
+def encoded_beside(
+    pretrained: Pretrained, pairs: Iterable[tuple[Tensor, Answer]], pooling: str
+) -> list[tuple[Tensor, Answer]]:
+    """`encoder_features` (b, D) of the pictures of each pair, with its answer; pictures are dropped once encoded."""
+    answers: list[Answer] = []
 
     def images() -> Iterator[Tensor]:
-        for chunk in chunks:
-            labels.append(chunk.labels)
-            yield chunk.images
+        for each, answer in pairs:
+            answers.append(answer)
+            yield each
 
     pieces = in_pieces(images(), lambda each: {"features": encoder_features(pretrained, each, pooling)})
-    assert pieces, "a set that was opened has a chunk"
-    return torch.cat([piece["features"] for piece in pieces]), torch.cat(labels)
+    return [(piece["features"], answer) for piece, answer in zip(pieces, answers, strict=True)]
 
 
 def pooled(pretrained: Pretrained, encoded: Tensor, pooling: str) -> Tensor:

@@ -94,8 +94,8 @@ class ChoosingSettings(PaintingSettings, task="choosing"):
         found = []
         for number, (name, changes) in enumerate(ways.items()):
             own = decode_settings_of(pretrained.config, settings.seed, **{**self.otherwise, **changes})
-            pictures, taken = painted_and_timed(pretrained, some, own, within(progress, number / 3, (number + 1) / 3))
-            seconds = taken / len(some)
+            pictures, times = painted_and_timed(pretrained, some, own, within(progress, number / 3, (number + 1) / 3))
+            seconds = float(times[:, 0].sum()) / len(some)
             verdict = judge.verdict(pictures, some)
             flags = {**verdict.attributes, "everything": verdict.right}
             flags["everything, nothing malformed"] = verdict.well_formed

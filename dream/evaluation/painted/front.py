@@ -6,23 +6,19 @@ number is within the interval of the slowest one's.
 """
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
-import torch
-from torch import Tensor
-
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
+from dream.decoding.previews import to_uint8
 from dream.decoding.selection import DecodeSettings
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.frechet import FEWEST_PICTURES, frechet_estimate
-from dream.evaluation.painted.painting import batches_of, decode_settings_of
-from dream.evaluation.pieces import in_pieces
+from dream.evaluation.painted.painting import decode_settings_of, painted_and_timed
 from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import HeldOutSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, rate, share
@@ -113,17 +109,10 @@ def _painted(
     pretrained: Pretrained, judge: PictureJudge, asked: Batch, settings: DecodeSettings, progress: Progress
 ) -> FrontPoint:
     """Paints all captions in batches, each timed, and has them judged."""
-
-    def painted(rows: range) -> dict[str, Tensor]:
-        progress(rows.start / len(asked), f"{settings.steps} steps, {settings.sampling_steps} denoising steps")
-        own, begun = asked.captions[rows.start : rows.stop], time.process_time()
-        pictures = paint(pretrained, own, settings, picture_ids=rows).cpu()
-        times = torch.tensor([[time.process_time() - begun, len(own)]], dtype=torch.float64)
-        return {"pictures": pictures, "times": times}
-
     paint(pretrained, asked.captions[:2], settings)  # the first pass is slower than the others
-    pieces = in_pieces(batches_of(asked.captions, settings), painted)
-    pictures, times = (torch.cat([piece[name] for piece in pieces]) for name in ("pictures", "times"))
+    words = f"{settings.steps} steps, {settings.sampling_steps} denoising steps"
+    painted, times = painted_and_timed(pretrained, asked.captions, settings, lambda done, _: progress(done, words))
+    pictures = to_uint8(painted)
     verdict = judge.verdict(pictures, asked.captions)
     flags = {**verdict.attributes, "everything": verdict.right}
     return FrontPoint(

@@ -27,7 +27,7 @@ from dream.evaluation.painted.encoders import JUDGE, OWN, ClipScorer, PictureEnc
 from dream.evaluation.painted.frechet import frechet_estimate, inception_scores, overlap
 from dream.evaluation.painted.inception import Inception, load_inception
 from dream.evaluation.painted.painting import decode_settings_of
-from dream.evaluation.pieces import in_pieces
+from dream.evaluation.pieces import in_pieces, row_batches
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import HeldOutSettings, PaintingSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean, mean_of_averages, rate, two_set_mean, two_set_share
@@ -147,7 +147,7 @@ def _painted(
         times = torch.tensor([[len(own), time.perf_counter() - start]], dtype=torch.float64)
         return {**_look(pretrained, networks, images, asked.captions[rows.start : rows.stop]), TIMES: times}
 
-    return _joined(in_pieces(_batches(len(prompts), batch), painted))
+    return _joined(in_pieces(row_batches(len(prompts), batch), painted))
 
 
 def _seen(pretrained: Pretrained, networks: _Networks, real: Batch, batch: int) -> dict[str, Tensor]:
@@ -157,7 +157,7 @@ def _seen(pretrained: Pretrained, networks: _Networks, real: Batch, batch: int) 
         own = part(real, rows)
         return _look(pretrained, networks, own.images, own.captions)
 
-    return _joined(in_pieces(_batches(len(real), batch), seen))
+    return _joined(in_pieces(row_batches(len(real), batch), seen))
 
 
 def _look(pretrained: Pretrained, networks: _Networks, images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
@@ -174,10 +174,6 @@ def _look(pretrained: Pretrained, networks: _Networks, images: Tensor, captions:
         unmasked = picture_features(pretrained, images, 0.0, generator("nothing is masked"))
         seen[ALIGNMENT] = (unmasked * caption_features(pretrained, captions)).sum(1)
     return seen
-
-
-def _batches(count: int, size: int) -> list[range]:
-    return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
 def _joined(pieces: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -70,7 +70,7 @@ class InpaintingSettings(PaintingSettings, HeldOutSettings, task="inpainting"):
         for data without enough captioned pictures.
         """
         batch = held_out_pictures("inpainting", data, pretrained.config, self.pictures, split=self.split, least=4)
-        settings = _decode_settings(pretrained.config, self, seed)
+        settings = decode_settings_of(pretrained.config, seed, **self.otherwise)
         measures = []
         for number, half in enumerate(self.kept):
             span = within(progress, number / len(self.kept), (number + 1) / len(self.kept))
@@ -103,10 +103,6 @@ def hidden_error(pictures: Tensor, truth: Tensor, kept: Tensor) -> NDArray[np.fl
     """
     error = ((pictures - truth)[:, :, ~_pixels(kept, truth.shape[-1])] ** 2).mean(dim=(1, 2)).sqrt()
     return require_finite(error, "the painted pictures").double().numpy()
-
-
-def _decode_settings(config: DreamConfig, settings: InpaintingSettings, seed: int) -> DecodeSettings:
-    return decode_settings_of(config, seed, **settings.otherwise)
 
 
 def _by_caption(

@@ -12,7 +12,7 @@ from dream.decoding.decode import collect
 from dream.decoding.paint import paint_iter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import StepRecord
-from dream.evaluation.pieces import in_pieces
+from dream.evaluation.pieces import in_pieces, row_batches
 from dream.evaluation.progress import Progress, quiet
 from dream.model.pretrained import Pretrained
 
@@ -27,8 +27,7 @@ def decode_settings_of(config: DreamConfig, seed: int, **changes: Any) -> Decode
 
 def batches_of(captions: Sequence[str], settings: DecodeSettings) -> list[range]:
     """Numbers of the captions, batch by batch of ROWS pictures each."""
-    size = max(1, ROWS // settings.candidates)
-    return [range(first, min(first + size, len(captions))) for first in range(0, len(captions), size)]
+    return row_batches(len(captions), max(1, ROWS // settings.candidates))
 
 
 def batch_records(
@@ -59,14 +58,17 @@ def paint_captions(
 
 def painted_and_timed(
     pretrained: Pretrained, captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
-) -> tuple[Tensor, float]:
-    """As `paint_captions`, and the CPU seconds that it took, whoever painted them."""
+) -> tuple[Tensor, Tensor]:
+    """As `paint_captions`, and (batches, 2): the CPU seconds of each batch, whoever painted it, and its size."""
 
     def painted(rows: range) -> dict[str, Tensor]:
         begun = time.process_time()
         collected = collect(batch_records(pretrained, captions, settings, rows, progress=progress))
         pictures = pretrained.image_tokenizer.to_pixels(collected.tokens[:, 0]).cpu()
-        return {"pictures": pictures, "seconds": torch.tensor(time.process_time() - begun, dtype=torch.float64)}
+        return {
+            "pictures": pictures,
+            "times": torch.tensor([[time.process_time() - begun, len(rows)]], dtype=torch.float64),
+        }
 
     pieces = in_pieces(batches_of(captions, settings), painted)
-    return torch.cat([piece["pictures"] for piece in pieces]), sum(float(piece["seconds"]) for piece in pieces)
+    return torch.cat([piece["pictures"] for piece in pieces]), torch.cat([piece["times"] for piece in pieces])

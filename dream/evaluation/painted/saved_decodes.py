@@ -23,6 +23,7 @@ from dream.decoding.decode import begin_decode, decode_step, encode_state
 from dream.decoding.paint import encode_prompts
 from dream.decoding.selection import DecodeSettings, plan_steps
 from dream.decoding.state import DecodeState
+from dream.evaluation.pieces import row_batches
 from dream.evaluation.progress import Progress, quiet
 from dream.files import replace_bytes, user_cache
 from dream.masking import mask_from_order
@@ -79,8 +80,7 @@ def saved_decodes(
 
 def saved_rows(prompts: Sequence[str], settings: DecodeSettings) -> list[range]:
     """Numbers of the prompts, batch by batch."""
-    size = max(1, PICTURES // settings.candidates)
-    return [range(first, min(first + size, len(prompts))) for first in range(0, len(prompts), size)]
+    return row_batches(len(prompts), max(1, PICTURES // settings.candidates))
 
 
 def saved_batch(

@@ -19,7 +19,7 @@ from dream.pretrained import load_pretrained
 from dream.training import checkpoint as ckpt
 from dream.training import live_tensors as live
 from dream.training.optim import Ema, build_optimizers
-from tests.dream.training.training_small import small_config
+from tests.dream.training.training_small import small_config, spoil
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +125,7 @@ def test_the_last_ones_and_the_best_are_kept(tmp_path, config, tokenizer):
 def test_a_damaged_file_is_named_with_the_checkpoint_before(tmp_path, config, tokenizer, name, damage):
     write(tmp_path, config, tokenizer, 1)
     path = write(tmp_path, config, tokenizer, 2) / name
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    path.write_bytes(content[:-8] if damage == "short" else content)
-    if damage == "gone":
-        path.unlink()
+    spoil(path, damage)
     with pytest.raises(InputError, match=rf"{path}.*step-00000001") as error:
         ckpt.read_tensors(path.parent, path.stem)
     assert "\n" not in str(error.value)

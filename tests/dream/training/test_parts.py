@@ -15,6 +15,7 @@ from dream.publishing.export import export
 from dream.training import checkpoint as ckpt
 from tests.dream.training.parts_small import joined, split_checkpoint
 from tests.dream.training.test_checkpoint import config, tokenizer, write  # noqa: F401
+from tests.dream.training.training_small import spoil
 from workbench.checkpoints.files import open_checkpoint
 from workbench.checkpoints.finder import find_checkpoints
 from workbench.checkpoints.reader import Reader
@@ -93,14 +94,9 @@ DAMAGES = {
 def test_a_damaged_file_is_named_with_the_checkpoint_before(both, name, damage):
     _, folder = both
     path = folder / name / "shard-00002-model-00001-of-00001.safetensors"
-    content = bytearray(path.read_bytes())
-    if damage == "flipped":
-        content[len(content) // 2] ^= 1
-    path.write_bytes(content[:-8] if damage == "short" else content)
-    if damage == "gone":
-        path.unlink()
+    spoil(path, damage)
     if damage == "added":
-        path.with_name("shard-00009-model-00001-of-00001.safetensors").write_bytes(content)
+        path.with_name("shard-00009-model-00001-of-00001.safetensors").write_bytes(path.read_bytes())
     with pytest.raises(InputError, match=rf"{name}.*{DAMAGES[damage]}.*step-00000001") as error:
         ckpt.read_tensors(folder, name)
     assert "\n" not in str(error.value)

@@ -77,20 +77,10 @@ def test_a_joint_space_of_another_size_is_drawn_anew_and_said(parent, tmp_path, 
     assert read_state(latest_checkpoint(tmp_path / "next")).config.train.tune == "all"
 
 
-def test_a_killed_one_of_another_size_starts_again_alike(parent, tmp_path):
+@pytest.mark.parametrize("more", [(), ("--set", "text.width=48")], ids=["all of it", "another text tower"])
+def test_one_that_was_killed_before_its_first_checkpoint_starts_from_the_model_again(parent, tmp_path, more):
     child = tmp_path / "child"
-    assert go_on(child, parent, "--data", "shapes", "--steps", "2", "--set", "text.width=48") == 0
-    weights = averaged_weights(latest_checkpoint(child))
-    shutil.rmtree(child / "checkpoints")
-    (child / "metrics.jsonl").unlink()
-    assert main(["train", "--out", str(child), "--resume", "--accelerator", "cpu", "--devices", "1"]) == 0
-    again = averaged_weights(latest_checkpoint(child))
-    assert all(torch.equal(again[name], weights[name]) for name in weights)
-
-
-def test_one_that_was_killed_before_its_first_checkpoint_starts_from_the_model_again(parent, tmp_path):
-    child = tmp_path / "child"
-    assert go_on(child, parent, "--data", "shapes", "--steps", "2") == 0
+    assert go_on(child, parent, "--data", "shapes", "--steps", "2", *more) == 0
     weights = averaged_weights(latest_checkpoint(child))
     shutil.rmtree(child / "checkpoints")
     (child / "metrics.jsonl").unlink()

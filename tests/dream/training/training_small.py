@@ -98,6 +98,16 @@ def weights(run: Path, name: str = "model") -> dict[str, Tensor]:
     return read_tensors(latest_checkpoint(run), name)
 
 
+def spoil(path: Path, damage: str) -> None:
+    """A bit of a file `flipped`, its end cut off (`short`), or the file `gone`; any other damage leaves it."""
+    content = bytearray(path.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[:-8] if damage == "short" else content)
+    if damage == "gone":
+        path.unlink()
+
+
 def command(*arguments: str) -> list[str]:
     """`dream ARGUMENTS` as a process's command line."""
     return [sys.executable, "-m", "dream", *arguments]
