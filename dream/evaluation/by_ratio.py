@@ -12,12 +12,12 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
 from dream.evaluation.held_out import held_out_pictures, part
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import FROM_0, HeldOutSettings, at_least
 from dream.evaluation.statistics import Measure, mean
@@ -55,19 +55,24 @@ class LossesSettings(HeldOutSettings, task="losses"):
         """
         batch = held_out_pictures("losses", data, pretrained.config, self.pictures, split=self.split)
         pools = _pools(batch, self.pool)
-        found: dict[tuple[float, str], list[NDArray[np.float64]]] = {}
-        for number, some in enumerate(pools):
+
+        def measured(number: int) -> dict[str, Tensor]:
             progress(number / len(pools), f"losses of {len(batch):,} pictures")
-            pool = _prepared(pretrained, number, some, seed)
+            pool = _prepared(pretrained, number, pools[number], seed)
+            found: dict[str, Tensor] = {}
             for ratio in self.mask_ratios:
                 for name, values in by_ratio(pretrained, pool, ratio, seed):
                     require_finite(values, f"the values of '{name}' at mask ratio {ratio:g}")
-                    found.setdefault((ratio, name), []).append(values.double().cpu().numpy())
+                    found[_key(name, ratio)] = values.double()
+            return found
+
+        pieces = in_pieces(range(len(pools)), measured)
         measures = []
         for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
-            for ratio in (r for r in self.mask_ratios if (r, name) in found):
+            for ratio in (r for r in self.mask_ratios if _key(name, r) in pieces[0]):
                 where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
-                measures.append(Measure("losses", name, where, mean(np.concatenate(found[ratio, name]))))
+                values = np.concatenate([piece[_key(name, ratio)].cpu().numpy() for piece in pieces])
+                measures.append(Measure("losses", name, where, mean(values)))
         return measures
 
 
@@ -104,6 +109,11 @@ def by_ratio(pretrained: Pretrained, pool: _Pool, ratio: float, seed: int) -> It
         yield OWN, own
         yield OTHERS, others
         yield GAP, own - others
+
+
+def _key(name: str, ratio: float) -> str:
+    """What the values of a pool at a ratio are called in a piece."""
+    return f"{name} at {ratio!r}"
 
 
 def _pools(batch: Batch, size: int) -> list[Batch]:

@@ -9,6 +9,7 @@ first k. COCO's two published figures are named protocols: 5K is one pool of the
 over five folds of 1,000.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -26,6 +27,7 @@ from dream.data.sources import open_source
 from dream.data.stored import StoredSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean_share, pooled_share, ratio_share, share
@@ -64,22 +66,39 @@ class RetrievalSettings(JointSettings, task="retrieval"):
         Intervals are over pools, or over queries if there are fewer than FEW_POOLS pools (over pictures if these have
         several captions). Raises InputError if the data has too few pictures with different captions.
         """
-        found: dict[tuple[float, str], list[_Ranks]] = {}
-        captions_seen = pictures_seen = 0
-        for number, pool in enumerate(_pools(pretrained.config, data, self, seed)):
+        owners: list[Tensor] = []
+        pictures: list[int] = []
+
+        def numbered() -> Iterator[tuple[int, _Pool]]:
+            for number, pool in enumerate(_pools(pretrained.config, data, self, seed)):
+                owners.append(pool.owners)
+                pictures.append(len(pool.images))
+                yield number, pool
+
+        def ranked(item: tuple[int, _Pool]) -> dict[str, Tensor]:
+            number, pool = item
             captions = caption_features(pretrained, pool.captions)
-            captions_seen, pictures_seen = captions_seen + len(pool.captions), pictures_seen + len(pool.images)
+            before: dict[str, Tensor] = {}
             for ratio in self.mask_ratios:
                 masks = generator(seed, "retrieval masks", number, str(ratio))
                 similarity = picture_features(pretrained, pool.images, ratio, masks) @ captions.T
-                for direction, before in ranked_before(similarity, pool.owners).items():
-                    owners = pool.owners if direction == TEXT_TO_IMAGE else torch.arange(len(similarity))
-                    found.setdefault((ratio, direction), []).append(_Ranks(before.cpu().numpy(), owners.numpy()))
+                ranks = ranked_before(similarity, pool.owners)
+                before |= {_key(direction, ratio): each for direction, each in ranks.items()}
+            return before
+
+        # of one pool, the features are what ranks share
+        pieces = in_pieces(numbered(), ranked) if self._sizes[1] > 1 else list(map(ranked, numbered()))
+        found: dict[tuple[float, str], list[_Ranks]] = {}
+        for before, own, count in zip(pieces, owners, pictures, strict=True):
+            for ratio, direction in itertools.product(self.mask_ratios, (TEXT_TO_IMAGE, IMAGE_TO_TEXT)):
+                rows = own if direction == TEXT_TO_IMAGE else torch.arange(count)
+                ranks = _Ranks(before[_key(direction, ratio)].cpu().numpy(), rows.numpy())
+                found.setdefault((ratio, direction), []).append(ranks)
         where: dict[str, object] = {"data": data, "pool": self._sizes[0]}
         if self.protocol != "pools":
             where["protocol"] = self.protocol
-        if captions_seen > pictures_seen:
-            where["captions"] = captions_seen
+        if (captions := sum(map(len, owners))) > sum(pictures):
+            where["captions"] = captions
         return [
             Measure(
                 "retrieval",
@@ -167,6 +186,11 @@ def _recall(pools: Sequence[_Ranks], rank: int) -> Estimate:
         for ranks, each in zip(pools, hits, strict=True)
     ]
     return ratio_share(np.concatenate(rows))
+
+
+def _key(direction: str, ratio: float) -> str:
+    """What the ranks in a pool are called in a piece."""
+    return f"{direction} at {ratio!r}"
 
 
 def _pools(config: DreamConfig, data: str, settings: RetrievalSettings, seed: int) -> Iterator[_Pool]:

@@ -86,15 +86,7 @@ class Task:
 
 
 _ALL = (
-    Task(
-        "losses",
-        "losses of unseen pictures by mask ratio",
-        "by_ratio:LossesSettings",
-        (SHAPES, CAPTIONS),
-        (),
-        25,
-        alone=True,
-    ),
+    Task("losses", "losses of unseen pictures by mask ratio", "by_ratio:LossesSettings", (SHAPES, CAPTIONS), (), 25),
     Task(
         "retrieval",
         "whether a caption finds its picture, and a picture its caption, by mask ratio",
@@ -110,7 +102,6 @@ _ALL = (
         (SHAPES, EMOJI),
         (JOINT,),
         12,
-        alone=True,
     ),
     Task(
         "zero_shot",
@@ -119,7 +110,6 @@ _ALL = (
         (SHAPES, LABELS),
         (JOINT,),
         14,
-        alone=True,
     ),
     Task("knn", "nearest neighbours of frozen features", "classes.knn:KnnSettings", (SHAPES, LABELS), seconds=15),
     Task("probe", "linear classifier on frozen features", "classes.probe:ProbeSettings", (SHAPES, LABELS), seconds=33),

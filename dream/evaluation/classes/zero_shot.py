@@ -7,6 +7,7 @@ of the labels of the emoji that training knows in the class, which describes a c
 by the mean of some captions, or by the softmax over all of them. Nothing is trained on the set.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from dream.evaluation.classes.examples import Examples, check_readable, example_
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.classes.settings import DRAWN_LABELS
 from dream.evaluation.classes.shape_prompts import shape_prompts
+from dream.evaluation.pieces import in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Measure
@@ -67,21 +69,35 @@ class ZeroShotSettings(JointSettings, task="zero_shot"):
 
         Raises InputError for a source that cannot be opened, or labels that it does not have.
         """
-        draws = {ratio: generator(seed, "zero shot masks", str(ratio)) for ratio in self.mask_ratios}
-        texts: dict[tuple[str, str], ClassTexts] = {}
-        labels: list[dict[str, Tensor]] = []
-        logits: dict[tuple[str, str, float], list[Tensor]] = {}
-        classes: dict[str, tuple[str, ...]] = {}
         chunks = example_chunks(data, pretrained.config, "test", labels=self.labels, count=self.test_count, seed=seed)
         progress(0.0, "comparing pictures with captions")
-        for chunk in chunks:
-            classes = chunk.classes
-            texts = texts or _texts(pretrained, data, classes, self, seed)
-            labels.append(chunk.labels)
+        texts: dict[tuple[str, str], ClassTexts] = {}
+        labels: list[dict[str, Tensor]] = []
+        classes: dict[str, tuple[str, ...]] = {}
+
+        def numbered() -> Iterator[tuple[int, Examples]]:
+            for number, chunk in enumerate(chunks):
+                classes.update(chunk.classes)
+                labels.append(chunk.labels)
+                yield number, chunk
+
+        def compared(item: tuple[int, Examples]) -> dict[str, Tensor]:
+            number, chunk = item
+            if not texts:
+                texts.update(_texts(pretrained, data, chunk.classes, self, seed))
+            found: dict[str, Tensor] = {}
             for ratio in self.mask_ratios if len(chunk.inputs) else ():
-                features = picture_features(pretrained, chunk.inputs, ratio, draws[ratio])  # (B, E)
+                draws = generator(seed, "zero shot masks", str(ratio), number)
+                features = picture_features(pretrained, chunk.inputs, ratio, draws)  # (B, E)
                 for (label, form), text in texts.items():
-                    logits.setdefault((label, form, ratio), []).append(text.logits(features))  # (B, C)
+                    found[json.dumps([label, form, ratio])] = text.logits(features)  # (B, C)
+            return found
+
+        logits: dict[tuple[str, str, float], list[Tensor]] = {}
+        for piece in in_pieces(numbered(), compared):
+            for key, values in piece.items():
+                label, form, ratio = json.loads(key)
+                logits.setdefault((label, form, ratio), []).append(values)
         if not logits:
             raise InputError(f"'{data}' has no labelled picture that can be read")
         truth = {label: torch.cat([numbers[label] for numbers in labels]) for label in classes}

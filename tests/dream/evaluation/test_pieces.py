@@ -26,7 +26,10 @@ SETS = {
     "headroom": "headroom.count=4 headroom.candidates=2 headroom.halves=1",
     "selection": "selection.count=6 selection.candidates=2",
     "knn": "knn.train_count=600 knn.test_count=300",
-    "losses": "losses.pool=16",
+    "losses": "losses.pool=16 losses.pictures=48",
+    "edits": "edits.count=600",
+    "zero_shot": "zero_shot.test_count=600",
+    "retrieval": "retrieval.pools=4 retrieval.pool=16",
 }
 TIMED = ("seconds", "pictures painted a second", "cost", "time")
 
