@@ -6,6 +6,7 @@ uncompressed chunks of one row, each followed by its CRC-32C, and a table of off
 
 import math
 import os
+from array import array
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from dream.errors import InputError
 from dream.json_text import read_json_object
 
 _CRC = 4
+_WHOLE = 0x48674BC7
+"""CRC-32C of any bytes that are followed by their own CRC-32C."""
 _TABLES = 256
 """Arrays that stay open, with tables of offsets of about 128 kB each."""
 
@@ -25,9 +28,9 @@ _TABLES = 256
 class _Table:
     """Where the rows of an array lie, with its shard open."""
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, offsets: np.ndarray) -> None:
-        self.shape, self.dtype, self.offsets = shape, dtype, offsets
-        self.count = math.prod(shape)
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype, chunks: np.ndarray) -> None:
+        self.shape, self.dtype, self.count = shape, dtype, math.prod(shape)
+        self.offsets, self.lengths = (array("Q", column.astype(np.uint64).tobytes()) for column in chunks.T)
         self.length = self.count * dtype.itemsize + _CRC
         self.file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
@@ -36,19 +39,19 @@ class _Table:
             os.close(self.file)
 
 
-def read_cached_row(array: str, row: int) -> np.ndarray:
-    """Row `row` of the array at a path. Raises InputError if its bytes are not those that were written, or missing."""
-    table = _table(array)
-    offset, length = table.offsets[row].tolist()
-    if length != table.length:
-        raise InputError(f"row {row} of {array} is missing")
+def read_cached_row(place: str, row: int) -> np.ndarray:
+    """Row `row` of the array at `place`. Raises InputError if its bytes are not those that were written, or missing."""
+    table = _table(place)
+    length = table.length
+    if table.lengths[row] != length:
+        raise InputError(f"row {row} of {place} is missing")
     try:
-        content = os.pread(table.file, length, offset)
+        content = os.pread(table.file, length, table.offsets[row])
     except OSError as error:
-        raise InputError(f"row {row} of {array} cannot be read: {error.strerror or error}") from error
-    if len(content) < length or crc32c(content[:-_CRC]) != int.from_bytes(content[-_CRC:], "little"):
-        raise InputError(f"row {row} of {array} is damaged: its bytes are not those that were written")
-    return np.frombuffer(content, table.dtype, count=table.count).reshape(table.shape)
+        raise InputError(f"row {row} of {place} cannot be read: {error.strerror or error}") from error
+    if len(content) < length or crc32c(content) != _WHOLE:
+        raise InputError(f"row {row} of {place} is damaged: its bytes are not those that were written")
+    return np.ndarray(table.shape, table.dtype, content)
 
 
 def read_text(part: Path) -> bytes:
@@ -62,20 +65,20 @@ def read_text(part: Path) -> bytes:
 
 
 @lru_cache(maxsize=_TABLES)
-def _table(array: str) -> _Table:
+def _table(place: str) -> _Table:
     try:
-        about = read_json_object(Path(array) / ATTRIBUTES)
+        about = read_json_object(Path(place) / ATTRIBUTES)
         shape, dtype = tuple(about["shape"]), np.dtype(about["data_type"])
-        path = Path(array).joinpath("c", *("0" for _ in shape))
+        path = Path(place).joinpath("c", *("0" for _ in shape))
         size = 16 * shape[0]
         check_inside(path)
         with path.open("rb") as file:
             file.seek(-size - _CRC, 2)
             content = file.read()
     except FileNotFoundError as error:
-        raise InputError(f"{array} is missing") from error
+        raise InputError(f"{place} is missing") from error
     except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f"{array} is damaged: {error}") from error
+        raise InputError(f"{place} is damaged: {error}") from error
     if len(content) != size + _CRC or crc32c(content[:size]) != int.from_bytes(content[size:], "little"):
-        raise InputError(f"{array} is damaged: its table of rows is not the one that was written")
+        raise InputError(f"{place} is damaged: its table of rows is not the one that was written")
     return _Table(path, shape[1:], dtype, np.frombuffer(content, "<u8", count=2 * shape[0]).reshape(-1, 2))
