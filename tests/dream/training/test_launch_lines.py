@@ -19,6 +19,7 @@ from dream.training.checkpoint import is_in_parts, latest_checkpoint, read_state
 from dream.training.launchers import Launcher, find_launcher, follow, launcher_precision
 from dream.training.request import TrainRequest
 from tests.dream.data.test_sources import members, write_tar
+from tests.dream.frozen_small import save_vae
 from tests.dream.training.training_small import run_training, settings, small_config
 
 ROOT = Path(__file__).parents[3]
@@ -48,10 +49,10 @@ def launch_lines() -> list[str]:
     return list(dict.fromkeys(line for line in kept if not line.startswith("dream train") or "--devices" in line))
 
 
-def lines_with(model: str) -> list[str]:
-    """Commands of the pages that open a trained model."""
+def lines_with(text: str) -> list[str]:
+    """Commands of the pages that hold a text, such as the model that they open."""
     lines = [line.strip() for page in PAGES for block in blocks(page) for line in block.splitlines()]
-    return list(dict.fromkeys(line for line in lines if f"--model {model} " in line))
+    return list(dict.fromkeys(line for line in lines if text in line))
 
 
 def slurm_script() -> str:
@@ -109,6 +110,13 @@ def shell(line: str, place: Path, name: str, **environment: str) -> "subprocess.
         )
 
 
+def stand_in(place: Path, name: str, text: str) -> None:
+    """Puts a program of this name and text first on the path of `shell`."""
+    (place / "bin").mkdir(exist_ok=True)
+    (place / "bin" / name).write_text(text)
+    (place / "bin" / name).chmod(0o755)
+
+
 def finish(processes: "list[subprocess.Popen[bytes]]", place: Path) -> str:
     """What the processes said; all of them have to end well."""
     try:
@@ -160,7 +168,7 @@ def test_a_sharded_training_and_what_opens_it_work_as_printed(place):
     check_run(place, said, "giant", "ModelParallelStrategy")
     assert "Warning" not in said
     assert is_in_parts(latest_checkpoint(place / "runs/giant"), "optimizer")
-    opening = lines_with("runs/giant")
+    opening = lines_with("--model runs/giant ")
     assert [line.split()[1] for line in opening] == ["decode", "export"]
     for number, each in enumerate(opening):
         finish([shell(each, place, f"open{number}")], place)
@@ -169,18 +177,41 @@ def test_a_sharded_training_and_what_opens_it_work_as_printed(place):
 
 @pytest.mark.slow
 def test_an_evaluation_on_many_ranks_works_as_printed(place):
-    (line,) = [line for line in lines_with("runs/base") if " evaluate " in line]
+    (line,) = lines_with("evaluate --model runs/base ")
     run_training(place / "runs/base", small_config())
     said = finish([shell(smaller(line, 0).replace("count=30000", "count=8"), place, "log")], place)
     assert said.count("generation") and (place / "results/base.json").is_file()
 
 
 @pytest.mark.slow
+def test_painting_on_many_ranks_and_publishing_work_as_printed(place):
+    (painting,), (publishing,) = lines_with("srun --kill-on-bad-exit=1 dream decode"), lines_with("dream publish")
+    run_training(place / "runs/base", small_config())
+    (place / "captions.txt").write_text("a red circle\na blue square\na green circle\n")
+    stand_in(place, "srun", SRUN.format(python=sys.executable))
+    slurm = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"}
+    finish([shell(painting, place, "painting", **slurm)], place)
+    assert len(list((place / "pictures").glob("*.png"))) == 3
+    finish([shell(publishing, place, "publishing")], place)
+    assert {"README.md", "model.safetensors"} <= {path.name for path in (place / "base-model").iterdir()}
+
+
+@pytest.mark.slow
+def test_planning_and_caching_work_as_printed(place):
+    (planning,), (caching, checking) = lines_with("dream plan"), lines_with("cc12m.zarr")[:2]
+    assert "parameters, 64 x h100" in finish([shell(planning, place, "plan")], place)
+    latents = ["image.size=16", "image.channels=4", "image.patch_size=2", "image.stride=2", "image.tokenizer=sd-vae"]
+    sets = " ".join([*latents, f"image.vae={save_vae(place / 'vae')}"])
+    smaller_caching = caching.replace("--preset base", f"--preset tiny --set {sets}").replace("01242", "00001")
+    for number, each in enumerate((smaller_caching, checking)):
+        finish([shell(each, place, f"cache{number}")], place)
+    assert (place / "cc12m.zarr").is_dir()
+
+
+@pytest.mark.slow
 def test_the_slurm_script_works_as_printed_and_requeues_what_was_stopped(place):
-    (place / "bin").mkdir()
-    for name, text in (("srun", SRUN.format(python=sys.executable)), ("scontrol", '#!/bin/sh\necho "$@" > requeued\n')):
-        (place / "bin" / name).write_text(text)
-        (place / "bin" / name).chmod(0o755)
+    stand_in(place, "srun", SRUN.format(python=sys.executable))
+    stand_in(place, "scontrol", '#!/bin/sh\necho "$@" > requeued\n')
     script = smaller(slurm_script().replace("source .venv/bin/activate", ""), 0)
     slurm = {"SLURM_JOB_ID": "4711", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1"}
     slurm |= {"SLURM_JOB_NAME": "dream", "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port())}
