@@ -13,7 +13,7 @@ PY    := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help app lab test test-slow test-core test-browser torture screenshots readme-pictures notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
+.PHONY: help app lab test test-slow test-core test-browser torture load screenshots readme-pictures notebooks-html lint format bench demo emoji judge emoji-judge comparison clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ test-browser: $(READY) ## journeys through the app in headless Chromium (apt ins
 torture: $(READY) ## damage files for every reader, hostile lines and addresses, kills of every writer (TORTURE=1000 KILLS=240)
 	DREAM_TORTURE=$(or $(TORTURE),1000) DREAM_KILLS=$(or $(KILLS),240) DREAM_FUZZ=60000 DREAM_FUZZ_PAGES=20000 \
 		$(PY) -m pytest tests/torture -n $(WORKERS)
+
+load: $(READY) ## twenty tabs with a training beside, 1,000 decodes, 50 opened tabs: seconds and memory
+	$(PY) -m tests.torture.load
 
 screenshots: $(READY) ## every page in both themes, into runs/screenshots (needs Chromium)
 	$(PY) -m app.screenshots
