@@ -7,14 +7,17 @@ size of files, which also holds for what is written by libraries in other langua
 
 import ctypes
 import os
+import random
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 EVENTS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "shutil.rmtree")
+HOUR, YEAR = 3600.0, 365 * 86400.0
 
 
 class Killed(BaseException):
@@ -81,3 +84,15 @@ def full_after(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def jumping_clock(seed: int) -> None:
+    """From now on this process's clock is put forward and back, at moments and by spans that follow from the seed."""
+    draws, real, moved = random.Random(seed), time.time, [0.0]
+
+    def told() -> float:
+        if draws.random() < 0.3:
+            moved[0] = draws.choice((-YEAR, -HOUR, -30.0, 0.0, 30.0, HOUR, YEAR))
+        return real() + moved[0]
+
+    time.time = told

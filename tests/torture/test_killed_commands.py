@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dream.errors import InputError
-from tests.torture.faults import full_after, kill_really_after, without_privileges
+from tests.torture.faults import full_after, jumping_clock, kill_really_after, without_privileges
 from tests.torture.kills import (
     HOURS,
     KILLS,
@@ -51,9 +51,9 @@ def start(undertaking: Undertaking, given: Path, out: Path, first=lambda: None):
     return [begin_command(line, first) for line in undertaking.lines(given, out)]
 
 
-def finish(undertaking: Undertaking, given: Path, out: Path) -> None:
+def finish(undertaking: Undertaking, given: Path, out: Path, first=lambda: None) -> None:
     """Calls the lines, which all end well."""
-    processes = start(undertaking, given, out)
+    processes = start(undertaking, given, out, first)
     assert ended_within(processes, 300)
     assert all(each.exitcode == 0 for each in processes), [each.words() for each in processes]
 
@@ -101,6 +101,14 @@ def test_killed_at_random_it_comes_out_the_same(undisturbed, tmp_path):
         abandon(out)
         finish(undertaking, given, out)
         assert undertaking.read(out) == whole and leftovers(out) == []
+
+
+def test_while_the_clock_jumps_it_comes_out_the_same(undisturbed, tmp_path):
+    undertaking, given, whole, _ = undisturbed
+    for number in range(max(1, EACH // 2)):
+        (out := tmp_path / str(number)).mkdir()
+        finish(undertaking, given, out, partial(jumping_clock, number))
+        assert undertaking.read(out) == whole
 
 
 def test_on_a_disk_that_is_full_it_says_so_and_goes_on_when_it_is_not(undisturbed, tmp_path):

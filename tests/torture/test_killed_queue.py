@@ -15,7 +15,7 @@ import pytest
 from dream.errors import InputError
 from dream.evaluation.event_log import EventLog
 from dream.evaluation.events import EvaluationEnded
-from tests.torture.faults import Killed, full_after, kill_really_after, killed_after, without_privileges
+from tests.torture.faults import Killed, full_after, jumping_clock, kill_really_after, killed_after, without_privileges
 from tests.torture.kills import HOURS, KILLS, Begun, abandon, ended_within, kill_some, leftovers, move_clock, share
 from workbench.jobs import queue
 from workbench.jobs.job import jobs_folder
@@ -100,6 +100,14 @@ def test_supervisors_that_are_killed_at_random_moments_run_each_job_once(tmp_pat
             kill_some(both, draws)
             if draws.random() < 0.3:
                 move_clock(jobs_folder(workspace), draws.choice([-HOURS, HOURS]))
+        check_done(workspace)
+
+
+def test_while_the_clock_jumps_each_job_runs_once(tmp_path):
+    for number in range(max(2, share(1 / 24))):
+        workspace = put(tmp_path / str(number), 0.1)
+        both = [begin_supervisor(workspace, partial(jumping_clock, 2 * number + each)) for each in range(2)]
+        assert ended_within(both, 60)
         check_done(workspace)
 
 

@@ -18,7 +18,7 @@ from dream.training import run_log
 from dream.training.checkpoint import latest_checkpoint, list_checkpoints, read_state, read_tensors
 from tests.dream.training.test_resume import same
 from tests.dream.training.training_small import small_config, start_ranks
-from tests.torture.faults import Killed, full_after, killed_after
+from tests.torture.faults import Killed, full_after, jumping_clock, killed_after
 from tests.torture.kills import KILLS, ended_within, kill_some, leftovers, share
 from tests.torture.writers import ABSENT, WRITERS, Writer
 
@@ -100,6 +100,19 @@ def test_trainings_that_are_killed_at_random_moments_come_out_the_same(tmp_path,
         assert [row["step"] for row in run_log.read_metrics(run, "train")] == list(range(1, 9))
         assert leftovers(run) == []
         shutil.rmtree(run)
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_training_during_which_the_clock_jumps_comes_out_the_same(tmp_path, world, monkeypatch):
+    config = small_config(steps=8, save_every=1e-9, keep_last=2, log_every=1)
+    request = {"source": "shapes", "config": config, "total_steps": 8, "resume": True, "auto": True}
+    assert ended_well(start_ranks(world, out=tmp_path / "whole", **request))
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", time.time)  # put back afterwards
+        jumping_clock(world)
+        ranks = start_ranks(world, out=tmp_path / "run", **request)
+    assert ended_well(ranks) and same(tmp_path / "whole", tmp_path / "run")
+    assert [row["step"] for row in run_log.read_metrics(tmp_path / "run", "train")] == list(range(1, 9))
 
 
 def ended_well(ranks) -> bool:
