@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "of the decoder instead of two; kept: it is guided as its teacher",
     )
     add("--teacher-steps", type=int, default=16, metavar="T", help="the teacher's own steps at least (default: 16)")
-    add("--lr", type=float, default=1e-3, help="peak learning rate (default: 0.001)")
+    add("--lr", type=float, default=3e-4, help="peak learning rate (default: 0.0003)")
     options.add_seed(parser, "seed of pictures, decoding steps and noise")
     options.add_device(parser)
     add("--resume", action="store_true", help="go on with the distillation at --out; more --steps extend it")

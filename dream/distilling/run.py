@@ -32,8 +32,9 @@ from dream.training.optim import Ema
 
 ABOUT, STATE = "distillation.json", "distil"
 """Files of a result besides the model: what it was made of, and tensors to go on with."""
-PICTURES, ROWS, BATCH, PASSES = 64, 2048, 256, 4
-"""Per round: pictures and tokens; tokens per optimiser step, and passes over the round's tokens."""
+PICTURES, ROWS, BATCH, PASSES = 128, 2048, 256, 2
+"""Per round: pictures and tokens; tokens per optimiser step, and passes over the round's tokens. More passes over fewer
+pictures fit these and are no better on held-out ones (docs/log.md)."""
 STEPS_PER_ROUND = ROWS // BATCH * PASSES
 AVERAGE = 0.998
 """Decay of the averaged head, which is the result."""
@@ -55,7 +56,7 @@ class DistilRequest:
     """Least number of the teacher's Euler steps on a trajectory."""
     folded: bool = True
     """Learn guided tokens from the condition with the caption alone; else from both, and decode with guidance."""
-    lr: float = 1e-3
+    lr: float = 3e-4
     """Peak learning rate of AdamW; it falls to zero as a cosine."""
     seed: int = 0
 
