@@ -12,7 +12,7 @@ from dream.files import check_writable
 if TYPE_CHECKING:  # `dream distil --help` answers without torch
     from dream.distilling.run import Distillation, DistilRequest
 
-MOST_STEPS = 16
+MOST_STEPS, MOST_TEACHER_STEPS, MOST_MINUTES = 16, 1000, 100_000
 GUIDANCE = ("folded", "kept")
 
 
@@ -93,10 +93,12 @@ def _check(args: argparse.Namespace) -> None:
         raise InputError(
             f"--sampling-steps must be at most {MOST_STEPS}: a distilled head has few, got {args.sampling_steps}"
         )
-    if args.teacher_steps < args.sampling_steps:
-        raise InputError(f"--teacher-steps must be at least --sampling-steps, got {args.teacher_steps}")
-    if args.minutes is not None and not args.minutes > 0:
-        raise InputError(f"--minutes must be above 0, got {args.minutes:g}")
+    if not args.sampling_steps <= args.teacher_steps <= MOST_TEACHER_STEPS:
+        raise InputError(
+            f"--teacher-steps must be at least --sampling-steps, at most {MOST_TEACHER_STEPS}, got {args.teacher_steps}"
+        )
+    if args.minutes is not None and not 0 < args.minutes < MOST_MINUTES:
+        raise InputError(f"--minutes must be above 0 and below {MOST_MINUTES:,}, got {args.minutes:g}")
     if args.steps is not None and args.minutes is not None:
         raise InputError("give --steps or --minutes, not both")
     if not 0 < args.lr < 1:

@@ -164,12 +164,14 @@ class DecodeSettings:
         return (self.guidance_low, self.guidance_high) == (0, 1)
 
     def head(self, config: HeadConfig, step: int = 0) -> HeadConfig:
-        """The model's head config with the denoising steps of decoding step `step`.
+        """The model's head config with the denoising steps of decoding step `step`; an `energy` head has one.
 
         Raises InputError for settings that a head of this kind cannot have.
         """
         if problem := _head_problem(self, config):
             raise InputError(problem)
+        if config.objective == "energy":
+            return replace(config, sampling_steps=1)
         first = self.sampling_steps or config.sampling_steps
         last = self.last_sampling_steps or first
         return replace(config, sampling_steps=round(first + (last - first) * step / max(1, self.steps - 1)))

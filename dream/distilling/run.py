@@ -172,10 +172,14 @@ class Distillation:
 
 
 def read_about(out: Path) -> dict[str, Any]:
-    """What a result says of its distillation. Raises InputError for a folder that holds none."""
+    """What a result says of its distillation. Raises InputError for a folder that holds none, or a damaged one."""
     if not (out / ABOUT).is_file():
         raise InputError(f"{out} holds no distillation to resume (no {ABOUT}): leave --resume out")
-    return read_json_object(out / ABOUT)
+    about = read_json_object(out / ABOUT)
+    for name in ("round", "rounds", "seconds"):
+        if not isinstance(about.get(name), int | float):
+            raise InputError(f"{out / ABOUT} is damaged: '{name}' must be a number, got {about.get(name)!r}")
+    return about
 
 
 def distil(

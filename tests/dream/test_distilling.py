@@ -101,7 +101,7 @@ def test_a_head_that_is_its_teacher_has_no_loss_and_its_ends_are_a_decode():
     given, start = given_for(pretrained, guided=False)
     states = teacher_of(pretrained).trajectories(given, start, 4, 4)
     few = FewSteps(pretrained.model.head, 4)
-    assert float(few(given, states)) < 1e-8
+    assert float(few(given, states).detach()) < 1e-8
     torch.testing.assert_close(few.ends(given, start), states[-1], atol=1e-5, rtol=1e-5)
     assert few.grid == flow_grid(4).tolist()
 
@@ -176,6 +176,8 @@ def test_a_resumed_distillation_equals_one_that_never_stopped(model, small, tmp_
         (["--sampling-steps", "40"], "at most 16"),
         (["--sampling-steps", "4", "--teacher-steps", "2"], "--teacher-steps must be at least"),
         (["--minutes", "0"], "--minutes must be above 0"),
+        (["--minutes", "inf"], "--minutes must be above 0"),
+        (["--teacher-steps", "1000000"], "at most 1000"),
         (["--minutes", "1", "--steps", "3"], "not both"),
         (["--lr", "2"], "--lr must be in (0, 1)"),
         (["--resume"], "no distillation to resume"),
@@ -195,3 +197,5 @@ def test_what_is_there_is_not_overwritten_and_another_distillation_not_resumed(m
     assert distilled(model, tmp_path / "few", "--steps", "8") == 2
     assert distilled(model, tmp_path / "few", "--resume", "--sampling-steps", "3") == 2
     assert "same settings" in capsys.readouterr().err
+    (tmp_path / "few" / loop.ABOUT).write_text("{}")
+    assert distilled(model, tmp_path / "few", "--resume") == 2
