@@ -194,7 +194,7 @@ def _settings(config: DreamConfig, own: Mapping[str, Any]) -> tuple[dict[str, An
     grows = "Linear: grows from 1 to the scale with the share of visible tokens."
     form["schedule"] = _choice(right, "Schedule", SCHEDULES, **field("schedule", grows))
     averaged = "Averaged over the training (EMA), or raw as the last step left them."
-    form["weights"] = _choice(st, "Weights", list(WEIGHTS), **field("weights", averaged))
+    form["weights"] = _choice(st.container(), "Weights", list(WEIGHTS), **field("weights", averaged))
     return form, numbers
 
 

@@ -143,8 +143,8 @@ def _front(args: argparse.Namespace) -> None:
     )
     rows: dict[tuple[int, int, str], list[Measure]] = {}
     for measure in measures:
-        steps, sampling_steps, *words = (measure.where.get(n) for n in ("steps", "sampling_steps", "way", "model"))
-        rows.setdefault((steps, sampling_steps, " ".join(filter(None, words))), []).append(measure)
+        words = " ".join(measure.where[name] for name in ("way", "model") if measure.where.get(name))
+        rows.setdefault((measure.where["steps"], measure.where["sampling_steps"], words), []).append(measure)
     for (steps, sampling_steps, way), own in rows.items():
         found = {each.name: each.estimate.value for each in own}
         words = ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != FASTER)

@@ -97,7 +97,7 @@ class Distillation:
         source = open_source(self.request.data, replace(self.config, data=data), split="train", seed=self.request.seed)
         return source.batches(PICTURES, self.position)
 
-    def drawn(self, batch: Batch, *name: object) -> tuple[Conditions, Tensor]:
+    def drawn(self, batch: Batch, *name: int | str) -> tuple[Conditions, Tensor]:
         """Conditions of the pictures, and trajectories (S+1, M, D_tok), drawn for (seed, name)."""
         draws = generator("distil", self.request.seed, *name)
         given = self.teacher.conditions(batch, ROWS, draws)
