@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Distils; Ctrl-C saves and stops, and --resume goes on."""
     _check(args)
-    from dream.distilling.run import STEPS_PER_ROUND, DistilRequest, distil, read_about
+    from dream.distilling.run import STEPS_PER_ROUND, DistilRequest, distil, read_distillation
     from dream.pretrained import load_pretrained
     from dream.training.checkpoint import read_state
     from dream.training.stopping import stop_signals
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> None:
         seed=args.seed,
     )
     if args.resume:
-        _same(request, read_about(args.out))
+        _same(request, read_distillation(args.out))
     work = _begin(args, request)
     rounds = None if args.steps is None else -(-args.steps // STEPS_PER_ROUND)
     if rounds is None and args.minutes is None and not work.rounds:
@@ -126,7 +126,7 @@ def _same(request: "DistilRequest", about: dict[str, object]) -> None:
 
 def _begin(args: argparse.Namespace, request: "DistilRequest") -> "Distillation":
     """The distillation at its start, or where the one at --out stopped."""
-    from dream.distilling.run import Distillation, read_about
+    from dream.distilling.run import Distillation, read_distillation
     from dream.pretrained import load_pretrained
     from dream.training.devices import Fabric
 
@@ -135,7 +135,7 @@ def _begin(args: argparse.Namespace, request: "DistilRequest") -> "Distillation"
     teacher = load_pretrained(args.model, ema=not args.raw).to(device)
     work = Distillation(teacher, request, fabric)
     if args.resume:
-        if read_about(args.out).get("teacher_id") != teacher.model_id:
+        if read_distillation(args.out).get("teacher_id") != teacher.model_id:
             raise InputError(
                 f"{args.out} was distilled from other weights than those of {args.model}: leave --resume out"
             )

@@ -20,7 +20,7 @@ from dream.data.emoji.packages import NOTICE_FILE
 from dream.data.sources import open_source
 from dream.decoding.selection import DecodeSettings
 from dream.distilling.student import FewSteps, build_student, student_config
-from dream.distilling.teacher import Conditions, Teacher
+from dream.distilling.teacher import Conditions, HeadTeacher
 from dream.errors import InputError
 from dream.json_text import read_json_object
 from dream.model.pretrained import Pretrained
@@ -71,7 +71,7 @@ class Distillation:
         if not config.objective.generative_weight:
             raise InputError("this model was trained to tell captions apart only and cannot paint: distil another one")
         self.request, self.fabric, self.pretrained = request, fabric, teacher
-        self.teacher = Teacher(teacher, DecodeSettings.of(config.decode))
+        self.teacher = HeadTeacher(teacher, DecodeSettings.of(config.decode))
         self.config = student_config(config, request.sampling_steps, request.folded)
         self.student = build_student(teacher, self.config)
         few = FewSteps(self.student.head, request.sampling_steps)
@@ -155,7 +155,7 @@ class Distillation:
 
     def restore(self, out: Path) -> None:
         """Goes on from what `save` wrote."""
-        about, tensors = read_about(out), checkpoint.read_tensors(out, STATE)
+        about, tensors = read_distillation(out), checkpoint.read_tensors(out, STATE)
         with torch.no_grad():
             for name, parameter in self.plain.named_parameters():
                 parameter.copy_(tensors[f"weights/{name}"])
@@ -171,7 +171,7 @@ class Distillation:
         self.position = checkpoint.read_state(out).position
 
 
-def read_about(out: Path) -> dict[str, Any]:
+def read_distillation(out: Path) -> dict[str, Any]:
     """What a result says of its distillation. Raises InputError for a folder that holds none, or a damaged one."""
     if not (out / ABOUT).is_file():
         raise InputError(f"{out} holds no distillation to resume (no {ABOUT}): leave --resume out")
@@ -199,7 +199,7 @@ def distil(
     start, loss = run.error(test), float("nan")
     about = {**asdict(run.request), "teacher_id": run.pretrained.model_id, "error_at_start": start}
     if run.round:
-        about["error_at_start"] = read_about(out).get("error_at_start", start)
+        about["error_at_start"] = read_distillation(out).get("error_at_start", start)
     run.rounds = rounds or run.rounds
 
     def write() -> None:

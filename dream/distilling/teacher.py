@@ -41,7 +41,7 @@ class Conditions(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Teacher:
+class HeadTeacher:
     """A trained model whose head's trajectories are learned from."""
 
     pretrained: Pretrained

@@ -12,7 +12,7 @@ from dream.decoding.selection import DecodeSettings
 from dream.decoding.solvers import denoise, flow_grid
 from dream.distilling import run as loop
 from dream.distilling.student import FewSteps, build_student, student_config
-from dream.distilling.teacher import Conditions, Teacher
+from dream.distilling.teacher import Conditions, HeadTeacher
 from dream.model.pretrained import Pretrained
 from dream.pretrained import load_pretrained
 from dream.randomness import generator
@@ -22,8 +22,8 @@ from tests.dream.decoding.decode_fakes import small_pretrained as bare_model
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
 
-def teacher_of(pretrained: Pretrained, **changes) -> Teacher:
-    return Teacher(pretrained, DecodeSettings.of(pretrained.config.decode, **changes))
+def teacher_of(pretrained: Pretrained, **changes) -> HeadTeacher:
+    return HeadTeacher(pretrained, DecodeSettings.of(pretrained.config.decode, **changes))
 
 
 def given_for(pretrained, guided=True, rows=12):
