@@ -19,6 +19,7 @@ COMMANDS = {
     "decode": "paint pictures from prompts, optionally choosing among candidates",
     "evaluate": "measure trained models side by side, on tasks of recognition, retrieval and painting",
     "critic": "train a model's critic, which ranks its unfinished candidates",
+    "distil": "distil a model's diffusion head into one to four denoising steps",
     "data": "describe a source of captioned pictures, and list what is broken in it",
     "plan": "forecast memory, hours, energy and disk of a training",
     "cache": "compute latents and text ids of a source once, to train from",

@@ -133,8 +133,10 @@ class HeadConfig(Section):
     """Width of the AdaLN-MLP."""
     depth: Annotated[int, AT_LEAST_0] = 3
     """Residual blocks."""
-    objective: Literal["noise", "flow"] = "noise"
-    """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity loss."""
+    objective: Literal["noise", "flow", "energy"] = "noise"
+    """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity loss;
+    (departure) `energy`: one pass from noise to token, trained by the energy score of `draws` samples.
+    """
     train_steps: Count = 1000
     """Diffusion steps of training (`noise`)."""
     sampling_steps: Count = 100
@@ -152,6 +154,8 @@ class HeadConfig(Section):
                 f"{name}.sampling_steps must be at most {name}.train_steps = {self.train_steps}, "
                 f"got {self.sampling_steps}"
             )
+        if self.objective == "energy" and self.draws < 2:
+            yield f"{name}.draws must be at least 2 for {name}.objective=energy, which compares samples of a token"
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""Mathematics of the diffusion head, without nn.Module: noise schedule, training terms, denoising, guidance.
+"""Mathematics of the diffusion head, without nn.Module: noise schedule, training terms, one reverse step, guidance.
 
-There are two objectives. `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published.
+There are three objectives. `noise` is improved DDPM with a learned variance (arXiv 2102.09672), as published.
 `flow` is rectified flow with x-prediction and velocity loss, our departure for the small presets. Times are
-integers 0 .. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`.
+integers 0 .. T-1 (0 = clean) for `noise`, and reals in [0, 1] (1 = clean) for `flow`. `energy` (departure) maps noise
+to a token in one pass, without times, and is trained by the energy score (arXiv 2505.07812). Whole chains of denoising
+steps are in `dream.decoding.solvers`.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from functools import lru_cache
@@ -19,8 +20,8 @@ from dream.config import HeadConfig
 Predict = Callable[[Tensor, Tensor], Tensor]
 """(noised (M, D_tok), time ()) -> head output (M, out_dim)."""
 
-TIME_SHIFT = 2.0
-"""Sampling times of `flow` are moved towards noise by this factor (1 = evenly spaced)."""
+DISTANCE_FLOOR = 1e-8
+"""Added to squared distances under the root, whose gradient is infinite at 0."""
 MIN_FLOW_GAP = 0.05
 """Smallest 1 - time that the velocity loss divides by."""
 
@@ -48,17 +49,21 @@ class NoiseSchedule(NamedTuple):
 
 
 def head_output_dim(config: HeadConfig, token_dim: int) -> int:
-    """Width of the head's output per token: noise and variance, or the clean token."""
+    """Width of the head's output per token: noise and variance (`noise`), or the clean token."""
     return 2 * token_dim if config.objective == "noise" else token_dim
 
 
 @lru_cache(maxsize=32)
-def noise_schedule(train_steps: int, sampling_steps: int | None = None) -> NoiseSchedule:
-    """Cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps if given."""
+def noise_schedule(train_steps: int, sampling_steps: int | None = None, last: int | None = None) -> NoiseSchedule:
+    """Cosine schedule (beta clipped at 0.999), respaced to `sampling_steps` evenly strided steps if given.
+
+    The steps reach from 0 to the training step `last` (default: the last one).
+    """
     steps = torch.arange(train_steps + 1, dtype=torch.float64)
     level = torch.cos((steps / train_steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - level[1:] / level[:-1]).clamp(max=0.999)
-    kept = torch.tensor(respaced_times(train_steps, sampling_steps or train_steps))
+    reach = train_steps if last is None else last + 1
+    kept = torch.tensor(respaced_times(reach, sampling_steps or reach))
     cumulative = torch.cumprod(1 - betas, 0)[kept]
     previous = torch.cat([torch.ones(1, dtype=torch.float64), cumulative[:-1]])
     betas = 1 - cumulative / previous
@@ -83,9 +88,14 @@ def respaced_times(train_steps: int, sampling_steps: int) -> list[int]:
 
 
 def sample_draw(config: HeadConfig, rows: int, token_dim: int, generator: Generator) -> Draw:
-    """`config.draws` (time, noise) pairs for each of `rows` tokens; the whole block of rows is repeated."""
+    """`config.draws` (time, noise) pairs for each of `rows` tokens; the whole block of rows is repeated.
+
+    An `energy` head has no times: all are 0.
+    """
     count = rows * config.draws
     noise = torch.randn(count, token_dim, generator=generator)
+    if config.objective == "energy":
+        return Draw(torch.zeros(count), noise)
     if config.objective == "noise":
         return Draw(torch.randint(config.train_steps, (count,), generator=generator), noise)
     normal = torch.randn(count, generator=generator)
@@ -93,7 +103,9 @@ def sample_draw(config: HeadConfig, rows: int, token_dim: int, generator: Genera
 
 
 def add_noise(config: HeadConfig, clean: Tensor, draw: Draw) -> Tensor:
-    """(M, D_tok): the tokens `clean` (M, D_tok) at the draw's times."""
+    """(M, D_tok): the tokens `clean` (M, D_tok) at the draw's times; for `energy`, noise alone."""
+    if config.objective == "energy":
+        return draw.noise
     if config.objective == "flow":
         time = draw.times.unsqueeze(-1)
         return time * clean + (1 - time) * draw.noise
@@ -104,7 +116,10 @@ def add_noise(config: HeadConfig, clean: Tensor, draw: Draw) -> Tensor:
 
 
 class RowTerms(NamedTuple):
-    """Loss terms of each row (M,): `error` is a mean square, `variance` in bits per dimension (0 for `flow`)."""
+    """Loss terms of each row (M,): `error`, and `variance` in bits per dimension (`noise` alone, else 0).
+
+    The error is a mean square, or for `energy` a distance per root of the token's width.
+    """
 
     error: Tensor
     variance: Tensor
@@ -115,8 +130,11 @@ def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw
 
     `noise` (docs/method.md, One model, two objectives): squared error of the noise, and the variance term with
     the predicted mean detached. `flow`: squared error of the velocity (x-prediction), with 1 - time bounded below by
-    MIN_FLOW_GAP.
+    MIN_FLOW_GAP. `energy`: `energy_score` of the token's `config.draws` samples, in blocks as `sample_draw` makes them.
     """
+    if config.objective == "energy":
+        error = energy_score(*(rows.unflatten(0, (config.draws, -1)) for rows in (prediction, clean))).flatten()
+        return RowTerms(error, torch.zeros_like(error))
     if config.objective == "flow":
         gap = (1 - draw.times).clamp(min=MIN_FLOW_GAP).unsqueeze(-1)
         error = ((prediction - clean) / gap).square().mean(-1)
@@ -128,29 +146,21 @@ def generative_terms(config: HeadConfig, prediction: Tensor, clean: Tensor, draw
     return RowTerms(error, _variance_term(noise_schedule(config.train_steps), frozen, clean, noised, draw.times))
 
 
-def denoise(config: HeadConfig, predict: Predict, noise: Tensor, temperature: float = 1.0) -> Tensor:
-    """(M, D_tok): tokens drawn with the head `predict` in S = len(noise) - 1 denoising steps.
+def energy_score(samples: Tensor, clean: Tensor) -> Tensor:
+    """(K, M): terms of the energy score of K >= 2 samples (K, M, D) for the token `clean` (M, D) or (K, M, D).
 
-    `noise` (S+1, M, D_tok): `noise[0]` starts the chain, `noise[1 + i]` is used at its i-th step.
-    `temperature` scales the steps' noise (`noise`) or the start (`flow`, which has no other noise). `flow` reads
-    only `noise[0]` and takes S from `config.sampling_steps`.
+    Distance of a sample to the token, minus half of its mean distance to the other samples, both over sqrt(D). The mean
+    over K estimates E|x - y| - E|x - x'| / 2 without bias, which in expectation over tokens y is least for samples of
+    their distribution, and for no other (arXiv 2505.07812, with exponent 1).
     """
-    if config.objective == "flow":
-        return _flow(config, predict, noise[0] * temperature)
-    schedule = noise_schedule(config.train_steps, len(noise) - 1)
-    noised = noise[0]
-    for i, step in enumerate(reversed(range(len(schedule.times)))):
-        output = predict(noised, schedule.times[step].to(noised.device))
-        mean, log_variance, _ = reverse_step(schedule, output, noised, step)
-        noised = mean
-        if step > 0:
-            noised = mean + (0.5 * log_variance).exp() * noise[1 + i] * temperature
-    return noised
+    near = _distance(samples - clean)
+    apart = _distance(samples.unsqueeze(0) - samples.unsqueeze(1)).sum(0) / (len(samples) - 1)
+    return near - apart / 2
 
 
-def noise_draws(config: HeadConfig) -> int:
-    """Length of the noise that `denoise` needs: the start, and one entry per step if steps are random."""
-    return 1 if config.objective == "flow" else config.sampling_steps + 1
+def _distance(difference: Tensor) -> Tensor:
+    """Root mean square over the last axis; its gradient is 0 at 0."""
+    return (difference.square().mean(-1) + DISTANCE_FLOOR).sqrt() - DISTANCE_FLOOR**0.5
 
 
 def reverse_step(schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -166,20 +176,10 @@ def reverse_step(schedule: NoiseSchedule, output: Tensor, noised: Tensor, step: 
 def guide(config: HeadConfig, conditional: Tensor, unconditional: Tensor, scale: float | Tensor) -> Tensor:
     """Head output (M, out_dim) under classifier-free guidance; the variance half is the conditional output's."""
     guided = unconditional + scale * (conditional - unconditional)
-    if config.objective == "flow":  # linear in the velocity too, since both share the noised token
+    if config.objective != "noise":  # linear in the velocity too, since both share the noised token
         return guided
     width = conditional.shape[-1] // 2
     return torch.cat([guided[:, :width], conditional[:, width:]], dim=-1)
-
-
-def _flow(config: HeadConfig, predict: Predict, noised: Tensor) -> Tensor:
-    """Euler steps from time 0 to 1 on a grid that TIME_SHIFT moves towards noise."""
-    grid = torch.linspace(0, 1, config.sampling_steps + 1, dtype=torch.float64)
-    grid = (grid / (grid + TIME_SHIFT * (1 - grid))).to(noised)
-    for now, then in itertools.pairwise(grid):
-        clean = predict(noised, now)
-        noised = noised + (then - now) / (1 - now) * (clean - noised)
-    return noised
 
 
 def _log_variance(schedule: NoiseSchedule, raw: Tensor, steps: Tensor) -> Tensor:

@@ -19,8 +19,9 @@ from dream import masking
 from dream.decoding.decode import Decoded
 from dream.decoding.noise import SeededNoise, seeded_orders
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.solvers import denoise, noise_draws
 from dream.decoding.state import Prompted
-from dream.diffusion import Draw, add_noise, denoise, generative_terms, guide, noise_draws
+from dream.diffusion import Draw, add_noise, generative_terms, guide
 from dream.losses import contrastive_loss
 from dream.model.blocks import Rows
 from dream.model.dream import Dream

@@ -19,6 +19,7 @@ from app.reading import show_reading
 from app.text import as_text
 from dream.config import DreamConfig
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.solvers import SOLVERS, solver_of
 from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
 from workbench.prompts import example_prompts, fitting_prompt
 from workbench.workspace import open_workspace
@@ -51,6 +52,7 @@ class DecodeChoice:
             temperature=form["temperature"],
             seed=form["seed"],
             sampling_steps=None if form["sampling"] == self.config.head.sampling_steps else form["sampling"],
+            solver=None if form["solver"] == solver_of(self.config.head, None) else form["solver"],
         )
         model = open_workspace().shown(self.model)
         return DecodeRequest(model, form["weights"], self.prompt, single(settings), start)
@@ -71,19 +73,20 @@ def form_values(settings: DecodeSettings, own: Mapping[str, Any]) -> dict[str, A
         "schedule": settings.guidance_schedule,
         "temperature": float(settings.temperature),
         "sampling": settings.sampling_steps or own.get("sampling", 16),
+        "solver": settings.solver or own.get("solver", "euler"),
     }
 
 
 def own_values(config: DreamConfig) -> dict[str, Any]:
     """Settings of a model as values of the form's fields, without the seed."""
-    own = {"sampling": config.head.sampling_steps}
+    own = {"sampling": config.head.sampling_steps, "solver": solver_of(config.head, None)}
     values = form_values(DecodeSettings.of(config.decode), own)
     return {name: value for name, value in values.items() if name != "seed"}
 
 
 def values_now() -> dict[str, Any]:
     """Current values of the form's fields, without the model."""
-    names = ("prompt", "seed", "steps", "guidance", "schedule", "temperature", "sampling", "weights")
+    names = ("prompt", "seed", "steps", "guidance", "schedule", "temperature", "sampling", "solver", "weights")
     values: dict[str, Any] = {name: st.session_state.get(DECODE.input(name)) for name in names}
     whole = {name: int(values[name]) for name in ("seed", "steps", "sampling") if values[name] is not None}
     return {**values, **whole}
@@ -102,6 +105,7 @@ def show_decode_form(top: DeltaGenerator, below: DeltaGenerator) -> DecodeChoice
             return None
         own = own_values(state.config)
         _follow_model(own, state.source)
+        _keep_known_solver(state.config)
         typed = st.text_area(
             "Prompt",
             value=next(iter(example_prompts(state.source).values()), ""),
@@ -128,6 +132,8 @@ def _summary(form: Mapping[str, Any], own: Mapping[str, Any], numbers: NumberFie
     said = [f"seed {form['seed']}", f"{form['steps']} steps", f"guidance {form['guidance']:g} {form['schedule']}"]
     if form["sampling"] != own["sampling"]:
         said.append(f"{form['sampling']} denoising steps")
+    if form["solver"] != own["solver"]:
+        said.append(f"solver {form['solver']}")
     if form["temperature"] != own["temperature"]:
         said.append(f"temperature {form['temperature']:g}")
     if form["weights"] != WEIGHTS[0]:
@@ -146,6 +152,13 @@ def _follow_model(own: Mapping[str, Any], source: str) -> None:
         if key in st.session_state and before and st.session_state[key] == before[name]:
             st.session_state[key] = value
     st.session_state[OWN] = dict(own)
+
+
+def _keep_known_solver(config: DreamConfig) -> None:
+    """Takes over the model's own solver if its head cannot be sampled by the one that is chosen."""
+    key = DECODE.input("solver")
+    if key in st.session_state and st.session_state[key] not in SOLVERS[config.head.objective]:
+        st.session_state[key] = solver_of(config.head, None)
 
 
 def _settings(config: DreamConfig, own: Mapping[str, Any]) -> tuple[dict[str, Any], NumberFields]:
@@ -171,15 +184,17 @@ def _settings(config: DreamConfig, own: Mapping[str, Any]) -> tuple[dict[str, An
         right, "Denoising steps", 1, config.head.train_steps, **field("sampling", denoised)
     )
     left, right = st.columns(2, gap="small")
+    solved = "Method that takes the denoising steps. All but ddpm add no noise on the way."
+    form["solver"] = _choice(left, "Solver", list(SOLVERS[config.head.objective]), **field("solver", solved))
+    noise = "Factor on the noise of the diffusion head: below 1 less variety, above 1 more."
+    form["temperature"] = numbers.real(right, "Temperature", 0.0, 10.0, step=0.05, **field("temperature", noise))
+    left, right = st.columns(2, gap="small")
     guided = "Strength of classifier-free guidance; 1 turns it off and halves the time."
     form["guidance"] = numbers.real(left, "Guidance scale", 1.0, 100.0, step=0.5, **field("guidance", guided))
     grows = "Linear: grows from 1 to the scale with the share of visible tokens."
     form["schedule"] = _choice(right, "Schedule", SCHEDULES, **field("schedule", grows))
-    left, right = st.columns(2, gap="small")
-    noise = "Factor on the noise of the diffusion head: below 1 less variety, above 1 more."
-    form["temperature"] = numbers.real(left, "Temperature", 0.0, 10.0, step=0.05, **field("temperature", noise))
     averaged = "Averaged over the training (EMA), or raw as the last step left them."
-    form["weights"] = _choice(right, "Weights", list(WEIGHTS), **field("weights", averaged))
+    form["weights"] = _choice(st.container(), "Weights", list(WEIGHTS), **field("weights", averaged))
     return form, numbers
 
 

@@ -68,7 +68,7 @@ def show_fork(stored: StoredDecode) -> None:
                 seed=seeded,
                 guidance_schedule=kind,
                 temperature=noise,
-                sampling_steps=last.sampling_steps,
+                **last.denoising,
                 selection="none",
             )
             _start(stored, after, words, settings)

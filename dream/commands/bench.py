@@ -4,11 +4,11 @@ import argparse
 import json
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dream.commands.options import add_model, require_at_least
+from dream.commands.options import add_assignments, add_model, require_at_least
 from dream.console import Console, print_out
 from dream.errors import InputError
 
@@ -42,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SRC",
         help="with --front: data with a judge, whose captions are painted (default: the model's)",
     )
+    add(
+        "--also",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="with --front: another model, such as a distilled one",
+    )
+    add_assignments(parser, "front.FIELD=VALUE", "with --front: change its settings, e.g. --set front.count=100")
     add("--reading", action="store_true", help="measure instead how fast a cache is read, next to a file per sample")
     add("--json", type=Path, help="also write the results to this file")
 
@@ -116,9 +124,10 @@ def _reading(args: argparse.Namespace) -> None:
 
 
 def _front(args: argparse.Namespace) -> None:
-    """Measures the task `front` of a model, prints a line per pair of settings, and says which to paint with."""
+    """Measures the task `front` of a model, prints a line per row of settings, and says which to paint with."""
     from dream.evaluation.painted.front import FASTER, FrontSettings
     from dream.evaluation.statistics import Measure
+    from dream.overrides import assign
     from dream.pretrained import load_pretrained
     from dream.training.checkpoint import read_state
 
@@ -126,17 +135,22 @@ def _front(args: argparse.Namespace) -> None:
         raise InputError("--front paints with a trained model: give --model")
     pretrained, console = load_pretrained(args.model), Console(True)
     data = args.data or read_state(pretrained.path).source
-    measures = FrontSettings().measure(
+    settings: FrontSettings = assign(
+        {"front": FrontSettings()}, args.assignments, "front.FIELD=VALUE", "front.count=100"
+    )["front"]
+    measures = replace(settings, also=(*settings.also, *args.also)).measure(
         pretrained, data, progress=lambda done, text: console.progress(f"{done:.0%}  {text}")
     )
-    pairs: dict[tuple[int, int], list[Measure]] = {}
+    rows: dict[tuple[int, int, str], list[Measure]] = {}
     for measure in measures:
-        pairs.setdefault((measure.where["steps"], measure.where["sampling_steps"]), []).append(measure)
-    for (steps, sampling_steps), own in pairs.items():
+        words = " ".join(measure.where[name] for name in ("way", "model") if measure.where.get(name))
+        rows.setdefault((measure.where["steps"], measure.where["sampling_steps"], words), []).append(measure)
+    for (steps, sampling_steps, way), own in rows.items():
         found = {each.name: each.estimate.value for each in own}
         words = ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != FASTER)
         chosen = "  <- paint with these" * any(each.where.get("chosen", False) for each in own)
-        print(f"{steps:3} steps, {sampling_steps:3} denoising: {found[FASTER]:5.2f} x as fast; {words}{chosen}")
+        how = f" {way}" if way else ""
+        print(f"{steps:3} steps, {sampling_steps:3} denoising{how}: {found[FASTER]:5.2f} x as fast; {words}{chosen}")
     if args.json:
         args.json.write_text(json.dumps([asdict(measure) for measure in measures], indent=1) + "\n")
         print_out(f"wrote {args.json}")

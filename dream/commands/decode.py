@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dream.commands.options import (
+    add_denoising,
     add_device,
     add_model,
     add_out,
     add_overwrite,
     add_raw,
     add_seed,
+    denoising_of,
     open_device,
     require_at_least,
 )
@@ -47,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--guidance", type=float, help="scale of classifier-free guidance, 1 = off (default: the model's)")
     add("--guidance-schedule", choices=("linear", "constant"), help="default: the model's")
     add("--temperature", type=float, help="factor on the sampling noise (default: the model's)")
-    add("--sampling-steps", type=int, help="denoising steps per token (default: the model's)")
+    add_denoising(parser)
     add("--candidates", type=int, default=1, help="tries per prompt, among which the model chooses (default: 1)")
     add(
         "--select-at",
@@ -202,14 +204,14 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
         "guidance_scale": args.guidance,
         "guidance_schedule": args.guidance_schedule,
         "temperature": args.temperature,
-        "sampling_steps": args.sampling_steps,
     }
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    changes |= denoising_of(args)
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
     one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")
-    plain.head(config.head)  # refuses more denoising steps than the model was trained with
+    plain.head(config.head)  # refuses solvers and numbers of denoising steps that the model's head cannot have
     if args.candidates == 1 or args.selection == "none":
         if args.select_at:
             why = "--candidates is 1" if args.candidates == 1 else "--selection none compares none"

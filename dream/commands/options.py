@@ -5,7 +5,7 @@ Torch is imported only by `open_device`, so that `--help` answers at once.
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dream.errors import InputError
 
@@ -88,6 +88,40 @@ def add_assignments(parser: argparse.ArgumentParser, form: str, help_text: str) 
     parser.add_argument(
         "--set", action="extend", nargs="+", default=[], dest="assignments", metavar=form, help=help_text
     )
+
+
+def add_denoising(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say how noise becomes tokens; `denoising_of` reads them."""
+    add = parser.add_argument
+    add("--sampling-steps", type=int, help="denoising steps per token (default: the model's)")
+    add("--last-sampling-steps", type=int, help="those in the last reveal step, approached evenly (default: as many)")
+    add(
+        "--solver",
+        metavar="NAME",
+        help="ddpm (published; default), ddim or dpm++ of noise heads; euler (default), heun or dpm++ of flow heads",
+    )
+    add("--time-shift", type=float, help="moves a flow head's times towards noise, 1 = evenly spaced (default: 2)")
+    add("--start-time", type=float, help="share of a noise head's times at which denoising starts (default: 1)")
+    add(
+        "--guidance-interval",
+        metavar="LOW,HIGH",
+        help="noise levels with guidance, 0 = clean, 1 = noise alone; none is computed elsewhere (default: 0,1)",
+    )
+
+
+def denoising_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Fields of `DecodeSettings` that the options of `add_denoising` give; raises InputError for a bad interval."""
+    names = ("sampling_steps", "last_sampling_steps", "solver", "time_shift", "start_time")
+    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    if args.guidance_interval is not None:
+        try:
+            low, high = map(float, args.guidance_interval.split(","))
+        except ValueError:
+            raise InputError(
+                f"--guidance-interval must be two noise levels, for example 0.1,0.8, got '{args.guidance_interval}'"
+            ) from None
+        given |= {"guidance_low": low, "guidance_high": high}
+    return given
 
 
 def require_at_least(args: argparse.Namespace, least: int, *names: str) -> None:

@@ -4,6 +4,7 @@ Text features, keys and values; the head's embeddings of denoising times; settin
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from torch import Tensor
 
 from dream.decoding.noise import NoiseSource, SeededNoise
 from dream.decoding.selection import DecodeSettings
+from dream.decoding.solvers import denoise, noise_draws, noise_level
 from dream.decoding.state import Prompted
-from dream.diffusion import denoise, guide, noise_draws
+from dream.diffusion import guide
 from dream.weights.finite import require_finite
 
 if TYPE_CHECKING:  # dream.model.dream imports timm
@@ -65,14 +67,23 @@ class TokenSampler:
     """Draws tokens with the diffusion head; the head's embeddings of denoising times are computed once."""
 
     def __init__(self, model: "Dream", settings: DecodeSettings) -> None:
-        self.model, self.temperature = model, settings.temperature
+        self.model, self.settings = model, settings
         self.config = settings.head(model.config.head)
         self._times: dict[float, Tensor] = {}
+
+    def at(self, step: int) -> "TokenSampler":
+        """The sampler of decoding step `step`, which may have fewer or more denoising steps than the first."""
+        config = self.settings.head(self.model.config.head, step)
+        if config == self.config:
+            return self
+        other = copy(self)
+        other.config = config
+        return other
 
     @property
     def draws(self) -> int:
         """Entries of noise that each token needs."""
-        return noise_draws(self.config)
+        return noise_draws(self.config, self.settings.solver)
 
     @torch.no_grad()
     def sample(
@@ -85,19 +96,22 @@ class TokenSampler:
         denoising step.
         """
         projected = self.model.head.project(condition)
-        guided = len(condition) > chain.shape[1]
+        guided, conditional_only = len(condition) > chain.shape[1], projected[: chain.shape[1]]
 
         def predict(noised: Tensor, time: Tensor) -> Tensor:
-            if path is not None:
-                path.append(noised)
             embedded = self._embedded(time)
-            if not guided:
-                return self.model.head.predict(noised, embedded, projected)
+            if not (guided and self._guides(time)):
+                return self.model.head.predict(noised, embedded, conditional_only)
             both = self.model.head.predict(torch.cat([noised, noised]), embedded, projected)
             conditional, unconditional = both.chunk(2)
             return guide(self.config, conditional, unconditional, guidance)
 
-        return denoise(self.config, predict, chain, self.temperature)
+        return denoise(self.config, predict, chain, self.settings.temperature, self.settings.sampling, path)
+
+    def _guides(self, time: Tensor) -> bool:
+        """Whether the time lies in the guidance interval."""
+        low, high = self.settings.guidance_low, self.settings.guidance_high
+        return self.settings.guided_everywhere or low <= noise_level(self.config, time.item()) <= high
 
     def _embedded(self, time: Tensor) -> Tensor:
         """(1, W): the head's embedding of a denoising time, the same in every decoding step."""

@@ -118,9 +118,9 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
         state = replace(state, candidate=torch.arange(plan.draws, device=mask.device).repeat(len(mask)))
 
     # denoise, each row from noise of its own
-    names = (state.picture.tolist(), state.candidate.tolist())
-    chain = context.noise(plan.step, *names, plan.reveals, context.sampler.draws).to(state.tokens)
-    sampled = context.sampler.sample(condition, chain, guidance)  # (R * M, D_tok)
+    names, sampler = (state.picture.tolist(), state.candidate.tolist()), context.sampler.at(plan.step)
+    chain = context.noise(plan.step, *names, plan.reveals, sampler.draws).to(state.tokens)
+    sampled = sampler.sample(condition, chain, guidance)  # (R * M, D_tok)
 
     require_finite(sampled, f"the tokens of decoding step {plan.step + 1} of {context.settings.steps}", OVERFLOW)
 

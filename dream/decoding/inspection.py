@@ -6,6 +6,7 @@ follow from the record, and one pass over them, many steps at a time, computes a
 """
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -149,7 +150,8 @@ def _rests(context: DecodeContext, walk: Walk, condition: Tensor) -> Tensor:
     positions = walk.mask.nonzero()[:, 1]
     num_tokens, token_dim = walk.final.shape
     steps = min(context.sampler.config.sampling_steps, REST_DENOISING_STEPS)
-    sampler = TokenSampler(context.model, replace(context.settings, sampling_steps=steps))
+    settings = replace(context.settings, sampling_steps=steps, last_sampling_steps=None)
+    sampler = TokenSampler(context.model, settings)
     own = generator(context.settings.seed, "preview of the rest")
     noise = torch.randn(sampler.draws, num_tokens, token_dim, generator=own)
     rests = walk.tokens.clone()
@@ -159,14 +161,21 @@ def _rests(context: DecodeContext, walk: Walk, condition: Tensor) -> Tensor:
 
 
 def _paths(context: DecodeContext, walk: Walk, condition: Tensor) -> Tensor:
+    """Paths of all tokens; those with fewer denoising steps than others stay at their end."""
     counts = walk.revealed.sum(dim=1).tolist()
-    noise = [
-        context.noise(step, [0], [candidate], count, context.sampler.draws)
-        for step, candidate, count in zip(walk.steps, walk.drawn_by, counts, strict=True)
-    ]
-    chain = torch.cat(noise, dim=1).to(walk.tokens)
-    guidance = torch.tensor(walk.guidance).repeat_interleave(torch.tensor(counts)).unsqueeze(-1)
-    wanted = condition[:, walk.revealed[walk.mask]].flatten(0, 1)
-    path: list[Tensor] = []
-    token = context.sampler.sample(wanted, chain, guidance.to(chain), path)
-    return torch.stack([*path, token])
+    wanted = condition[:, walk.revealed[walk.mask]]  # (halves, M, D)
+    samplers = [context.sampler.at(step) for step in walk.steps]
+    longest, paths, first = max(each.config.sampling_steps for each in samplers), [], 0
+    for length, group in groupby(range(len(counts)), lambda i: samplers[i].config.sampling_steps):
+        own = list(group)
+        sampler, sizes = samplers[own[0]], [counts[i] for i in own]
+        noise = [
+            context.noise(walk.steps[i], [0], [walk.drawn_by[i]], counts[i], sampler.draws).to(walk.tokens) for i in own
+        ]
+        guidance = torch.tensor([walk.guidance[i] for i in own]).repeat_interleave(torch.tensor(sizes)).unsqueeze(-1)
+        rows = wanted[:, first : first + sum(sizes)].flatten(0, 1)
+        path: list[Tensor] = []
+        token = sampler.sample(rows, torch.cat(noise, dim=1), guidance.to(walk.tokens), path)
+        paths.append(torch.stack([*path, *[token] * (1 + longest - length)]))
+        first += sum(sizes)
+    return torch.cat(paths, dim=1)

@@ -19,7 +19,7 @@ from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.critic import critic_score
 from dream.decoding.selection import FOLDS, DecodeSettings
 from dream.decoding.state import DecodeState
-from dream.diffusion import Draw, add_noise, generative_terms
+from dream.diffusion import Draw, add_noise, energy_score, generative_terms
 from dream.randomness import generator
 from dream.weights.finite import require_finite
 
@@ -60,7 +60,8 @@ def preview(context: DecodeContext, state: DecodeState) -> Tensor:
     hidden = int(state.mask[0].sum())
     if not hidden:
         return cosine(context, state)
-    settings = replace(context.settings, sampling_steps=min(FILL_STEPS, context.sampler.config.sampling_steps))
+    steps = min(FILL_STEPS, context.sampler.config.sampling_steps)
+    settings = replace(context.settings, sampling_steps=steps, last_sampling_steps=None)
     sampler = TokenSampler(context.model, settings)
     guidance = context.settings.guidance_at(0, state.mask.shape[1])
     condition = decoder_conditions(context, state, state.mask, guided=guidance != 1.0)  # (halves, R, M, D)
@@ -170,16 +171,21 @@ def _head_errors(context: DecodeContext, state: DecodeState, condition: Tensor, 
     halves, rows, count, _ = condition.shape
     projected = head.project(condition.flatten(0, 2))
     clean = state.tokens[part]  # (R * M, D_tok)
-    total = torch.zeros(halves, rows, count, device=clean.device)
+    total, samples = torch.zeros(halves, rows, count, device=clean.device), []
     for number, share in enumerate(NOISE_SHARES):
         noise = shared_noise(context, state, f"recovery {number}", count, 1)[0]
-        time = 1 - share if config.objective == "flow" else round(share * (config.train_steps - 1))
+        time = {"flow": 1 - share, "energy": 0}.get(config.objective, round(share * (config.train_steps - 1)))
         draw = Draw(torch.full((len(clean),), time, device=clean.device), noise)
         noised = add_noise(config, clean, draw)
         embedded = head.embed_times(draw.times[:1])
         prediction = head.predict(torch.cat([noised] * halves), embedded, projected)
+        if config.objective == "energy":  # one score of all samples
+            samples.append(prediction)
+            continue
         for half, predicted in enumerate(prediction.chunk(halves)):
             total[half] += generative_terms(config, predicted, clean, draw).error.view(rows, count)
+    if samples:
+        return energy_score(torch.stack(samples), clean.repeat(halves, 1)).mean(0).view(halves, rows, count)
     return total / len(NOISE_SHARES)
 
 

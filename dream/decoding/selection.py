@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from torch import Tensor
 
 from dream.config import DecodeConfig, HeadConfig
+from dream.decoding.solvers import SOLVER_NAMES, SOLVERS, TIME_SHIFT, Sampling, last_time, solver_of
 from dream.errors import InputError, did_you_mean
 from dream.fields import as_dataclass
 from dream.masking import reveal_schedule
@@ -94,6 +95,20 @@ class DecodeSettings:
     """Seed of orders and noise."""
     sampling_steps: int | None = None
     """Denoising steps per token; None takes the model's number."""
+    last_sampling_steps: int | None = None
+    """(departure) denoising steps in the last decoding step, approached evenly from those of the first (DiSA,
+    arXiv 2505.20297); None: as many in all."""
+    solver: str | None = None
+    """How noise becomes tokens (`dream.decoding.solvers`); None: `ddpm` (published) of `noise` heads, `euler` of `flow`
+    heads."""
+    time_shift: float = TIME_SHIFT
+    """Factor by which the times of a `flow` head are moved towards noise; 1: evenly spaced."""
+    start_time: float = 1.0
+    """(departure) share of the times of a `noise` head at which denoising starts; 1: the last training step."""
+    guidance_low: float = 0.0
+    """(departure) lowest noise level with guidance, 0 is clean (arXiv 2404.07724); below it none is computed."""
+    guidance_high: float = 1.0
+    """(departure) highest noise level with guidance, 1 is noise alone; above it none is computed."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -137,11 +152,34 @@ class DecodeSettings:
         """Whether decoding needs an unconditional pass."""
         return self.guidance_scale != 1.0
 
-    def head(self, config: HeadConfig) -> HeadConfig:
-        """The model's head config with the sampling steps of these settings; raises InputError for too many."""
-        if self.sampling_steps is not None and self.sampling_steps > config.train_steps:
-            raise InputError(f"sampling_steps must be at most {config.train_steps} here, got {self.sampling_steps}")
-        return replace(config, sampling_steps=self.sampling_steps or config.sampling_steps)
+    @property
+    def denoising(self) -> dict[str, Any]:
+        """The fields that say how noise becomes a token, besides temperature and guidance."""
+        names = ("sampling_steps", "last_sampling_steps", "solver", "time_shift", "start_time")
+        return {name: getattr(self, name) for name in (*names, "guidance_low", "guidance_high")}
+
+    @property
+    def guided_everywhere(self) -> bool:
+        """Whether guidance is computed at every noise level."""
+        return (self.guidance_low, self.guidance_high) == (0, 1)
+
+    def head(self, config: HeadConfig, step: int = 0) -> HeadConfig:
+        """The model's head config with the denoising steps of decoding step `step`; an `energy` head has one.
+
+        Raises InputError for settings that a head of this kind cannot have.
+        """
+        if problem := _head_problem(self, config):
+            raise InputError(problem)
+        if config.objective == "energy":
+            return replace(config, sampling_steps=1)
+        first = self.sampling_steps or config.sampling_steps
+        last = self.last_sampling_steps or first
+        return replace(config, sampling_steps=round(first + (last - first) * step / max(1, self.steps - 1)))
+
+    @property
+    def sampling(self) -> Sampling:
+        """How chains of denoising steps are run."""
+        return Sampling(self.solver, self.time_shift, self.start_time)
 
     def guidance_at(self, left: int, num_tokens: int) -> float:
         """Guidance scale of a step that leaves `left` of `num_tokens` hidden.
@@ -271,7 +309,9 @@ def _problems(settings: DecodeSettings) -> list[str]:
     """All inconsistencies, each as one clause."""
     s, problems = settings, []
     at_least_one = {"steps": s.steps, "candidates": s.candidates, "guidance": s.guidance_scale}
-    at_least_one |= {"sampling-steps": s.sampling_steps} if s.sampling_steps is not None else {}
+    for field in ("sampling_steps", "last_sampling_steps"):
+        if (count := getattr(s, field)) is not None:
+            at_least_one[field.replace("_", "-")] = count
     for name, value in at_least_one.items():
         if not 1 <= value < math.inf:
             problems.append(f"{name} must be at least 1, got {value}")
@@ -300,9 +340,48 @@ def _problems(settings: DecodeSettings) -> list[str]:
         problems.append(f"orders must be shared or own, got '{s.orders}'")
     if s.orders == "own" and s.selection == "every" and s.candidates > 1:
         problems.append("selection every draws its candidates from one picture, so they share its order: orders=shared")
+    problems += _solver_problems(s)
     if s.candidates > 1 and s.selection != "none":
         problems += _select_problems(s)
     return problems
+
+
+def _solver_problems(s: DecodeSettings) -> list[str]:
+    problems, low, high = [], s.guidance_low, s.guidance_high
+    if s.solver is not None and s.solver not in SOLVER_NAMES:
+        hint = did_you_mean(s.solver, SOLVER_NAMES)
+        problems.append(f"unknown solver '{s.solver}'{hint} (solvers: {', '.join(SOLVER_NAMES)})")
+    if not 0 < s.time_shift < math.inf:
+        problems.append(f"the time shift must be above 0, got {s.time_shift}")
+    if not 0 < s.start_time <= 1:
+        problems.append(f"the start time must be a share of the times in (0, 1], got {s.start_time}")
+    if not 0 <= low <= high <= 1:
+        problems.append(f"the guidance interval must be two rising noise levels in [0, 1], got {low} to {high}")
+    return problems
+
+
+def _head_problem(s: DecodeSettings, config: HeadConfig) -> str | None:
+    """Why a head of this kind cannot sample so, as one sentence; None if it can."""
+    kind, known = config.objective, SOLVERS[config.objective]
+    solver, most = solver_of(config, s.solver), config.train_steps
+    if solver not in known:
+        return f"the solver {solver} is not for {kind} heads as this model's: choose {' or '.join(known)}"
+    if kind == "noise" and solver != "ddpm" and s.temperature != 1:
+        return (
+            f"temperature scales the noise of ddpm's steps and has no meaning for {solver}, which adds none: give "
+            f"temperature 1, or the solver ddpm (got {s.temperature})"
+        )
+    if kind != "flow" and s.time_shift != TIME_SHIFT:
+        return f"a time shift is for flow heads, and this model's is a {kind} head: leave it at {TIME_SHIFT:g}"
+    if kind != "noise" and s.start_time != 1:
+        return f"a start time is for noise heads, and this model's is a {kind} head: leave it at 1"
+    if kind == "energy" and not s.guided_everywhere:
+        return "a guidance interval needs several noise levels, and an energy head has none: leave it at 0 to 1"
+    if kind == "noise":
+        most = last_time(config, s.start_time) + 1
+    if (count := max(s.sampling_steps or 1, s.last_sampling_steps or 1)) > most:
+        return f"sampling_steps must be at most {most} here, got {count}"
+    return None
 
 
 def _select_problems(s: DecodeSettings) -> list[str]:

@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
-from dream.fields import Bounds, Section
+from dream.fields import SHARE, Bounds, Section
 
 if TYPE_CHECKING:  # help and forms read settings without torch
     from dream.evaluation.statistics import Measure
@@ -69,6 +69,10 @@ class HeldOutSettings(TaskSettings):
     """Split of the data; none: `test` of shapes, `val` of other data."""
 
 
+DENOISING = ("solver", "last_sampling_steps", "time_shift", "start_time", "guidance_low", "guidance_high")
+"""Settings of a chain of denoising steps, besides their number."""
+
+
 @dataclass(frozen=True)
 class PaintingSettings(TaskSettings):
     """Pictures painted as the model paints by itself, or otherwise; what is none is the model's own."""
@@ -81,11 +85,23 @@ class PaintingSettings(TaskSettings):
     """Classifier-free guidance; 1: off; none: the model's."""
     temperature: Annotated[float | None, at_least(0)] = None
     """Factor on the noise of sampling; none: the model's."""
+    solver: str | None = None
+    """How noise becomes tokens: ddpm, ddim, dpm++ (noise heads), euler, heun, dpm++ (flow heads); none: the first."""
+    last_sampling_steps: Annotated[int | None, at_least(1)] = None
+    """Denoising steps in the last decoding step, approached evenly; none: as many as in the first."""
+    time_shift: Annotated[float | None, Bounds(above=0)] = None
+    """Factor by which the times of a flow head are moved towards noise; none: 2."""
+    start_time: Annotated[float | None, UP_TO_1] = None
+    """Share of the times of a noise head at which denoising starts; none: 1."""
+    guidance_low: Annotated[float | None, SHARE] = None
+    """Lowest noise level with guidance; none: 0, clean."""
+    guidance_high: Annotated[float | None, SHARE] = None
+    """Highest noise level with guidance; none: 1, noise alone."""
 
     @property
-    def otherwise(self) -> dict[str, float]:
+    def otherwise(self) -> dict[str, Any]:
         """Fields of `DecodeSettings` that are not the model's own; conditions of what is measured, too."""
-        names = ("steps", "sampling_steps", "guidance_scale", "temperature")
+        names = ("steps", "sampling_steps", "guidance_scale", "temperature", *DENOISING)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def said_in(self, measures: "Iterable[Measure]") -> "list[Measure]":

@@ -6,7 +6,7 @@ import pytest
 
 from dream.config import RETIRED, DreamConfig
 from dream.data.families import FAMILY_SIZE
-from dream.diffusion import TIME_SHIFT
+from dream.decoding.solvers import TIME_SHIFT
 from dream.errors import InputError
 from dream.overrides import override
 from dream.presets import OBJECTIVES, SIZES, preset

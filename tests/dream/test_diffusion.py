@@ -7,6 +7,7 @@ import torch
 
 from dream import diffusion
 from dream.config import HeadConfig
+from dream.decoding import solvers
 from dream.diffusion import Draw
 
 NOISE = HeadConfig(sampling_steps=50)
@@ -66,7 +67,7 @@ def test_a_perfect_head_has_no_flow_error_and_samples_the_data():
     clean, noise = torch.randn(32, 3, generator=rng(1)), torch.randn(32, 3, generator=rng(2))
     draw = Draw(torch.rand(32, generator=rng(3)), noise)
     assert diffusion.generative_terms(FLOW, clean, clean, draw).error.max() == 0
-    sampled = diffusion.denoise(FLOW, lambda noised, time: clean, noise[None])
+    sampled = solvers.denoise(FLOW, lambda noised, time: clean, noise[None])
     assert torch.allclose(sampled, clean, atol=1e-5)
 
 
@@ -90,8 +91,8 @@ def gaussian_head(mean, std):
 @pytest.mark.parametrize("config", [NOISE, HeadConfig(objective="flow", sampling_steps=64)])
 def test_sampling_with_the_exact_head_gives_the_data_distribution(config):
     head = gaussian_head(0.7, 0.5)[config.objective == "flow"]
-    noise = torch.randn(diffusion.noise_draws(config), 20000, 1, generator=rng())
-    sampled = diffusion.denoise(config, head, noise)
+    noise = torch.randn(solvers.noise_draws(config), 20000, 1, generator=rng())
+    sampled = solvers.denoise(config, head, noise)
     assert sampled.mean().item() == pytest.approx(0.7, abs=0.03)
     assert sampled.std().item() == pytest.approx(0.5, rel=0.06)
 
@@ -100,8 +101,8 @@ def test_temperature_zero_draws_the_same_from_the_same_start():
     head = gaussian_head(0.0, 1.0)[0]
     noise = torch.randn(51, 10, 1, generator=rng())
     other = torch.cat([noise[:1], torch.randn(50, 10, 1, generator=rng(9))])
-    assert torch.equal(diffusion.denoise(NOISE, head, noise, 0.0), diffusion.denoise(NOISE, head, other, 0.0))
-    assert not torch.equal(diffusion.denoise(NOISE, head, noise), diffusion.denoise(NOISE, head, other))
+    assert torch.equal(solvers.denoise(NOISE, head, noise, 0.0), solvers.denoise(NOISE, head, other, 0.0))
+    assert not torch.equal(solvers.denoise(NOISE, head, noise), solvers.denoise(NOISE, head, other))
 
 
 def test_guidance_one_is_the_conditional_output_and_spares_the_variance():

@@ -81,7 +81,9 @@ def rows(config, picture, seed=0):
     return prediction, torch.randn(count, 2, generator=g), sample_draw(config, len(picture), 2, g)
 
 
-@pytest.mark.parametrize("config", [HeadConfig(draws=2), HeadConfig(objective="flow", draws=3)])
+@pytest.mark.parametrize(
+    "config", [HeadConfig(draws=2), HeadConfig(objective="flow", draws=3), HeadConfig(objective="energy", draws=3)]
+)
 def test_the_mean_over_groups_includes_those_that_do_not_count(config):
     picture = torch.tensor([1, 1, 3, 3])
     prediction, clean, draw = rows(config, picture)

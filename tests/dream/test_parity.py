@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from dream import diffusion, masking, official
+from dream.decoding import solvers
 from dream.decoding.decode import decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.decoding.state import Midway, Prompted, start_state
@@ -217,8 +218,8 @@ def with_start(steps: Tensor) -> Tensor:
 def test_sampling_without_guidance():
     projected = model().head.project(given("ddpm_z"))
     noise = with_start(given("ddpm_step_noise_cfg1"))
-    check("ddpm_sample_cfg1", diffusion.denoise(fixture().config.head, head_predict(projected), noise), 0.03)
-    colder = diffusion.denoise(fixture().config.head, head_predict(projected), noise, temperature=0.7)
+    check("ddpm_sample_cfg1", solvers.denoise(fixture().config.head, head_predict(projected), noise), 0.03)
+    colder = solvers.denoise(fixture().config.head, head_predict(projected), noise, temperature=0.7)
     check("ddpm_sample_cfg1_temp07", colder, 0.03)
 
 
@@ -238,7 +239,7 @@ def test_sampling_with_guidance():
     start = given("ddpm_init_noise")
     check("ddpm_net_cfg3", guided_rows(start.repeat(2, 1), torch.tensor(500), 3.0), 5e-4)
     noise = with_start(given("ddpm_step_noise_cfg3"))
-    sampled = diffusion.denoise(fixture().config.head, lambda x, t: guided_rows(x, t, 3.0), noise)
+    sampled = solvers.denoise(fixture().config.head, lambda x, t: guided_rows(x, t, 3.0), noise)
     check("ddpm_sample_cfg3", sampled, 0.15)
 
 

@@ -110,6 +110,7 @@ BEGUN = (
     "dream.evaluation.session.evaluate",
     "dream.evaluation.painted.critic_training.train_critic",
     "dream.evaluation.painted.phrase_training.train_phrase_critic",
+    "dream.distilling.run.distil",
     "dream.training.frozen.FrozenEncoder",
     "dream.benchmark.decoding.random_model",
     "dream.benchmark.decoding.decode_split",

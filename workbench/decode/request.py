@@ -103,6 +103,7 @@ def check_decode_request(config: DreamConfig, request: DecodeRequest) -> None:
     wanted, known = request.settings.sampling_steps, config.head.train_steps
     if wanted is not None and wanted > known:
         raise InputError(f"denoising steps must be at most {known}, got {wanted}")
+    request.settings.head(config.head)  # refuses a solver of another kind of head
     if request.settings.candidates != 1:
         raise InputError("this paints a single picture; choose among candidates on the Trajectories page")
     if request.start is not None:

@@ -22,15 +22,16 @@ COMMAND = "dream evaluate --model emoji --data emoji --tasks front"
 def front_info(results: Sequence[Results]) -> list[tuple[Panel, Point | None]]:
     """Returns a panel per model and measure of quality, with the point of the settings to paint with.
 
-    Points are named by their number of decoding steps, at their time; they go from many denoising steps to few.
+    Points are named by their number of decoding steps, and by way of denoising or model if these are not the model's
+    own, at their time; they go from many denoising steps to few.
     """
     found = []
     for result in results:
         measures = [m for m in current_measures(result) if m.task == TASK]
-        times = {_pair(m): m.estimate.value for m in measures if m.name == TIME}
+        times = {_row(m): m.estimate.value for m in measures if m.name == TIME}
         for name in dict.fromkeys(m.name for m in measures if m.name.endswith(" right") or m.name == DISTANCE):
-            own = [m for m in measures if m.name == name and _pair(m) in times]
-            points = [point_of(f"{m.where['steps']} steps", m, times[_pair(m)]) for m in own]
+            own = [m for m in measures if m.name == name and _row(m) in times]
+            points = [point_of(_line_of(m), m, times[_row(m)]) for m in own]
             chosen = next((p for p, m in zip(points, own, strict=True) if m.where.get("chosen")), None)
             title = name if len(results) == 1 else f"{result.name}: {name}"
             axis = f"{DISTANCE} (lower is better)" if name == DISTANCE else "share of the pictures"
@@ -60,8 +61,15 @@ def plot_front(
     return titled(figure, title, style.figure_text(note))
 
 
-def _pair(measure: Measure) -> tuple[int, int]:
-    return measure.where["steps"], measure.where["sampling_steps"]
+def _row(measure: Measure) -> tuple[object, ...]:
+    where = measure.where
+    return where["steps"], where["sampling_steps"], where.get("way"), where.get("model")
+
+
+def _line_of(measure: Measure) -> str:
+    """Name of the line on which a point lies."""
+    where = measure.where
+    return ", ".join([f"{where['steps']} steps", *(where[name] for name in ("way", "model") if where.get(name))])
 
 
 def _ring(point: Point, panel: int) -> dict[str, object]:

@@ -1,19 +1,22 @@
-"""Front: how few steps paint as well as many? Quality against time, over decoding steps and denoising steps.
+"""Front: how few steps paint as well as many? Quality against time, over decoding steps and ways of denoising.
 
-Every pair of settings paints the same held-out captions with the same seeds. The judge counts what is right, and says
-how far the pictures are from the real ones of these captions. The pair to paint with is the fastest one whose every
-number is within the interval of the slowest one's.
+Every row of settings paints the same held-out captions with the same seeds. The judge counts what is right, and says
+how far the pictures are from the real ones of these captions. The row to paint with is the fastest one whose every
+number is within the interval of the first and slowest one's. Distilled heads are rows, too (`also`).
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
+from dream.config import DreamConfig
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
 from dream.decoding.previews import to_uint8
 from dream.decoding.selection import DecodeSettings
+from dream.errors import InputError
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
@@ -23,13 +26,32 @@ from dream.evaluation.progress import Progress, quiet, within
 from dream.evaluation.settings import HeldOutSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, rate, share
 from dream.model.pretrained import Pretrained
+from dream.pretrained import load_pretrained
 from dream.randomness import seed_of
 
 SECONDS, DISTANCE, FASTER = "CPU seconds per picture", "Frechet distance", "times as fast as the slowest"
 
 
+WAYS = {
+    "flow": ("heun", "dpm++", "euler+shift=1", "euler+shift=4", "euler+last=1", "euler+high=0.8", "euler+low=0.2"),
+    "noise": ("ddim", "dpm++", "ddim+start=0.98", "dpm+++start=0.98", "ddpm+start=0.98", "ddpm+last=5"),
+    "energy": (),
+}
+"""Ways of denoising that are tried by default, besides the model's own, by the kind of head."""
+DENOISING_STEPS = {"flow": (16, 8, 4, 2, 1), "noise": (50, 25, 10, 5), "energy": (1,)}
+"""Denoising steps that are tried by default, by the kind of head."""
+WAY_FIELDS = {
+    "last": "last_sampling_steps",
+    "low": "guidance_low",
+    "high": "guidance_high",
+    "shift": "time_shift",
+    "start": "start_time",
+}
+"""Fields of `DecodeSettings` by their names in a way."""
+
+
 class FrontPoint(NamedTuple):
-    """One pair of settings, as measured."""
+    """One row of settings, as measured."""
 
     steps: int
     sampling_steps: int
@@ -39,6 +61,17 @@ class FrontPoint(NamedTuple):
     """Of pictures with each attribute right, and with everything right."""
     distance: Estimate
     """From the real pictures, in the judge's features."""
+    way: str = ""
+    """Way of denoising, as `way_settings` reads it; empty: the model's own."""
+    model: str = ""
+    """Name of another model that painted this row; empty: the one that is measured."""
+
+    @property
+    def where(self) -> dict[str, object]:
+        """Conditions of its measures."""
+        named = {"way": self.way, "model": self.model}
+        words = {name: value for name, value in named.items() if value}
+        return {"steps": self.steps, "sampling_steps": self.sampling_steps, **words}
 
 
 @dataclass(frozen=True)
@@ -49,24 +82,82 @@ class FrontSettings(HeldOutSettings, task="front"):
     """Held-out pictures, whose captions are painted; the data may have fewer."""
     steps: Annotated[tuple[int, ...], at_least(1)] = (16, 8, 4)
     """Decoding steps to try."""
-    sampling_steps: Annotated[tuple[int, ...], at_least(1)] = (16, 8, 4, 2)
-    """Denoising steps per token to try, each with each number of decoding steps."""
+    sampling_steps: Annotated[tuple[int, ...] | None, at_least(1)] = None
+    """Denoising steps per token to try, each with each number of decoding steps; none: those of the kind of head."""
+    ways: tuple[str, ...] | None = None
+    """Other ways of denoising to try, at the model's own decoding steps if they are among `steps`: a solver, then
+    +last=, +low=, +high=, +shift= or +start= with a number; none: those of the kind of head."""
+    way_steps: Annotated[tuple[int, ...] | None, at_least(1)] = None
+    """Denoising steps of these ways; none: the three smallest of `sampling_steps`."""
+    also: tuple[str, ...] = ()
+    """Other models, such as distilled ones, each as it paints by itself, at each number of decoding steps."""
 
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
     ) -> list[Measure]:
-        """`front_measures` of every pair of the two settings. Raises InputError for data without a judge."""
+        """`front_measures` of every row. Raises InputError for data without a judge and for ways that cannot be."""
         judge = needed_judge("front", data, pretrained.config)
+        rows = self._rows(pretrained, seed_of(seed, "front"))
         asked = held_out_pictures("front", data, pretrained.config, self.count, split=self.split, least=FEWEST_PICTURES)
-        pairs = [(steps, each) for steps in _falling(self.steps) for each in _falling(self.sampling_steps)]
         points = []
-        for number, (steps, sampling_steps) in enumerate(pairs):
-            span = within(progress, number / len(pairs), (number + 1) / len(pairs))
-            settings = decode_settings_of(
-                pretrained.config, seed_of(seed, "front"), steps=steps, sampling_steps=sampling_steps
-            )
-            points.append(_painted(pretrained, judge, asked, settings, span))
+        for number, row in enumerate(rows):
+            span = within(progress, number / len(rows), (number + 1) / len(rows))
+            points.append(_painted(row, judge, asked, span))
         return front_measures(points, {"data": data})
+
+    def _rows(self, pretrained: Pretrained, seed: int) -> "list[_Row]":
+        """All rows, the slowest first."""
+        config = pretrained.config
+        denoising = _falling(self.sampling_steps or DENOISING_STEPS[config.head.objective])
+        rows = [
+            _Row(pretrained, decode_settings_of(config, seed, steps=steps, sampling_steps=each))
+            for steps in _falling(self.steps)
+            for each in denoising
+        ]
+        if config.decode.steps in self.steps:
+            for way in WAYS[config.head.objective] if self.ways is None else self.ways:
+                for each in _falling(self.way_steps or denoising[-3:]):
+                    own = way_settings(config, way, each)
+                    rows.append(_Row(pretrained, decode_settings_of(config, seed, **own), way))
+        for path in self.also:
+            other = load_pretrained(path)
+            if other.config.image != config.image:
+                raise InputError(f"{path} paints pictures of another kind, so it does not belong to this front")
+            for steps in _falling(self.steps):
+                rows.append(_Row(other, decode_settings_of(other.config, seed, steps=steps), model=Path(path).name))
+        for row in rows:
+            row.settings.head(row.pretrained.config.head)  # refuses before anything is painted
+        return rows
+
+
+class _Row(NamedTuple):
+    """A model, the settings it paints with, and what the row is called."""
+
+    pretrained: Pretrained
+    settings: DecodeSettings
+    way: str = ""
+    model: str = ""
+
+
+def way_settings(config: DreamConfig, way: str, sampling_steps: int) -> dict[str, Any]:
+    """Fields of `DecodeSettings` for a way such as `heun` or `euler+last=1+high=0.8`.
+
+    A solver of `noise` heads that adds no noise has temperature 1. Raises InputError for a way that says anything else.
+    """
+    solver, *changes = (word.strip() for word in way.replace("dpm++", "dpm**").split("+"))
+    fields: dict[str, Any] = {"solver": solver.replace("dpm**", "dpm++"), "sampling_steps": sampling_steps}
+    if config.head.objective == "noise" and fields["solver"] != "ddpm":
+        fields["temperature"] = 1.0
+    for change in changes:
+        name, _, text = change.partition("=")
+        if name not in WAY_FIELDS:
+            known = ", ".join(f"+{each}=NUMBER" for each in WAY_FIELDS)
+            raise InputError(f"a way of denoising is a solver, and then any of {known}; got '{way}'")
+        try:
+            fields[WAY_FIELDS[name]] = int(text) if name == "last" else float(text)
+        except ValueError:
+            raise InputError(f"'{change}' in the way '{way}' must have a number after the =") from None
+    return fields
 
 
 def fastest_as_good(points: Sequence[FrontPoint]) -> FrontPoint:
@@ -85,7 +176,7 @@ def front_measures(points: Sequence[FrontPoint], where: dict[str, object]) -> li
     chosen, slowest = fastest_as_good(points), points[0].seconds.value
     measures = []
     for point in points:
-        at = {**where, "steps": point.steps, "sampling_steps": point.sampling_steps}
+        at = {**where, **point.where}
         at |= {"chosen": True} if point is chosen else {}
         measures += [Measure("front", f"{name} right", at, estimate) for name, estimate in point.shares.items()]
         measures += [Measure("front", DISTANCE, at, point.distance), Measure("front", SECONDS, at, point.seconds)]
@@ -105,20 +196,22 @@ def _inverse(seconds: Estimate, slowest: float) -> Estimate:
     return Estimate(slowest / seconds.value, low, high, seconds.count, seconds.kind, seconds.rows)
 
 
-def _painted(
-    pretrained: Pretrained, judge: PictureJudge, asked: Batch, settings: DecodeSettings, progress: Progress
-) -> FrontPoint:
+def _painted(row: _Row, judge: PictureJudge, asked: Batch, progress: Progress) -> FrontPoint:
     """Paints all captions in batches, each timed, and has them judged."""
+    pretrained, settings = row.pretrained, row.settings
     paint(pretrained, asked.captions[:2], settings)  # the first pass is slower than the others
-    words = f"{settings.steps} steps, {settings.sampling_steps} denoising steps"
+    denoising = settings.head(pretrained.config.head).sampling_steps
+    words = " ".join(filter(None, [f"{settings.steps} steps, {denoising} denoising steps", row.way, row.model]))
     painted, times = painted_and_timed(pretrained, asked.captions, settings, lambda done, _: progress(done, words))
     pictures = to_uint8(painted)
     verdict = judge.verdict(pictures, asked.captions)
     flags = {**verdict.attributes, "everything": verdict.right}
     return FrontPoint(
         settings.steps,
-        settings.sampling_steps or pretrained.config.head.sampling_steps,
+        denoising,
         rate(times.numpy()),
         {name: share(flag.numpy()) for name, flag in flags.items()},
         frechet_estimate(judge.features(asked.images).numpy(), judge.features(pictures).numpy()),
+        row.way,
+        row.model,
     )

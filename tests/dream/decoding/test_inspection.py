@@ -26,13 +26,14 @@ SETTINGS = {
     "unguided": DecodeSettings(steps=6, seed=5, guidance_scale=1.0, temperature=0.7),
     "constant": DecodeSettings(steps=5, guidance_schedule="constant", sampling_steps=7),
     "skipping": DecodeSettings(steps=30, seed=1),
+    "annealed": DecodeSettings(steps=5, sampling_steps=6, last_sampling_steps=2),
     "once": DecodeSettings(steps=6, candidates=3, select_steps=(2,)),
     "every": DecodeSettings(steps=6, candidates=3, selection="every", select_steps=(2,)),
     "halving": DecodeSettings(steps=6, candidates=4, selection="halving", select_steps=(2, 4)),
 }
 
 
-@pytest.fixture(scope="module", params=["flow", "noise"])
+@pytest.fixture(scope="module", params=["flow", "noise", "energy"])
 def pretrained(request):
     return small_pretrained(request.param)
 

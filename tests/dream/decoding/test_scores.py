@@ -19,7 +19,7 @@ from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 NONE = DecodeSettings(steps=6, candidates=3, selection="none")
 
 
-@pytest.fixture(scope="module", params=["flow", "noise"])
+@pytest.fixture(scope="module", params=["flow", "noise", "energy"])
 def pretrained(request):
     return small_pretrained(request.param)
 

@@ -46,3 +46,14 @@ def test_the_figure_has_a_line_per_number_of_steps_and_a_ring_per_panel():
 def test_nothing_is_a_figure_that_says_what_to_do(nothing):
     figure = plot_front(nothing)
     assert not figure.data and "dream evaluate" in figure.layout.annotations[0].text
+
+
+def test_another_way_or_model_is_a_line_of_its_own():
+    estimate = Estimate(1.0, 0.9, 1.1, 10)
+    points = [
+        FrontPoint(8, 4, estimate, {"thing": estimate}, estimate),
+        FrontPoint(8, 4, estimate, {"thing": estimate}, estimate, way="heun"),
+        FrontPoint(8, 1, estimate, {"thing": estimate}, estimate, model="few"),
+    ]
+    found = front_info([Results("a", "", (entry("front", front_measures(points, {})),))])
+    assert [point.name for point in found[0][0].points] == ["8 steps", "8 steps, heun", "8 steps, few"]

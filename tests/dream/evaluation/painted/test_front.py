@@ -1,10 +1,22 @@
 """The front of quality and time: which settings are as good as the slowest, and which of them is the fastest."""
 
+from dataclasses import replace
+
 import pytest
 
+from dream.decoding.selection import DecodeSettings
 from dream.errors import InputError
-from dream.evaluation.painted.front import FASTER, FrontPoint, FrontSettings, fastest_as_good, front_measures
+from dream.evaluation.painted.front import (
+    FASTER,
+    WAYS,
+    FrontPoint,
+    FrontSettings,
+    fastest_as_good,
+    front_measures,
+    way_settings,
+)
 from dream.evaluation.statistics import Estimate
+from tests.dream.decoding.decode_fakes import save_run
 from tests.dream.evaluation.evaluation_small import small_pretrained
 
 
@@ -58,3 +70,39 @@ def test_every_pair_is_measured_on_the_same_captions_the_slowest_first(pretraine
 def test_data_without_a_judge_have_no_front(pretrained, tmp_path):
     with pytest.raises(InputError, match="needs an answer key"):
         FrontSettings(count=12).measure(pretrained, str(tmp_path))
+
+
+def test_ways_and_other_models_are_rows_of_their_own(pretrained, tmp_path):
+    other = save_run(pretrained, tmp_path / "few")
+    own = pretrained.config.decode.steps
+    settings = FrontSettings(
+        count=12, steps=(own,), sampling_steps=(2,), ways=("heun+shift=1",), way_steps=(1,), also=(str(other),)
+    )
+    measures = settings.measure(pretrained)
+    rows = list(dict.fromkeys((m.where.get("way"), m.where.get("model"), m.where["sampling_steps"]) for m in measures))
+    assert rows == [(None, None, 2), ("heun+shift=1", None, 1), (None, "few", 2)]
+    by_row = {
+        row: [m.estimate.value for m in measures if m.name == "Frechet distance" and key(m) == row] for row in rows
+    }
+    assert by_row[rows[0]] == by_row[rows[2]], "equal weights paint equal pictures"
+
+
+def key(measure):
+    return measure.where.get("way"), measure.where.get("model"), measure.where["sampling_steps"]
+
+
+def test_a_way_is_a_solver_and_changes(pretrained):
+    config = pretrained.config
+    wanted = {"solver": "dpm++", "sampling_steps": 3, "last_sampling_steps": 1, "guidance_high": 0.8}
+    assert way_settings(config, "dpm+++last=1+high=0.8", 3) == wanted
+    for kind, ways in WAYS.items():
+        head = replace(config.head, objective=kind)
+        for way in ways:
+            fields = way_settings(replace(config, head=head), way, 2)
+            DecodeSettings.of(config.decode, **fields).head(head)
+
+
+@pytest.mark.parametrize("way", ["heun+speed=2", "heun+last=one", "ddim"])
+def test_a_way_that_cannot_be_is_refused_before_anything_is_painted(pretrained, way):
+    with pytest.raises(InputError):
+        FrontSettings(count=12, steps=(pretrained.config.decode.steps,), ways=(way,)).measure(pretrained)

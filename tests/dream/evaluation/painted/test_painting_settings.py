@@ -17,7 +17,12 @@ SMALL = {
     "headroom": {"count": 2, "candidates": 2, "halves": 1},
     "choosing": {"count": 4, "candidates": 2, "alternatives": 0, "scores": ("cosine",)},
 }
-OTHERWISE = {"steps": 4, "sampling_steps": 2, "guidance_scale": 1.5, "temperature": 0.9}
+OTHERWISE = {"steps": 4, "sampling_steps": 2, "guidance_scale": 1.5, "temperature": 0.9, "solver": "heun"} | {
+    "last_sampling_steps": 1,
+    "time_shift": 1.5,
+    "guidance_low": 0.1,
+    "guidance_high": 0.9,
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def pretrained(tmp_path_factory):
 
 def test_all_tasks_that_paint_take_the_same_settings():
     assert {name for name, task in TASKS.items() if issubclass(task.load(), PaintingSettings)} == set(SMALL)
-    assert set(OTHERWISE) == set(inspect.get_annotations(PaintingSettings))
+    assert {*OTHERWISE, "start_time"} == set(inspect.get_annotations(PaintingSettings))
 
 
 @pytest.mark.parametrize("task", SMALL)
@@ -42,3 +47,8 @@ def test_what_is_not_the_models_own_is_a_condition_of_what_is_measured(pretraine
 def test_more_denoising_steps_than_training_had_are_refused(pretrained):
     with pytest.raises(InputError, match="sampling_steps must be at most"):
         TASKS["prompts"].load()(count=4, sampling_steps=100_000).measure(pretrained)
+
+
+def test_a_solver_of_another_kind_of_head_is_refused(pretrained):
+    with pytest.raises(InputError, match="choose euler or heun"):
+        TASKS["prompts"].load()(count=4, solver="ddim").measure(pretrained)
