@@ -18,7 +18,7 @@ from dream.decoding.noise import NoiseSource, seeded_orders
 from dream.decoding.repair import hide_least_confident
 from dream.decoding.scores import OVERFLOW, decoder_conditions, score_of
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
-from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
+from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, encode_state, start_state
 from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
 
@@ -143,14 +143,6 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
         kept=torch.ones_like(state.picture, dtype=torch.bool),
     )
     return state, record
-
-
-@torch.no_grad()
-def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
-    """The state with its encoder output, computed unless it is there."""
-    if state.encoded is not None:
-        return state
-    return replace(state, encoded=model.encode(state.tokens, state.mask))
 
 
 def collect(records: Iterable[StepRecord]) -> Decoded:

@@ -1,14 +1,20 @@
 """State of a decode at one moment: its rows, the record of a step, and where a decode begins.
 
-K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). No model is involved here.
+K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). `encode_state` alone takes a model.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from dream.model.dream import Dream
+
+SLICE_TOKENS, ON_DEVICES = 640, 16384
+"""Image tokens that go through encoder or decoder at once, on a CPU and elsewhere: more are hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -137,3 +143,29 @@ def start_state(orders: Tensor, token_dim: int, given: Given | None = None, cand
         tokens[:, kept] = given.tokens.to(tokens)[:, kept]
         mask[:, kept] = False
     return DecodeState(tokens, mask, orders, rows // candidates, rows % candidates)
+
+
+@torch.no_grad()
+def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
+    """The state with its encoder output, computed unless it is there, in slices of its rows."""
+    if state.encoded is not None:
+        return state
+    length = model.config.encoder.buffer_tokens + int((~state.mask[0]).sum())
+    parts = [model.encode(state.tokens[own], state.mask[own]) for own in row_slices(state, length)]
+    return replace(state, encoded=torch.cat(parts) if len(parts) > 1 else parts[0])
+
+
+def row_slices(state: DecodeState, length: int, halves: int = 1) -> Iterator[slice]:
+    """Slices of the halves * R rows, of `length` tokens each, that are computed at once.
+
+    They have as many rows as a plain guided decode of the same prompts, or more while those are at most SLICE_TOKENS:
+    memory then does not grow with the candidates. If there are several slices, each is of one half.
+    """
+    rows, most_tokens = len(state.mask), SLICE_TOKENS if state.mask.device.type == "cpu" else ON_DEVICES
+    most = max(2 * int(state.picture.max() + 1), most_tokens // max(1, length))
+    if halves * rows <= most:
+        yield slice(0, halves * rows)
+        return
+    for half in range(halves):
+        for first in range(0, rows, most):
+            yield slice(half * rows + first, half * rows + min(first + most, rows))
