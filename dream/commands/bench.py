@@ -38,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
     add("--choices", action="store_true", help="measure instead what choosing one of 8 costs in CPU time and memory")
+    add(
+        "--growth",
+        action="store_true",
+        help="measure instead how time and memory grow with tokens, candidates, pictures and cached samples (minutes)",
+    )
     add("--front", action="store_true", help="measure instead in how few steps the --model paints as well as in many")
     add(
         "--data",
@@ -62,6 +67,9 @@ def run(args: argparse.Namespace) -> None:
         return
     if args.front:
         _front(args)
+        return
+    if args.growth:
+        _growth(args)
         return
     import torch
 
@@ -146,6 +154,34 @@ def _reading(args: argparse.Namespace) -> None:
     print(f"  one .npz per sample         {rates.files:10,.0f} samples/s")
     if args.json:
         args.json.write_text(json.dumps(rates._asdict(), indent=1) + "\n")
+
+
+def _growth(args: argparse.Namespace) -> None:
+    """Measures how time and memory grow, and prints a line per axis."""
+    import torch
+
+    from dream.benchmark.growth import growth
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    console = Console(True)
+    found = growth(console.progress, args.repeats)
+    console.say("")
+    for each in found:
+        print(f"{each.axis}: {', '.join(f'{size:,}' for size in each.sizes)}")
+        for what, values, own, (low, high) in (
+            ("CPU seconds", [f"{value:.3g}" for value in each.seconds], each.time_exponent, each.expected_time),
+            ("peak MB", [f"{value / 1e6:.3g}" for value in each.bytes], each.memory_exponent, each.expected_memory),
+        ):
+            beyond = "" if low <= own <= high else "  <- not as expected"
+            print(f"  {what:12}{', '.join(values)}: exponent {own:.2f} (expected {low:g} to {high:g}){beyond}")
+    if args.json:
+        rows = [
+            asdict(each) | {"time_exponent": each.time_exponent, "memory_exponent": each.memory_exponent}
+            for each in found
+        ]
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        print_out(f"wrote {args.json}")
 
 
 def _front(args: argparse.Namespace) -> None:

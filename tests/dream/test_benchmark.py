@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from dream.__main__ import main
+from dream.benchmark import growth
 from dream.benchmark.choices import choice_prices
 from dream.benchmark.decoding import decode_split, random_model, selection_times, small_copy
 from dream.benchmark.memory import decode_memory, peak_bytes
@@ -214,6 +215,24 @@ def test_the_front_of_a_model_says_which_settings_to_paint_with(tmp_path, monkey
     assert sum("paint with these" in line for line in lines) == 1
     stored = json.loads(target.read_text())
     assert {row["where"]["sampling_steps"] for row in stored} == {1, 2}
+
+
+def test_growth_is_measured_on_every_axis(tmp_path, monkeypatch, capsys):
+    small = {"GRIDS": (2, 4), "CANDIDATES": (2, 3), "PICTURES": (1, 2), "SAMPLES": (128, 256), "BATCH": 16}
+    for name, value in (small | {"WIDTH": 64, "DEPTH": 1, "STEPS": 8, "DENOISING": 1}).items():
+        monkeypatch.setattr(growth, name, value)
+    assert main(["bench", "--growth", "--repeats", "1", "--json", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr().out
+    rows = json.loads((tmp_path / "a.json").read_text())
+    assert [row["sizes"] for row in rows] == [[4, 16], [2, 3], [1, 2], [128, 256], [128, 256]]
+    assert all(f"{row['axis']}: " in said and min(row["seconds"] + row["bytes"]) > 0 for row in rows)
+    assert said.count("exponent") == 2 * len(rows)
+
+
+def test_the_exponent_of_a_power_law_is_its_power():
+    sizes = (64, 144, 256, 1024)
+    assert growth.exponent(sizes, tuple(3.0 * size**1.5 for size in sizes)) == pytest.approx(1.5)
+    assert growth.exponent(sizes, (2.0,) * 4) == pytest.approx(0)
 
 
 def test_a_front_needs_a_model(capsys):
