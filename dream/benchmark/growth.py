@@ -26,14 +26,14 @@ from dream.decoding.decode import decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.presets import base
 
-WIDTH, DEPTH = 128, 2
+WIDTH, DEPTH = 256, 3
 STEPS, DENOISING = 16, 4
 ROUNDS = 3
 GRIDS = (8, 12, 16, 24, 32)
 """Sides of the grids of tokens: 64 to 1,024 tokens."""
 CANDIDATES = (2, 4, 8, 16)
 PICTURES = (1, 2, 4, 8)
-SAMPLES, BATCH, SHARDS = (512, 1024, 2048, 4096, 8192), 128, 8
+SAMPLES, BATCH, SHARDS = (512, 1024, 2048, 4096, 8192), 64, 8
 
 
 @dataclass(frozen=True)

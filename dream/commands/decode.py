@@ -75,6 +75,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the tokens, those the model is least sure of, that are hidden again and redrawn at the end, for "
         "as many decoder passes (default: 0, none)",
     )
+    add(
+        "--reuse",
+        type=int,
+        default=1,
+        metavar="STEPS",
+        help="compute the decoder for all places in every so many steps only, and in between for what changed: faster, "
+        "but not the same picture (default: 1, in every step)",
+    )
     add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
     add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
     add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
@@ -206,6 +214,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     }
     changes = {name: value for name, value in given.items() if value is not None}
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
+    changes |= {"reuse": args.reuse}
     one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")

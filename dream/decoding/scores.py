@@ -15,10 +15,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from dream.decoding.conditions import decoder_conditions
 from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.critic import critic_score
 from dream.decoding.selection import FOLDS, DecodeSettings
-from dream.decoding.state import DecodeState, encode_state, row_slices
+from dream.decoding.state import DecodeState, encode_state
 from dream.diffusion import Draw, add_noise, generative_terms
 from dream.randomness import generator
 from dream.weights.finite import require_finite
@@ -182,23 +183,6 @@ def _head_errors(context: DecodeContext, state: DecodeState, condition: Tensor, 
         for half, predicted in enumerate(prediction.chunk(halves)):
             total[half] += generative_terms(config, predicted, clean, draw).error.view(rows, count)
     return total / len(NOISE_SHARES)
-
-
-def decoder_conditions(context: DecodeContext, state: DecodeState, places: Tensor, *, guided: bool) -> Tensor:
-    """(1 or 2, R, M, D): decoder output at `places` (R, N), conditional and, guided, unconditional.
-
-    Rows go through the decoder in slices (`row_slices`), so that candidates cost time and hardly any memory.
-    """
-    assert state.encoded is not None
-    halves, rows = 2 if guided else 1, len(state.mask)
-    text = torch.cat([state.picture + half * len(context.picture_ids) for half in range(halves)])  # (halves * R,)
-    row = torch.arange(rows, device=text.device).repeat(halves)
-    parts = []
-    for part in row_slices(state, state.mask.shape[1], halves):
-        own, cache = row[part], context.text.of_rows(text[part])
-        parts.append(context.model.decode(state.encoded[own], state.mask[own], cache, wanted=places[own]))  # (.. M, D)
-    condition = torch.cat(parts) if len(parts) > 1 else parts[0]
-    return condition.view(halves, rows, -1, condition.shape[-1])
 
 
 def shared_noise(context: DecodeContext, state: DecodeState, use: str, count: int, draws: int) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from dream.model.blocks import KeysValues
     from dream.model.dream import Dream
 
 SLICE_TOKENS, ON_DEVICES = 640, 16384
@@ -39,6 +40,24 @@ class Prompted:
         return range(len(self)) if self.picture_ids is None else self.picture_ids
 
 
+class DecoderMemory(NamedTuple):
+    """The decoder's keys and values as of an earlier step, for C rows that the rows of a state come from."""
+
+    keys_values: "list[KeysValues]"
+    """(C or, guided, 2 C, H, R + N, d) per block, conditional rows first."""
+    mask: Tensor
+    """(C, N) bool, True = hidden in that step."""
+    row: Tensor
+    """(R,) long: which of the C rows each row of the state comes from."""
+    steps: int
+    """Steps since then, that one included."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether it has unconditional rows."""
+        return len(self.keys_values[0][0]) > len(self.mask)
+
+
 @dataclass(frozen=True)
 class DecodeState:
     """R rows during a decode; all hide equally many tokens."""
@@ -55,13 +74,15 @@ class DecodeState:
     """(R,) long, number of the row's candidate among those of its picture."""
     encoded: Tensor | None = None
     """Encoder output for this state, if computed: it scores the row and serves its next step."""
+    memory: DecoderMemory | None = None
+    """What the next step may reuse of an earlier one; candidates of a picture can share it."""
 
     def take(self, rows: Tensor) -> "DecodeState":
         """Copy of the given `rows` (long) only."""
         encoded = None if self.encoded is None else self.encoded[rows]
-        return DecodeState(
-            self.tokens[rows], self.mask[rows], self.order[rows], self.picture[rows], self.candidate[rows], encoded
-        )
+        memory = None if self.memory is None else self.memory._replace(row=self.memory.row[rows])
+        picture, candidate = self.picture[rows], self.candidate[rows]
+        return DecodeState(self.tokens[rows], self.mask[rows], self.order[rows], picture, candidate, encoded, memory)
 
 
 class Given(NamedTuple):

@@ -81,11 +81,13 @@ class PaintingSettings(TaskSettings):
     """Classifier-free guidance; 1: off; none: the model's."""
     temperature: Annotated[float | None, at_least(0)] = None
     """Factor on the noise of sampling; none: the model's."""
+    reuse: Annotated[int | None, at_least(1)] = None
+    """Steps per decoder pass over all places, with smaller ones in between; none: all places in every step."""
 
     @property
     def otherwise(self) -> dict[str, float]:
         """Fields of `DecodeSettings` that are not the model's own; conditions of what is measured, too."""
-        names = ("steps", "sampling_steps", "guidance_scale", "temperature")
+        names = ("steps", "sampling_steps", "guidance_scale", "temperature", "reuse")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def said_in(self, measures: "Iterable[Measure]") -> "list[Measure]":
