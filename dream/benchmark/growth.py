@@ -26,7 +26,7 @@ from dream.decoding.decode import decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.presets import base
 
-WIDTH, DEPTH = 256, 3
+WIDTH, DEPTH = 128, 2
 STEPS, DENOISING = 16, 4
 ROUNDS = 3
 GRIDS = (8, 12, 16, 24, 32)
@@ -79,8 +79,8 @@ def growth(say: Say, repeats: int = ROUNDS) -> list[Growth]:
     whole = _config(16)
     choices = {k: choice_settings(plain, "once", k, whole.image.num_tokens) for k in CANDIDATES}
     return [
-        # linear layers grow with the tokens, attention with their square
-        _decodes(Axis("tokens", (0.8, 2), (0.8, 1.2)), {g**2: (_config(g), plain, 1) for g in GRIDS}, say, repeats),
+        # linear layers grow with the tokens, attention with their square, calls of small tensors hardly
+        _decodes(Axis("tokens", (0.6, 2), (0.8, 1.2)), {g**2: (_config(g), plain, 1) for g in GRIDS}, say, repeats),
         # only the second of 16 steps has all candidates in the decoder: (15 + K) / 16 of a plain decode
         _decodes(
             Axis("candidates", (0, 0.6), (0, 0.1)), {k: (whole, own, 1) for k, own in choices.items()}, say, repeats

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--full", action="store_true", help="measure a published preset at its full size")
     add("--steps", type=int, help="reveal steps (default: the preset's)")
     add("--sampling-steps", type=int, help="denoising steps per token (default: the preset's)")
+    add("--reuse", type=int, default=1, help="steps per decoder pass over all places, in every decode (default: 1)")
     add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
     add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
@@ -231,7 +232,7 @@ def _settings(args: argparse.Namespace, model: "Dream") -> Any:
 
     given = {"steps": args.steps, "sampling_steps": args.sampling_steps}
     changes = {name: value for name, value in given.items() if value is not None}
-    settings = DecodeSettings.of(model.config.decode, **changes)
+    settings = DecodeSettings.of(model.config.decode, **changes, reuse=args.reuse)
     if settings.steps < 2:
         raise InputError(f"--steps must be at least 2 to compare candidates between steps, got {settings.steps}")
     return settings
