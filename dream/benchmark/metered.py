@@ -42,6 +42,11 @@ class MeteredModel:
         with self.metered("decoder"):
             return self.model.decode(*arguments, **options)
 
+    def decode_again(self, *arguments: Any, **options: Any) -> Tensor:
+        """`Dream.decode_again`, metered."""
+        with self.metered("decoder"):
+            return self.model.decode_again(*arguments, **options)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.model, name)
 

@@ -28,14 +28,16 @@ def matmul_rate(width: int, repeats: int = 5, clock: Callable[[], float] = time.
     return 2 * MATMUL_ROWS * width**2 / statistics.median(seconds)
 
 
-def step_by_step(runs: Mapping[str, Iterator[Any]]) -> tuple[dict[str, float], dict[str, Any]]:
-    """Seconds that each iterator takes when they advance in turn, and the last item of each."""
+def step_by_step(
+    runs: Mapping[str, Iterator[Any]], clock: Callable[[], float] = time.perf_counter
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Seconds by `clock` that each iterator takes when they advance in turn, and the last item of each."""
     seconds, last, going = dict.fromkeys(runs, 0.0), dict.fromkeys(runs), dict(runs)
     while going:
         for name, run in list(going.items()):
-            started = time.perf_counter()
+            started = clock()
             item = next(run, None)
-            seconds[name] += time.perf_counter() - started
+            seconds[name] += clock() - started
             if item is None:
                 del going[name]
             else:

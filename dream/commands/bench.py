@@ -15,6 +15,7 @@ from dream.errors import InputError
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
     from dream.benchmark.decoding import SelectionTimes, StepSplit
     from dream.benchmark.training import TrainingTimes
+    from dream.decoding.selection import DecodeSettings
     from dream.model.dream import Dream
 
 PUBLISHED = ("base", "large", "huge", "giant")
@@ -33,9 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--full", action="store_true", help="measure a published preset at its full size")
     add("--steps", type=int, help="reveal steps (default: the preset's)")
     add("--sampling-steps", type=int, help="denoising steps per token (default: the preset's)")
+    add("--reuse", type=int, default=1, help="steps per decoder pass over all places, in every decode (default: 1)")
     add("--batch", type=int, default=4, help="pictures per training step (default: 4)")
     add("--repeats", type=int, default=3, help="rounds of a few minutes each; the medians are reported (default: 3)")
     add("--threads", type=int, help="CPU threads (default: chosen by torch)")
+    add("--choices", action="store_true", help="measure instead what choosing one of 8 costs in CPU time and memory")
+    add(
+        "--growth",
+        action="store_true",
+        help="measure instead how time and memory grow with tokens, candidates, pictures and cached samples (minutes)",
+    )
     add("--front", action="store_true", help="measure instead in how few steps the --model paints as well as in many")
     add(
         "--data",
@@ -69,9 +77,10 @@ def run(args: argparse.Namespace) -> None:
     if args.front:
         _front(args)
         return
+    if args.growth:
+        _growth(args)
+        return
     import torch
-
-    from dream.benchmark import decoding, training
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -87,7 +96,20 @@ def run(args: argparse.Namespace) -> None:
     }
     size, cores = f"{figures['parameters'] / 1e6:.1f} million parameters", figures["cores"]
     print(f"{name}: {size}; {figures['threads']} threads, {cores} cores, torch {figures['torch']}")
-    figures["matmul"] = _matmul(model)
+    if args.choices:
+        figures |= _choices(model, settings, args.repeats)
+    else:
+        figures |= _speed(args, model, settings)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        print_out(f"wrote {args.json}")
+
+
+def _speed(args: argparse.Namespace, model: "Dream", settings: "DecodeSettings") -> dict[str, Any]:
+    """Measures and prints a decode step, a choice and a training step, each beside the published algorithm's."""
+    from dream.benchmark import decoding, training
+
+    figures: dict[str, Any] = {"matmul": _matmul(model)}
     split = decoding.decode_split(model, settings)
     _print_split(split, figures["matmul"])
     share = f"{decoding.SELECT_SHARE:.1%} of the steps"
@@ -100,9 +122,29 @@ def run(args: argparse.Namespace) -> None:
         times = training.training_times(model.config, args.batch, args.repeats, print, DROPOUT)
         _print_training(times)
         figures["training"] = asdict(times)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
-        print_out(f"wrote {args.json}")
+    return figures
+
+
+def _choices(model: "Dream", settings: "DecodeSettings", repeats: int) -> dict[str, Any]:
+    """Measures and prints the price of each kind of choice among candidates, and the memory of one."""
+    from dream.benchmark import choices, memory
+
+    count = memory.CANDIDATES
+    print(f"choosing one of {count} from {choices.SELECT_AT} on, CPU seconds of one prompt")
+    plain, prices = choices.choice_prices(model, settings, count, repeats, print)
+    _line("plain decode", plain)
+    for each in prices:
+        low, high = min(each.ratios), max(each.ratios)
+        target = "; target at most 1.3" if each.selection == "once" else ""
+        note = f"{each.price:.2f} x plain (rounds {low:.2f} to {high:.2f}{target})"
+        _line(f"{each.selection}, after {', '.join(map(str, each.select_steps))} steps", each.seconds, note)
+    held = memory.decode_memory(model, settings, count)
+    print(f"peak memory beside the {held.weights / 1e6:.1f} MB of weights")
+    for name, size in (("plain decode", held.plain), (f"{count} candidates", held.ours), ("published", held.published)):
+        print(f"  {name:28}{size / 1e6:8.2f} MB")
+    ratios = f"{held.ratio:.2f}, weights included {held.ratio_with_weights:.2f}"
+    print(f"  ours over the published {ratios} (target at most 1.0)")
+    return {"plain_seconds": plain, "choices": [asdict(each) for each in prices], "memory": asdict(held)}
 
 
 def _reading(args: argparse.Namespace) -> None:
@@ -121,6 +163,34 @@ def _reading(args: argparse.Namespace) -> None:
     print(f"  one .npz per sample         {rates.files:10,.0f} samples/s")
     if args.json:
         args.json.write_text(json.dumps(rates._asdict(), indent=1) + "\n")
+
+
+def _growth(args: argparse.Namespace) -> None:
+    """Measures how time and memory grow, and prints a line per axis."""
+    import torch
+
+    from dream.benchmark.growth import growth
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    console = Console(True)
+    found = growth(console.progress, args.repeats)
+    console.say("")
+    for each in found:
+        print(f"{each.axis}: {', '.join(f'{size:,}' for size in each.sizes)}")
+        for what, values, own, (low, high) in (
+            ("CPU seconds", [f"{value:.3g}" for value in each.seconds], each.time_exponent, each.expected_time),
+            ("peak MB", [f"{value / 1e6:.3g}" for value in each.bytes], each.memory_exponent, each.expected_memory),
+        ):
+            beyond = "" if low <= own <= high else "  <- not as expected"
+            print(f"  {what:12}{', '.join(values)}: exponent {own:.2f} (expected {low:g} to {high:g}){beyond}")
+    if args.json:
+        rows = [
+            asdict(each) | {"time_exponent": each.time_exponent, "memory_exponent": each.memory_exponent}
+            for each in found
+        ]
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        print_out(f"wrote {args.json}")
 
 
 def _front(args: argparse.Namespace) -> None:
@@ -176,7 +246,7 @@ def _settings(args: argparse.Namespace, model: "Dream") -> Any:
 
     given = {"steps": args.steps, "sampling_steps": args.sampling_steps}
     changes = {name: value for name, value in given.items() if value is not None}
-    settings = DecodeSettings.of(model.config.decode, **changes)
+    settings = DecodeSettings.of(model.config.decode, **changes, reuse=args.reuse)
     if settings.steps < 2:
         raise InputError(f"--steps must be at least 2 to compare candidates between steps, got {settings.steps}")
     return settings

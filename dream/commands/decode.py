@@ -63,6 +63,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what they are compared by: cosine (the paper's, the default), preview, confidence, relevance, critic "
         "(made by dream critic train), or a sum such as critic+cosine",
     )
+    _add_departures(parser)
+    add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
+    add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
+    add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
+    add("--record", type=Path, metavar="PATH", help="also store the whole decode, as PATH.zarr")
+    add("--part", metavar="I/N", help="paint the Ith of N equal shares of the batches into the folder --out, 1 to N")
+    add("--resume", action="store_true", help="paint only what the folder --out lacks; several processes may do so")
+    add_device(parser)
+    add_out(parser, "a sheet (.png), a trajectory (.gif), or a folder of pictures")
+    add_overwrite(parser, "replace existing --out and --record")
+
+
+def _add_departures(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that depart from the published decoding."""
+    add = parser.add_argument
     add(
         "--orders",
         choices=("shared", "own"),
@@ -77,15 +92,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of the tokens, those the model is least sure of, that are hidden again and redrawn at the end, for "
         "as many decoder passes (default: 0, none)",
     )
-    add("--keep", type=Path, metavar="PICTURE", help="a picture to keep a part of (in- and outpainting)")
-    add("--box", help="left,top,right,bottom in pixels of the model's picture: the part of --keep to keep")
-    add("--repaint-box", help="left,top,right,bottom: the part of --keep to paint; the rest is kept")
-    add("--record", type=Path, metavar="PATH", help="also store the whole decode, as PATH.zarr")
-    add("--part", metavar="I/N", help="paint the Ith of N equal shares of the batches into the folder --out, 1 to N")
-    add("--resume", action="store_true", help="paint only what the folder --out lacks; several processes may do so")
-    add_device(parser)
-    add_out(parser, "a sheet (.png), a trajectory (.gif), or a folder of pictures")
-    add_overwrite(parser, "replace existing --out and --record")
+    add(
+        "--reuse",
+        type=int,
+        default=1,
+        metavar="STEPS",
+        help="compute the decoder for all places in every so many steps only, and in between for what changed: faster, "
+        "but not the same picture (default: 1, in every step)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -208,6 +222,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= denoising_of(args)
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
+    changes |= {"reuse": args.reuse}
     one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")

@@ -34,33 +34,38 @@ class TextMemory:
     def __init__(self, model: "Dream", prompted: Prompted, guided: bool) -> None:
         self.ids = prompted.text_ids  # (B, T)
         self.features = require_finite(model.text_features(prompted.text_ids), "the features of the prompts")  # (B, E)
-        self.conditional = model.cross_cache(model.text_states(prompted.conditioning))
-        self.unconditional: CrossCache | None = None
+        self.keys_values = model.cross_cache(model.text_states(prompted.conditioning))  # (B or 2 B, H, T, d) per block
+        self.guided = guided
         if guided:
             if prompted.unconditional is None:
                 raise ValueError("guidance needs the conditioning of no text: set Prompted.unconditional")
-            self.unconditional = model.cross_cache(model.text_states(prompted.unconditional))
-        self._rows: tuple[list[int], bool] | None = None
-        self._cache: CrossCache = []
+            count, empty = len(self.ids), model.cross_cache(model.text_states(prompted.unconditional))
+            for block, (key, value) in enumerate(empty):  # in place, so that no block is in memory twice
+                pairs = zip(self.keys_values[block], (key, value), strict=True)
+                self.keys_values[block] = tuple(  # type: ignore[assignment]
+                    torch.cat([own, other.expand(count, *other.shape[1:])]) for own, other in pairs
+                )
 
     def cross_cache(self, picture: Tensor, guided: bool) -> "CrossCache":
-        """Keys and values for rows of these pictures (R,); guided: R conditional rows, then R unconditional.
+        """Keys and values for rows of these pictures (R,); guided: R conditional rows, then R unconditional."""
+        return self.of_rows(torch.cat([picture, picture + len(self.ids)]) if guided else picture)
 
-        Cached until the set of rows changes, which happens only when candidates are added or dropped.
+    def of_rows(self, text: Tensor) -> "CrossCache":
+        """Keys and values of these texts (R,): b is prompt b, and B + b the empty one beside it.
+
+        Consecutive texts, and one text for all rows, are views; any others are copied.
         """
-        rows = picture.tolist(), guided
-        if rows != self._rows:
-            self._rows, self._cache = rows, self._gather(picture, guided)
-        return self._cache
+        first, count = int(text[0]), len(text)
+        if bool((text == first).all()):
+            return [(_repeated(key[first], count), _repeated(value[first], count)) for key, value in self.keys_values]
+        if bool((text == torch.arange(first, first + count, device=text.device)).all()):
+            return [(key[first : first + count], value[first : first + count]) for key, value in self.keys_values]
+        return [(key[text], value[text]) for key, value in self.keys_values]
 
-    def _gather(self, picture: Tensor, guided: bool) -> "CrossCache":
-        if not guided:
-            return [(key[picture], value[picture]) for key, value in self.conditional]
-        assert self.unconditional is not None
-        shared = self.unconditional[0][0].shape[0] == 1
-        other = torch.zeros_like(picture) if shared else picture
-        pairs = zip(self.conditional, self.unconditional, strict=True)
-        return [(torch.cat([k[picture], uk[other]]), torch.cat([v[picture], uv[other]])) for (k, v), (uk, uv) in pairs]
+
+def _repeated(states: Tensor, count: int) -> Tensor:
+    """(count, ...): a view of the states of one text."""
+    return states.expand(count, *states.shape)
 
 
 class TokenSampler:

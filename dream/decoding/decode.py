@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from dream.decoding.conditions import step_conditions
 from dream.decoding.context import DecodeContext
 from dream.decoding.noise import NoiseSource, seeded_orders
 from dream.decoding.repair import hide_least_confident
-from dream.decoding.scores import OVERFLOW, decoder_conditions, score_of
+from dream.decoding.scores import OVERFLOW, score_of
 from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
-from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, start_state
+from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, encode_state, start_state
 from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
 
@@ -110,7 +111,7 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
     guidance = context.settings.guidance_at(left, num_tokens)
 
     # condition: decoder output at those places; draws of a row share it
-    condition = decoder_conditions(context, state, revealed, guided=guidance != 1.0)  # (halves, R, M, D)
+    condition, state = step_conditions(context, state, revealed, guided=guidance != 1.0)  # (halves, R, M, D)
     condition = condition.repeat_interleave(plan.draws, dim=1).flatten(0, 2)  # (halves * R * M, D)
     rows = torch.arange(len(mask), device=mask.device).repeat_interleave(plan.draws)
     state, revealed = replace(state, mask=mask, encoded=None).take(rows), revealed[rows]
@@ -143,14 +144,6 @@ def decode_step(context: DecodeContext, state: DecodeState, plan: StepPlan) -> t
         kept=torch.ones_like(state.picture, dtype=torch.bool),
     )
     return state, record
-
-
-@torch.no_grad()
-def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
-    """The state with its encoder output, computed unless it is there."""
-    if state.encoded is not None:
-        return state
-    return replace(state, encoded=model.encode(state.tokens, state.mask))
 
 
 def collect(records: Iterable[StepRecord]) -> Decoded:

@@ -25,4 +25,4 @@ def hide_least_confident(context: DecodeContext, state: DecodeState, count: int,
     worst = errors.argsort(dim=1, descending=True, stable=True)[:, :count]
     mask = torch.zeros_like(state.mask).scatter(1, worst, True)
     tokens = state.tokens.masked_fill(mask.unsqueeze(-1), 0.0)
-    return replace(state, tokens=tokens, mask=mask, encoded=None)
+    return replace(state, tokens=tokens, mask=mask, encoded=None, memory=None)

@@ -15,10 +15,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from dream.decoding.conditions import decoder_conditions
 from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.critic import critic_score
 from dream.decoding.selection import FOLDS, DecodeSettings
-from dream.decoding.state import DecodeState
+from dream.decoding.state import DecodeState, encode_state
 from dream.diffusion import Draw, add_noise, energy_score, generative_terms
 from dream.randomness import generator
 from dream.weights.finite import require_finite
@@ -71,7 +72,8 @@ def preview(context: DecodeContext, state: DecodeState) -> Tensor:
         tokens = state.tokens.clone()
         tokens[state.mask] = sampler.sample(condition.flatten(0, 2), noise, guidance)
         mask = torch.zeros_like(state.mask)
-        total += cosine(context, replace(state, tokens=tokens, mask=mask, encoded=context.model.encode(tokens, mask)))
+        finished = replace(state, tokens=tokens, mask=mask, encoded=None)
+        total += cosine(context, encode_state(context.model, finished))
     return total / FILLS
 
 
@@ -130,8 +132,8 @@ def recovery_errors(context: DecodeContext, state: DecodeState, *, guided: bool)
     halves = 2 if guided else 1
     errors, count = torch.zeros(halves, len(state.mask), device=state.mask.device), 0
     for mask, part in _folds(state):
-        encoded = context.model.encode(state.tokens, mask)
-        condition = decoder_conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=guided)
+        seen = encode_state(context.model, replace(state, mask=mask, encoded=None))
+        condition = decoder_conditions(context, seen, part, guided=guided)
         error = _head_errors(context, state, condition, part)
         errors += error.sum(dim=-1)
         count += error.shape[-1]
@@ -142,8 +144,8 @@ def token_errors(context: DecodeContext, state: DecodeState) -> Tensor:
     """(R, N): error of recovering each decoded token from the others and the caption; 0 where it is hidden."""
     errors = torch.zeros(state.mask.shape, device=state.mask.device)
     for mask, part in _folds(state):
-        encoded = context.model.encode(state.tokens, mask)
-        condition = decoder_conditions(context, replace(state, mask=mask, encoded=encoded), part, guided=False)
+        seen = encode_state(context.model, replace(state, mask=mask, encoded=None))
+        condition = decoder_conditions(context, seen, part, guided=False)
         errors[part] = _head_errors(context, state, condition, part)[0].flatten()
     return require_finite(errors, "the errors of recovering decoded tokens", OVERFLOW)
 
@@ -187,16 +189,6 @@ def _head_errors(context: DecodeContext, state: DecodeState, condition: Tensor, 
     if samples:
         return energy_score(torch.stack(samples), clean.repeat(halves, 1)).mean(0).view(halves, rows, count)
     return total / len(NOISE_SHARES)
-
-
-def decoder_conditions(context: DecodeContext, state: DecodeState, places: Tensor, *, guided: bool) -> Tensor:
-    """(1 or 2, R, M, D): decoder output at `places` (R, N), conditional and, guided, unconditional."""
-    assert state.encoded is not None
-    halves = 2 if guided else 1
-    encoded, mask, wanted = (torch.cat([rows] * halves) for rows in (state.encoded, state.mask, places))
-    cache = context.text.cross_cache(state.picture, guided)
-    condition = context.model.decode(encoded, mask, cache, wanted=wanted)
-    return condition.view(halves, len(state.mask), -1, condition.shape[-1])
 
 
 def shared_noise(context: DecodeContext, state: DecodeState, use: str, count: int, draws: int) -> Tensor:

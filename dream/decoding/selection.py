@@ -91,6 +91,10 @@ class DecodeSettings:
     """Share of the tokens that are hidden again at the end and redrawn, those recovered worst (departure); 0: none.
 
     Tokens are then revealed in REPAIR_PASSES steps fewer, so that there are as many decoder passes."""
+    reuse: int = 1
+    """The decoder is computed for all places in every so many steps, in the others only for what changed (departure).
+
+    1: for all places in every step. See `dream.decoding.conditions`."""
     seed: int = 0
     """Seed of orders and noise."""
     sampling_steps: int | None = None
@@ -308,7 +312,7 @@ def _kept_after(settings: DecodeSettings) -> dict[int, int]:
 def _problems(settings: DecodeSettings) -> list[str]:
     """All inconsistencies, each as one clause."""
     s, problems = settings, []
-    at_least_one = {"steps": s.steps, "candidates": s.candidates, "guidance": s.guidance_scale}
+    at_least_one = {"steps": s.steps, "candidates": s.candidates, "guidance": s.guidance_scale, "reuse": s.reuse}
     for field in ("sampling_steps", "last_sampling_steps"):
         if (count := getattr(s, field)) is not None:
             at_least_one[field.replace("_", "-")] = count

@@ -1,14 +1,21 @@
 """State of a decode at one moment: its rows, the record of a step, and where a decode begins.
 
-K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). No model is involved here.
+K candidates of B prompts are rows of one batch, prompt-major (row b * k + c). `encode_state` alone takes a model.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from dream.model.blocks import KeysValues
+    from dream.model.dream import Dream
+
+SLICE_TOKENS, ON_DEVICES = 640, 16384
+"""Image tokens that go through encoder or decoder at once, on a CPU and elsewhere: more are hardly faster."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,24 @@ class Prompted:
         return range(len(self)) if self.picture_ids is None else self.picture_ids
 
 
+class DecoderMemory(NamedTuple):
+    """The decoder's keys and values as of an earlier step, for C rows that the rows of a state come from."""
+
+    keys_values: "list[KeysValues]"
+    """(C or, guided, 2 C, H, R + N, d) per block, conditional rows first."""
+    mask: Tensor
+    """(C, N) bool, True = hidden in that step."""
+    row: Tensor
+    """(R,) long: which of the C rows each row of the state comes from."""
+    steps: int
+    """Steps since then, that one included."""
+
+    @property
+    def guided(self) -> bool:
+        """Whether it has unconditional rows."""
+        return len(self.keys_values[0][0]) > len(self.mask)
+
+
 @dataclass(frozen=True)
 class DecodeState:
     """R rows during a decode; all hide equally many tokens."""
@@ -49,13 +74,15 @@ class DecodeState:
     """(R,) long, number of the row's candidate among those of its picture."""
     encoded: Tensor | None = None
     """Encoder output for this state, if computed: it scores the row and serves its next step."""
+    memory: DecoderMemory | None = None
+    """What the next step may reuse of an earlier one; candidates of a picture can share it."""
 
     def take(self, rows: Tensor) -> "DecodeState":
         """Copy of the given `rows` (long) only."""
         encoded = None if self.encoded is None else self.encoded[rows]
-        return DecodeState(
-            self.tokens[rows], self.mask[rows], self.order[rows], self.picture[rows], self.candidate[rows], encoded
-        )
+        memory = None if self.memory is None else self.memory._replace(row=self.memory.row[rows])
+        picture, candidate = self.picture[rows], self.candidate[rows]
+        return DecodeState(self.tokens[rows], self.mask[rows], self.order[rows], picture, candidate, encoded, memory)
 
 
 class Given(NamedTuple):
@@ -137,3 +164,29 @@ def start_state(orders: Tensor, token_dim: int, given: Given | None = None, cand
         tokens[:, kept] = given.tokens.to(tokens)[:, kept]
         mask[:, kept] = False
     return DecodeState(tokens, mask, orders, rows // candidates, rows % candidates)
+
+
+@torch.no_grad()
+def encode_state(model: "Dream", state: DecodeState) -> DecodeState:
+    """The state with its encoder output, computed unless it is there, in slices of its rows."""
+    if state.encoded is not None:
+        return state
+    length = model.config.encoder.buffer_tokens + int((~state.mask[0]).sum())
+    parts = [model.encode(state.tokens[own], state.mask[own]) for own in row_slices(state, length)]
+    return replace(state, encoded=torch.cat(parts) if len(parts) > 1 else parts[0])
+
+
+def row_slices(state: DecodeState, length: int, halves: int = 1) -> Iterator[slice]:
+    """Slices of the halves * R rows, of `length` tokens each, that are computed at once.
+
+    They have as many rows as a plain guided decode of the same prompts, or more while those are at most SLICE_TOKENS:
+    memory then does not grow with the candidates. If there are several slices, each is of one half.
+    """
+    rows, most_tokens = len(state.mask), SLICE_TOKENS if state.mask.device.type == "cpu" else ON_DEVICES
+    most = max(2 * int(state.picture.max() + 1), most_tokens // max(1, length))
+    if halves * rows <= most:
+        yield slice(0, halves * rows)
+        return
+    for half in range(halves):
+        for first in range(0, rows, most):
+            yield slice(half * rows + first, half * rows + min(first + most, rows))

@@ -21,6 +21,10 @@ torch_dropout: ContextVar[bool] = ContextVar("torch_dropout", default=False)
 """Whether dropout is torch's own everywhere, for comparisons."""
 
 
+KeysValues = tuple[Tensor, Tensor]
+"""Keys and values of a layer, (B, H, L, d) each."""
+
+
 class Rows(NamedTuple):
     """Equally long rows that are adjacent in a packed tensor."""
 
@@ -32,6 +36,12 @@ class Rows(NamedTuple):
     """(batch or 1, length, 2 d) rotary table."""
     queries: Tensor | None = None
     """(batch, Q) long: the positions of each row that a decoder block outputs; `None` means all."""
+
+    seen: list[KeysValues] | None = None
+    """Collects keys and values of self-attention, block by block."""
+    known: KeysValues | None = None
+    """Keys and values of longer rows, of which these tokens are the `places` (batch, length): changed there."""
+    places: Tensor | None = None
 
     @property
     def outputs(self) -> int:
@@ -134,6 +144,12 @@ class PackedAttention(nn.Module):
         if rows.rotary is not None:
             rotary = rows.rotary.unsqueeze(1)  # (b or 1, 1, L, 2 d)
             q, k = rotate(q, rotary), rotate(k, rotary)
+        if rows.known is not None:
+            assert rows.places is not None
+            index = rows.places[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
+            k, v = (known.scatter_(2, index, own) for known, own in zip(rows.known, (k, v), strict=True))
+        if rows.seen is not None:
+            rows.seen.append((k, v))
         if rows.queries is not None:
             index = rows.queries[:, None, :, None].expand(-1, self.num_heads, -1, self.head_dim)
             q = q.gather(2, index)  # (b, H, Q, d)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dream.config import DreamConfig
-from dream.model.blocks import LAYER_NORM_EPS, DecoderBlock, PackedBlock, Rows, initialise
+from dream.model.blocks import LAYER_NORM_EPS, DecoderBlock, KeysValues, PackedBlock, Rows, initialise
 from dream.model.encoder import Group, equal_groups, no_rows, run_block
 from dream.model.positions import position_table, rotary_table, text_position_table
 
@@ -86,22 +86,40 @@ class Decoder(nn.Module):
         full = self.mask_token.to(values.dtype).expand(batch, length, -1)  # (B, R + N, D)
         return full.index_put((torch.cat(rows), torch.cat(positions)), values)  # (B, R + N, D)
 
-    def forward(self, x: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, cache: CrossCache, wanted: Tensor | None = None, seen: list[KeysValues] | None = None
+    ) -> Tensor:
         """Condition (B, N, D) of the scattered tokens (B, R + N, D).
 
         With `wanted` (B, N) bool only those positions are returned, (M, D) in row-major order. All positions still
-        serve as keys; only the last block's queries and the layers after it are restricted.
+        serve as keys; only the last block's queries and the layers after it are restricted. `seen` collects the keys
+        and values of self-attention in each block, for `again`.
         """
         batch, length, width = x.shape
         x = self.norm_in(x + self.positions).flatten(0, 1)  # (B * (R + N), D)
         rotary = None if self.rotary is None else self.rotary.unsqueeze(0)  # (1, R + N, 2 d)
-        packing = [Rows(batch, length, rotary)]
+        packing = [Rows(batch, length, rotary, seen=seen)]
         for block, keys_values in zip(self.blocks[:-1], cache[:-1], strict=True):
             x = run_block(block, self.checkpoint_gradients, x, packing, keys_values)  # (B * (R + N), D)
         x = x.view(batch, length, width)  # (B, R + N, D)
         if wanted is None:
             return self._last_block(x, cache[-1], rotary)  # (B, N, D)
-        return self._wanted(x, cache[-1], rotary, wanted)  # (M, D)
+        return self._wanted(x, cache[-1], rotary, wanted, seen)  # (M, D)
+
+    def again(self, x: Tensor, cache: CrossCache, known: list[KeysValues], places: Tensor, queries: Tensor) -> Tensor:
+        """Condition (B * Q, D) at `queries`, computed at the `places` of scattered tokens x (B, R + N, D) only.
+
+        Every other place keeps the keys and values (B, H, R + N, d) per block that it had in an earlier step: `known`,
+        which is changed. `places` (B, S) long rise and count buffer tokens; `queries` (B, Q) long number some of them.
+        """
+        batch, count, width = len(x), places.shape[1], x.shape[-1]
+        x = x.gather(1, places.unsqueeze(-1).expand(-1, -1, width))  # (B, S, D)
+        x = self.norm_in(x + self.positions[places]).flatten(0, 1)  # (B * S, D)
+        rotary = None if self.rotary is None else self.rotary[places]  # (B, S, 2 d)
+        for number, (block, keys_values, own) in enumerate(zip(self.blocks, cache, known, strict=True), start=1):
+            restricted = queries if number == len(self.blocks) else None
+            x = block(x, [Rows(batch, count, rotary, restricted, known=own, places=places)], keys_values)
+        return self.norm_out(x) + self.output_positions[places.gather(1, queries).flatten() - self.buffer_tokens]
 
     def _last_block(self, x: Tensor, keys_values: tuple[Tensor, Tensor], rotary: Tensor | None) -> Tensor:
         """Condition (B, N, D) of every position from the last block's input (B, R + N, D)."""
@@ -112,10 +130,17 @@ class Decoder(nn.Module):
         x = self.norm_out(x).view(batch, length, width)[:, self.buffer_tokens :]  # (B, N, D)
         return x + self.output_positions  # (B, N, D)
 
-    def _wanted(self, x: Tensor, keys_values: tuple[Tensor, Tensor], rotary: Tensor | None, wanted: Tensor) -> Tensor:
+    def _wanted(
+        self,
+        x: Tensor,
+        keys_values: tuple[Tensor, Tensor],
+        rotary: Tensor | None,
+        wanted: Tensor,
+        seen: list[KeysValues] | None,
+    ) -> Tensor:
         """Condition (M, D) of the M `wanted` positions (B, N) from the last block's input (B, R + N, D)."""
         groups = equal_groups(~wanted) or [no_rows(x.device)]  # by the number of wanted positions P
-        packing = [Rows(len(rows), x.shape[1], rotary, self.buffer_tokens + p) for rows, p in groups]
+        packing = [Rows(len(rows), x.shape[1], rotary, self.buffer_tokens + p, seen) for rows, p in groups]
         if len(groups) > 1:  # rows of one group must be adjacent
             order = torch.cat([rows for rows, _ in groups])  # (B,)
             key, value = keys_values

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dream import masking
 from dream.config import DreamConfig
 from dream.diffusion import Draw, add_noise
+from dream.model.blocks import KeysValues
 from dream.model.decoder import CrossCache, Decoder, TextAligner
 from dream.model.diffusion_head import DiffusionHead
 from dream.model.encoder import Encoded, Encoder, Group, equal_groups, unpack
@@ -177,10 +178,37 @@ class Dream(nn.Module):
         """Keys and values of text states (B, T, D) for each decoder block. They serve all decoding steps."""
         return self.decoder.cross_cache(text_states)
 
-    def decode(self, encoded: Tensor, mask: Tensor, cache: CrossCache, wanted: Tensor | None = None) -> Tensor:
-        """Condition (B, N, D) of every position, or (M, D) of the `wanted` (B, N) ones in row-major order."""
+    def decode(
+        self,
+        encoded: Tensor,
+        mask: Tensor,
+        cache: CrossCache,
+        wanted: Tensor | None = None,
+        seen: list[KeysValues] | None = None,
+    ) -> Tensor:
+        """Condition (B, N, D) of every position, or (M, D) of the `wanted` (B, N) ones in row-major order.
+
+        `seen` collects what `decode_again` takes as `known`.
+        """
+        return self.decoder(self._scattered(encoded, mask), cache, wanted, seen)
+
+    def decode_again(
+        self, encoded: Tensor, mask: Tensor, cache: CrossCache, known: list[KeysValues], changed: Tensor, wanted: Tensor
+    ) -> Tensor:
+        """Condition (M, D) of the `wanted` (B, N), from the decoder at buffer tokens and the `changed` (B, N) only.
+
+        `known` has the keys and values of an earlier step for every other place; it is changed. All rows have equally
+        many changed places, which include the wanted ones, and equally many of those (docs/method.md, Decoding).
+        """
+        front = self.encoder.buffer_tokens
+        places = torch.cat([changed.new_ones(len(mask), front), changed], dim=1).nonzero()[:, 1].view(len(mask), -1)
+        among = wanted.gather(1, (places[:, front:] - front)).nonzero()[:, 1].view(len(mask), -1)
+        return self.decoder.again(self._scattered(encoded, mask), cache, known, places, front + among)
+
+    def _scattered(self, encoded: Tensor, mask: Tensor) -> Tensor:
+        """Decoder input (B, R + N, D) of encoder output, for rows that hide equally many."""
         group = Group(torch.arange(len(mask), device=mask.device), _visible(mask))
-        return self.decoder(self.decoder.scatter([encoded], [group]), cache, wanted)
+        return self.decoder.scatter([encoded], [group])
 
     def _joint(
         self, visible: list[Tensor], groups: list[Group], mask: Tensor, text_ids: Tensor, cached: CachedRows | None

@@ -13,6 +13,7 @@ import json
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -112,13 +113,19 @@ def write_checkpoint(
     """
     temporary = temporary or folder.with_name(f".{folder.name}{WRITING}")
     shutil.rmtree(temporary, ignore_errors=True)
-    with cleared_on_failure(temporary):
+    # a file is hashed while the next one is written and the disk takes them in: hashing costs the training no time
+    with cleared_on_failure(temporary), ThreadPoolExecutor(1) as hashing:
         temporary.mkdir(parents=True)
-        for name, group in tensors.items():
-            save_file(dict(group), temporary / f"{name}.safetensors")
         for name, content in (others or {}).items():
             (temporary / name).write_bytes(content)
-        files = {path.name: fingerprint_of(path) for path in sorted(temporary.glob("*.safetensors"))}
+        hashed = {path: hashing.submit(fingerprint_of, path) for path in temporary.glob("*.safetensors")}
+        for name, group in tensors.items():
+            path = temporary / f"{name}.safetensors"
+            save_file(dict(group), path)
+            hashed[path] = hashing.submit(fingerprint_of, path)
+        for path in hashed:
+            sync(path)
+        files = {path.name: hashed[path].result() for path in sorted(hashed)}
         complete_checkpoint(folder, state, files, tokenizer, check, temporary)
 
 

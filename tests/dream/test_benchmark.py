@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 
 from dream.__main__ import main
+from dream.benchmark import growth
+from dream.benchmark.choices import choice_prices
 from dream.benchmark.decoding import decode_split, random_model, selection_times, small_copy
+from dream.benchmark.memory import decode_memory, peak_bytes
 from dream.benchmark.timing import matmul_rate, rounds, step_by_step
 from dream.benchmark.training import (
     RATIO_BINS,
@@ -19,6 +22,7 @@ from dream.benchmark.training import (
     with_dropout,
 )
 from dream.config import MaskingConfig
+from dream.decoding import state
 from dream.decoding.selection import DecodeSettings
 from dream.evaluation.painted import front
 from dream.masking import ratio_distribution
@@ -91,6 +95,32 @@ def test_the_published_decode_has_our_result():
     assert min(times.plain, times.ours, times.published) > 0
 
 
+def test_every_byte_that_is_held_at_once_is_counted():
+    def held():
+        first = torch.ones(1000, 100)
+        second = first + 1
+        del first
+        return second.double() * 2
+
+    assert peak_bytes(held) == pytest.approx(1000 * 100 * (4 + 8 + 8), rel=0.01)
+
+
+def test_eight_candidates_need_the_memory_of_the_published_decode(monkeypatch):
+    monkeypatch.setattr(state, "SLICE_TOKENS", 1)
+    model = random_model(small_copy(base(), 64, 2))
+    memory = decode_memory(model, DecodeSettings(steps=16, sampling_steps=2))
+    assert memory.ratio < 1.02 and memory.ratio_with_weights < 1.02
+    assert memory.plain <= memory.ours and memory.weights == sum(4 * p.numel() for p in model.parameters())
+
+
+def test_every_kind_of_choice_has_a_price():
+    model = small_model(small_config("noise"))
+    plain, prices = choice_prices(model, DecodeSettings(steps=8, sampling_steps=2), 4, 2, quiet)
+    assert plain > 0 and [each.selection for each in prices] == ["once", "every", "halving"]
+    assert [each.select_steps for each in prices] == [(1,), (1,), (1, 2)]
+    assert all(each.price > 0 and len(each.ratios) == 2 for each in prices)
+
+
 def test_the_parts_of_a_step_add_up_and_the_head_is_counted_whole():
     model = small_model(small_config("noise"))
     split = decode_split(model, DecodeSettings(steps=4, sampling_steps=8))
@@ -142,6 +172,16 @@ def test_bench_prints_targets_and_writes_figures(tmp_path, capsys):
     assert {"matmul", "decode_step", "selection", "threads", "torch"} <= set(figures)
 
 
+def test_bench_measures_choices_and_memory(tmp_path, capsys):
+    options = ("--width", "64", "--depth", "1", "--steps", "8", "--sampling-steps", "2", "--repeats", "1")
+    assert main(["bench", "--choices", *options, "--json", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr().out
+    assert "once" in said and "halving" in said and "target at most 1.3" in said and "target at most 1.0" in said
+    figures = json.loads((tmp_path / "a.json").read_text())
+    assert [each["selection"] for each in figures["choices"]] == ["once", "every", "halving"]
+    assert figures["memory"]["published"] > 0
+
+
 def test_bench_measures_a_small_preset_as_it_is(capsys):
     assert main(["bench", "--preset", "tiny", "--steps", "4", "--sampling-steps", "2", "--repeats", "1"]) == 0
     said = capsys.readouterr().out
@@ -175,6 +215,24 @@ def test_the_front_of_a_model_says_which_settings_to_paint_with(tmp_path, monkey
     assert sum("paint with these" in line for line in lines) == 1
     stored = json.loads(target.read_text())
     assert {row["where"]["sampling_steps"] for row in stored} == {1, 2}
+
+
+def test_growth_is_measured_on_every_axis(tmp_path, monkeypatch, capsys):
+    small = {"GRIDS": (2, 4), "CANDIDATES": (2, 3), "PICTURES": (1, 2), "SAMPLES": (128, 256), "BATCH": 16}
+    for name, value in (small | {"WIDTH": 64, "DEPTH": 1, "STEPS": 8, "DENOISING": 1}).items():
+        monkeypatch.setattr(growth, name, value)
+    assert main(["bench", "--growth", "--repeats", "1", "--json", str(tmp_path / "a.json")]) == 0
+    said = capsys.readouterr().out
+    rows = json.loads((tmp_path / "a.json").read_text())
+    assert [row["sizes"] for row in rows] == [[4, 16], [2, 3], [1, 2], [128, 256], [128, 256]]
+    assert all(f"{row['axis']}: " in said and min(row["seconds"] + row["bytes"]) > 0 for row in rows)
+    assert said.count("exponent") == 2 * len(rows)
+
+
+def test_the_exponent_of_a_power_law_is_its_power():
+    sizes = (64, 144, 256, 1024)
+    assert growth.exponent(sizes, tuple(3.0 * size**1.5 for size in sizes)) == pytest.approx(1.5)
+    assert growth.exponent(sizes, (2.0,) * 4) == pytest.approx(0)
 
 
 def test_a_front_needs_a_model(capsys):

@@ -91,11 +91,11 @@ def read_piece(file: BinaryIO, stored: StoredTensor, start: int, stop: int) -> T
     width = torch.empty((), dtype=dtype).element_size()
     if stop <= start:
         return torch.empty(0, dtype=dtype)
-    buffer = bytearray((stop - start) * width)
+    values = torch.empty((stop - start) * width, dtype=torch.uint8)  # a bytearray would be filled with zeros first
     file.seek(stored.offset + start * width)
-    if file.readinto(buffer) != len(buffer):  # type: ignore[attr-defined]
+    if file.readinto(values.numpy()) != len(values):  # type: ignore[attr-defined]
         raise InputError(f"{getattr(file, 'name', 'the file')} was truncated while it was read: open it again")
-    return torch.frombuffer(buffer, dtype=dtype)
+    return values.view(dtype)
 
 
 TYPES_BY_NAME = {str(dtype).removeprefix("torch."): dtype for dtype in TYPES.values()}

@@ -43,6 +43,31 @@ class ReadingRates(NamedTuple):
 
 def reading_rates(config: DreamConfig, folder: Path, samples: int = 4096, shards: int = 64) -> ReadingRates:
     """Writes random latents of the configuration's shape both ways into `folder`, and reads them."""
+    cache, files = folder / "cache.zarr", folder / "files"
+    about, arrays = write_random_cache(config, cache, samples, shards)
+    files.mkdir()
+    for i in range(samples):
+        np.savez(files / f"{i}.npz", **{name: values[i] for name, values in arrays.items()})
+    order = np.random.default_rng(0).permutation(samples).tolist()
+    began = time.monotonic()
+    batches = open_cached(cache, config, 0, 0, 1).batches(BATCH)
+    next(batches)
+    opening, few = time.monotonic() - began, samples // BATCH // 2
+    corpus = open_cache(cache)[0]["train"]
+    rows = [row for shard in range(shards) for row in corpus.cached_rows(shard, DataReport())]
+    return ReadingRates(
+        about.sample_bytes,
+        few * BATCH / _seconds(lambda: [next(batches) for _ in range(few)]),
+        samples / _seconds(lambda: [rows[i].content(NAMES) for i in order]),
+        samples / _seconds(lambda: _read_files(files, order)),
+        opening,
+    )
+
+
+def write_random_cache(
+    config: DreamConfig, cache: Path, samples: int, shards: int
+) -> tuple[CacheAbout, dict[str, np.ndarray]]:
+    """Writes a cache of random latents and T5 ids of the configuration's shapes; returns what it is and its arrays."""
     rng, image, each = np.random.default_rng(0), config.image, samples // shards
     arrays = {
         MOMENTS: rng.standard_normal((samples, 2, 2, *image.latent_shape), np.float32).astype(np.float16),
@@ -63,7 +88,6 @@ def reading_rates(config: DreamConfig, folder: Path, samples: int = 4096, shards
         sample_bytes=sum(values[0].nbytes for values in arrays.values()),
         part_rows=each,
     )
-    cache, files = folder / "cache.zarr", folder / "files"
     write_about(cache, about)
     for shard in range(shards):
         cut = slice(shard * each, (shard + 1) * each)
@@ -71,23 +95,7 @@ def reading_rates(config: DreamConfig, folder: Path, samples: int = 4096, shards
         part = {name: values[cut] for name, values in arrays.items()}
         save_part(part_folder(cache, "train", shard, 0), CachePart(each, True), part, texts)
     write_index(cache, find_parts(cache))
-    files.mkdir()
-    for i in range(samples):
-        np.savez(files / f"{i}.npz", **{name: values[i] for name, values in arrays.items()})
-    order = rng.permutation(samples).tolist()
-    began = time.monotonic()
-    batches = open_cached(cache, config, 0, 0, 1).batches(BATCH)
-    next(batches)
-    opening, few = time.monotonic() - began, samples // BATCH // 2
-    corpus = open_cache(cache)[0]["train"]
-    rows = [row for shard in range(shards) for row in corpus.cached_rows(shard, DataReport())]
-    return ReadingRates(
-        about.sample_bytes,
-        few * BATCH / _seconds(lambda: [next(batches) for _ in range(few)]),
-        samples / _seconds(lambda: [rows[i].content(NAMES) for i in order]),
-        samples / _seconds(lambda: _read_files(files, order)),
-        opening,
-    )
+    return about, arrays
 
 
 def _read_files(folder: Path, order: list[int]) -> None:

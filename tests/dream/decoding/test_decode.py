@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dream.decoding import state
+from dream.decoding.context import DecodeContext
 from dream.decoding.decode import collect, decode, decode_iter
 from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches, paint_iter
@@ -202,6 +204,38 @@ def test_what_candidates_share_is_decoded_once():
     seen.clear()
     decode(model, fake_prompts(), SETTINGS["every"])
     assert seen == [4] * 6
+
+
+@pytest.mark.parametrize("name", ["once", "every", "halving", "none", "own orders", "another score"])
+def test_slices_of_rows_change_no_token(noise, monkeypatch, name):
+    whole = decode(*inputs(noise), SETTINGS[name])
+    monkeypatch.setattr(state, "SLICE_TOKENS", 1)
+    sliced = decode(*inputs(noise), SETTINGS[name])
+    scale = whole.tokens.abs().max()
+    torch.testing.assert_close(sliced.tokens / scale, whole.tokens / scale, atol=2e-5, rtol=0)
+    assert torch.equal(sliced.candidates, whole.candidates)
+
+
+def test_candidates_go_through_the_decoder_in_slices_as_large_as_a_plain_decode(monkeypatch):
+    monkeypatch.setattr(state, "SLICE_TOKENS", 1)
+    model, seen = FakeModel(small_config()), []
+    decode_rows = model.decode
+    model.decode = lambda encoded, *rest, **options: (
+        seen.append(len(encoded)),
+        decode_rows(encoded, *rest, **options),
+    )[1]
+    decode(model, fake_prompts(), SETTINGS["once"])
+    assert seen == [4, 4, 2, 4, 2, 4, 4, 4, 4]  # in the second step six rows with text, then six without
+
+
+def test_the_text_of_consecutive_rows_or_of_one_prompt_is_not_copied(noise):
+    text = DecodeContext.of(*inputs(noise), SETTINGS["once"]).text
+    storages = {key.untyped_storage().data_ptr() for key, _ in text.keys_values}
+    for rows in ([0, 1, 2], [3, 4, 5], [1, 2], [1, 1, 1, 1], [4]):
+        cache = text.of_rows(torch.tensor(rows))
+        assert {key.untyped_storage().data_ptr() for key, _ in cache} == storages
+        for (key, value), (whole, other) in zip(cache, text.keys_values, strict=True):
+            assert torch.equal(key, whole[rows]) and torch.equal(value, other[rows])
 
 
 @pytest.mark.parametrize("name", ["plain", "every", "halving"])

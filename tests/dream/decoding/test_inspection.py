@@ -229,7 +229,7 @@ def test_looking_leaves_the_walk_as_it_was(flow, tmp_path):
     tokens = walk.tokens.clone()
     look_inside(context(flow, settings), walk)
     assert torch.equal(walk.tokens, tokens)
-    cache = context(flow, settings).text.conditional
+    cache = context(flow, settings).text.keys_values
     groups = torch.zeros(1, 18, 24)
     own, _ = attention(flow.model, groups, cache, torch.ones(1, 16, dtype=torch.bool))
     assert own.shape == (16, 18)

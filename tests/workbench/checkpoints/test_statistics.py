@@ -80,6 +80,14 @@ def test_narrow_and_whole_numbers_do_not_overflow(tmp_path, dtype):
     assert one.mean == one.rms == high and one.zeros == 0
 
 
+def test_magnitudes_are_those_of_the_logarithms():
+    draws = torch.Generator().manual_seed(0)
+    wide = torch.exp(20 * torch.randn(100_000, generator=draws)) * torch.randn(100_000, generator=draws).sign()
+    edges = 10 ** torch.arange(-13, 7.25, 0.25)
+    for values in (wide, edges, torch.cat([wide * 0, edges * 1e-30, torch.tensor([-0.0, 1e-45, 3e38])])):
+        assert torch.equal(module._magnitudes(values), module._by_logarithm(values))
+
+
 def test_huge_and_tiny_values_keep_their_norm(tmp_path):
     found = measured(tmp_path, huge=torch.full((8,), 3e38), tiny=torch.full((8,), 1e-30))
     assert found["huge"].rms == pytest.approx(3e38) and found["tiny"].rms == pytest.approx(1e-30)
