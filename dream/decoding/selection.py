@@ -313,9 +313,8 @@ def _problems(settings: DecodeSettings) -> list[str]:
     """All inconsistencies, each as one clause."""
     s, problems = settings, []
     at_least_one = {"steps": s.steps, "candidates": s.candidates, "guidance": s.guidance_scale, "reuse": s.reuse}
-    for field in ("sampling_steps", "last_sampling_steps"):
-        if (count := getattr(s, field)) is not None:
-            at_least_one[field.replace("_", "-")] = count
+    optional = {"sampling-steps": s.sampling_steps, "last-sampling-steps": s.last_sampling_steps}
+    at_least_one |= {name: count for name, count in optional.items() if count is not None}
     for name, value in at_least_one.items():
         if not 1 <= value < math.inf:
             problems.append(f"{name} must be at least 1, got {value}")
