@@ -114,6 +114,8 @@ BEGUN = (
     "dream.training.frozen.FrozenEncoder",
     "dream.benchmark.decoding.random_model",
     "dream.benchmark.decoding.decode_split",
+    "dream.benchmark.choices.choice_prices",
+    "dream.benchmark.growth.growth",
     "dream.evaluation.painted.front.held_out_pictures",
     "dream.data.cache.speed.reading_rates",
     "dream.weights.hub_models.upload",
