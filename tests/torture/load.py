@@ -12,10 +12,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import psutil
@@ -31,12 +32,14 @@ class Control(NamedTuple):
     key: str
     field: str
     values: tuple[float, ...]
+    settings: Mapping[str, str] = MappingProxyType({})
+    """Settings in the address at which the page has the control whatever goes on."""
 
 
 CONTROLS = (
     Control("masking", "in.masking.center_end", "double_array_value", (0.4, 0.5, 0.6, 0.7, 0.8)),
     Control("data", "in.data.page", "double_value", (2, 3, 4, 5, 6)),
-    Control("train", "in.train.minutes", "double_value", (5, 7, 9, 12, 15)),
+    Control("train", "in.train.minutes", "double_value", (5, 7, 9, 12, 15), {"in.train.view": "Set up"}),
     Control("decode", "in.decode.seed", "double_value", (1, 2, 3, 4, 5)),
     Control("trajectories", "in.trajectories.candidates", "double_array_value", (3, 4, 5, 6, 7)),
 )
@@ -71,7 +74,7 @@ def many_tabs(address: str, tabs: int, seconds: float, pause: tuple[float, float
     def read(number: int) -> None:
         control, draws = CONTROLS[number % len(CONTROLS)], random.Random(seed * tabs + number)
         try:
-            with Tab(address, control.page) as tab:
+            with Tab(address, control.page, control.settings) as tab:
                 load.opening.append(tab.seconds)
                 opened.wait()
                 end = time.monotonic() + seconds

@@ -4,7 +4,9 @@ So twenty tabs cost what they cost the app, and not what twenty browsers cost.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, urlencode
 
@@ -30,11 +32,11 @@ class Drawn(NamedTuple):
 class Tab:
     """A tab that shows a page of the app: `widgets` by key, errors, and the settings that its address has by now."""
 
-    def __init__(self, address: str, page: str = "") -> None:
+    def __init__(self, address: str, page: str = "", settings: Mapping[str, str] = MappingProxyType({})) -> None:
         self.page = page
         self.widgets: dict[str, Drawn] = {}
         self.errors: list[str] = []
-        self.settings: dict[str, list[str]] = {}
+        self.settings = {key: [value] for key, value in settings.items()}
         self._polls: dict[str, float] = {}
         self._states: dict[str, WidgetState] = {}
         self._open = ExitStack()
