@@ -9,14 +9,14 @@ from typing import Any
 
 from torch.profiler import ProfilerActivity, profile
 
+from dream.benchmark.choices import choice_settings
 from dream.benchmark.decoding import random_prompts
 from dream.decoding.decode import decode_iter
 from dream.decoding.selection import DecodeSettings
 from dream.model.dream import Dream
 from dream.published import published_steps
 
-CANDIDATES, SELECT_SHARE = 8, 0.125
-"""The choice whose memory is measured: eight candidates, compared after an eighth of the steps."""
+CANDIDATES = 8
 FEW = 4
 """Denoising steps while memory is measured: their number hardly changes it."""
 
@@ -66,8 +66,7 @@ def peak_bytes(function: Callable[[], Any]) -> int:
 def decode_memory(model: Dream, settings: DecodeSettings, candidates: int = CANDIDATES) -> DecodeMemory:
     """Measures decoding one prompt, on the CPU."""
     few = replace(settings, sampling_steps=min(FEW, settings.head(model.config.head).sampling_steps))
-    at = max(1, round(settings.steps * SELECT_SHARE))
-    chosen = replace(few, candidates=candidates, selection="once", select_steps=(at,))
+    chosen = choice_settings(few, "once", candidates, model.config.image.num_tokens)
     prompted = random_prompts(model.config, 1)
     return DecodeMemory(
         sum(p.numel() * p.element_size() for p in model.parameters()),

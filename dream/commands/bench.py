@@ -77,13 +77,13 @@ def run(args: argparse.Namespace) -> None:
     if args.front:
         _front(args)
         return
-    if args.growth:
-        _growth(args)
-        return
     import torch
 
     if args.threads:
         torch.set_num_threads(args.threads)
+    if args.growth:
+        _growth(args)
+        return
     name, model = _model(args)
     settings = _settings(args, model)
     figures: dict[str, Any] = {
@@ -167,12 +167,8 @@ def _reading(args: argparse.Namespace) -> None:
 
 def _growth(args: argparse.Namespace) -> None:
     """Measures how time and memory grow, and prints a line per axis."""
-    import torch
-
     from dream.benchmark.growth import growth
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
     console = Console(True)
     found = growth(console.progress, args.repeats)
     console.say("")

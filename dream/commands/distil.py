@@ -11,7 +11,9 @@ from dream.files import check_writable
 
 if TYPE_CHECKING:  # `dream distil --help` answers without torch
     from dream.distilling.run import Distillation, DistilRequest
+    from dream.model.pretrained import Pretrained
 
+DEFAULT_STEPS = 2000
 MOST_STEPS, MOST_TEACHER_STEPS, MOST_MINUTES = 16, 1000, 100_000
 GUIDANCE = ("folded", "kept")
 
@@ -23,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_raw(parser)
     options.add_out(parser, "the folder of the new model, which every command opens")
     add("--sampling-steps", type=int, default=1, metavar="N", help="denoising steps of the new head (default: 1)")
-    add("--steps", type=int, metavar="S", help="optimiser steps, rounded up to whole rounds (default: 2000)")
+    add(
+        "--steps", type=int, metavar="S", help=f"optimiser steps, rounded up to whole rounds (default: {DEFAULT_STEPS})"
+    )
     add("--minutes", type=float, metavar="M", help="the time instead, converted to rounds after the first two")
     options.add_data(parser, note="default: what the model was trained on")
     add(
@@ -63,10 +67,11 @@ def run(args: argparse.Namespace) -> None:
     )
     if args.resume:
         _same(request, read_distillation(args.out))
-    work = _begin(args, request)
-    rounds = None if args.steps is None else -(-args.steps // STEPS_PER_ROUND)
-    if rounds is None and args.minutes is None and not work.rounds:
-        rounds = -(-2000 // STEPS_PER_ROUND)
+    work = _begin(args, request, teacher)
+    steps = args.steps
+    if steps is None and args.minutes is None and not work.rounds:
+        steps = DEFAULT_STEPS
+    rounds = None if steps is None else -(-steps // STEPS_PER_ROUND)
 
     def progress(done: float, doing: str) -> None:
         passed = time.monotonic() - begun
@@ -124,16 +129,14 @@ def _same(request: "DistilRequest", about: dict[str, object]) -> None:
             )
 
 
-def _begin(args: argparse.Namespace, request: "DistilRequest") -> "Distillation":
+def _begin(args: argparse.Namespace, request: "DistilRequest", teacher: "Pretrained") -> "Distillation":
     """The distillation at its start, or where the one at --out stopped."""
     from dream.distilling.run import Distillation, read_distillation
-    from dream.pretrained import load_pretrained
     from dream.training.devices import Fabric
 
     device = options.open_device(args.device)
     fabric = Fabric(accelerator=device.type, devices=1)
-    teacher = load_pretrained(args.model, ema=not args.raw).to(device)
-    work = Distillation(teacher, request, fabric)
+    work = Distillation(teacher.to(device), request, fabric)
     if args.resume:
         if read_distillation(args.out).get("teacher_id") != teacher.model_id:
             raise InputError(

@@ -35,7 +35,6 @@ class TextMemory:
         self.ids = prompted.text_ids  # (B, T)
         self.features = require_finite(model.text_features(prompted.text_ids), "the features of the prompts")  # (B, E)
         self.keys_values = model.cross_cache(model.text_states(prompted.conditioning))  # (B or 2 B, H, T, d) per block
-        self.guided = guided
         if guided:
             if prompted.unconditional is None:
                 raise ValueError("guidance needs the conditioning of no text: set Prompted.unconditional")

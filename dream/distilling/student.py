@@ -49,22 +49,26 @@ class FewSteps(nn.Module):
 
         The target at a time is the clean token towards which one Euler step leads to the next state.
         """
-        losses = []
+        losses, projected = [], self._projected(given)
         for number in range(self.steps):
             now, then = self.grid[number], self.grid[number + 1]
             target = states[number] + (1 - now) / (then - now) * (states[number + 1] - states[number])
-            losses.append(F.mse_loss(self._clean(given, states[number], now), target))
+            losses.append(F.mse_loss(self._clean(given, projected, states[number], now), target))
         return torch.stack(losses).mean()
 
     @torch.no_grad()
     def ends(self, given: Conditions, start: Tensor) -> Tensor:
         """(M, D_tok): the tokens to which the head's own S steps lead from `start` (M, D_tok)."""
-        noised = start
+        noised, projected = start, self._projected(given)
         for now, then in zip(self.grid, self.grid[1:], strict=False):
-            noised = noised + (then - now) / (1 - now) * (self._clean(given, noised, now) - noised)
+            noised = noised + (then - now) / (1 - now) * (self._clean(given, projected, noised, now) - noised)
         return noised
 
-    def _clean(self, given: Conditions, noised: Tensor, time: float) -> Tensor:
+    def _projected(self, given: Conditions) -> list[Tensor]:
+        """The head's projection of each half, the same at all times."""
+        return [self.head.project(half) for half in given.condition]
+
+    def _clean(self, given: Conditions, projected: list[Tensor], noised: Tensor, time: float) -> Tensor:
         embedded = self.head.embed_times(noised.new_tensor(time))
-        halves = [self.head.predict(noised, embedded, self.head.project(half)) for half in given.condition]
+        halves = [self.head.predict(noised, embedded, half) for half in projected]
         return halves[0] if len(halves) == 1 else halves[1] + given.guidance * (halves[0] - halves[1])

@@ -17,7 +17,7 @@ from torch import Tensor
 from dream.data.batch import Batch
 from dream.diffusion import add_noise, sample_draw
 from dream.evaluation.held_out import held_out_pictures, part
-from dream.evaluation.pieces import in_pieces
+from dream.evaluation.pieces import at_ratio, in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import FROM_0, HeldOutSettings, at_least
 from dream.evaluation.statistics import Measure, mean
@@ -63,15 +63,15 @@ class LossesSettings(HeldOutSettings, task="losses"):
             for ratio in self.mask_ratios:
                 for name, values in by_ratio(pretrained, pool, ratio, seed):
                     require_finite(values, f"the values of '{name}' at mask ratio {ratio:g}")
-                    found[_key(name, ratio)] = values.double()
+                    found[at_ratio(name, ratio)] = values.double()
             return found
 
         pieces = in_pieces(range(len(pools)), measured)
         measures = []
         for name in (GENERATIVE, CONTRASTIVE, OWN, OTHERS, GAP):
-            for ratio in (r for r in self.mask_ratios if _key(name, r) in pieces[0]):
+            for ratio in (r for r in self.mask_ratios if at_ratio(name, r) in pieces[0]):
                 where = {"data": data, "mask_ratio": ratio, **_conditions(pretrained, name, ratio, pools)}
-                values = np.concatenate([piece[_key(name, ratio)].cpu().numpy() for piece in pieces])
+                values = np.concatenate([piece[at_ratio(name, ratio)].cpu().numpy() for piece in pieces])
                 measures.append(Measure("losses", name, where, mean(values)))
         return measures
 
@@ -109,11 +109,6 @@ def by_ratio(pretrained: Pretrained, pool: _Pool, ratio: float, seed: int) -> It
         yield OWN, own
         yield OTHERS, others
         yield GAP, own - others
-
-
-def _key(name: str, ratio: float) -> str:
-    """What the values of a pool at a ratio are called in a piece."""
-    return f"{name} at {ratio!r}"
 
 
 def _pools(batch: Batch, size: int) -> list[Batch]:

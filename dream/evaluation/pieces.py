@@ -64,6 +64,11 @@ def row_batches(count: int, size: int) -> list[range]:
     return [range(first, min(first + size, count)) for first in range(0, count, size)]
 
 
+def at_ratio(name: str, mask_ratio: float) -> str:
+    """What the values of `name` at a mask ratio are called in a piece."""
+    return f"{name} at {mask_ratio!r}"
+
+
 @contextmanager
 def kept_pieces(out: Path, question: Any, member: EvaluationRank) -> Iterator[None]:
     """Keeps pieces of what the block measures below `out`, for this `question` (JSON), until the block ends well.

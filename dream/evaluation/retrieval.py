@@ -27,7 +27,7 @@ from dream.data.sources import open_source
 from dream.data.stored import StoredSource
 from dream.errors import InputError
 from dream.evaluation.classes.features import caption_features, picture_features
-from dream.evaluation.pieces import in_pieces
+from dream.evaluation.pieces import at_ratio, in_pieces
 from dream.evaluation.progress import Progress, quiet
 from dream.evaluation.settings import JointSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, mean_share, pooled_share, ratio_share, share
@@ -83,7 +83,7 @@ class RetrievalSettings(JointSettings, task="retrieval"):
                 masks = generator(seed, "retrieval masks", number, str(ratio))
                 similarity = picture_features(pretrained, pool.images, ratio, masks) @ captions.T
                 ranks = ranked_before(similarity, pool.owners)
-                before |= {_key(direction, ratio): each for direction, each in ranks.items()}
+                before |= {at_ratio(direction, ratio): each for direction, each in ranks.items()}
             return before
 
         # of one pool, the features are what ranks share
@@ -92,7 +92,7 @@ class RetrievalSettings(JointSettings, task="retrieval"):
         for before, own, count in zip(pieces, owners, pictures, strict=True):
             for ratio, direction in itertools.product(self.mask_ratios, (TEXT_TO_IMAGE, IMAGE_TO_TEXT)):
                 rows = own if direction == TEXT_TO_IMAGE else torch.arange(count)
-                ranks = _Ranks(before[_key(direction, ratio)].cpu().numpy(), rows.numpy())
+                ranks = _Ranks(before[at_ratio(direction, ratio)].cpu().numpy(), rows.numpy())
                 found.setdefault((ratio, direction), []).append(ranks)
         where: dict[str, object] = {"data": data, "pool": self._sizes[0]}
         if self.protocol != "pools":
@@ -186,11 +186,6 @@ def _recall(pools: Sequence[_Ranks], rank: int) -> Estimate:
         for ranks, each in zip(pools, hits, strict=True)
     ]
     return ratio_share(np.concatenate(rows))
-
-
-def _key(direction: str, ratio: float) -> str:
-    """What the ranks in a pool are called in a piece."""
-    return f"{direction} at {ratio!r}"
 
 
 def _pools(config: DreamConfig, data: str, settings: RetrievalSettings, seed: int) -> Iterator[_Pool]:

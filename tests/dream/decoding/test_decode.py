@@ -192,13 +192,19 @@ def test_scores_at_every_step_cost_no_encoder_pass():
     assert everything == finished and scored == list(range(steps))
 
 
-def test_what_candidates_share_is_decoded_once():
+def watched_decoder():
+    """A model, and the number of rows of each of its decoder passes."""
     model, seen = FakeModel(small_config()), []
     decode_rows = model.decode
     model.decode = lambda encoded, *rest, **options: (
         seen.append(len(encoded)),
         decode_rows(encoded, *rest, **options),
     )[1]
+    return model, seen
+
+
+def test_what_candidates_share_is_decoded_once():
+    model, seen = watched_decoder()
     decode(model, fake_prompts(), SETTINGS["once"])
     assert seen == [4, 12, 4, 4, 4, 4]  # two prompts, with and without text; three candidates in one step only
     seen.clear()
@@ -218,12 +224,7 @@ def test_slices_of_rows_change_no_token(noise, monkeypatch, name):
 
 def test_candidates_go_through_the_decoder_in_slices_as_large_as_a_plain_decode(monkeypatch):
     monkeypatch.setattr(state, "SLICE_TOKENS", 1)
-    model, seen = FakeModel(small_config()), []
-    decode_rows = model.decode
-    model.decode = lambda encoded, *rest, **options: (
-        seen.append(len(encoded)),
-        decode_rows(encoded, *rest, **options),
-    )[1]
+    model, seen = watched_decoder()
     decode(model, fake_prompts(), SETTINGS["once"])
     assert seen == [4, 4, 2, 4, 2, 4, 4, 4, 4]  # in the second step six rows with text, then six without
 
