@@ -123,8 +123,16 @@ def open_and_close(address: str, count: int) -> None:
 
 def megabytes() -> float:
     """Memory of the app that `served` started from this process."""
-    (app,) = [each for each in psutil.Process().children() if "streamlit" in each.cmdline()]
+    (app,) = [each for each in psutil.Process().children() if _serves(each)]
     return app.memory_info().rss / 2**20
+
+
+def _serves(process: psutil.Process) -> bool:
+    """Whether it is Streamlit. Others that this process started may have ended, or end while they are asked."""
+    try:
+        return "streamlit" in process.cmdline()
+    except psutil.NoSuchProcess:  # also a zombie
+        return False
 
 
 @contextmanager
