@@ -202,6 +202,16 @@ def sample_orders(batch: int, num_tokens: int, generator: Generator) -> Tensor:
     return torch.rand(batch, num_tokens, generator=generator).argsort(dim=1)
 
 
+def coarse_places_last(orders: Tensor) -> Tensor:
+    """Orders (B, N) with every second place of the square grid, as on a checkerboard, moved behind the others.
+
+    Decoding then reveals a coarse half of the picture first (GtR, arXiv 2510.17171). Both halves keep their order.
+    """
+    grid = math.isqrt(orders.shape[1])
+    coarse = (orders // grid + orders % grid) % 2 == 0
+    return orders.gather(1, coarse.long().argsort(dim=1, stable=True))
+
+
 def mask_from_order(order: Tensor, masked: int | Tensor) -> Tensor:
     """Mask (B, N) bool, True = hidden, of the first `masked` entries in each order (B, N).
 
@@ -239,12 +249,19 @@ def counts_in_contrast(mask: Tensor, min_visible: float) -> Tensor:
     return 1.0 - masked_share(mask) >= min_visible
 
 
-def reveal_schedule(num_tokens: int, num_steps: int) -> list[int]:
+def reveal_schedule(num_tokens: int, num_steps: int, coarse_steps: int | None = None) -> list[int]:
     """Number of tokens to reveal at each of `num_steps` decoding steps (DREAM, section 4; MaskGIT's cosine).
 
     They sum to `num_tokens`. After step s, floor(N cos(pi/2 (s+1)/S)) tokens are still hidden, but at least one fewer
     than before, and at least one until the last step. With more steps than tokens some steps reveal nothing.
+    With `coarse_steps` (below `num_steps`) these reveal half of the tokens, and the others the rest, each so.
     """
+    if coarse_steps is not None:
+        coarse = math.ceil(num_tokens / 2)
+        rest = reveal_schedule(num_tokens - coarse, num_steps - coarse_steps)
+        return reveal_schedule(coarse, coarse_steps) + rest
+    if num_tokens == 0:
+        return [0] * num_steps
     plan, hidden = [], num_tokens
     for step in range(num_steps):
         target = math.floor(num_tokens * math.cos(math.pi / 2 * (step + 1) / num_steps))

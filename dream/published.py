@@ -18,7 +18,7 @@ from torch import Tensor
 from dream import masking
 from dream.decoding.decode import Decoded
 from dream.decoding.noise import SeededNoise, seeded_orders
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import denoise, noise_draws
 from dream.decoding.state import Prompted
 from dream.diffusion import Draw, add_noise, generative_terms, guide

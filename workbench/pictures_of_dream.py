@@ -15,7 +15,8 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.decoding.paint import paint_iter
 from dream.decoding.pictures import hatching
 from dream.decoding.previews import STRIPES, previews
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
+from dream.decoding.selection import DEFAULT_SELECT_AT, parse_select_at
+from dream.decoding.settings import DecodeSettings
 from dream.masking import num_masked, sample_orders
 from dream.model.pretrained import Pretrained
 from dream.pretrained import SHIPPED

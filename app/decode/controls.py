@@ -18,7 +18,7 @@ from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.config import DreamConfig
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import SOLVERS, solver_of
 from workbench.decode.request import WEIGHTS, DecodeRequest, KeptPicture, single, why_not
 from workbench.prompts import example_prompts, fitting_prompt

@@ -13,7 +13,7 @@ from app.keys import DECODE, LARGEST_SEED
 from app.links import LINKED
 from app.number_fields import NumberFields
 from app.reveal import bring_into_view
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from workbench.decode.request import DecodeRequest, Fork, check_decode_request, stretches
 from workbench.store import StoredDecode
 

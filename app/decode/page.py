@@ -24,7 +24,7 @@ from app.failures import guarded
 from app.handing_over import handed
 from app.keys import DECODE, FORM
 from app.reveal import bring_into_view, reveal_asked
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.pretrained import SHIPPED
 from workbench.decode.request import check_decode_request, single
 from workbench.store import StoredDecode

@@ -14,7 +14,8 @@ from app.number_fields import NumberFields
 from app.reading import show_reading
 from app.text import as_text
 from dream.decoding.critic import critic_for
-from dream.decoding.selection import DecodeSettings, Selection, SelectPoint
+from dream.decoding.selection import SelectPoint
+from dream.decoding.settings import DecodeSettings, Selection
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
 from workbench.prompts import fitting_prompt

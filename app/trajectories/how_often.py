@@ -4,7 +4,7 @@ import streamlit as st
 
 from app.failures import guarded
 from app.text import as_text
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from workbench.store import StoredDecode
 from workbench.trajectories.gain import gain_html
 from workbench.trajectories.prompts import HONEST

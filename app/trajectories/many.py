@@ -17,7 +17,7 @@ from app.trajectories.shown import delete_choice
 from app.trajectories.what_if import opened_finished, show_worth_table
 from dream.data.emoji.corpus import SOURCE as EMOJI
 from dream.data.emoji.corpus import is_emoji
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from workbench.figures.trajectories import plot_worth
 from workbench.prompts import example_prompts

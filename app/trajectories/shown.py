@@ -17,7 +17,7 @@ from app.trajectories.controls import take_settings
 from app.trajectories.exports import show_race_exports
 from app.trajectories.how_often import show_how_often
 from app.trajectories.what_if import opened_finished, show_choice_numbers
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from workbench.reading import remark_html, stored_remark
 from workbench.store import StoredDecode, delete_stored, open_stored
 from workbench.trajectories.kept import FILE, has_finished, what_if

@@ -8,7 +8,8 @@ from typing import Any
 from dream.benchmark.decoding import Say, random_prompts
 from dream.benchmark.timing import step_by_step
 from dream.decoding.decode import decode_iter
-from dream.decoding.selection import DecodeSettings, parse_select_points
+from dream.decoding.selection import parse_select_points
+from dream.decoding.settings import DecodeSettings
 from dream.model.dream import Dream
 
 SELECT_AT = "12.5%steps"
@@ -35,7 +36,7 @@ class ChoicePrice:
 
 def choice_settings(settings: DecodeSettings, kind: Any, candidates: int, num_tokens: int) -> DecodeSettings:
     """The settings with a choice of this kind from SELECT_AT on."""
-    points = parse_select_points(SELECT_AT, kind, candidates, num_tokens, settings.steps)
+    points = parse_select_points(SELECT_AT, kind, candidates, settings, num_tokens)
     steps = tuple(point.step for point in points)
     return replace(settings, candidates=candidates, selection=kind, select_steps=steps)
 

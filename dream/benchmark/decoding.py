@@ -19,7 +19,7 @@ from dream.benchmark.metered import MeteredModel
 from dream.benchmark.timing import seconds_of, step_by_step
 from dream.config import DreamConfig
 from dream.decoding.decode import decode, decode_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Prompted
 from dream.model.dream import Dream
 from dream.published import published_steps

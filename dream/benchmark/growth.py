@@ -23,7 +23,7 @@ from dream.config import DreamConfig
 from dream.data.cache.source import open_cached
 from dream.data.cache.speed import write_random_cache
 from dream.decoding.decode import decode_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.presets import base
 
 WIDTH, DEPTH = 128, 2

@@ -12,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from dream.benchmark.choices import choice_settings
 from dream.benchmark.decoding import random_prompts
 from dream.decoding.decode import decode_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.model.dream import Dream
 from dream.published import published_steps
 

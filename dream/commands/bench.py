@@ -15,7 +15,7 @@ from dream.errors import InputError
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
     from dream.benchmark.decoding import SelectionTimes, StepSplit
     from dream.benchmark.training import TrainingTimes
-    from dream.decoding.selection import DecodeSettings
+    from dream.decoding.settings import DecodeSettings
     from dream.model.dream import Dream
 
 PUBLISHED = ("base", "large", "huge", "giant")
@@ -238,7 +238,7 @@ def _model(args: argparse.Namespace) -> "tuple[str, Dream]":
 
 
 def _settings(args: argparse.Namespace, model: "Dream") -> Any:
-    from dream.decoding.selection import DecodeSettings
+    from dream.decoding.settings import DecodeSettings
 
     given = {"steps": args.steps, "sampling_steps": args.sampling_steps}
     changes = {name: value for name, value in given.items() if value is not None}

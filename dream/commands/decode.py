@@ -24,7 +24,7 @@ from dream.plain_text import require_text
 if TYPE_CHECKING:  # `dream decode --help` answers without torch
     from dream.commands.painting import PaintJob
     from dream.config import DreamConfig
-    from dream.decoding.selection import DecodeSettings
+    from dream.decoding.settings import DecodeSettings
 
 ROWS_AT_A_TIME = 32
 """Pictures times candidates in one batch."""
@@ -91,6 +91,13 @@ def _add_departures(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the tokens, those the model is least sure of, that are hidden again and redrawn at the end, for "
         "as many decoder passes (default: 0, none)",
+    )
+    add(
+        "--coarse-steps",
+        type=int,
+        metavar="STEPS",
+        help="steps that paint every second place first, as on a checkerboard; the other steps then fill the rest "
+        "(default: all places in one random order)",
     )
     add(
         "--reuse",
@@ -211,7 +218,8 @@ def _kept_cells(args: argparse.Namespace, config: "DreamConfig") -> Any:
 
 def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "DecodeSettings":
     """The settings of the command line; the model's own for those that are not given."""
-    from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_points
+    from dream.decoding.selection import DEFAULT_SELECT_AT, parse_select_points
+    from dream.decoding.settings import DecodeSettings
 
     given = {
         "steps": args.steps,
@@ -222,7 +230,7 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     changes |= denoising_of(args)
     changes |= {"score": args.score, "orders": args.orders, "candidates": args.candidates, "seed": args.seed}
-    changes |= {"reuse": args.reuse}
+    changes |= {"reuse": args.reuse, "coarse_steps": args.coarse_steps}
     one: dict[str, Any] = {} if args.candidates > 1 else {"repair": args.repair}
     # checks everything but the selection
     plain = DecodeSettings.of(config.decode, **changes, **one, selection="none")
@@ -232,22 +240,15 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
             why = "--candidates is 1" if args.candidates == 1 else "--selection none compares none"
             raise InputError(f"--select-at needs candidates to choose among, and {why}")
         return replace(plain, repair=args.repair)
-    steps = _revealing(plain.steps, args.repair)
-    text = args.select_at or DEFAULT_SELECT_AT
-    points = parse_select_points(text, args.selection, args.candidates, config.image.num_tokens, steps, hidden)
+    one_try = replace(plain, candidates=1, repair=args.repair)  # its steps, those of a repair left out
+    text, tokens = args.select_at or DEFAULT_SELECT_AT, config.image.num_tokens
+    points = parse_select_points(text, args.selection, args.candidates, one_try, tokens, hidden)
     start = "from " if args.selection == "every" else ""
     default = "" if args.select_at else f" (--select-at {DEFAULT_SELECT_AT}, the default)"
     places = ", ".join(map(str, points))
-    _say(f"comparing {args.candidates} candidates {start}at {places} of {steps} steps{default}")
+    _say(f"comparing {args.candidates} candidates {start}at {places} of {one_try.reveal_steps} steps{default}")
     chosen: dict[str, Any] = {"selection": args.selection, "select_steps": tuple(point.step for point in points)}
     return replace(plain, **chosen, repair=args.repair)
-
-
-def _revealing(steps: int, repair: float) -> int:
-    """Steps that reveal tokens. Raises InputError for a repair that these steps cannot have."""
-    from dream.decoding.selection import DecodeSettings
-
-    return DecodeSettings(steps=steps, repair=repair).reveal_steps
 
 
 def _load(

@@ -81,7 +81,7 @@ def _footer(job: PaintJob) -> str:
     ]
     if s.candidates > 1:
         num_tokens = config.image.num_tokens
-        shares = decoded_fractions(num_tokens, s.steps, num_tokens - job.num_kept)
+        shares = decoded_fractions(num_tokens, s.reveal_steps, num_tokens - job.num_kept, s.coarse_steps)
         where = ", ".join(str(SelectPoint(step, shares[step])) for step in s.select_steps)
         compared = f"compared {'from' if s.selection == 'every' else 'at'} {where}" if where else "all finished"
         parts.append(f"{s.candidates} candidates {compared}")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dream.decoding.noise import NoiseSource, SeededNoise
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import denoise, noise_draws, noise_level
 from dream.decoding.state import Prompted
 from dream.diffusion import guide

@@ -15,10 +15,11 @@ from torch import Tensor
 
 from dream.decoding.conditions import step_conditions
 from dream.decoding.context import DecodeContext
-from dream.decoding.noise import NoiseSource, seeded_orders
+from dream.decoding.noise import NoiseSource, orders_of
 from dream.decoding.repair import hide_least_confident
 from dream.decoding.scores import OVERFLOW, score_of
-from dream.decoding.selection import DecodeSettings, StepPlan, best, plan_steps
+from dream.decoding.selection import StepPlan, best, plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Beginning, DecodeState, Midway, Prompted, StepRecord, encode_state, start_state
 from dream.masking import mask_from_order
 from dream.weights.finite import require_finite
@@ -178,7 +179,7 @@ def begin_decode(context: DecodeContext, prompted: Prompted, beginning: Beginnin
     if isinstance(beginning, Midway):
         return beginning
     image, count = context.model.config.image, context.settings.begun
-    orders = seeded_orders(context.settings.seed, prompted.ids, image.num_tokens, count).to(prompted.text_ids.device)
+    orders = orders_of(context.settings, prompted.ids, image.num_tokens).to(prompted.text_ids.device)
     if beginning is not None and len(beginning.tokens) > 1:
         beginning = beginning._replace(tokens=beginning.tokens.repeat_interleave(count, dim=0))
     state = start_state(orders, image.token_dim, beginning, count)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from dream.decoding import pictures
 from dream.decoding.pictures import Picture, SheetPanel, SheetRow
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 
 

@@ -9,7 +9,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dream.masking import sample_orders
+from dream.decoding.settings import DecodeSettings
+from dream.masking import coarse_places_last, sample_orders
 from dream.randomness import generator
 
 
@@ -44,3 +45,9 @@ def seeded_orders(seed: int, picture_ids: Sequence[int], num_tokens: int, candid
     """(B * candidates, N) long: orders drawn for (seed, picture id) and, from the second on, candidate."""
     names = [(i, *([candidate] if candidate else [])) for i in picture_ids for candidate in range(candidates)]
     return torch.cat([sample_orders(1, num_tokens, generator(seed, "decode order", *name)) for name in names])
+
+
+def orders_of(settings: DecodeSettings, picture_ids: Sequence[int], num_tokens: int) -> Tensor:
+    """(B * begun, N) long: the orders in which a decode with these settings reveals the places, from their end."""
+    orders = seeded_orders(settings.seed, picture_ids, num_tokens, settings.begun)
+    return orders if settings.coarse_steps is None else coarse_places_last(orders)

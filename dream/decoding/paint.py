@@ -9,7 +9,7 @@ from torch import Tensor
 from dream.decoding.critic import critic_for
 from dream.decoding.decode import Scored, collect, decode_iter
 from dream.decoding.previews import to_uint8
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Beginning, Given, Prompted, StepRecord
 from dream.plain_text import require_text
 

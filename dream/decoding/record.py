@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from dream.decoding.paint import PaintPlan
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import DecodeState, Given, Midway
 from dream.errors import InputError
 from dream.fields import as_dataclass

@@ -18,7 +18,7 @@ from torch import Tensor
 from dream.decoding.conditions import decoder_conditions
 from dream.decoding.context import DecodeContext, TokenSampler
 from dream.decoding.critic import critic_score
-from dream.decoding.selection import FOLDS, DecodeSettings
+from dream.decoding.settings import FOLDS, DecodeSettings
 from dream.decoding.state import DecodeState, encode_state
 from dream.diffusion import Draw, add_noise, energy_score, generative_terms
 from dream.randomness import generator

@@ -18,7 +18,7 @@ from dream.data.batch import Batch
 from dream.data.emoji.corpus import is_emoji
 from dream.data.emoji.packages import NOTICE_FILE
 from dream.data.sources import open_source
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.distilling.student import FewSteps, build_student, student_config
 from dream.distilling.teacher import Conditions, HeadTeacher
 from dream.errors import InputError

@@ -15,7 +15,7 @@ import torch
 from torch import Generator, Tensor
 
 from dream.data.batch import Batch
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import flow_grid, predicted_clean
 from dream.diffusion import noise_schedule
 from dream.masking import mask_from_order, reveal_schedule, sample_orders

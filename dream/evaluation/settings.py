@@ -97,13 +97,15 @@ class PaintingSettings(TaskSettings):
     """Lowest noise level with guidance; none: 0, clean."""
     guidance_high: Annotated[float | None, SHARE] = None
     """Highest noise level with guidance; none: 1, noise alone."""
+    coarse_steps: Annotated[int | None, at_least(1)] = None
+    """Steps that paint every second place first, as on a checkerboard; none: places in one random order."""
     reuse: Annotated[int | None, at_least(1)] = None
     """Steps per decoder pass over all places, with smaller ones in between; none: all places in every step."""
 
     @property
     def otherwise(self) -> dict[str, Any]:
         """Fields of `DecodeSettings` that are not the model's own; conditions of what is measured, too."""
-        names = ("steps", "sampling_steps", "guidance_scale", "temperature", "reuse", *DENOISING)
+        names = ("steps", "sampling_steps", "guidance_scale", "temperature", "coarse_steps", "reuse", *DENOISING)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def said_in(self, measures: "Iterable[Measure]") -> "list[Measure]":

@@ -14,7 +14,7 @@ from dream.config import DreamConfig
 from dream.data.batch import Batch
 from dream.decoding import pictures
 from dream.decoding.paint import paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.diffusion import Draw, sample_draw
 from dream.losses import Losses, total_loss
 from dream.masking import mask_from_order, num_masked, sample_orders

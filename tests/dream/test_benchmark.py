@@ -23,7 +23,7 @@ from dream.benchmark.training import (
 )
 from dream.config import MaskingConfig
 from dream.decoding import state
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.painted import front
 from dream.masking import ratio_distribution
 from dream.model.blocks import torch_dropout

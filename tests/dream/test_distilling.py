@@ -8,7 +8,7 @@ import torch
 
 from dream.__main__ import main
 from dream.decoding.paint import paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import denoise, flow_grid
 from dream.distilling import run as loop
 from dream.distilling.student import FewSteps, build_student, student_config

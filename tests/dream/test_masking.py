@@ -125,3 +125,20 @@ def test_reveal_schedule_reveals_everything_once_and_never_waits(tokens, steps):
         assert reveal >= 1 or hidden == 1  # only the last token waits for the last step
         hidden -= reveal
     assert plan[-1] >= 1
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 2, 16, 25, 256])
+@pytest.mark.parametrize(("steps", "coarse"), [(2, 1), (4, 3), (16, 4), (64, 63)])
+def test_coarse_steps_reveal_half_of_the_tokens(tokens, steps, coarse):
+    plan = masking.reveal_schedule(tokens, steps, coarse)
+    assert len(plan) == steps and min(plan) >= 0
+    assert sum(plan) == tokens and sum(plan[:coarse]) == (tokens + 1) // 2
+
+
+@pytest.mark.parametrize("grid", [1, 2, 5, 8])
+def test_the_coarse_half_of_an_order_is_a_checkerboard(grid):
+    order = masking.sample_orders(4, grid**2, rng())
+    last = masking.coarse_places_last(order)
+    assert torch.equal(last.sort(dim=1).values, order.sort(dim=1).values)
+    fine = grid**2 // 2
+    assert torch.equal((last // grid + last % grid) % 2 == 1, (torch.arange(grid**2) < fine).expand_as(last))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from dream import diffusion, masking, official
 from dream.decoding import solvers
 from dream.decoding.decode import decode_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Midway, Prompted, start_state
 from dream.diffusion import Draw
 from dream.losses import contrastive_loss, total_loss

@@ -16,7 +16,7 @@ from PIL import Image
 
 from dream.data.report import DataReport
 from dream.decoding import pictures
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.event_log import EventLog
 from dream.evaluation.events import Question, TaskAsked, TaskAtWork
 from dream.evaluation.results import Results, write_results

@@ -21,7 +21,7 @@ from dream.data.text import train_tokenizer
 from dream.decoding.decode import collect
 from dream.decoding.paint import paint_iter
 from dream.decoding.pictures import SheetPanel, SheetRow, draw_sheet, read_about, save_gif, save_png
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import small_pretrained
 from workbench.decode.paint import paint_and_store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.results import write_results
 from dream.training.checkpoint import latest_checkpoint
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained

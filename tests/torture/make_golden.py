@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.results import write_results
 from dream.pretrained import load_pretrained
 from dream.training.run_log import HEARTBEAT, read_heartbeat

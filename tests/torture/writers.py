@@ -14,7 +14,7 @@ from dream.decoding.pictures import read_about, save_png
 from dream.decoding.previews import previews
 from dream.decoding.record import About, load_record
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.results import add_entry, read_results
 from dream.files import replace_text

@@ -64,7 +64,7 @@ def _paint(
 ) -> PaintedWeights:
     from dream.decoding.paint import paint_iter
     from dream.decoding.previews import previews
-    from dream.decoding.selection import DecodeSettings
+    from dream.decoding.settings import DecodeSettings
 
     settings = DecodeSettings.of(pretrained.config.decode, seed=seed)
     records = paint_iter(pretrained, prompts, settings, picture_ids=[0] * len(prompts), scored="finished")

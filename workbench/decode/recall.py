@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dream.decoding.pictures import about_of
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.json_text import parse_json, printable_tree
 from dream.plain_text import printable, require_text

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dream.config import DreamConfig
 from dream.decoding.record import DecodeRecord, load_record
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Midway
 from dream.errors import InputError
 from dream.plain_text import require_text

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dream.decoding.paint import paint_iter
 from dream.decoding.previews import previews
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.evaluation.judging.worlds import judge_knowing
 from workbench.trajectories.race import timed

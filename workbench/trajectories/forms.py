@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from dream.decoding.paint import paint_iter
 from dream.decoding.previews import previews
-from dream.decoding.selection import DecodeSettings, plan_steps
+from dream.decoding.selection import plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.evaluation.statistics import Estimate, share
 from workbench.trajectories.finished import ROWS, opinions

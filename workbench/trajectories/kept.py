@@ -17,7 +17,7 @@ from PIL import Image
 
 from dream.decoding.record import load_record
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.json_text import parse_json
 from workbench.store import StoredDecode, begin, open_stored

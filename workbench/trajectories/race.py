@@ -18,7 +18,8 @@ from dream.decoding.paint import PaintPlan, paint_iter
 from dream.decoding.previews import previews
 from dream.decoding.record import About, DecodeRecord, load_record
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings, Selection, SelectPoint, parse_select_points, plan_steps
+from dream.decoding.selection import SelectPoint, parse_select_points, plan_steps
+from dream.decoding.settings import DecodeSettings, Selection
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.tasks import JOINT, PAINTING, PROMPTING, REFUSALS, trained_for
@@ -52,8 +53,7 @@ def race_settings_of(
     `select_at` has the form of `parse_select_at`. Raises InputError for settings that do not fit together.
     """
     plain = DecodeSettings.of(config.decode, **changes)
-    tokens = config.image.num_tokens
-    points = parse_select_points(select_at, selection, candidates, tokens, plain.steps)
+    points = parse_select_points(select_at, selection, candidates, plain, config.image.num_tokens)
     steps = tuple(point.step for point in points)
     return replace(plain, candidates=candidates, selection=selection, select_steps=steps), points
 

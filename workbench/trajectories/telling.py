@@ -15,7 +15,8 @@ from dream.__main__ import CommandParser
 from dream.commands import options
 from dream.console import Console, print_out
 from dream.decoding.paint import paint_iter
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
+from dream.decoding.selection import DEFAULT_SELECT_AT, parse_select_at
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge

@@ -12,7 +12,8 @@ import ipywidgets
 import pandas as pd
 
 from dream.config import DreamConfig
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, SelectPoint
+from dream.decoding.selection import DEFAULT_SELECT_AT, SelectPoint
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
 from dream.pretrained import open_prompt_reader

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import numpy as np
 
-from dream.decoding.selection import SCORE_NAMES, DecodeSettings
+from dream.decoding.settings import SCORE_NAMES, DecodeSettings
 from dream.errors import InputError, did_you_mean
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dream.data.sources import open_source
 from dream.decoding.critic import AnyCritic, Critic, CriticFeatures, features_of
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import judge_of

@@ -15,7 +15,7 @@ from dream.config import DreamConfig
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
 from dream.decoding.previews import to_uint8
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge
@@ -41,6 +41,8 @@ WAYS = {
 DENOISING_STEPS = {"flow": (16, 8, 4, 2, 1), "noise": (50, 25, 10, 5), "energy": (1,)}
 """Denoising steps that are tried by default, by the kind of head."""
 WAY_FIELDS = {
+    "steps": "steps",
+    "coarse": "coarse_steps",
     "last": "last_sampling_steps",
     "low": "guidance_low",
     "high": "guidance_high",
@@ -86,7 +88,7 @@ class FrontSettings(HeldOutSettings, task="front"):
     """Denoising steps per token to try, each with each number of decoding steps; none: those of the kind of head."""
     ways: tuple[str, ...] | None = None
     """Other ways of denoising to try, at the model's own decoding steps if they are among `steps`: a solver, then
-    +last=, +low=, +high=, +shift= or +start= with a number; none: those of the kind of head."""
+    +steps=, +coarse=, +last=, +low=, +high=, +shift= or +start= with a number; none: those of the kind of head."""
     way_steps: Annotated[tuple[int, ...] | None, at_least(1)] = None
     """Denoising steps of these ways; none: the three smallest of `sampling_steps`."""
     also: tuple[str, ...] = ()
@@ -154,7 +156,7 @@ def way_settings(config: DreamConfig, way: str, sampling_steps: int) -> dict[str
             known = ", ".join(f"+{each}=NUMBER" for each in WAY_FIELDS)
             raise InputError(f"a way of denoising is a solver, and then any of {known}; got '{way}'")
         try:
-            fields[WAY_FIELDS[name]] = int(text) if name == "last" else float(text)
+            fields[WAY_FIELDS[name]] = int(text) if WAY_FIELDS[name].endswith("steps") else float(text)
         except ValueError:
             raise InputError(f"'{change}' in the way '{way}' must have a number after the =") from None
     return fields

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dream.data.batch import Batch
 from dream.decoding.paint import paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.classes.features import caption_features, picture_features
 from dream.evaluation.held_out import held_out_pictures, part
 from dream.evaluation.intervals import Z95

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from dream.decoding.context import DecodeContext
 from dream.decoding.decode import decode_step
-from dream.decoding.noise import SeededNoise, seeded_orders
+from dream.decoding.noise import SeededNoise, orders_of
 from dream.decoding.paint import encode_prompts
-from dream.decoding.selection import DecodeSettings, plan_steps
+from dream.decoding.selection import plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import DecodeState, start_state
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
@@ -121,7 +122,7 @@ class _ForkedDecoding:
         self.settings, self.ids, image = settings, ids, pretrained.config.image
         prompted = encode_prompts(pretrained, list(prompts), settings, ids)
         self.context = DecodeContext.of(pretrained.model, prompted, settings)
-        orders = seeded_orders(settings.seed, ids, image.num_tokens).to(prompted.text_ids.device)
+        orders = orders_of(settings, ids, image.num_tokens).to(prompted.text_ids.device)
         self.state = start_state(orders, image.token_dim)
         self.token_dim, self.num_tokens = image.token_dim, image.num_tokens
         self.plans = plan_steps(settings, image.num_tokens)

@@ -22,7 +22,7 @@ from dream.data.batch import Batch
 from dream.decoding.decode import collect
 from dream.decoding.editing import Box, inside, keep_tokens
 from dream.decoding.paint import PaintPlan, paint_batches
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.held_out import held_out_pictures
 from dream.evaluation.judging.interface import PictureJudge

@@ -10,7 +10,7 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.decoding.decode import collect
 from dream.decoding.paint import paint_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.evaluation.pieces import in_pieces, row_batches
 from dream.evaluation.progress import Progress, quiet

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dream.config import DreamConfig
-from dream.decoding.selection import DEFAULT_SELECT_AT, DecodeSettings, parse_select_at
+from dream.decoding.selection import DEFAULT_SELECT_AT, parse_select_at
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.judging.worlds import needed_judge
 from dream.evaluation.painted.painting import decode_settings_of, paint_captions
@@ -84,8 +85,8 @@ def _ways(config: DreamConfig, settings: PromptsSettings, seed: int) -> list[tup
     changes = settings.otherwise
     ways = [(decode_settings_of(config, seed, **changes), {**changes, "candidates": 1})]
     if settings.candidates > 1:
-        steps = ways[0][0].steps
-        point = parse_select_at(settings.select_at, config.image.num_tokens, steps)
+        plain, tokens = ways[0][0], config.image.num_tokens
+        point = parse_select_at(settings.select_at, tokens, plain.steps, coarse_steps=plain.coarse_steps)
         select = {"candidates": settings.candidates, "selection": "once", "select_steps": (point.step,)}
         place = {"step": point.step, "decoded_fraction": round(point.decoded_fraction, 4)}
         where = {**changes, "candidates": settings.candidates, **place}

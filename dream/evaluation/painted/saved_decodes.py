@@ -21,7 +21,8 @@ from dream.decoding.context import DecodeContext
 from dream.decoding.critic import AnyCritic
 from dream.decoding.decode import begin_decode, decode_step
 from dream.decoding.paint import encode_prompts
-from dream.decoding.selection import DecodeSettings, plan_steps
+from dream.decoding.selection import plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import DecodeState, encode_state
 from dream.evaluation.pieces import row_batches
 from dream.evaluation.progress import Progress, quiet

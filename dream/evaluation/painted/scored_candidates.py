@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dream.decoding.critic import AnyCritic, critic_path, load_critic
 from dream.decoding.scores import SCORES
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.evaluation.judging.interface import PictureJudge
 from dream.evaluation.painted.saved_decodes import PartialStep, SavedBatch, partial_steps, saved_batch, saved_rows
 from dream.evaluation.pieces import in_pieces

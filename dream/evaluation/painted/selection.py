@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dream.data.sources import open_source
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.errors import InputError
 from dream.evaluation.judging.interface import PictureJudge

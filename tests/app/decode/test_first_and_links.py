@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from app.decode.start import cells_of, words_of
 from app.keys import handed_key
 from app.text import as_text
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.pretrained import load_pretrained
 from tests.app.opening import page_of
 from workbench.decode.paint import paint_and_store

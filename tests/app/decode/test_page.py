@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.keys import handed_key
 from dream.decoding.record import load_record
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.presets import preset
 from tests.app.opening import page_of
 from tests.dream.decoding.decode_fakes import PROMPTS, save_run, small_pretrained

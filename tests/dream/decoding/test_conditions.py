@@ -7,7 +7,8 @@ from dream.decoding.conditions import decoder_conditions, step_conditions
 from dream.decoding.context import DecodeContext
 from dream.decoding.decode import begin_decode, decode, decode_step
 from dream.decoding.paint import encode_prompts, paint_iter
-from dream.decoding.selection import DecodeSettings, plan_steps
+from dream.decoding.selection import plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import encode_state
 from dream.errors import InputError
 from dream.evaluation.painted.prompts import PromptsSettings

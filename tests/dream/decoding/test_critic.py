@@ -9,7 +9,7 @@ import torch
 from dream.decoding import critic as critics
 from dream.decoding.critic import FILE, Critic, CriticFeatures, critic_for, critic_path, load_critic, save_critic
 from dream.decoding.paint import paint_iter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 

@@ -10,7 +10,7 @@ from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import PaintPlan, encode_prompts, paint, paint_batches, paint_iter
 from dream.decoding.pictures import HATCH
 from dream.decoding.previews import previews
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Given, Prompted
 from dream.errors import InputError
 from dream.published import decode_published
@@ -20,12 +20,16 @@ SETTINGS = {
     "plain": DecodeSettings(steps=6),
     "unguided": DecodeSettings(steps=6, guidance_scale=1.0),
     "constant": DecodeSettings(steps=6, guidance_schedule="constant", temperature=0.9),
+    "coarse half first": DecodeSettings(steps=6, coarse_steps=4),
     "once": DecodeSettings(steps=6, candidates=3, select_steps=(2,)),
     "every": DecodeSettings(steps=6, candidates=3, selection="every", select_steps=(2,)),
     "halving": DecodeSettings(steps=6, candidates=4, selection="halving", select_steps=(2, 4)),
     "none": DecodeSettings(steps=6, candidates=3, selection="none"),
     "own orders": DecodeSettings(steps=6, candidates=3, select_steps=(2,), orders="own"),
     "own orders, none": DecodeSettings(steps=6, candidates=3, selection="none", orders="own"),
+    "own orders, coarse half first": DecodeSettings(
+        steps=6, candidates=3, select_steps=(2,), orders="own", coarse_steps=4
+    ),
     "another score": DecodeSettings(steps=6, candidates=3, select_steps=(2,), score="preview+confidence+relevance"),
     "more steps than tokens": DecodeSettings(steps=30, candidates=2, select_steps=(20,)),
 }
@@ -239,7 +243,24 @@ def test_the_text_of_consecutive_rows_or_of_one_prompt_is_not_copied(noise):
             assert torch.equal(key, whole[rows]) and torch.equal(value, other[rows])
 
 
-@pytest.mark.parametrize("name", ["plain", "every", "halving"])
+@pytest.mark.parametrize("name", ["coarse half first", "own orders, coarse half first"])
+def test_the_coarse_steps_reveal_a_checkerboard(flow, name):
+    records, places = list(paint_iter(flow, PROMPTS, SETTINGS[name])), torch.arange(16)
+    coarse = (places // 4 + places % 4) % 2 == 0
+    halfway = records[SETTINGS[name].coarse_steps - 1]
+    assert halfway.decoded_fraction == 0.5 and torch.equal(~halfway.mask, coarse.expand_as(halfway.mask))
+
+
+def test_the_coarse_half_of_what_is_to_be_painted_comes_first(flow):
+    kept = torch.arange(16) < 8
+    given = Given(flow.image_tokenizer.tokenize(torch.zeros(1, 3, 16, 16, dtype=torch.uint8)), kept)
+    halfway = list(paint_iter(flow, PROMPTS, SETTINGS["coarse half first"], beginning=given))[2]
+    assert halfway.decoded_fraction < 0.75
+    revealed = (~halfway.mask & ~kept).nonzero()[:, 1]
+    assert ((revealed // 4 + revealed % 4) % 2 == 0).all()
+
+
+@pytest.mark.parametrize("name", ["plain", "coarse half first", "every", "halving"])
 def test_given_tokens_are_kept_to_the_bit(flow, name):
     picture = torch.randint(256, (1, 3, 16, 16), dtype=torch.uint8)
     kept = torch.arange(16) < 5

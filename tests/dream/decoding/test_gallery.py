@@ -4,7 +4,7 @@ from dream.decoding import pictures
 from dream.decoding.gallery import Gallery
 from dream.decoding.paint import PaintPlan, paint_batches
 from dream.decoding.previews import previews
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 
 SETTINGS = {

@@ -13,7 +13,8 @@ from dream.decoding.paint import PaintPlan, encode_prompts, paint_iter
 from dream.decoding.previews import previews
 from dream.decoding.record import About, load_record
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings, StepPlan
+from dream.decoding.selection import StepPlan
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Given
 from dream.model.blocks import DecoderBlock, Rows
 from dream.randomness import generator

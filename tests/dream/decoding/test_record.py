@@ -10,7 +10,7 @@ from dream.decoding.paint import PaintPlan, paint_batches
 from dream.decoding.previews import previews
 from dream.decoding.record import About, load_record
 from dream.decoding.record_writer import RecordWriter
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Given
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained

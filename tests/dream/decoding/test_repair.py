@@ -14,7 +14,8 @@ from dream.decoding.record import GIVEN, About, load_record
 from dream.decoding.record_writer import RecordWriter
 from dream.decoding.repair import hide_least_confident
 from dream.decoding.scores import token_errors
-from dream.decoding.selection import REPAIR_PASSES, DecodeSettings, plan_steps
+from dream.decoding.selection import plan_steps
+from dream.decoding.settings import REPAIR_PASSES, DecodeSettings
 from dream.decoding.state import DecodeState, Given
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained

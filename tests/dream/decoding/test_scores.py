@@ -11,7 +11,7 @@ from dream.decoding.decode import decode_iter
 from dream.decoding.noise import seeded_orders
 from dream.decoding.paint import encode_prompts, paint_iter
 from dream.decoding.scores import SCORES, recovery_errors, score_of, sum_of
-from dream.decoding.selection import SCORE_NAMES, DecodeSettings
+from dream.decoding.settings import SCORE_NAMES, DecodeSettings
 from dream.decoding.state import DecodeState
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained

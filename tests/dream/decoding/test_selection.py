@@ -3,14 +3,8 @@ import itertools
 import pytest
 import torch
 
-from dream.decoding.selection import (
-    DecodeSettings,
-    best,
-    decoded_fractions,
-    parse_select_at,
-    parse_select_points,
-    plan_steps,
-)
+from dream.decoding.selection import best, decoded_fractions, parse_select_at, parse_select_points, plan_steps
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 
 
@@ -47,17 +41,20 @@ def test_half_a_step_is_refused():
 
 
 def test_halving_goes_on_where_the_share_has_doubled():
-    points = parse_select_points("12.5%tokens", "halving", 8, 256, 64)
+    points = parse_select_points("12.5%tokens", "halving", 8, DecodeSettings(steps=64), 256)
     assert len(points) == 3
     assert all(later.decoded_fraction >= 2 * earlier.decoded_fraction for earlier, later in itertools.pairwise(points))
-    assert [p.step for p in parse_select_points("8steps,20steps", "halving", 8, 256, 64)] == [8, 20]
+    assert [p.step for p in parse_select_points("8steps,20steps", "halving", 8, DecodeSettings(steps=64), 256)] == [
+        8,
+        20,
+    ]
 
 
 def test_several_places_need_halving_and_must_rise():
     with pytest.raises(InputError, match="one moment"):
-        parse_select_points("8steps,20steps", "once", 8, 256, 64)
+        parse_select_points("8steps,20steps", "once", 8, DecodeSettings(steps=64), 256)
     with pytest.raises(InputError, match="rising"):
-        parse_select_points("20steps,8steps", "halving", 8, 256, 64)
+        parse_select_points("20steps,8steps", "halving", 8, DecodeSettings(steps=64), 256)
 
 
 @pytest.mark.parametrize(("num_tokens", "steps"), [(36, 16), (9, 30), (16, 1)])

@@ -10,7 +10,7 @@ from dream.decoding import solvers
 from dream.decoding.context import TokenSampler
 from dream.decoding.decode import decode
 from dream.decoding.paint import encode_prompts, paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.decoding.solvers import SOLVERS, Sampling, denoise, noise_draws, noise_level, predicted_clean
 from dream.diffusion import noise_schedule
 from dream.errors import InputError

@@ -7,7 +7,7 @@ import torch
 
 from dream.__main__ import main
 from dream.decoding.paint import paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.pretrained import load_pretrained
 from dream.training.checkpoint import latest_checkpoint, read_tensors
 from tests.dream.training.test_resume import stop_after

@@ -9,7 +9,7 @@ import torch
 
 from dream.__main__ import main
 from dream.decoding.paint import paint
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.pretrained import load_pretrained
 from dream.training import run_log
 from dream.training.checkpoint import averaged_weights, checkpoint_folder, latest_checkpoint, read_state

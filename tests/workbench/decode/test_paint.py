@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dream.decoding.record import load_record
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.presets import preset
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from dream.decoding.record import load_record
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode import player_data as decode_player

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dream.decoding.selection import SCORE_NAMES, DecodeSettings
+from dream.decoding.settings import SCORE_NAMES, DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.results import Results, write_results

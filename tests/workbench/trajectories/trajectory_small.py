@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.model.pretrained import Pretrained
 from dream.pretrained import load_pretrained
 from workbench.store import StoredDecode

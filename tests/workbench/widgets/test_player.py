@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dream.decoding.record import load_record
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from tests.dream.decoding.decode_fakes import PROMPTS, small_pretrained
 from workbench.decode.paint import paint_and_store

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dream.decoding.selection import DecodeSettings
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.painted.front import (
     FASTER,
@@ -95,6 +95,12 @@ def test_a_way_is_a_solver_and_changes(pretrained):
     config = pretrained.config
     wanted = {"solver": "dpm++", "sampling_steps": 3, "last_sampling_steps": 1, "guidance_high": 0.8}
     assert way_settings(config, "dpm+++last=1+high=0.8", 3) == wanted
+    assert way_settings(config, "euler+steps=4+coarse=3", 2) == {
+        "solver": "euler",
+        "steps": 4,
+        "coarse_steps": 3,
+        "sampling_steps": 2,
+    }
     for kind, ways in WAYS.items():
         head = replace(config.head, objective=kind)
         for way in ways:

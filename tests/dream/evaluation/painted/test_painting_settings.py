@@ -22,6 +22,7 @@ OTHERWISE = {"steps": 4, "sampling_steps": 2, "guidance_scale": 1.5, "temperatur
     "time_shift": 1.5,
     "guidance_low": 0.1,
     "guidance_high": 0.9,
+    "coarse_steps": 2,
     "reuse": 2,
 }
 
