@@ -17,6 +17,7 @@ from dream.fields import (
     SHARE,
     Bounds,
     Count,
+    Depth,
     NotNegative,
     Positive,
     Section,
@@ -83,7 +84,7 @@ class EncoderConfig(Section):
 
     width: Count = 768
     """D, width of a token."""
-    depth: Count = 12
+    depth: Depth = 12
     """Number of blocks."""
     heads: Count = 12
     """Attention heads."""
@@ -110,7 +111,7 @@ class DecoderConfig(Section):
 
     width: Count = 768
     """D, width of a token, in the text aligner too."""
-    depth: Count = 12
+    depth: Depth = 12
     """Number of blocks (self-attention, cross-attention, MLP)."""
     heads: Count = 12
     """Attention heads, in the text aligner too."""
@@ -118,7 +119,7 @@ class DecoderConfig(Section):
     """Hidden width of a block's MLP over its width."""
     dropout: Share = 0.1
     """Dropout on attention and projections during training."""
-    aligner_depth: Annotated[int, AT_LEAST_0] = 6
+    aligner_depth: Annotated[int, Bounds(least=0, most=1000)] = 6
     """Blocks of the text aligner."""
 
     def _conflicts(self, name: str) -> Iterator[str]:
@@ -131,7 +132,7 @@ class HeadConfig(Section):
 
     width: Count = 1024
     """Width of the AdaLN-MLP."""
-    depth: Annotated[int, AT_LEAST_0] = 3
+    depth: Annotated[int, Bounds(least=0, most=1000)] = 3
     """Residual blocks."""
     objective: Literal["noise", "flow", "energy"] = "noise"
     """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity loss;
@@ -194,7 +195,7 @@ class TextConfig(Section):
     """Tokens per caption, begin and end included; longer captions are cut."""
     width: Count = 512
     """Width of the text tower."""
-    depth: Count = 12
+    depth: Depth = 12
     """Blocks of the text tower (causal)."""
     heads: Count = 8
     """Attention heads of the text tower."""

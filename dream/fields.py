@@ -18,6 +18,8 @@ from dream.errors import InputError, did_you_mean
 T = TypeVar("T")
 LARGEST = 10**308
 """Largest whole number that becomes a float."""
+LARGEST_WHOLE = 2**63
+"""Whole numbers of settings are below it, as those of torch and numpy."""
 MOST_SHOWN = 80
 """Most characters of a wrong value in a sentence."""
 
@@ -53,6 +55,8 @@ class Bounds:
 AT_LEAST_0, SHARE = Bounds(least=0), Bounds(least=0, most=1)
 Count = Annotated[int, Bounds(least=1)]
 """A whole number of at least 1."""
+Depth = Annotated[int, Bounds(least=1, most=1000)]
+"""Number of blocks in a row."""
 Share = Annotated[float, SHARE]
 """A fraction from 0 to 1."""
 Positive = Annotated[float, Bounds(above=0)]
@@ -147,6 +151,8 @@ def checked_value(key: str, value: Any, kind: Any) -> Any:
         raise InputError(f"{key} must be a finite number, got {value}")
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InputError(f"{key} must be of type {kind.__name__}, got {_shortened(value)}")
+    if kind is int and not -LARGEST_WHOLE < value < LARGEST_WHOLE:
+        raise InputError(f"{key} must be a whole number of at most 18 digits, got {_shortened(value)}")
     return value
 
 

@@ -26,12 +26,14 @@ from torch import Tensor
 from dream.config import DreamConfig
 from dream.data.text import CaptionTokenizer
 from dream.errors import InputError
+from dream.fields import checked_value
 from dream.files import WRITING, remove_leftovers, replace_folder, sync
 from dream.json_text import read_json_object
 from dream.plain_text import fault_in
 from dream.pointer_files import refuse_pointer
 from dream.weights.distributed import read_whole
 from dream.weights.finite import require_finite_weights
+from dream.weights.size import require_room
 from dream.weights.writing import cleared_on_failure
 
 FORMAT, FORMAT_OF_RANKS = 1, 2
@@ -184,7 +186,7 @@ def best_checkpoint(run: Path) -> Path | None:
     measured: dict[Path, float] = {}
     for path in list_checkpoints(run):
         with suppress(InputError):
-            loss = _read_json(path).get("validation_loss")
+            loss = checked_value("validation_loss", _read_json(path).get("validation_loss"), float | None)
             if loss is not None:
                 measured[path] = loss
     return min(measured, key=lambda path: measured[path]) if measured else None
@@ -217,13 +219,15 @@ def read_state(folder: Path) -> TrainingState:
             f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT} and {FORMAT_OF_RANKS}"
         )
     try:
-        return TrainingState(
-            step=tree["step"],
+        state = TrainingState(
+            step=checked_value("step", tree["step"], int),
             config=DreamConfig.from_dict(tree["config"]),
-            source=tree["source"],
+            source=checked_value("source", tree["source"], str),
             position=tree["position"] if "position" in tree else _common_position(tree["positions"]),
-            validation_loss=tree["validation_loss"],
+            validation_loss=checked_value("validation_loss", tree["validation_loss"], float | None),
         )
+        require_room(folder, state.config)
+        return state
     except KeyError as error:
         raise _damaged(folder / "state.json", f"it lacks {error}") from error
     except (InputError, TypeError) as error:

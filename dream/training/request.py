@@ -239,7 +239,9 @@ def _resumed(request: TrainRequest) -> TrainingStart:
     config = stored if request.config is None else check_continues(request.out, stored, request.config)
     segments, folder = tuple(record.get("legs") or ()), _chosen(request)
     _check_place(request.out)
-    source = request.source or record["source"]
+    source = request.source or record.get("source")
+    if not source:
+        raise InputError(f"the record of {request.out} does not say what the run was trained on: give --data as then")
     if segments and request.total_minutes not in (None, stored.train.minutes):
         raise InputError(
             f"{request.out} is planned to end at step {segments[-1]}, which --total-minutes {request.total_minutes:g} "

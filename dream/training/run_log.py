@@ -15,14 +15,14 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from dream.errors import InputError, RunError
 from dream.files import DISK_FULL, WRITING, remove_leftovers, replace_bytes, replace_text
-from dream.json_text import parse_json, read_as, read_json_object
+from dream.json_text import as_record, parse_json, read_as, read_json_object
 from dream.training.claim import STALE_SECONDS, Claim, Holder, claims_in, find_holder
 from dream.training.loggers import LOGS, Mirrors
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
@@ -34,10 +34,21 @@ _BEAT_BYTES = 4096
 """Size of a heartbeat: a later one fits into its place if the disk is full."""
 METRICS, SET_ASIDE = "metrics.jsonl", "set-aside"
 ROW_KINDS = ("train", "validation")
-_RECORD = {"source": str, "config": dict, "history": list}
-"""Fields of a run's record that are relied on, if they are there."""
 CONTENTS = ("config.json", METRICS, HEARTBEAT, "report.json", "tokenizer", "checkpoints", "samples", LOGS, SET_ASIDE)
 """Everything that a run owns in its folder, the record first, and that overwriting deletes."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Fields of a run's record that are relied on, if they are there."""
+
+    config: dict[str, Any]
+    source: str = ""
+    start_from: str | None = None
+    legs: tuple[int, ...] | None = None
+    overhead: dict[str, float] = field(default_factory=dict)
+    history: tuple[Any, ...] = ()
+
 
 Status = Literal["starting", "running", "finished", "stopped", "failed"]
 
@@ -185,9 +196,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     tree = read_json_object(path)
     if "config" not in tree:
         raise InputError(f"{path} is not the record of a run: it lacks 'config'")
-    for name, kind in _RECORD.items():
-        if not isinstance(tree.get(name, kind()), kind):
-            raise InputError(f"{path} is damaged: '{name}' is {tree[name]!r:.80}")
+    as_record(tree, _Record, path)
     return tree
 
 

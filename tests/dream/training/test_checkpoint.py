@@ -144,10 +144,33 @@ def test_a_damaged_state_is_named(tmp_path, config, tokenizer):
         ckpt.read_state(folder)
 
 
-def test_pruning_survives_a_damaged_neighbour(tmp_path, config, tokenizer):
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("step", "../../x"),
+        ("source", 3),
+        ("validation_loss", "low"),
+        ("encoder.depth", 10**400),
+        ("encoder.depth", 10**9),
+    ]
+    + [(f"{part}.width", 2**20) for part in ("encoder", "decoder", "head", "text")]
+    + [("encoder.depth", 1000), ("text.vocab_size", 10**9), ("text.vocab_size", 2**63)],
+)
+def test_a_state_of_other_types_or_sizes_builds_nothing(tmp_path, config, tokenizer, place, value):
+    folder = write(tmp_path, config, tokenizer, 2)
+    state = json.loads((folder / "state.json").read_text())
+    *section, name = place.split(".")
+    (state["config"][section[0]] if section else state)[name] = value
+    (folder / "state.json").write_text(json.dumps(state))
+    with pytest.raises(InputError, match=r"state\.json is damaged"):
+        load_pretrained(folder)
+
+
+@pytest.mark.parametrize("state", ["{", '{"format": 1, "validation_loss": "low"}'])
+def test_pruning_survives_a_damaged_neighbour(tmp_path, config, tokenizer, state):
     for step in (1, 2, 3):
         write(tmp_path, config, tokenizer, step, float(step))
-    (ckpt.checkpoint_folder(tmp_path, 2) / "state.json").write_text("{")
+    (ckpt.checkpoint_folder(tmp_path, 2) / "state.json").write_text(state)
     ckpt.prune(tmp_path, keep_last=1)
     assert [path.name for path in ckpt.list_checkpoints(tmp_path)] == ["step-00000001", "step-00000003"]
 

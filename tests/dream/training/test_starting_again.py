@@ -1,5 +1,8 @@
 """`--resume auto` and a budget for the whole: one command that starts a run, goes on with it, or finds it finished."""
 
+import functools
+import json
+import operator
 import os
 import shutil
 import signal
@@ -33,6 +36,37 @@ def test_one_request_starts_goes_on_and_finds_nothing_left(tmp_path, monkeypatch
     assert (result.step, result.end, result.stopped_by) == (9, 9, None)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*") if path.is_file()}
     assert [event["event"] for event in run_log.read_record(tmp_path / "run")["history"]].count("resumed") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("legs", 4),
+        ("legs", ["4"]),
+        ("source", None),
+        ("start_from", 7),
+        ("config", []),
+        ("config.train.batch_size", 10**400),
+    ],
+)
+def test_a_record_of_other_types_is_refused_and_stays(tmp_path, name, value):
+    again(tmp_path / "run", 4)
+    path = tmp_path / "run" / "config.json"
+    tree = json.loads(path.read_text())
+    *sections, last = name.split(".")
+    functools.reduce(operator.getitem, sections, tree)[last] = value
+    path.write_text(content := json.dumps(tree))
+    with pytest.raises(InputError):
+        check_train_request(TrainRequest(out=tmp_path / "run", resume=True, steps=1))
+    assert path.read_text() == content
+
+
+def test_a_record_without_its_source_asks_for_it(tmp_path):
+    again(tmp_path / "run", 4)
+    path = tmp_path / "run" / "config.json"
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "source"}))
+    with pytest.raises(InputError, match="give --data"):
+        check_train_request(TrainRequest(out=tmp_path / "run", resume=True, steps=1))
 
 
 def test_a_larger_total_extends_and_a_smaller_one_ends_early(tmp_path):
