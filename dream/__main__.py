@@ -13,6 +13,7 @@ from typing import NoReturn
 from dream import __version__
 from dream.errors import InputError, did_you_mean
 from dream.exit_codes import exit_code
+from dream.fields import LARGEST_WHOLE
 
 COMMANDS = {
     "train": "train a model on captioned pictures",
@@ -59,6 +60,9 @@ class CommandParser(argparse.ArgumentParser):
             name = unknown[0].partition("=")[0]
             kind = "option" if name.startswith("-") else "argument"
             self.error(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
+        for name, value in vars(args).items():
+            if isinstance(value, int) and not -LARGEST_WHOLE < value < LARGEST_WHOLE:
+                self.error(f"--{name.replace('_', '-')} must have at most 18 digits, got {str(value)[:20]}...")
         return args
 
 

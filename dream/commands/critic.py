@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     options.require_at_least(args, 10, "prompts")
     options.require_at_least(args, 100, "pictures")
     options.require_at_least(args, 2, "candidates")
+    options.require_at_most(args, 1_000_000, "prompts", "pictures")
     options.require_at_least(args, 0, "seed")
     if args.minutes is not None and not args.minutes > 0:
         raise InputError(f"--minutes must be above 0, got {args.minutes:g}")

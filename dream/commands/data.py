@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prints the description; raises InputError if there is no such source, or if no sample of a split can be used."""
     options.require_at_least(args, 1, "size", "limit")
+    options.require_at_most(args, 4096, "size")
     if args.build or args.packages:
         _build(args)
     if args.source == "shapes":

@@ -16,6 +16,7 @@ from dream.commands.options import (
     denoising_of,
     open_device,
     require_at_least,
+    require_at_most,
 )
 from dream.errors import InputError
 from dream.files import ABANDONED_SECONDS, check_writable, remove_leftovers
@@ -113,6 +114,7 @@ def run(args: argparse.Namespace) -> None:
     """Paints the prompts; raises InputError for invalid arguments before anything is painted."""
     prompts = prompts_given(args.prompt, args.prompts)
     require_at_least(args, 1, "count")
+    require_at_most(args, 1_000_000, "count")
     from dream.commands.painting_parts import share_of_painting
 
     share = share_of_painting(args)

@@ -132,6 +132,17 @@ def require_at_least(args: argparse.Namespace, least: int, *names: str) -> None:
             raise InputError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
 
 
+def require_at_most(args: argparse.Namespace, most: int, *names: str) -> None:
+    """Raises InputError for the first of these options that was given and is above `most`.
+
+    It is for numbers that are turned into lists or memory before the work begins, and for typing errors in them.
+    """
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value > most:
+            raise InputError(f"--{name.replace('_', '-')} must be at most {most:,}, got {value}")
+
+
 def open_device(name: str) -> "torch.device":
     """The device that `--device` names; raises InputError if torch cannot use it here.
 

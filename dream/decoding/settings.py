@@ -174,6 +174,9 @@ def _problems(settings: DecodeSettings) -> list[str]:
     for name, value in at_least_one.items():
         if not 1 <= value < math.inf:
             problems.append(f"{name} must be at least 1, got {value}")
+    for name, value, most in (("steps", s.steps, 100_000), ("candidates", s.candidates, 10_000)):
+        if value > most:
+            problems.append(f"{name} must be at most {most:,}, got {value}")
     if not 0 <= s.temperature < math.inf:
         problems.append(f"temperature must not be negative, got {s.temperature}")
     if not 0 <= s.seed < 2**63:

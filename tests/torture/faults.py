@@ -86,6 +86,28 @@ def full_after(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@contextmanager
+def bounded(megabytes: int = 3072, seconds: int = 120) -> Iterator[None]:
+    """Within the block no more memory than so much is given, and after so many seconds it is stopped.
+
+    What is asked for is more than what is used: threads and libraries reserve addresses.
+    """
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + megabytes * 2**20, before[1]))
+    signal.signal(signal.SIGALRM, _too_slow)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _too_slow(*_: object) -> None:
+    raise TimeoutError("it took too long and was stopped")
+
+
 def jumping_clock(seed: int) -> None:
     """From now on this process's clock is put forward and back, at moments and by spans that follow from the seed."""
     draws, real, moved = random.Random(seed), time.time, [0.0]

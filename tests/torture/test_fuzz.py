@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.torture.damage import damaged
+from tests.torture.faults import bounded
 from tests.torture.golden import make_workspace
 from tests.torture.readers import OURS, READERS, Reader
 from workbench.workspace import Workspace
@@ -44,7 +45,8 @@ def test_damage_ends_in_a_sentence(workspace, reader):
 def _fault(reader: Reader, workspace: Workspace) -> str:
     """What the reader raised that is no sentence of ours, with its place; empty if it raised none."""
     try:
-        reader.read(workspace)
+        with bounded():
+            reader.read(workspace)
     except OURS:
         return ""
     except Exception as error:

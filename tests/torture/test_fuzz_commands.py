@@ -16,6 +16,7 @@ import pytest
 from dream.__main__ import COMMANDS, FILES, main
 from dream.errors import RunError
 from tests.dream.decoding import decode_fakes
+from tests.torture.faults import bounded
 
 CASES = int(os.environ.get("DREAM_FUZZ", "2200"))
 """Command lines in all; `make torture` sets 60,000."""
@@ -130,6 +131,10 @@ SEEDS: tuple[tuple[str, ...], ...] = (
     ("import", "/proc/self/mem", "--out", "out"),
     ("decode", "--model", "run", "--prompt", "a", "--out", "a.png", "--checkpoint", LONG),
     ("bench", "--model", "run", "--threads", "9" * 400),
+    ("bench", "--depth", "9" * 400),
+    ("decode", "--model", "run", "--prompt", "a", "--out", "a.png", "--count", "9" * 400),
+    ("decode", "--model", "run", "--prompt", "a", "--out", "a.png", "--count", "99999999"),
+    ("data", "shapes", "--size", "99999999"),
 )
 """Lines that once ended in an exception."""
 
@@ -184,7 +189,8 @@ def test_any_line_ends_in_a_sentence(name, capsys):
     for words in lines:
         began = time.monotonic()
         try:
-            code = main(words)
+            with bounded():
+                code = main(words)
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
         except BaseException as error:
