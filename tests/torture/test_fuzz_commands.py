@@ -148,8 +148,9 @@ def begun(tmp_path, monkeypatch):
     def stop(*_: object, **__: object) -> None:
         raise RunError("begun")
 
-    for place in BEGUN:
+    for place in BEGUN:  # all first: a module that is imported later would take over what another has in place
         importlib.import_module(place.rpartition(".")[0])
+    for place in BEGUN:
         monkeypatch.setattr(place, stop)
     monkeypatch.chdir(tmp_path)
     decode_fakes.save_run(decode_fakes.small_pretrained(), Path("run"))
