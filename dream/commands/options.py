@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dream.decoding.denoising import DENOISING
 from dream.errors import InputError
 
 if TYPE_CHECKING:
@@ -111,8 +112,7 @@ def add_denoising(parser: argparse.ArgumentParser) -> None:
 
 def denoising_of(args: argparse.Namespace) -> dict[str, Any]:
     """Fields of `DecodeSettings` that the options of `add_denoising` give; raises InputError for a bad interval."""
-    names = ("sampling_steps", "last_sampling_steps", "solver", "time_shift", "start_time")
-    given = {name: value for name in names if (value := getattr(args, name)) is not None}
+    given = {name: value for name in DENOISING if (value := getattr(args, name, None)) is not None}
     if args.guidance_interval is not None:
         try:
             low, high = map(float, args.guidance_interval.split(","))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from dream.config import DecodeConfig, HeadConfig
+from dream.decoding.denoising import DENOISING
 from dream.decoding.solvers import SOLVER_NAMES, SOLVERS, TIME_SHIFT, Sampling, last_time, solver_of
 from dream.errors import InputError, did_you_mean
 from dream.fields import as_dataclass
@@ -128,8 +129,7 @@ class DecodeSettings:
     @property
     def denoising(self) -> dict[str, Any]:
         """The fields that say how noise becomes a token, besides temperature and guidance."""
-        names = ("sampling_steps", "last_sampling_steps", "solver", "time_shift", "start_time")
-        return {name: getattr(self, name) for name in (*names, "guidance_low", "guidance_high")}
+        return {name: getattr(self, name) for name in DENOISING}
 
     @property
     def guided_everywhere(self) -> bool:

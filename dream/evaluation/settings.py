@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
+from dream.decoding.denoising import DENOISING
 from dream.errors import InputError
 from dream.evaluation.progress import Progress, quiet
 from dream.fields import SHARE, Bounds, Section
@@ -69,10 +70,6 @@ class HeldOutSettings(TaskSettings):
     """Split of the data; none: `test` of shapes, `val` of other data."""
 
 
-DENOISING = ("solver", "last_sampling_steps", "time_shift", "start_time", "guidance_low", "guidance_high")
-"""Settings of a chain of denoising steps, besides their number."""
-
-
 @dataclass(frozen=True)
 class PaintingSettings(TaskSettings):
     """Pictures painted as the model paints by itself, or otherwise; what is none is the model's own."""
@@ -105,7 +102,7 @@ class PaintingSettings(TaskSettings):
     @property
     def otherwise(self) -> dict[str, Any]:
         """Fields of `DecodeSettings` that are not the model's own; conditions of what is measured, too."""
-        names = ("steps", "sampling_steps", "guidance_scale", "temperature", "coarse_steps", "reuse", *DENOISING)
+        names = ("steps", "guidance_scale", "temperature", "coarse_steps", "reuse", *DENOISING)
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def said_in(self, measures: "Iterable[Measure]") -> "list[Measure]":
