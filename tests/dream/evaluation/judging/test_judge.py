@@ -52,7 +52,9 @@ def test_level_2_is_judged_right(judge, size):
 
 def test_pictures_too_small_for_their_level_are_refused():
     def of(level, size):
-        return replace(tiny(), data=replace(tiny().data, level=level), image=replace(tiny().image, size=size))
+        return replace(
+            tiny(), data=replace(tiny().data, level=level), image=replace(tiny().image, size=size, patch_size=1)
+        )
 
     for level, least in enumerate(READ_FROM):
         assert judged_level(of(level, least)) == level
