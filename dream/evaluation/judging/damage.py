@@ -47,8 +47,8 @@ class Drawings:
     """(B, 3, side, side) in [0, 1]."""
     labels: dict[str, NDArray[np.int64]]
     """layout (B,), ground (B,), shape, colour ... (B, slots) in reading order: class numbers, or IGNORE."""
-    centres: Pictures
-    """(B, slots, 2): x and y of each object, as fractions of the side; NaN where there is none."""
+    places: Pictures
+    """(B, slots, 3): x, y and radius of each object, as fractions of the side; NaN where there is none."""
 
 
 def damages(reach: Reach) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ def damages(reach: Reach) -> tuple[str, ...]:
 def clean_drawings(count: int, generator: np.random.Generator, reach: Reach = NARROW) -> Drawings:
     """Drawings as the source `shapes` makes them, half of them unseen combinations."""
     scenes = _scenes(count, generator, reach.level)
-    return Drawings(_pictures(scenes, reach.side), reach.labels(scenes), _centres(scenes, reach))
+    return Drawings(_pictures(scenes, reach.side), reach.labels(scenes), _known_places(scenes, reach))
 
 
 def training_drawings(count: int, generator: np.random.Generator) -> Drawings:
@@ -80,7 +80,7 @@ def straying_drawings(
 ) -> Drawings:
     """Displaced drawings of one level without damage, not worn, `side` pixels wide (default: as the network reads)."""
     scenes = _straying(count, generator, level)
-    return Drawings(_pictures(scenes, side or reach.side), reach.labels(scenes), _centres(scenes, reach))
+    return Drawings(_pictures(scenes, side or reach.side), reach.labels(scenes), _known_places(scenes, reach))
 
 
 def worn(images: Pictures, generator: np.random.Generator) -> Pictures:
@@ -95,7 +95,7 @@ def worn(images: Pictures, generator: np.random.Generator) -> Pictures:
 
     images = images + amount(1.0) * (_blurred(images, 0.8) - images)
     images = images * (1 + amount(0.06) * normal(3, 1, 1)) + amount(0.03) * normal(3, 1, 1)
-    steps = normal(3, cells, cells).repeat(side // cells, 2).repeat(side // cells, 3)
+    steps = normal(3, cells, cells).repeat(-(-side // cells), 2).repeat(-(-side // cells), 3)[..., :side, :side]
     return np.clip(images + amount(0.03) * steps + amount(0.05) * normal(3, side, side), 0, 1)
 
 
@@ -136,11 +136,11 @@ def _pictures(scenes: Sequence[Scene], side: int) -> Pictures:
     return draw(scenes, side).astype(np.float32) / 255
 
 
-def _centres(scenes: Sequence[Scene], reach: Reach) -> Pictures:
-    centres = np.full((len(scenes), reach.slots, 2), np.nan, np.float32)
+def _known_places(scenes: Sequence[Scene], reach: Reach) -> Pictures:
+    places = np.full((len(scenes), reach.slots, 3), np.nan, np.float32)
     for row, scene in enumerate(scenes):
-        centres[row, : len(scene.places)] = [(place.x, place.y) for place in scene.places]
-    return centres
+        places[row, : len(scene.places)] = [(place.x, place.y, place.radius) for place in scene.places]
+    return places
 
 
 def _drawings(kinds: Sequence[str], generator: np.random.Generator, reach: Reach) -> Drawings:
@@ -151,13 +151,13 @@ def _drawings(kinds: Sequence[str], generator: np.random.Generator, reach: Reach
     others = _pictures([_other(*triple, generator, reach) for triple in triples], side)
     versions = [_changed(s, slot, shape=shape) for s, slot, _ in triples for shape in reach.shapes]
     well_formed = _pictures(versions, side).reshape(len(kinds), -1, 3, side, side)
-    labels, centres = reach.labels(scenes), _centres(scenes, reach)
+    labels, places = reach.labels(scenes), _known_places(scenes, reach)
     for row, (scene, slot, kind) in enumerate(triples):
         images[row] = _damaged(kind, images[row], others[row], scene.places[slot], generator)
         if kind == "ground":
             labels["ground"][row] = reach.classes["ground"]
         elif kind == "layout":
-            labels["layout"][row], centres[row] = reach.classes["layout"], np.nan
+            labels["layout"][row], places[row] = reach.classes["layout"], np.nan
             for name in PER_THING[: len(labels) - 2]:
                 labels[name][row] = IGNORE
         elif kind == "foreign":
@@ -170,7 +170,7 @@ def _drawings(kinds: Sequence[str], generator: np.random.Generator, reach: Reach
                 labels["colour"][row, slot] = IGNORE
             if reach.sized and labels["shape"][row, slot] in (IGNORE, reach.classes["shape"]):
                 labels["size"][row, slot] = labels["texture"][row, slot] = IGNORE
-    return Drawings(images, labels, centres)
+    return Drawings(images, labels, places)
 
 
 def _other(scene: Scene, slot: int, kind: str, generator: np.random.Generator, reach: Reach) -> Scene:

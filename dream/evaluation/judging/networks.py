@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from dream.files import replace_text
 
@@ -39,6 +41,15 @@ def load_network(network: Network, path: Path) -> Network:
     """The network with the stored weights, in eval mode."""
     network.load_state_dict({name: tensor.float() for name, tensor in load_file(path).items()}, strict=True)
     return network.eval().requires_grad_(False)
+
+
+def fused(network: Network) -> Network:
+    """The network, in eval mode, with each batch norm folded into the convolution before it."""
+    for layers in [part for part in network.modules() if isinstance(part, nn.Sequential)]:
+        for i, (conv, norm) in enumerate(pairwise(list(layers))):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                layers[i], layers[i + 1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    return network.requires_grad_(False)
 
 
 def halved(network: nn.Module) -> dict[str, Tensor]:

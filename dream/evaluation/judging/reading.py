@@ -96,7 +96,7 @@ class Reach:
 
 
 NARROW = Reach(level=1, side=30, sized=False)
-WIDE = Reach(level=3, side=48, sized=True)
+WIDE = Reach(level=3, side=64, sized=True)
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,12 @@ from dream.exit_codes import exit_code
 from dream.files import check_writable
 
 STEPS, BATCH = 1500, 128
-WIDE_STEPS, WIDE_BATCH = 1400, 64
-WIDE_SIDES = (30, 48, 48, 64)
-"""Side lengths at which undamaged drawings of levels 2 and 3 are made, equally often, before they are rescaled."""
+WIDE_STEPS, WIDE_BATCH = 4500, 64
+SMALL_SIDES, LARGE_SIDES = (30, 30, 32, 36), (48, 48, 64)
+"""Side lengths at which undamaged drawings of levels 2 and 3 are made and then rescaled; half of level 3 are small."""
 DAMAGED = 16
 """Damaged drawings in a batch of levels 2 and 3, from a pool that is drawn once because it takes long."""
-POOL = 3072
+POOL = 8192
 
 Report = Callable[[int, float], None]
 
@@ -88,18 +88,22 @@ def _reading_loss(logits: dict[str, Tensor], drawings: Drawings) -> Tensor:
 
 
 def _wide_loss(network: WideNetwork, drawings: Drawings) -> Tensor:
-    """Cross-entropies of the attributes, and of the objects' places."""
-    logits, where = network.located(torch.from_numpy(drawings.images))
-    cells = torch.from_numpy(drawings.centres).mul(CELLS).floor().clamp(0, CELLS - 1)  # (B, slots, 2), x before y
-    known = ~cells.isnan().any(-1)
-    target = (cells[..., 1] * CELLS + cells[..., 0])[known].long()
-    return _reading_loss(logits, drawings) + F.nll_loss(where[known], target)
+    """Cross-entropies of the attributes and of the objects' cells, and errors of their places in radii."""
+    truth = torch.from_numpy(drawings.places)
+    logits, found = network.located(torch.from_numpy(drawings.images), truth)
+    known = ~truth.isnan().any(-1)
+    place = truth[known]  # (n, 3)
+    cells = place[:, :2].mul(CELLS).floor().clamp(0, CELLS - 1).long()  # x before y
+    loss = _reading_loss(logits, drawings) + F.nll_loss(found.where[known], cells[:, 1] * CELLS + cells[:, 0])
+    for places, weight in ((found.rough, 1.0), (found.places, 4.0)):
+        loss = loss + weight * ((places[known] - place) / place[:, 2:]).abs().sum(1).mean()
+    return loss
 
 
 def _pool(count: int, generator: np.random.Generator) -> Drawings:
-    """Damaged drawings, each kind as often as in the training of levels 0 and 1."""
+    """Damaged drawings, each kind about as often as in the training of levels 0 and 1, but none rarely."""
     kinds = damage.damages(WIDE)
-    shares = np.array([damage.DAMAGES[kind] for kind in kinds])
+    shares = np.array([max(damage.DAMAGES[kind], 0.1) for kind in kinds])
     numbers = np.ceil(count * shares / shares.sum()).astype(int).tolist()
     made = [damage.damaged_drawings(kind, n, generator, WIDE) for kind, n in zip(kinds, numbers, strict=True)]
     return _joined(made)
@@ -108,21 +112,23 @@ def _pool(count: int, generator: np.random.Generator) -> Drawings:
 def _joined(parts: Sequence[Drawings]) -> Drawings:
     labels = {name: np.concatenate([part.labels[name] for part in parts]) for name in parts[0].labels}
     images = np.concatenate([part.images.astype(np.float32) for part in parts])
-    return Drawings(images, labels, np.concatenate([part.centres for part in parts]))
+    return Drawings(images, labels, np.concatenate([part.places for part in parts]))
 
 
 def _wide_batch(pool: Drawings, generator: np.random.Generator) -> Drawings:
     """Worn drawings of levels 2 and 3, some of them damaged."""
     rows = generator.choice(len(pool.images), DAMAGED)
-    damaged = Drawings(pool.images[rows], {n: v[rows] for n, v in pool.labels.items()}, pool.centres[rows])
-    side, fresh = int(generator.choice(WIDE_SIDES)), WIDE_BATCH - DAMAGED
-    numbers = {2: fresh // 3, 3: fresh - fresh // 3}
-    made = [damage.straying_drawings(n, generator, WIDE, level, side) for level, n in numbers.items()]
+    damaged = Drawings(pool.images[rows], {n: v[rows] for n, v in pool.labels.items()}, pool.places[rows])
+    fresh = (WIDE_BATCH - DAMAGED) // 3
+    made = [
+        damage.straying_drawings(fresh, generator, WIDE, level, int(generator.choice(sides)))
+        for level, sides in ((2, SMALL_SIDES + LARGE_SIDES), (3, SMALL_SIDES), (3, LARGE_SIDES))
+    ]
     rescaled_parts = [
-        Drawings(rescaled(torch.from_numpy(part.images), WIDE.side).numpy(), part.labels, part.centres) for part in made
+        Drawings(rescaled(torch.from_numpy(part.images), WIDE.side).numpy(), part.labels, part.places) for part in made
     ]
     batch = _joined([damaged, *rescaled_parts])
-    return Drawings(damage.worn(batch.images, generator).astype(np.float32), batch.labels, batch.centres)
+    return Drawings(damage.worn(batch.images, generator).astype(np.float32), batch.labels, batch.places)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -16,7 +16,7 @@ JUDGED = ("shapes", "emoji")
 def judge_of(data: str, config: DreamConfig | None = None) -> PictureJudge | None:
     """The judge of a source of data, for a model of this configuration if there is one; None if the data have none.
 
-    Raises InputError for a level of shapes that the judge does not know, or an unknown split of emoji.
+    Raises InputError for pictures of shapes that are too small to be judged, or an unknown split of emoji.
     """
     if data == "shapes":
         return ShapesJudge.of(config or DreamConfig())

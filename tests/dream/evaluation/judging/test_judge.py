@@ -13,7 +13,7 @@ from dream.data.drawn.shapes import sample_scenes
 from dream.errors import InputError
 from dream.evaluation.judging import damage
 from dream.evaluation.judging.agreement import judge_accuracy
-from dream.evaluation.judging.judge import READ_WELL, WEIGHTS, Judge, judged_level, load_judge
+from dream.evaluation.judging.judge import READ_FROM, WEIGHTS, Judge, judged_level, load_judge
 from dream.evaluation.judging.judge_task import JudgeSettings
 from dream.evaluation.judging.reading import NARROW
 from dream.evaluation.judging.train_judge import train_judge
@@ -50,12 +50,16 @@ def test_level_2_is_judged_right(judge, size):
     assert {"size", "texture"} < set(attributes) and all(flags.float().mean() >= 0.98 for flags in attributes.values())
 
 
-def test_a_level_that_is_not_read_well_is_refused():
-    config = tiny()
-    for level in range(READ_WELL + 1):
-        assert judged_level(replace(config, data=replace(config.data, level=level))) == level
-    with pytest.raises(InputError, match="levels 0 to 2"):
-        judged_level(replace(config, data=replace(config.data, level=3)))
+def test_pictures_too_small_for_their_level_are_refused():
+    def of(level, size):
+        return replace(
+            tiny(), data=replace(tiny().data, level=level), image=replace(tiny().image, size=size, patch_size=1)
+        )
+
+    for level, least in enumerate(READ_FROM):
+        assert judged_level(of(level, least)) == level
+        with pytest.raises(InputError, match=f"level {level} of shapes well enough from {least} pixels on"):
+            judged_level(of(level, least - 1))
 
 
 def test_every_phrasing_asks_for_the_same(judge):
