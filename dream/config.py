@@ -88,7 +88,7 @@ class EncoderConfig(Section):
     """Number of blocks."""
     heads: Count = 12
     """Attention heads."""
-    mlp_ratio: Positive = 4.0
+    mlp_ratio: Annotated[float, Bounds(above=0, most=100)] = 4.0
     """Hidden width of a block's MLP over its width."""
     buffer_tokens: Annotated[int, AT_LEAST_0] = 64
     """R, extra slots in front, all equal to one learned embedding."""
@@ -115,7 +115,7 @@ class DecoderConfig(Section):
     """Number of blocks (self-attention, cross-attention, MLP)."""
     heads: Count = 12
     """Attention heads, in the text aligner too."""
-    mlp_ratio: Positive = 4.0
+    mlp_ratio: Annotated[float, Bounds(above=0, most=100)] = 4.0
     """Hidden width of a block's MLP over its width."""
     dropout: Share = 0.1
     """Dropout on attention and projections during training."""

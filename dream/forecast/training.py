@@ -9,6 +9,7 @@ import torch
 
 from dream.config import DreamConfig
 from dream.errors import InputError
+from dream.fields import LARGEST_WHOLE
 from dream.forecast.machines import Machine
 from dream.forecast.words import bytes_words
 from dream.forecast.work import Parts, linear, mean_parts, parts_at
@@ -99,6 +100,8 @@ def forecast(config: DreamConfig, setting: PlanSetting) -> Forecast:
             f"train.batch_size = {train.batch_size} cannot be shared equally by {setting.devices} devices with "
             f"train.accumulate = {train.accumulate}: it must be a multiple of {pieces}"
         )
+    if setting.pictures >= LARGEST_WHOLE or not setting.epochs * setting.pictures < LARGEST_WHOLE:
+        raise InputError(f"{setting.epochs:g} epochs of so many pictures have no end: lower --epochs or --data")
     steps = train.steps or max(1, math.ceil(setting.epochs * setting.pictures / train.batch_size))
     with torch.device("meta"):
         model = Dream(config)

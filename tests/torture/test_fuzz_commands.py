@@ -135,6 +135,9 @@ SEEDS: tuple[tuple[str, ...], ...] = (
     ("decode", "--model", "run", "--prompt", "a", "--out", "a.png", "--count", "9" * 400),
     ("decode", "--model", "run", "--prompt", "a", "--out", "a.png", "--count", "99999999"),
     ("data", "shapes", "--size", "99999999"),
+    ("plan", "--data", "9" * 400),
+    ("plan", "--set", "train.epochs=1e308"),
+    ("plan", "--set", "encoder.mlp_ratio=1e308"),
 )
 """Lines that once ended in an exception."""
 
