@@ -32,6 +32,7 @@ def load_pretrained(path: str | Path, *, ema: bool = True) -> Pretrained:
     folder = checkpoint_of(Path(path))
     state = checkpoint.read_state(folder)
     config, weights = state.config, weights_file(folder, ema=ema)
+    checkpoint.check_room(folder, config)
     tokenizer = load_tokenizer(folder / "tokenizer", config.text.context_length)
     with torch.random.fork_rng(devices=[]):
         model = Dream(config)

@@ -219,18 +219,24 @@ def read_state(folder: Path) -> TrainingState:
             f"{folder} has checkpoint format {tree.get('format')}, this version reads {FORMAT} and {FORMAT_OF_RANKS}"
         )
     try:
-        state = TrainingState(
+        return TrainingState(
             step=checked_value("step", tree["step"], int),
             config=DreamConfig.from_dict(tree["config"]),
             source=checked_value("source", tree["source"], str),
             position=tree["position"] if "position" in tree else _common_position(tree["positions"]),
             validation_loss=checked_value("validation_loss", tree["validation_loss"], float | None),
         )
-        require_room(folder, state.config)
-        return state
     except KeyError as error:
         raise _damaged(folder / "state.json", f"it lacks {error}") from error
     except (InputError, TypeError) as error:
+        raise _damaged(folder / "state.json", str(error)) from error
+
+
+def check_room(folder: Path, config: DreamConfig) -> None:
+    """Raises InputError for a checkpoint whose files are too small for the model of its `config`."""
+    try:
+        require_room(folder, config)
+    except InputError as error:
         raise _damaged(folder / "state.json", str(error)) from error
 
 

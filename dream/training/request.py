@@ -253,6 +253,7 @@ def _resumed(request: TrainRequest) -> TrainingStart:
         return TrainingStart(config, source, weights=weights, segments=segments, resumed=True)
     state = ckpt.read_state(folder)
     ckpt.check_same_model(folder, state.config, config)
+    ckpt.check_room(folder, config)
     finished = bool(segments) and request.minutes is None and state.step >= planned_end(request, segments, state.step)
     if finished and not request.auto:
         raise InputError(

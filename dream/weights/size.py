@@ -4,7 +4,7 @@ from pathlib import Path
 
 from dream.config import DreamConfig
 from dream.errors import InputError
-from dream.pointer_files import refuse_pointer
+from dream.pointer_files import is_pointer_file
 
 
 def require_room(folder: Path, config: DreamConfig) -> None:
@@ -12,10 +12,7 @@ def require_room(folder: Path, config: DreamConfig) -> None:
 
     A folder without any is not judged.
     """
-    files = list(folder.rglob("*.safetensors"))
-    for path in files:
-        refuse_pointer(path)
-    held = sum(path.stat().st_size for path in files)
+    held = sum(path.stat().st_size for path in folder.rglob("*.safetensors") if not is_pointer_file(path))
     if held and (least := least_parameters(config)) > held:
         raise InputError(
             f"its config describes a model of {least:.2g} parameters or more, its weights have {held:,} bytes"
