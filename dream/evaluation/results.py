@@ -83,6 +83,10 @@ class TaskResult:
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> "TaskResult":
         """Returns the entry of `to_dict`'s result; raises InputError for one of another shape."""
+        try:
+            json.dumps(tree, allow_nan=False)
+        except ValueError as error:
+            raise InputError("it has a number that is not finite") from error
         stored = as_dataclass(tree, _StoredMeasures).measures
         plain_fields = as_dataclass({**tree, "measures": ()}, cls)
         return replace(plain_fields, measures=tuple(measure.read() for measure in stored))

@@ -70,7 +70,7 @@ def _check_archive(path: Path) -> list[str]:
             pickles = [record for record in records if record.filename.endswith("/data.pkl")]
             _check_records(path, records, pickles)
             start = archive.open(pickles[0]).read(2)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is damaged: it was truncated or changed; download or save it again") from error
     if len(start) == 2 and start[0] == 0x80 and start[1] > READABLE_PROTOCOL:
         raise InputError(

@@ -291,3 +291,13 @@ def test_weights_that_are_not_numbers_are_not_read_but_can_be_inspected(tmp_path
     assert open_checkpoint(tmp_path / "a.safetensors").weights.count == 2
     with pytest.raises(InputError, match=r"a\.weight' 1 of 2"):
         read_weights(tmp_path / "a.safetensors")
+
+
+def test_an_archive_whose_names_are_not_text_is_damaged(tmp_path):
+    path = tmp_path / "model.pth"
+    torch.save(WEIGHTS, path)
+    content = path.read_bytes()
+    at = content.index(b"model/data.pkl") + len(b"model/")
+    path.write_bytes(content[:at] + b"\xf4" + content[at + 1 :])
+    with pytest.raises(InputError, match="is damaged"):
+        read_weights(path)

@@ -51,6 +51,15 @@ def test_what_is_written_is_what_is_read(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_a_number_that_json_cannot_write_is_damage(tmp_path, number):
+    write_results(tmp_path, Results("a", "runs/a", (entry(measure(label="shape")),)))
+    path = tmp_path / "a.json"
+    path.write_text(path.read_text().replace('"label": "shape"', f'"label": {number}'))
+    with pytest.raises(InputError, match="not finite"):
+        read_results(path)
+
+
 def test_a_setting_that_older_results_do_not_have_counts_as_its_default():
     old = entry(settings={"count": 3})
     assert old.same_question(entry(settings={"count": 3, "form": "both"}))
