@@ -150,7 +150,7 @@ def about_of(content: bytes, name: str) -> dict[str, Any]:
         raise InputError(f"{name} is not a readable PNG ({broken})") from broken
     except InputError:
         raise
-    except (OSError, ValueError, SyntaxError) as error:  # ValueError: JSON, and texts of absurd length
+    except (OSError, ValueError, SyntaxError, AssertionError) as error:  # JSON, absurd lengths, and Pillow's own assert
         raise InputError(f"{name} is not a readable PNG ({error})") from error
 
 

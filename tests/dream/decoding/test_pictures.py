@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dream.decoding.pictures import (
     ACCENT,
@@ -116,3 +116,13 @@ def test_a_gif_has_every_frame_and_holds_the_last(tmp_path):
             gif.seek(frame)
             times.append(gif.info["duration"])
     assert times[-1] > times[0] == times[1]
+
+
+def test_a_png_whose_texts_pillow_cannot_give_is_refused(tmp_path, monkeypatch):
+    def fail(_: PngImagePlugin.PngImageFile) -> None:
+        raise AssertionError  # as Pillow does for some damaged files
+
+    save_png(Image.new("RGB", (4, 4)), tmp_path / "a.png", {"prompt": "a"})
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "text", property(fail))
+    with pytest.raises(InputError, match="not a readable PNG"):
+        read_about(tmp_path / "a.png")
