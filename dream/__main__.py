@@ -62,7 +62,7 @@ class CommandParser(argparse.ArgumentParser):
             self.error(f"unknown {kind} '{name}'{did_you_mean(name, known)}")
         for name, value in vars(args).items():
             if isinstance(value, int) and not -LARGEST_WHOLE < value < LARGEST_WHOLE:
-                self.error(f"--{name.replace('_', '-')} must have at most 18 digits, got {str(value)[:20]}...")
+                self.error(f"--{name.replace('_', '-')} must be a whole number below 2^63, got {str(value)[:20]}...")
         return args
 
 

@@ -18,6 +18,8 @@ from dream.fields import (
     Bounds,
     Count,
     Depth,
+    DepthFrom0,
+    MlpRatio,
     NotNegative,
     Positive,
     Section,
@@ -88,7 +90,7 @@ class EncoderConfig(Section):
     """Number of blocks."""
     heads: Count = 12
     """Attention heads."""
-    mlp_ratio: Annotated[float, Bounds(above=0, most=100)] = 4.0
+    mlp_ratio: MlpRatio = 4.0
     """Hidden width of a block's MLP over its width."""
     buffer_tokens: Annotated[int, AT_LEAST_0] = 64
     """R, extra slots in front, all equal to one learned embedding."""
@@ -115,11 +117,11 @@ class DecoderConfig(Section):
     """Number of blocks (self-attention, cross-attention, MLP)."""
     heads: Count = 12
     """Attention heads, in the text aligner too."""
-    mlp_ratio: Annotated[float, Bounds(above=0, most=100)] = 4.0
+    mlp_ratio: MlpRatio = 4.0
     """Hidden width of a block's MLP over its width."""
     dropout: Share = 0.1
     """Dropout on attention and projections during training."""
-    aligner_depth: Annotated[int, Bounds(least=0, most=1000)] = 6
+    aligner_depth: DepthFrom0 = 6
     """Blocks of the text aligner."""
 
     def _conflicts(self, name: str) -> Iterator[str]:
@@ -132,7 +134,7 @@ class HeadConfig(Section):
 
     width: Count = 1024
     """Width of the AdaLN-MLP."""
-    depth: Annotated[int, Bounds(least=0, most=1000)] = 3
+    depth: DepthFrom0 = 3
     """Residual blocks."""
     objective: Literal["noise", "flow", "energy"] = "noise"
     """`noise`: improved DDPM (published); (departure) `flow`: rectified flow, x-prediction with velocity loss;

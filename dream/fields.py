@@ -55,8 +55,13 @@ class Bounds:
 AT_LEAST_0, SHARE = Bounds(least=0), Bounds(least=0, most=1)
 Count = Annotated[int, Bounds(least=1)]
 """A whole number of at least 1."""
-Depth = Annotated[int, Bounds(least=1, most=1000)]
+MOST_BLOCKS = 1000
+Depth = Annotated[int, Bounds(least=1, most=MOST_BLOCKS)]
 """Number of blocks in a row."""
+DepthFrom0 = Annotated[int, Bounds(least=0, most=MOST_BLOCKS)]
+"""Number of blocks in a row, where there may be none."""
+MlpRatio = Annotated[float, Bounds(above=0, most=100)]
+"""Hidden width of an MLP over its width."""
 Share = Annotated[float, SHARE]
 """A fraction from 0 to 1."""
 Positive = Annotated[float, Bounds(above=0)]
@@ -152,7 +157,7 @@ def checked_value(key: str, value: Any, kind: Any) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise InputError(f"{key} must be of type {kind.__name__}, got {_shortened(value)}")
     if kind is int and not -LARGEST_WHOLE < value < LARGEST_WHOLE:
-        raise InputError(f"{key} must be a whole number of at most 18 digits, got {_shortened(value)}")
+        raise InputError(f"{key} must be a whole number below 2^63, got {_shortened(value)}")
     return value
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dream.commands.options import add_assignments, add_model, require_at_least, require_at_most
 from dream.console import Console, print_out
 from dream.errors import InputError
+from dream.fields import MOST_BLOCKS
 
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
     from dream.benchmark.decoding import SelectionTimes, StepSplit
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measures and prints; raises InputError for invalid settings."""
     require_at_least(args, 1, "width", "depth", "batch", "repeats", "threads")
-    require_at_most(args, 1_000, "depth")
+    require_at_most(args, MOST_BLOCKS, "depth")
     require_at_most(args, 100_000, "width", "batch", "repeats")
     if (args.threads or 0) > MOST_THREADS:
         raise InputError(f"--threads must be at most {MOST_THREADS:,}, got {args.threads}")

@@ -111,7 +111,7 @@ def plan_steps(settings: DecodeSettings, hidden: int) -> list[StepPlan]:
 
     A comparison planned after a step without tokens is made after the last step before it that reveals one.
     """
-    counts = settings.reveals(hidden)
+    counts = reveal_schedule(hidden, settings.reveal_steps, settings.coarse_steps)
     revealing = [step for step, count in enumerate(counts) if count]
     following = dict(zip(revealing, [*revealing[1:], settings.reveal_steps], strict=True))
     kept_after = _kept_after(settings)

@@ -10,7 +10,6 @@ from dream.decoding.denoising import DENOISING
 from dream.decoding.solvers import SOLVER_NAMES, SOLVERS, TIME_SHIFT, Sampling, last_time, solver_of
 from dream.errors import InputError, did_you_mean
 from dream.fields import as_dataclass
-from dream.masking import reveal_schedule
 
 Selection = Literal["none", "once", "every", "halving"]
 """How K candidates become one.
@@ -111,10 +110,6 @@ class DecodeSettings:
     def reveal_steps(self) -> int:
         """Steps among which the tokens are shared out; a repair takes the place of the last ones."""
         return self.steps - REPAIR_PASSES if self.repair else self.steps
-
-    def reveals(self, hidden: int) -> list[int]:
-        """Tokens that each of the `reveal_steps` reveals, of `hidden` ones."""
-        return reveal_schedule(hidden, self.reveal_steps, self.coarse_steps)
 
     @property
     def begun(self) -> int:

@@ -21,6 +21,8 @@ CLOSE = 0.25
 _FINE, _COARSE, _HIDDEN, _GLIMPSE = 64, 80, 128, 160
 _WIDE_WINDOW, _CLOSE_WINDOW = 1.6, 1.2
 """Half the width of the two glimpses, in radii of the object."""
+_RADIUS = 0.136
+"""A middling radius, as a fraction of the side."""
 _ROUGH_SIDE, _CLOSE_SIDE = 20, 32
 """Side lengths of the two glimpses in pixels."""
 
@@ -111,7 +113,7 @@ class WideNetwork(DrawingReader):
         share = where.exp().unflatten(2, (CELLS, CELLS))
         centre = torch.stack([share.sum(2) @ middles, share.sum(3) @ middles], 2)
         moves = self.rough(there)
-        radius = 0.136 * moves[..., 2:].tanh().exp()
+        radius = _RADIUS * moves[..., 2:].tanh().exp()
         return torch.cat([centre + 2 / CELLS * moves[..., :2].tanh(), radius], 2)
 
 
@@ -136,7 +138,7 @@ def _moved(places: Tensor, moves: Tensor) -> Tensor:
 
 def _scaled(places: Tensor) -> Tensor:
     """Places as numbers of about 1."""
-    return torch.cat([4 * places[..., :2] - 2, 2 * (places[..., 2:] / 0.136).log()], 2)
+    return torch.cat([4 * places[..., :2] - 2, 2 * (places[..., 2:] / _RADIUS).log()], 2)
 
 
 def _glimpses(pictures: Tensor, places: Tensor, reach: float, side: int) -> Tensor:
