@@ -107,10 +107,12 @@ def many_decodes(address: str, count: int) -> Iterator[int]:
     with Tab(address, "decode") as tab:
         tab.wait()
         for number in range(count):
+            before = tab.settings.get("in.decode.shown")
             tab.set("in.decode.seed", double_value=float(number + 1))
             tab.press("do.decode.go")
             tab.wait()
             assert not tab.errors, tab.errors
+            assert tab.settings.get("in.decode.shown") != before, "the page shows no new picture"
             yield number + 1
 
 
