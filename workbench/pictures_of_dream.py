@@ -1,6 +1,6 @@
-"""Pictures for the Home page: a decode with several candidates by the shipped model, and a drawing under masks.
+"""Pictures for the Home page: a decode and a choice by the models that ship, and a drawing under masks.
 
-The decode is cached on disk.
+What the models paint is cached on disk.
 """
 
 import os
@@ -8,6 +8,7 @@ import tempfile
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from dream.config import MaskingConfig, ObjectiveConfig
 from dream.decoding.paint import paint_iter
 from dream.decoding.pictures import hatching
 from dream.decoding.previews import STRIPES, previews
-from dream.decoding.selection import DEFAULT_SELECT_AT, parse_select_at
+from dream.decoding.selection import parse_select_at
 from dream.decoding.settings import DecodeSettings
 from dream.masking import num_masked, sample_orders
 from dream.model.pretrained import Pretrained
@@ -25,23 +26,26 @@ from workbench.masking.picture import drawing
 from workbench.masking.study import true_mean
 from workbench.work import Work
 
-PROMPT = "a red circle above a blue square on a white background"
-CANDIDATES, SEED = 4, 2
-"""At this seed the scores differ visibly, and the chosen candidate is not the first."""
+PROMPT, SEED = "a red circle above a blue square on a white background", 2
 SHOWN = 6
 """Number of moments of the decode that are shown."""
+CHOICE_PROMPT, CHOICE_SEED, CANDIDATES = "cat face, ink", 1, 3
+"""The choice that is shown: one cat becomes whole, the others tear at the ears, which shows when they are compared."""
+CHOICE_AT = "45%tokens"
 
 
 @dataclass(frozen=True)
 class ShownDecode:
-    """Pictures of a decode: the chosen candidate step by step, and all candidates when they were compared."""
+    """Pictures of a decode of PROMPT step by step, and of a choice among candidates for CHOICE_PROMPT."""
 
     decoded: np.ndarray
     """(F,) share of the tokens decoded in each frame."""
     frames: np.ndarray
-    """(F, 3, H, W) uint8: the chosen candidate; hidden cells are pale grey."""
+    """(F, 3, H, W) uint8: the decode; hidden cells are hatched."""
     candidates: np.ndarray
     """(K, 3, H, W) uint8: all candidates when they were compared."""
+    finished: np.ndarray
+    """(K, 3, H, W) uint8: what each of them becomes."""
     alignment: np.ndarray
     """(K,) cosine with the prompt when they were compared."""
     chosen: int
@@ -49,33 +53,50 @@ class ShownDecode:
     """Share of the tokens decoded when they were compared."""
 
 
-def paint_example(pretrained: Pretrained, work: Work[ShownDecode]) -> ShownDecode:
-    """Decodes PROMPT with CANDIDATES candidates; takes a second or two on a laptop."""
-    own = pretrained.config
-    point = parse_select_at(DEFAULT_SELECT_AT, own.image.num_tokens, own.decode.steps)
-    settings = DecodeSettings.of(
-        own.decode, candidates=CANDIDATES, selection="once", select_steps=(point.step,), seed=SEED
-    )
-    seen, compared = [], None
-    for record in paint_iter(pretrained, [PROMPT], settings):
-        pictures = previews(pretrained.image_tokenizer, own.image, record).cpu().numpy()
-        if compared is None and record.alignment is not None:
-            compared = (pictures, record.alignment.numpy(), int(record.kept.nonzero()[0, 0]))
-        seen.append((record.decoded_fraction, pictures))
-        work.tell(record.decoded_fraction, "painting with the demo model")
-    assert compared is not None
-    candidates, alignment, chosen = compared
+def paint_example(steps: Pretrained, choice: Pretrained, work: Work[ShownDecode]) -> ShownDecode:
+    """Decodes PROMPT with the model `steps`, and all candidates of CHOICE_PROMPT with `choice`; takes seconds."""
+    seen = _painted(steps, PROMPT, DecodeSettings.of(steps.config.decode, seed=SEED), work, 0)
     picked = np.linspace(0, len(seen) - 1, SHOWN + 1).round().astype(int)[1:]
-    frames = [seen[i][1][chosen if len(seen[i][1]) > 1 else 0] for i in picked]
+    own = DecodeSettings.of(choice.config.decode, seed=CHOICE_SEED, candidates=CANDIDATES, selection="none")
+    point = parse_select_at(CHOICE_AT, choice.config.image.num_tokens, own.steps)
+    race = _painted(choice, CHOICE_PROMPT, own, work, 0.5)
+    alignment = race[point.step - 1].alignment
     return ShownDecode(
-        np.array([seen[i][0] for i in picked]), np.stack(frames), candidates, alignment, chosen, point.decoded_fraction
+        np.array([seen[i].decoded for i in picked]),
+        np.stack([seen[i].pictures[0] for i in picked]),
+        race[point.step - 1].pictures,
+        race[-1].pictures,
+        alignment,
+        int(alignment.argmax()),
+        point.decoded_fraction,
     )
+
+
+class _Step(NamedTuple):
+    decoded: float
+    pictures: np.ndarray
+    """(R, 3, H, W) uint8."""
+    alignment: np.ndarray
+    """(R,)."""
+
+
+def _painted(
+    pretrained: Pretrained, prompt: str, settings: DecodeSettings, work: Work[ShownDecode], done: float
+) -> list[_Step]:
+    """Every step of a decode, which is the half of the work that comes after the share `done`."""
+    steps = []
+    for record in paint_iter(pretrained, [prompt], settings, scored="all"):
+        pictures = previews(pretrained.image_tokenizer, pretrained.config.image, record).cpu().numpy()
+        assert record.alignment is not None  # all steps are scored
+        steps.append(_Step(record.decoded_fraction, pictures, record.alignment.float().cpu().numpy()))
+        work.tell(done + record.decoded_fraction / 2, f"painting “{prompt}”")
+    return steps
 
 
 def kept_place(folder: Path) -> Path:
-    """File in `folder` for the decode by the shipped model; other weights have another file."""
-    about = (SHIPPED["demo"] / "model.safetensors").stat()
-    return folder / f"home-{about.st_mtime_ns:x}-{about.st_size:x}.npz"
+    """File in `folder` for what the shipped models paint; other weights have another file."""
+    abouts = [(folder / "model.safetensors").stat() for folder in SHIPPED.values()]
+    return folder / f"home-{'-'.join(f'{about.st_mtime_ns:x}-{about.st_size:x}' for about in abouts)}.npz"
 
 
 def save_shown(painted: ShownDecode, path: Path) -> None:

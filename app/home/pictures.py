@@ -1,4 +1,4 @@
-"""DREAM in three pictures, on the Home page; the demo model paints two of them once."""
+"""DREAM in three pictures, on the Home page; the models that ship paint two of them once."""
 
 from pathlib import Path
 from typing import Any
@@ -9,8 +9,8 @@ import streamlit as st
 from app.background import computed, is_running
 from app.figures import show_figure
 from app.keys import HOME
-from app.models import pretrained
 from dream.config import MaskingConfig, ObjectiveConfig
+from dream.pretrained import load_pretrained
 from workbench import pictures_of_dream as dream_shown
 from workbench.figures import home as figures
 from workbench.masking.study import Schedule, over_training
@@ -52,8 +52,8 @@ def three_pictures() -> None:
             columns[2],
             "3 · It chooses before it has finished",
             _show_choice,
-            "The model itself scores several unfinished candidates of one prompt (cosine of picture and "
-            "caption). Only the best one, framed, is finished, so the others cost little.",
+            f"The model itself scores unfinished candidates for “{dream_shown.CHOICE_PROMPT}” (cosine of picture and "
+            "caption). Only the best one, framed, goes on. Below: what each would have become.",
         ),
     ):
         with column.container(border=True, height="stretch"):
@@ -71,26 +71,21 @@ def _painted() -> ShownDecode | None:
     stored = _kept(str(path), path.stat().st_mtime_ns) if path.is_file() else None
     if stored is not None:
         return stored
-    model = pretrained("demo")
 
     def paint(running: Work[ShownDecode]) -> ShownDecode:
-        painted = dream_shown.paint_example(model, running)
+        painted = dream_shown.paint_example(load_pretrained("demo"), load_pretrained("emoji"), running)
         dream_shown.save_shown(painted, path)
         return painted
 
     return computed(
-        WORK,
-        str(path),
-        "Painting pictures 2 and 3",
-        paint,
-        cancelled="The demo model was stopped before it had painted pictures 2 and 3.",
+        WORK, str(path), "Painting pictures 2 and 3", paint, cancelled="Stopped before pictures 2 and 3 were painted."
     )
 
 
 def _placeholder() -> None:
     if is_running(WORK):
         with st.container(height=figures.HEIGHT, border=False):
-            st.markdown("The demo model is painting this ...")
+            st.markdown("The model that ships is painting this ...")
     else:
         st.markdown("Not painted yet.")
 

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from dream.config import MaskingConfig, ObjectiveConfig
+from dream.decoding.paint import paint_iter
 from dream.decoding.pictures import HATCH
+from dream.decoding.previews import previews
+from dream.decoding.selection import parse_select_at
+from dream.decoding.settings import DecodeSettings
 from dream.pretrained import load_pretrained
 from workbench import pictures_of_dream as shown
 from workbench.figures import home as figures
@@ -15,14 +19,35 @@ from workbench.work import Work
 
 @pytest.fixture(scope="module")
 def painted():
-    """The decode of the shipped model."""
-    return Work(lambda work: shown.paint_example(load_pretrained("demo"), work)).wait().result
+    """What the models that ship paint."""
+    demo, emoji = load_pretrained("demo"), load_pretrained("emoji")
+    return Work(lambda work: shown.paint_example(demo, emoji, work)).wait().result
 
 
-def test_the_best_scored_candidate_goes_on_and_is_finished(painted):
-    assert painted.candidates.shape == (shown.CANDIDATES, 3, 30, 30)
-    assert painted.chosen == painted.alignment.argmax() != 0
+def test_the_best_scored_candidate_is_framed_and_what_each_becomes_is_known(painted):
+    assert painted.candidates.shape == painted.finished.shape == (shown.CANDIDATES, 3, 48, 48)
+    assert painted.chosen == painted.alignment.argmax()
     assert 0.3 <= painted.compared_at < 0.5
+    hatched = [np.isin(each, HATCH).all(axis=1).mean() for each in (painted.candidates, painted.finished)]
+    assert hatched[0] > 0.4 and hatched[1] < 0.05
+
+
+def test_the_choice_that_is_shown_is_the_one_that_the_decode_makes(painted):
+    emoji = load_pretrained("emoji")
+    own, point = (
+        emoji.config,
+        parse_select_at(shown.CHOICE_AT, emoji.config.image.num_tokens, emoji.config.decode.steps),
+    )
+    settings = DecodeSettings.of(
+        own.decode, seed=shown.CHOICE_SEED, candidates=shown.CANDIDATES, selection="once", select_steps=(point.step,)
+    )
+    *_, last = paint_iter(emoji, [shown.CHOICE_PROMPT], settings)
+    assert last.candidate.tolist() == [painted.chosen]
+    alone = previews(emoji.image_tokenizer, own.image, last).numpy()[0].astype(int)
+    assert abs(alone - painted.finished[painted.chosen]).max() <= 1  # rounding among other rows
+
+
+def test_a_decode_is_shown_from_few_tokens_to_all(painted):
     assert painted.frames.shape == (shown.SHOWN, 3, 30, 30)
     assert painted.decoded[-1] == 1 and (np.diff(painted.decoded) > 0).all()
     hidden = np.isin(painted.frames, HATCH).all(axis=1).mean(axis=(1, 2))
@@ -59,7 +84,8 @@ def test_more_and_more_is_hidden():
 def test_the_figures_show_every_frame_and_frame_the_chosen_one(painted):
     steps, choice = figures.plot_steps(painted), figures.plot_choice(painted)
     assert len(steps.data) == shown.SHOWN and steps.layout.annotations[-1].text == "100%"
-    assert len(choice.data) == shown.CANDIDATES and len(choice.layout.shapes) == shown.CANDIDATES
-    assert [shape.line.width > 1 for shape in choice.layout.shapes].index(True) == painted.chosen
+    assert len(choice.data) == len(choice.layout.shapes) == 2 * shown.CANDIDATES
+    framed = [number for number, shape in enumerate(choice.layout.shapes) if shape.line.width > 1]
+    assert framed == [painted.chosen, shown.CANDIDATES + painted.chosen]
     assert "★" in choice.layout.annotations[painted.chosen].text
     assert f"{painted.alignment[0]:.3f}" in choice.data[0].name

@@ -93,25 +93,25 @@ def plot_steps(painted: ShownDecode, columns: int = 3) -> go.Figure:
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 
 
-def plot_choice(painted: ShownDecode, columns: int = 2) -> go.Figure:
-    """Shows the candidates when they were compared, with their scores; the chosen one has a frame."""
-    rows = -(-len(painted.candidates) // columns)
+def plot_choice(painted: ShownDecode) -> go.Figure:
+    """Shows the candidates when they were compared, with their scores, above what each becomes; the best is framed."""
+    count = len(painted.candidates)
     figure = make_subplots(
-        rows,
-        columns,
-        horizontal_spacing=0.06,
+        2,
+        count,
+        horizontal_spacing=0.03,
         vertical_spacing=0.14,
-        subplot_titles=[_score(painted, number) for number in range(len(painted.candidates))],
+        subplot_titles=[_score(painted, number) for number in range(count)] + ["becomes"] * count,
     )
-    style.themed(figure)
-    for number, pixels in enumerate(painted.candidates):
-        colour = palette.candidate_colour(number)
-        place = {"row": number // columns + 1, "col": number % columns + 1}
-        figure.layout.annotations[number].font = {"size": 13, "color": colour}
-        name = f"candidate {number + 1}, alignment {painted.alignment[number]:.3f}"
-        figure.add_trace(_picture(pixels, name), **place)
-        wins = number == painted.chosen
-        _frame(figure, pixels, place, color=colour if wins else HAIRLINE, width=4 if wins else 1)
+    style.themed(figure).update_annotations(font={"size": 12})
+    for row, pictures in enumerate((painted.candidates, painted.finished), 1):
+        for number, pixels in enumerate(pictures):
+            place = {"row": row, "col": number + 1}
+            what = f"cosine {painted.alignment[number]:.3f}" if row == 1 else "finished"
+            figure.add_trace(_picture(pixels, f"candidate {number + 1}, {what}"), **place)
+            wins = number == painted.chosen
+            colour = palette.candidate_colour(number) if wins else HAIRLINE
+            _frame(figure, pixels, place, color=colour, width=4 if wins else 1)
     _plain(figure)
     return figure.update_layout(height=HEIGHT, margin={"l": 8, "r": 8, "t": 26, "b": 8})
 

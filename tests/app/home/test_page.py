@@ -23,6 +23,7 @@ PAINTED = pictures_of_dream.ShownDecode(
     decoded=np.array([0.2, 1.0]),
     frames=np.zeros((2, 3, 8, 8), np.uint8),
     candidates=np.zeros((4, 3, 8, 8), np.uint8),
+    finished=np.zeros((4, 3, 8, 8), np.uint8),
     alignment=np.array([0.1, 0.3, 0.2, 0.25]),
     chosen=1,
     compared_at=0.32,
@@ -33,7 +34,7 @@ PAINTED = pictures_of_dream.ShownDecode(
 def folder(tmp_path, monkeypatch) -> Path:
     """An empty workspace, with a model that paints at once."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda steps, choice, work: PAINTED)
     return tmp_path
 
 
@@ -74,27 +75,29 @@ def test_shows_dream_in_three_pictures_and_names_the_commands(folder):
 
 def test_what_was_painted_is_kept_and_not_painted_again(folder, monkeypatch):
     opened()
-    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: pytest.fail("painted again"))
+    monkeypatch.setattr(
+        home_pictures.dream_shown, "paint_example", lambda steps, choice, work: pytest.fail("painted again")
+    )
     app = AppTest.from_file(MAIN, default_timeout=60).run()
     assert len(charts(app)) == 3 and "work.home.pictures" not in app.session_state
 
 
 def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatch):
-    waits = lambda model, work: [work.check() for _ in iter(int, 1)]  # noqa: E731
+    waits = lambda steps, choice, work: [work.check() for _ in iter(int, 1)]  # noqa: E731
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", waits)
     app = AppTest.from_file(MAIN, default_timeout=60).run()
-    assert "is painting this" in shown(app) and len(charts(app)) == 1
+    assert "painting this" in shown(app) and len(charts(app)) == 1
     app.button(key="do.cancel.home.pictures").click().run()
     app.session_state["work.home.pictures"].wait(30)
-    assert "was stopped before" in shown(app.run())
-    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda model, work: PAINTED)
+    assert "Stopped before" in shown(app.run())
+    monkeypatch.setattr(home_pictures.dream_shown, "paint_example", lambda steps, choice, work: PAINTED)
     app.button(key="do.home.pictures.again").click().run()
     app.session_state["work.home.pictures"].wait(30)
     assert len(charts(app.run())) == 3
 
 
 def test_a_failed_painting_is_one_sentence_and_can_be_tried_again(folder, monkeypatch):
-    def fails(model, work):
+    def fails(steps, choice, work):
         raise RunError("the model cannot paint")
 
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", fails)
