@@ -28,6 +28,9 @@ from dream.model.dream import Dream
 from dream.model.encoder import equal_groups
 from dream.model.joint import TextTower, pool_groups
 
+CANDIDATES, SELECT_SHARE = 5, 0.125
+"""The published choice: five candidates, compared after an eighth of the steps."""
+
 
 def decode_published(model: Dream, prompted: Prompted, settings: DecodeSettings) -> Decoded:
     """`decoding.decode` with selection `once` (or of one candidate), without the savings."""

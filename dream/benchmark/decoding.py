@@ -22,11 +22,9 @@ from dream.decoding.decode import decode, decode_iter
 from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import Prompted
 from dream.model.dream import Dream
-from dream.published import published_steps
+from dream.published import CANDIDATES, SELECT_SHARE, published_steps
 from dream.randomness import generator
 
-CANDIDATES, SELECT_SHARE = 5, 0.125
-"""The published choice: five candidates, compared after an eighth of the steps."""
 CAPTION_TOKENS = 16
 """Length of the random captions, including start and end; captions of CC12M have about 20, ours fewer."""
 Say = Callable[[str], None]

@@ -110,13 +110,14 @@ def run(args: argparse.Namespace) -> None:
 
 def _speed(args: argparse.Namespace, model: "Dream", settings: "DecodeSettings") -> dict[str, Any]:
     """Measures and prints a decode step, a choice and a training step, each beside the published algorithm's."""
+    from dream import published
     from dream.benchmark import decoding, training
 
     figures: dict[str, Any] = {"matmul": _matmul(model)}
     split = decoding.decode_split(model, settings)
     _print_split(split, figures["matmul"])
-    share = f"{decoding.SELECT_SHARE:.1%} of the steps"
-    print(f"decoding with {decoding.CANDIDATES} candidates, chosen at {share}")
+    share = f"{published.SELECT_SHARE:.1%} of the steps"
+    print(f"decoding with {published.CANDIDATES} candidates, chosen at {share}")
     selection = decoding.selection_times(model, settings, args.repeats, print)
     _print_selection(selection)
     figures |= {"decode_step": asdict(split), "selection": asdict(selection)}

@@ -2,12 +2,13 @@
 
 Every row of settings paints the same held-out captions with the same seeds. The judge counts what is right, and says
 how far the pictures are from the real ones of these captions. The row to paint with is the fastest one whose every
-number is within the interval of the first and slowest one's. Distilled heads are rows, too (`also`).
+number is within the interval of the first and slowest one's. Distilled heads are rows, too (`also`), and so is the
+published algorithm, without any of the savings of `dream.decoding` (`published`).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -27,10 +28,12 @@ from dream.evaluation.settings import HeldOutSettings, at_least
 from dream.evaluation.statistics import Estimate, Measure, rate, share
 from dream.model.pretrained import Pretrained
 from dream.pretrained import load_pretrained
+from dream.published import SELECT_SHARE
 from dream.randomness import seed_of
 
 SECONDS, DISTANCE, FASTER = "CPU seconds per picture", "Frechet distance", "times as fast as the slowest"
-
+PUBLISHED = "as published"
+"""Way of the row that the published algorithm paints."""
 
 WAYS = {
     "flow": ("heun", "dpm++", "euler+shift=1", "euler+shift=4", "euler+last=1", "euler+high=0.8", "euler+low=0.2"),
@@ -93,6 +96,10 @@ class FrontSettings(HeldOutSettings, task="front"):
     """Denoising steps of these ways; none: the three smallest of `sampling_steps`."""
     also: tuple[str, ...] = ()
     """Other models, such as distilled ones, each as it paints by itself, at each number of decoding steps."""
+    candidates: Annotated[int, at_least(1)] = 1
+    """Candidates per caption, of which one is chosen after an eighth of the steps, in every row."""
+    published: bool = False
+    """Whether the published algorithm paints the first row, in the most steps of both kinds."""
 
     def measure(
         self, pretrained: Pretrained, data: str = "shapes", seed: int = 0, progress: Progress = quiet
@@ -112,24 +119,36 @@ class FrontSettings(HeldOutSettings, task="front"):
         config = pretrained.config
         denoising = _falling(self.sampling_steps or DENOISING_STEPS[config.head.objective])
         rows = [
-            _Row(pretrained, decode_settings_of(config, seed, steps=steps, sampling_steps=each))
+            _Row(pretrained, self._settings(config, seed, steps=steps, sampling_steps=each))
             for steps in _falling(self.steps)
             for each in denoising
         ]
+        if self.published:
+            rows.insert(0, rows[0]._replace(way=PUBLISHED))
         if config.decode.steps in self.steps:
             for way in WAYS[config.head.objective] if self.ways is None else self.ways:
                 for each in _falling(self.way_steps or denoising[-3:]):
                     own = way_settings(config, way, each)
-                    rows.append(_Row(pretrained, decode_settings_of(config, seed, **own), way))
+                    rows.append(_Row(pretrained, self._settings(config, seed, **own), way))
         for path in self.also:
             other = load_pretrained(path)
             if other.config.image != config.image:
                 raise InputError(f"{path} paints pictures of another kind, so it does not belong to this front")
             for steps in _falling(self.steps):
-                rows.append(_Row(other, decode_settings_of(other.config, seed, steps=steps), model=Path(path).name))
+                rows.append(_Row(other, self._settings(other.config, seed, steps=steps), model=Path(path).name))
         for row in rows:
             row.settings.head(row.pretrained.config.head)  # refuses before anything is painted
         return rows
+
+    def _settings(self, config: DreamConfig, seed: int, **changes: Any) -> DecodeSettings:
+        """Settings of a row. Raises InputError if there are candidates, and no step after which to choose."""
+        plain = decode_settings_of(config, seed, **changes)
+        if self.candidates == 1:
+            return plain
+        if plain.steps == 1:
+            raise InputError("a choice among candidates needs at least two steps; leave 1 out of front.steps")
+        at = max(1, round(plain.steps * SELECT_SHARE))
+        return replace(plain, candidates=self.candidates, selection="once", select_steps=(at,))
 
 
 class _Row(NamedTuple):
@@ -201,10 +220,13 @@ def _inverse(seconds: Estimate, slowest: float) -> Estimate:
 def _painted(row: _Row, judge: PictureJudge, asked: Batch, progress: Progress) -> FrontPoint:
     """Paints all captions in batches, each timed, and has them judged."""
     pretrained, settings = row.pretrained, row.settings
+    published = row.way == PUBLISHED
     paint(pretrained, asked.captions[:2], settings)  # the first pass is slower than the others
     denoising = settings.head(pretrained.config.head).sampling_steps
     words = " ".join(filter(None, [f"{settings.steps} steps, {denoising} denoising steps", row.way, row.model]))
-    painted, times = painted_and_timed(pretrained, asked.captions, settings, lambda done, _: progress(done, words))
+    painted, times = painted_and_timed(
+        pretrained, asked.captions, settings, lambda done, _: progress(done, words), published=published
+    )
     pictures = to_uint8(painted)
     verdict = judge.verdict(pictures, asked.captions)
     flags = {**verdict.attributes, "everything": verdict.right}

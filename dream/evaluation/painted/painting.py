@@ -9,12 +9,13 @@ from torch import Tensor
 
 from dream.config import DreamConfig
 from dream.decoding.decode import collect
-from dream.decoding.paint import paint_iter
+from dream.decoding.paint import encode_prompts, paint_iter
 from dream.decoding.settings import DecodeSettings
 from dream.decoding.state import StepRecord
 from dream.evaluation.pieces import in_pieces, row_batches
 from dream.evaluation.progress import Progress, quiet
 from dream.model.pretrained import Pretrained
+from dream.published import decode_published
 
 ROWS = 128
 """Pictures painted at once."""
@@ -57,14 +58,28 @@ def paint_captions(
 
 
 def painted_and_timed(
-    pretrained: Pretrained, captions: Sequence[str], settings: DecodeSettings, progress: Progress = quiet
+    pretrained: Pretrained,
+    captions: Sequence[str],
+    settings: DecodeSettings,
+    progress: Progress = quiet,
+    *,
+    published: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """As `paint_captions`, and (batches, 2): the CPU seconds of each batch, whoever painted it, and its size."""
+    """As `paint_captions`, and (batches, 2): the CPU seconds of each batch, whoever painted it, and its size.
+
+    `published` paints them by the published algorithm (`dream.published`).
+    """
+
+    def tokens(rows: range) -> Tensor:
+        if not published:
+            return collect(batch_records(pretrained, captions, settings, rows, progress=progress)).tokens[:, 0]
+        progress(rows.start / len(captions), "")
+        prompted = encode_prompts(pretrained, [captions[row] for row in rows], settings, rows)
+        return decode_published(pretrained.model, prompted, settings).tokens[:, 0]
 
     def painted(rows: range) -> dict[str, Tensor]:
         begun = time.process_time()
-        collected = collect(batch_records(pretrained, captions, settings, rows, progress=progress))
-        pictures = pretrained.image_tokenizer.to_pixels(collected.tokens[:, 0]).cpu()
+        pictures = pretrained.image_tokenizer.to_pixels(tokens(rows)).cpu()
         return {
             "pictures": pictures,
             "times": torch.tensor([[time.process_time() - begun, len(rows)]], dtype=torch.float64),

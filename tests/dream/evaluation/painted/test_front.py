@@ -8,6 +8,7 @@ from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.painted.front import (
     FASTER,
+    PUBLISHED,
     WAYS,
     FrontPoint,
     FrontSettings,
@@ -85,6 +86,21 @@ def test_ways_and_other_models_are_rows_of_their_own(pretrained, tmp_path):
         row: [m.estimate.value for m in measures if m.name == "Frechet distance" and key(m) == row] for row in rows
     }
     assert by_row[rows[0]] == by_row[rows[2]], "equal weights paint equal pictures"
+
+
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_the_published_algorithm_paints_the_same_as_the_slowest_row(pretrained, candidates):
+    settings = FrontSettings(count=12, steps=(3,), sampling_steps=(2,), ways=(), candidates=candidates, published=True)
+    measures = settings.measure(pretrained)
+    published, own = ([m for m in measures if m.where.get("way") == way] for way in (PUBLISHED, None))
+    timed = {"CPU seconds per picture", FASTER}
+    assert [m.estimate for m in published if m.name not in timed] == [m.estimate for m in own if m.name not in timed]
+    assert next(m.estimate.value for m in published if m.name == FASTER) == 1
+
+
+def test_a_choice_needs_a_step_after_which_to_choose(pretrained):
+    with pytest.raises(InputError, match="at least two steps"):
+        FrontSettings(count=12, steps=(4, 1), sampling_steps=(2,), candidates=2).measure(pretrained)
 
 
 def key(measure):
