@@ -45,8 +45,7 @@ class Work(Generic[T]):
         self.started = time.monotonic()
         self.ended: float | None = None
         self._cancel = threading.Event()
-        self._function = function
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(function,), name=name, daemon=True)
         _alive.add(self)
         self._thread.start()
 
@@ -96,9 +95,9 @@ class Work(Generic[T]):
         self._thread.join(seconds)
         return self
 
-    def _run(self) -> None:
+    def _run(self, function: "Callable[[Work[T]], T]") -> None:
         try:
-            self.result = self._function(self)
+            self.result = function(self)
             self.share, state = 1.0, "done"
         except Cancelled:
             state = "cancelled"

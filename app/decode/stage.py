@@ -22,7 +22,7 @@ from workbench.reading import remark_html, stored_remark
 from workbench.store import StoredDecode
 from workbench.workspace import open_workspace
 
-PAINT, SHOWN = DECODE.name("paint"), DECODE.name("shown")
+PAINT, LOOK, SHOWN = DECODE.name("paint"), DECODE.name("look"), DECODE.name("shown")
 STAGE = DECODE.name("stage")
 """Key of the container of the picture."""
 LINKED_DECODE, LINKED_STEP = DECODE.input("shown"), DECODE.input("step")
@@ -113,18 +113,18 @@ def model_of(stored: StoredDecode) -> Pretrained:
 
 def _look_inside(stored: StoredDecode) -> None:
     """Computes what needs the model, once, in the background; says so if the model is missing."""
-    name = DECODE.name("look", stored.id)
-    if not is_started(name):
+    if not is_started(LOOK, stored.id):
         try:
             opened = model_of(stored)
         except InputError as error:
             st.info(f"Previews, attention and denoising paths are left out: {as_text(error)}.")
             return
-        start_work(name, lambda running: add_inspection(running, stored, opened))
+        start_work(LOOK, lambda running: add_inspection(running, stored, opened), stored.id)
     show_work(
-        name,
+        LOOK,
+        identity=stored.id,
         cancelled="Computing previews, attention and denoising paths was cancelled.",
-        again=lambda: forget_work(name),
+        again=lambda: forget_work(LOOK),
     )
 
 

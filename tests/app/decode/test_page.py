@@ -89,10 +89,21 @@ def test_a_prompt_becomes_a_stored_decode_that_is_looked_into(workspace):
     (found,) = list_stored(workspace)
     assert found.prompt == "a red circle" and found.about["settings"]["steps"] == 4
     assert found.about["seed"] == 7 and found.about["model"] == "runs/small"
-    app = done(app, f"decode.look.{found.id}")
+    app = done(app, "decode.look")
     assert (found.path / PLAYER).is_file() and "attention is the mean" in text(app)
     assert {button.label for button in app.get("download_button")} >= {"PNG", "GIF", "HTML", "JSON"}
     assert "a red circle" in text(app)
+
+
+def test_a_tab_keeps_nothing_of_the_decodes_that_it_showed_before(workspace):
+    def decoded(app: AppTest) -> set[str]:
+        app = done(app.button(key="do.decode.go").click().run())
+        app = done(app, "decode.look")
+        return {key for key in app.session_state._state.filtered_state if not key.startswith(("do.", "in."))}
+
+    app = page()
+    assert decoded(app) == decoded(app) == decoded(app)
+    assert len(list_stored(workspace)) == 3
 
 
 def test_another_model_brings_its_settings_and_leaves_what_was_typed(workspace):
@@ -145,7 +156,7 @@ def test_an_empty_prompt_is_refused_before_anything_starts(workspace):
 def test_a_fork_is_stored_beside_its_parent_and_compared_with_it(workspace):
     parent = stored(workspace)
     app = page(decode__shown=parent.id)
-    app = done(app, f"decode.look.{parent.id}")
+    app = done(app, "decode.look")
     app.selectbox(key="in.decode.fork.after").set_value(2)
     app.number_input(key="in.decode.fork.seed").set_value(11)
     app.text_input(key="in.decode.fork.prompt").set_value(PROMPTS[1])
@@ -167,7 +178,7 @@ def test_a_fork_is_stored_beside_its_parent_and_compared_with_it(workspace):
 
 def test_every_panel_shows(workspace):
     parent = stored(workspace)
-    app = done(page(decode__shown=parent.id), f"decode.look.{parent.id}")
+    app = done(page(decode__shown=parent.id), "decode.look")
     for panel, words in (("compare", "no other decode"), ("settings", ""), ("figures", "")):
         app.session_state["in.decode.panel"] = panel
         assert words in text(app.run())
