@@ -16,6 +16,7 @@ from app.text import as_text
 from dream.decoding.critic import critic_for
 from dream.decoding.selection import SelectPoint
 from dream.decoding.settings import DecodeSettings, Selection
+from dream.decoding.solvers import SOLVERS, solver_of
 from dream.errors import InputError
 from dream.model.pretrained import Pretrained
 from workbench.prompts import fitting_prompt
@@ -32,6 +33,8 @@ FITTED = TRAJECTORIES.name("fitted")
 """Session key: there once the number of steps was fitted to the model."""
 MODEL_OF_SETTINGS = TRAJECTORIES.name("model")
 """Session key: the model whose settings the controls were filled with."""
+OF_MODEL = TRAJECTORIES.name("of_model")
+"""Session key: names of settings that the taken ones leave to the model."""
 MOST = {"steps": 100_000, "guidance_scale": 20.0, "temperature": 5.0, "seed": LARGEST_SEED}
 """Upper bounds of the controls; steps are also bounded by the model's number of tokens."""
 SELECTIONS: dict[Selection, str] = {
@@ -132,6 +135,9 @@ def take_settings(settings: Mapping[str, Any], model: str = "", prompt: str = ""
     for name, most in MOST.items():
         if name in settings:
             state[_key(name)] = min(type(most)(settings[name]), most)
+    if settings:
+        state[OF_MODEL] = [name for name in ("sampling_steps", "solver") if settings.get(name) is None]
+        state.update({_key(name): settings[name] for name in ("sampling_steps", "solver") if settings.get(name)})
     if "steps" in settings:
         state.pop(FITTED, None)
     if 2 <= (count := int(settings.get("candidates", 0))) <= MOST_CANDIDATES:
@@ -196,6 +202,12 @@ def _defaults(model: str, opened: Pretrained) -> None:
     for name in ("steps", "guidance_scale", "temperature"):
         if changed or _key(name) not in state:
             state[_key(name)] = min(getattr(own, name), MOST[name])
+    head, of_model = opened.config.head, state.pop(OF_MODEL, ())
+    for name, value in (("sampling_steps", head.sampling_steps), ("solver", solver_of(head, None))):
+        if changed or name in of_model or _key(name) not in state:
+            state[_key(name)] = value
+    if state[_key("solver")] not in SOLVERS[head.objective]:
+        state[_key("solver")] = solver_of(head, None)
     state[MODEL_OF_SETTINGS] = model
     for name, value in (
         ("candidates", 8),
@@ -267,8 +279,11 @@ def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[
 def _sampling(opened: Pretrained, where: DeltaGenerator) -> tuple[NumberFields, dict[str, Any]]:
     """Draws the settings that every candidate is painted with; returns them by their names in DecodeSettings."""
     own, tokens, fields = opened.config.decode, opened.config.image.num_tokens, NumberFields()
+    head, solvers = opened.config.head, SOLVERS[opened.config.head.objective]
     about = {
         "steps": f"Decoding steps per picture, at most one for each of its {tokens} tokens.",
+        "sampling_steps": "Diffusion steps that turn noise into one token.",
+        "solver": "Method that takes the denoising steps. All but ddpm add no noise on the way.",
         "guidance_scale": "Strength of classifier-free guidance; 1 turns it off.",
         "temperature": "Factor on the noise of the diffusion head; more makes candidates differ more.",
         "seed": "The same seed and settings paint the same candidates.",
@@ -278,8 +293,14 @@ def _sampling(opened: Pretrained, where: DeltaGenerator) -> tuple[NumberFields, 
         return {"key": _key(name), "bind": LINKED, "width": width, "help": about[name], **options}
 
     guidance, heat = told("guidance_scale", 140, step=0.5), told("temperature", 130, step=0.1)
+    denoising = told("sampling_steps", 150, value=head.sampling_steps)
+    steps = fields.whole(where, "Steps", 2, tokens, **told("steps", 110, value=min(own.steps, tokens)))
+    sampling_steps = fields.whole(where, "Denoising steps", 1, head.train_steps, **denoising)
+    solver = where.selectbox("Solver", list(solvers), **told("solver", 110))
     return fields, {
-        "steps": fields.whole(where, "Steps", 2, tokens, **told("steps", 110, value=min(own.steps, tokens))),
+        "steps": steps,
+        "sampling_steps": None if sampling_steps == head.sampling_steps else sampling_steps,
+        "solver": None if solver == solvers[0] else solver,
         "guidance_scale": fields.real(
             where, "Guidance scale", 1.0, MOST["guidance_scale"], value=own.guidance_scale, **guidance
         ),

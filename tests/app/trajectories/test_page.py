@@ -123,6 +123,25 @@ def test_every_step_and_halving_are_painted_and_explained_too(app):
     assert {s.about["settings"]["selection"] for s in stored()} == {"every", "halving"}
 
 
+def test_solver_and_denoising_steps_are_painted_with_and_stored(app):
+    app.selectbox(key=IN + "solver").set_value("heun")
+    app.number_input(key=IN + "sampling_steps").set_value(3).run()
+    text(painted(app))
+    settings = stored()[0].about["settings"]
+    assert (settings["solver"], settings["sampling_steps"]) == ("heun", 3)
+    app.button(key=DO + "example.0").click().run()
+    text(ended(app, "race"))
+    settings = stored()[0].about["settings"]
+    assert (settings["solver"], settings["sampling_steps"]) == (None, None), "an example paints as its model does"
+
+
+def test_a_solver_of_another_kind_of_head_gives_way_to_the_models_own(app):
+    given = {"trajectories.visited": True, IN + "model": "demo", IN + "prompt": PROMPT, IN + "solver": "ddpm"}
+    app = page_of("trajectories", **given).run()
+    assert "Nothing is painted yet" in text(app)
+    assert app.selectbox(key=IN + "solver").value == "euler"
+
+
 def test_an_example_fills_the_controls_and_paints_at_once(app):
     app.button(key=DO + "example.0").click().run()
     text(ended(app, "race"))
