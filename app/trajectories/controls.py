@@ -293,20 +293,20 @@ def _sampling(opened: Pretrained, where: DeltaGenerator) -> tuple[NumberFields, 
         return {"key": _key(name), "bind": LINKED, "width": width, "help": about[name], **options}
 
     guidance, heat = told("guidance_scale", 140, step=0.5), told("temperature", 130, step=0.1)
-    denoising = told("sampling_steps", 150, value=head.sampling_steps)
-    steps = fields.whole(where, "Steps", 2, tokens, **told("steps", 110, value=min(own.steps, tokens)))
-    sampling_steps = fields.whole(where, "Denoising steps", 1, head.train_steps, **denoising)
-    solver = where.selectbox("Solver", list(solvers), **told("solver", 110))
-    return fields, {
-        "steps": steps,
-        "sampling_steps": None if sampling_steps == head.sampling_steps else sampling_steps,
-        "solver": None if solver == solvers[0] else solver,
+    settings: dict[str, Any] = {
+        "steps": fields.whole(where, "Steps", 2, tokens, **told("steps", 110, value=min(own.steps, tokens))),
         "guidance_scale": fields.real(
             where, "Guidance scale", 1.0, MOST["guidance_scale"], value=own.guidance_scale, **guidance
         ),
         "temperature": fields.real(where, "Temperature", 0.0, MOST["temperature"], value=own.temperature, **heat),
         "seed": fields.whole(where, "Seed", 0, LARGEST_SEED, **told("seed", 130)),
     }
+    denoising = told("sampling_steps", 150, value=head.sampling_steps)
+    sampling_steps = fields.whole(where, "Denoising steps", 1, head.train_steps, **denoising)
+    solver = where.selectbox("Solver", list(solvers), **told("solver", 110))
+    settings["sampling_steps"] = None if sampling_steps == head.sampling_steps else sampling_steps
+    settings["solver"] = None if solver == solvers[0] else solver
+    return fields, settings
 
 
 def _amount(suffix: str, unit: str, steps: int) -> int:

@@ -37,7 +37,7 @@ EXAMPLES = (
     Example(
         "A choice that matters",
         "Two of eight crabs come out right, those with claws that can be told. The score sees it in what is painted of "
-        "them when a third of the tokens are decoded, and one of the two goes on.",
+        "them when less than half of the tokens are decoded, and one of the two goes on.",
         "crab, glossy",
         {**_EMOJI, "seed": 1},
         "emoji",
