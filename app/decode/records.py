@@ -7,9 +7,10 @@ from app.failures import guarded
 from app.keys import DECODE, TILES
 from app.links import LINKED, link, linked
 from app.reveal import bring_into_view
+from app.stored import show_damaged, show_thumbnail
 from app.text import as_text
 from dream.errors import InputError
-from workbench.store import StoredDecode, count_damaged, delete_stored, list_stored, open_stored
+from workbench.store import StoredDecode, delete_stored, list_stored, open_stored
 from workbench.workspace import open_workspace
 
 QUERY, MORE = DECODE.input("query"), DECODE.name("records_shown")
@@ -44,7 +45,6 @@ def shown_decode() -> StoredDecode | None:
 
 def show_records() -> None:
     """Draws the list, newest first."""
-    here = open_workspace()
     title, search = st.columns([2, 1], vertical_alignment="bottom")
     title.subheader("Stored decodes", anchor=False)
     query = search.text_input(
@@ -55,7 +55,7 @@ def show_records() -> None:
         label_visibility="collapsed",
         help="All words must occur in the prompt, the model or the settings.",
     )
-    matches, damaged = list_stored(here, query=query), count_damaged(here)
+    matches = list_stored(open_workspace(), query=query)
     if not matches:
         st.caption(
             f"No stored decode matches '{as_text(query)}'."
@@ -70,8 +70,7 @@ def show_records() -> None:
     if count < len(matches):
         key = DECODE.action("more")
         st.button(f"Show more ({len(matches) - count} left)", key=key, on_click=_more, help="Shows older decodes.")
-    if damaged:
-        st.caption(f"{damaged} damaged folder(s) in {as_text(here.shown(here.decodes))} are left out.")
+    show_damaged()
 
 
 def _more() -> None:
@@ -79,8 +78,7 @@ def _more() -> None:
 
 
 def _card(stored: StoredDecode) -> None:
-    if stored.thumbnail is not None:
-        st.image(str(stored.thumbnail), alt=f"Decode of: {stored.prompt}", width=144)
+    show_thumbnail(stored, st.container(), 144, f"Decode of: {stored.prompt}")
     st.markdown(as_text(stored.prompt if len(stored.prompt) <= 120 else f"{stored.prompt[:120]}…"))
     facts = [f"seed {stored.about.get('seed')}", str(stored.about.get("model", "")), stored.when]
     if stored.kind == "trajectories":

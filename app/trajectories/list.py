@@ -4,12 +4,16 @@ import streamlit as st
 
 from app.keys import TRAJECTORIES
 from app.links import LINKED
+from app.stored import show_damaged, show_thumbnail
 from app.text import as_text
 from app.trajectories.many import STUDIED
 from app.trajectories.shown import SHOWN, delete_choice
+from dream.decoding.settings import DecodeSettings
+from dream.errors import InputError
 from workbench.store import StoredDecode, list_stored
 from workbench.trajectories.kept import has_finished, prompts_of
 from workbench.trajectories.race import KIND
+from workbench.trajectories.shown import settings_words
 from workbench.workspace import open_workspace
 
 VIEW, QUERY, MOST_SHOWN = (TRAJECTORIES.input(name) for name in ("view", "query", "most"))
@@ -27,6 +31,7 @@ def render_list() -> None:
         help="All words must occur in the prompt, the model or the settings.",
     )
     matches = list_stored(open_workspace(), KIND, query)
+    show_damaged()
     if not matches:
         st.info("Nothing stored matches." if query.strip() else "Nothing is stored yet: paint something first.")
         return
@@ -43,17 +48,14 @@ def _more() -> None:
 
 
 def _row(stored: StoredDecode) -> None:
-    settings, many = stored.about.get("settings", {}), prompts_of(stored) > 1
+    many = prompts_of(stored) > 1
     with st.container(border=True):
         picture, text, buttons = st.columns([1, 6, 2], vertical_alignment="center")
-        if stored.thumbnail:
-            picture.image(str(stored.thumbnail), width=72, alt=f"Painted for: {stored.prompt}")
+        show_thumbnail(stored, picture, 72, f"Painted for: {stored.prompt}")
         text.markdown(f"**{as_text(stored.prompt)}**")
-        text.caption(
-            f"{stored.when} · {as_text(stored.about.get('model'))} · {settings.get('candidates')} candidates"
-            f"{', all finished' if has_finished(stored) else ''} · {settings.get('steps')} steps · "
-            f"seed {stored.about.get('seed')}"
-        )
+        finished = ["all finished"] if has_finished(stored) else []
+        facts = [stored.when, str(stored.about.get("model")), *_settings(stored), *finished]
+        text.caption(as_text(" · ".join(facts)))
         with buttons.container(horizontal=True, horizontal_alignment="right"):
             st.button(
                 "Open",
@@ -70,6 +72,13 @@ def _row(stored: StoredDecode) -> None:
                     args=(stored.id,),
                     help="Cannot be undone.",
                 )
+
+
+def _settings(stored: StoredDecode) -> list[str]:
+    try:
+        return settings_words(DecodeSettings.from_dict(stored.about.get("settings", {})))
+    except InputError:
+        return ["its settings are damaged"]
 
 
 def _open(id: str, many: bool) -> None:

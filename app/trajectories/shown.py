@@ -23,7 +23,7 @@ from workbench.store import StoredDecode, delete_stored, open_stored
 from workbench.trajectories.kept import FILE, has_finished, what_if
 from workbench.trajectories.prompts import example_of
 from workbench.trajectories.race import Race, open_race
-from workbench.trajectories.shown import all_finished, as_it_went, verdict
+from workbench.trajectories.shown import all_finished, as_it_went, settings_words, verdict
 from workbench.workspace import open_workspace
 
 FINISH = TRAJECTORIES.name("finish")
@@ -78,12 +78,8 @@ def _race(path: str, id: str) -> Race:
 
 
 def _settings_line(stored: StoredDecode) -> str:
-    s = DecodeSettings.from_dict(stored.about["settings"])
-    by = "" if s.score == "cosine" else f" by {s.score}"
-    return (
-        f"{stored.about['model']} · {s.candidates} candidates, {s.selection}{by} · {s.steps} steps · "
-        f"guidance {s.guidance_scale:g} · temperature {s.temperature:g} · seed {s.seed} · {stored.when}"
-    )
+    settings = DecodeSettings.from_dict(stored.about["settings"])
+    return " · ".join([stored.about["model"], *settings_words(settings), stored.when])
 
 
 @st.fragment

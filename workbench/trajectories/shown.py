@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dream.decoding.settings import DecodeSettings
 from workbench.palette import BORDER, candidate_colour
 from workbench.pictures import png_url
 from workbench.trajectories.finished import Finished, Opinion, opinions
@@ -29,6 +30,15 @@ def as_it_went(race: Race, final: Opinion | None = None) -> dict[str, Any]:
     if final is not None:
         right[race.chosen] = final.well_formed
     return race_data(race, candidates_title(race), right)
+
+
+def settings_words(settings: DecodeSettings) -> list[str]:
+    """What a race was painted with; what the model decides by itself is left out."""
+    s, by = settings, "" if settings.score == "cosine" else f" by {settings.score.replace('+', ' + ')}"
+    denoising = " ".join(filter(None, [s.solver, f"in {s.sampling_steps} denoising steps" if s.sampling_steps else ""]))
+    words = [f"{s.candidates} candidates, {s.selection}{by}", f"{s.steps} steps", denoising]
+    words += [f"guidance {s.guidance_scale:g}", f"temperature {s.temperature:g}", f"seed {s.seed}"]
+    return [word for word in words if word]
 
 
 def candidates_title(race: Race) -> str:

@@ -129,6 +129,7 @@ def test_solver_and_denoising_steps_are_painted_with_and_stored(app):
     text(painted(app))
     settings = stored()[0].about["settings"]
     assert (settings["solver"], settings["sampling_steps"]) == ("heun", 3)
+    assert "heun in 3 denoising steps" in text(app)
     app.button(key=DO + "example.0").click().run()
     text(ended(app, "race"))
     settings = stored()[0].about["settings"]
@@ -158,6 +159,19 @@ def test_what_another_page_hands_over_is_taken(app):
     shown = text(app.run())
     assert app.text_input(key=IN + "prompt").value == "a cat"
     assert app.session_state["trajectories.shown"] == id and "3 candidates, once" in shown
+
+
+def test_damaged_ones_are_counted_and_a_damaged_small_picture_hides_none(app):
+    painted(app)
+    app.number_input(key=IN + "seed").set_value(5)
+    painted(app)
+    one, other = stored()
+    (one.path / "about.json").write_text("[1,2")
+    other.thumbnail.write_bytes(b"not a png")
+    app.segmented_control(key=IN + "view").set_value("stored").run()
+    shown = text(app)
+    assert "1 damaged folder" in shown and "small picture is damaged" in shown and not app.error
+    assert app.button(key=f"{DO}open.{other.id}")
 
 
 def test_a_stored_one_is_searched_opened_and_deleted(app):
