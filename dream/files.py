@@ -6,7 +6,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dream.errors import InputError, RunError
@@ -111,12 +111,29 @@ def locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
         lock.release()
 
 
-def age_of(path: Path) -> float:
-    """Seconds since a file or folder was changed; of a time in the future, before a clock was put back, those until it.
+def disk_time(folder: Path) -> float:
+    """The time by the clock of the folder's disk, which all machines share; this machine's if it cannot be written."""
+    probe = folder / f".clock-{secrets.token_hex(8)}{WRITING}"
+    try:
+        descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except OSError:
+        return time.time()
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            probe.unlink()
 
-    Raises OSError if it is gone.
+
+def is_abandoned(path: Path, seconds: float = ABANDONED_SECONDS) -> bool:
+    """Whether a file or folder was last changed so many seconds ago, or will be, before a clock was put back.
+
+    By this machine's clock and by that of the disk: either may be wrong, and somebody at work on it. Raises OSError
+    if it is gone.
     """
-    return abs(time.time() - path.lstat().st_mtime)
+    changed = path.lstat().st_mtime
+    return abs(time.time() - changed) >= seconds and abs(disk_time(path.parent) - changed) >= seconds
 
 
 def remove_folder(folder: Path, patience: float = 5.0) -> None:
@@ -139,7 +156,7 @@ def remove_leftovers(folder: Path, older_than: float = 0.0) -> None:
     """
     for path in folder.glob(f".*{WRITING}"):
         try:
-            if age_of(path) < older_than:
+            if older_than and not is_abandoned(path, older_than):
                 continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

@@ -19,7 +19,7 @@ from typing import Any, Literal, cast, get_args
 from PIL import Image
 
 from dream.errors import InputError
-from dream.files import ABANDONED_SECONDS, age_of, check_writable
+from dream.files import check_writable, is_abandoned
 from dream.json_text import as_record, format_json, read_printable
 from dream.plain_text import require_text
 from workbench.workspace import Workspace
@@ -233,7 +233,7 @@ def _sweep(folder: Path) -> None:
     """Removes folders that killed processes left half-written."""
     for hidden in folder.glob(f"{HIDDEN}*"):
         try:
-            old = age_of(hidden) > ABANDONED_SECONDS
+            old = is_abandoned(hidden)
         except OSError:
             continue  # another tab has finished it meanwhile
         if old and hidden.is_dir():

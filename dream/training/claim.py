@@ -29,7 +29,7 @@ from types import TracebackType
 
 from dream.console import duration
 from dream.errors import InputError, RunError
-from dream.files import WRITING, check_writable
+from dream.files import WRITING, check_writable, disk_time
 from dream.json_text import parse_json
 from dream.training.processes import ProcessTable, is_alive, own_table, process_start
 
@@ -83,7 +83,7 @@ def find_holder(folder: Path, exact: bool = False) -> Holder | None:
     """
     if not claims_in(folder):
         return None
-    now = _disk_time(folder) if exact else time.time()
+    now = disk_time(folder) if exact else time.time()
     return _live(claims_in(folder), now)
 
 
@@ -202,7 +202,7 @@ def take_claim(folder: Path) -> Claim:
 
 def _try_to_claim(folder: Path, created: Sequence[Path]) -> Claim | None:
     """One attempt; None if another process was faster. Raises InputError if the folder is held."""
-    now = _disk_time(folder)  # first: having written there, an NFS client no longer trusts its cached listing
+    now = disk_time(folder)  # first: having written there, an NFS client no longer trusts its cached listing
     before = claims_in(folder)
     check_not_held(folder, _live(before, now))
     path, token = folder / f"{_PREFIX}{_number(before[-1].name) + 1 if before else 1}.json", secrets.token_hex(8)
@@ -221,7 +221,7 @@ def _try_to_claim(folder: Path, created: Sequence[Path]) -> Claim | None:
     if unjudged:  # a claim came and went between the look and the creation, so that numbers began again
         path.unlink(missing_ok=True)
         return None
-    for stale in (*before, *folder.glob(f"{_PREFIX}clock-*")):
+    for stale in before:
         with suppress(OSError):
             stale.unlink(missing_ok=True)
     return Claim(path, token, replaced, created)
@@ -266,21 +266,6 @@ def _content(token: str) -> bytes:
 def _number(name: str) -> int:
     match = _NAME.fullmatch(name)
     return int(match.group(1)) if match else 0
-
-
-def _disk_time(folder: Path) -> float:
-    """The time by the clock of the folder's disk, which all machines share; this machine's if it cannot be written."""
-    probe = folder / f"{_PREFIX}clock-{secrets.token_hex(8)}"
-    try:
-        descriptor = os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-    except OSError:
-        return time.time()
-    try:
-        return os.fstat(descriptor).st_mtime
-    finally:
-        os.close(descriptor)
-        with suppress(OSError):
-            probe.unlink()
 
 
 def _make_folders(folder: Path) -> list[Path]:

@@ -39,6 +39,7 @@ def claimed(fabric: Fabric, request: TrainRequest) -> Iterator[tuple[TrainingSta
                 Console(True).say(f"{request.out} was claimed {holder.words}, which is silent: taking over")
             if not claim.replaced:  # perhaps a training of a version that made no claims
                 check_not_held(request.out, training_by_heartbeat(request.out))
+            checkpoint.remove_unfinished(request.out)  # here, since a training that had ended begins no more
             return find_start(request)
 
         yield launch(fabric, begin), claims[0] if claims else None

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from dream.errors import InputError
+from dream.files import WRITING
 from dream.overrides import override
 from dream.training import run_log
 from dream.training.checkpoint import checkpoint_folder, list_checkpoints, read_state
@@ -148,6 +149,14 @@ def test_a_finished_run_says_how_to_go_on(tmp_path):
     run_training(tmp_path / "run", small_config(steps=2))
     with pytest.raises(InputError, match="finished at step 2.*--minutes"):
         run_training(tmp_path / "run", resume=True)
+
+
+def test_what_was_half_written_when_a_training_had_ended_is_swept_at_the_next_start(tmp_path):
+    run_training(tmp_path / "run", small_config(steps=2))
+    left = tmp_path / "run" / f".heartbeat.json.bd35da34{WRITING}"
+    left.write_text("half")
+    assert run_training(tmp_path / "run", resume=True, auto=True).step == 2
+    assert not left.exists()
 
 
 def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
