@@ -12,6 +12,7 @@ from dream.commands.options import add_assignments, add_model, require_at_least,
 from dream.console import Console, print_out
 from dream.errors import InputError
 from dream.fields import MOST_BLOCKS
+from dream.files import replace_text
 
 if TYPE_CHECKING:  # `dream bench --help` answers without torch
     from dream.benchmark.decoding import SelectionTimes, StepSplit
@@ -72,6 +73,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--threads must be at most {MOST_THREADS:,}, got {args.threads}")
     if args.width % 64:
         raise InputError(f"--width must be a multiple of 64, got {args.width}")
+    if not args.front and (args.assignments or args.also or args.data):
+        raise InputError("--set, --also and --data are of --front: add it")
     if args.json and not args.json.parent.is_dir():
         raise InputError(f"--json {args.json}: the folder {args.json.parent} does not exist")
     if args.reading:
@@ -216,13 +219,16 @@ def _front(args: argparse.Namespace) -> None:
         words = " ".join(measure.where[name] for name in ("way", "model") if measure.where.get(name))
         rows.setdefault((measure.where["steps"], measure.where["sampling_steps"], words), []).append(measure)
     for (steps, sampling_steps, way), own in rows.items():
-        found = {each.name: each.estimate.value for each in own}
-        words = ", ".join(f"{name} {value:.3f}" for name, value in found.items() if name != FASTER)
+        found = {each.name: each.estimate for each in own}
+        words = ", ".join(f"{name} {estimate}" for name, estimate in found.items() if name != FASTER)
         chosen = "  <- paint with these" * any(each.where.get("chosen", False) for each in own)
-        how = f" {way}" if way else ""
-        print(f"{steps:3} steps, {sampling_steps:3} denoising{how}: {found[FASTER]:5.2f} x as fast; {words}{chosen}")
+        best = f" best of {settings.candidates}" if settings.candidates > 1 else ""
+        how = (f" {way}" if way else "") + best
+        faster = found[FASTER].value
+        print(f"{steps:3} steps, {sampling_steps:3} denoising{how}: {faster:5.2f} x as fast; {words}{chosen}")
     if args.json:
-        args.json.write_text(json.dumps([asdict(measure) for measure in measures], indent=1) + "\n")
+        trees = [measure.to_dict() for measure in measures]
+        replace_text(args.json, json.dumps(trees, indent=1, allow_nan=False) + "\n")
         print_out(f"wrote {args.json}")
 
 

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -213,8 +214,23 @@ def test_the_front_of_a_model_says_which_settings_to_paint_with(tmp_path, monkey
     lines = [line for line in capsys.readouterr().out.splitlines() if "denoising" in line]
     assert [line.split(":")[0].split() for line in lines] == [["3", "steps,", each, "denoising"] for each in "21"]
     assert sum("paint with these" in line for line in lines) == 1
-    stored = json.loads(target.read_text())
+    assert all(re.search(r"right [01]\.\d+ \[[01]\.", line) for line in lines), "shares have intervals"
+    stored = json.loads(target.read_text(), parse_constant=pytest.fail)
     assert {row["where"]["sampling_steps"] for row in stored} == {1, 2}
+
+
+def test_rows_of_a_front_that_choose_say_among_how_many(monkeypatch, capsys):
+    small = partial(front.FrontSettings, count=12, steps=(3,), sampling_steps=(1,), candidates=2, published=True)
+    monkeypatch.setattr(front, "FrontSettings", small)
+    assert main(["bench", "--front", "--model", "demo"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "denoising" in line]
+    assert "as published best of 2" in lines[0] and "denoising best of 2" in lines[1]
+
+
+@pytest.mark.parametrize("words", [["--set", "front.count=12"], ["--also", "demo"], ["--data", "shapes"]])
+def test_what_belongs_to_the_front_is_refused_without_it(words, capsys):
+    assert main(["bench", "--model", "demo", *words]) == 2
+    assert "are of --front" in capsys.readouterr().err
 
 
 def test_growth_is_measured_on_every_axis(tmp_path, monkeypatch, capsys):

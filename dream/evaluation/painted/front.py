@@ -90,8 +90,8 @@ class FrontSettings(HeldOutSettings, task="front"):
     sampling_steps: Annotated[tuple[int, ...] | None, at_least(1)] = None
     """Denoising steps per token to try, each with each number of decoding steps; none: those of the kind of head."""
     ways: tuple[str, ...] | None = None
-    """Other ways of denoising to try, at the model's own decoding steps if they are among `steps`: a solver, then
-    +steps=, +coarse=, +last=, +low=, +high=, +shift= or +start= with a number; none: those of the kind of head."""
+    """Other ways of denoising to try, at the model's own decoding steps: a solver, then +steps=, +coarse=, +last=,
+    +low=, +high=, +shift= or +start= with a number; none: those of the kind of head, if `steps` has the model's own."""
     way_steps: Annotated[tuple[int, ...] | None, at_least(1)] = None
     """Denoising steps of these ways; none: the three smallest of `sampling_steps`."""
     also: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class FrontSettings(HeldOutSettings, task="front"):
         for number, row in enumerate(rows):
             span = within(progress, number / len(rows), (number + 1) / len(rows))
             points.append(_painted(row, judge, asked, span))
-        return front_measures(points, {"data": data})
+        return front_measures(points, {"data": data} | ({"candidates": self.candidates} if self.candidates > 1 else {}))
 
     def _rows(self, pretrained: Pretrained, seed: int) -> "list[_Row]":
         """All rows, the slowest first."""
@@ -125,7 +125,7 @@ class FrontSettings(HeldOutSettings, task="front"):
         ]
         if self.published:
             rows.insert(0, rows[0]._replace(way=PUBLISHED))
-        if config.decode.steps in self.steps:
+        if self.ways is not None or config.decode.steps in self.steps:
             for way in WAYS[config.head.objective] if self.ways is None else self.ways:
                 for each in _falling(self.way_steps or denoising[-3:]):
                     own = way_settings(config, way, each)

@@ -98,6 +98,14 @@ def test_the_published_algorithm_paints_the_same_as_the_slowest_row(pretrained, 
     assert next(m.estimate.value for m in published if m.name == FASTER) == 1
 
 
+def test_ways_that_are_asked_for_are_tried_whatever_the_steps_are(pretrained):
+    assert pretrained.config.decode.steps != 2
+    asked = FrontSettings(count=12, steps=(2,), sampling_steps=(1,), ways=("heun",))
+    assert {m.where.get("way") for m in asked.measure(pretrained)} == {None, "heun"}
+    with pytest.raises(InputError, match="ddim"):
+        FrontSettings(count=12, steps=(2,), sampling_steps=(1,), ways=("ddim",)).measure(pretrained)
+
+
 def test_a_choice_needs_a_step_after_which_to_choose(pretrained):
     with pytest.raises(InputError, match="at least two steps"):
         FrontSettings(count=12, steps=(4, 1), sampling_steps=(2,), candidates=2).measure(pretrained)
