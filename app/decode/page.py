@@ -1,10 +1,12 @@
 """The Decode page: a prompt painted step by step, then everything that happened inside, on one slider."""
 
+from typing import Any
+
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.background import is_running
-from app.decode.controls import DecodeChoice, form_values, put, show_decode_form
+from app.decode.controls import DecodeChoice, form_values, own_values, put, show_decode_form
 from app.decode.fork import fork_at
 from app.decode.panels import PANEL, PANELS_BOX, show_panel
 from app.decode.recall import show_recall
@@ -23,11 +25,14 @@ from app.decode.start import show_start
 from app.failures import guarded
 from app.handing_over import handed
 from app.keys import DECODE, FORM
+from app.models import state_of
 from app.reveal import bring_into_view, reveal_asked
 from dream.decoding.settings import DecodeSettings
+from dream.errors import InputError
 from dream.pretrained import SHIPPED
 from workbench.decode.request import check_decode_request, single
 from workbench.store import StoredDecode
+from workbench.workspace import open_workspace
 
 FORM_WIDTH = 300  # pixels; the stage takes the rest, and goes below the form on a narrow page
 AT_ONCE = DECODE.name("at_once")  # session key: whether this run paints what is in the form without a click
@@ -71,12 +76,20 @@ def _take_handed() -> None:
     """Takes what another page handed over."""
     values = handed("decode")
     if settings := values.get("settings"):
-        put(form_values(single(DecodeSettings.from_dict(settings)), {}))
+        put(form_values(single(DecodeSettings.from_dict(settings)), _own(values.get("model", ""))))
     put({name: values[name] for name in ("model", "prompt") if values.get(name)})
     if values.get("stored"):
         show_instead(values["stored"])
     if values.get("paint"):
         st.session_state[AT_ONCE] = True
+
+
+def _own(model: str) -> dict[str, Any]:
+    """Own settings of a model; none if it cannot be opened, which the form says."""
+    try:
+        return own_values(state_of(open_workspace().model(model)).config) if model else {}
+    except InputError:
+        return {}
 
 
 def _decode(chosen: DecodeChoice, shown: StoredDecode | None, where: DeltaGenerator, at_once: bool) -> None:

@@ -254,7 +254,7 @@ def _race_settings(opened: Pretrained, one: bool) -> tuple[DecodeSettings, list[
             key=_key("score"),
             bind=LINKED,
             width=270,
-            help="What unfinished pictures are compared by. A critic has to be trained: dream critic train.",
+            help="What unfinished pictures are compared by. emoji has a critic; other models: dream critic train.",
         )
         unit = st.selectbox(
             "Selection point in",
@@ -283,7 +283,7 @@ def _sampling(opened: Pretrained, where: DeltaGenerator) -> tuple[NumberFields, 
     about = {
         "steps": f"Decoding steps per picture, at most one for each of its {tokens} tokens.",
         "sampling_steps": "Diffusion steps that turn noise into one token.",
-        "solver": "Method that takes the denoising steps. All but ddpm add no noise on the way.",
+        "solver": "Method that takes the denoising steps. heun takes two passes a step, dpm++ uses the step before.",
         "guidance_scale": "Strength of classifier-free guidance; 1 turns it off.",
         "temperature": "Factor on the noise of the diffusion head; more makes candidates differ more.",
         "seed": "The same seed and settings paint the same candidates.",

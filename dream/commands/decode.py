@@ -245,10 +245,10 @@ def _settings(args: argparse.Namespace, config: "DreamConfig", hidden: int) -> "
     one_try = replace(plain, candidates=1, repair=args.repair)  # its steps, those of a repair left out
     text, tokens = args.select_at or DEFAULT_SELECT_AT, config.image.num_tokens
     points = parse_select_points(text, args.selection, args.candidates, one_try, tokens, hidden)
-    start = "from " if args.selection == "every" else ""
+    start = "from" if args.selection == "every" else "at"
     default = "" if args.select_at else f" (--select-at {DEFAULT_SELECT_AT}, the default)"
     places = ", ".join(map(str, points))
-    _say(f"comparing {args.candidates} candidates {start}at {places} of {one_try.reveal_steps} steps{default}")
+    _say(f"comparing {args.candidates} candidates {start} {places} of {one_try.reveal_steps} steps{default}")
     chosen: dict[str, Any] = {"selection": args.selection, "select_steps": tuple(point.step for point in points)}
     return replace(plain, **chosen, repair=args.repair)
 

@@ -192,7 +192,9 @@ def _problems(settings: DecodeSettings) -> list[str]:
             f"coarse-steps must be at least 1 and leave one of the {s.reveal_steps} steps{left}, got {s.coarse_steps}"
         )
     for name in s.scores:
-        if name not in SCORE_NAMES:
+        if not name:
+            problems.append(f"a score is a name, or names joined by +, got '{s.score}'")
+        elif name not in SCORE_NAMES:
             problems.append(
                 f"unknown score '{name}'{did_you_mean(name, SCORE_NAMES)} (scores: {', '.join(SCORE_NAMES)})"
             )

@@ -73,7 +73,7 @@ export function raceView(data, context) {
       width, height: Math.max(250, 100 + LABEL * candidates.length), xs: steps.map((step) => step.decoded),
       xRange: [0, 1], xText: percent,
       label: `Alignment of ${candidates.length} candidates by decoded share; ${choiceText(steps.length - 1, choice)}`,
-      xTitle: "Decoded (share of tokens)", yTitle: "Alignment (cosine)",
+      xTitle: "Decoded (share of tokens)", yTitle: data.score ?? "Alignment (cosine)",
       above: { title: "Steps done", labels: steps.map((step) => `${step.step}`) },
       marks: select.map((index) => ({ index, label: chosenLabel(index) })),
       lines: candidates.map((one) => ({
@@ -117,7 +117,7 @@ function racer(candidate, { size, steps }, click) {
     say(score, decimals(alignment[at]));
     say(verdict, judged ? (right ? "✓ right" : "✗ wrong") : "");
     verdict.classList.toggle("dp-right", judged && right);
-    const fate = over ? `dropped after step ${steps[at].step}` : "";
+    const fate = over ? `dropped after step\u00a0${steps[at].step}` : "";
     say(fateNote, fate);
     const parts = [nameOf(number), stepText(steps[at]), `alignment ${decimals(alignment[at])}`];
     const description = [...parts, wins ? "chosen" : fate, judged ? (right ? "right" : "wrong") : ""].filter(Boolean);

@@ -24,6 +24,8 @@ class Gain(NamedTuple):
     step: int
     times: float
     """Measured time, relative to one plain picture."""
+    clock: str = "time"
+    """What was measured, in words."""
 
 
 def gain_of(found: Finished, row: Worth, strict: bool = True) -> Gain | None:
@@ -37,12 +39,12 @@ def gain_of(found: Finished, row: Worth, strict: bool = True) -> Gain | None:
 
 def gain_html(gain: Gain) -> str:
     """HTML of two rows of a hundred marks, with the numbers and the cost next to them."""
-    interval = "" if math.isnan(gain.low) else f" [{gain.low:+.0f}, {gain.high:+.0f}]"
+    interval = "" if math.isnan(gain.low) else f" [{gain.low:+.1f}, {gain.high:+.1f}]"
     difference = gain.chosen - gain.without
-    times = f" in {gain.times:.1f} times the time" if math.isfinite(gain.times) else ""
+    times = f" in {gain.times:.1f} times the {gain.clock}" if math.isfinite(gain.times) else ""
     rows = (
         ("without choosing", gain.without, "in the time of one picture"),
-        (f"chosen after step {gain.step}", gain.chosen, f"{difference:+.0f}{interval}{times}"),
+        (f"chosen after step {gain.step}", gain.chosen, f"{difference:+.1f}{interval}{times}"),
     )
     return (
         '<div style="display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:12px 32px;'

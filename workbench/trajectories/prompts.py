@@ -66,8 +66,8 @@ EXAMPLES = (
 )
 """Found by `workbench.trajectories.telling`; the shipped models behave as described (a slow test)."""
 HONEST = (
-    "How often choosing helps has not been measured for these weights. With the demo model's own settings it gains 0.6 "
-    "of 100 prompts [-0.5, 1.7] over a random candidate (256 unseen prompts)."
+    "How often choosing helps: there is no study of these weights, step by step. The model demo, with its own "
+    "settings, gains 0.6 of 100 prompts [-0.5, 1.7] over a random candidate (256 unseen prompts)."
 )
 """Said of models without a study, with the interval of docs/results.md."""
 

@@ -140,7 +140,7 @@ class GrowingRace:
         self.alive[i, candidates] = True
         self.kept[i, candidates] = record.kept.cpu().numpy()
         self.frames[i, candidates] = pictures
-        if record.alignment is not None:
+        if record.alignment is not None and _comparable(self.settings, len(candidates)):
             self.alignment[i, candidates] = record.alignment.float().cpu().numpy()
         self.steps.append(record.step + 1)
         self.decoded.append(record.decoded_fraction)
@@ -224,18 +224,30 @@ def open_race(stored: StoredDecode) -> Race:
 def race_of(record: DecodeRecord, seconds: tuple[float, ...] = (), picture: int = 0) -> Race:
     """The race of one prompt in a record."""
     steps = record.steps
+    alive, alignment = record.alive[steps, picture], record.alignment[steps, picture].copy()
+    alignment[[not _comparable(record.about.settings, int(row.sum())) for row in alive]] = np.nan
     return Race(
         record.about.prompts[picture],
         record.about.settings,
         record.about.num_tokens,
         tuple(step + 1 for step in steps),
         tuple(record.decoded_fraction[steps].tolist()),
-        record.alignment[steps, picture],
-        record.alive[steps, picture],
+        alignment,
+        alive,
         record.kept[steps, picture],
         np.stack([np.asarray(record.previews[step, picture]) for step in steps]),
         seconds if len(seconds) == len(steps) else (),
     )
+
+
+def _comparable(settings: DecodeSettings, candidates: int) -> bool:
+    """Whether a score of so many candidates says something: a sum of scores is relative to the others."""
+    return candidates > 1 or len(settings.scores) == 1
+
+
+def score_title(score: str) -> str:
+    """What a score is called at an axis."""
+    return "Alignment (cosine)" if score == "cosine" else f"Score ({score.replace('+', ' + ')})"
 
 
 def race_data(
@@ -266,6 +278,7 @@ def race_data(
         "steps": steps,
         "select": marks,
         "chosen": race.chosen if chosen is None else chosen,
+        "score": score_title(race.settings.score),
         "candidates": [_candidate(race, k, None if right is None else right[k], urls) for k in range(race.candidates)],
     }
 

@@ -5,9 +5,12 @@ The numbers come from the study of choosing (`dream evaluate --tasks choosing`),
 """
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dream.config import DecodeConfig
+from dream.decoding.settings import DecodeSettings
 from dream.errors import InputError
 from dream.json_text import read_json_object
 from workbench.trajectories.gain import Gain
@@ -52,9 +55,16 @@ def how_often(model_id: str, score: str, decoded: float, path: Path = STUDIES) -
         row = min(own, key=lambda row: abs(row["decoded_fraction"] - decoded))
         ends = (100 * row["low"], 100 * row["high"])
         without = 100 * row["plain"]
-        gain = Gain(without, without + 100 * row["value"], *ends, row["step"], row["time"])
+        gain = Gain(without, without + 100 * row["value"], *ends, row["step"], row["time"], "CPU time")
         found.append(HowOften(kind, outcome, score, row["decoded_fraction"], row["candidates"], row["prompts"], gain))
     return found
+
+
+def is_measured(settings: DecodeSettings, own: DecodeConfig, one: HowOften) -> bool:
+    """Whether a race was painted as the study was: the model's own settings, as many candidates, chosen once."""
+    choice: dict[str, Any] = {"seed": 0, "candidates": 1, "selection": "once", "select_steps": (), "score": "cosine"}
+    as_usual = replace(settings, **choice) == replace(DecodeSettings.of(own), **choice)
+    return as_usual and settings.candidates == one.candidates and settings.selection == "once"
 
 
 def how_often_words(one: HowOften) -> str:

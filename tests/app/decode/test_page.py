@@ -14,6 +14,7 @@ from app.keys import handed_key
 from dream.decoding.record import load_record
 from dream.decoding.settings import DecodeSettings
 from dream.presets import preset
+from dream.pretrained import load_pretrained
 from tests.app.opening import page_of
 from tests.dream.decoding.decode_fakes import PROMPTS, save_run, small_pretrained
 from workbench.decode.export import decode_png
@@ -288,6 +289,24 @@ def test_what_another_page_hands_over_is_in_the_form_and_on_the_stage(workspace)
     assert app.number_input(key="in.decode.steps").value == 9
     assert app.selectbox(key="in.decode.model").value == "demo"
     assert app.session_state["decode.shown"] == found.id
+
+
+def test_what_is_handed_over_without_a_number_of_denoising_steps_takes_the_models_own(workspace):
+    settings = DecodeSettings(steps=8, candidates=8, select_steps=(4,)).to_dict()
+    given = {"model": "emoji", "prompt": "a star", "settings": settings, "stored": stored(workspace).id}
+    app = page(**{handed_key("decode"): given})
+    own = load_pretrained("emoji").config.head.sampling_steps
+    assert own != 16 and app.number_input(key="in.decode.sampling").value == own
+
+
+@pytest.mark.parametrize("content", [b"", b"not a png", b"\x89PNG\r\n\x1a\n"])
+def test_a_damaged_small_picture_hides_neither_its_decode_nor_another(workspace, content):
+    first, second = stored(workspace), stored(workspace)
+    first.thumbnail.write_bytes(content)
+    app = page()
+    assert "small picture is damaged" in text(app) and not app.error
+    opens = {button.key for button in app.button if button.key.startswith("do.decode.open.")}
+    assert opens == {f"do.decode.open.{one.id}" for one in (first, second)}
 
 
 def test_a_decode_that_fails_is_said_and_one_that_is_cancelled_too(workspace):

@@ -85,6 +85,16 @@ def test_before_the_draws_of_every_begin_all_candidates_show_the_one_picture_the
     assert data["candidates"][1]["alignment"] == [None, pytest.approx(0.3)]
 
 
+@pytest.mark.parametrize(("score", "last"), [("cosine", pytest.approx(0.4)), ("confidence+cosine", None)])
+def test_a_sum_of_scores_says_nothing_of_the_only_candidate_left(workspace, score, last):
+    shown = open_race(painted(workspace, score=score))
+    data = race_data(shown, "a race")
+    check_player_data(data)
+    ends = data["candidates"][shown.chosen]["alignment"]
+    assert (ends[-1] is None) == (last is None) and ends[0] is not None
+    assert ("cosine)" in data["score"]) and ("Alignment" in data["score"]) == (score == "cosine")
+
+
 def test_a_dropped_candidate_keeps_its_last_picture():
     shown = race([[1, 1], [1, 0]], [[1, 0], [1, 0]], [[0.3, 0.1], [0.4, 0]], steps=2)
     assert shown.choices == [0] and shown.chosen == 0

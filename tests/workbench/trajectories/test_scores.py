@@ -1,17 +1,20 @@
 """Scores on the page: their words, how often choosing by each helps, and races that tell something."""
 
+from dataclasses import replace
+
 import pytest
 
 from dream.decoding.settings import SCORE_NAMES, DecodeSettings
 from dream.errors import InputError
 from dream.evaluation.judging.worlds import judge_of
 from dream.evaluation.results import Results, write_results
+from dream.pretrained import load_pretrained
 from tests.dream.evaluation.evaluation_small import small_pretrained
 from tests.workbench.evaluate.sample_results import entry
 from tests.workbench.test_choosing import measured
 from workbench import choosing
 from workbench.choosing import keep_studies
-from workbench.trajectories.scores import SCORE_WORDS, how_often, how_often_words
+from workbench.trajectories.scores import SCORE_WORDS, how_often, how_often_words, is_measured
 from workbench.trajectories.telling import Telling, telling_races
 
 
@@ -25,6 +28,21 @@ def studies(tmp_path):
 def test_every_score_and_only_scores_have_words():
     assert {name for words in SCORE_WORDS for name in words.split("+")} == set(SCORE_NAMES)
     assert all(DecodeSettings(score=name) for name in SCORE_WORDS)
+
+
+def test_a_study_holds_for_races_that_are_painted_as_it_was(studies):
+    own = load_pretrained("emoji").config.decode
+    one = how_often("abc", "critic", 0.33, studies)[0]
+    usual = DecodeSettings.of(own, candidates=one.candidates, select_steps=(5,), seed=7, score="critic")
+    assert is_measured(usual, own, one)
+    for changes in (
+        {"candidates": 3},
+        {"steps": 20},
+        {"guidance_scale": 1.0},
+        {"solver": "heun"},
+        {"selection": "every"},
+    ):
+        assert not is_measured(replace(usual, **changes), own, one), changes
 
 
 def test_how_often_is_what_was_measured_nearest_to_the_moment(studies):

@@ -21,10 +21,10 @@ def demo() -> Pretrained:
     return load_pretrained("demo")
 
 
-def settings(selection="once", at="2steps", candidates=3, steps=4) -> DecodeSettings:
+def settings(selection="once", at="2steps", candidates=3, steps=4, score="cosine") -> DecodeSettings:
     """Of the shipped model, in so few steps that a race takes a tenth of a second."""
     return race_settings_of(
-        demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2
+        demo().config, at, selection=selection, candidates=candidates, steps=steps, sampling_steps=2, score=score
     )[0]
 
 
