@@ -4,11 +4,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.text import as_text
-from dream.data.content import MOST_PICTURE, read_data
-from dream.data.samples import BadSample
-from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
-from workbench.store import StoredDecode, count_damaged
+from workbench.store import StoredDecode, count_damaged, read_thumbnail
 from workbench.workspace import open_workspace
 
 
@@ -17,12 +14,9 @@ def show_thumbnail(stored: StoredDecode, where: DeltaGenerator, width: int, alt:
     if stored.thumbnail is None:
         return
     try:
-        content = read_data(stored.thumbnail, MOST_PICTURE)
-        read_image(content, ("PNG",))
-    except (OSError, InputError, BadSample, BrokenPicture):
+        where.image(read_thumbnail(stored.thumbnail), alt=alt, width=width)
+    except InputError:
         where.caption("Its small picture is damaged; the decode opens.")
-        return
-    where.image(content, alt=alt, width=width)
 
 
 def show_damaged() -> None:

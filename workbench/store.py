@@ -18,6 +18,8 @@ from typing import Any, Literal, cast, get_args
 
 from PIL import Image
 
+from dream.data.content import MOST_PICTURE, read_data
+from dream.data.transforms import BrokenPicture, read_image
 from dream.errors import InputError
 from dream.files import check_writable, is_abandoned
 from dream.json_text import as_record, format_json, read_printable
@@ -182,6 +184,16 @@ def _opened(place: str, _stamp: tuple[int, int, int], whole: bool, shown: bool) 
         raise InputError(f"the stored decode {folder} is damaged ({error}); delete the folder") from error
     thumbnail = folder / THUMBNAIL if shown else None
     return StoredDecode(folder.name, folder, stored.kind, stored.prompt, stored.created, stored.about, thumbnail)
+
+
+def read_thumbnail(path: Path) -> bytes:
+    """The content of a thumbnail, which is a whole PNG. Raises InputError if it is damaged."""
+    try:
+        content = read_data(path, MOST_PICTURE)
+        read_image(content, ("PNG",))
+    except (OSError, BrokenPicture) as error:
+        raise InputError(f"the small picture {path} is damaged ({error})") from error
+    return content
 
 
 def delete_stored(workspace: Workspace, id: str) -> None:

@@ -29,7 +29,7 @@ from workbench.runs.folders import list_runs
 from workbench.runs.notes import all_tags, read_note
 from workbench.runs.trainings import list_trainings
 from workbench.runs.words import run_readings, state_words
-from workbench.store import count_damaged, list_stored
+from workbench.store import count_damaged, list_stored, read_thumbnail
 from workbench.trajectories.kept import has_finished, open_finished
 from workbench.workspace import Workspace, open_workspace
 
@@ -80,6 +80,12 @@ def _weights(run: Path) -> None:
 def _checkpoints_page(run: Path) -> None:
     found = open_checkpoint(latest_checkpoint(run))
     history(found)
+
+
+def _thumbnails(workspace: Workspace) -> None:
+    for stored in list_stored(workspace):
+        if stored.thumbnail is not None:
+            read_thumbnail(stored.thumbnail)
 
 
 def _decodes_page(workspace: Workspace) -> None:
@@ -159,6 +165,7 @@ READERS = (
     Reader("weights: Checkpoints", "runs/small/checkpoints/*/*.safetensors", _each_run(_checkpoints_page)),
     Reader("tokenizer", "runs/small/checkpoints/*/tokenizer/*", _each_run(_weights)),
     Reader("decodes", "decodes/*/about.json", _decodes_page),
+    Reader("thumbnails", "decodes/*/thumbnail.png", _thumbnails),
     Reader("finished candidates", "decodes/*/*.npz", _decodes_page),
     Reader("player's data", "decodes/*/*.json", _decodes_page),
     Reader("record of a decode", "decodes/*/record.zarr/**/*", _records),
