@@ -79,7 +79,7 @@ def test_a_disk_that_is_full_after_any_size_leaves_the_old_and_no_leftovers(laid
 
 @pytest.mark.parametrize(("world", "part"), [(1, 1 / 3), (2, 1 / 24)], ids=["one rank", "two ranks"])
 def test_trainings_that_are_killed_at_random_moments_come_out_the_same(tmp_path, world, part):
-    config = small_config(steps=8, save_every=1e-9, keep_last=2, log_every=1)
+    config = small_config(steps=8, save_every=1e-9, keep_last=2, log_every=1, rank_timeout=90.0)
     request = {"source": "shapes", "config": config, "total_steps": 8, "resume": True, "auto": True}
     began = time.monotonic()
     assert ended_well(start_ranks(world, out=tmp_path / "whole", **request))
