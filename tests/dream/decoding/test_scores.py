@@ -114,7 +114,7 @@ def test_the_choice_is_the_best_by_the_score_that_the_settings_name(pretrained):
     ("changes", "words"),
     [
         ({"score": "cosin"}, "unknown score 'cosin'; did you mean 'cosine'?"),
-        ({"score": ""}, "unknown score ''"),
+        ({"score": ""}, "a score is a name"),
         ({"score": "relevance", "guidance_scale": 1.0}, "needs guidance above 1"),
         ({"orders": "own", "selection": "every"}, "orders=shared"),
         ({"orders": "mine"}, "orders must be shared or own"),
