@@ -95,8 +95,8 @@ def _painted(
 
 def kept_place(folder: Path) -> Path:
     """File in `folder` for what the shipped models paint; other weights have another file."""
-    abouts = [(folder / "model.safetensors").stat() for folder in SHIPPED.values()]
-    return folder / f"home-{'-'.join(f'{about.st_mtime_ns:x}-{about.st_size:x}' for about in abouts)}.npz"
+    weights = [(model / "model.safetensors").stat() for model in SHIPPED.values()]
+    return folder / f"home-{'-'.join(f'{each.st_mtime_ns:x}-{each.st_size:x}' for each in weights)}.npz"
 
 
 def save_shown(painted: ShownDecode, path: Path) -> None:
