@@ -73,7 +73,7 @@ def test_the_choice_of_a_finished_race_moves_with_its_slider_and_says_what_it_wo
         page.keyboard.press("ArrowLeft")
         assert "Candidate 2 is chosen: wrong." in result.inner_text()
         assert (
-            "1.6 times the time of one picture; finishing all takes 3.0 times"
+            "Measured here: 1.6 times the time of one picture; finishing all 3.0 times"
             in page.locator(".dp-choose").inner_text()
         )
         assert (

@@ -57,7 +57,7 @@ export function chooser(data, context, changed) {
     const [time, all] = [choose.times[state.choose], choose.times.at(-1)];
     const times = (value) => `${value.toFixed(1)} times`;
     const known = time !== null && all !== null;
-    say(cost, known ? `Here it took ${times(time)} the time of one picture; finishing all took ${times(all)}.` : "");
+    say(cost, known ? `Measured here: ${times(time)} the time of one picture; finishing all ${times(all)}.` : "");
   }
 
   function others(right) {
