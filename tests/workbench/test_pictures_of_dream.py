@@ -34,10 +34,8 @@ def test_the_best_scored_candidate_is_framed_and_what_each_becomes_is_known(pain
 
 def test_the_choice_that_is_shown_is_the_one_that_the_decode_makes(painted):
     emoji = load_pretrained("emoji")
-    own, point = (
-        emoji.config,
-        parse_select_at(shown.CHOICE_AT, emoji.config.image.num_tokens, emoji.config.decode.steps),
-    )
+    own = emoji.config
+    point = parse_select_at(shown.CHOICE_AT, own.image.num_tokens, own.decode.steps)
     settings = DecodeSettings.of(
         own.decode, seed=shown.CHOICE_SEED, candidates=shown.CANDIDATES, selection="once", select_steps=(point.step,)
     )
