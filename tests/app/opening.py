@@ -8,7 +8,7 @@ from streamlit.util import calc_hash
 MAIN = str(Path(__file__).parents[2] / "app" / "main.py")
 
 
-def page_of(name: str, timeout: float = 60, **state: object) -> AppTest:
+def page_of(name: str, timeout: float = 180, **state: object) -> AppTest:
     """The app with `state` in its session, which its first run will open on the page of that address.
 
     `AppTest.switch_page` knows an address only after a run, and the first would be Home's, which paints.

@@ -31,12 +31,12 @@ st.markdown(f"found {{found}}")
 
 
 def test_a_result_is_the_same_object_for_every_session():
-    first, second = (AppTest.from_string(script("good", 1), default_timeout=60).run() for _ in range(2))
+    first, second = (AppTest.from_string(script("good", 1), default_timeout=180).run() for _ in range(2))
     assert first.session_state.found == [0] and first.session_state.found is second.session_state.found
 
 
 def test_a_failure_is_a_sentence_with_a_button_that_tries_again():
-    app = AppTest.from_string(script("bad", 2), default_timeout=60).run()
+    app = AppTest.from_string(script("bad", 2), default_timeout=180).run()
     assert [error.value for error in app.error] == ["No such thing."] and app.markdown[-1].value == "found None"
     before = app.session_state["work.thing"]
     app.button(key="do.thing.again").click().run()
@@ -44,7 +44,7 @@ def test_a_failure_is_a_sentence_with_a_button_that_tries_again():
 
 
 def test_what_runs_shows_progress_and_a_cancelled_one_can_start_again():
-    app = AppTest.from_string(script("slow", 3), default_timeout=60).run()
+    app = AppTest.from_string(script("slow", 3), default_timeout=180).run()
     assert app.markdown[-1].value == "found None" and app.button(key="do.cancel.thing").label == "Cancel"
     app.button(key="do.cancel.thing").click().run()
     app.session_state["work.thing"].wait(10)
@@ -58,7 +58,7 @@ def test_what_runs_shows_progress_and_a_cancelled_one_can_start_again():
 
 
 def run(script, **session) -> AppTest:
-    app = AppTest.from_function(script, default_timeout=60)
+    app = AppTest.from_function(script, default_timeout=180)
     for key, value in session.items():
         app.session_state[key] = value
     return app.run()

@@ -19,7 +19,7 @@ def test_a_failure_of_ours_is_one_sentence_without_details():
         with guarded():
             raise InputError("no such run: runs/x")
 
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     assert [error.value for error in app.error] == ["No such run: runs/x."]
     assert not app.exception and not app.expander
 
@@ -31,7 +31,7 @@ def test_any_other_failure_has_its_details_a_click_away_and_in_the_log(folder):
         with guarded():
             raise ZeroDivisionError("by zero")
 
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     assert len(app.error) == 1 and ".workbench/log.txt" in app.error[0].value
     assert "ZeroDivisionError: by zero" in app.expander[0].code[0].value
     assert "ZeroDivisionError: by zero" in (folder / ".workbench" / "log.txt").read_text()

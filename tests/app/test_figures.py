@@ -11,7 +11,7 @@ def test_a_figure_has_its_data_as_a_download_and_takes_the_theme():
 
         show_figure(go.Figure(go.Scatter(x=[1], y=[2])), "test.figure", alt="one point")
 
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     assert not app.exception
     assert len(app.get("plotly_chart")) == 1
     assert len(app.get("download_button")) >= 2

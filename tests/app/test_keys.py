@@ -29,7 +29,7 @@ def test_inputs_of_pages_that_are_not_shown_are_kept():
         if st.session_state.get("on the page", True):
             st.text_input("Prompt", key=DECODE.input("prompt"))
 
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     app.text_input(key="in.decode.prompt").set_value("a cat").run()
     app.session_state["on the page"] = False
     app.run()
@@ -44,6 +44,6 @@ def test_values_handed_to_a_page_are_taken_once():
 
         st.write(str(handed("train")), str(handed("train")))
 
-    app = AppTest.from_function(script, default_timeout=60)
+    app = AppTest.from_function(script, default_timeout=180)
     app.session_state["handed.train"] = {"preset": "tiny"}
     assert app.run().markdown[0].value == "{'preset': 'tiny'} {}"

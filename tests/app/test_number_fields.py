@@ -31,7 +31,7 @@ def script():
     ],
 )
 def test_a_number_out_of_range_is_refused_at_its_field_and_at_the_button(key, typed, said):
-    app = AppTest.from_function(script, default_timeout=60).run()
+    app = AppTest.from_function(script, default_timeout=180).run()
     app.number_input(key=key).set_value(typed).run()
     assert [caption.value.replace("\\", "") for caption in app.caption] == [f":red[{said}]"]
     app.button[0].click().run()
@@ -40,7 +40,7 @@ def test_a_number_out_of_range_is_refused_at_its_field_and_at_the_button(key, ty
 
 
 def test_numbers_in_range_have_the_type_of_their_field():
-    app = AppTest.from_function(script, default_timeout=60)
+    app = AppTest.from_function(script, default_timeout=180)
     app.session_state["in.steps"] = 7  # as pages hand over whole numbers
     app.run()
     app.number_input(key="in.scale").set_value(2).run()

@@ -25,7 +25,7 @@ def mounted(at: AppTest):
 
 
 def test_a_page_mounts_the_player_with_its_data():
-    at = AppTest.from_function(page, default_timeout=60).run()
+    at = AppTest.from_function(page, default_timeout=180).run()
     assert not at.exception and not at.error
     proto, given = mounted(at)
     assert given["player"]["mode"] == "player" and given["events"] == ["fork"]
@@ -35,13 +35,13 @@ def test_a_page_mounts_the_player_with_its_data():
 
 def test_every_mode_mounts():
     for mode in ("race", "cells", "compare"):
-        at = AppTest.from_function(page, default_timeout=60)
+        at = AppTest.from_function(page, default_timeout=180)
         at.session_state["mode"] = mode
         assert mounted(at.run())[1]["player"]["mode"] == mode
 
 
 def test_wrong_data_is_a_sentence_on_the_page():
-    at = AppTest.from_function(page, default_timeout=60)
+    at = AppTest.from_function(page, default_timeout=180)
     at.session_state["mode"] = "wrong"
     at.run()
     assert not at.exception
@@ -53,7 +53,7 @@ def test_an_event_counts_once(monkeypatch):
 
     found = iter([{"event": {"kind": "fork", "index": 3, "id": 7}}] * 2 + [{"event": None}])
     monkeypatch.setattr(app.player, "_component", lambda **_: next(found))
-    at = AppTest.from_function(page, default_timeout=60).run()
+    at = AppTest.from_function(page, default_timeout=180).run()
     assert at.session_state["event"] == {"kind": "fork", "index": 3, "id": 7}
     assert at.run().session_state["event"] is None
     assert at.run().session_state["event"] is None

@@ -28,7 +28,7 @@ def test_a_silent_hub_is_said_in_a_sentence_with_what_to_download(silent):
     began = time.monotonic()
     with pytest.raises(InputError) as caught:
         build_image_tokenizer(preset("base").image)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60  # PROBE is half a second; without it, minutes
     said = str(caught.value)
     assert "the hub does not answer here" in said and "--set image.vae=FOLDER" in said
     assert "diffusion_pytorch_model.safetensors of https://huggingface.co/stabilityai/sd-vae-ft-ema" in said

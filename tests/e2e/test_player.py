@@ -156,7 +156,7 @@ def test_playing_at_full_speed_shows_steps_in_order_and_at_a_good_rate(browser, 
           new MutationObserver(look).observe(counter, { childList: true, subtree: true });
         }""")
         page.get_by_role("button", name="Play").click()
-        page.wait_for_function("window.events.length > 1", timeout=60_000)
+        page.wait_for_function("window.events.length > 1", timeout=180_000)
         seen = page.evaluate("window.seen")
     times, steps = [at for at, _ in seen], [step for _, step in seen]
     assert steps == sorted(set(steps)) and steps[-1] == data["steps"][-1]["step"]

@@ -139,7 +139,7 @@ def test_in_streamlit_events_come_once_and_the_step_outlives_a_page_change(brows
     page, failures = context.new_page(), []
     page.on("pageerror", lambda error: failures.append(str(error)))
     page.goto(streamlit_page)
-    page.wait_for_selector(".dp-stage canvas", timeout=60_000)
+    page.wait_for_selector(".dp-stage canvas", timeout=180_000)
     page.locator(".dp-title").click()
     page.keyboard.press("ArrowLeft")
     page.get_by_text("TOLD 1", exact=False).wait_for()

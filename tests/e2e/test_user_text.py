@@ -170,7 +170,7 @@ class Walk:
     def look(self) -> None:
         """Waits for the page and notes what it drew."""
         self.page.wait_for_timeout(100)  # a click has to reach the server before the page is at work
-        self.page.wait_for_selector(STILL, timeout=1000 * 60)
+        self.page.wait_for_selector(STILL, timeout=1000 * 180)
         self.found |= offences(self.page, self.name)
         self.shown = self.shown or "**b**" in self.main.inner_text()
 

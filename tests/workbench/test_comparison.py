@@ -248,7 +248,7 @@ def test_a_stopped_comparison_goes_on(tmp_path):
     while not metrics.exists() and time.monotonic() - begin < 120:
         time.sleep(0.2)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130 and "run the same command again" in err
     assert comparison._finished(metrics.parent) is False
     assert comparison.main(words) == 0 and comparison._finished(metrics.parent)

@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def opened(model: str = "") -> AppTest:
     """The page with a shipped model chosen, and what it lets the model paint done."""
-    app = AppTest.from_file(MAIN, default_timeout=60)
+    app = AppTest.from_file(MAIN, default_timeout=180)
     if model and len(SHIPPED) > 1:
         app.session_state["in.home.model"] = model
     app.run()
@@ -78,14 +78,14 @@ def test_what_was_painted_is_kept_and_not_painted_again(folder, monkeypatch):
     monkeypatch.setattr(
         home_pictures.dream_shown, "paint_example", lambda steps, choice, work: pytest.fail("painted again")
     )
-    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    app = AppTest.from_file(MAIN, default_timeout=180).run()
     assert len(charts(app)) == 3 and "work.home.pictures" not in app.session_state
 
 
 def test_while_the_model_paints_the_rest_of_the_page_is_there(folder, monkeypatch):
     waits = lambda steps, choice, work: [work.check() for _ in iter(int, 1)]  # noqa: E731
     monkeypatch.setattr(home_pictures.dream_shown, "paint_example", waits)
-    app = AppTest.from_file(MAIN, default_timeout=60).run()
+    app = AppTest.from_file(MAIN, default_timeout=180).run()
     assert "painting this" in shown(app) and len(charts(app)) == 1
     app.button(key="do.cancel.home.pictures").click().run()
     app.session_state["work.home.pictures"].wait(30)

@@ -106,7 +106,7 @@ def test_three_processes_that_add_twenty_results_each_keep_sixty(tmp_path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(240)
     assert sorted(each.seed for each in read_results(tmp_path / "a.json").entries) == list(range(60))
 
 

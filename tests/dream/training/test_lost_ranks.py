@@ -49,7 +49,7 @@ def test_a_signal_to_any_rank_saves_once_and_stops_all(tmp_path, number, rank, c
     processes = endless(run, 3, batch_size=6 * 4)
     os.kill(processes[rank].pid, number)
     for process in processes:
-        process.join(60)
+        process.join(240)
     assert [process.exitcode for process in processes] == [0, 0, 0]
     beat = run_log.read_heartbeat(run)
     assert beat is not None and beat.status == "stopped"
@@ -65,7 +65,7 @@ def test_a_rank_that_is_killed_ends_the_others_in_one_sentence(tmp_path, killed,
     processes = endless(run, 2)
     os.kill(processes[killed].pid, signal.SIGKILL)
     other = processes[1 - killed]
-    assert wait_until(lambda: not other.is_alive(), 60) < 30 and other.exitcode == 1
+    assert wait_until(lambda: not other.is_alive(), 300) < 240 and other.exitcode == 1
     said = capfd.readouterr().err
     assert "dream: another rank ended: this one stops; the last checkpoint is whole: continue with --resume" in said
     assert "gloo" not in said.lower().replace("distributed_backend=gloo", "") and "Traceback" not in said
@@ -79,7 +79,7 @@ def test_a_rank_that_hangs_is_waited_for_as_long_as_the_settings_say(tmp_path, c
     processes = endless(run, 2, rank_timeout=30.0)
     os.kill(processes[1].pid, signal.SIGSTOP)
     try:
-        assert 20 < wait_until(lambda: not processes[0].is_alive(), 200) < 150  # a busy machine takes its time
+        assert 20 < wait_until(lambda: not processes[0].is_alive(), 300) < 280  # a busy machine takes its time
     finally:
         processes[1].kill()
     assert processes[0].exitcode == 1
@@ -100,7 +100,7 @@ def test_the_rank_that_started_the_others_says_what_happened_and_leaves_none(tmp
         (child,) = children(process.pid)
         os.kill(child, number)
         assert process.wait(timeout=240) == 1
-        wait_until(lambda: not Path(f"/proc/{child}").exists(), 20)
+        wait_until(lambda: not Path(f"/proc/{child}").exists(), 120)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -155,7 +155,7 @@ def test_a_watch_ends_a_process_that_does_not_notice(tmp_path, grace, busy):
         timeout=120,
     )
     pid, *said = done.stdout.split("\n")
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 20)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 120)
     assert done.returncode == 1
     if busy == 60:
         assert said[0].startswith("rank 1 ended (exit code 3): this one stops")

@@ -242,7 +242,7 @@ def test_sigkill_between_checkpoints_costs_nothing_but_time(tmp_path):
     assert steps_of(tmp_path / "run") == list(range(1, 61))
 
 
-def wait_for(condition, process, log, seconds=90):
+def wait_for(condition, process, log, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None and time.monotonic() < end, log.read_text()

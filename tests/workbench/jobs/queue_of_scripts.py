@@ -14,7 +14,7 @@ from workbench.jobs.job import job_file
 from workbench.jobs.queue import enqueue
 from workbench.workspace import Workspace
 
-SLEEP = "import time; print('asleep', flush=True); time.sleep(60)"
+SLEEP = "import time; print('asleep', flush=True); time.sleep(600)"
 
 
 @pytest.fixture

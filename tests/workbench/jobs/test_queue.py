@@ -24,14 +24,14 @@ from workbench.workspace import Workspace
 assert workspace  # a fixture
 PATIENT = (
     "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(1)); "
-    "print('asleep', flush=True); time.sleep(60)"
+    "print('asleep', flush=True); time.sleep(600)"
 )
 
 NODE = {"host": "node7", "boot": "another", "namespace": "pid:[1]"}
 """Another machine on the same disk."""
 
 
-def wait_for(condition, seconds: float = 30.0) -> None:
+def wait_for(condition, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it never came"
@@ -96,7 +96,7 @@ def test_a_running_job_is_stopped_by_sigterm_and_the_next_one_runs(workspace, sc
     thread = in_background(workspace)
     wait_for(lambda: last_message(first) == "asleep")
     stop_job(workspace, first.id)
-    thread.join(30)
+    thread.join(120)
     assert find_job(workspace, first.id).state == "stopped"
     assert find_job(workspace, second.id).state == "finished"
 
@@ -112,7 +112,7 @@ def test_a_job_that_does_not_answer_can_be_ended_but_only_then(workspace, monkey
     assert find_job(workspace, deaf.id).state == "running", "it may still be saving"
     monkeypatch.setattr("workbench.jobs.job.PATIENCE", -1.0)
     end_job(workspace, deaf.id)
-    thread.join(30)
+    thread.join(120)
     assert find_job(workspace, deaf.id).state == "stopped"
 
 
@@ -154,7 +154,7 @@ def test_a_second_supervisor_leaves_at_once(workspace):
     supervise(workspace)  # returns although the job still runs
     assert find_job(workspace, job.id).state == "running"
     stop_job(workspace, job.id)
-    thread.join(30)
+    thread.join(120)
     assert not (jobs_folder(workspace) / "supervisor").exists()
 
 
@@ -167,7 +167,7 @@ def test_a_job_outlives_its_supervisor_and_the_next_one_waits_for_it(workspace, 
     time.sleep(0.2)
     assert find_job(workspace, after.id).state == "queued"
     process.kill(), process.wait()
-    thread.join(30)
+    thread.join(120)
     assert find_job(workspace, job.id).state == "killed" and find_job(workspace, after.id).state == "finished"
 
 
@@ -258,7 +258,7 @@ def test_a_supervisor_shows_others_that_it_lives_while_a_job_runs(workspace, mon
     os.utime(file, (0, 0))
     wait_for(lambda: file.stat().st_mtime > 0)
     stop_job(workspace, job.id)
-    thread.join(30)
+    thread.join(120)
     assert find_job(workspace, job.id).state == "stopped"
 
 
@@ -289,9 +289,9 @@ def test_a_real_supervisor_outlives_who_asked_and_leaves_when_nothing_waits(tmp_
     )
     root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": root}
-    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True, timeout=240)
     workspace = Workspace(tmp_path)
-    wait_for(lambda: all(not job.active for job in list_jobs(workspace)), 60)
+    wait_for(lambda: all(not job.active for job in list_jobs(workspace)), 240)
     (job,) = list_jobs(workspace)
     assert (job.state, job.returncode) == ("failed", 2) and "unknown option '--nonsense'" in last_message(job)
     wait_for(lambda: not (jobs_folder(workspace) / "supervisor").exists())
